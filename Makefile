@@ -1,0 +1,74 @@
+# Thin verbs over `python -m unsup …`. Bare `make` prints this list.
+#   VENV=<folder>   another virtual environment (made and installed into when needed)
+#   PY=<python>     a ready environment, used as it is: nothing is installed
+VENV ?= .venv
+PYTHON ?= python3
+DATA_ROOT ?= data
+RUNS ?= runs
+PORT ?= 6006
+ifdef PY
+READY :=
+else
+PY := $(VENV)/bin/python
+READY := $(VENV)/.installed
+endif
+export MPLBACKEND ?= Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help install train evaluate models results selfcheck dashboard notebooks test test-all check clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The interpreter is order-only: its date must not trigger an install.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"unsup needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 …" if v < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+# The stamp is written last: an install that failed is tried again.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing into $(VENV) (once; PyTorch is about 6 GB with its CUDA libraries)"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(VENV)/bin/python -m pip check
+	@$(VENV)/bin/python -c 'import torch, torchvision; torchvision.ops.nms' \
+	  || { echo "torch and torchvision in $(VENV) do not belong together: remove $(VENV) and run make install" >&2; exit 1; }
+	@touch $@
+
+install: $(READY) ## make .venv and install, if that is not done yet
+
+train: $(READY) ## train MODEL= [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= ARGS="--model.lr 0.01 …"], evaluate, report
+	@$(PY) -m unsup train $(MODEL) $(if $(DATA),--data $(DATA)) $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
+	  $(if $(IMAGES),--images "$(IMAGES)") --data_root "$(DATA_ROOT)" --runs "$(RUNS)" $(ARGS)
+
+evaluate: $(READY) ## evaluate RUN= again, bit for bit
+	@$(PY) -m unsup evaluate $(RUN) $(ARGS)
+
+models: $(READY) ## list the recipes: what each is, expected score, minutes
+	@$(PY) -m unsup models
+
+results: $(READY) ## keep the reports of RUN="…" in results/ and write the README's table
+	@$(PY) -m unsup results $(RUN) $(ARGS)
+
+selfcheck: $(READY) ## check the evaluator on planted codes
+	@$(PY) -m unsup selfcheck
+
+dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
+	@$(PY) -m tensorboard.main --logdir "$(RUNS)" --host localhost --port $(PORT)
+
+notebooks: $(READY) ## execute the notebooks; the rendered copies go to runs/notebooks
+	@$(PY) -m jupyter nbconvert --to html --execute --output-dir runs/notebooks notebooks/*.ipynb
+
+test: $(READY) ## the quick tests, offline
+	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+test-all: $(READY) ## every test
+	@$(PY) -m pytest $(ARGS)
+
+check: $(READY) ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+clean: ## remove caches and the environment; runs and data stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find unsup tests -name __pycache__ -type d -exec rm -rf {} +

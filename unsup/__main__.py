@@ -1,0 +1,7 @@
+"""`python -m unsup`: the same program as the console script `unsup`."""
+
+import sys
+
+from unsup.cli import main
+
+sys.exit(main())

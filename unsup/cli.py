@@ -1,0 +1,204 @@
+"""The command line: verbs, exit codes, one-line errors. Nothing heavy is imported until the command is valid."""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from unsup import __version__
+from unsup.errors import UsageError, UserError
+
+OPTION_HELP = """\
+options of a recipe are given by name and override every file:
+  --model.lr 0.01  --data.batch_size 128  --trainer.max_epochs 3  --matmul_precision medium
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one-line errors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see: {self.prog} --help)")
+
+
+def build_parser() -> Parser:
+    """All verbs; each names its function in `run`."""
+    parser = Parser(prog="unsup", description="Unsupervised representation learning on images.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"unsup {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+
+    def verb(name: str, run: Any, text: str, epilog: str | None = None) -> Parser:
+        sub = verbs.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(run=run)
+        return sub
+
+    train = verb("train", run_train, "train a model, evaluate its codes, write a report", OPTION_HELP)
+    train.add_argument("model", nargs="?", help="a recipe in configs/model, such as deep_ae (list: unsup models)")
+    train.add_argument(
+        "--data", help="a data set in configs/data; without it MNIST, or digits where MNIST cannot be had"
+    )
+    train.add_argument("--seed", type=int, help="seed of the run (0)")
+    train.add_argument("--epochs", type=int, help="short for --trainer.max_epochs")
+    train.add_argument("--data_root", help="folder that holds data sets (data)")
+    train.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
+    train.add_argument("--runs", type=Path, default=Path("runs"), help="folder that holds runs (runs)")
+    train.add_argument("--init_from", help="start from the weights of this run")
+    train.add_argument("--matmul_precision", help="highest, high or medium")
+    train.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="one more YAML layer")
+    train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
+    evaluate = verb("evaluate", run_evaluate, "repeat the evaluation of a finished run")
+    evaluate.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
+    evaluate.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
+    verb("models", run_models, "list the recipes: what each is, expected score, minutes")
+    verb("selfcheck", run_selfcheck, "check the evaluator on planted codes whose scores are known")
+    results = verb("results", run_results, "keep reports in results/ and write the README's table from them")
+    results.add_argument("add", nargs="*", type=Path, metavar="RUN", help="run folders whose reports are to be kept")
+    results.add_argument("--check", action="store_true", help="only say whether the table is up to date (exit code 1)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 failure, 2 usage, 130 Ctrl-C.
+
+    A mistake that a person can mend is one line on stderr; UNSUP_DEBUG=1 shows the traceback.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        options, rest = split_options(argv)
+        args = build_parser().parse_args(rest)
+        if options and args.verb != "train":
+            raise UsageError(f"--{options[0][0]} is an option of train, not of {args.verb}")
+        args.options = options
+        args.command = "unsup " + shlex.join(argv)
+        args.run(args)
+    except UserError as e:
+        if os.environ.get("UNSUP_DEBUG"):
+            raise
+        print(f"unsup: {e}", file=sys.stderr)
+        return e.exit_code
+    except KeyboardInterrupt:
+        print("unsup: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def split_options(argv: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Dotted options (--model.lr 0.01, --model.lr=0.01) as (key, value read as YAML), and the other words."""
+    options: list[tuple[str, Any]] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not (key.startswith("--") and "." in key):
+            rest.append(word)
+            continue
+        if not equals:
+            text = next(words, "--")
+            if text.startswith("--"):
+                raise UsageError(f"{key} needs a value")
+        options.append((key[2:], parse_value(key, text)))
+    return options, rest
+
+
+def parse_value(key: str, text: str) -> Any:
+    """A command-line value as YAML reads it: 3, 0.1, true, [500, 250]; anything else is text."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise UsageError(f"{key}: cannot read the value {text!r}") from e
+
+
+def run_train(args: argparse.Namespace) -> None:
+    from unsup.config import compose, dump, read, resolve
+
+    options = [
+        ("seed", args.seed),
+        ("init_from", args.init_from),
+        ("matmul_precision", args.matmul_precision),
+        ("trainer.max_epochs", args.epochs),
+        ("data.root", args.data_root),
+        ("data.images", args.images),
+    ]
+    options = [(key, value) for key, value in options if value is not None] + args.options
+    if args.images and args.data not in (None, "folder"):
+        raise UsageError(f"--images goes with --data folder, not with --data {args.data}")
+    data = "folder" if args.images else args.data
+    data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)
+    chosen_here = data is None and not data_in_files
+    config = compose(args.model, "mnist" if chosen_here else data, args.config, options)
+
+    if args.print_config:
+        print(dump(resolve(config)), end="")
+        return
+    from unsup.build import prepare
+    from unsup.train import train
+
+    resolved = resolve(config)
+    why = ""
+    if chosen_here:
+        try:
+            prepare(resolved)
+        except UserError as e:
+            resolved = resolve(compose(args.model, "digits", args.config, options))
+            why = f" (no DATA named; {e})"
+    train(resolved, args.runs, args.command, why)
+
+
+def run_evaluate(args: argparse.Namespace) -> None:
+    from unsup import runs
+    from unsup.evaluate import evaluate_run
+
+    evaluate_run(runs.find(args.folder), data_root=args.data_root)
+
+
+def run_models(args: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from unsup.config import CONFIGS, names
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("model", "what it is", "expect", "minutes"):
+        table.add_column(column)
+    for name in names("model"):
+        lines = (CONFIGS / "model" / f"{name}.yaml").read_text().splitlines()
+        header = [line[1:].strip() for line in lines if line.startswith("#")]
+        fields = dict(line.split(": ", 1) for line in header if line.startswith(("expect: ", "minutes: ")))
+        table.add_row(name, header[0] if header else "", fields.get("expect", ""), fields.get("minutes", ""))
+    Console().print(table)
+
+
+def run_selfcheck(args: argparse.Namespace) -> None:
+    from unsup.evaluation.selfcheck import selfcheck
+
+    checks = selfcheck()
+    for name, passed, measured in checks:
+        print(f"{'ok  ' if passed else 'FAIL'}  {name}: {measured}")
+    failed = sum(not passed for _, passed, _ in checks)
+    if failed:
+        raise UserError(f"the evaluator failed {failed} of {len(checks)} checks: do not trust its numbers here")
+    print(f"evaluator checked: {len(checks)} of {len(checks)}")
+
+
+def run_results(args: argparse.Namespace) -> None:
+    from unsup.config import CONFIGS
+    from unsup.evaluation.results import add, update_readme
+
+    top = CONFIGS.parent
+    for run in args.add:
+        add(run, top / "results")
+    changed = update_readme(top / "README.md", top / "results", check=args.check)
+    if changed and args.check:
+        raise UserError("the table in README.md is not what results/ says: run make results")
+    print("README.md: table " + ("rewritten" if changed else "up to date"))

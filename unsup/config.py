@@ -1,0 +1,219 @@
+"""From recipe names and options to one checked configuration.
+
+Layers, later wins: configs/base.yaml < configs/data/D.yaml < configs/model/M.yaml < configs/model/M@D.yaml < files
+given with --config < the command line. Unknown names and keys are refused here, before anything heavy is imported;
+values are checked against the typed `__init__` of the class that they configure.
+"""
+
+import difflib
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import yaml
+
+from unsup.errors import UsageError
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "model", "data", "trainer")
+LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
+RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
+PRECISIONS = ("highest", "high", "medium")
+
+Config = dict[str, Any]  # as in config.yaml
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a message: the nearest known name, or all of them when there are few."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def names(kind: str) -> list[str]:
+    """Recipes in configs/<kind>, variants for one data set (`M@D`) left out."""
+    return sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml") if "@" not in p.stem)
+
+
+def named(kind: str, name: str) -> Path:
+    """The file of a recipe.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in names(kind):
+        raise UsageError(f"unknown {kind} {name!r} ({nearest(name, names(kind))})")
+    return CONFIGS / kind / f"{name}.yaml"
+
+
+def compose(model: str | None, data: str | None, files: list[Path], options: list[tuple[str, Any]]) -> Config:
+    """Merge all layers; `options` are (dotted key, value) pairs of the command line.
+
+    Raises:
+        UsageError: unknown name, key or file; not YAML; no model or data set named.
+    """
+    layers = [CONFIGS / "base.yaml"]
+    layers += [named("data", data)] if data else []
+    layers += [named("model", model)] if model else []
+    pair = CONFIGS / "model" / f"{model}@{data}.yaml"
+    layers += [pair] if pair.exists() else []
+    config: Config = {}
+    for path in [*layers, *files]:
+        config = merge(config, read(path))
+        for kind, key in (("model", "recipe"), ("data", "dataset")):  # the file's name names what it configures
+            if path.parent == CONFIGS / kind and "@" not in path.stem:
+                config[key] = path.stem
+    for key, value in options:
+        config = merge(config, nest(key, value), "command line")
+    for kind in ("model", "data"):
+        if "class_path" not in config.get(kind, {}):
+            raise UsageError(
+                f"no {kind} named: give one of {', '.join(names(kind))}, or a --config with {kind}.class_path"
+            )
+    config.setdefault("recipe", config["model"]["class_path"].rsplit(".", 1)[-1].lower())
+    config.setdefault("dataset", config["data"]["class_path"].rsplit(".", 1)[-1].lower())
+    return config
+
+
+def read(path: Path) -> Config:
+    """One YAML layer, its outline checked."""
+    try:
+        layer = yaml.safe_load(path.read_text())
+    except OSError as e:
+        raise UsageError(f"cannot read configuration {path}: {e.strerror}") from e
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        where = f" line {e.problem_mark.line + 1}" if isinstance(e, yaml.MarkedYAMLError) and e.problem_mark else ""
+        raise UsageError(f"{path} is not valid YAML:{where} {getattr(e, 'problem', None) or 'not text'}") from e
+    layer = {} if layer is None else layer
+    check_outline(layer, str(path))
+    return layer
+
+
+def check_outline(layer: Any, source: str) -> None:
+    """Top-level keys, and that model and data hold class_path and init_args only."""
+    if not isinstance(layer, dict):
+        raise UsageError(f"{source}: expected keys such as model, data, trainer; got {layer!r}")
+    for key in layer:
+        if key not in TOP:
+            raise UsageError(f"{source}: unknown key {key!r} ({nearest(str(key), TOP)})")
+    for section in ("model", "data", "trainer"):
+        values = layer.get(section, {})
+        if not isinstance(values, dict):
+            raise UsageError(f"{source}: {section} holds keys, got {values!r}")
+        for key in values if section != "trainer" else ():
+            if key not in ("class_path", "init_args"):
+                raise UsageError(f"{source}: {section}.{key}: options of the {section} stand under {section}.init_args")
+        if not isinstance(values.get("init_args", {}), dict):
+            raise UsageError(f"{source}: {section}.init_args holds keys, got {values['init_args']!r}")
+
+
+def nest(key: str, value: Any) -> Config:
+    """ "model.lr", 0.1 -> {"model": {"init_args": {"lr": 0.1}}}."""
+    parts = key.split(".")
+    if parts[0] in ("model", "data") and parts[1:2] not in (["class_path"], ["init_args"]):
+        parts.insert(1, "init_args")
+    for part in reversed(parts):
+        value = {part: value}
+    return value
+
+
+def merge(base: Config, top: Config, source: str | None = None) -> Config:
+    """`top` over `base`, key by key; another class drops the arguments of the one before."""
+    if source:
+        check_outline(top, source)
+    merged = dict(base)
+    for key, value in top.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            if "class_path" in value and value["class_path"] != old.get("class_path", value["class_path"]):
+                old = {}
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def resolve(config: Config) -> Config:
+    """The configuration with every default of model and data filled in and every value of its declared type.
+
+    Imports the classes, and so torch.
+
+    Raises:
+        UsageError: unknown class, option or value; the message names the option.
+    """
+    from lightning.pytorch import Trainer
+
+    from unsup.data.base import ImageData
+    from unsup.models.base import Model
+
+    resolved: Config = {"seed": 0, "init_from": None, "matmul_precision": "highest"} | config
+    if not isinstance(resolved["seed"], int) or resolved["seed"] < 0:
+        raise UsageError(f"seed: expected a whole number from 0, got {resolved['seed']!r}")
+    if resolved["matmul_precision"] not in PRECISIONS:
+        raise UsageError(f"matmul_precision: one of {', '.join(PRECISIONS)}, got {resolved['matmul_precision']!r}")
+    for section, base in (("model", Model), ("data", ImageData)):
+        cls = load_class(config[section]["class_path"], base)
+        values = typed(cls, section, config[section].get("init_args", {}), LINKED if section == "model" else ())
+        resolved[section] = {"class_path": config[section]["class_path"], "init_args": values}
+    given = config.get("trainer", {})
+    for key in RUN_OWNED:
+        if key in given:
+            raise UsageError(f"trainer.{key} is decided by the run folder and cannot be set")
+    values = typed(Trainer, "trainer", given, ())
+    resolved["trainer"] = {key: values[key] for key in given}
+    return {key: resolved[key] for key in TOP}
+
+
+def load_class(path: str, base: type) -> type:
+    """The class of an import path such as unsup.models.ae.AE."""
+    module, _, name = str(path).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None) if module else None
+    except ModuleNotFoundError as e:
+        raise UsageError(f"class_path {path}: {e}") from e
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        raise UsageError(f"class_path {path}: no {base.__name__} of that name there")
+    return found
+
+
+def typed(cls: type, section: str, values: Config, linked: tuple[str, ...]) -> Config:
+    """All arguments of `cls`: the given ones checked and converted, the others' defaults; linked ones left out."""
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    parameters = [p for p in inspect.signature(cls).parameters if p not in linked]
+    for key in values:
+        if key in linked:
+            raise UsageError(f"{section}.{key} comes from the data set and cannot be set")
+        if key not in parameters:
+            raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({nearest(str(key), parameters)})")
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cls, section, skip=set(linked), instantiate=False)
+    for key, value in values.items():  # one by one: the culprit is known without reading the parser's prose
+        try:
+            if value is None and not allows_none(hints.get(key)):
+                raise TypeError("null")
+            parser.parse_object({section: {key: value}}, defaults=False)
+        except (jsonargparse.ArgumentError, TypeError, ValueError) as e:
+            expected = inspect.formatannotation(hints[key]).replace("typing.", "")
+            raise UsageError(f"{section}.{key}: expected {expected}, got {value!r}") from e
+    return dict(parser.parse_object({section: values}).as_dict()[section])
+
+
+def allows_none(hint: Any) -> bool:
+    return hint is None or hint is Any or types.NoneType in typing.get_args(hint)
+
+
+def dump(config: Config) -> str:
+    """The configuration as YAML that --config reads again."""
+    return yaml.safe_dump(plain(config), sort_keys=False, default_flow_style=None, width=100)
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists: what YAML and JSON hold."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

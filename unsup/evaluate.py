@@ -1,0 +1,140 @@
+"""Evaluation of a run: its last checkpoint through the protocol, beside the floors, into a report with figures."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.loggers import Logger
+from rich.console import Console
+
+from unsup import runs
+from unsup.build import build_data, load_model
+from unsup.data.base import ImageData
+from unsup.evaluation import figures
+from unsup.evaluation.paired import paired_difference
+from unsup.evaluation.protocol import Evaluation, evaluate
+from unsup.evaluation.report import summary_table, write_report
+from unsup.evaluation.selfcheck import selfcheck
+from unsup.floors import Floor, floors
+from unsup.models.base import Model
+
+SCHEMA = 1  # of report.json
+SHOWN = (  # final scores in TensorBoard
+    "linear_probe/accuracy",
+    "few_label/1/mean",
+    "few_label/10/mean",
+    "knn/accuracy",
+    "kmeans/test/acc",
+    "kmeans/test/nmi",
+    "kmeans/test/ari",
+    "reconstruction/sse_per_image",
+    "rankme",
+)
+
+
+def evaluate_run(
+    run: Path, data: ImageData | None = None, data_root: str | None = None, logger: Logger | None = None
+) -> dict[str, Any]:
+    """Judge a finished run and write its report; the same checkpoint and data give the same scores bit for bit.
+
+    Args:
+        run: the run folder.
+        data: its data module, when it is loaded already.
+        data_root: where the data lie now, if not where the run found them.
+        logger: also gets the final scores, beside the hyper-parameters.
+
+    Raises:
+        UserError: the run is not complete, or its data are not at hand.
+    """
+    config = runs.config_of(run)
+    training, versions = runs.record_of(run, "training.json"), runs.record_of(run, "versions.json")
+    if data is None:
+        if data_root:
+            config["data"]["init_args"]["root"] = data_root
+        data = build_data(config)
+        data.prepare_data()
+        data.setup()
+    model = load_model(run, config, data)
+    with progress() as say:
+        say("checking the evaluator")
+        checks = selfcheck()
+        evaluation = evaluate(model, data, layers=True, say=say)
+        beside = floors(model, evaluation.codes.shape[1], data, run.parents[1] / "floors", say)
+        say("report and figures")
+        report = {
+            "schema": SCHEMA,
+            "run": {
+                "model": config["recipe"],
+                "data": config["dataset"],
+                "seed": config["seed"],
+                "code_dim": evaluation.codes.shape[1],
+                "parameters": sum(p.numel() for p in model.parameters()),
+                **training,
+                "command": versions.pop("command"),
+            },
+            "provenance": {**versions, "config": config, "data_sha256": data.fingerprint()},
+            "selfcheck": {"passed": sum(passed for _, passed, _ in checks), "total": len(checks)},
+            "frozen": {"before": evaluation.frozen[0], "after": evaluation.frozen[1]},
+            "test_reads": evaluation.test_reads,
+            "scores": evaluation.scores,
+            "floors": {name: floor.scores for name, floor in beside.items()},
+            "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
+        }
+        draw(run, model, data, evaluation)
+        write_report(run, report)
+    if logger:
+        log_final(logger, config, evaluation.scores)
+    Console().print(summary_table(report))
+    print(f"report     {run / 'report.md'}\ndashboard  make dashboard   (tensorboard --logdir {run.parents[2]})")
+    return report
+
+
+def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
+    """Paired differences, this model less the floor, on the same test images."""
+    names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
+    return {name: paired_difference(evaluation.correct[name], floor.correct[name]) for name in names}
+
+
+def draw(run: Path, model: Model, data: ImageData, evaluation: Evaluation) -> None:
+    """Figures beside the report. Reconstructions are of validation images: the test images have been read once."""
+    originals = next(data.batches("val", size=16))
+    reconstructions = None
+    if hasattr(model, "reconstruct"):
+        with torch.no_grad():
+            reconstructions = model.reconstruct(originals).clamp(0, 1).numpy()
+    figures.write_figures(run / "figures", evaluation, data, originals.numpy(), reconstructions)
+
+
+def log_final(logger: Logger, config: dict[str, Any], scores: dict[str, Any]) -> None:
+    """The final scores into TensorBoard's HPARAMS tab, beside the options of model, data and trainer."""
+    options = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
+    for section in ("model", "data"):
+        options |= {f"{section}.{key}": str(value) for key, value in config[section]["init_args"].items()}
+    final = {f"final/{name}": value for name, value in flat(scores).items() if name in SHOWN}
+    logger.log_hyperparams(options, final)
+    logger.save()
+
+
+def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """{"kmeans": {"test": {"acc": .5}}} -> {"kmeans/test/acc": .5}."""
+    leaves: dict[str, float] = {}
+    for name, value in scores.items():
+        if isinstance(value, dict):
+            leaves |= flat(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            leaves[prefix + name] = float(value)
+    return leaves
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that says what is being computed: a moving line in a terminal, plain lines elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: print(f"  {text}", file=sys.stderr, flush=True)
+        return
+    with console.status("evaluating") as status:
+        yield status.update

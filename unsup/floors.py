@@ -1,0 +1,169 @@
+"""Floors: what raw pixels, PCA at the same dimension and the same network untrained score under the same protocol.
+
+Computed once per data set and kept in runs/<data>/floors/. A file's name says what it holds and a key says of what:
+protocol version, data fingerprint, and for PCA the dimension, for the untrained twin its very outputs.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from unsup.data.base import ImageData
+from unsup.errors import UserError
+from unsup.evaluation.codes import weights_hash
+from unsup.evaluation.paired import bootstrap_interval
+from unsup.evaluation.protocol import VERSION, evaluate
+from unsup.models.base import Model
+from unsup.models.pca import PCA
+from unsup.models.pixels import Pixels
+
+INITIALISATIONS = 3  # of the untrained twin; the first one is also probed layer by layer
+
+Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
+
+
+class Floor:
+    """Scores of one floor, as in report.json, and its per-image correctness for paired comparisons."""
+
+    def __init__(self, scores: dict[str, Any], correct: Correct) -> None:
+        self.scores = scores
+        self.correct = correct
+
+
+def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Callable[[str], None]) -> dict[str, Floor]:
+    """{"pixels", "pca", "untrained"} for this model; the last only for a model with trainable parameters.
+
+    Args:
+        model: the model being judged; not touched.
+        code_dim: PCA is fitted at this dimension, or at the most that the data allow.
+        data: PCA and batch-norm statistics see its training split.
+        folder: where floors are kept, made when missing.
+        say: told what is being computed.
+    """
+    common = f"{VERSION}-{data.fingerprint()}"
+    dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
+
+    def pixels() -> Floor:
+        return of(Pixels(data.shape), data, say)
+
+    def pca() -> Floor:
+        pca = PCA(data.shape, dimension)
+        pca.fit(lambda: data.batches("train"))
+        return of(pca, data, say)
+
+    found = {
+        "pixels": kept(folder, "pixels", common, pixels, say),
+        "pca": kept(folder, f"pca-{dimension}", f"{common}-{dimension}", pca, say),
+    }
+    if any(p.requires_grad for p in model.parameters()):
+        twins = [untrained(model, data, seed) for seed in range(INITIALISATIONS)]
+        key = f"{common}-{signature(twins[0], data)}"
+        found["untrained"] = kept(folder, "untrained", key, lambda: mean_floor(twins, data, say), say)
+    return found
+
+
+def of(model: Model, data: ImageData, say: Callable[[str], None], layers: bool = False) -> Floor:
+    evaluation = evaluate(model, data, layers=layers, say=say)
+    return Floor(evaluation.scores, evaluation.correct)
+
+
+def untrained(model: Model, data: ImageData, seed: int) -> Model:
+    """The same architecture, freshly initialised, with batch-norm statistics taken from training images."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        twin = type(model)(**model.hparams)
+        update_bn(data.batches("train"), _Forward(twin))
+    return twin.eval()
+
+
+class _Forward(nn.Module):
+    """The whole network as a plain function of x, so that every batch-norm layer sees the images."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.model.reconstruct(x) if hasattr(self.model, "reconstruct") else self.model.encode(x)
+        return result
+
+
+def signature(twin: Model, data: ImageData) -> str:
+    """Two twins are the same floor exactly when they are the same function: the hash of weights and some outputs."""
+    digest = hashlib.sha256(weights_hash(twin).encode())
+    x = next(data.batches("train", size=64))
+    with torch.no_grad():
+        outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
+        outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
+    for output in outputs:
+        digest.update(output.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def mean_floor(twins: list[Model], data: ImageData, say: Callable[[str], None]) -> Floor:
+    """The mean over initialisations of every score and of each test image's correctness."""
+    each = [of(twin, data, say, layers=i == 0) for i, twin in enumerate(twins)]
+    correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
+    layers = each[0].scores.pop("layers", None)
+    scores = mean([f.scores for f in each])
+    scores["initialisations"] = len(each)
+    if layers:
+        scores["layers"] = layers
+    if "linear_probe" in scores:
+        scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
+    return Floor(scores, correct)
+
+
+def mean(values: list[Any]) -> Any:
+    """Element-wise over equal structures; what is not a number must be the same in all."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: mean([value[key] for value in values]) for key in first}
+    if isinstance(first, list):
+        return [mean(list(items)) for items in zip(*values, strict=True)]
+    if isinstance(first, str) or all(value == first for value in values):
+        return first
+    return float(np.mean(values))
+
+
+def kept(folder: Path, name: str, key: str, compute: Callable[[], Floor], say: Callable[[str], None]) -> Floor:
+    """The floor from its file, or computed and put there under a temporary name first."""
+    path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    if path.exists():
+        return load(path)
+    say(f"floor {name} (computed once per data set)")
+    floor = compute()
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, scores=np.array(json.dumps(floor.scores)), **floor.correct)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(path)
+    except OSError as e:
+        raise UserError(f"cannot keep the floor {path}: {e.strerror}") from e
+    return floor
+
+
+def load(path: Path) -> Floor:
+    """A kept floor.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        return Floor(json.loads(str(arrays.pop("scores"))), arrays)
+    except (OSError, ValueError, KeyError, EOFError) as e:
+        raise UserError(f"{path} is damaged: delete it, it will be computed again") from e

@@ -1,0 +1,99 @@
+"""Training: configuration -> seed -> data, model, trainer -> fit -> evaluation. The only way a run comes about."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from unsup import runs
+from unsup.build import build_model, load_weights, prepare
+from unsup.callbacks import callbacks
+from unsup.config import Config
+from unsup.evaluate import evaluate_run
+
+
+def train(config: Config, runs_root: Path = Path("runs"), command: str = "", why: str = "") -> Path:
+    """Train as the resolved configuration says, evaluate, write the report; returns the run folder.
+
+    Args:
+        config: what `unsup.config.resolve` returns.
+        runs_root: the run folder is made in runs_root/<data>/<recipe>/.
+        command: what the user typed, for the record.
+        why: how the data set was chosen, where the user named none.
+
+    Raises:
+        UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
+    """
+    quiet()
+    torch.set_float32_matmul_precision(config["matmul_precision"])
+    L.seed_everything(config["seed"], verbose=False)
+    data = prepare(config)
+    model = build_model(config, data)
+    if config["init_from"]:
+        model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
+    run = runs.create(runs_root, config, command)
+    print(f"{config['recipe']} on {config['dataset']}{why}, seed {config['seed']}: {run}", flush=True)
+
+    trainer = build_trainer(config, run)
+    if hasattr(model, "fit"):  # learns in whole passes, in on_fit_start: there are no epochs
+        trainer.fit_loop.max_epochs = 0
+    started = time.perf_counter()
+    try:
+        trainer.fit(model, datamodule=data)
+    except SystemExit:  # Lightning has stopped at a signal
+        sys.exit(143 if trainer.received_sigterm else 130)
+    seconds = time.perf_counter() - started
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    if not checkpoint.exists():  # zero epochs write none
+        trainer.save_checkpoint(checkpoint)
+    seen = trainer.current_epoch * data.size("train")
+    training = {"epochs": trainer.current_epoch, "train_seconds": seconds}
+    runs.write_json(run / "training.json", training | ({"images_per_second": seen / seconds} if seen else {}))
+    evaluate_run(run, data=data, logger=trainer.logger)
+    return run
+
+
+def build_trainer(config: Config, run: Path) -> L.Trainer:
+    """Lightning's trainer, writing into the run folder only."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
+    given: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
+    given = {key: given[key] for key in config["trainer"]}
+    own = [ModelCheckpoint(run / "checkpoints", save_top_k=0, save_last=True), *callbacks()]
+    extra = given.pop("callbacks", None) or []
+    logger = TensorBoardLogger(run, name="", version="", default_hp_metric=False)
+    trainer = L.Trainer(
+        **given,
+        logger=logger,
+        default_root_dir=run,
+        callbacks=[*own, *(extra if isinstance(extra, list) else [extra])],
+        enable_model_summary=False,
+    )
+    if not torch.cuda.is_available():  # Lightning's "1" costs a failing library load in every optimizer step
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    return trainer
+
+
+def quiet() -> None:
+    """Silence advertisements and deprecation noise of the libraries; real warnings stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    for known in (
+        "The '.*_dataloader' does not have many workers",  # batches come from memory
+        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+        "Checkpoint directory .* exists and is not empty",
+        "`configure_optimizers` returned `None`",
+        ".*TensorBoard.*hparams",
+    ):
+        warnings.filterwarnings("ignore", message=known)
