@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from inspect import signature
+from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from unsup.errors import UserError
+from unsup.errors import UsageError, UserError
 from unsup.seeds import seed_noise
 
 Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions in the training split
@@ -23,8 +26,12 @@ class Model(L.LightningModule):
     * `reconstruct(x)` -> (N, C, H, W): scored as it is (not clamped), shown clamped to [0, 1];
     * `decode(z)` -> (N, C, H, W);  `sample(n)` -> (n, C, H, W) in [0, 1];
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
-    * `fit(images)`: learn from one or more passes over `images()`, each an ordered stream of x; fitted state lives in
-      buffers whose shapes are known from `__init__`.
+    * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. Fitted
+      state lives in parameters and buffers whose shapes are known from `__init__`. A method may have `losses` as well
+      (stages: fit, then fine-tune).
+
+    A method that needs the index of its images, or several optimizers, overrides `training_step`: noise is seeded
+    before it is called, and it hands its scalars to `record`.
 
     The typed `__init__` is the schema of the recipe: plain types only, so that checkpoints load with
     `weights_only=True`. Arguments named `shape` and `augmentation` are filled from the data set.
@@ -38,7 +45,9 @@ class Model(L.LightningModule):
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
         super().__init__()
-        self.save_hyperparameters()  # the subclass's arguments: they rebuild the model from a checkpoint
+        self.save_hyperparameters(*signature(type(self)).parameters)  # with these a checkpoint rebuilds the model
+        if not 0 < lr < math.inf:
+            raise UsageError(f"model.lr is {lr}: it must be above 0")
         self.shape = shape
         self.lr = lr
 
@@ -64,67 +73,103 @@ class Model(L.LightningModule):
                 )
         self.load_state_dict(state, strict=False)  # strict in the direction that matters, by the check above
 
-    # ---- what Lightning calls ---------------------------------------------------------------------------------------
-
-    def setup(self, stage: str) -> None:
-        """Choose the optimization mode that the loader's batches need."""
-        if stage != "fit" or self.trainer.datamodule.steps_per_call == 1:
-            return
-        if (
-            not self.automatic_optimization
-            or self.trainer.gradient_clip_val
-            or self.trainer.accumulate_grad_batches > 1
-        ):
-            raise UserError(
-                "data.steps_per_call > 1 does not go with gradient clipping, gradient accumulation or a model that "
-                "steps its own optimizers: set data.steps_per_call to 1"
-            )
-        self.automatic_optimization = False
-
-    def on_fit_start(self) -> None:
-        """Methods without gradients learn here, from whole passes over the clean training images."""
-        if hasattr(self, "fit"):
-            self.fit(self.training_images)
+    # ---- what a method may call -------------------------------------------------------------------------------------
 
     def training_images(self) -> Iterator[Tensor]:
         """One ordered, clean, label-free pass over the training split on this device, as batches of x.
 
         For hooks that need the whole set: a target distribution each epoch, a fit by least squares, cluster centres.
+        Row i of the pass is the image that training batches call index i.
         """
-        return self.trainer.datamodule.batches("train", self.device)
+        return self._data.batches("train", self.device)
+
+    @property
+    def iteration(self) -> int:
+        """Training steps so far, the x axis of every curve: a method that steps two optimizers a batch halves it."""
+        return self.global_step
+
+    def record(self, values: dict[str, Tensor]) -> None:
+        """Write training values as `train/<name>` every `trainer.log_every_n_steps` steps: never a sync in between.
+
+        Raises:
+            UserError: the loss is no longer finite.
+        """
+        every = cast(Any, self.trainer).log_every_n_steps
+        if not every or self.iteration % every:
+            return
+        scalars = {f"train/{name}": value.detach().item() for name, value in values.items()}
+        if not math.isfinite(scalars["train/loss"]):
+            raise UserError(
+                f"the loss is {scalars['train/loss']} at step {self.iteration}: lower model.lr (now {self.lr:g})"
+            )
+        self.log("loss", values["loss"].detach(), prog_bar=True, logger=False)
+        scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        for logger in self.loggers:
+            logger.log_metrics(scalars, self.iteration)
+
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run (batches, for a method that overrides `training_step` to step by itself)."""
+        total = self.trainer.estimated_stepping_batches  # calls of training_step, or inf; creates the loaders
+        if not self.automatic_optimization and self.trainer.max_epochs != -1:
+            an_epoch = min(self.trainer.num_training_batches * self._data.steps_per_call, self._data.steps_per_epoch)
+            total = an_epoch * (self.trainer.max_epochs or 0)
+            if self.trainer.max_steps >= 0:
+                total = min(total, self.trainer.max_steps)
+        if total == math.inf:
+            raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
+        return int(total)
+
+    # ---- what Lightning calls ---------------------------------------------------------------------------------------
+
+    @property
+    def _data(self) -> Any:  # the ImageData in training: models do not import the data package
+        return cast(Any, self.trainer).datamodule
+
+    def setup(self, stage: str) -> None:
+        """Choose the optimization mode that the loader's batches need."""
+        own_step = type(self).training_step is not Model.training_step
+        several = stage == "fit" and self._data.steps_per_call > 1
+        if several and (own_step or self.trainer.gradient_clip_val or self.trainer.accumulate_grad_batches > 1):
+            raise UsageError(
+                "data.steps_per_call > 1 does not go with gradient clipping, gradient accumulation or a model that "
+                "has its own training_step: set data.steps_per_call to 1"
+            )
+        if not own_step:
+            self.automatic_optimization = not several
+
+    def on_fit_start(self) -> None:
+        """Methods that `fit` learn here, from whole passes over the training images; a resumed run has done so."""
+        fit = getattr(self, "fit", None)
+        if fit is not None and self.trainer.ckpt_path is None:
+            seed_noise(self.device, self.seed, "fit")
+            fit(self.training_images)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the noise of this step: what is drawn is a function of (seed, step, process)."""
+        seed_noise(self.device, self.seed, "step", self.global_step, self.global_rank)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """One optimizer step on (x, index); on a list of them (`data.steps_per_call` > 1), one step on each."""
         if self.automatic_optimization:
-            return self._training_losses(batch)["loss"]
-        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+            return self._training_loss(batch)
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        scheduler = cast(LRScheduler | None, self.lr_schedulers())
         for part in batch:
             if self.global_step == self.trainer.max_steps:
                 break
-            loss = self._training_losses(part)["loss"]
+            self.on_train_batch_start(part, batch_idx)
+            loss = self._training_loss(part)
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()  # Lightning's wrapper: global_step counts every one
-            scheduler.step()
+            if scheduler is not None:
+                scheduler.step()
         return None
 
-    def _training_losses(self, batch: Batch) -> dict[str, Tensor]:
-        x, _ = batch
-        seed_noise(self.device, self.seed, "step", self.global_step, self.global_rank)
-        values = self.losses(x)
-        self.record(values, self.global_step)
-        return values
-
-    def record(self, values: dict[str, Tensor], step: int) -> None:
-        """Write training values as `train/<name>` every `trainer.log_every_n_steps` steps: never a sync in between."""
-        if step % self.trainer.log_every_n_steps:
-            return
-        self.log("loss", values["loss"].detach(), prog_bar=True, logger=False)
-        scalars = {f"train/{name}": value.detach().item() for name, value in values.items()}
-        optimizers = self.trainer.optimizers
-        scalars["train/lr"] = optimizers[0].param_groups[0]["lr"]
-        for logger in self.loggers:
-            logger.log_metrics(scalars, step)
+    def _training_loss(self, batch: Batch) -> Tensor:
+        values = self.losses(batch[0])
+        self.record(values)
+        return values["loss"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The same losses on validation images, in eval mode and with the same noise each time."""
@@ -135,9 +180,11 @@ class Model(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Put the epoch's means on the same step axis as the training losses."""
+        if self.trainer.sanity_checking:
+            return
         means = {k: v.item() for k, v in self.trainer.callback_metrics.items() if k.startswith("val/")}
         for logger in self.loggers:
-            logger.log_metrics(means, self.global_step)
+            logger.log_metrics(means, self.iteration)
 
     def configure_optimizers(self) -> Any:
         """Adam, warm-up over a tenth of the steps, cosine to 0; no optimizer for a method without parameters."""
@@ -146,20 +193,8 @@ class Model(L.LightningModule):
             return None
         total = self.total_steps()
         optimizer = torch.optim.Adam(parameters, lr=self.lr, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
+        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def total_steps(self) -> int:
-        """Optimizer steps of the whole run."""
-        if self.automatic_optimization:
-            total = self.trainer.estimated_stepping_batches
-        else:
-            total = (self.trainer.max_epochs or math.inf) * self.trainer.datamodule.steps_per_epoch
-            if self.trainer.max_steps > 0:
-                total = min(total, self.trainer.max_steps)
-        if not 0 <= total < math.inf:
-            raise UserError("trainer.max_epochs or trainer.max_steps must say how long to train")
-        return int(total)
 
 
 def warmup_cosine(step: int, total: int) -> float:

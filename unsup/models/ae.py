@@ -1,0 +1,43 @@
+"""The shallow autoencoder of many tutorials: one hidden layer, a small code, a single-layer decoder."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unsup.errors import UsageError
+from unsup.models.base import Model
+
+
+class AE(Model):
+    """pixels -> `hidden` (ReLU) -> code (linear) -> pixels (sigmoid); loss = squared error summed over pixels.
+
+    784-32-32-784 on MNIST. The hidden layer is a second bottleneck: PCA at the same size reconstructs better.
+
+    Args:
+        shape: (C, H, W) of an image; pixels are flattened.
+        hidden: width of the hidden layer.
+        code_dim: size of the code.
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a size below 1.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], hidden: int = 32, code_dim: int = 32, lr: float = 1e-3) -> None:
+        super().__init__(shape, lr)
+        if hidden < 1 or code_dim < 1:
+            raise UsageError(f"model.hidden {hidden} and model.code_dim {code_dim} must be at least 1")
+        pixels = shape[0] * shape[1] * shape[2]
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, code_dim))
+        self.decoder = nn.Sequential(nn.Linear(code_dim, pixels), nn.Sigmoid(), nn.Unflatten(1, shape))
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        return {"loss": F.mse_loss(self.reconstruct(x), x, reduction="sum") / len(x)}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decoder(z)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
