@@ -1,0 +1,1 @@
+"""One file a source of images; `configs/data/<name>.yaml` names the class and its options."""

@@ -1,0 +1,193 @@
+"""The contract of a data set: a whole split is one uint8 array in memory, and a batch is cut from it in microseconds.
+
+Validation is carved out of the official training images. The official test images are checked when the run starts, so
+that damage is found before training, and read only by `batches("test")`, which counts its passes.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unsup.data.batches import ResidentBatches, as_tensor, to_unit
+from unsup.errors import UsageError, UserError
+
+Split = Literal["train", "val", "test"]
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W), labels (N,) or None: unlabelled
+
+
+class ImageData(L.LightningDataModule):
+    """What a data set fills in: `shape`, `class_names`, `load`; splits, batches and fingerprints come from here.
+
+    `prepare_data` is there for what one process must do for all, such as a download.
+
+    Args:
+        root: folder that holds the files (`DATA_ROOT`).
+        batch_size: the most images in an optimizer step, per device; an epoch's batches differ by at most one image.
+        steps_per_call: optimizer steps that one call of `training_step` makes. 16 removes Lightning's bookkeeping for
+            networks whose step takes under 10 ms; weights are the same bit for bit.
+
+    Attributes:
+        shape: (C, H, W), known before anything is loaded.
+        class_names: one name a class, in label order; empty for unlabelled images.
+        augmentation: preset of random transformations that keep an image's meaning: "digits" (never flipped) or
+            "natural".
+    """
+
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...] = ()
+    augmentation: str = "natural"
+    seed: int = 0  # the run's seed: orders the batches; the split does not depend on it
+
+    def __init__(self, root: str = "data", batch_size: int = 256, steps_per_call: int = 1) -> None:
+        super().__init__()
+        for name, value in (("batch_size", batch_size), ("steps_per_call", steps_per_call)):
+            if value < 1:
+                raise UsageError(f"data.{name} is {value}: it must be at least 1")
+        self.root = str(Path(root).expanduser())
+        self.batch_size = batch_size
+        self.steps_per_call = steps_per_call
+        self.test_reads = 0  # passes over the test images
+        self._stores: dict[bool, Arrays] = {}  # True: official training images, False: official test images
+        self._carved: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._resident: Tensor | None = None  # the training images where the batches are cut
+        self._fingerprint: str | None = None
+
+    def load(self, train: bool) -> Arrays:
+        """The official training or test images, uint8 (N, C, H, W), and their labels, int64 (N,), or None.
+
+        Only reads, and may return a read-only memory map.
+
+        Raises:
+            UserError: files are missing, cut short, altered or unreadable; the message names them and the remedy.
+        """
+        raise NotImplementedError
+
+    # ---- splits -----------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and check all images, carve validation out of the training images; called again, does nothing."""
+        self._store(train=True)
+        self._store(train=False)
+
+    def size(self, split: Split) -> int:
+        return len(self._index(split))
+
+    def labels(self, split: Split) -> NDArray[np.int64] | None:
+        """Labels of a split in order, for evaluation only; None for unlabelled images."""
+        labels = self._store(split != "test")[1]
+        return None if labels is None else labels[self._index(split)]
+
+    def batches(
+        self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
+    ) -> Iterator[Tensor]:
+        """x (n, C, H, W) float32 in [0, 1] in the split's order, or of the positions `at`, in batches of `size`.
+
+        A pass over the test split is counted in `test_reads`.
+        """
+        self.test_reads += split == "test"
+        index = self._index(split)
+        index = index if at is None else index[at]
+        images = self._images(split, torch.device(device))
+        parts = torch.from_numpy(index).to(images.device).split(size)
+        return (to_unit(images.index_select(0, part).to(device)) for part in parts)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the training and test images, their labels and the split: equal means the same experiment."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256()
+            for train in (True, False):
+                images, labels = self._store(train)
+                digest.update(repr(images.shape).encode())
+                digest.update(np.ascontiguousarray(images).data)
+                if labels is not None:
+                    digest.update(labels.data)
+            digest.update(self._index("val").data)
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def _store(self, train: bool) -> Arrays:
+        if train not in self._stores:
+            images, labels = self.load(train)
+            name, classes = type(self).__name__, len(self.class_names)
+            if images.dtype != np.uint8 or images.shape[1:] != self.shape:
+                raise UserError(
+                    f"{name}: load gives {images.dtype} images {images.shape[1:]}, expected uint8 {self.shape}"
+                )
+            if labels is not None and len(labels) != len(images):
+                raise UserError(f"{name}: {len(images)} images but {len(labels)} labels")
+            if labels is not None and len(labels) and (labels.min() < 0 or labels.max() >= classes):
+                raise UserError(f"{name}: labels {labels.min()} to {labels.max()}, expected 0 to {classes - 1}")
+            self._stores[train] = images, labels
+        return self._stores[train]
+
+    def _images(self, split: Split, device: torch.device) -> Tensor:
+        """The stored images; training images stay on the accelerator when they leave half of its free memory."""
+        images = as_tensor(self._store(split != "test")[0])
+        if split == "test" or device.type != "cuda":
+            return images
+        if self._resident is None:
+            fits = images.nbytes < torch.cuda.mem_get_info(device)[0] // 2
+            self._resident = images.to(device) if fits else images
+        return self._resident
+
+    def _index(self, split: Split) -> NDArray[np.int64]:
+        images, labels = self._store(split != "test")
+        if split == "test":
+            return np.arange(len(images))
+        if self._carved is None:
+            self._carved = carve(len(images), labels)
+        return self._carved[split == "val"]
+
+    # ---- what Lightning calls ---------------------------------------------------------------------------------------
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one epoch on one device."""
+        world = self.trainer.world_size if self.trainer else 1
+        return math.ceil(self.size("train") // world / self.batch_size)
+
+    def train_dataloader(self) -> ResidentBatches:
+        return self._loader("train", shuffle=True, steps_per_call=self.steps_per_call)
+
+    def val_dataloader(self) -> ResidentBatches:
+        return self._loader("val", shuffle=False, steps_per_call=1)
+
+    def _loader(self, split: Split, shuffle: bool, steps_per_call: int) -> ResidentBatches:
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        images, index = self._images(split, device), torch.from_numpy(self._index(split))
+        return ResidentBatches(images, index, self.batch_size, shuffle, self.seed, steps_per_call, device)
+
+
+def carve(n: int, labels: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sorted training and validation positions: 5,000 of 50,000 or more images, else 10 %; the same for every run."""
+    val = draw(n, max(1, round(min(5000, n / 10))), labels)
+    return np.setdiff1d(np.arange(n), val), val
+
+
+def draw(n: int, count: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Sorted positions of `count` of n images, the same every time; where labelled, an equal share of every class.
+
+    At least one image of every class is left over; when that is impossible there are fewer than `count`.
+
+    Raises:
+        UserError: every class has a single image.
+    """
+    _, group, sizes = np.unique(np.zeros(n) if labels is None else labels, return_inverse=True, return_counts=True)
+    if n == len(sizes):
+        raise UserError(f"{n} images in {n} classes cannot be split: every class needs at least two images")
+    rng = np.random.default_rng(0)
+    shuffled = rng.permutation(n)
+    by_class = shuffled[np.argsort(group[shuffled], kind="stable")]  # class after class, each in random order
+    place = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # 0, 1, … inside each class
+    size = np.repeat(sizes, sizes)
+    share = np.where(place < size - 1, (place + 0.5) / size, np.inf)  # the last of a class stays
+    first = np.lexsort((rng.random(n), share))[: min(count, n - len(sizes))]
+    return np.sort(by_class[first])

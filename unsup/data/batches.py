@@ -1,0 +1,99 @@
+"""Batches cut from one resident uint8 tensor: no worker processes, no per-sample Python."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unsup.seeds import derived_seed
+
+
+def as_tensor(images: NDArray[np.uint8]) -> Tensor:
+    """The array's memory as a tensor. A read-only memory map is welcome: nothing writes to images."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(images)
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 in 0..255 -> float32 in [0, 1]."""
+    return images.float().mul_(1 / 255)
+
+
+class ResidentBatches:
+    """Yields (x, index): x (n, C, H, W) float32 in [0, 1], index (n,) the images' positions in the split.
+
+    The order is a function of (seed, epoch) alone. All batches have `batch_size` images or a little less, so that no
+    last one is too small for batch statistics. With several processes each takes a disjoint shard of equal length (at
+    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, lists of that many batches.
+
+    Args:
+        images: (N, C, H, W) uint8, on `device` or on the CPU.
+        index: (n,) rows of `images` that make up the split.
+        batch_size: the most images in a batch.
+        shuffle: a new order every epoch; otherwise the split's own.
+        seed: orders the epochs.
+        steps_per_call: batches handed over at a time.
+        device: where x goes.
+    """
+
+    batch_sampler = None  # Lightning looks here before `sampler`
+
+    def __init__(
+        self,
+        images: Tensor,
+        index: Tensor,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        steps_per_call: int,
+        device: torch.device,
+    ) -> None:
+        self.images, self.index = images, index
+        self.batch_size, self.shuffle, self.seed, self.steps_per_call = batch_size, shuffle, seed, steps_per_call
+        self.device = device
+        self.epoch = 0
+        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self._steps() / self.steps_per_call)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = self._batches()
+        if self.steps_per_call == 1:
+            yield from batches
+        while call := list(islice(batches, self.steps_per_call)):
+            yield call
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rank, world = _shard()
+        n, steps = len(self.index), self._steps()
+        order = torch.arange(n)
+        if self.shuffle:
+            order = torch.randperm(
+                n, generator=torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
+            )
+        order = order[rank : n - n % world : world]
+        rows = self.index[order].to(self.images.device)  # once an epoch, not once a batch
+        order = order.to(self.device)
+        for index, part in zip(order.tensor_split(steps), rows.tensor_split(steps), strict=True):
+            yield to_unit(self.images.index_select(0, part).to(self.device)), index
+
+    def _steps(self) -> int:
+        return math.ceil(len(self.index) // _shard()[1] / self.batch_size)
+
+
+def _shard() -> tuple[int, int]:
+    """Rank and number of processes; asked late, for Lightning starts them after the data module is made."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
