@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from unsup import __version__
-from unsup.errors import UsageError, UserError
+from unsup.errors import UsageError, UserError, nearest
 
 OPTION_HELP = """\
 options of a recipe are given by name and override every file:
@@ -63,6 +63,8 @@ def build_parser() -> Parser:
     results = verb("results", run_results, "keep reports in results/ and write the README's table from them")
     results.add_argument("add", nargs="*", type=Path, metavar="RUN", help="run folders whose reports are to be kept")
     results.add_argument("--check", action="store_true", help="only say whether the table is up to date (exit code 1)")
+    for sub in verbs.choices.values():
+        sub.set_defaults(known=[text for action in sub._actions for text in action.option_strings])
     return parser
 
 
@@ -74,7 +76,10 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         options, rest = split_options(argv)
-        args = build_parser().parse_args(rest)
+        args, unknown = build_parser().parse_known_args(rest)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            raise UsageError(f"{args.verb} has no option {word} ({nearest(word, args.known)})")
         if options and args.verb != "train":
             raise UsageError(f"--{options[0][0]} is an option of train, not of {args.verb}")
         args.options = options
@@ -120,7 +125,7 @@ def parse_value(key: str, text: str) -> Any:
 
 
 def run_train(args: argparse.Namespace) -> None:
-    from unsup.config import compose, dump, read, resolve
+    from unsup.config import compose, dump, pair, read, resolve
 
     options = [
         ("seed", args.seed),
@@ -145,14 +150,18 @@ def run_train(args: argparse.Namespace) -> None:
     from unsup.train import train
 
     resolved = resolve(config)
-    why = ""
+    notes = []
     if chosen_here:
+        data = "mnist"
         try:
             prepare(resolved)
+            notes.append("no DATA named: MNIST is at hand")
         except UserError as e:
-            resolved = resolve(compose(args.model, "digits", args.config, options))
-            why = f" (no DATA named; {e})"
-    train(resolved, args.runs, args.command, why)
+            data = "digits"
+            resolved = resolve(compose(args.model, data, args.config, options))
+            notes.append(f"no DATA named, and {e}")
+    notes += [f"with {path.name}" for path in pair(args.model, data)]
+    train(resolved, args.runs, args.command, notes)
 
 
 def run_evaluate(args: argparse.Namespace) -> None:

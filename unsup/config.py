@@ -5,19 +5,17 @@ given with --config < the command line. Unknown names and keys are refused here,
 values are checked against the typed `__init__` of the class that they configure.
 """
 
-import difflib
 import importlib
 import inspect
 import types
 import typing
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import yaml
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, nearest
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "model", "data", "trainer")
@@ -26,13 +24,6 @@ RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progr
 PRECISIONS = ("highest", "high", "medium")
 
 Config = dict[str, Any]  # as in config.yaml
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for a message: the nearest known name, or all of them when there are few."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
 def names(kind: str) -> list[str]:
@@ -51,17 +42,20 @@ def named(kind: str, name: str) -> Path:
     return CONFIGS / kind / f"{name}.yaml"
 
 
+def pair(model: str | None, data: str | None) -> list[Path]:
+    """What a recipe needs for one data set: configs/model/M@D.yaml, where there is such a file."""
+    path = CONFIGS / "model" / f"{model}@{data}.yaml"
+    return [path] if path.exists() else []
+
+
 def compose(model: str | None, data: str | None, files: list[Path], options: list[tuple[str, Any]]) -> Config:
     """Merge all layers; `options` are (dotted key, value) pairs of the command line.
 
     Raises:
         UsageError: unknown name, key or file; not YAML; no model or data set named.
     """
-    layers = [CONFIGS / "base.yaml"]
-    layers += [named("data", data)] if data else []
-    layers += [named("model", model)] if model else []
-    pair = CONFIGS / "model" / f"{model}@{data}.yaml"
-    layers += [pair] if pair.exists() else []
+    recipe = [named("model", model)] if model else []
+    layers = [CONFIGS / "base.yaml", *([named("data", data)] if data else []), *recipe, *pair(model, data)]
     config: Config = {}
     for path in [*layers, *files]:
         config = merge(config, read(path))

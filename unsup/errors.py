@@ -1,5 +1,8 @@
 """Mistakes a person can mend: shown as one line that names the thing and the remedy, without a traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """Something in the data, a run folder or the machine is wrong (exit code 1)."""
@@ -11,3 +14,10 @@ class UsageError(UserError):
     """The command line or a configuration file is wrong (exit code 2)."""
 
     exit_code = 2
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a message: the nearest known name, or all of them when there are few."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"

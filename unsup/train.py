@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from unsup.config import Config
 from unsup.evaluate import evaluate_run
 
 
-def train(config: Config, runs_root: Path = Path("runs"), command: str = "", why: str = "") -> Path:
+def train(config: Config, runs_root: Path = Path("runs"), command: str = "", notes: Sequence[str] = ()) -> Path:
     """Train as the resolved configuration says, evaluate, write the report; returns the run folder.
 
     Args:
         config: what `unsup.config.resolve` returns.
         runs_root: the run folder is made in runs_root/<data>/<recipe>/.
         command: what the user typed, for the record.
-        why: how the data set was chosen, where the user named none.
+        notes: what was decided for the user, such as the data set; shown in the first line of output.
 
     Raises:
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
@@ -41,7 +42,8 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", why
     if config["init_from"]:
         model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
     run = runs.create(runs_root, config, command)
-    print(f"{config['recipe']} on {config['dataset']}{why}, seed {config['seed']}: {run}", flush=True)
+    aside = f" ({'; '.join(notes)})" if notes else ""
+    print(f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}", flush=True)
 
     trainer = build_trainer(config, run)
     if hasattr(model, "fit"):  # learns in whole passes, in on_fit_start: there are no epochs

@@ -1,0 +1,168 @@
+"""Configuration and command line: layers, strictness, one-line errors, exit codes."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unsup import config
+from unsup.cli import main, split_options
+from unsup.config import CONFIGS, compose, dump, merge, names, read, resolve
+from unsup.errors import UsageError
+
+MODELS, DATA = names("model"), names("data")
+
+
+def line(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """The one line on stderr that a wrong command ends with."""
+    assert main(list(argv)) == 2
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1, text
+    return text
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_recipe_goes_with_every_data_set(model: str, data: str) -> None:
+    options = [("data.images", "somewhere")] if data == "folder" else []
+    resolved = resolve(compose(model, data, [], options))
+    assert resolved["recipe"] == model and resolved["dataset"] == data
+    assert resolved["seed"] == 0
+
+
+def test_later_layers_win(tmp_path: Path) -> None:
+    extra = tmp_path / "extra.yaml"
+    extra.write_text("seed: 3\ntrainer: {max_epochs: 7}\nmodel: {init_args: {lr: 0.5}}\n")
+    merged = compose("ae", "digits", [extra], [("model.lr", 0.25)])
+    assert merged["seed"] == 3 and merged["trainer"]["max_epochs"] == 7
+    assert merged["model"]["init_args"]["lr"] == 0.25
+    assert merged["trainer"]["accelerator"] == "auto"  # from base.yaml
+
+
+def test_pair_file_is_found_and_keeps_the_recipe_name() -> None:
+    pairs = sorted(CONFIGS.glob("model/*@*.yaml"))
+    assert pairs, "the tests need one M@D.yaml to check"
+    for path in pairs:
+        model, _, data = path.stem.partition("@")
+        assert model in MODELS and data in DATA, path
+        merged = compose(model, data, [], [])
+        assert merged["recipe"] == model and merged["dataset"] == data
+        assert merge(merged, read(path)) == merged  # it is in there, on top
+
+
+def test_another_class_drops_the_arguments_of_the_one_before() -> None:
+    first = {"model": {"class_path": "a.A", "init_args": {"width": 3}}}
+    assert merge(first, {"model": {"class_path": "b.B"}})["model"] == {"class_path": "b.B"}
+    assert merge(first, {"model": {"class_path": "a.A"}})["model"]["init_args"] == {"width": 3}
+
+
+def test_resolved_config_can_be_run_again(tmp_path: Path) -> None:
+    first = resolve(compose("deep_ae", "digits", [], [("seed", 4), ("model.lr", "2e-3")]))
+    assert first["model"]["init_args"]["lr"] == 2e-3  # YAML reads 2e-3 as text; the signature says float
+    saved = tmp_path / "config.yaml"
+    saved.write_text(dump(first))
+    assert plain(resolve(compose(None, None, [saved], []))) == plain(first)
+
+
+def plain(value: object) -> object:
+    return yaml.safe_load(yaml.safe_dump(config.plain(value)))
+
+
+def test_options_are_split_from_words() -> None:
+    options, rest = split_options(["train", "--model.lr", "-0.5", "ae", "--data.sizes=[3, 4]", "--seed", "1"])
+    assert options == [("model.lr", -0.5), ("data.sizes", [3, 4])]
+    assert rest == ["train", "ae", "--seed", "1"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["train", "deepae"], "unknown model 'deepae' (did you mean 'deep_ae'?)"),
+        (["train", "ae", "--data", "minst"], "unknown data 'minst' (did you mean 'mnist'?)"),
+        (["train"], "no model named"),
+        (["train", "ae", "--sed", "3"], "--sed (did you mean '--seed'?)"),
+        (["train", "ae", "--seed", "x"], "invalid int value: 'x'"),
+        (["train", "ae", "--seed", "-1"], "seed: expected a whole number from 0, got -1"),
+        (
+            ["train", "ae", "--data", "digits", "--model.code_dmi", "3"],
+            "no option 'code_dmi' (did you mean 'code_dim'?)",
+        ),
+        (["train", "ae", "--data", "digits", "--model.code_dim", "eight"], "model.code_dim: expected int, got 'eight'"),
+        (["train", "ae", "--data", "digits", "--model.code_dim", "null"], "model.code_dim: expected int, got None"),
+        (["train", "ae", "--data", "digits", "--model.code_dim"], "--model.code_dim needs a value"),
+        (["train", "ae", "--data", "digits", "--model.code_dim", "[3"], "cannot read the value '[3'"),
+        (["train", "ae", "--data", "digits", "--model.shape", "[1, 8, 8]"], "model.shape comes from the data set"),
+        (["train", "ae", "--data", "digits", "--data.batch_sise", "3"], "(did you mean 'batch_size'?)"),
+        (["train", "ae", "--data", "digits", "--trainer.max_epoch", "3"], "(did you mean 'max_epochs'?)"),
+        (["train", "ae", "--data", "digits", "--trainer.max_epochs", "x"], "trainer.max_epochs: expected"),
+        (["train", "ae", "--data", "digits", "--trainer.logger", "false"], "trainer.logger is decided by the run"),
+        (["train", "ae", "--data", "digits", "--modell.lr", "3"], "unknown key 'modell' (did you mean 'model'?)"),
+        (["train", "ae", "--data", "digits", "--matmul_precision", "low"], "highest, high, medium"),
+        (["train", "ae", "--data", "mnist", "--images", "x"], "--images goes with --data folder"),
+        (["train", "ae", "--config", "nope.yaml"], "cannot read configuration nope.yaml: No such file"),
+        (["evaluate", "x", "--model.lr", "3"], "--model.lr is an option of train, not of evaluate"),
+        (["trian"], "invalid choice: 'trian'"),
+        ([], "required: VERB"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_2(capsys: pytest.CaptureFixture[str], argv: list[str], expected: str) -> None:
+    assert expected in line(capsys, *argv)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model: [1, 2\n", "extra.yaml is not valid YAML: line"),
+        ("modle: {}\n", "extra.yaml: unknown key 'modle' (did you mean 'model'?)"),
+        ("- 3\n", "extra.yaml: expected keys such as model, data, trainer"),
+        ("model: 3\n", "extra.yaml: model holds keys, got 3"),
+        ("model: {lr: 3}\n", "extra.yaml: model.lr: options of the model stand under model.init_args"),
+        ("model: {class_path: unsup.models.ae.Nope}\n", "class_path unsup.models.ae.Nope: no Model of that name there"),
+        ("model: {class_path: unsup.models.nope.AE}\n", "class_path unsup.models.nope.AE: No module named"),
+        ("model: {class_path: pathlib.Path}\n", "class_path pathlib.Path: no Model of that name there"),
+        ("\x00", "extra.yaml is not valid YAML"),
+    ],
+)
+def test_broken_files_are_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, expected: str
+) -> None:
+    path = tmp_path / "extra.yaml"
+    path.write_text(text)
+    assert expected in line(capsys, "train", "ae", "--data", "digits", "--config", str(path))
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNSUP_DEBUG", "1")
+    with pytest.raises(UsageError, match="deepae"):
+        main(["train", "deepae"])
+
+
+def test_print_config_is_the_resolved_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "ae", "--data", "digits", "--epochs", "2", "--print_config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["trainer"]["max_epochs"] == 2 and printed["recipe"] == "ae"
+    assert printed == plain(resolve(compose("ae", "digits", [], [("trainer.max_epochs", 2)])))
+
+
+def test_help_and_typos_answer_without_torch() -> None:
+    code = """
+import sys
+from unsup.cli import main
+assert main(["train", "deepae"]) == 2
+assert main(["train", "ae", "--data", "digits", "--modell.lr", "3"]) == 2
+assert main(["models"]) == 0
+try:
+    main(["train", "--help"])
+except SystemExit as e:
+    assert e.code == 0
+heavy = {"torch", "lightning", "sklearn", "matplotlib", "torchvision"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "deep_ae" in done.stdout
+    assert time.perf_counter() - started < 5  # 0.5 s on a quiet machine; importing torch and Lightning takes 7

@@ -1,0 +1,110 @@
+"""The Makefile's install rule, on a stand-in interpreter that writes down what it is asked to do."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[1]
+
+# Logs its arguments; `-m venv D` makes D/bin/python a copy of itself; FAIL=<word> fails commands holding that word.
+STAND_IN = """#!/bin/sh
+echo "$*" >> "$LOG"
+if [ -n "$FAIL" ]; then case "$*" in *"$FAIL"*) exit 1;; esac; fi
+if [ "$1 $2" = "-m venv" ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi
+"""
+
+
+class Project:
+    """A copy of the Makefile in an empty folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copy(TOP / "Makefile", folder)
+        for name in ("pyproject.toml", "constraints.txt"):
+            (folder / name).write_text("")
+        self.python = folder / "python-stand-in"
+        self.python.write_text(STAND_IN)
+        self.python.chmod(0o755)
+        self.log = folder / "log"
+
+    def make(self, *words: str, fail: str = "") -> tuple[int, list[str]]:
+        """Exit code, and the commands that the interpreter was given."""
+        self.log.write_text("")
+        environment = {"PATH": os.environ["PATH"], "LOG": str(self.log), "FAIL": fail}  # nothing of an outer make
+        command = ["make", f"PYTHON={self.python}", *words]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return done.returncode, self.log.read_text().splitlines()
+
+    def later(self, name: str) -> None:
+        """Change a file so that it is newer than the stamp."""
+        stamp = (self.folder / ".venv" / ".installed").stat().st_mtime
+        os.utime(self.folder / name, (stamp + 2, stamp + 2))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def installs(commands: list[str]) -> int:
+    return sum("pip install" in command for command in commands)
+
+
+def test_first_command_installs_and_the_second_does_not(project: Project) -> None:
+    code, commands = project.make("models")
+    assert code == 0 and installs(commands) == 1
+    assert any("--constraint constraints.txt" in command for command in commands)
+    assert any("torchvision.ops.nms" in command for command in commands)  # they belong together
+    assert commands[-1] == "-m unsup models"
+    assert project.make("models") == (0, ["-m unsup models"])
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_a_changed_file_installs_once_more(project: Project, name: str) -> None:
+    project.make("install")
+    project.later(name)
+    assert installs(project.make("install")[1]) == 1
+
+
+@pytest.mark.parametrize("step", ["pip install", "pip check", "torchvision"])
+def test_a_failed_install_is_tried_again(project: Project, step: str) -> None:
+    code, commands = project.make("models", fail=step)
+    assert code != 0 and "-m unsup models" not in commands
+    assert not (project.folder / ".venv" / ".installed").exists()
+    code, commands = project.make("models")
+    assert code == 0 and installs(commands) == 1
+
+
+def test_a_ready_environment_is_used_as_it_is(project: Project) -> None:
+    code, commands = project.make("models", f"PY={project.python}")
+    assert (code, commands) == (0, ["-m unsup models"])
+    assert not (project.folder / ".venv").exists()
+
+
+def test_variables_become_options(project: Project) -> None:
+    py = f"PY={project.python}"
+    words = ["MODEL=ae", "DATA=digits", "SEED=3", "EPOCHS=2", "DATA_ROOT=d", "ARGS=--model.lr 0.1"]
+    (command,) = project.make("train", py, *words)[1]
+    assert command == "-m unsup train ae --data digits --seed 3 --epochs 2 --data_root d --runs runs --model.lr 0.1"
+    (command,) = project.make("train", py, "MODEL=ae", "IMAGES=my pictures")[1]
+    assert command == "-m unsup train ae --images my pictures --data_root data --runs runs"
+
+
+def test_help_lists_every_verb() -> None:
+    listed = subprocess.run(["make"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    for verb in (
+        "install",
+        "train",
+        "evaluate",
+        "models",
+        "results",
+        "dashboard",
+        "notebooks",
+        "test",
+        "test-all",
+        "check",
+    ):
+        assert f"make {verb} " in listed
