@@ -1,0 +1,258 @@
+"""What every method gets from the base: steps, schedule, noise, logging, whole passes, other runs' weights."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny import SHAPE, TinyDigits, digits, same_weights, train
+from torch import Tensor, nn
+
+from unsup.errors import UserError
+from unsup.models.base import Batch, Model, warmup_cosine
+
+
+class Linear(Model):
+    """The smallest method with noise; keeps the noise that it drew."""
+
+    def __init__(self, shape: tuple[int, int, int], code_dim: int = 4, lr: float = 1e-2) -> None:
+        super().__init__(shape, lr)
+        self.encoder = nn.Linear(64, code_dim)
+        self.decoder = nn.Linear(code_dim, 64)
+        self.drawn: list[Tensor] = []
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        noise = torch.randn(len(x), 64)
+        self.drawn.append(noise[0, :3])
+        x = x.flatten(1)
+        loss = (self.decoder(self.encoder(x + 0.1 * noise)) - x).square().sum(1).mean()
+        return {"loss": loss, "half": loss / 2}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x.flatten(1))
+
+
+def linear(seed: int = 0, **kwargs: Any) -> Linear:
+    torch.manual_seed(0)
+    model = Linear(SHAPE, **kwargs)
+    model.seed = seed
+    return model
+
+
+@pytest.mark.parametrize("limit", [{}, {"max_steps": 7}])
+def test_several_steps_a_call_change_nothing(limit: dict[str, int]) -> None:
+    one, many = linear(), linear()
+    first, curves = train(one, TinyDigits(steps_per_call=1), epochs=3, **limit)
+    second, curves_many = train(many, TinyDigits(steps_per_call=4), epochs=3, **limit)
+    assert first.global_step == second.global_step == limit.get("max_steps", 15)
+    assert same_weights(one, many)
+    assert curves == curves_many  # each step's loss and learning rate, and validation
+    assert not same_weights(one, linear())
+
+
+def test_several_steps_a_call_refuse_what_they_would_ignore() -> None:
+    class Own(Linear):
+        def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+            return self.losses(batch[0])["loss"]
+
+    data = TinyDigits(steps_per_call=4)
+    for model, options in ((linear(), {"gradient_clip_val": 1.0}), (Own(SHAPE), {})):
+        with pytest.raises(UserError, match="steps_per_call"):
+            train(model, data, **options)
+    train(Own(SHAPE), TinyDigits())
+
+
+def test_learning_rate_is_annealed_over_the_whole_run() -> None:
+    assert [round(warmup_cosine(step, 40), 3) for step in (0, 3, 4, 22, 40, 50)] == [0.25, 1.0, 1.0, 0.5, 0.0, 0.0]
+    for steps_per_call in (1, 4):
+        _, curves = train(linear(), TinyDigits(steps_per_call=steps_per_call), epochs=8)  # 40 steps
+        rates = [value for _, value in curves["train/lr"]]
+        assert rates == pytest.approx([0.01 * warmup_cosine(step, 40) for step in range(40)])
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 4])
+def test_a_run_without_an_end_is_refused(steps_per_call: int) -> None:
+    with pytest.raises(UserError, match="max_epochs"):
+        train(linear(), TinyDigits(steps_per_call=steps_per_call), epochs=-1)
+
+
+def test_noise_is_a_function_of_seed_and_step() -> None:
+    runs = []
+    for seed, disturb in ((0, False), (0, True), (1, False)):
+        model = linear(seed)
+        torch.manual_seed(99 if disturb else 5)  # what came before does not matter
+        train(model, TinyDigits(), epochs=2)
+        runs.append(torch.stack(model.drawn))  # 5 training steps, 1 validation batch, 5, 1
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+    assert len({tuple(row.tolist()) for row in runs[0]}) == 11  # every step its own, both validations the same
+    assert torch.equal(runs[0][5], runs[0][11])
+
+
+def test_noise_is_seeded_for_methods_with_their_own_step() -> None:
+    class Own(Linear):
+        def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+            return self.losses(batch[0])["loss"]
+
+    drawn = []
+    for cls in (Own, Linear):
+        model = cls(SHAPE)
+        train(model)
+        drawn.append(torch.stack(model.drawn))
+    assert torch.equal(*drawn)
+
+
+def test_index_names_the_image_of_the_whole_pass() -> None:
+    class Indexed(Linear):
+        def on_train_epoch_start(self) -> None:
+            self.whole = torch.cat(list(self.training_images()))
+
+        def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+            x, index = batch
+            assert torch.equal(self.whole[index], x)
+            self.seen = [*getattr(self, "seen", []), *index.tolist()]
+            return self.losses(x)["loss"]
+
+    model = Indexed(SHAPE)
+    train(model, data := TinyDigits())
+    assert sorted(model.seen) == list(range(data.size("train")))
+    assert len(model.whole) == data.size("train")
+    assert model.whole.dtype == torch.float32 and 0 <= model.whole.min() < model.whole.max() <= 1
+
+
+def test_train_and_validation_log_the_same_keys_on_one_axis() -> None:
+    trainer, curves = train(linear(), epochs=2, log_every_n_steps=5)
+    assert curves.keys() == {"train/loss", "train/half", "train/lr", "val/loss", "val/half"}
+    assert [step for step, _ in curves["train/loss"]] == [0, 5]
+    assert [step for step, _ in curves["val/loss"]] == [5, 10] and trainer.global_step == 10
+
+
+def test_validation_is_the_mean_over_images() -> None:
+    class Brightness(Linear):
+        def losses(self, x: Tensor) -> dict[str, Tensor]:
+            return {"loss": x.mean() + 0 * self.encoder(x.flatten(1)).sum()}
+
+    data = TinyDigits(n=450, batch_size=32)  # validation: 45 images, batches of unequal size
+    _, curves = train(Brightness(SHAPE), data)
+    assert curves["val/loss"][0][1] == pytest.approx(torch.cat(list(data.batches("val"))).mean().item())
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 4])
+def test_a_loss_that_is_not_finite_stops_the_run(steps_per_call: int) -> None:
+    class Bursts(Linear):
+        def losses(self, x: Tensor) -> dict[str, Tensor]:
+            values = super().losses(x)
+            return {"loss": values["loss"] / (self.global_step != 3)}
+
+    with pytest.raises(UserError, match=r"inf at step 3: lower model.lr \(now 0.01\)"):
+        train(Bursts(SHAPE), TinyDigits(steps_per_call=steps_per_call))
+
+
+@pytest.mark.parametrize("lr", [0, -1, float("nan"), float("inf")])
+def test_a_bad_learning_rate_is_one_line(lr: float) -> None:
+    with pytest.raises(UserError, match=r"model.lr is .*: it must be above 0"):
+        Linear(SHAPE, lr=lr)
+
+
+def test_initialise_takes_a_part_and_refuses_the_rest() -> None:
+    model, other = linear(), Linear(SHAPE)
+    part = {name: value for name, value in other.state_dict().items() if name.startswith("encoder")}
+    model.initialise(part)
+    assert torch.equal(model.encoder.weight, other.encoder.weight)
+    assert torch.equal(model.decoder.weight, linear().decoder.weight)
+    for wrong, message in ((Linear(SHAPE, code_dim=5).state_dict(), "shape"), ({"nope": torch.ones(1)}, "no such")):
+        model = linear()
+        with pytest.raises(UserError, match=message):
+            model.initialise(wrong)
+        assert same_weights(model, linear())  # all or nothing
+
+
+def test_arguments_rebuild_the_model() -> None:
+    class Plain(Linear):
+        """Inherits its arguments."""
+
+    class Fixed(Linear):
+        """Has fewer arguments than its base."""
+
+        def __init__(self, shape: tuple[int, int, int], size: int = 3) -> None:
+            hidden = size + 1
+            super().__init__(shape, code_dim=hidden)
+
+    for model in (Plain(SHAPE, code_dim=2), Fixed(SHAPE, size=6)):
+        again = type(model)(**model.hparams)
+        again.load_state_dict(model.state_dict())
+        assert dict(again.hparams) == dict(model.hparams)
+
+
+class Centre(Model):
+    """Fitted without gradients: the mean image, and a random draw."""
+
+    mean: Tensor
+    drawn: Tensor
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__(shape)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("drawn", torch.zeros(3))
+
+    def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
+        assert torch.equal(torch.cat(list(images())), torch.cat(list(images())))  # as many passes as it likes
+        self.mean.copy_(torch.cat(list(images())).mean(0))
+        self.drawn.copy_(torch.rand(3))
+
+    def encode(self, x: Tensor) -> Tensor:
+        return (x - self.mean).flatten(1)
+
+
+def test_fit_sees_the_training_images_and_seeded_noise(tmp_path: Path) -> None:
+    fitted = []
+    for seed in (0, 0, 1):
+        model, data = Centre(SHAPE), TinyDigits()
+        model.seed = seed
+        trainer, curves = train(model, data, epochs=0)
+        images, _ = data.load(train=True)
+        inside = np.setdiff1d(np.arange(len(images)), data._index("val"))
+        assert model.mean.numpy() == pytest.approx(images[inside].mean(0) / 255, abs=1e-6)
+        assert not curves
+        trainer.save_checkpoint(tmp_path / "fitted.ckpt")
+        state = torch.load(tmp_path / "fitted.ckpt", weights_only=True)["state_dict"]
+        assert torch.equal(state["mean"], model.mean)
+        fitted.append(model)
+    assert same_weights(fitted[0], fitted[1])
+    assert not torch.equal(fitted[0].drawn, fitted[2].drawn)
+
+
+def test_a_resumed_run_does_not_fit_again(tmp_path: Path) -> None:
+    class Staged(Linear):
+        """Fits, then trains."""
+
+        fits = 0
+
+        def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
+            self.fits += 1
+            with torch.no_grad():
+                self.decoder.bias.copy_(torch.cat(list(images())).mean(0).flatten())
+
+    whole = Staged(SHAPE)
+    torch.manual_seed(0)
+    start = Staged(SHAPE)
+    whole.load_state_dict(start.state_dict())
+    train(whole, TinyDigits(), epochs=2)
+    first, _ = train(start, TinyDigits(), epochs=2, limit_train_batches=5, max_steps=5)
+    first.save_checkpoint(tmp_path / "half.ckpt")
+    second = Staged(SHAPE)
+    train(second, TinyDigits(), epochs=2, resume=tmp_path / "half.ckpt")
+    assert (whole.fits, start.fits, second.fits) == (1, 1, 0)
+    assert second.decoder.bias.abs().sum() > 0
+
+
+def test_a_method_without_losses_says_so() -> None:
+    class Nothing(Linear):
+        losses = Model.losses
+
+    with pytest.raises(NotImplementedError, match="Nothing defines neither losses"):
+        train(Nothing(SHAPE))
+    with pytest.raises(NotImplementedError, match="does not define encode"):
+        Model(SHAPE).encode(digits(1))
