@@ -41,20 +41,25 @@ def build_model(config: Config, data: ImageData) -> Model:
     return model
 
 
-def load_model(run: Path, config: Config, data: ImageData) -> Model:
-    """The model of a run with its last weights, every one of them fitting, in eval mode.
+def load_run(run: Path, data: ImageData | None = None) -> tuple[Model, ImageData]:
+    """The model of a run with its last weights, every one of them fitting, in eval mode; and its data, ready.
+
+    Args:
+        run: the run folder.
+        data: the data module, when it is loaded already.
 
     Raises:
-        UserError: no checkpoint, a damaged one, or one of another model.
+        UserError: no checkpoint, a damaged one, or one of another model; data not at hand.
     """
-    model = build_model(config, data)
+    config = runs.config_of(run)
     path = runs.checkpoint_of(run)
-    state = load_weights(path)
+    data = data or prepare(config)
+    model = build_model(config, data)
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(load_weights(path))
     except RuntimeError as e:
         raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
-    return model.eval()
+    return model.eval(), data
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -143,13 +143,13 @@ def run_train(args: argparse.Namespace) -> None:
     chosen_here = data is None and not data_in_files
     config = compose(args.model, "mnist" if chosen_here else data, args.config, options)
 
+    resolved = resolve(config)
     if args.print_config:
-        print(dump(resolve(config)), end="")
+        print(dump(resolved), end="")
         return
     from unsup.build import prepare
     from unsup.train import train
 
-    resolved = resolve(config)
     notes = []
     if chosen_here:
         data = "mnist"

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def pair(model: str | None, data: str | None) -> list[Path]:
     return [path] if path.exists() else []
 
 
-def compose(model: str | None, data: str | None, files: list[Path], options: list[tuple[str, Any]]) -> Config:
+def compose(
+    model: str | None, data: str | None, files: Sequence[Path] = (), options: Sequence[tuple[str, Any]] = ()
+) -> Config:
     """Merge all layers; `options` are (dotted key, value) pairs of the command line.
 
     Raises:
@@ -194,7 +197,7 @@ def typed(cls: type, section: str, values: Config, linked: tuple[str, ...]) -> C
         except (jsonargparse.ArgumentError, TypeError, ValueError) as e:
             expected = inspect.formatannotation(hints[key]).replace("typing.", "")
             raise UsageError(f"{section}.{key}: expected {expected}, got {value!r}") from e
-    return dict(parser.parse_object({section: values}).as_dict()[section])
+    return dict(parser.parse_object({section: values}).as_dict().get(section, {}))  # absent: a class without options
 
 
 def allows_none(hint: Any) -> bool:

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from rich.console import Console
 
 from unsup import runs
-from unsup.build import build_data, load_model
+from unsup.build import load_run, prepare
 from unsup.data.base import ImageData
 from unsup.evaluation import figures
 from unsup.evaluation.paired import paired_difference
@@ -51,13 +51,10 @@ def evaluate_run(
     """
     config = runs.config_of(run)
     training, versions = runs.record_of(run, "training.json"), runs.record_of(run, "versions.json")
-    if data is None:
-        if data_root:
-            config["data"]["init_args"]["root"] = data_root
-        data = build_data(config)
-        data.prepare_data()
-        data.setup()
-    model = load_model(run, config, data)
+    if data_root:
+        config["data"]["init_args"]["root"] = data_root
+        data = prepare(config)
+    model, data = load_run(run, data)
     with progress() as say:
         say("checking the evaluator")
         checks = selfcheck()

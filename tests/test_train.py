@@ -1,0 +1,226 @@
+"""The main job, end to end on digits: train, checkpoints, TensorBoard, evaluation, floors, report."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from unsup import runs
+from unsup.build import load_run
+from unsup.cli import main
+from unsup.errors import UserError
+
+EPOCHS = 3
+
+
+def train(root: Path, model: str, *words: str, data: str = "digits") -> Path:
+    before = set(root.glob("*/*/*/config.yaml"))
+    assert main(["train", model, "--data", data, "--runs", str(root), *words]) == 0
+    (made,) = set(root.glob("*/*/*/config.yaml")) - before
+    return made.parent
+
+
+def report_of(run: Path) -> dict[str, Any]:
+    return dict(json.loads((run / "report.json").read_text()))
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}/{key}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, path)
+    else:
+        yield path, value
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def run(root: Path) -> Path:
+    return train(root, "deep_ae_layerwise", "--epochs", str(EPOCHS))
+
+
+def test_report_has_every_promised_key(run: Path) -> None:
+    report = report_of(run)
+    assert report["run"]["model"] == "deep_ae_layerwise" and report["run"]["data"] == "digits"
+    assert report["run"]["epochs"] == EPOCHS and report["run"]["code_dim"] == 16
+    assert report["run"]["parameters"] > 10_000 and report["run"]["images_per_second"] > 0
+    assert {"versions", "commit", "dirty", "hardware", "config"} <= set(report["provenance"])
+    assert report["selfcheck"]["passed"] == report["selfcheck"]["total"] > 5
+    assert report["frozen"]["before"] == report["frozen"]["after"] and len(report["frozen"]["before"]) == 64
+    assert report["test_reads"] == 1
+    for scores in (report["scores"], *report["floors"].values()):
+        assert {"accuracy", "low", "high", "C"} <= set(scores["linear_probe"])
+        assert scores["linear_probe"]["low"] <= scores["linear_probe"]["accuracy"] <= scores["linear_probe"]["high"]
+        assert scores["knn"]["k"] == 20
+        assert {"mean", "std", "draws"} <= set(scores["few_label"]["1"]) & set(scores["few_label"]["10"])
+        assert {"acc", "nmi", "ari"} <= set(scores["kmeans"]["train"]) & set(scores["kmeans"]["test"])
+        assert {"acc_mean", "acc_std"} <= set(scores["kmeans"]["restarts"])
+        assert {"raw", "l2", "transductive"} <= set(scores["kmeans"])
+        assert scores["rankme"] >= 1
+    assert set(report["floors"]) == {"pixels", "pca", "untrained"}
+    for scores in (report["scores"], report["floors"]["pca"], report["floors"]["untrained"]):
+        assert scores["reconstruction"]["sse_per_image"] == pytest.approx(
+            scores["reconstruction"]["mse_per_pixel"] * 64, rel=1e-5
+        )
+    assert "reconstruction" not in report["floors"]["pixels"]
+    for scores in (report["scores"], report["floors"]["untrained"]):
+        assert set(scores["layers"]) == {"hidden_1", "hidden_2"}
+        assert all({"dim", "linear_probe", "few_label"} <= set(layer) for layer in scores["layers"].values())
+
+
+def test_report_holds_finite_numbers_only(run: Path) -> None:
+    for path, value in leaves({k: v for k, v in report_of(run).items() if k != "provenance"}):
+        assert value is not None, path
+        if isinstance(value, float):
+            assert math.isfinite(value), path
+        if path.endswith(("accuracy", "acc", "low", "high")) and "comparisons" not in path:
+            assert 0 <= value <= 1, path
+
+
+def test_learned_codes_beat_the_untrained_twin(run: Path) -> None:
+    report = report_of(run)
+    assert report["comparisons"]["untrained"]["linear_probe"]["low"] > 0
+
+
+def test_report_md_shows_its_figures(run: Path) -> None:
+    text = (run / "report.md").read_text()
+    for name in ("reconstructions", "clusters", "confusion", "map"):
+        assert f"figures/{name}.png" in text
+        assert (run / "figures" / f"{name}.png").stat().st_size > 5_000
+
+
+def test_tensorboard_has_every_promised_tag(run: Path) -> None:
+    events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
+    scalars = set(events.Tags()["scalars"])
+    terms = {"loss", "reconstruction", "layers", "relative_1", "norm_1", "relative_2", "norm_2"}
+    assert {f"{split}/{name}" for split in ("train", "val") for name in terms} <= scalars
+    assert {"train/lr", "final/linear_probe/accuracy", "final/kmeans/test/acc"} <= scalars
+    assert "pictures/reconstructions" in events.Tags()["images"]
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    final = events.Scalars("final/linear_probe/accuracy")[-1].value
+    assert final == pytest.approx(report_of(run)["scores"]["linear_probe"]["accuracy"])
+    steps = [event.step for event in events.Scalars("val/loss")]
+    assert len(steps) == EPOCHS and steps == sorted(set(steps))
+
+
+def test_evaluate_repeats_scores_and_floors_bit_for_bit(run: Path) -> None:
+    before = report_of(run)
+    kept = sorted((run.parents[1] / "floors").iterdir())
+    shutil.rmtree(run.parents[1] / "floors")
+    assert main(["evaluate", str(run)]) == 0
+    after = report_of(run)
+    assert after["scores"] == before["scores"]
+    assert after["floors"] == before["floors"]  # computed anew, without the kept ones
+    assert after["comparisons"] == before["comparisons"]
+    assert after["test_reads"] == 1
+    assert sorted((run.parents[1] / "floors").iterdir()) == kept
+
+
+def test_the_run_can_be_started_again_from_its_config(
+    run: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--config", str(run / "config.yaml"), "--runs", str(root), "--print_config"]) == 0
+    assert capsys.readouterr().out == (run / "config.yaml").read_text()
+
+
+def test_same_seed_same_weights_other_seed_others(run: Path, root: Path) -> None:
+    again = train(root, "deep_ae_layerwise", "--epochs", str(EPOCHS))
+    other = train(root, "deep_ae_layerwise", "--epochs", str(EPOCHS), "--seed", "1")
+    first, second, third = (load_run(r)[0].state_dict() for r in (run, again, other))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["to_code.weight"], third["to_code.weight"])
+    assert report_of(run)["scores"] == report_of(again)["scores"]
+
+
+def test_kept_floors_serve_the_next_run(run: Path, root: Path) -> None:
+    folder = root / "digits" / "floors"
+    stamps = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+    again = train(root, "deep_ae_layerwise", "--epochs", "1", "--seed", "2")
+    assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == stamps
+    assert report_of(again)["floors"] == report_of(run)["floors"]
+
+
+def test_pca_and_pixels_are_models_like_any_other(root: Path, run: Path) -> None:
+    for model in ("pca", "pixels"):
+        made = train(root, model)
+        report = report_of(made)
+        assert report["run"]["epochs"] == 0 and "untrained" not in report["floors"]
+        assert (made / "checkpoints" / "last.ckpt").exists()
+        assert not report["comparisons"][model]["linear_probe"]["separable"]  # from itself
+        if model == "pixels":
+            assert report["scores"] == report["floors"]["pixels"]
+
+
+def test_own_unlabelled_images(root: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        Image.fromarray(rng.integers(0, 255, (20, 24), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    words = ["--epochs", "1", "--data.size", "16", "--images", str(tmp_path), "--data_root", str(tmp_path / "cache")]
+    run = train(root, "ae", *words, data="folder")
+    report = report_of(run)
+    assert {"reconstruction", "rankme"} <= set(report["scores"])
+    assert not {"linear_probe", "knn", "few_label"} & set(report["scores"])
+    assert "label" in (run / "report.md").read_text()
+
+
+def test_a_missing_checkpoint_or_a_damaged_one_is_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "digits" / "deep_ae" / "0-001"
+    shutil.copytree(run, broken)
+    checkpoint = broken / "checkpoints" / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    assert main(["evaluate", str(broken)]) == 1
+    assert "last.ckpt cannot be read as a checkpoint" in capsys.readouterr().err
+    checkpoint.unlink()
+    assert main(["evaluate", str(broken)]) == 1
+    assert "has no checkpoints/last.ckpt" in capsys.readouterr().err
+
+
+def test_weights_of_another_run_start_a_new_one(run: Path, root: Path) -> None:
+    started = train(root, "deep_ae_layerwise", "--epochs", "0", "--init_from", str(run))
+    first, second = load_run(run)[0].state_dict(), load_run(started)[0].state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert report_of(started)["provenance"]["config"]["init_from"] == str(run)
+    with pytest.raises(UserError, match="no run folder"):
+        runs.find("nowhere")
+
+
+def test_no_data_named_and_no_mnist_at_hand_takes_digits(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unsup.data.mnist import MNIST
+
+    def offline(self: MNIST) -> None:
+        raise UserError("MNIST is not in nowhere and cannot be downloaded")
+
+    monkeypatch.setattr(MNIST, "prepare_data", offline)
+    words = ["--epochs", "1", "--runs", str(root), "--data_root", str(tmp_path)]
+    assert main(["train", "ae", *words]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("ae on digits (no DATA named, and MNIST is not in nowhere")
+    assert main(["train", "ae", "--data", "mnist", *words]) == 1  # a named one never turns into another
+    assert not (root / "mnist").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_unwritable_runs_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o500)
+    assert main(["train", "ae", "--data", "digits", "--runs", str(tmp_path / "runs")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
