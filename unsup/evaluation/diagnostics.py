@@ -1,0 +1,56 @@
+"""What can be said about codes without labels."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
+
+RANKME_IMAGES = 25_600  # as many as the paper uses
+SILHOUETTE_IMAGES = 5_000  # the cost grows with the square
+WIDE = 1024  # codes with more dimensions are compressed for what would take minutes on them
+COMPRESSED = 256
+
+
+@threadpool_limits.wrap(limits=1)
+def principal_components(codes: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Codes (n, D) of each split -> (n, 256), or fewer with fewer training images: PCA fitted on "train" alone."""
+    pca = PCA(min(COMPRESSED, *codes["train"].shape), svd_solver="randomized", random_state=0).fit(codes["train"])
+    return {split: pca.transform(z) for split, z in codes.items()}
+
+
+@threadpool_limits.wrap(limits=1)
+def rankme(codes: NDArray[np.float32]) -> float:
+    """Effective rank of the codes (n, D), between 1 and D: exp of the entropy of the normalised singular values.
+
+    Garrido et al. 2023, "RankMe", section 3; not centred, on at most 25,600 images as there. 0 when all are 0.
+    """
+    z = codes[sample(len(codes), RANKME_IMAGES)].astype(np.float64)
+    singular = np.sqrt(np.linalg.eigvalsh(z.T @ z).clip(min=0))
+    if not singular.any():
+        return 0.0
+    p = singular[singular > 0] / singular.sum()
+    return float(np.exp(-(p * np.log(p)).sum()))
+
+
+def dead_units(codes: NDArray[np.float32]) -> int:
+    """How many of the D entries of the code hardly vary: standard deviation under 1e-4 of the largest entry's."""
+    spread = codes.std(axis=0, dtype=np.float64)
+    return int((spread <= 1e-4 * spread.max()).sum())
+
+
+@threadpool_limits.wrap(limits=1)
+def silhouette(codes: NDArray[np.float32], clusters: NDArray[np.int64]) -> float | None:
+    """Mean silhouette in [-1, 1] of a fixed sample of 5,000 images; None where the sample has a single cluster."""
+    chosen = sample(len(codes), SILHOUETTE_IMAGES)
+    found = len(np.unique(clusters[chosen]))
+    if not 2 <= found < len(chosen):
+        return None
+    return float(silhouette_score(codes[chosen], clusters[chosen]))
+
+
+def sample(n: int, size: int) -> NDArray[np.int64]:
+    """Sorted positions of at most `size` of n images: the same ones every time."""
+    if n <= size:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, size, replace=False))

@@ -1,0 +1,225 @@
+"""The one evaluation that every model goes through, learned or not. Change a number here, and VERSION with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsup.data.base import ImageData
+from unsup.errors import UserError
+from unsup.evaluation import clustering, diagnostics, probes
+from unsup.evaluation.codes import Encoded, encode_split, weights_hash
+from unsup.evaluation.parallel import Parts, side_by_side
+from unsup.evaluation.probes import Splits
+from unsup.models.base import Model
+
+VERSION = 1
+UNLABELLED_CLUSTERS = 10
+FEW_LABELS = (1, 10)  # labelled images a class
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything a report needs; n_test rows in the order of the test split.
+
+    scores: numbers ready for JSON (never NaN or None: what does not apply is absent). Accuracies are shares in [0, 1].
+    """
+
+    scores: dict[str, Any]
+    correct: dict[str, Floats]  # "linear_probe": 0 or 1; "few_label_1", "few_label_10": share of draws that were right
+    predicted: Ids | None  # (n_test,) class by the linear probe; None: unlabelled
+    clusters: Ids  # (n_test,) k-means on the raw codes
+    codes: Floats  # (n_test, D)
+    frozen: tuple[str, str]  # SHA-256 over parameters and buffers, before and after
+    test_reads: int  # passes over the test images
+
+
+def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lambda text: None) -> Evaluation:
+    """Judge a frozen model on a data set: the same steps and settings whatever the model is.
+
+    * Linear, ridge and few-label probes see codes standardised with training statistics.
+    * k-means (k = classes), kNN and silhouette see them raw and scaled to length 1; the k-means headline is raw, where
+      it is also fitted and scored on all images (transductive). The spread over restarts is that of the test accuracy.
+    * Codes with more than 1,024 dimensions reach k-means, kNN, silhouette and RankMe as 256 principal components of the
+      training codes, and the scores say so (`reduced`).
+    * Without labels, or with a single class, only what needs no labels is computed, and `say` tells so.
+
+    Equal codes give the same scores bit for bit, whatever the number of cores: every part runs on one thread, several
+    parts side by side.
+
+    Args:
+        layers: also probe the model's `layers`, if it has any.
+        say: takes one line of progress at a time.
+
+    Raises:
+        UserError: codes that are not finite or no matrix; weights or buffers that change while the model encodes.
+    """
+    reads = data.test_reads
+    encoded, frozen = _encode(model, data, layers, say)
+    labels = _labels(data, say)
+    k = UNLABELLED_CLUSTERS if labels is None else len(data.class_names) or len(np.unique(labels["train"]))
+
+    scores = _label_free_scores(encoded, data)
+    compact = {split: one.codes for split, one in encoded.items()}
+    if scores["code_dim"] > diagnostics.WIDE:
+        say(f"{scores['code_dim']:,} dimensions: k-means, kNN, silhouette and RankMe see {diagnostics.COMPRESSED}")
+        compact = diagnostics.principal_components(compact)
+        kinds = ["rankme", "silhouette"] if labels is None else ["kmeans", "knn", "rankme", "silhouette"]
+        scores["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
+    spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
+
+    parts: Parts = {}
+    if labels is not None:
+        parts |= _probe_parts(encoded, labels) | _knn_parts(spaces, labels)
+    parts |= _cluster_parts(spaces, k, transductive=labels is not None)
+    parts["RankMe"] = partial(diagnostics.rankme, compact["train"])
+    done = side_by_side(parts, say)
+
+    scores["rankme"] = done["RankMe"]
+    scores["silhouette"] = {s: v for s in spaces if (v := done[f"k-means {s}"][1]) is not None}
+    correct: dict[str, Floats] = {}
+    if labels is not None:
+        scores |= _labelled_scores(done, labels, encoded["test"], say)
+        few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
+        correct = {"linear_probe": done["linear probe"].correct, **few}
+    return Evaluation(
+        scores=scores,
+        correct=correct,
+        predicted=None if labels is None else done["linear probe"].predicted,
+        clusters=done["k-means raw"][0].test,
+        codes=encoded["test"].codes,
+        frozen=frozen,
+        test_reads=data.test_reads - reads,
+    )
+
+
+def _encode(model: Model, data: ImageData, layers: bool, say: Say) -> tuple[dict[str, Encoded], tuple[str, str]]:
+    before = weights_hash(model)
+    encoded = {}
+    for split in ("train", "val", "test"):
+        say(f"encoding {data.size(split):,} {split} images")
+        encoded[split] = encode_split(model, data, split, layers, reconstruct=split == "test")
+    after = weights_hash(model)
+    if after != before:
+        raise UserError(
+            f"{type(model).__name__}: the encoder changed while it was evaluated: in eval mode encode, layers and "
+            "reconstruct must leave parameters and buffers alone"
+        )
+    return encoded, (before, after)
+
+
+def _labels(data: ImageData, say: Say) -> dict[str, Ids] | None:
+    train, val, test = (data.labels(split) for split in ("train", "val", "test"))
+    if train is None or val is None or test is None:
+        say("unlabelled images: only what needs no labels is scored")
+        return None
+    if len(np.unique(train)) < 2:
+        say("all training images are of one class: only what needs no labels is scored")
+        return None
+    return {"train": train, "val": val, "test": test}
+
+
+def _label_free_scores(encoded: dict[str, Encoded], data: ImageData) -> dict[str, Any]:
+    codes, errors = encoded["train"].codes, encoded["test"].squared_error
+    scores: dict[str, Any] = {"code_dim": codes.shape[1], "dead_units": diagnostics.dead_units(codes)}
+    if errors is not None:
+        sse = float(errors.mean(dtype=np.float64))
+        scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / float(np.prod(data.shape))}
+    return scores
+
+
+# ---- parts: what is computed, each a function without arguments ------------------------------------------------------
+
+
+def _probe_parts(encoded: dict[str, Encoded], labels: dict[str, Ids]) -> Parts:
+    def splits(of: Callable[[Encoded], Floats]) -> Splits:
+        fit = np.concatenate([of(encoded["train"]), of(encoded["val"])])
+        fit_labels = np.concatenate([labels["train"], labels["val"]])
+        return Splits(fit, of(encoded["test"]), len(labels["train"]), fit_labels, labels["test"]).standardised()
+
+    def few(of: Splits) -> dict[int, probes.FewLabel]:
+        found = {n: probes.few_label(of, n) for n in FEW_LABELS}
+        return {n: result for n, result in found.items() if result is not None}
+
+    def layer(name: str) -> tuple[probes.LinearProbe, dict[int, probes.FewLabel]]:
+        own = splits(lambda one: one.layers[name])
+        return probes.linear_probe(own), few(own)
+
+    code = splits(lambda one: one.codes)
+    parts: Parts = {f"layer {name}": partial(layer, name) for name in encoded["test"].layers}
+    parts["linear probe"] = partial(probes.linear_probe, code)
+    parts["few-label probe"] = partial(few, code)
+    parts["ridge probe"] = partial(probes.ridge_probe, code)
+    return parts
+
+
+def _knn_parts(spaces: dict[str, dict[str, Floats]], labels: dict[str, Ids]) -> Parts:
+    return {
+        f"kNN {space}": partial(probes.knn, z["train"], labels["train"], z["test"], labels["test"])
+        for space, z in spaces.items()
+    }
+
+
+def _cluster_parts(spaces: dict[str, dict[str, Floats]], k: int, transductive: bool) -> Parts:
+    def inductive(z: dict[str, Floats]) -> tuple[clustering.Clustering, float | None]:
+        found = clustering.kmeans(z["train"], z["test"], k)
+        return found, diagnostics.silhouette(z["train"], found.train)
+
+    parts: Parts = {f"k-means {space}": partial(inductive, z) for space, z in spaces.items()}
+    if transductive:
+        raw = spaces["raw"]
+        everything = np.concatenate([raw["train"], raw["val"], raw["test"]])
+        parts["k-means transductive"] = partial(clustering.kmeans, everything, raw["test"], k)
+    return parts
+
+
+# ---- scores: what the parts found, as plain numbers ------------------------------------------------------------------
+
+
+def _labelled_scores(done: dict[str, Any], labels: dict[str, Ids], test: Encoded, say: Say) -> dict[str, Any]:
+    few = done["few-label probe"]
+    for n in set(FEW_LABELS) - few.keys():
+        say(f"no few-label probe with {n} a class: some class has fewer labelled training images")
+    per_class = done["linear probe"].per_class
+    if per_class is None:
+        say("no accuracy per class: some class has no test images")
+    raw, l2 = done["kNN raw"], done["kNN l2"]
+    scores = _probe_scores(done["linear probe"], few)
+    scores["linear_probe"] |= {} if per_class is None else {"per_class": per_class}
+    scores["ridge_probe"] = {"accuracy": done["ridge probe"]}
+    scores["knn"] = {"accuracy": raw[0], "k": raw[1], "l2": {"accuracy": l2[0]}}
+    scores["kmeans"] = _kmeans_scores(done, labels)
+    if test.layers:
+        scores["layers"] = {
+            name: {"dim": z.shape[1], **_probe_scores(*done[f"layer {name}"])} for name, z in test.layers.items()
+        }
+    return scores
+
+
+def _probe_scores(probe: probes.LinearProbe, few: dict[int, probes.FewLabel]) -> dict[str, Any]:
+    return {
+        "linear_probe": {"accuracy": probe.accuracy, "low": probe.low, "high": probe.high, "C": probe.C},
+        "few_label": {str(n): {"mean": one.mean, "std": one.std, "draws": one.draws} for n, one in few.items()},
+    }
+
+
+def _kmeans_scores(done: dict[str, Any], labels: dict[str, Ids]) -> dict[str, Any]:
+    def inductive(found: clustering.Clustering) -> dict[str, Any]:
+        restarts = [clustering.accuracy(labels["test"], ids) for ids in found.restarts]
+        return {
+            "train": clustering.scores(labels["train"], found.train),
+            "test": clustering.scores(labels["test"], found.test),
+            "restarts": {"acc_mean": float(np.mean(restarts)), "acc_std": float(np.std(restarts, ddof=1))},
+        }
+
+    by_space = {space: inductive(done[f"k-means {space}"][0]) for space in ("raw", "l2")}
+    everything = np.concatenate([labels["train"], labels["val"], labels["test"]])
+    transductive = clustering.scores(everything, done["k-means transductive"].train)
+    return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}
