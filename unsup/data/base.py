@@ -125,7 +125,7 @@ class ImageData(L.LightningDataModule):
                 raise UserError(f"{name}: {len(images)} images but {len(labels)} labels")
             if labels is not None and len(labels) and (labels.min() < 0 or labels.max() >= classes):
                 raise UserError(f"{name}: labels {labels.min()} to {labels.max()}, expected 0 to {classes - 1}")
-            self._stores[train] = images, labels
+            self._stores[train] = images, None if labels is None else np.ascontiguousarray(labels, np.int64)
         return self._stores[train]
 
     def _images(self, split: Split, device: torch.device) -> Tensor:

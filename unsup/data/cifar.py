@@ -1,0 +1,65 @@
+"""CIFAR-10 and CIFAR-100 through torchvision, which checks the MD5 of every file before it unpickles it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unsup.data.base import Arrays
+from unsup.data.download import Archive, Downloaded
+from unsup.errors import UserError
+
+LABELS = "airplane automobile bird cat deer dog frog horse ship truck"
+FINE_LABELS = """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+    castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+    elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster
+    man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck
+    pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+    skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger
+    tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+
+
+class CIFAR10(Downloaded):
+    """50,000 training and 10,000 test photographs of ten kinds of things, 32 × 32 RGB.
+
+    Source: A. Krizhevsky, Learning multiple layers of features from tiny images, technical report (2009).
+    """
+
+    name = "CIFAR10"
+    folder = "cifar-10-batches-py"
+    files: tuple[str, ...] = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+    shape = (3, 32, 32)
+    class_names: tuple[str, ...] = tuple(LABELS.split())
+
+    def load(self, train: bool) -> Arrays:
+        from torchvision import datasets
+        from torchvision.datasets.utils import check_integrity
+
+        self.require_files()
+        source = getattr(datasets, self.name)
+        known = [*source.train_list, *source.test_list, (source.meta["filename"], source.meta["md5"])]
+        try:
+            found = source(self.root, train=train)
+        except RuntimeError as error:
+            damaged = [file for file, md5 in known if not check_integrity(self.place / file, md5)]
+            raise UserError(
+                f"{self.place}: {', '.join(damaged)} altered or cut short (wrong MD5): delete to download again"
+            ) from error
+        images = np.ascontiguousarray(found.data.transpose(0, 3, 1, 2))  # (N, 32, 32, 3) -> (N, 3, 32, 32)
+        return images, np.array(found.targets, np.int64)
+
+    def archives(self) -> Iterator[Archive]:
+        from torchvision import datasets
+
+        source = getattr(datasets, self.name)
+        yield Archive(self.place.parent / source.filename, source.tgz_md5, [source.url], self.files)
+
+
+class CIFAR100(CIFAR10):
+    """50,000 training and 10,000 test photographs of a hundred kinds of things (the fine labels), 32 × 32 RGB."""
+
+    name = "CIFAR100"
+    folder = "cifar-100-python"
+    files = ("train", "test", "meta")
+    class_names = tuple(FINE_LABELS.split())

@@ -1,0 +1,132 @@
+"""Data sets whose files are fetched on first use, by torchvision's download code and from the mirrors it lists."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from filelock import FileLock
+
+from unsup.data.base import ImageData
+from unsup.errors import UserError
+
+TIMEOUT = 20  # seconds without an answer; torchvision alone would wait for ever behind a firewall
+PATIENCE = 600  # seconds to wait for another process that downloads the same files
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file to download: its place on disk, MD5 and addresses, and the files that it holds."""
+
+    path: Path
+    md5: str
+    addresses: list[str]
+    files: tuple[str, ...]
+
+
+class Downloaded(ImageData):
+    """Fills in `prepare_data` and `available` for a source that names its files and archives.
+
+    Attributes:
+        name: in messages, and torchvision's class of that name.
+        folder: where the files lie under `root`; torchvision's layout.
+        files: what must lie there.
+    """
+
+    name: str
+    folder: str
+    files: tuple[str, ...]
+
+    def archives(self) -> Iterator[Archive]:
+        """Where the files come from."""
+        raise NotImplementedError
+
+    @classmethod
+    def available(cls, root: str) -> bool:
+        """Whether all files are there; reads none of them."""
+        return all(Path(root, cls.folder, file).is_file() for file in cls.files)
+
+    @property
+    def place(self) -> Path:
+        return Path(self.root, self.folder)
+
+    def require_files(self) -> None:
+        """Raises UserError unless all files are there."""
+        if self._missing():
+            raise UserError(self._lacks(""))
+
+    def prepare_data(self) -> None:
+        """Fetch what is missing. Simultaneous first runs wait for one another, and no file is ever half there.
+
+        An archive that already lies where torchvision would put it is used instead of the network.
+
+        Raises:
+            UserError: no network and no archive, a damaged archive, no permission or no space to write.
+        """
+        if not self._missing():
+            return  # before anything is written: the folder may be read-only
+        try:
+            self.place.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.place / ".lock", timeout=PATIENCE), _time_out():
+                self._fetch()
+        except (OSError, RuntimeError, HTTPException) as error:
+            cause = getattr(error, "reason", error)
+            reason = str(getattr(cause, "strerror", None) or cause).rstrip(".") or type(cause).__name__
+            raise UserError(self._lacks(f" and cannot be downloaded ({reason})")) from error
+
+    def _fetch(self) -> None:
+        from torchvision.datasets.utils import check_integrity, extract_archive
+
+        partial = self.place / ".partial"
+        try:
+            for archive in self.archives():
+                missing = [file for file in self._missing() if file in archive.files]
+                if not missing:
+                    continue
+                shutil.rmtree(partial, ignore_errors=True)  # what a killed process left
+                partial.mkdir()
+                path = archive.path if archive.path.exists() else _download(archive, partial)
+                if not check_integrity(path, archive.md5):
+                    raise UserError(f"{path} is damaged (its MD5 is wrong): delete it to download it again")
+                extract_archive(path, partial)
+                for file in missing:
+                    next(partial.rglob(file)).replace(self.place / file)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _missing(self) -> list[str]:
+        return [file for file in self.files if not (self.place / file).is_file()]
+
+    def _lacks(self, why: str) -> str:
+        missing = self._missing()
+        names = ", ".join(missing)
+        what = "is" if len(missing) == len(self.files) else f"lacks {names}: it is"
+        return f"{self.name} {what} not in {self.place}{why}: put {names} there, or use DATA=digits"
+
+
+def _download(archive: Archive, folder: Path) -> Path:
+    """Fetch into `folder` from the first address that gives the right bytes; raises what the last one raised."""
+    from torchvision.datasets.utils import download_url
+
+    *others, last = archive.addresses
+    for address in others:
+        try:
+            download_url(address, folder, archive.path.name, archive.md5)
+            return folder / archive.path.name
+        except (OSError, RuntimeError, HTTPException):
+            continue
+    download_url(last, folder, archive.path.name, archive.md5)
+    return folder / archive.path.name
+
+
+@contextmanager
+def _time_out() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,112 @@
+"""Which images a folder holds, how they are split and what their labels are: the rules stated in `Folder`."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsup.data.base import draw
+from unsup.data.pictures import SUFFIXES
+from unsup.errors import UserError
+
+FEWEST = 20  # images that can be split into training, validation and test
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Images of a split: files relative to the folder, and their labels or None."""
+
+    files: list[str]
+    labels: NDArray[np.int64] | None
+
+    def at(self, rows: NDArray[np.int64]) -> "Listing":
+        return Listing([self.files[i] for i in rows], None if self.labels is None else self.labels[rows])
+
+
+def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
+    """Class names (none: unlabelled), training images, test images.
+
+    Raises:
+        UserError: no such folder, too few images, or an arrangement that can be understood in two ways.
+    """
+    splits = _splits(top)
+    labelled = {_labelled(top, prefix, files) for prefix, files in splits.items()}
+    if len(labelled) == 2:
+        raise UserError(f"{top}: of train/ and test/ only one has class folders: give both of them, or neither")
+    names = sorted({_class(file) for file in next(iter(splits.values()))}) if True in labelled else []
+    for file in splits.get("test/", []) if names else []:
+        if _class(file) not in names:
+            raise UserError(f"{top}/{file}: train/ has no class {_class(file)}: add it there or take it out of test/")
+    number = {name: i for i, name in enumerate(names)} if len(names) > 1 else {}  # a single class says nothing
+    listings = [
+        Listing(files, np.array([number[_class(file)] for file in files]) if number else None)
+        for files in splits.values()
+    ]
+    if len(listings) == 1:
+        n = len(listings[0].files)
+        aside = draw(n, round(n / 6), listings[0].labels)
+        listings = [listings[0].at(np.setdiff1d(np.arange(n), aside)), listings[0].at(aside)]
+    return tuple(number), listings[0], listings[1]
+
+
+def _splits(top: Path) -> dict[str, list[str]]:
+    """{"train/": files, "test/": files}; {"train/": files} or {"": files} where test images are to be set aside."""
+    if not top.is_dir():
+        raise UserError(f"{top} is not a folder: data.images is the folder that holds your images")
+    train: list[str] = []
+    test: list[str] = []
+    others: list[str] = []
+    for file in _find(top):
+        {"train": train, "test": test}.get(file.partition("/")[0], others).append(file)
+    if train and others:
+        raise UserError(
+            f"{top} holds train/ and also {others[0]}: move everything into train/ and test/ "
+            "(or rename train/, if it is a class)"
+        )
+    if train or (test and not others):
+        splits = {"train/": train} | ({"test/": test} if (top / "test").is_dir() else {})
+    else:
+        splits = {"": sorted(test + others)}
+    for prefix, files in splits.items():
+        fewest = 1 if prefix == "test/" else FEWEST
+        if len(files) < fewest:
+            raise UserError(
+                f"{top / prefix} holds {len(files)} images and needs at least {fewest} (known are {' '.join(SUFFIXES)})"
+            )
+    return splits
+
+
+def _labelled(top: Path, prefix: str, files: list[str]) -> bool:
+    """Whether all files lie exactly one folder deep below the prefix; False where none does."""
+    one_deep = {file.count("/") - prefix.count("/") == 1: file for file in files}
+    if len(one_deep) == 2:
+        raise UserError(
+            f"{top / prefix} mixes images one folder deep ({one_deep[True]}), which are labelled by it, with others "
+            f"({one_deep[False]}): put every image into a class folder, or none"
+        )
+    return True in one_deep
+
+
+def _class(file: str) -> str:
+    return file.split("/")[-2]
+
+
+def _find(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Iterator[str]:
+    """Image files below the folder, relative to it, in the order of their names."""
+    here = folder.resolve()
+    if here in above:
+        return  # a link in a circle
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be listed ({error.strerror}): make it readable") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _find(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
+        elif entry.name.lower().endswith(SUFFIXES):
+            yield prefix + entry.name
