@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
@@ -224,28 +225,65 @@ def test_fit_sees_the_training_images_and_seeded_noise(tmp_path: Path) -> None:
     assert not torch.equal(fitted[0].drawn, fitted[2].drawn)
 
 
-def test_a_resumed_run_does_not_fit_again(tmp_path: Path) -> None:
-    class Staged(Linear):
-        """Fits, then trains."""
+class Staged(Linear):
+    """Fits, then trains."""
 
-        fits = 0
+    fits = 0
 
-        def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
-            self.fits += 1
-            with torch.no_grad():
-                self.decoder.bias.copy_(torch.cat(list(images())).mean(0).flatten())
+    def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
+        self.fits += 1
+        with torch.no_grad():
+            self.decoder.bias.copy_(torch.cat(list(images())).mean(0).flatten())
 
-    whole = Staged(SHAPE)
-    torch.manual_seed(0)
-    start = Staged(SHAPE)
-    whole.load_state_dict(start.state_dict())
-    train(whole, TinyDigits(), epochs=2)
-    first, _ = train(start, TinyDigits(), epochs=2, limit_train_batches=5, max_steps=5)
+
+class StopAfterFirstEpoch(L.Callback):
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.should_stop = True
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 4])
+def test_a_resumed_run_ends_where_the_uninterrupted_one_does(tmp_path: Path, steps_per_call: int) -> None:
+    """Also after a fit, which is not repeated."""
+    whole, half, rest = (Staged(SHAPE) for _ in range(3))
+    half.load_state_dict(whole.state_dict())
+    data = {"steps_per_call": steps_per_call}
+    _, curves = train(whole, TinyDigits(**data), epochs=3)
+    first, _ = train(half, TinyDigits(**data), epochs=3, callbacks=[StopAfterFirstEpoch()])
+    assert first.global_step == 5
     first.save_checkpoint(tmp_path / "half.ckpt")
-    second = Staged(SHAPE)
-    train(second, TinyDigits(), epochs=2, resume=tmp_path / "half.ckpt")
-    assert (whole.fits, start.fits, second.fits) == (1, 1, 0)
-    assert second.decoder.bias.abs().sum() > 0
+    _, later = train(rest, TinyDigits(**data), epochs=3, resume=tmp_path / "half.ckpt")
+    assert (whole.fits, half.fits, rest.fits) == (1, 1, 0)
+    assert same_weights(whole, rest)
+    assert later["train/loss"] == curves["train/loss"][5:] and later["val/loss"] == curves["val/loss"][1:]
+
+
+def test_two_optimizers_a_batch_share_the_axis_of_one() -> None:
+    class Two(Linear):
+        def __init__(self, shape: tuple[int, int, int]) -> None:
+            super().__init__(shape)
+            self.automatic_optimization = False
+
+        @property
+        def iteration(self) -> int:
+            return self.global_step // 2
+
+        def training_step(self, batch: Batch, batch_idx: int) -> None:
+            values = self.losses(batch[0])
+            self.record(values)
+            self.manual_backward(values["loss"])
+            for optimizer in self.optimizers():
+                optimizer.step()
+                optimizer.zero_grad()
+
+        def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+            return [torch.optim.Adam(net.parameters(), self.lr) for net in (self.encoder, self.decoder)]
+
+    model = Two(SHAPE)
+    trainer, curves = train(model, epochs=2, log_every_n_steps=5)
+    assert trainer.global_step == 20
+    assert [step for step, _ in curves["train/loss"]] == [0, 5]
+    assert [step for step, _ in curves["val/loss"]] == [5, 10]
+    assert model.total_steps() == 10
 
 
 def test_a_method_without_losses_says_so() -> None:

@@ -31,7 +31,8 @@ class Model(L.LightningModule):
       (stages: fit, then fine-tune).
 
     A method that needs the index of its images, or several optimizers, overrides `training_step`: noise is seeded
-    before it is called, and it hands its scalars to `record`.
+    before it is called, and it hands its scalars to `record`. What a hook derives from the whole set
+    (`on_train_epoch_start`, from `training_images`) it derives again when a run is resumed: no need to save it.
 
     The typed `__init__` is the schema of the recipe: plain types only, so that checkpoints load with
     `weights_only=True`. Arguments named `shape` and `augmentation` are filled from the data set.
