@@ -1,0 +1,109 @@
+"""Reports as an evaluation would make them, for tests of what is written from them."""
+
+from typing import Any
+
+
+def scores(dim: int, probe: float, sse: float | None = None, classes: int = 10) -> dict[str, Any]:
+    """Scores of `dim`-dimensional codes, all of them derived from `probe`, none equal to another."""
+
+    def kmeans(shift: float) -> dict[str, Any]:
+        base = probe * 0.7 + shift
+        parts = {
+            split: {"acc": base + d, "nmi": base - 0.0711 + d, "ari": base - 0.1322 + d}
+            for split, d in (("train", 0.0013), ("test", 0.0))
+        }
+        return {**parts, "restarts": {"acc_mean": base - 0.0243, "acc_std": 0.0234 + shift}}
+
+    found: dict[str, Any] = {
+        "code_dim": dim,
+        "dead_units": 0,
+        "rankme": dim * probe * 0.8,
+        "silhouette": {"raw": 0.1234 * probe, "l2": 0.1456 * probe},
+        **probes(probe),
+        "ridge_probe": {"accuracy": probe - 0.0512},
+        "knn": {"accuracy": probe + 0.0111, "k": 20, "l2": {"accuracy": probe + 0.0122}},
+        "kmeans": {
+            "space": "raw",
+            **kmeans(0.0),
+            "raw": kmeans(0.0),
+            "l2": kmeans(0.0334),
+            "transductive": {"acc": probe * 0.68, "nmi": probe * 0.61, "ari": probe * 0.55},
+        },
+    }
+    found["linear_probe"]["per_class"] = [probe - 0.0043 * c for c in range(classes)]
+    if sse is not None:
+        found["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / 784}
+    return found
+
+
+def probes(probe: float) -> dict[str, Any]:
+    return {
+        "linear_probe": {"accuracy": probe, "low": probe - 0.0041, "high": probe + 0.0039, "C": 0.1},
+        "few_label": {
+            "1": {"mean": probe - 0.4017, "std": 0.0312, "draws": 20},
+            "10": {"mean": probe - 0.1018, "std": 0.0121, "draws": 20},
+        },
+    }
+
+
+def difference(value: float, width: float = 0.004) -> dict[str, Any]:
+    low, high = value - width, value + width
+    return {"difference": value, "low": low, "high": high, "separable": low > 0 or high < 0}
+
+
+def report(model: str = "deep_ae", data: str = "mnist", seed: int = 0, probe: float = 0.9512) -> dict[str, Any]:
+    """A labelled report with every section."""
+    own = scores(30, probe, 9.134)
+    own["layers"] = {"h1": {"dim": 1000, **probes(probe + 0.0202)}, "h2": {"dim": 500, **probes(probe + 0.0101)}}
+    untrained = scores(30, 0.8834, 52.31) | {"initialisations": 3}
+    untrained["layers"] = {"h1": {"dim": 1000, **probes(0.9377)}, "h2": {"dim": 500, **probes(0.9266)}}
+    floors = {"pixels": scores(784, 0.9263), "pca": scores(30, 0.8961, 13.874), "untrained": untrained}
+    return {
+        "schema": 1,
+        "run": {
+            "model": model,
+            "data": data,
+            "seed": seed,
+            "code_dim": 30,
+            "parameters": 2_837_314,
+            "epochs": 20,
+            "train_seconds": 148.2 + seed,
+            "images_per_second": 7412.3,
+            "command": f"unsup train {model} --data {data} --seed {seed} --data_root data --runs runs",
+            "class_names": list("0123456789"),
+        },
+        "provenance": {
+            "versions": {"python": "3.11.7", "unsup": "0.1.0", "torch": "2.15.0"},
+            "commit": "0123456789abcdef0123456789abcdef01234567",
+            "dirty": False,
+            "hardware": {"processor": "Some CPU", "cores": 2, "memory_gib": 8, "platform": "Linux x86_64"},
+            "config": {"recipe": model, "dataset": data, "seed": seed, "trainer": {"max_epochs": 20}},
+            "data_sha256": "fedcba9876543210" * 4,
+        },
+        "selfcheck": {"passed": 9, "total": 9},
+        "frozen": {"before": "ab" * 32, "after": "ab" * 32},
+        "test_reads": 1,
+        "scores": own,
+        "floors": floors,
+        "comparisons": {
+            name: {
+                "linear_probe": difference(probe - floor["linear_probe"]["accuracy"]),
+                "few_label_10": difference(own["few_label"]["10"]["mean"] - floor["few_label"]["10"]["mean"]),
+            }
+            for name, floor in floors.items()
+        },
+        "figures": {"figures/reconstructions.png": "Test images and their reconstructions", "figures/map.png": "A map"},
+    }
+
+
+def unlabelled() -> dict[str, Any]:
+    """A report on images without classes: nothing that needs labels is there."""
+    whole = report(data="folder")
+    free = ("code_dim", "dead_units", "rankme", "silhouette", "reconstruction")
+    whole["scores"] = {key: whole["scores"][key] for key in free}
+    whole["floors"] = {
+        name: {key: found[key] for key in free if key in found} for name, found in whole["floors"].items()
+    }
+    whole["comparisons"] = {}
+    del whole["run"]["class_names"]
+    return whole

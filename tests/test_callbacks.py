@@ -1,0 +1,229 @@
+"""Callbacks show and measure; they change nothing that is trained."""
+
+import io
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import SHAPE, Memory, TinyDigits, same_weights
+from torch import Tensor, nn
+
+from unsup.callbacks import Pictures, Progress, Stopwatch, Throughput, callbacks, looking_at, pairs
+from unsup.models.base import Model
+
+
+class Noisy(Model):
+    """Batch norm, dropout and noise from the global generator that nobody seeds between steps."""
+
+    def __init__(self, shape: tuple[int, int, int] = SHAPE, lr: float = 1e-3) -> None:
+        super().__init__(shape, lr)
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.2))
+        self.decoder = nn.Linear(16, 64)
+        self.decoder.eval()  # a module's own choice of mode must survive a picture
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None: ...
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        return {"loss": (self.reconstruct(x + 0.1 * torch.randn_like(x)) - x).square().mean()}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(x)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.decoder(self.encoder(x)).view_as(x)
+
+    def sample(self, n: int) -> Tensor:
+        return torch.rand(n, *self.shape)
+
+
+class Fitted(Model):
+    """Learns without steps."""
+
+    def fit(self, images: Any) -> None:
+        time.sleep(0.1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return x
+
+
+def fit(
+    model: Model,
+    extra: list[Callback],
+    epochs: int = 2,
+    data: TinyDigits | None = None,
+    resume: Any = None,
+    **kwargs: Any,
+) -> L.Trainer:
+    torch.manual_seed(7)
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        callbacks=extra,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        **{"logger": False, "enable_progress_bar": any(isinstance(c, Progress) for c in extra), **kwargs},
+    )
+    trainer.fit(model, datamodule=data or TinyDigits(), ckpt_path=resume)
+    return trainer
+
+
+def noisy() -> Noisy:
+    torch.manual_seed(3)
+    return Noisy()
+
+
+def images(folder: Path) -> dict[str, list[int]]:
+    events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
+    return {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]}
+
+
+def test_training_is_the_same_with_and_without_callbacks(tmp_path: Path) -> None:
+    plain, watched = noisy(), noisy()
+    fit(plain, [])
+    own = [Throughput(), Pictures(every_n_epochs=1)]
+    fit(watched, own, logger=TensorBoardLogger(tmp_path, name="", version=""))
+    assert same_weights(plain, watched)
+    assert images(tmp_path)  # it did look
+    assert not same_weights(plain, noisy())  # and training moved the weights
+
+
+def test_looking_restores_modes_and_random_state() -> None:
+    model = noisy().train()
+    model.decoder.eval()
+    before = torch.get_rng_state()
+    with looking_at(model):
+        assert not model.encoder.training
+        torch.rand(3)
+    assert torch.equal(before, torch.get_rng_state())
+    assert model.training and model.encoder.training and not model.decoder.training
+
+
+def test_pictures_come_every_few_epochs_and_at_the_end_once(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    fit(noisy(), [Pictures(every_n_epochs=2)], epochs=5, logger=logger)
+    steps = [10, 20, 25]  # 144 training images in batches of 32 are 5 steps an epoch
+    assert images(tmp_path) == {"pictures/reconstructions": steps, "pictures/samples": steps}
+
+
+def test_a_model_without_epochs_gets_its_picture(tmp_path: Path) -> None:
+    fit(Fitted(SHAPE), [Pictures()], epochs=0, logger=TensorBoardLogger(tmp_path, name="", version=""))
+    assert images(tmp_path) == {"pictures/reconstructions": [0]}
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_pictures_of_reduced_precision(tmp_path: Path, precision: Any) -> None:
+    fit(noisy(), [Pictures()], epochs=1, precision=precision, logger=TensorBoardLogger(tmp_path, name="", version=""))
+    assert images(tmp_path)["pictures/reconstructions"] == [5]
+
+
+def test_pairs_puts_each_image_above_its_reconstruction() -> None:
+    x = torch.linspace(0, 1, 19).view(19, 1, 1, 1).expand(19, 1, 4, 4)
+    grid = pairs(x, 1 - x)[0]  # cells of 4 pixels and borders of 2
+    rows, columns = grid.shape[0] // 6, grid.shape[1] // 6
+    assert (rows, columns) == (4, 8)  # 16 of 19 images: whole lines only
+    cells = grid[2:, 2:].unfold(0, 4, 6).unfold(1, 4, 6)[..., 0, 0]
+    assert torch.equal(cells[0], x[:8, 0, 0, 0]) and torch.equal(cells[2], x[8:16, 0, 0, 0])
+    assert torch.equal(cells[1], 1 - cells[0]) and torch.equal(cells[3], 1 - cells[2])
+
+
+def test_throughput_counts_every_image_and_leaves_validation_out(tmp_path: Path) -> None:
+    class SlowValidation(Noisy):
+        def on_validation_epoch_end(self) -> None:
+            time.sleep(0.3)
+
+    throughput, memory = Throughput(), Memory()
+    started = time.perf_counter()
+    fit(SlowValidation(), [throughput], logger=memory)
+    elapsed = time.perf_counter() - started
+    measured = throughput.record()
+    assert throughput.images == 2 * 144
+    assert 0.6 < measured["train_seconds"] <= elapsed  # all of fit
+    assert 288 / measured["images_per_second"] < measured["train_seconds"] - 0.6  # steps alone
+    curve = memory.curves["train/images_per_second"]
+    assert [step for step, _ in curve] == [5, 10]
+    assert sum(144 / rate for _, rate in curve) == pytest.approx(288 / measured["images_per_second"], rel=0.05)
+
+
+def test_throughput_counts_lists_of_batches_and_goes_on_after_a_resume(tmp_path: Path) -> None:
+    first, again = Throughput(), Throughput()
+    trainer = fit(Regular(), [first], epochs=1, data=TinyDigits(steps_per_call=2))
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    assert first.images == 144
+    fit(Regular(), [again], data=TinyDigits(steps_per_call=2), resume=tmp_path / "a.ckpt")
+    assert again.images == 288
+    assert again.record()["train_seconds"] > first.record()["train_seconds"]
+
+
+class Regular(Noisy):
+    on_train_batch_start = Model.on_train_batch_start
+
+
+def test_a_fit_without_steps_has_seconds_and_no_rate() -> None:
+    throughput = Throughput()
+    fit(Fitted(SHAPE), [throughput], epochs=0)
+    assert set(throughput.record()) == {"train_seconds"}
+    assert throughput.record()["train_seconds"] >= 0.1
+
+
+def test_stopwatch() -> None:
+    watch = Stopwatch()
+    watch.start()
+    time.sleep(0.02)
+    watch.start()
+    watch.stop()
+    measured = watch.seconds
+    assert measured >= 0.02
+    time.sleep(0.01)
+    assert watch.seconds == measured
+    watch.stop()
+    assert watch.seconds == measured
+
+
+@pytest.mark.parametrize(("epochs", "lines"), [(1, 1), (3, 3), (20, 20), (41, 15)])
+def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
+    throughput = Throughput()
+    fit(noisy(), [throughput, Progress(throughput)], epochs=epochs, data=TinyDigits(n=60, batch_size=60))
+    printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    assert len(printed) == lines
+    assert printed[-1].startswith(f"epoch {epochs}/{epochs}  train ")
+    assert "  val " in printed[-1] and printed[-1].endswith(" images/s")
+
+
+def test_progress_counts_epochs_of_a_run_given_in_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    throughput = Throughput()
+    fit(noisy(), [throughput, Progress(throughput)], epochs=-1, max_steps=12)
+    assert "epoch 3/3  " in capsys.readouterr().err
+
+
+def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    throughput = Throughput()
+    fit(noisy(), [throughput, Progress(throughput)], epochs=3)
+    shown = terminal.getvalue()
+    assert shown.count("\n") == 1  # the bar stays on its line
+    last = shown.strip().rsplit("\r", 1)[-1]
+    assert last.startswith("epoch 3/3") and "images/s" in last and "val " in last
+    assert all(ord(c) < 0x2580 or ord(c) > 0x259F or c == "█" for c in last)  # the last one is full
+
+
+def test_callbacks_in_their_order() -> None:
+    found = callbacks()
+    assert [type(c) for c in found] == [Throughput, Progress, Pictures]
+    assert isinstance(found[1], Progress) and found[1].throughput is found[0]

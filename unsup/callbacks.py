@@ -1,0 +1,247 @@
+"""What training shows: throughput, one progress line, pictures in TensorBoard. None of it changes a weight."""
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torchvision.utils import make_grid
+from tqdm import tqdm
+
+from unsup.models.base import Model
+from unsup.seeds import seed_noise
+
+LINES = 20  # of progress in a run whose output is not a terminal
+IMAGES = 32  # in a picture
+
+
+def callbacks() -> list[Callback]:
+    """The callbacks of every training, in the order that they need: time is measured before anything is drawn."""
+    throughput = Throughput()
+    return [throughput, Progress(throughput), Pictures()]
+
+
+class Throughput(Callback):
+    """Seconds of training and images a second; the latter without validation, pictures and checkpoints.
+
+    Both go on counting in a resumed run. `train/images_per_second` is logged once an epoch.
+    """
+
+    def __init__(self) -> None:
+        self.images = 0  # training images seen, by all processes
+        self.epoch_rate = 0.0  # images a second in the epoch that ended last
+        self._fit, self._steps = Stopwatch(), Stopwatch()
+        self._epoch_start = (0, 0.0)  # images, seconds
+
+    def record(self) -> dict[str, float]:
+        """{"train_seconds", "images_per_second"} for the report; the second is absent where no batch was trained on."""
+        rate = {"images_per_second": self.images / self._steps.seconds} if self.images else {}
+        return {"train_seconds": self._fit.seconds} | rate
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._fit.start()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._steps.start()  # a run resumed in the middle of an epoch has no on_train_epoch_start
+        self._epoch_start = (self.images, self._steps.seconds)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._steps.start()
+        self._epoch_start = (self.images, self._steps.seconds)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
+        batch = args[1]  # (x, index), or a list of them
+        self.images += trainer.world_size * (
+            sum(len(x) for x, _ in batch) if isinstance(batch, list) else len(batch[0])
+        )
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        _wait(pl_module.device)
+        self._steps.stop()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._steps.start()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        _wait(pl_module.device)
+        self._steps.stop()
+        images, seconds = self._epoch_start
+        self.epoch_rate = (self.images - images) / max(self._steps.seconds - seconds, 1e-9)
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/images_per_second": self.epoch_rate}, _step(pl_module))
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._fit.stop()
+
+    def state_dict(self) -> dict[str, float]:
+        return {"images": self.images, "fit": self._fit.seconds, "steps": self._steps.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.images = state_dict["images"]
+        self._fit.past, self._steps.past = state_dict["fit"], state_dict["steps"]
+
+
+class Stopwatch:
+    """Seconds between starts and stops; starting twice is starting once."""
+
+    def __init__(self) -> None:
+        self.past = 0.0
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.past + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    def start(self) -> None:
+        self._since = time.perf_counter() if self._since is None else self._since
+
+    def stop(self) -> None:
+        self.past, self._since = self.seconds, None
+
+
+class Progress(ProgressBar):
+    """In a terminal one bar for the whole run; elsewhere some 20 plain lines a run, each about one epoch."""
+
+    def __init__(self, throughput: Throughput) -> None:
+        super().__init__()
+        self.throughput = throughput
+        self._enabled = True
+        self._bar: Any = None
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        calls = int(trainer.num_training_batches)  # of training_step in an epoch
+        self._epochs = trainer.max_epochs or 0
+        if trainer.max_steps > 0:
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]
+            by_steps = math.ceil(trainer.max_steps / min(calls * data.steps_per_call, data.steps_per_epoch))
+            self._epochs = by_steps if self._epochs < 0 else min(self._epochs, by_steps)
+        if self._enabled and sys.stderr.isatty():
+            self._bar = tqdm(
+                total=calls * self._epochs,
+                initial=calls * trainer.current_epoch,
+                bar_format="{desc}  {bar:24}  {elapsed}, {remaining} to go  {postfix}",
+                mininterval=0.25,
+                dynamic_ncols=True,
+            )
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._bar is not None:
+            self._bar.set_description_str(f"epoch {trainer.current_epoch + 1}/{self._epochs}", refresh=False)
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        shown = {"train": "loss", "val": "val/loss"}
+        values = [
+            f"{title} {trainer.callback_metrics[name]:.4g}"
+            for title, name in shown.items()
+            if name in trainer.callback_metrics
+        ]
+        text = "  ".join([*values, f"{self.throughput.epoch_rate:,.0f} images/s"])
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+        elif self._enabled and (epoch in (1, self._epochs) or epoch % math.ceil(self._epochs / LINES) == 0):
+            print(f"epoch {epoch}/{self._epochs}  {text}", file=sys.stderr, flush=True)
+
+    def on_train_end(self, *args: Any) -> None:
+        self._close()
+
+    def on_exception(self, *args: Any) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class Pictures(Callback):
+    """Validation images above their reconstructions, and samples, in TensorBoard: every few epochs and at the end.
+
+    Args:
+        every_n_epochs: how often; the end of training is always shown.
+    """
+
+    def __init__(self, every_n_epochs: int = 5) -> None:
+        self.every_n_epochs = every_n_epochs
+        self._drawn = -1  # training step of the newest picture
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._draw(trainer, pl_module)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._drawn != _step(pl_module):
+            self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: L.Trainer, model: Any) -> None:
+        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if not boards or not trainer.is_global_zero:
+            return
+        self._drawn = _step(model)
+        pictures = {}
+        with looking_at(model), trainer.precision_plugin.forward_context():
+            if hasattr(model, "reconstruct"):
+                x = trainer.precision_plugin.convert_input(self._images(trainer, model.device))
+                pictures["pictures/reconstructions"] = pairs(x, model.reconstruct(x))
+            if hasattr(model, "sample"):
+                seed_noise(model.device, model.seed, "pictures")  # the same noise each time: one sees it change
+                pictures["pictures/samples"] = make_grid(model.sample(IMAGES), nrow=8, pad_value=1)
+        for board in boards:
+            for tag, picture in pictures.items():
+                board.experiment.add_image(tag, picture.float().clamp(0, 1).cpu(), self._drawn)
+
+    def _images(self, trainer: L.Trainer, device: torch.device) -> Tensor:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        first = np.arange(min(IMAGES, data.size("val")))
+        return next(iter(data.batches("val", device, size=IMAGES, at=first)))
+
+
+def pairs(x: Tensor, x_hat: Tensor) -> Tensor:
+    """(N, C, H, W) twice -> (3, h, w): lines of eight images, each above the line of their reconstructions."""
+    columns = min(8, len(x))
+    whole = len(x) - len(x) % columns
+    lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
+    return make_grid(lines.flatten(0, 2), nrow=columns, pad_value=1)
+
+
+@contextmanager
+def looking_at(model: Model) -> Iterator[None]:
+    """Eval mode without gradients; every module's mode and the random state are as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+def _step(model: Any) -> int:
+    return int(model.iteration)
+
+
+def _wait(device: torch.device) -> None:
+    """Until the device has done what it was given: otherwise the clock stops too early."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,164 @@
+"""A report's numbers as text: one way to write an accuracy, a difference, an error; the summary's rows and cells."""
+
+from typing import Any
+
+Scores = dict[str, Any]
+Cells = dict[str, str]  # column -> text; a column that does not apply is absent
+
+FLOORS = ("untrained", "pca", "pixels")  # in the order of every table
+PROBES = {"linear_probe": "Linear probe", "few_label_10": "Few-label probe (10 labels a class)"}
+
+
+def accuracy(value: float) -> str:
+    """.951, 1.000, -.012: three digits, for accuracies and everything else in [-1, 1]."""
+    text = f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no "-.000"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def signed(value: float) -> str:
+    """+.021, -.012."""
+    return accuracy(value) if value <= -0.0005 else f"+{accuracy(value)}"
+
+
+def error(value: float) -> str:
+    """A reconstruction error or a rank: two decimals, one from 100 on."""
+    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def with_interval(probe: Scores) -> str:
+    """.951 [.947, .955]: a bootstrap over the test images."""
+    if "low" not in probe:
+        return accuracy(probe["accuracy"])
+    return f"{accuracy(probe['accuracy'])} [{accuracy(probe['low'])}, {accuracy(probe['high'])}]"
+
+
+def with_spread(probe: Scores) -> str:
+    """.853 ± .012 over draws of the labels; no ± for a single draw."""
+    return f"{accuracy(probe['mean'])} ± {accuracy(probe['std'])}" if probe["draws"] > 1 else accuracy(probe["mean"])
+
+
+def heading(report: dict[str, Any]) -> str:
+    run = report["run"]
+    return f"{run['model']} on {run['data']}, seed {run['seed']}"
+
+
+def hardware(report: dict[str, Any]) -> str:
+    """Accelerator, processor and cores of the machine that trained this run."""
+    machine = report["provenance"]["hardware"]
+    parts = [machine.get("accelerator"), machine.get("processor"), f"{machine['cores']} cores"]
+    return ", ".join(part for part in parts if part)
+
+
+def named(report: dict[str, Any]) -> list[tuple[str, Scores]]:
+    """The rows of every table: this model, then the floors that were computed, each with its scores."""
+    floors = report.get("floors", {})
+    found = [(floor_name(key, floors[key]), floors[key]) for key in FLOORS if key in floors]
+    return [(report["run"]["model"], report["scores"]), *found]
+
+
+def floor_name(key: str, scores: Scores) -> str:
+    """How a floor is called in a table."""
+    if key == "pca":
+        return f"PCA-{scores['code_dim']}" if "code_dim" in scores else "PCA"
+    return {"untrained": "untrained twin", "pixels": "raw pixels"}[key]
+
+
+def cells(scores: Scores) -> Cells:
+    """One row of the summary."""
+    row = {}
+    if "code_dim" in scores:
+        row["dim"] = f"{scores['code_dim']:,}"
+    row |= probe_cells(scores)
+    if "knn" in scores:
+        row["kNN"] = accuracy(scores["knn"]["accuracy"])
+    for metric in ("acc", "nmi", "ari"):
+        if "kmeans" in scores:
+            row[f"k-means {metric.upper()}"] = accuracy(scores["kmeans"]["test"][metric])
+    if "reconstruction" in scores:
+        row["reconstruction SSE"] = error(scores["reconstruction"]["sse_per_image"])
+    if "rankme" in scores:
+        row["RankMe"] = error(scores["rankme"])
+    return row
+
+
+def probe_cells(scores: Scores) -> Cells:
+    """The linear and few-label probes of a code or a layer."""
+    row = {}
+    if "linear_probe" in scores:
+        row["linear probe"] = with_interval(scores["linear_probe"])
+    for labels in ("10", "1"):
+        if labels in scores.get("few_label", {}):
+            row[f"few-label {labels}"] = with_spread(scores["few_label"][labels])
+    return row
+
+
+def verdict(report: dict[str, Any]) -> str:
+    """One or two sentences (Markdown): is this code better than the floors, by paired intervals on the test images?"""
+    scores, floors = report["scores"], report.get("floors", {})
+    if not floors:
+        return "No floors were computed, so these numbers cannot say whether anything was learned."
+    if "linear_probe" not in scores:
+        return _unlabelled_verdict(report)
+    values = {
+        "linear_probe": scores["linear_probe"]["accuracy"],
+        "few_label_10": scores.get("few_label", {}).get("10", {}).get("mean"),
+    }
+    sentences = []
+    for probe, title in PROBES.items():
+        found = [
+            (floor_name(key, floors[key]), report["comparisons"][key][probe])
+            for key in FLOORS
+            if key in floors and probe in report.get("comparisons", {}).get(key, {})
+        ]
+        if found and values[probe] is not None:
+            sentences.append(f"{title} {accuracy(values[probe])}, {_standing(found)}.")
+    return " ".join(sentences) or "This model was not compared with its floors."
+
+
+def _standing(found: list[tuple[str, Scores]]) -> str:
+    """Where a score stands among the floors; whatever is not clearly above one comes first, in bold."""
+    above = [f"{name} {difference(c)}" for name, c in found if c["separable"] and c["difference"] > 0]
+    below = [f"{name} ({difference(c)})" for name, c in found if c["separable"] and c["difference"] <= 0]
+    equal = [f"{name} ({difference(c)})" for name, c in found if not c["separable"]]
+    if len(above) == len(found):
+        return f"**above every floor**: {', '.join(above)}"
+    parts = []
+    if equal:
+        parts.append(f"**cannot be told from {_and(equal)}**")
+    if below:
+        parts.append(f"**below {_and(below)}**")
+    if above:
+        parts.append(f"above {_and(above)}")
+    return "; ".join(parts)
+
+
+def difference(comparison: Scores) -> str:
+    """+.021 [+.015, +.027]: this model minus the floor."""
+    return f"{signed(comparison['difference'])} [{signed(comparison['low'])}, {signed(comparison['high'])}]"
+
+
+def _unlabelled_verdict(report: dict[str, Any]) -> str:
+    text = "These images have no labels, so nothing here measures classification."
+    errors = [
+        f"{error(scores['reconstruction']['sse_per_image'])} ({name})"
+        for name, scores in named(report)
+        if "reconstruction" in scores
+    ]
+    if "reconstruction" in report["scores"] and len(errors) > 1:
+        text += f" Squared error an image, lower is better: {', '.join(errors)}."
+    return text
+
+
+def _and(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def markdown_table(rows: list[Cells], texts: int = 1) -> str:
+    """A table of rows with named cells, columns in the order in which they first appear, blank where a row has none.
+
+    The first `texts` columns are text, the others numbers, flush right.
+    """
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    rule = ["---" if i < texts else "---:" for i in range(len(columns))]
+    lines = [columns, rule, *([row.get(column, "") for column in columns] for row in rows)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
