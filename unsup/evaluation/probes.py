@@ -1,6 +1,8 @@
 """How well simple classifiers read the class from frozen codes. Whatever is chosen is chosen on validation images."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,12 @@ class Splits:
     fit_labels: Ids
     test_labels: Ids
 
+    @classmethod
+    def of(cls, codes: Sequence[Floats], labels: Sequence[Ids]) -> Self:
+        """From the codes and labels of the training, the validation and the test images, in that order."""
+        fit, fit_labels = np.concatenate(codes[:2]), np.concatenate(labels[:2])
+        return cls(fit, codes[2], len(codes[0]), fit_labels, labels[2])
+
     @property
     def train(self) -> Floats:
         return self.fit[: self.n_train]
@@ -48,11 +56,10 @@ class Splits:
     def val_labels(self) -> Ids:
         return self.fit_labels[self.n_train :]
 
-    def standardised(self) -> "Splits":
+    def standardised(self) -> Self:
         """Mean 0 and deviation 1 over the training images; entries that are constant there stay finite."""
         scaler = StandardScaler().fit(self.train)
-        fit, test = scaler.transform(self.fit), scaler.transform(self.test)
-        return Splits(fit, test, self.n_train, self.fit_labels, self.test_labels)
+        return replace(self, fit=scaler.transform(self.fit), test=scaler.transform(self.test))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.data.base import ImageData
+from unsup.data.base import ImageData, Split
 from unsup.errors import UserError
 from unsup.evaluation import clustering, diagnostics, probes
 from unsup.evaluation.codes import Encoded, encode_split, weights_hash
@@ -18,6 +18,7 @@ from unsup.models.base import Model
 
 VERSION = 1
 UNLABELLED_CLUSTERS = 10
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 FEW_LABELS = (1, 10)  # labelled images a class
 
 Floats = NDArray[np.float32]
@@ -103,7 +104,7 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
 def _encode(model: Model, data: ImageData, layers: bool, say: Say) -> tuple[dict[str, Encoded], tuple[str, str]]:
     before = weights_hash(model)
     encoded = {}
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         say(f"encoding {data.size(split):,} {split} images")
         encoded[split] = encode_split(model, data, split, layers, reconstruct=split == "test")
     after = weights_hash(model)
@@ -116,7 +117,7 @@ def _encode(model: Model, data: ImageData, layers: bool, say: Say) -> tuple[dict
 
 
 def _labels(data: ImageData, say: Say) -> dict[str, Ids] | None:
-    train, val, test = (data.labels(split) for split in ("train", "val", "test"))
+    train, val, test = (data.labels(split) for split in SPLITS)
     if train is None or val is None or test is None:
         say("unlabelled images: only what needs no labels is scored")
         return None
@@ -140,9 +141,7 @@ def _label_free_scores(encoded: dict[str, Encoded], data: ImageData) -> dict[str
 
 def _probe_parts(encoded: dict[str, Encoded], labels: dict[str, Ids]) -> Parts:
     def splits(of: Callable[[Encoded], Floats]) -> Splits:
-        fit = np.concatenate([of(encoded["train"]), of(encoded["val"])])
-        fit_labels = np.concatenate([labels["train"], labels["val"]])
-        return Splits(fit, of(encoded["test"]), len(labels["train"]), fit_labels, labels["test"]).standardised()
+        return Splits.of([of(encoded[split]) for split in SPLITS], [labels[split] for split in SPLITS]).standardised()
 
     def few(of: Splits) -> dict[int, probes.FewLabel]:
         found = {n: probes.few_label(of, n) for n in FEW_LABELS}
@@ -175,7 +174,7 @@ def _cluster_parts(spaces: dict[str, dict[str, Floats]], k: int, transductive: b
     parts: Parts = {f"k-means {space}": partial(inductive, z) for space, z in spaces.items()}
     if transductive:
         raw = spaces["raw"]
-        everything = np.concatenate([raw["train"], raw["val"], raw["test"]])
+        everything = np.concatenate([raw[split] for split in SPLITS])
         parts["k-means transductive"] = partial(clustering.kmeans, everything, raw["test"], k)
     return parts
 
@@ -220,6 +219,6 @@ def _kmeans_scores(done: dict[str, Any], labels: dict[str, Ids]) -> dict[str, An
         }
 
     by_space = {space: inductive(done[f"k-means {space}"][0]) for space in ("raw", "l2")}
-    everything = np.concatenate([labels["train"], labels["val"], labels["test"]])
+    everything = np.concatenate([labels[split] for split in SPLITS])
     transductive = clustering.scores(everything, done["k-means transductive"].train)
     return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}

@@ -1,0 +1,85 @@
+"""The evaluator judged on codes whose scores are known beforehand: what `make selfcheck` and every report print."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsup.evaluation import clustering, diagnostics, probes
+from unsup.evaluation.paired import paired_difference
+from unsup.evaluation.probes import Splits
+
+CLASSES, DIMENSION = 10, 32
+TRAIN, VAL, TEST = 800, 200, 2000
+CHANCE = 0.03  # how far from 1 / CLASSES chance may fall: over four standard deviations of 2,000 guesses
+
+Ids = NDArray[np.int64]
+
+
+def selfcheck() -> list[tuple[str, bool, str]]:
+    """(what was checked, passed, what was measured) for each check; takes about a second, draws the same every time."""
+    rng = np.random.default_rng(0)
+    labels = [np.arange(n) % CLASSES for n in (TRAIN, VAL, TEST)]
+    one_hot = Splits.of([np.eye(CLASSES, dtype=np.float32)[y] for y in labels], labels)
+    noise = Splits.of([_gaussian(rng, len(y)) for y in labels], labels)
+    centres = 3 * _gaussian(rng, CLASSES)
+    clouds = [centres[y] + 3 * _gaussian(rng, len(y)) for y in labels]
+    clear = Splits.of(clouds, labels)
+    permuted = Splits.of(clouds, [rng.permutation(labels[0]), rng.permutation(labels[1]), labels[2]])
+
+    planted = clustering.kmeans(one_hot.train, one_hot.test, CLASSES)
+    few = probes.few_label(one_hot, 1)
+    checks = [
+        _exactly("one-hot codes: linear probe", probes.linear_probe(one_hot).accuracy, 1),
+        _exactly("one-hot codes: ridge probe", probes.ridge_probe(one_hot), 1),
+        _exactly("one-hot codes: kNN", probes.knn(one_hot.train, labels[0], one_hot.test, labels[2])[0], 1),
+        _exactly("one-hot codes: one label a class", few.mean if few else 0, 1),
+        _exactly(
+            "one-hot codes: k-means, fitted on train, scored on test", clustering.accuracy(labels[2], planted.test), 1
+        ),
+        _chance("Gaussian noise: linear probe", probes.linear_probe(noise).accuracy),
+        _chance("Gaussian noise: kNN", probes.knn(noise.train, labels[0], noise.test, labels[2])[0]),
+        _chance("Gaussian noise: k-means", _kmeans_accuracy(noise), slack=0.05),  # the matching finds luck
+    ]
+    learnt, forgotten = probes.linear_probe(clear).accuracy, probes.linear_probe(permuted).accuracy
+    checks.append(("right labels are learnt", learnt > 0.9, f"{learnt:.3f}"))
+    checks.append(_chance("permuted training labels", forgotten))
+    renamed = clustering.scores(labels[2], rng.permutation(CLASSES)[labels[2]])
+    checks += [_exactly(f"permuted cluster ids: {name}", value, 1) for name, value in renamed.items()]
+
+    unequal = [(rng.random(n) < 0.1).astype(np.int64) for n in (TRAIN, VAL, TEST)]
+    constant = Splits.of([np.ones((len(y), DIMENSION), dtype=np.float32) for y in unequal], unequal)
+    share = float(np.mean(unequal[2] == 0))
+    checks += [
+        _exactly("constant code, classes 9 to 1: linear probe", probes.linear_probe(constant).accuracy, share),
+        _exactly("one cluster, classes 9 to 1: ACC", clustering.accuracy(unequal[2], np.zeros(TEST, np.int64)), share),
+    ]
+    rank = diagnostics.rankme(noise.train)
+    checks.append(("RankMe of isotropic noise in 32 dimensions", 0.95 * DIMENSION < rank <= DIMENSION, f"{rank:.2f}"))
+    checks.append(_paired(rng))
+    return checks
+
+
+def _gaussian(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
+    return rng.standard_normal((n, DIMENSION), dtype=np.float32)
+
+
+def _kmeans_accuracy(splits: Splits) -> float:
+    return clustering.accuracy(splits.test_labels, clustering.kmeans(splits.train, splits.test, CLASSES).test)
+
+
+def _exactly(name: str, value: float, expected: float) -> tuple[str, bool, str]:
+    return f"{name} = {expected:.3g}", abs(value - expected) < 1e-9, f"{value:.3f}"
+
+
+def _chance(name: str, value: float, slack: float = CHANCE) -> tuple[str, bool, str]:
+    return f"{name} = chance", abs(value - 1 / CLASSES) < slack, f"{value:.3f}"
+
+
+def _paired(rng: np.random.Generator) -> tuple[str, bool, str]:
+    """A real difference is told from none: two models of equal skill, and one that is five points better."""
+    base = rng.random(TEST) < 0.8
+    equal, better = base.copy(), base.copy()
+    equal[:500] = rng.permutation(base[:500])  # as many right, other images
+    better[np.flatnonzero(~base)[:100]] = True
+    same, gain = paired_difference(equal, base), paired_difference(better, base)
+    passed = not same["separable"] and bool(gain["separable"]) and abs(gain["difference"] - 0.05) < 1e-9
+    return "paired interval: five points separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"
