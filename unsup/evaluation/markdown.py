@@ -179,7 +179,7 @@ def _choices(report: Report) -> str:
     if "reconstruction" in scores:
         add("reconstruction SSE", "summed squared error of a test image, pixels in [0, 1]; lower is better", "none")
     if "rankme" in scores:
-        add("RankMe", "effective rank of the codes; at most the code's dimension", "none")
+        add("RankMe", "effective rank of the training codes; at most their dimension", "none")
     twin = report.get("floors", {}).get("untrained")
     if twin:
         times = f"; mean of {twin['initialisations']} initialisations" if "initialisations" in twin else ""

@@ -89,7 +89,7 @@ def summary_table(report: Report) -> "Table":
     rows = {name: cells(scores) for name, scores in named(report)}
     table = Table(
         title=heading(report),
-        caption=verdict(report).replace("**", ""),
+        caption="\n" + verdict(report).replace("**", ""),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
