@@ -13,7 +13,7 @@ from rich.console import Console
 from unsup import runs
 from unsup.build import load_run, prepare
 from unsup.data.base import ImageData
-from unsup.evaluation import figures
+from unsup.evaluation.figures import PAIRS, write_figures
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
@@ -55,6 +55,8 @@ def evaluate_run(
         config["data"]["init_args"]["root"] = data_root
         data = prepare(config)
     model, data = load_run(run, data)
+    if torch.cuda.is_available() and config["trainer"].get("accelerator") != "cpu":
+        model = model.cuda()
     with progress() as say:
         say("checking the evaluator")
         checks = selfcheck()
@@ -72,15 +74,15 @@ def evaluate_run(
                 **training,
                 "command": versions.pop("command"),
             },
-            "provenance": {**versions, "config": config, "data_sha256": data.fingerprint()},
+            "provenance": {**versions, "config": applicable(config), "data_sha256": data.fingerprint()},
             "selfcheck": {"passed": sum(passed for _, passed, _ in checks), "total": len(checks)},
             "frozen": {"before": evaluation.frozen[0], "after": evaluation.frozen[1]},
             "test_reads": evaluation.test_reads,
             "scores": evaluation.scores,
             "floors": {name: floor.scores for name, floor in beside.items()},
             "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
+            "figures": draw(run, model, data, evaluation),
         }
-        draw(run, model, data, evaluation)
         write_report(run, report)
     if logger:
         log_final(logger, config, evaluation.scores)
@@ -89,20 +91,36 @@ def evaluate_run(
     return report
 
 
+def applicable(value: Any) -> Any:
+    """Without the options that are null: a report holds no nulls."""
+    if isinstance(value, dict):
+        return {key: applicable(item) for key, item in value.items() if item is not None}
+    return value
+
+
 def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
     """Paired differences, this model less the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
     return {name: paired_difference(evaluation.correct[name], floor.correct[name]) for name in names}
 
 
-def draw(run: Path, model: Model, data: ImageData, evaluation: Evaluation) -> None:
-    """Figures beside the report. Reconstructions are of validation images: the test images have been read once."""
-    originals = next(data.batches("val", size=16))
+def draw(run: Path, model: Model, data: ImageData, evaluation: Evaluation) -> dict[str, str]:
+    """Figures of the test images that the scores are about: {path: what it shows}."""
+    images = torch.cat(list(data.batches("test")))  # (n, C, H, W)
     reconstructions = None
     if hasattr(model, "reconstruct"):
         with torch.no_grad():
-            reconstructions = model.reconstruct(originals).clamp(0, 1).numpy()
-    figures.write_figures(run / "figures", evaluation, data, originals.numpy(), reconstructions)
+            reconstructions = model.reconstruct(images[:PAIRS].to(model.device)).clamp(0, 1).cpu().numpy()
+    return write_figures(
+        run,
+        images.numpy(),
+        evaluation.codes,
+        evaluation.clusters,
+        data.labels("test"),
+        evaluation.predicted,
+        reconstructions,
+        data.class_names,
+    )
 
 
 def log_final(logger: Logger, config: dict[str, Any], scores: dict[str, Any]) -> None:

@@ -54,12 +54,12 @@ def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Call
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
 
     def pixels() -> Floor:
-        return of(Pixels(data.shape), data, say)
+        return of(Pixels(data.shape).to(model.device), data, say)
 
     def pca() -> Floor:
         pca = PCA(data.shape, dimension)
         pca.fit(lambda: data.batches("train"))
-        return of(pca, data, say)
+        return of(pca.to(model.device), data, say)
 
     found = {
         "pixels": kept(folder, "pixels", common, pixels, say),
@@ -81,8 +81,8 @@ def untrained(model: Model, data: ImageData, seed: int) -> Model:
     """The same architecture, freshly initialised, with batch-norm statistics taken from training images."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        twin = type(model)(**model.hparams)
-        update_bn(data.batches("train"), _Forward(twin))
+        twin = type(model)(**model.hparams).to(model.device)
+        update_bn(data.batches("train", model.device), _Forward(twin))
     return twin.eval()
 
 
@@ -101,12 +101,12 @@ class _Forward(nn.Module):
 def signature(twin: Model, data: ImageData) -> str:
     """Two twins are the same floor exactly when they are the same function: the hash of weights and some outputs."""
     digest = hashlib.sha256(weights_hash(twin).encode())
-    x = next(data.batches("train", size=64))
+    x = next(data.batches("train", twin.device, size=64))
     with torch.no_grad():
         outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
         outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
     for output in outputs:
-        digest.update(output.contiguous().numpy().data)
+        digest.update(output.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 

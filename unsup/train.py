@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from unsup import runs
 from unsup.build import build_model, load_weights, prepare
-from unsup.callbacks import callbacks
+from unsup.callbacks import Throughput, callbacks
 from unsup.config import Config
 from unsup.evaluate import evaluate_run
 
@@ -48,18 +47,15 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
     trainer = build_trainer(config, run)
     if hasattr(model, "fit"):  # learns in whole passes, in on_fit_start: there are no epochs
         trainer.fit_loop.max_epochs = 0
-    started = time.perf_counter()
     try:
         trainer.fit(model, datamodule=data)
     except SystemExit:  # Lightning has stopped at a signal
         sys.exit(143 if trainer.received_sigterm else 130)
-    seconds = time.perf_counter() - started
     checkpoint = run / "checkpoints" / "last.ckpt"
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
-    seen = trainer.current_epoch * data.size("train")
-    training = {"epochs": trainer.current_epoch, "train_seconds": seconds}
-    runs.write_json(run / "training.json", training | ({"images_per_second": seen / seconds} if seen else {}))
+    (throughput,) = (callback for callback in trainer.callbacks if isinstance(callback, Throughput))
+    runs.write_json(run / "training.json", {"epochs": trainer.current_epoch, **throughput.record()})
     evaluate_run(run, data=data, logger=trainer.logger)
     return run
 
@@ -96,6 +92,6 @@ def quiet() -> None:
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
         "Checkpoint directory .* exists and is not empty",
         "`configure_optimizers` returned `None`",
-        ".*TensorBoard.*hparams",
+        "The number of training batches .* is smaller than the logging interval",  # val losses are logged all the same
     ):
         warnings.filterwarnings("ignore", message=known)
