@@ -146,14 +146,17 @@ def draw_map(path: Path, codes: Array, groups: Array, names: tuple[str, ...]) ->
     palette = colormaps["tab10" if len(ids) <= 10 else "tab20" if len(ids) <= NAMED else "turbo"]
     with _figure(path, (8.0, 6.5), title) as figure:
         axis = figure.subplots()
+        named: list[Array] = []  # where names stand already
+        span = np.ptp(points, axis=0) + 1e-12
         for i, group in enumerate(ids):
             mine = points[groups == group]
+            middle = np.median(mine, axis=0)
             name = _short(names[group]) if names else str(group)
             colour = palette(i if len(ids) <= NAMED else i / len(ids))
             axis.scatter(mine[:, 0], mine[:, 1], s=10, color=colour, alpha=0.75, linewidths=0, label=name)
-            if len(ids) <= NAMED:
-                x, y = np.median(mine, axis=0)
-                text = axis.text(x, y, name, weight="bold", size=11, ha="center", va="center")
+            if len(ids) <= NAMED and not any((np.abs(middle - other) < (0.12, 0.03) * span).all() for other in named):
+                named.append(middle)
+                text = axis.text(middle[0], middle[1], name, weight="bold", size=11, ha="center", va="center")
                 text.set_path_effects([withStroke(linewidth=3, foreground="white")])
         axis.set_xticks([])
         axis.set_yticks([])
@@ -165,15 +168,15 @@ def draw_map(path: Path, codes: Array, groups: Array, names: tuple[str, ...]) ->
 def _plane(codes: Array) -> tuple[str, Array]:
     """Two coordinates a code (n, 2), and how they were made."""
     n, d = codes.shape
-    if d <= 2:
-        return "The two dimensions" if d == 2 else "The one dimension", np.pad(codes, ((0, 0), (0, 2 - d)))
+    if d <= 2 or n <= 2:
+        return "First two dimensions", np.pad(codes[:, :2], ((0, 0), (0, max(0, 2 - d))))
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     # t-SNE starts from the leading components of at most 50, so its time depends on n alone
     leading = PCA(min(50, n, d), random_state=0).fit_transform(codes)
-    if n < 100 or leading.std(axis=0)[1] == 0:
+    if n < 100 or leading[:, 0].std() == 0:
         return "First two principal components", leading[:, :2]
     with threadpool_limits(1):  # a second thread mostly waits
         return "t-SNE map", TSNE(init="pca", max_iter=500, random_state=0).fit_transform(leading)
@@ -207,6 +210,7 @@ def _draw_lines(path: Path, title: str, lines: Sequence[Sequence[Array]], texts:
     side = 0.7  # inches an image
     with _figure(path, (side * columns + 1.2, side * len(lines) * height / width + 0.4), title) as figure:
         axis = figure.subplots()
+        axis.set_anchor("N")
         axis.imshow(canvas)
         axis.spines[:].set_visible(False)
         axis.set_xticks([])

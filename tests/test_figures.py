@@ -1,0 +1,131 @@
+"""Pictures exist, show something, and show the right thing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from unsup.evaluation.figures import draw_clusters, draw_confusion, draw_map, draw_reconstructions, write_figures
+
+IMAGES, LABELS = load_digits(return_X_y=True)
+IMAGES = (IMAGES[:120] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+LABELS = LABELS[:120].astype(np.int64)
+CODES = IMAGES.reshape(120, -1)[:, 20:28].astype(np.float32)
+NAMES = tuple("0123456789")
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def assert_shows_something(path: Path) -> None:
+    shown = pixels(path)
+    height, width, _ = shown.shape
+    assert 150 <= height <= 2000 and 300 <= width <= 1600
+    assert shown.std() > 5 and (shown[0] == 255).all()  # not blank; white at the border
+    assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
+    images = np.repeat(IMAGES, 3, axis=1) if colour else IMAGES / 255
+    reconstructions = (images[:16] / images.max()).astype(np.float32) * 1.2 - 0.1  # outside of [0, 1] too
+    shown = write_figures(tmp_path, images, CODES, LABELS % 4, LABELS, LABELS[::-1], reconstructions, NAMES)
+    assert list(shown) == [f"figures/{n}.png" for n in ("reconstructions", "clusters", "confusion", "map")]
+    for path, title in shown.items():
+        assert_shows_something(tmp_path / path)
+        assert len(title.split()) >= 5
+    assert "t-SNE map of 120 test codes, coloured by class" in shown.values()
+
+
+def test_unlabelled_images_without_reconstructions(tmp_path: Path) -> None:
+    shown = write_figures(tmp_path, IMAGES, CODES, LABELS % 3)
+    assert list(shown) == ["figures/clusters.png", "figures/map.png"]
+    assert shown["figures/map.png"].endswith("coloured by k-means cluster")
+    for path in shown:
+        assert_shows_something(tmp_path / path)
+
+
+def test_written_again_the_files_are_the_same(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_figures(tmp_path / folder, IMAGES, CODES, LABELS % 3, LABELS, LABELS, None, NAMES)
+    for name in ("clusters", "confusion", "map"):
+        assert (pixels(tmp_path / f"a/figures/{name}.png") == pixels(tmp_path / f"b/figures/{name}.png")).all(), name
+
+
+def plain(n: int, colour: tuple[float, float, float]) -> NDArray[np.float64]:
+    """n images (3, 8, 8) of one colour."""
+    return np.broadcast_to(np.array(colour)[:, None, None], (n, 3, 8, 8))
+
+
+RED, BLUE = (0.9, 0.0, 0.0), (0.0, 0.0, 0.9)
+
+
+def where(path: Path, colour: tuple[float, float, float]) -> NDArray[np.int64]:
+    """(n, 2): row and column of the pixels of a colour."""
+    return np.argwhere(np.abs(pixels(path) / 255 - colour).max(axis=2) < 0.01)
+
+
+def test_reconstructions_stand_below_their_originals(tmp_path: Path) -> None:
+    draw_reconstructions(tmp_path / "x.png", plain(16, RED), plain(16, BLUE))
+    red, blue = (np.unique(where(tmp_path / "x.png", c)[:, 0]) for c in (RED, BLUE))
+    lines = [np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) for rows in (red, blue)]
+    assert [len(found) for found in lines] == [2, 2]  # two lines of pairs
+    order = sorted((rows[0], name) for found, name in zip(lines, ("red", "blue"), strict=True) for rows in found)
+    assert [name for _, name in order] == ["red", "blue", "red", "blue"]
+
+
+def test_a_cluster_is_shown_by_its_own_images(tmp_path: Path) -> None:
+    images = np.concatenate([plain(5, BLUE), plain(30, RED)])
+    order = np.random.default_rng(0).permutation(35)
+    draw_clusters(tmp_path / "x.png", images[order], np.repeat([2, 7], [5, 30])[order], None, ())
+    red, blue = where(tmp_path / "x.png", RED), where(tmp_path / "x.png", BLUE)
+    assert red[:, 0].max() < blue[:, 0].min()  # the largest cluster first
+    assert len(red) / len(blue) == pytest.approx(12 / 5, rel=0.05)  # twelve at most, five that there are
+
+
+def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
+    """Class 0 is always called 1, class 1 always 1: the right column is dark, the left one empty."""
+    draw_confusion(tmp_path / "x.png", np.array([0, 0, 1, 1]), np.array([1, 1, 1, 1]), ("a", "b"))
+    blue = (pixels(tmp_path / "x.png").astype(int) @ [1, 0, -1]) < -60  # clearly blue
+    rows, columns = np.nonzero(blue)
+    height, width = blue.shape
+    assert columns.min() > 0.45 * width and rows.max() - rows.min() > 0.7 * height
+
+
+@pytest.mark.parametrize("classes", [20, 100])
+def test_many_classes(tmp_path: Path, classes: int) -> None:
+    labels = np.arange(120) % classes
+    shown = write_figures(
+        tmp_path, IMAGES, CODES, labels, labels, labels, None, tuple(f"name {i}" for i in range(classes))
+    )
+    for path in shown:
+        assert_shows_something(tmp_path / path)
+    assert shown["figures/clusters.png"].startswith("The 20 largest of 100" if classes == 100 else "Each k-means")
+
+
+@pytest.mark.parametrize(
+    ("codes", "method"),
+    [
+        (CODES, "t-SNE map"),
+        (CODES[:60], "First two principal components"),
+        (CODES[:, :2], "First two dimensions"),
+        (CODES[:, :1], "First two dimensions"),
+        (CODES[:1], "First two dimensions"),
+        (np.zeros((120, 8), np.float32), "First two principal components"),  # collapsed codes
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_the_map_says_how_it_was_made(tmp_path: Path, codes: NDArray[np.float32], method: str) -> None:
+    title = draw_map(tmp_path / "x.png", codes, LABELS[: len(codes)], NAMES)
+    assert title.startswith(f"{method} of {len(codes)} test codes")
+    assert pixels(tmp_path / "x.png").std() > 2
+
+
+def test_the_map_keeps_to_2000_codes(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).normal(size=(3000, 2)).astype(np.float32)
+    assert "of 2,000 test codes" in draw_map(tmp_path / "x.png", codes, np.zeros(3000, np.int64), ("all",))

@@ -1,0 +1,249 @@
+"""A report says what its numbers say, in JSON, Markdown and the terminal alike."""
+
+import io
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reports import difference, report, scores, unlabelled
+from rich.console import Console
+
+from unsup.errors import UserError
+from unsup.evaluation.markdown import to_markdown
+from unsup.evaluation.report import read_report, summary_table, write_report
+from unsup.evaluation.summary import accuracy, error, markdown_table, signed, verdict, with_interval, with_spread
+
+
+def terminal(content: dict[str, Any], width: int = 100) -> str:
+    screen = io.StringIO()
+    Console(file=screen, width=width).print(summary_table(content))
+    return screen.getvalue()
+
+
+def section(text: str, title: str) -> str:
+    return text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def column(table: str, name: str) -> list[str]:
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
+    return [line[lines[0].index(name)] for line in lines[2:]]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.9512, ".951"), (1.0, "1.000"), (0.9996, "1.000"), (0, ".000"), (-0.0123, "-.012"), (-0.0004, ".000")],
+)
+def test_accuracies_are_written_one_way(value: float, text: str) -> None:
+    assert accuracy(value) == text
+
+
+def test_other_numbers_are_written_one_way() -> None:
+    assert [signed(v) for v in (0.021, -0.012, 0.0, -0.0004)] == ["+.021", "-.012", "+.000", "+.000"]
+    assert [error(v) for v in (9.134, 13.874, 126.04, 1234.5)] == ["9.13", "13.87", "126.0", "1,234.5"]
+    assert with_interval({"accuracy": 0.9, "low": 0.89, "high": 0.91}) == ".900 [.890, .910]"
+    assert with_spread({"mean": 0.8, "std": 0.01, "draws": 20}) == ".800 ± .010"
+    assert with_spread({"mean": 0.8, "std": 0.0, "draws": 1}) == ".800"
+
+
+def test_every_number_of_the_summary_is_in_markdown_and_terminal() -> None:
+    content = report()
+    summary, shown = section(to_markdown(content), "Summary"), terminal(content)
+    floors = content["floors"]
+    in_order = [content["scores"], floors["untrained"], floors["pca"], floors["pixels"]]
+    expected = {
+        "dim": [f"{s['code_dim']}" for s in in_order],
+        "linear probe": [with_interval(s["linear_probe"]) for s in in_order],
+        "few-label 10": [with_spread(s["few_label"]["10"]) for s in in_order],
+        "few-label 1": [with_spread(s["few_label"]["1"]) for s in in_order],
+        "kNN": [accuracy(s["knn"]["accuracy"]) for s in in_order],
+        "k-means ACC": [accuracy(s["kmeans"]["test"]["acc"]) for s in in_order],
+        "k-means NMI": [accuracy(s["kmeans"]["test"]["nmi"]) for s in in_order],
+        "k-means ARI": [accuracy(s["kmeans"]["test"]["ari"]) for s in in_order],
+        "reconstruction SSE": ["9.13", "52.31", "13.87", ""],
+        "RankMe": [error(s["rankme"]) for s in in_order],
+    }
+    assert column(summary, "codes") == ["**deep_ae**", "untrained twin", "PCA-30", "raw pixels"]
+    lines = {line[:18].strip(): line[18:].split("  ") for line in shown.splitlines()}
+    for name, cells in expected.items():
+        assert column(summary, name) == cells
+        assert [cell.strip() for cell in lines[name] if cell.strip()] == [cell for cell in cells if cell]
+
+
+@pytest.mark.parametrize("content", [report(), report("deep_ae_layerwise"), unlabelled()])
+def test_the_terminal_summary_takes_at_most_100_columns(content: dict[str, Any]) -> None:
+    assert terminal(content, 160).rstrip() and max(map(len, terminal(content, 160).splitlines())) <= 100
+
+
+def test_a_long_name_is_folded() -> None:
+    name = "a_model_with_a_rather_long_name"
+    shown = terminal(report(name, probe=0.9512)).partition("few-label")[0]
+    assert max(map(len, shown.splitlines())) <= 100
+    assert ".951 [.947, .955]" in shown
+
+
+def test_every_section_holds_its_numbers() -> None:
+    content = report()
+    text = to_markdown(content)
+    own, twin = content["scores"], content["floors"]["untrained"]
+    assert "Evaluator checked: 9 of 9. " in text and "Test images read once." in text and "abababababab" in text
+    layers = section(text, "Layers")
+    assert column(layers, "layer") == ["h1", "h2", "code"] and column(layers, "dim") == ["1,000", "500", "30"]
+    assert column(layers, "linear probe")[0] == with_interval(own["layers"]["h1"]["linear_probe"])
+    assert column(layers, "untrained: linear probe")[1] == with_interval(twin["layers"]["h2"]["linear_probe"])
+    assert column(layers, "untrained: few-label 10")[2] == with_spread(twin["few_label"]["10"])
+    assert column(section(text, "Classes"), "PCA-30")[9] == accuracy(
+        content["floors"]["pca"]["linear_probe"]["per_class"][9]
+    )
+    kmeans = section(text, "k-means")
+    raw, l2 = own["kmeans"]["raw"], own["kmeans"]["l2"]
+    assert column(kmeans, "train")[0] == " / ".join(accuracy(raw["train"][m]) for m in ("acc", "nmi", "ari"))
+    assert column(kmeans, "test")[1] == " / ".join(accuracy(l2["test"][m]) for m in ("acc", "nmi", "ari"))
+    assert column(kmeans, "ACC over restarts")[0] == ".642 ± .023"
+    assert column(kmeans, "all images at once")[0] == ".647 / .580 / .523"
+    others = section(text, "Other measures")
+    assert column(others, "ridge probe")[0] == ".900" and column(others, "kNN, unit length")[0] == ".963"
+    assert column(others, "MSE a pixel") == ["0.01165", "0.06672", "0.01770", ""]
+    how = section(text, "How the numbers were made")
+    assert "C chosen on validation" in how and "20 draws" in how and "restart chosen by inertia" in how
+    origin = section(text, "Where it comes from")
+    for part in ("unsup train deep_ae --data mnist --seed 0", "0123456789abcdef", "Some CPU, 2 cores", "torch 2.15.0"):
+        assert part in origin
+    assert "20 epochs, 2.5 minutes, 7,412 images/s, 2,837,314 parameters" in origin and "max_epochs: 20" in origin
+
+
+def test_pictures_are_linked_by_relative_paths_with_a_description() -> None:
+    found = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", to_markdown(report()))
+    assert found == [(alt, path) for path, alt in report()["figures"].items()]
+    assert all(not path.startswith(("/", "http")) for _, path in found)
+
+
+def test_unlabelled_images_have_no_labelled_columns() -> None:
+    text = to_markdown(unlabelled())
+    assert "no labels" in text and "9.13 (deep_ae), 52.31 (untrained twin), 13.87 (PCA-30)" in text
+    for absent in ("linear probe", "k-means", "## Layers", "## Classes", "## Against", "few-label", "kNN", "Brackets"):
+        assert absent not in text, absent
+    assert "linear probe" not in terminal(unlabelled()) and "9.13" in terminal(unlabelled())
+
+
+def test_a_report_without_floors_says_so() -> None:
+    content = report()
+    content["floors"], content["comparisons"] = {}, {}
+    assert "No floors were computed" in to_markdown(content)
+    assert "deep_ae" in terminal(content)
+
+
+def test_the_verdict_praises_only_what_is_clearly_above() -> None:
+    assert verdict(report()).count("**above every floor**") == 2
+    content = report()
+    content["comparisons"]["pca"]["linear_probe"] = difference(0.0011)
+    content["comparisons"]["pixels"]["linear_probe"] = difference(-0.03)
+    first, second = verdict(content).split(" Few-label")
+    assert "above every floor" not in first and "above every floor" in second
+    assert "**cannot be told from PCA-30 (+.001 [-.003, +.005])**" in first
+    assert "**below raw pixels (-.030 [-.034, -.026])**" in first
+    assert "above untrained twin +.068 [+.064, +.072]" in first
+    against = section(to_markdown(content), "Against the floors")
+    assert column(against, "Linear probe")[1] == "+.001 [-.003, +.005] **not separable**"
+    assert column(against, "this model minus") == ["untrained twin", "PCA-30", "raw pixels"]
+    assert "cannot be told from PCA-30" in " ".join(terminal(content).split())
+
+
+def test_a_model_that_equals_a_floor_cannot_be_told_from_it() -> None:
+    content = report()
+    content["comparisons"] = {"pixels": {"linear_probe": difference(0.0, 0.0)}}
+    assert "cannot be told from raw pixels (+.000 [+.000, +.000])" in verdict(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        ({"selfcheck": {"passed": 8, "total": 9}}, "failed its own check: trust no number"),
+        ({"frozen": {"before": "a", "after": "b"}}, "changed the encoder: trust no number"),
+        ({"test_reads": 3}, "**Test images read 3 times.**"),
+    ],
+)
+def test_what_went_wrong_is_said_at_the_top(change: dict[str, Any], warning: str) -> None:
+    assert warning in to_markdown(report() | change).partition("## Summary")[0]
+
+
+def test_reduced_codes_are_mentioned() -> None:
+    content = report()
+    content["scores"]["reduced"] = {"dim": 256, "for": ["kmeans", "knn", "rankme", "silhouette"]}
+    text = section(to_markdown(content), "Summary")
+    assert "k-means, kNN, RankMe, silhouette: on the first 256 principal components" in text
+
+
+def test_many_classes_show_the_hardest_ten() -> None:
+    content = report()
+    for found in (content["scores"], *content["floors"].values()):
+        found["linear_probe"]["per_class"] = [(c * 37 % 100) / 100 for c in range(100)]
+    del content["run"]["class_names"]
+    table = section(to_markdown(content), "Classes")
+    assert column(table, "deep_ae") == [accuracy(c / 100) for c in range(10)]
+    assert column(table, "class")[1] == "73"  # 73 · 37 = 2701
+
+
+def test_written_and_read_back(tmp_path: Path) -> None:
+    content = report()
+    write_report(tmp_path, content)
+    again = read_report(tmp_path / "report.json")
+    assert again == content
+    assert to_markdown(again) == (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md"}
+    write_report(tmp_path, content | {"test_reads": 2})
+    assert read_report(tmp_path / "report.json")["test_reads"] == 2
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, Path("x"), 1 + 1j])
+def test_values_that_a_report_cannot_have_are_refused(tmp_path: Path, value: Any) -> None:
+    write_report(tmp_path, report())
+    before = (tmp_path / "report.json").read_bytes()
+    content = report()
+    content["scores"]["layers"]["h1"]["linear_probe"]["C"] = value
+    with pytest.raises(UserError, match=r"report\.json: scores\.layers\.h1\.linear_probe\.C is "):
+        write_report(tmp_path, content)
+    content = report()
+    content["scores"]["linear_probe"]["per_class"][3] = value
+    with pytest.raises(UserError, match=r"scores\.linear_probe\.per_class\[3\] is "):
+        write_report(tmp_path, content)
+    assert (tmp_path / "report.json").read_bytes() == before  # nothing half-written
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": Infinity}', '{"a": null}', "{", "3"])
+def test_damaged_files_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(UserError, match=r"report\.json"):
+        read_report(tmp_path / "report.json")
+
+
+def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_report(tmp_path, report())
+
+    def full(self: Path, text: str, encoding: str) -> int:
+        with self.open("w") as file:
+            file.write(text[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        write_report(tmp_path, report(seed=1))
+    assert json.loads((tmp_path / "report.json").read_text())["run"]["seed"] == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md"}
+
+
+def test_tables_escape_bars_and_leave_gaps_blank() -> None:
+    assert markdown_table([{"a": "x|y"}, {"b": "1"}]).splitlines() == [
+        "| a | b |",
+        "| --- | ---: |",
+        "| x\\|y |  |",
+        "|  | 1 |",
+    ]
+
+
+def test_a_floor_without_codes_of_the_same_size_is_named_by_its_own() -> None:
+    content = report()
+    content["floors"]["pca"] = scores(16, 0.88, 20.0)
+    assert "PCA-16" in verdict(content)
