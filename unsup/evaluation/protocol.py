@@ -103,7 +103,7 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
 
 def _encode(model: Model, data: ImageData, layers: bool, say: Say) -> tuple[dict[str, Encoded], tuple[str, str]]:
     before = weights_hash(model)
-    encoded = {}
+    encoded: dict[str, Encoded] = {}
     for split in SPLITS:
         say(f"encoding {data.size(split):,} {split} images")
         encoded[split] = encode_split(model, data, split, layers, reconstruct=split == "test")

@@ -1,0 +1,372 @@
+"""The whole evaluation on small data: certificates, repeatability, what is left out, and that leaving out is said."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from unsup.data.base import ImageData
+from unsup.data.digits import Digits
+from unsup.errors import UserError
+from unsup.evaluation import diagnostics
+from unsup.evaluation.codes import encode_split, weights_hash
+from unsup.evaluation.protocol import Evaluation, evaluate
+from unsup.evaluation.selfcheck import selfcheck
+from unsup.models.base import Model
+
+
+class Net(Model):
+    """One random hidden layer with batch-norm, a linear code and a linear reconstruction."""
+
+    def __init__(self, shape: tuple[int, int, int], hidden: int = 24, dim: int = 8) -> None:
+        super().__init__(shape)
+        pixels = int(np.prod(shape))
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
+            self.code, self.back = nn.Linear(hidden, dim), nn.Linear(dim, pixels)
+
+    def layers(self, x):
+        return {"hidden": self.hidden(x)}
+
+    def encode(self, x):
+        return self.code(self.hidden(x))
+
+    def reconstruct(self, x):
+        return self.back(self.encode(x)).view_as(x)
+
+
+class Pixels(Model):
+    def encode(self, x):
+        return x.flatten(1)
+
+
+class Toy(ImageData):
+    """Images of 4 x 4 noise with a mark for the class; the labels are what each test makes them."""
+
+    shape = (1, 4, 4)
+    class_names = ("a", "b", "c")
+
+    def __init__(self, train_labels, test_labels) -> None:
+        super().__init__()
+        self.given = {True: train_labels, False: test_labels}
+
+    def load(self, train):
+        rng = np.random.default_rng(train)
+        labels = self.given[train]
+        images = rng.integers(100, size=(300 if train else 90, *self.shape)).astype(np.uint8)
+        if labels is not None:
+            images.reshape(len(images), 16)[np.arange(len(images)), labels] = 255
+        return images, labels
+
+
+def thirds(n):
+    return np.arange(n) % 3
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = Digits()
+    data.setup()
+    return data
+
+
+@pytest.fixture(scope="module")
+def result(digits):
+    said = []
+    evaluation = evaluate(Net(digits.shape), digits, say=said.append)
+    return evaluation, said
+
+
+def numbers(scores):
+    """Every leaf of the scores."""
+    for value in scores.values() if isinstance(scores, dict) else scores:
+        if isinstance(value, dict | list):
+            yield from numbers(value)
+        else:
+            yield value
+
+
+def same(one: Evaluation, other: Evaluation) -> bool:
+    return (
+        one.scores == other.scores
+        and one.correct.keys() == other.correct.keys()
+        and all(np.array_equal(one.correct[k], other.correct[k]) for k in one.correct)
+        and np.array_equal(one.clusters, other.clusters)
+    )
+
+
+def test_scores_hold_what_the_report_prints(result, digits):
+    scores = result[0].scores
+    for key in ("linear_probe", "ridge_probe", "knn", "few_label", "kmeans", "layers", "reconstruction", "rankme"):
+        assert key in scores
+    assert scores["linear_probe"].keys() == {"accuracy", "low", "high", "C", "per_class"}
+    assert scores["few_label"].keys() == {"1", "10"}
+    assert scores["few_label"]["10"].keys() == {"mean", "std", "draws"}
+    assert scores["kmeans"].keys() == {"space", "train", "test", "restarts", "raw", "l2", "transductive"}
+    assert scores["kmeans"]["space"] == "raw" and scores["kmeans"]["test"] == scores["kmeans"]["raw"]["test"]
+    assert scores["kmeans"]["raw"] != scores["kmeans"]["l2"]
+    assert scores["layers"]["hidden"].keys() == {"dim", "linear_probe", "few_label"}
+    assert scores["layers"]["hidden"]["dim"] == 24 and scores["code_dim"] == 8
+    assert "reduced" not in scores
+    text = json.dumps(scores, allow_nan=False)
+    assert json.loads(text) == scores
+    assert all(isinstance(leaf, int | float | str) and not isinstance(leaf, bool) for leaf in numbers(scores))
+
+
+def test_scores_make_sense_and_per_image_results_agree(result, digits):
+    evaluation = result[0]
+    scores, labels = evaluation.scores, digits.labels("test")
+    assert 0.6 < scores["linear_probe"]["accuracy"] < scores["layers"]["hidden"]["linear_probe"]["accuracy"]
+    assert abs(scores["ridge_probe"]["accuracy"] - scores["linear_probe"]["accuracy"]) < 0.1
+    assert np.mean(evaluation.predicted == labels) == pytest.approx(scores["linear_probe"]["accuracy"])
+    assert np.array_equal(evaluation.correct["linear_probe"], evaluation.predicted == labels)
+    for n in ("1", "10"):
+        assert evaluation.correct[f"few_label_{n}"].mean() == pytest.approx(scores["few_label"][n]["mean"], abs=1e-6)
+    assert len(np.unique(evaluation.clusters)) == 10
+    for values in (evaluation.predicted, evaluation.clusters, evaluation.codes, *evaluation.correct.values()):
+        assert len(values) == 500
+    assert 0 < scores["kmeans"]["restarts"]["acc_std"] < 0.2
+
+
+def test_reconstruction_is_scored_in_both_units(result, digits):
+    net = Net(digits.shape).eval()
+    x = torch.cat(list(digits.batches("test")))
+    with torch.no_grad():
+        errors = (x - net.reconstruct(x)).double().square().sum(dim=(1, 2, 3))
+    found = result[0].scores["reconstruction"]
+    assert found["sse_per_image"] == pytest.approx(errors.mean().item(), rel=1e-5)
+    assert found["mse_per_pixel"] == pytest.approx(found["sse_per_image"] / 64)
+
+
+def test_the_test_split_is_read_once_and_the_model_is_left_as_it_was(digits):
+    net = Net(digits.shape).train()
+    net.code.eval()  # whatever mixture of flags there is
+    flags = [module.training for module in net.modules()]
+    before, reads = weights_hash(net), digits.test_reads
+    torch.set_float32_matmul_precision("medium")
+    try:
+        evaluation = evaluate(net, digits)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert evaluation.test_reads == 1 == digits.test_reads - reads
+    assert evaluation.frozen == (before, before) == (weights_hash(net), weights_hash(net))
+    assert [module.training for module in net.modules()] == flags
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+
+
+def test_codes_are_made_in_eval_mode_at_full_precision_without_gradients(digits):
+    class Spy(Net):
+        def encode(self, x):
+            assert not any(module.training for module in self.modules())
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert not torch.is_grad_enabled()
+            return super().encode(x)
+
+    encode_split(Spy(digits.shape), digits, "val", layers=True)
+
+
+def test_a_model_that_changes_while_it_encodes_is_refused(digits):
+    class Restless(Net):
+        def __init__(self, shape):
+            super().__init__(shape)
+            self.register_buffer("seen", torch.zeros(()))
+
+        def encode(self, x):
+            self.seen += len(x)
+            return super().encode(x)
+
+    with pytest.raises(UserError, match="Restless: the encoder changed while it was evaluated"):
+        evaluate(Restless(digits.shape), digits)
+
+
+def test_the_hash_sees_names_parameters_and_buffers():
+    hashes = {weights_hash(Net((1, 4, 4)))}
+    assert weights_hash(Net((1, 4, 4))) in hashes
+    net = Net((1, 4, 4))
+    net.code.bias.data[3] += 1e-6
+    hashes.add(weights_hash(net))
+    net = Net((1, 4, 4))
+    net.hidden[2].running_mean[0] += 1e-6
+    hashes.add(weights_hash(net))
+    net = Net((1, 4, 4))
+    net.hidden[2].num_batches_tracked += 1
+    hashes.add(weights_hash(net))
+    net = Net((1, 4, 4))
+    net.other = net.back
+    del net.back
+    hashes.add(weights_hash(net))
+    assert len(hashes) == 5
+
+
+def test_the_code_of_one_image_alone_equals_that_in_a_batch(digits):
+    net = Net(digits.shape).train()
+    together = encode_split(net, digits, "val", layers=True)
+
+    class OneByOne(Digits):
+        def batches(self, split, device="cpu", size=1024, at=None):
+            return super().batches(split, device, 1, at)
+
+    alone = encode_split(net, OneByOne(), "val", layers=True)
+    assert alone.codes == pytest.approx(together.codes, abs=1e-5)
+    assert alone.layers["hidden"] == pytest.approx(together.layers["hidden"], abs=1e-5)
+    assert alone.squared_error == pytest.approx(together.squared_error, rel=1e-4)
+
+
+def test_evaluation_repeats_bit_for_bit_whatever_the_generators_and_threads(digits, result):
+    np.random.seed(123)
+    torch.manual_seed(123)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if threads > 1 else 2)  # so many parts at a time; the codes stay the same
+    try:
+        state = torch.random.get_rng_state()
+        assert same(evaluate(Net(digits.shape), digits), result[0])
+        assert torch.equal(torch.random.get_rng_state(), state)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_another_process_finds_the_same_scores(result):
+    program = (
+        "import json; from test_protocol import *; data = Digits(); data.setup();"
+        "print(json.dumps(evaluate(Net(data.shape), data).scores))"
+    )
+    folder = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == result[0].scores
+
+
+def test_progress_names_what_is_done(result):
+    said = "\n".join(result[1])
+    for step in ("encoding 500 test images", "linear probe", "kNN raw", "k-means transductive", "layer hidden"):
+        assert step in said
+
+
+def test_layers_can_be_left_out(digits, result):
+    scores = evaluate(Net(digits.shape), digits, layers=False).scores
+    assert scores == {name: value for name, value in result[0].scores.items() if name != "layers"}
+
+
+def test_unlabelled_images_get_the_label_free_part_and_say_so():
+    said = []
+    data = Toy(None, None)
+    found = evaluate(Net(data.shape), data, say=said.append)
+    assert found.scores.keys() == {"code_dim", "dead_units", "reconstruction", "rankme", "silhouette"}
+    assert found.scores["silhouette"].keys() == {"raw", "l2"}
+    assert found.correct == {} and found.predicted is None
+    assert found.clusters.shape == (90,) and found.clusters.max() == 9
+    assert found.test_reads == 1
+    assert any("unlabelled" in line for line in said)
+
+
+def test_one_class_alone_is_as_good_as_no_labels():
+    said = []
+    data = Toy(np.zeros(300, np.int64), np.zeros(90, np.int64))
+    found = evaluate(Pixels(data.shape), data, say=said.append)
+    assert "linear_probe" not in found.scores and "reconstruction" not in found.scores
+    assert any("one class" in line for line in said)
+
+
+def test_too_few_labels_leave_out_an_entry_and_say_so():
+    said = []
+    labels = thirds(300)
+    labels[labels == 2] = np.where(np.arange(100) < 8, 2, 0)
+    found = evaluate(Pixels((1, 4, 4)), Toy(labels, thirds(90)), say=said.append)
+    assert found.scores["few_label"].keys() == {"1"}
+    assert found.correct.keys() == {"linear_probe", "few_label_1"}
+    assert any("10 a class" in line for line in said)
+
+
+def test_a_class_without_test_images_leaves_out_the_accuracies_per_class_and_says_so():
+    said = []
+    found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), np.arange(90) % 2), say=said.append)
+    assert "per_class" not in found.scores["linear_probe"]
+    assert found.scores["linear_probe"]["accuracy"] > 0.9
+    assert any("per class" in line for line in said)
+
+
+def test_k_is_the_number_of_classes_not_of_test_labels():
+    found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), np.zeros(90, np.int64)))
+    assert found.clusters.max() == 2
+
+
+def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_so(monkeypatch):
+    monkeypatch.setattr(diagnostics, "WIDE", 12)
+    monkeypatch.setattr(diagnostics, "COMPRESSED", 6)
+    said = []
+    found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)), say=said.append)
+    assert found.scores["reduced"] == {"dim": 6, "for": ["kmeans", "knn", "rankme", "silhouette"]}
+    assert found.scores["code_dim"] == 16 and found.codes.shape == (90, 16)
+    assert found.scores["rankme"] <= 6
+    assert any("16 dimensions" in line for line in said)
+
+
+@pytest.mark.parametrize("broken", ["nan", "inf"])
+def test_codes_that_are_not_finite_are_refused_by_name(broken):
+    class Broken(Pixels):
+        def encode(self, x):
+            z = x.flatten(1).clone()
+            z[5, 2] = float(broken)
+            return z
+
+    with pytest.raises(UserError, match=r"Broken: the codes are not finite for 1 of 270 train images \(the first: 5\)"):
+        evaluate(Broken((1, 4, 4)), Toy(thirds(300), thirds(90)))
+
+
+def test_codes_that_are_no_matrix_are_refused_by_name():
+    class Maps(Pixels):
+        def encode(self, x):
+            return x
+
+    with pytest.raises(UserError, match=r"Maps.encode gave shape \(270, 1, 4, 4\) for 270 images"):
+        evaluate(Maps((1, 4, 4)), Toy(thirds(300), thirds(90)))
+
+
+def test_a_collapsed_encoder_scores_the_majority_and_leaves_no_nan():
+    class Collapsed(Pixels):
+        def encode(self, x):
+            return torch.ones(len(x), 5)
+
+    labels = np.where(np.arange(300) % 10 < 6, 0, np.arange(300) % 3)
+    test = np.where(np.arange(90) % 10 < 6, 0, np.arange(90) % 3)
+    with pytest.warns(UserWarning, match="distinct clusters"):
+        found = evaluate(Collapsed((1, 4, 4)), Toy(labels, test)).scores
+    assert found["linear_probe"]["accuracy"] == pytest.approx(np.mean(test == 0)) == found["kmeans"]["test"]["acc"]
+    assert found["dead_units"] == 5 and found["rankme"] == pytest.approx(1)
+    assert found["silhouette"] == {}
+    json.dumps(found, allow_nan=False)
+
+
+def test_an_error_in_a_part_reaches_the_caller(monkeypatch):
+    def fail(codes):
+        raise UserError("RankMe: out of luck")
+
+    monkeypatch.setattr(diagnostics, "rankme", fail)
+    with pytest.raises(UserError, match="out of luck"):
+        evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
+
+
+def test_the_evaluator_passes_its_own_check():
+    checks = selfcheck()
+    assert len(checks) >= 12
+    assert [name for name, passed, _ in checks if not passed] == []
+
+
+def test_the_own_check_notices_a_broken_evaluator(monkeypatch):
+    from unsup.evaluation import clustering, probes
+
+    def unmatched(counts, maximize):
+        return (range(min(counts.shape)), range(min(counts.shape)))
+
+    monkeypatch.setattr(clustering, "linear_sum_assignment", unmatched)
+    monkeypatch.setattr(probes.KNeighborsClassifier, "predict", lambda self, x: np.zeros(len(x), int))
+    failed = {name for name, passed, _ in selfcheck() if not passed}
+    assert any("cluster ids: acc" in name for name in failed)
+    assert any("kNN" in name for name in failed)
