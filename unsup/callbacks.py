@@ -1,6 +1,7 @@
 """What training shows: throughput, one progress line, pictures in TensorBoard. None of it changes a weight."""
 
 import math
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -131,12 +132,14 @@ class Progress(ProgressBar):
             by_steps = math.ceil(trainer.max_steps / min(calls * data.steps_per_call, data.steps_per_epoch))
             self._epochs = by_steps if self._epochs < 0 else min(self._epochs, by_steps)
         if self._enabled and sys.stderr.isatty():
+            screen = shutil.get_terminal_size()  # tqdm's own look at it shows nothing where the size is unknown
             self._bar = tqdm(
                 total=calls * self._epochs,
                 initial=calls * trainer.current_epoch,
-                bar_format="{desc}  {bar:24}  {elapsed}, {remaining} to go  {postfix}",
+                bar_format="{desc}  {bar:12}  {elapsed}<{remaining}{postfix}",
                 mininterval=0.25,
-                dynamic_ncols=True,
+                ncols=screen.columns,
+                nrows=screen.lines,
             )
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -90,6 +90,8 @@ def summary_table(report: Report) -> "Table":
     table = Table(
         title=heading(report),
         caption="\n" + verdict(report).replace("**", ""),
+        title_style="bold",
+        caption_style="",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
