@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 from filelock import FileLock
 
@@ -15,6 +16,7 @@ from unsup.errors import UserError
 
 TIMEOUT = 20  # seconds without an answer; torchvision alone would wait for ever behind a firewall
 PATIENCE = 600  # seconds to wait for another process that downloads the same files
+FAILURES = (OSError, RuntimeError, HTTPException)  # no network, no permission, no space; wrong bytes; cut short
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Downloaded(ImageData):
             self.place.mkdir(parents=True, exist_ok=True)
             with FileLock(self.place / ".lock", timeout=PATIENCE), _time_out():
                 self._fetch()
-        except (OSError, RuntimeError, HTTPException) as error:
+        except FAILURES as error:
             cause = getattr(error, "reason", error)
             reason = str(getattr(cause, "strerror", None) or cause).rstrip(".") or type(cause).__name__
             raise UserError(self._lacks(f" and cannot be downloaded ({reason})")) from error
@@ -111,15 +113,17 @@ def _download(archive: Archive, folder: Path) -> Path:
     """Fetch into `folder` from the first address that gives the right bytes; raises what the last one raised."""
     from torchvision.datasets.utils import download_url
 
-    *others, last = archive.addresses
-    for address in others:
+    path = folder / archive.path.name
+    for address in archive.addresses:
         try:
-            download_url(address, folder, archive.path.name, archive.md5)
-            return folder / archive.path.name
-        except (OSError, RuntimeError, HTTPException):
-            continue
-    download_url(last, folder, archive.path.name, archive.md5)
-    return folder / archive.path.name
+            download_url(address, folder, path.name, archive.md5)
+            break
+        except FAILURES as error:
+            if isinstance(error, HTTPError):
+                error.close()  # it is an open connection as well
+            if address == archive.addresses[-1]:
+                raise
+    return path
 
 
 @contextmanager

@@ -73,11 +73,14 @@ class Folder(ImageData):
 
     def load(self, train: bool) -> Arrays:
         _, training, test = self._listed
-        listing = training if train else test
-        return self._decoded(listing.files), listing.labels
+        n = len(training.files)
+        return (self._decoded[:n], training.labels) if train else (self._decoded[n:], test.labels)
 
-    def _decoded(self, files: list[str]) -> NDArray[np.uint8]:
-        """(N, C, S, S): the kept array; where there is none yet, made and kept."""
+    @cached_property
+    def _decoded(self) -> NDArray[np.uint8]:
+        """(N, C, S, S), training images before test images: the kept array; where there is none, made and kept."""
+        _, training, test = self._listed
+        files = training.files + test.files
         kept = Path(self.root, "decoded", f"{self._key(files)}.npy")
         if not kept.exists():
             paths = [self.images / file for file in files]

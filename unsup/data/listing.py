@@ -81,7 +81,7 @@ def _splits(top: Path) -> dict[str, list[str]]:
 
 def _labelled(top: Path, prefix: str, files: list[str]) -> bool:
     """Whether all files lie exactly one folder deep below the prefix; False where none does."""
-    one_deep = {file.count("/") - prefix.count("/") == 1: file for file in files}
+    one_deep = {file.count("/") - prefix.count("/") == 1: file for file in reversed(files)}
     if len(one_deep) == 2:
         raise UserError(
             f"{top / prefix} mixes images one folder deep ({one_deep[True]}), which are labelled by it, with others "

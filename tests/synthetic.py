@@ -1,0 +1,76 @@
+"""Small files in the formats of the real data sets, so that their readers run without a network."""
+
+import gzip
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision import datasets
+
+from unsup.data.cifar import CIFAR10
+from unsup.data.download import Downloaded
+from unsup.data.mnist import MNIST
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An array of bytes in the idx format."""
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+
+
+def mnist_files(train: int = 120, test: int = 60) -> dict[str, bytes]:
+    """The four files, random pixels and the labels 0, 1, …, 9, 0, …."""
+    rng = np.random.default_rng(0)
+    files = {}
+    for kind, n in (("train", train), ("t10k", test)):
+        files[f"{kind}-images-idx3-ubyte"] = idx(rng.integers(0, 256, (n, 28, 28)))
+        files[f"{kind}-labels-idx1-ubyte"] = idx(np.arange(n) % 10)
+    return files
+
+
+def cifar_files(cls: type[CIFAR10], n: int = 40) -> dict[str, bytes]:
+    """torchvision's pickles, `n` images each, in which pixel (channel, row, column) is told by its place."""
+    rng = np.random.default_rng(0)
+    source = getattr(datasets, cls.name)
+    key = "labels" if cls is CIFAR10 else "fine_labels"
+    files = {
+        file: pickle.dumps({"data": rng.integers(0, 256, (n, 3072), np.uint8), key: [i % 10 for i in range(n)]})
+        for file, _ in source.train_list + source.test_list
+    }
+    return files | {source.meta["filename"]: pickle.dumps({source.meta["key"]: list(cls.class_names)})}
+
+
+def expect(monkeypatch: pytest.MonkeyPatch, cls: type[Downloaded], files: dict[str, bytes]) -> None:
+    """Make the reader and torchvision take these files' checksums for the right ones."""
+    source: Any = getattr(datasets, cls.name)
+    if issubclass(cls, MNIST):
+        monkeypatch.setattr(cls, "md5", {file: md5(content) for file, content in files.items()})
+        archives = [(f"{file}.gz", md5(gzip.compress(content, mtime=0))) for file, content in files.items()]
+        monkeypatch.setattr(source, "resources", archives)
+    else:
+        for name in ("train_list", "test_list"):
+            monkeypatch.setattr(source, name, [[file, md5(files[file])] for file, _ in getattr(source, name)])
+        monkeypatch.setattr(source, "meta", source.meta | {"md5": md5(files[source.meta["filename"]])})
+
+
+def place(root: Path, cls: type[Downloaded], files: dict[str, bytes]) -> None:
+    """Put the files where the data set looks for them."""
+    folder = root / cls.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+
+
+def pictures(folder: Path, n: int, size: tuple[int, int] = (9, 7), seed: int = 0) -> None:
+    """`n` random colour images, 0.png, 1.png, …."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8)).save(folder / f"{i}.png")

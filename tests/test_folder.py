@@ -1,0 +1,371 @@
+"""A user's own images: every mode, which are labelled, what is refused, and the array that is kept."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from synthetic import pictures
+
+from unsup.data import folder as folder_module
+from unsup.data.folder import Folder
+from unsup.data.pictures import decode, picture
+from unsup.errors import UsageError, UserError
+
+
+def line(images: Path, root: Path, **options: Any) -> str:
+    """What a run says that starts on this folder."""
+    with pytest.raises(UserError) as error:
+        Folder(str(images), root=str(root), **options).prepare_data()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# ---- one image -------------------------------------------------------------------------------------------------------
+
+
+RED, GREY = (200, 30, 10), 97
+
+
+def rgba() -> Image.Image:
+    """Left half red, right half transparent."""
+    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    image.paste((*RED, 255), (0, 0, 4, 8))
+    return image
+
+
+def palette(transparent: bool) -> Image.Image:
+    """Left half red, right half black or transparent."""
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([*RED, 0, 0, 0])
+    image.paste(0, (0, 0, 4, 8))
+    if transparent:
+        image.info["transparency"] = 1
+    return image
+
+
+def deep(dtype: str) -> Image.Image:
+    return Image.fromarray(np.full((8, 8), GREY * 257, dtype))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "left", "right"),
+    [
+        (lambda: Image.new("RGB", (8, 8), RED), "a.png", RED, RED),
+        (lambda: Image.new("L", (8, 8), GREY), "a.png", (GREY,) * 3, (GREY,) * 3),
+        (lambda: Image.new("LA", (8, 8), (GREY, 0)), "a.png", (255,) * 3, (255,) * 3),
+        (lambda: Image.new("1", (8, 8), 1), "a.bmp", (255,) * 3, (255,) * 3),
+        (rgba, "a.png", RED, (255,) * 3),
+        (rgba, "a.webp", RED, (255,) * 3),
+        (lambda: palette(False), "a.png", RED, (0,) * 3),
+        (lambda: palette(True), "a.png", RED, (255,) * 3),
+        (lambda: palette(True), "a.gif", RED, (255,) * 3),
+        (lambda: Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "a.jpg", (254, 0, 0), (254, 0, 0)),
+        (lambda: deep("uint16"), "a.png", (GREY,) * 3, (GREY,) * 3),
+        (lambda: deep("uint16"), "a.tif", (GREY,) * 3, (GREY,) * 3),
+        (lambda: deep("int32"), "a.tiff", (GREY,) * 3, (GREY,) * 3),
+    ],
+)
+def test_every_mode(
+    tmp_path: Path, make: Callable[[], Image.Image], name: str, left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    lossless = {"lossless": True} if name.endswith("webp") else {}
+    make().save(tmp_path / name, **lossless)
+    tolerance = 3 if name.endswith("jpg") else 0
+    colour = picture(tmp_path / name, (3, 8, 8))
+    assert colour.shape == (3, 8, 8) and colour.dtype == np.uint8
+    assert np.abs(colour[:, 4, 0].astype(int) - left).max() <= tolerance
+    assert np.abs(colour[:, 4, 7].astype(int) - right).max() <= tolerance
+    grey = picture(tmp_path / name, (1, 8, 8))
+    luminance = np.array([0.299, 0.587, 0.114]) @ left
+    assert grey.shape == (1, 8, 8) and abs(int(grey[0, 4, 0]) - luminance) <= 1 + tolerance
+
+
+def test_shorter_side_is_scaled_and_the_middle_cut_out(tmp_path: Path) -> None:
+    wide = np.zeros((10, 40, 3), np.uint8)
+    wide[:, :13], wide[:, 13:27], wide[:, 27:] = RED, (0, 255, 0), (0, 0, 255)
+    for name, pixels in (("wide.png", wide), ("high.png", wide.transpose(1, 0, 2))):
+        Image.fromarray(pixels).save(tmp_path / name)
+        assert (picture(tmp_path / name, (3, 5, 5)) == np.array([0, 255, 0])[:, None, None]).all()
+    Image.fromarray(wide).resize((4, 1)).save(tmp_path / "small.png")  # enlarged as well
+    assert picture(tmp_path / "small.png", (3, 5, 5)).shape == (3, 5, 5)
+
+
+def test_resizing_is_antialiased(tmp_path: Path) -> None:
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    assert np.abs(picture(tmp_path / "stripes.png", (1, 8, 8)).astype(int) - 127.5).max() < 20
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
+    upright = np.zeros((32, 32), np.uint8)
+    upright[:16, :16] = 255  # a white corner on the upper left
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]  # quarter turns, against the clock, that the camera made
+    image = Image.fromarray(np.rot90(upright, turns))
+    exif = Image.Exif()
+    exif[274] = orientation
+    image.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    assert np.abs(picture(tmp_path / "a.jpg", (1, 32, 32))[0].astype(int) - upright).mean() < 3
+
+
+def test_large_jpeg_agrees_with_full_decoding(tmp_path: Path) -> None:
+    smooth = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)).resize((800, 600))
+    smooth.save(tmp_path / "a.jpg", quality=95)
+    smooth.save(tmp_path / "a.png")
+    difference = picture(tmp_path / "a.jpg", (3, 32, 32)).astype(int) - picture(tmp_path / "a.png", (3, 32, 32))
+    assert np.abs(difference).mean() < 2
+
+
+# ---- what is labelled ------------------------------------------------------------------------------------------------
+
+
+def read(images: Path, root: Path, **options: Any) -> Folder:
+    data = Folder(str(images), root=str(root), **{"size": 8, **options})
+    data.prepare_data()
+    return data
+
+
+def test_shape_is_known_without_looking() -> None:
+    assert Folder("nowhere", size=16, channels=1).shape == (1, 16, 16)
+
+
+def test_train_and_test_with_classes(tmp_path: Path) -> None:
+    for i, (split, kind) in enumerate([("train", "cat"), ("train", "dog"), ("test", "cat"), ("test", "dog")]):
+        pictures(tmp_path / "images" / split / kind, 10 + i, seed=i)
+    data = read(tmp_path / "images", tmp_path / "root")
+    assert data.class_names == ("cat", "dog")
+    (images, labels), (test, test_labels) = data.load(True), data.load(False)
+    assert labels is not None and test_labels is not None
+    assert labels.tolist() == [0] * 10 + [1] * 11 and test_labels.tolist() == [0] * 12 + [1] * 13
+    one = sorted((tmp_path / "images" / "test" / "dog").iterdir())[4]
+    assert (test[12 + 4] == picture(one, (3, 8, 8))).all()
+    assert len(images) == 21 and len(test) == 25
+
+
+@pytest.mark.parametrize("below", ["", "train"])
+def test_a_sixth_is_set_aside_where_there_is_no_test(tmp_path: Path, below: str) -> None:
+    for i, (kind, n) in enumerate([("b", 24), ("a", 12)]):
+        pictures(tmp_path / "images" / below / kind, n, seed=i)
+    data = read(tmp_path / "images", tmp_path / "root")
+    (images, labels), (test, test_labels) = data.load(True), data.load(False)
+    assert data.class_names == ("a", "b")
+    assert np.bincount(labels).tolist() == [10, 20] and np.bincount(test_labels).tolist() == [2, 4]
+    assert len({image.tobytes() for image in (*images, *test)}) == 36  # every image once
+    again = read(tmp_path / "images", tmp_path / "elsewhere")
+    assert again.fingerprint() == data.fingerprint()
+
+
+@pytest.mark.parametrize("places", [[""], ["train", "test"], ["train"], ["2024/may", "2024/june", "2023/may"], ["all"]])
+def test_unlabelled(tmp_path: Path, places: list[str]) -> None:
+    for i, place in enumerate(places):
+        pictures(tmp_path / "images" / place, 30, seed=i)
+    data = read(tmp_path / "images", tmp_path / "root")
+    assert data.class_names == ()
+    (images, labels), (test, test_labels) = data.load(True), data.load(False)
+    assert labels is None and test_labels is None and data.labels("val") is None
+    everything = 30 * len(places)
+    assert len(test) == (30 if "test" in places else everything / 6) and len(images) + len(test) == everything
+
+
+def test_what_is_not_an_image_is_left_out(tmp_path: Path) -> None:
+    top = tmp_path / "images"
+    pictures(top / "a", 12)
+    pictures(top / "b", 12, seed=1)
+    pictures(top / ".thumbnails", 5)
+    (top / "a" / ".hidden.png").write_bytes(b"x")
+    (top / "a" / "notes.txt").write_text("x")
+    (top / "README.md").write_text("x")
+    (top / "a" / "0.png").rename(top / "a" / "0.PNG")
+    (top / "a" / "circle").symlink_to(top)
+    (top / "b").rename(tmp_path / "b")
+    (top / "b").symlink_to(tmp_path / "b")  # a class that lies elsewhere
+    data = read(top, tmp_path / "root")
+    assert data.class_names == ("a", "b") and data.size("train") + data.size("val") + data.size("test") == 24
+
+
+def test_two_links_in_a_circle(tmp_path: Path) -> None:
+    pictures(tmp_path / "images" / "a", 25)
+    (tmp_path / "images" / "b").mkdir()
+    (tmp_path / "images" / "b" / "to_a").symlink_to(tmp_path / "images" / "a")
+    (tmp_path / "images" / "a" / "to_b").symlink_to(tmp_path / "images" / "b")
+    assert "mixes images" in line(tmp_path / "images", tmp_path / "root")  # a/0.png and b/to_a/0.png: and it ends
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+def labelled_folder(top: Path) -> None:
+    pictures(top / "train" / "cat", 15)
+    pictures(top / "train" / "dog", 15, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ("train/0.png", "train mixes images one folder deep (train/cat/0.png), which are labelled by it, with others"),
+        (
+            "train/cat/old/0.png",
+            "mixes images one folder deep (train/cat/0.png), which are labelled by it, with others",
+        ),
+        ("car/0.png", "holds train/ and also car/0.png: move everything into train/ and test/"),
+        ("0.png", "holds train/ and also 0.png: move everything"),
+        ("test/bird/0.png", "test/bird/0.png: train/ has no class bird: add it there or take it out of test/"),
+        ("test/0.png", "of train/ and test/ only one has class folders"),
+        ("test/notes.txt", "test holds 0 images and needs at least 1"),
+    ],
+)
+def test_arrangements_that_say_two_things(tmp_path: Path, extra: str, expected: str) -> None:
+    top = tmp_path / "images"
+    labelled_folder(top)
+    pictures((top / extra).parent, 1)
+    if not extra.endswith(".png"):
+        (top / extra).parent.joinpath("0.png").rename(top / extra)
+    text = line(top, tmp_path / "root")
+    assert expected in text and str(top) in text
+    assert not (tmp_path / "root").exists()
+
+
+def test_missing_empty_and_too_few(tmp_path: Path) -> None:
+    assert f"{tmp_path / 'nowhere'} is not a folder" in line(tmp_path / "nowhere", tmp_path / "root")
+    (tmp_path / "empty").mkdir()
+    assert "empty holds 0 images and needs at least 20 (known are .png" in line(tmp_path / "empty", tmp_path / "root")
+    pictures(tmp_path / "few", 19)
+    assert "few holds 19 images" in line(tmp_path / "few", tmp_path / "root")
+    pictures(tmp_path / "untrained" / "test", 30)
+    assert "untrained/train holds 0 images" in line(tmp_path / "untrained", tmp_path / "root")
+    for i in range(30):
+        pictures(tmp_path / "singles" / str(i), 1)
+    assert "every class needs at least two images" in line(tmp_path / "singles", tmp_path / "root")
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(UsageError, match="size is 0"):
+        Folder("x", size=0)
+    with pytest.raises(UsageError, match="channels 2"):
+        Folder("x", channels=2)  # type: ignore[arg-type]
+
+
+def test_unreadable_images_are_all_counted_and_five_named(tmp_path: Path) -> None:
+    top = tmp_path / "images"
+    labelled_folder(top)
+    cat = top / "train" / "cat"
+    whole = (cat / "0.png").read_bytes()
+    (cat / "a.jpg").write_bytes(b"")
+    (cat / "b.png").write_bytes(whole[: len(whole) // 2])
+    (cat / "c.png").write_text("<html>not an image</html>")
+    (cat / "d.png").symlink_to(tmp_path / "gone.png")
+    (cat / "e.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")  # a program, not pixels
+    Image.fromarray(np.zeros((9, 9), np.float32)).save(cat / "f.tif")
+    (cat / "g.gif").write_bytes(b"GIF89a")
+    text = line(top, tmp_path / "root")
+    assert text.startswith("7 of 37 images cannot be read: ") and " and 2 more: " in text
+    for name, reason in (
+        ("a.jpg", "not an image"),
+        ("b.png", "image file is truncated"),
+        ("c.png", "not an image"),
+        ("d.png", "No such file or directory"),
+        ("e.png", "not an image"),
+    ):
+        assert f"{cat / name} ({reason}" in text
+    assert "f.tif" not in text
+    assert not list((tmp_path / "root" / "decoded").iterdir())  # nothing that a later start could take for whole
+
+
+def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(tmp_path / "images", 25)
+    Image.new("L", (60, 60)).save(tmp_path / "images" / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    text = line(tmp_path / "images", tmp_path / "root")
+    assert "images cannot be read: " in text and "bomb.png (Image size (3600 pixels) exceeds limit" in text
+
+
+# ---- decoded once ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each decoding took."""
+    calls: list[int] = []
+
+    def counted(paths: list[Path], shape: tuple[int, int, int]) -> Any:
+        calls.append(len(paths))
+        return decode(paths, shape)
+
+    monkeypatch.setattr(folder_module, "decode", counted)
+    return calls
+
+
+def test_decoded_once_until_something_changes(tmp_path: Path, decodings: list[int]) -> None:
+    top, root = tmp_path / "images", tmp_path / "root"
+    pictures(top, 30)
+    first = read(top, root).fingerprint()
+    assert decodings == [30]
+    assert read(top, root).fingerprint() == first and len(decodings) == 1
+    assert all(path.suffix == ".npy" for path in (root / "decoded").iterdir())
+
+    read(top, root, size=9)
+    read(top, root, channels=1)
+    assert len(decodings) == 3  # other options, other arrays
+    Image.new("RGB", (50, 50)).save(top / "3.png")  # another size and date
+    assert read(top, root).fingerprint() != first
+    assert len(decodings) == 4
+    Image.new("RGB", (9, 9)).save(top / "new.png")
+    assert len(read(top, root).load(True)[0]) == 26
+
+
+def test_order_of_the_images_survives_the_threads(tmp_path: Path) -> None:
+    for i in range(100):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.new("L", (5, 5), i).save(tmp_path / "images" / f"{i:03}.png")
+    data = read(tmp_path / "images", tmp_path / "root", channels=1)
+    values = data.load(True)[0][:, 0, 0, 0].tolist() + data.load(False)[0][:, 0, 0, 0].tolist()
+    assert values[:83] == sorted(values[:83]) and sorted(values) == list(range(100))
+
+
+def test_a_large_array_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(tmp_path / "images", 30)
+    loaded = read(tmp_path / "images", tmp_path / "root")
+    assert not isinstance(loaded.load(True)[0], np.memmap)
+    monkeypatch.setattr(folder_module.os, "sysconf", lambda name: 100)  # 10,000 bytes of memory; the array has 5,760
+    mapped = read(tmp_path / "images", tmp_path / "root")
+    images = mapped.load(True)[0]
+    assert isinstance(images, np.memmap) and not images.flags.writeable
+    assert mapped.fingerprint() == loaded.fingerprint()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours, theirs = list(mapped.train_dataloader()), list(loaded.train_dataloader())
+    assert all((a[0] == b[0]).all() for a, b in zip(ours, theirs, strict=True))
+
+
+def test_where_nothing_can_be_written_images_are_decoded_in_memory(tmp_path: Path, decodings: list[int]) -> None:
+    pictures(tmp_path / "images", 30)
+    (tmp_path / "root").write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="cannot be written"):
+        data = read(tmp_path / "images", tmp_path / "root")
+    assert decodings == [30]
+    assert data.fingerprint() == read(tmp_path / "images", tmp_path / "elsewhere").fingerprint()
+
+
+def test_a_full_disk_leaves_no_part_of_the_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    pictures(tmp_path / "images", 30)
+    monkeypatch.setattr(folder_module.os, "fsync", full)
+    with pytest.warns(UserWarning, match="No space left on device"):
+        data = read(tmp_path / "images", tmp_path / "root")
+    assert data.size("test") == 5 and not list((tmp_path / "root" / "decoded").iterdir())
+
+
+def test_a_damaged_array_is_named(tmp_path: Path) -> None:
+    pictures(tmp_path / "images", 30)
+    read(tmp_path / "images", tmp_path / "root")
+    for kept in (tmp_path / "root" / "decoded").iterdir():
+        kept.write_bytes(kept.read_bytes()[:1000])
+    text = line(tmp_path / "images", tmp_path / "root", size=8)
+    assert f"{tmp_path}/root/decoded/" in text and text.endswith("delete it")
