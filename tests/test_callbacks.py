@@ -153,7 +153,8 @@ def test_throughput_counts_every_image_and_leaves_validation_out(tmp_path: Path)
     assert 288 / measured["images_per_second"] < measured["train_seconds"] - 0.6  # steps alone
     curve = memory.curves["train/images_per_second"]
     assert [step for step, _ in curve] == [5, 10]
-    assert sum(144 / rate for _, rate in curve) == pytest.approx(288 / measured["images_per_second"], rel=0.05)
+    steps = 288 / measured["images_per_second"]  # seconds
+    assert 0.5 * steps < sum(144 / rate for _, rate in curve) <= 1.001 * steps
 
 
 def test_throughput_counts_lists_of_batches_and_goes_on_after_a_resume(tmp_path: Path) -> None:

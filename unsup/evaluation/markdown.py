@@ -52,7 +52,7 @@ def _checks(report: Report) -> str:
         lines.append(f"Encoder unchanged by the evaluation (SHA-256 `{frozen['after'][:12]}`).")
     else:
         lines.append("**The evaluation changed the encoder: trust no number here.**")
-    lines.append("Test images read once." if reads == 1 else f"**Test images read {reads} times.**")
+    lines.append("Test images read once for these numbers." if reads == 1 else f"**Test images read {reads} times.**")
     return " ".join(lines)
 
 
