@@ -88,7 +88,11 @@ def test_every_section_holds_its_numbers() -> None:
     content = report()
     text = to_markdown(content)
     own, twin = content["scores"], content["floors"]["untrained"]
-    assert "Evaluator checked: 9 of 9. " in text and "Test images read once for these numbers." in text and "abababababab" in text
+    assert (
+        "Evaluator checked: 9 of 9. " in text
+        and "Test images read once for these numbers." in text
+        and "abababababab" in text
+    )
     layers = section(text, "Layers")
     assert column(layers, "layer") == ["h1", "h2", "code"] and column(layers, "dim") == ["1,000", "500", "30"]
     assert column(layers, "linear probe")[0] == with_interval(own["layers"]["h1"]["linear_probe"])
