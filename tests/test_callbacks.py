@@ -225,6 +225,6 @@ def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch
 
 
 def test_callbacks_in_their_order() -> None:
-    found = callbacks()
+    found = callbacks(Throughput())
     assert [type(c) for c in found] == [Throughput, Progress, Pictures]
     assert isinstance(found[1], Progress) and found[1].throughput is found[0]

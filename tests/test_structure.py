@@ -9,7 +9,7 @@ import yaml
 
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
-FOUNDATION = {"unsup.errors", "unsup.seeds"}
+FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
 ARRAYS_ONLY = ("clustering", "probes", "diagnostics", "paired", "figures")  # parts of evaluation that see arrays alone
 
 

@@ -24,9 +24,8 @@ LINES = 20  # of progress in a run whose output is not a terminal
 IMAGES = 32  # in a picture
 
 
-def callbacks() -> list[Callback]:
+def callbacks(throughput: "Throughput") -> list[Callback]:
     """The callbacks of every training, in the order that they need: time is measured before anything is drawn."""
-    throughput = Throughput()
     return [throughput, Progress(throughput), Pictures()]
 
 

@@ -1,6 +1,7 @@
 """Evaluation of a run: its last checkpoint through the protocol, beside the floors, into a report with figures."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,9 @@ from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.floors import Floor, floors
-from unsup.models.base import Model
 
 SCHEMA = 1  # of report.json
+QUIET_SECONDS = 10  # between lines of progress where there is no terminal
 SHOWN = (  # final scores in TensorBoard
     "linear_probe/accuracy",
     "few_label/1/mean",
@@ -73,6 +74,7 @@ def evaluate_run(
                 "parameters": sum(p.numel() for p in model.parameters()),
                 **training,
                 "command": versions.pop("command"),
+                "class_names": list(data.class_names),
             },
             "provenance": {**versions, "config": applicable(config), "data_sha256": data.fingerprint()},
             "selfcheck": {"passed": sum(passed for _, passed, _ in checks), "total": len(checks)},
@@ -86,7 +88,8 @@ def evaluate_run(
         write_report(run, report)
     if logger:
         log_final(logger, config, evaluation.scores)
-    Console().print(summary_table(report))
+    console = Console()
+    console.print(summary_table(report), width=None if console.is_terminal else 100)
     print(f"report     {run / 'report.md'}\ndashboard  make dashboard   (tensorboard --logdir {run.parents[2]})")
     return report
 
@@ -104,7 +107,7 @@ def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
     return {name: paired_difference(evaluation.correct[name], floor.correct[name]) for name in names}
 
 
-def draw(run: Path, model: Model, data: ImageData, evaluation: Evaluation) -> dict[str, str]:
+def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> dict[str, str]:
     """Figures of the test images that the scores are about: {path: what it shows}."""
     images = torch.cat(list(data.batches("test")))  # (n, C, H, W)
     reconstructions = None
@@ -146,10 +149,18 @@ def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A function that says what is being computed: a moving line in a terminal, plain lines elsewhere."""
+    """A function that says what is being computed: a moving line in a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: print(f"  {text}", file=sys.stderr, flush=True)
+    if console.is_terminal:
+        with console.status("evaluating") as status:
+            yield lambda text: status.update(f"evaluating: {text}")
         return
-    with console.status("evaluating") as status:
-        yield status.update
+    last = time.monotonic()
+
+    def say(text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > QUIET_SECONDS:
+            last = time.monotonic()
+            print(f"evaluating: {text}", file=sys.stderr, flush=True)
+
+    yield say

@@ -7,7 +7,6 @@ protocol version, data fingerprint, and for PCA the dimension, for the untrained
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from unsup.errors import UserError
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
+from unsup.files import replace
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
@@ -91,14 +91,14 @@ class _Forward(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.model = model
+        self.model = model  # a submodule: its batch-norm layers are found
+        self.whole: Any = getattr(model, "reconstruct", model.encode)
 
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.model.reconstruct(x) if hasattr(self.model, "reconstruct") else self.model.encode(x)
-        return result
+    def forward(self, x: Tensor) -> Any:
+        return self.whole(x)
 
 
-def signature(twin: Model, data: ImageData) -> str:
+def signature(twin: Any, data: ImageData) -> str:
     """Two twins are the same floor exactly when they are the same function: the hash of weights and some outputs."""
     digest = hashlib.sha256(weights_hash(twin).encode())
     x = next(data.batches("train", twin.device, size=64))
@@ -144,12 +144,11 @@ def kept(folder: Path, name: str, key: str, compute: Callable[[], Floor], say: C
     say(f"floor {name} (computed once per data set)")
     floor = compute()
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, scores=np.array(json.dumps(floor.scores)), **floor.correct)
-    temporary = path.with_suffix(f".{os.getpid()}")
+    arrays: dict[str, Any] = {"scores": np.array(json.dumps(floor.scores)), **floor.correct}
+    np.savez_compressed(buffer, **arrays)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
+        replace(path, buffer.getvalue())
     except OSError as e:
         raise UserError(f"cannot keep the floor {path}: {e.strerror}") from e
     return floor

@@ -15,6 +15,7 @@ from typing import Any
 
 from unsup.config import Config, dump, read
 from unsup.errors import UserError
+from unsup.files import replace
 
 PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
 
@@ -49,9 +50,7 @@ def create(root: Path, config: Config, command: str) -> Path:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Atomically: a reader sees the old file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-    temporary.replace(path)
+    replace(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def find(text: str) -> Path:

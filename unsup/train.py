@@ -44,7 +44,8 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
     aside = f" ({'; '.join(notes)})" if notes else ""
     print(f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}", flush=True)
 
-    trainer = build_trainer(config, run)
+    throughput = Throughput()
+    trainer = build_trainer(config, run, throughput)
     if hasattr(model, "fit"):  # learns in whole passes, in on_fit_start: there are no epochs
         trainer.fit_loop.max_epochs = 0
     try:
@@ -54,19 +55,18 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
     checkpoint = run / "checkpoints" / "last.ckpt"
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
-    (throughput,) = (callback for callback in trainer.callbacks if isinstance(callback, Throughput))
     runs.write_json(run / "training.json", {"epochs": trainer.current_epoch, **throughput.record()})
     evaluate_run(run, data=data, logger=trainer.logger)
     return run
 
 
-def build_trainer(config: Config, run: Path) -> L.Trainer:
+def build_trainer(config: Config, run: Path, throughput: Throughput) -> L.Trainer:
     """Lightning's trainer, writing into the run folder only."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
     given: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
     given = {key: given[key] for key in config["trainer"]}
-    own = [ModelCheckpoint(run / "checkpoints", save_top_k=0, save_last=True), *callbacks()]
+    own = [ModelCheckpoint(run / "checkpoints", save_top_k=0, save_last=True), *callbacks(throughput)]
     extra = given.pop("callbacks", None) or []
     logger = TensorBoardLogger(run, name="", version="", default_hp_metric=False)
     trainer = L.Trainer(

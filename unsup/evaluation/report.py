@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unsup.errors import UserError
 from unsup.evaluation.markdown import to_markdown
 from unsup.evaluation.summary import cells, heading, named, verdict
+from unsup.files import replace
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,16 +69,6 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{key}[{i}]", inner)
     else:
         yield key, value
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a text file atomically: a reader sees the old one or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def summary_table(report: Report) -> "Table":

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from unsup.errors import UserError
-from unsup.evaluation.report import Report, read_report, replace
+from unsup.evaluation.report import Report, read_report
 from unsup.evaluation.summary import Cells, Scores, accuracy, error, floor_name, hardware, markdown_table
+from unsup.files import replace
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NEEDED = {
