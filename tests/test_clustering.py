@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import mutual_info_score
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation.clustering import accuracy, kmeans, scores, unit_length
+from unsup.evaluation.clustering import accuracy, kmeans, kmeans_from, scores, unit_length
 
 
 def brute_force(labels, clusters, k):
@@ -128,6 +128,16 @@ def test_kmeans_does_not_depend_on_the_global_generator():
 def test_fewer_images_than_clusters():
     codes, _ = blobs(4)
     assert sorted(kmeans(codes, codes, 10).train) == [0, 1, 2, 3]
+
+
+def test_kmeans_goes_on_from_centres_to_a_fixed_point_on_all_images():
+    codes, _ = blobs(900, spread=3.0, k=6)
+    ids = kmeans_from(kmeans(codes[:300], codes[300:], 6).centres, codes)
+    centres = np.stack([codes[ids == c].mean(axis=0) for c in range(6)])
+    nearest = ((codes[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    assert np.mean(nearest == ids) > 0.995
+    again = kmeans_from(centres.astype(np.float32), codes)
+    assert np.mean(again == ids) > 0.995
 
 
 def test_unit_length_leaves_zeros_alone():

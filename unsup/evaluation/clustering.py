@@ -21,6 +21,7 @@ class Clustering:
     train: Ids  # (n_train,) cluster of each image k-means was fitted on
     test: Ids  # (n_test,)
     restarts: list[Ids]  # (n_test,) each, in the order of their seeds
+    centres: NDArray[np.float32]  # (k, D)
 
 
 def accuracy(labels: Ids, clusters: Ids) -> float:
@@ -57,7 +58,14 @@ def kmeans(train: NDArray[np.float32], test: NDArray[np.float32], k: int, restar
         train=best.labels_.astype(np.int64),
         test=best.predict(test).astype(np.int64),
         restarts=[fit.predict(test).astype(np.int64) for fit in fits],
+        centres=best.cluster_centers_,
     )
+
+
+@threadpool_limits.wrap(limits=1)
+def kmeans_from(centres: NDArray[np.float32], codes: NDArray[np.float32]) -> Ids:
+    """The cluster of each of the codes (n, D) when k-means goes on from the centres (k, D), fitted on all of them."""
+    return KMeans(len(centres), init=centres, n_init=1).fit(codes).labels_.astype(np.int64)
 
 
 def unit_length(codes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,9 +1,9 @@
 """The one evaluation that every model goes through, learned or not. Change a number here, and VERSION with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ FEW_LABELS = (1, 10)  # labelled images a class
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 Say = Callable[[str], None]
+FewLabels = dict[int, probes.FewLabel]  # by labelled images a class
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
 
     * Linear, ridge and few-label probes see codes standardised with training statistics.
     * k-means (k = classes), kNN and silhouette see them raw and scaled to length 1; the k-means headline is raw, where
-      it is also fitted and scored on all images (transductive). The spread over restarts is that of the test accuracy.
+      it then goes on on all images and is scored on them too (transductive). The spread over restarts is that of the
+      test accuracy.
     * Codes with more than 1,024 dimensions reach k-means, kNN, silhouette and RankMe as 256 principal components of the
       training codes, and the scores say so (`reduced`).
     * Without labels, or with a single class, only what needs no labels is computed, and `say` tells so.
@@ -76,15 +78,18 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
         scores["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
     spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
 
-    parts: Parts = {}
+    parts = _cluster_parts(spaces, k)
     if labels is not None:
-        parts |= _probe_parts(encoded, labels) | _knn_parts(spaces, labels)
-    parts |= _cluster_parts(spaces, k, transductive=labels is not None)
+        parts = _layer_parts(encoded, labels) | parts | _knn_parts(spaces, labels) | _probe_parts(encoded, labels)
     parts["RankMe"] = partial(diagnostics.rankme, compact["train"])
-    done = side_by_side(parts, say)
+    done = side_by_side(parts, say)  # the longest first
 
     scores["rankme"] = done["RankMe"]
-    scores["silhouette"] = {s: v for s in spaces if (v := done[f"k-means {s}"][1]) is not None}
+    silhouettes = {space: done[f"k-means {space}"].silhouette for space in spaces}
+    if None in silhouettes.values():
+        say("no silhouette where k-means finds a single cluster")
+    if found := {space: value for space, value in silhouettes.items() if value is not None}:
+        scores["silhouette"] = found
     correct: dict[str, Floats] = {}
     if labels is not None:
         scores |= _labelled_scores(done, labels, encoded["test"], say)
@@ -94,7 +99,7 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
         scores=scores,
         correct=correct,
         predicted=None if labels is None else done["linear probe"].predicted,
-        clusters=done["k-means raw"][0].test,
+        clusters=done["k-means raw"].found.test,
         codes=encoded["test"].codes,
         frozen=frozen,
         test_reads=data.test_reads - reads,
@@ -139,24 +144,30 @@ def _label_free_scores(encoded: dict[str, Encoded], data: ImageData) -> dict[str
 # ---- parts: what is computed, each a function without arguments ------------------------------------------------------
 
 
+def _layer_parts(encoded: dict[str, Encoded], labels: dict[str, Ids]) -> Parts:
+    def layer(name: str) -> tuple[probes.LinearProbe, FewLabels]:
+        splits = _splits([encoded[split].layers[name] for split in SPLITS], labels)
+        return probes.linear_probe(splits), _few_labels(splits)
+
+    return {f"layer {name}": partial(layer, name) for name in encoded["test"].layers}
+
+
 def _probe_parts(encoded: dict[str, Encoded], labels: dict[str, Ids]) -> Parts:
-    def splits(of: Callable[[Encoded], Floats]) -> Splits:
-        return Splits.of([of(encoded[split]) for split in SPLITS], [labels[split] for split in SPLITS]).standardised()
+    code = _splits([encoded[split].codes for split in SPLITS], labels)
+    return {
+        "linear probe": partial(probes.linear_probe, code),
+        "few-label probe": partial(_few_labels, code),
+        "ridge probe": partial(probes.ridge_probe, code),
+    }
 
-    def few(of: Splits) -> dict[int, probes.FewLabel]:
-        found = {n: probes.few_label(of, n) for n in FEW_LABELS}
-        return {n: result for n, result in found.items() if result is not None}
 
-    def layer(name: str) -> tuple[probes.LinearProbe, dict[int, probes.FewLabel]]:
-        own = splits(lambda one: one.layers[name])
-        return probes.linear_probe(own), few(own)
+def _splits(codes: Sequence[Floats], labels: dict[str, Ids]) -> Splits:
+    return Splits.of(codes, [labels[split] for split in SPLITS]).standardised()
 
-    code = splits(lambda one: one.codes)
-    parts: Parts = {f"layer {name}": partial(layer, name) for name in encoded["test"].layers}
-    parts["linear probe"] = partial(probes.linear_probe, code)
-    parts["few-label probe"] = partial(few, code)
-    parts["ridge probe"] = partial(probes.ridge_probe, code)
-    return parts
+
+def _few_labels(splits: Splits) -> FewLabels:
+    found = {n: probes.few_label(splits, n) for n in FEW_LABELS}
+    return {n: result for n, result in found.items() if result is not None}
 
 
 def _knn_parts(spaces: dict[str, dict[str, Floats]], labels: dict[str, Ids]) -> Parts:
@@ -166,17 +177,20 @@ def _knn_parts(spaces: dict[str, dict[str, Floats]], labels: dict[str, Ids]) -> 
     }
 
 
-def _cluster_parts(spaces: dict[str, dict[str, Floats]], k: int, transductive: bool) -> Parts:
-    def inductive(z: dict[str, Floats]) -> tuple[clustering.Clustering, float | None]:
-        found = clustering.kmeans(z["train"], z["test"], k)
-        return found, diagnostics.silhouette(z["train"], found.train)
+class _Clusters(NamedTuple):
+    found: clustering.Clustering
+    silhouette: float | None  # of training images
+    all_images: Ids  # (n_train + n_val + n_test,): fitted on all of them
 
-    parts: Parts = {f"k-means {space}": partial(inductive, z) for space, z in spaces.items()}
-    if transductive:
-        raw = spaces["raw"]
-        everything = np.concatenate([raw[split] for split in SPLITS])
-        parts["k-means transductive"] = partial(clustering.kmeans, everything, raw["test"], k)
-    return parts
+
+def _cluster_parts(spaces: dict[str, dict[str, Floats]], k: int) -> Parts:
+    def clusters(z: dict[str, Floats]) -> _Clusters:
+        found = clustering.kmeans(z["train"], z["test"], k)
+        everything = np.concatenate([z[split] for split in SPLITS])
+        silhouette = diagnostics.silhouette(z["train"], found.train)
+        return _Clusters(found, silhouette, clustering.kmeans_from(found.centres, everything))
+
+    return {f"k-means {space}": partial(clusters, z) for space, z in spaces.items()}
 
 
 # ---- scores: what the parts found, as plain numbers ------------------------------------------------------------------
@@ -202,7 +216,7 @@ def _labelled_scores(done: dict[str, Any], labels: dict[str, Ids], test: Encoded
     return scores
 
 
-def _probe_scores(probe: probes.LinearProbe, few: dict[int, probes.FewLabel]) -> dict[str, Any]:
+def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
     return {
         "linear_probe": {"accuracy": probe.accuracy, "low": probe.low, "high": probe.high, "C": probe.C},
         "few_label": {str(n): {"mean": one.mean, "std": one.std, "draws": one.draws} for n, one in few.items()},
@@ -218,7 +232,7 @@ def _kmeans_scores(done: dict[str, Any], labels: dict[str, Ids]) -> dict[str, An
             "restarts": {"acc_mean": float(np.mean(restarts)), "acc_std": float(np.std(restarts, ddof=1))},
         }
 
-    by_space = {space: inductive(done[f"k-means {space}"][0]) for space in ("raw", "l2")}
+    by_space = {space: inductive(done[f"k-means {space}"].found) for space in ("raw", "l2")}
     everything = np.concatenate([labels[split] for split in SPLITS])
-    transductive = clustering.scores(everything, done["k-means transductive"].train)
+    transductive = clustering.scores(everything, done["k-means raw"].all_images)
     return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}
