@@ -101,6 +101,7 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--data", "digits", "--trainer.logger", "false"], "trainer.logger is decided by the run"),
         (["train", "ae", "--data", "digits", "--modell.lr", "3"], "unknown key 'modell' (did you mean 'model'?)"),
         (["train", "ae", "--data", "digits", "--matmul_precision", "low"], "highest, high, medium"),
+        (["train", "ae", "--data", "folder"], "data.images must be given"),
         (["train", "ae", "--data", "mnist", "--images", "x"], "--images goes with --data folder"),
         (["train", "ae", "--config", "nope.yaml"], "cannot read configuration nope.yaml: No such file"),
         (["evaluate", "x", "--model.lr", "3"], "--model.lr is an option of train, not of evaluate"),

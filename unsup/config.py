@@ -187,16 +187,24 @@ def typed(cls: type, section: str, values: Config, linked: tuple[str, ...]) -> C
             raise UsageError(f"{section}.{key} comes from the data set and cannot be set")
         if key not in parameters:
             raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({nearest(str(key), parameters)})")
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, section, skip=set(linked), instantiate=False)
     for key, value in values.items():  # one by one: the culprit is known without reading the parser's prose
         try:
             if value is None and not allows_none(hints.get(key)):
                 raise TypeError("null")
-            parser.parse_object({section: {key: value}}, defaults=False)
+            parse(cls, section, {key: value}, skip={*parameters, *linked} - {key})
         except (jsonargparse.ArgumentError, TypeError, ValueError) as e:
             expected = inspect.formatannotation(hints[key]).replace("typing.", "")
             raise UsageError(f"{section}.{key}: expected {expected}, got {value!r}") from e
+    for key in parameters:
+        if key not in values and inspect.signature(cls).parameters[key].default is inspect.Parameter.empty:
+            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
+    return parse(cls, section, values, skip=set(linked))
+
+
+def parse(cls: type, section: str, values: Config, skip: set[str]) -> Config:
+    """jsonargparse's reading of `values` by the signature of `cls`, defaults filled in."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cls, section, skip=set(skip), instantiate=False)
     return dict(parser.parse_object({section: values}).as_dict().get(section, {}))  # absent: a class without options
 
 

@@ -91,7 +91,7 @@ def quiet() -> None:
         "The '.*_dataloader' does not have many workers",  # batches come from memory
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
         "Checkpoint directory .* exists and is not empty",
-        "`configure_optimizers` returned `None`",
+        ".*`configure_optimizers` returned `None`",
         "The number of training batches .* is smaller than the logging interval",  # val losses are logged all the same
     ):
         warnings.filterwarnings("ignore", message=known)
