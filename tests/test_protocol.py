@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from unsup.data.digits import Digits
 from unsup.errors import UserError
 from unsup.evaluation import diagnostics
 from unsup.evaluation.codes import encode_split, weights_hash
+from unsup.evaluation.parallel import side_by_side
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.models.base import Model
@@ -353,6 +356,31 @@ def test_an_error_in_a_part_reaches_the_caller(monkeypatch):
     monkeypatch.setattr(diagnostics, "rankme", fail)
     with pytest.raises(UserError, match="out of luck"):
         evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
+
+
+def test_an_interrupt_stops_every_part():
+    """All but one part would run for hours: none is left running once the interrupt has come through."""
+    stopped = []
+
+    def endless():
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            stopped.append(True)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    threads = threading.active_count()
+    torch_threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            side_by_side({"a": endless, "b": endless, "c": interrupt, "d": endless}, say=lambda text: None)
+    finally:
+        torch.set_num_threads(torch_threads)
+    assert len(stopped) == 2 and threading.active_count() == threads
 
 
 def test_the_evaluator_passes_its_own_check():

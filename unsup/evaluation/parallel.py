@@ -1,8 +1,9 @@
 """Independent parts of an evaluation on all cores, one thread each: the number of cores cannot change a bit."""
 
+import ctypes
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
@@ -12,10 +13,10 @@ from threadpoolctl import threadpool_limits
 Parts = dict[str, Callable[[], Any]]
 
 
-def side_by_side(parts: Mapping[str, Callable[[], Any]], say: Callable[[str], None]) -> dict[str, Any]:
+def side_by_side(parts: Parts, say: Callable[[str], None]) -> dict[str, Any]:
     """What each part returns, by its name. They start in the given order, as many at a time as torch has threads.
 
-    An error in a part is raised here. The threads are daemons: an interrupt ends the program without waiting for them.
+    An error in a part is raised here. An error or an interrupt stops the other parts at their next line of Python.
     """
     todo = list(parts.items())[::-1]
     finished: SimpleQueue[tuple[str, float, Any, BaseException | None]] = SimpleQueue()
@@ -27,26 +28,38 @@ def side_by_side(parts: Mapping[str, Callable[[], Any]], say: Callable[[str], No
             except IndexError:  # another thread was faster
                 return
             start = time.perf_counter()
+            result, error = None, None
             try:
-                with threadpool_limits(limits=1):  # scikit-learn's OpenMP threads are set for each thread by itself
-                    result, error = part(), None
+                with threadpool_limits(limits=1):  # scikit-learn's OpenMP counts threads for each thread by itself
+                    result = part()
             except BaseException as caught:
-                result, error = None, caught
+                error = caught
+                todo.clear()
             finished.put((name, time.perf_counter() - start, result, error))
 
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(torch.get_num_threads(), len(parts)))]
+    say(f"scoring in {len(parts)} parts on {len(threads)} cores")
     done: dict[str, Any] = {}
-    workers = min(torch.get_num_threads(), len(todo))
-    with threadpool_limits(limits=1):  # and the BLAS ones for the whole process
+    with threadpool_limits(limits=1):  # BLAS counts for the whole process
         try:
-            say(f"scoring in {len(parts)} parts on {workers} cores")
-            for _ in range(workers):
-                threading.Thread(target=work, daemon=True).start()
+            for thread in threads:
+                thread.start()
             while len(done) < len(parts):
                 name, seconds, result, error = finished.get()
                 if error is not None:
                     raise error
                 done[name] = result
                 say(f"{name}: {seconds:.1f} s ({len(done)} of {len(parts)} parts)")
-        finally:
-            todo.clear()
+        except BaseException:
+            todo.clear()  # an interrupt comes here without a failed part
+            for thread in threads:
+                _stop(thread)
+            raise
     return done
+
+
+def _stop(thread: threading.Thread) -> None:
+    """Raise SystemExit inside the thread until it is gone: one left running would crash the interpreter's exit."""
+    while thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        thread.join(0.1)
