@@ -1,4 +1,4 @@
-"""The contract of DESIGN.md, section 2, over every recipe in configs/model: a new recipe is tested by being there."""
+"""The contract of `unsup/models/base.py` over every recipe in configs/model: a new recipe is tested by being there."""
 
 import inspect
 from importlib import import_module

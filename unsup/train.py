@@ -18,6 +18,7 @@ from unsup import runs
 from unsup.build import build_model, load_weights, prepare
 from unsup.callbacks import Throughput, callbacks
 from unsup.config import Config
+from unsup.errors import UsageError
 from unsup.evaluate import evaluate_run
 
 
@@ -31,8 +32,11 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
         notes: what was decided for the user, such as the data set; shown in the first line of output.
 
     Raises:
+        UsageError: several devices are asked for.
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
     """
+    if config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1:
+        raise UsageError("training on several devices is not there yet: leave trainer.devices and num_nodes at 1")
     quiet()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
