@@ -114,7 +114,7 @@ def test_kmeans_gives_the_same_bits_with_any_number_of_threads():
     for threads in (1, 2, 4):
         with threadpool_limits(threads):
             found.append(kmeans(codes, codes[:100], 10, restarts=1))
-    assert all(np.array_equal(found[0].train, other.train) for other in found[1:])
+    assert all(np.array_equal(found[0].centres, other.centres) for other in found[1:])
 
 
 def test_kmeans_does_not_depend_on_the_global_generator():

@@ -16,6 +16,8 @@ from unsup.data.base import ImageData
 from unsup.data.digits import Digits
 from unsup.errors import UserError
 from unsup.evaluation import diagnostics
+from unsup.evaluation.clustering import kmeans
+from unsup.evaluation.clustering import scores as clustering_scores
 from unsup.evaluation.codes import encode_split, weights_hash
 from unsup.evaluation.parallel import side_by_side
 from unsup.evaluation.protocol import Evaluation, evaluate
@@ -135,6 +137,12 @@ def test_scores_make_sense_and_per_image_results_agree(result, digits):
     for values in (evaluation.predicted, evaluation.clusters, evaluation.codes, *evaluation.correct.values()):
         assert len(values) == 500
     assert 0 < scores["kmeans"]["restarts"]["acc_std"] < 0.2
+    train = encode_split(Net(digits.shape), digits, "train", layers=False).codes
+    again = kmeans(train, evaluation.codes, 10)
+    assert np.array_equal(again.test, evaluation.clusters)
+    assert scores["kmeans"]["train"] == clustering_scores(digits.labels("train"), again.train)
+    assert scores["silhouette"]["raw"] == diagnostics.silhouette(train, again.train)
+    assert scores["rankme"] == diagnostics.rankme(train)
 
 
 def test_reconstruction_is_scored_in_both_units(result, digits):
@@ -172,7 +180,11 @@ def test_codes_are_made_in_eval_mode_at_full_precision_without_gradients(digits)
             assert not torch.is_grad_enabled()
             return super().encode(x)
 
-    encode_split(Spy(digits.shape), digits, "val", layers=True)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        encode_split(Spy(digits.shape), digits, "val", layers=True)
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 def test_a_model_that_changes_while_it_encodes_is_refused(digits):

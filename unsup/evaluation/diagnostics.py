@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
-RANKME_IMAGES = 25_600  # as many as the paper uses
+RANK_IMAGES = 25_600  # for what a covariance matrix tells: as many as the RankMe paper uses
 SILHOUETTE_IMAGES = 5_000  # the cost grows with the square
 WIDE = 1024  # codes with more dimensions are compressed for what would take minutes on them
 COMPRESSED = 256
@@ -14,8 +14,9 @@ COMPRESSED = 256
 
 @threadpool_limits.wrap(limits=1)
 def principal_components(codes: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """Codes (n, D) of each split -> (n, 256), or fewer with fewer training images: PCA fitted on "train" alone."""
-    pca = PCA(min(COMPRESSED, *codes["train"].shape), svd_solver="randomized", random_state=0).fit(codes["train"])
+    """Codes (n, D) of each split -> (n, 256), or fewer with fewer images: fitted on at most 25,600 of "train" alone."""
+    train = codes["train"][sample(len(codes["train"]), RANK_IMAGES)]
+    pca = PCA(min(COMPRESSED, *train.shape), svd_solver="randomized", random_state=0).fit(train)
     return {split: pca.transform(z) for split, z in codes.items()}
 
 
@@ -25,7 +26,7 @@ def rankme(codes: NDArray[np.float32]) -> float:
 
     Garrido et al. 2023, "RankMe", section 3; not centred, on at most 25,600 images as there. 0 when all are 0.
     """
-    z = codes[sample(len(codes), RANKME_IMAGES)].astype(np.float64)
+    z = codes[sample(len(codes), RANK_IMAGES)].astype(np.float64)
     singular = np.sqrt(np.linalg.eigvalsh(z.T @ z).clip(min=0))
     if not singular.any():
         return 0.0
