@@ -24,6 +24,8 @@ class DeepAE(Model):
     it also falls by α² when layer l is scaled by α and the next one by 1/α, which changes no output. The default is the
     ladder's remedy (Rasmus et al. 2015, "Semi-supervised learning with ladder networks", section 3): the target h^l
     comes from a clean pass without gradient, and the error is counted in units of its batch standard deviation.
+    It belongs with `batch_norm` and noise: without batch-norm, normalised terms drown the reconstruction (measured in
+    configs/model/deep_ae_layerwise.yaml).
     `train/relative_l` = ||h^l - ĥ^l||² / ||h^l||² and `train/norm_l` = mean ||h^l|| show a collapse.
 
     Architecture: Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks" (there with
