@@ -50,7 +50,7 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
 
     throughput = Throughput()
     trainer = build_trainer(config, run, throughput)
-    if hasattr(model, "fit"):  # learns in whole passes, in on_fit_start: there are no epochs
+    if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
         trainer.fit(model, datamodule=data)
