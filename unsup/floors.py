@@ -125,10 +125,10 @@ def mean_floor(twins: list[Model], data: ImageData, say: Callable[[str], None]) 
 
 
 def mean(values: list[Any]) -> Any:
-    """Element-wise over equal structures; what is not a number must be the same in all."""
+    """Element-wise over structures of one form, of what all of them have; other than numbers the first one's."""
     first = values[0]
     if isinstance(first, dict):
-        return {key: mean([value[key] for value in values]) for key in first}
+        return {key: mean([v[key] for v in values]) for key in first if all(key in v for v in values)}
     if isinstance(first, list):
         return [mean(list(items)) for items in zip(*values, strict=True)]
     if isinstance(first, str) or all(value == first for value in values):
