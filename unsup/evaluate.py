@@ -88,8 +88,7 @@ def evaluate_run(
         write_report(run, report)
     if logger:
         log_final(logger, config, evaluation.scores)
-    console = Console()
-    console.print(summary_table(report), width=None if console.is_terminal else 100)
+    Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
     print(f"report     {run / 'report.md'}\ndashboard  make dashboard   (tensorboard --logdir {run.parents[2]})")
     return report
 
