@@ -3,7 +3,6 @@
 #   PY=<python>     a ready environment, used as it is: nothing is installed
 VENV ?= .venv
 PYTHON ?= python3
-DATA_ROOT ?= data
 RUNS ?= runs
 PORT ?= 6006
 ifdef PY
@@ -38,10 +37,11 @@ install: $(READY) ## make .venv and install, if that is not done yet
 
 train: $(READY) ## train MODEL= [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= ARGS="--model.lr 0.01 …"], evaluate, report
 	@$(PY) -m unsup train $(MODEL) $(if $(DATA),--data $(DATA)) $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
-	  $(if $(IMAGES),--images "$(IMAGES)") --data_root "$(DATA_ROOT)" --runs "$(RUNS)" $(ARGS)
+	  $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") --runs "$(RUNS)" $(ARGS)
 
-evaluate: $(READY) ## evaluate RUN= again, bit for bit
-	@$(PY) -m unsup evaluate $(RUN) $(ARGS)
+evaluate: $(READY) ## evaluate RUN= again, bit for bit [DATA_ROOT= IMAGES= when the data have moved]
+	@$(PY) -m unsup evaluate $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") \
+	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
 
 models: $(READY) ## list the recipes: what each is, expected score, minutes
 	@$(PY) -m unsup models

@@ -85,7 +85,7 @@ def test_options_are_split_from_words() -> None:
         (["train"], "no model named"),
         (["train", "ae", "--sed", "3"], "--sed (did you mean '--seed'?)"),
         (["train", "ae", "--seed", "x"], "invalid int value: 'x'"),
-        (["train", "ae", "--seed", "-1"], "seed: expected a whole number from 0, got -1"),
+        (["train", "ae", "--seed", "-1"], "seed: expected a whole number from 0 to 4294967295, got -1"),
         (
             ["train", "ae", "--data", "digits", "--model.code_dmi", "3"],
             "no option 'code_dmi' (did you mean 'code_dim'?)",
@@ -105,6 +105,8 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--data", "folder"], "data.images must be given"),
         (["train", "ae", "--data", "mnist", "--images", "x"], "--images goes with --data folder"),
         (["train", "ae", "--config", "nope.yaml"], "cannot read configuration nope.yaml: No such file"),
+        (["train", "ae", "--data", "digits", "--model.class_path", "unsup.models.pca.PCA"], "name one of the two"),
+        (["train", "ae", "--data", "digits", "--seed", "5000000000"], "from 0 to 4294967295"),
         (["evaluate", "x", "--model.lr", "3"], "--model.lr is an option of train, not of evaluate"),
         (["trian"], "invalid choice: 'trian'"),
         ([], "required: VERB"),
@@ -122,9 +124,8 @@ def test_mistakes_are_one_line_and_exit_2(capsys: pytest.CaptureFixture[str], ar
         ("- 3\n", "extra.yaml: expected keys such as model, data, trainer"),
         ("model: 3\n", "extra.yaml: model holds keys, got 3"),
         ("model: {lr: 3}\n", "extra.yaml: model.lr: options of the model stand under model.init_args"),
-        ("model: {class_path: unsup.models.ae.Nope}\n", "class_path unsup.models.ae.Nope: no Model of that name there"),
-        ("model: {class_path: unsup.models.nope.AE}\n", "class_path unsup.models.nope.AE: No module named"),
-        ("model: {class_path: pathlib.Path}\n", "class_path pathlib.Path: no Model of that name there"),
+        ("model: {class_path: null}\n", "extra.yaml: model.class_path is an import path, got None"),
+        ("model: {class_path: unsup.models.pca.PCA}\n", "extra.yaml sets another model.class_path than ae"),
         ("\x00", "extra.yaml is not valid YAML"),
     ],
 )
@@ -134,6 +135,18 @@ def test_broken_files_are_one_line(
     path = tmp_path / "extra.yaml"
     path.write_text(text)
     assert expected in line(capsys, "train", "ae", "--data", "digits", "--config", str(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("unsup.models.ae.Nope", "class_path unsup.models.ae.Nope: no Model of that name there"),
+        ("unsup.models.nope.AE", "class_path unsup.models.nope.AE: No module named"),
+        ("pathlib.Path", "class_path pathlib.Path: no Model of that name there"),
+    ],
+)
+def test_classes_that_are_none_are_one_line(capsys: pytest.CaptureFixture[str], path: str, expected: str) -> None:
+    assert expected in line(capsys, "train", "--data", "digits", "--model.class_path", path)
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

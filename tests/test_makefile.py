@@ -90,7 +90,7 @@ def test_variables_become_options(project: Project) -> None:
     (command,) = project.make("train", py, *words)[1]
     assert command == "-m unsup train ae --data digits --seed 3 --epochs 2 --data_root d --runs runs --model.lr 0.1"
     (command,) = project.make("train", py, "MODEL=ae", "IMAGES=my pictures")[1]
-    assert command == "-m unsup train ae --images my pictures --data_root data --runs runs"
+    assert command == "-m unsup train ae --images my pictures --runs runs"
 
 
 def test_help_lists_every_verb() -> None:

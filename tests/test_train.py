@@ -179,6 +179,47 @@ def test_own_unlabelled_images(root: Path, tmp_path: Path) -> None:
     assert "label" in (run / "report.md").read_text()
 
 
+def test_other_images_than_those_of_the_training_are_refused(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    for i in range(60):
+        Image.new("L", (16, 16), 4 * i).save(tmp_path / f"{i:02}.png")
+    words = ["--epochs", "1", "--data.size", "8", "--images", str(tmp_path), "--data_root", str(tmp_path / "cache")]
+    run = train(root, "ae", *words, data="folder")
+    assert run.parents[1].name == f"folder-{tmp_path.name}"  # every folder is a data set of its own
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    assert main(["evaluate", str(run), "--images", str(moved)]) == 0
+    Image.new("L", (16, 16), 9).save(moved / "one more.png")  # the split is another now: training images in test
+    assert main(["evaluate", str(run), "--images", str(moved)]) == 1
+    assert "are not those that" in capsys.readouterr().err
+
+
+def test_a_run_that_was_moved_is_evaluated_where_it_is(run: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "kept"
+    shutil.copytree(run, moved)
+    assert main(["evaluate", str(moved)]) == 0
+    assert report_of(moved)["scores"] == report_of(run)["scores"]
+    assert (moved / "floors").is_dir() and not (tmp_path / "floors").exists()
+
+
+def test_a_trainer_that_refuses_its_options_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "ae", "--data", "digits", "--runs", str(tmp_path)]
+    assert main([*words, "--trainer.limit_train_batches", "2.5"]) == 2
+    text = capsys.readouterr().err
+    assert text.startswith("unsup: trainer: ") and text.count("\n") == 1
+    assert not list(tmp_path.glob("*/*/*"))
+
+
+def test_the_last_weights_are_judged_whatever_the_validation_cadence(root: Path) -> None:
+    run = train(root, "ae", "--epochs", "3", "--trainer.check_val_every_n_epoch", "2")
+    saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["epoch"] == 2 and saved["global_step"] == 3 * 19
+
+
 def test_a_missing_checkpoint_or_a_damaged_one_is_one_line(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ def build_data(config: Config) -> ImageData:
 
 
 def prepare(config: Config) -> ImageData:
-    """The data module with its files at hand and its training images read.
+    """The data module with its files at hand and its images read and checked.
 
     Raises:
         UserError: files are missing, damaged or cannot be downloaded.

@@ -50,22 +50,28 @@ def build_parser() -> Parser:
     train.add_argument("--epochs", type=int, help="short for --trainer.max_epochs")
     train.add_argument("--data_root", help="folder that holds data sets (data)")
     train.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
-    train.add_argument("--runs", type=Path, default=Path("runs"), help="folder that holds runs (runs)")
+    train.add_argument("--runs", type=folder, default=Path("runs"), help="folder that holds runs (runs)")
     train.add_argument("--init_from", help="start from the weights of this run")
     train.add_argument("--matmul_precision", help="highest, high or medium")
-    train.add_argument("--config", type=Path, action="append", default=[], metavar="FILE", help="one more YAML layer")
+    train.add_argument("--config", type=folder, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
     evaluate = verb("evaluate", run_evaluate, "repeat the evaluation of a finished run")
     evaluate.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
     evaluate.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
+    evaluate.add_argument("--images", help="your own folder of images, if it has moved since")
     verb("models", run_models, "list the recipes: what each is, expected score, minutes")
     verb("selfcheck", run_selfcheck, "check the evaluator on planted codes whose scores are known")
     results = verb("results", run_results, "keep reports in results/ and write the README's table from them")
-    results.add_argument("add", nargs="*", type=Path, metavar="RUN", help="run folders whose reports are to be kept")
+    results.add_argument("add", nargs="*", type=folder, metavar="RUN", help="run folders whose reports are to be kept")
     results.add_argument("--check", action="store_true", help="only say whether the table is up to date (exit code 1)")
     for sub in verbs.choices.values():
         sub.set_defaults(known=[text for action in sub._actions for text in action.option_strings])
     return parser
+
+
+def folder(text: str) -> Path:
+    """A path as the user means it."""
+    return Path(text).expanduser()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -90,6 +96,11 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"unsup: {e}", file=sys.stderr)
         return e.exit_code
+    except OSError as e:  # a full disk, a folder that vanished or may not be written
+        if os.environ.get("UNSUP_DEBUG"):
+            raise
+        print(f"unsup: {e.filename or 'input or output'}: {e.strerror or e}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("unsup: interrupted", file=sys.stderr)
         return 130
@@ -151,41 +162,37 @@ def run_train(args: argparse.Namespace) -> None:
     from unsup.train import train
 
     notes = []
+    prepared = None
     if chosen_here:
         data = "mnist"
         try:
-            prepare(resolved)
+            prepared = prepare(resolved)
             notes.append("no DATA named: MNIST is at hand")
         except UserError as e:
             data = "digits"
             resolved = resolve(compose(args.model, data, args.config, options))
             notes.append(f"no DATA named, and {e}")
     notes += [f"with {path.name}" for path in pair(args.model, data)]
-    train(resolved, args.runs, args.command, notes)
+    train(resolved, args.runs, args.command, notes, prepared)
 
 
 def run_evaluate(args: argparse.Namespace) -> None:
     from unsup import runs
     from unsup.evaluate import evaluate_run
 
-    evaluate_run(runs.find(args.folder), data_root=args.data_root)
+    places = {"root": args.data_root, "images": args.images}
+    evaluate_run(runs.find(args.folder), moved={key: place for key, place in places.items() if place})
 
 
 def run_models(args: argparse.Namespace) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from unsup.config import CONFIGS, names
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("model", "what it is", "expect", "minutes"):
-        table.add_column(column)
     for name in names("model"):
         lines = (CONFIGS / "model" / f"{name}.yaml").read_text().splitlines()
         header = [line[1:].strip() for line in lines if line.startswith("#")]
         fields = dict(line.split(": ", 1) for line in header if line.startswith(("expect: ", "minutes: ")))
-        table.add_row(name, header[0] if header else "", fields.get("expect", ""), fields.get("minutes", ""))
-    Console().print(table)
+        print(f"{name:18} {header[0] if header else ''}")
+        print(f"{'':18} {fields.get('expect', '?')}; minutes: {fields.get('minutes', '?')}")
 
 
 def run_selfcheck(args: argparse.Namespace) -> None:

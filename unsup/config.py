@@ -7,6 +7,7 @@ values are checked against the typed `__init__` of the class that they configure
 
 import importlib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -60,13 +61,18 @@ def compose(
     recipe = [named("model", model)] if model else []
     layers = [CONFIGS / "base.yaml", *([named("data", data)] if data else []), *recipe, *pair(model, data)]
     config: Config = {}
-    for path in [*layers, *files]:
+    for path in layers:
         config = merge(config, read(path))
         for kind, key in (("model", "recipe"), ("data", "dataset")):  # the file's name names what it configures
             if path.parent == CONFIGS / kind and "@" not in path.stem:
                 config[key] = path.stem
-    for key, value in options:
-        config = merge(config, nest(key, value), "command line")
+    further = [(str(path), read(path)) for path in files] + [(f"--{key}", nest(key, value)) for key, value in options]
+    for source, layer in further:
+        check_outline(layer, source)
+        for kind, name in (("model", model), ("data", data)):
+            if name and layer.get(kind, {}).get("class_path", config[kind]["class_path"]) != config[kind]["class_path"]:
+                raise UsageError(f"{source} sets another {kind}.class_path than {name}: name one of the two")
+        config = merge(config, layer)
     for kind in ("model", "data"):
         if "class_path" not in config.get(kind, {}):
             raise UsageError(
@@ -74,6 +80,9 @@ def compose(
             )
     config.setdefault("recipe", config["model"]["class_path"].rsplit(".", 1)[-1].lower())
     config.setdefault("dataset", config["data"]["class_path"].rsplit(".", 1)[-1].lower())
+    images = config["data"].get("init_args", {}).get("images")
+    if images and config["dataset"] in names("data"):  # folders of images are data sets of their own
+        config["dataset"] += "-" + re.sub(r"[^\w.-]+", "_", Path(images).resolve().name)
     return config
 
 
@@ -102,6 +111,8 @@ def check_outline(layer: Any, source: str) -> None:
         values = layer.get(section, {})
         if not isinstance(values, dict):
             raise UsageError(f"{source}: {section} holds keys, got {values!r}")
+        if not isinstance(values.get("class_path", ""), str):
+            raise UsageError(f"{source}: {section}.class_path is an import path, got {values['class_path']!r}")
         for key in values if section != "trainer" else ():
             if key not in ("class_path", "init_args"):
                 raise UsageError(f"{source}: {section}.{key}: options of the {section} stand under {section}.init_args")
@@ -119,10 +130,8 @@ def nest(key: str, value: Any) -> Config:
     return value
 
 
-def merge(base: Config, top: Config, source: str | None = None) -> Config:
+def merge(base: Config, top: Config) -> Config:
     """`top` over `base`, key by key; another class drops the arguments of the one before."""
-    if source:
-        check_outline(top, source)
     merged = dict(base)
     for key, value in top.items():
         old = merged.get(key)
@@ -149,8 +158,8 @@ def resolve(config: Config) -> Config:
     from unsup.models.base import Model
 
     resolved: Config = {"seed": 0, "init_from": None, "matmul_precision": "highest"} | config
-    if not isinstance(resolved["seed"], int) or resolved["seed"] < 0:
-        raise UsageError(f"seed: expected a whole number from 0, got {resolved['seed']!r}")
+    if not isinstance(resolved["seed"], int) or not 0 <= resolved["seed"] < 2**32:
+        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {resolved['seed']!r}")
     if resolved["matmul_precision"] not in PRECISIONS:
         raise UsageError(f"matmul_precision: one of {', '.join(PRECISIONS)}, got {resolved['matmul_precision']!r}")
     for section, base in (("model", Model), ("data", ImageData)):

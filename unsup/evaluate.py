@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from rich.console import Console
 from unsup import runs
 from unsup.build import load_run, prepare
 from unsup.data.base import ImageData
+from unsup.errors import UserError
 from unsup.evaluation.figures import PAIRS, write_figures
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import Evaluation, evaluate
@@ -21,7 +23,7 @@ from unsup.evaluation.report import summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.floors import Floor, floors
 
-SCHEMA = 1  # of report.json
+SCHEMA = 1  # of report.json: another layout or another `protocol.VERSION` is another schema
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
 SHOWN = (  # final scores in TensorBoard
     "linear_probe/accuracy",
@@ -37,32 +39,40 @@ SHOWN = (  # final scores in TensorBoard
 
 
 def evaluate_run(
-    run: Path, data: ImageData | None = None, data_root: str | None = None, logger: Logger | None = None
+    run: Path,
+    data: ImageData | None = None,
+    moved: Mapping[str, str] = MappingProxyType({}),
+    logger: Logger | None = None,
 ) -> dict[str, Any]:
     """Judge a finished run and write its report; the same checkpoint and data give the same scores bit for bit.
 
     Args:
         run: the run folder.
         data: its data module, when it is loaded already.
-        data_root: where the data lie now, if not where the run found them.
+        moved: where the data lie now, if not where the run found them: options of the data set (root, images).
         logger: also gets the final scores, beside the hyper-parameters.
 
     Raises:
-        UserError: the run is not complete, or its data are not at hand.
+        UserError: the run is not complete, or the data that it was trained on are not at hand.
     """
     config = runs.config_of(run)
     training, versions = runs.record_of(run, "training.json"), runs.record_of(run, "versions.json")
-    if data_root:
-        config["data"]["init_args"]["root"] = data_root
+    torch.set_float32_matmul_precision("highest")
+    if moved:
+        config["data"]["init_args"] |= moved
         data = prepare(config)
     model, data = load_run(run, data)
+    if data.fingerprint() != versions["data_sha256"]:
+        raise UserError(f"the images are not those that {run} was trained on: their split would mix training and test")
     if torch.cuda.is_available() and config["trainer"].get("accelerator") != "cpu":
         model = model.cuda()
     with progress() as say:
         say("checking the evaluator")
         checks = selfcheck()
         evaluation = evaluate(model, data, layers=True, say=say)
-        beside = floors(model, evaluation.codes.shape[1], data, run.parents[1] / "floors", say)
+        in_place = run.parts[-3:-1] == (config["dataset"], config["recipe"])
+        beside = floors(model, evaluation.codes.shape[1], data, (run.parents[1] if in_place else run) / "floors", say)
+        now = runs.git_state()
         say("report and figures")
         report = {
             "schema": SCHEMA,
@@ -76,7 +86,11 @@ def evaluate_run(
                 "command": versions.pop("command"),
                 "class_names": list(data.class_names),
             },
-            "provenance": {**versions, "config": applicable(config), "data_sha256": data.fingerprint()},
+            "provenance": {
+                **versions,
+                "config": applicable(config),
+                **({} if now.items() <= versions.items() else {"evaluation": now}),
+            },
             "selfcheck": {"passed": sum(passed for _, passed, _ in checks), "total": len(checks)},
             "frozen": {"before": evaluation.frozen[0], "after": evaluation.frozen[1]},
             "test_reads": evaluation.test_reads,
@@ -89,8 +103,13 @@ def evaluate_run(
     if logger:
         log_final(logger, config, evaluation.scores)
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
-    print(f"report     {run / 'report.md'}\ndashboard  make dashboard   (tensorboard --logdir {run.parents[2]})")
+    print(f"report     {shown(run / 'report.md')}\ndashboard  make dashboard")
     return report
+
+
+def shown(path: Path) -> Path:
+    """The path as short as the working folder allows."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def applicable(value: Any) -> Any:

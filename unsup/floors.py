@@ -1,17 +1,20 @@
 """Floors: what raw pixels, PCA at the same dimension and the same network untrained score under the same protocol.
 
 Computed once per data set and kept in runs/<data>/floors/. A file's name says what it holds and a key says of what:
-protocol version, data fingerprint, and for PCA the dimension, for the untrained twin its very outputs.
+the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin its very outputs.
 """
 
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sklearn
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -19,6 +22,7 @@ from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
 from unsup.errors import UserError
+from unsup.evaluation import clustering, codes, diagnostics, probes, protocol
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
@@ -50,7 +54,7 @@ def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Call
         folder: where floors are kept, made when missing.
         say: told what is being computed.
     """
-    common = f"{VERSION}-{data.fingerprint()}"
+    common = f"{protocol_hash()}-{data.fingerprint()}"
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
 
     def pixels() -> Floor:
@@ -70,6 +74,14 @@ def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Call
         key = f"{common}-{signature(twins[0], data)}"
         found["untrained"] = kept(folder, "untrained", key, lambda: mean_floor(twins, data, say), say)
     return found
+
+
+def protocol_hash() -> str:
+    """SHA-256 over the code that computes scores and the version of scikit-learn: a change computes floors anew."""
+    digest = hashlib.sha256(f"{VERSION} {sklearn.__version__}".encode())
+    for module in (clustering, codes, diagnostics, probes, protocol):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
 
 
 def of(model: Model, data: ImageData, say: Callable[[str], None], layers: bool = False) -> Floor:
@@ -121,6 +133,7 @@ def mean_floor(twins: list[Model], data: ImageData, say: Callable[[str], None]) 
         scores["layers"] = layers
     if "linear_probe" in scores:
         scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
+        scores["linear_probe"]["C"] = each[0].scores["linear_probe"]["C"]
     return Floor(scores, correct)
 
 
@@ -164,5 +177,5 @@ def load(path: Path) -> Floor:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         return Floor(json.loads(str(arrays.pop("scores"))), arrays)
-    except (OSError, ValueError, KeyError, EOFError) as e:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise UserError(f"{path} is damaged: delete it, it will be computed again") from e

@@ -1,6 +1,6 @@
 """Run folders: runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind.
 
-config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard events in tensorboard/,
+config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard's event files,
 training.json (epochs, seconds), report.{json,md} and figures/.
 """
 
@@ -8,19 +8,20 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from unsup.config import Config, dump, read
+from unsup.config import Config, compose, dump, resolve
 from unsup.errors import UserError
 from unsup.files import replace
 
 PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
 
 
-def create(root: Path, config: Config, command: str) -> Path:
+def create(root: Path, config: Config, command: str, data_sha256: str) -> Path:
     """A new run folder, made exclusively (two starts at once get two folders), with config.yaml and versions.json.
 
     Raises:
@@ -29,8 +30,8 @@ def create(root: Path, config: Config, command: str) -> Path:
     parent = root / config["dataset"] / config["recipe"]
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        taken = [int(p.name.split("-")[1]) for p in parent.glob(f"{config['seed']}-[0-9]*") if p.name[-1].isdigit()]
-        number = max(taken, default=0) + 1
+        taken = [re.fullmatch(rf"{config['seed']}-(\d+)", p.name) for p in parent.iterdir()]
+        number = max((int(match[1]) for match in taken if match), default=0) + 1
         while True:
             run = parent / f"{config['seed']}-{number:03d}"
             try:
@@ -40,7 +41,7 @@ def create(root: Path, config: Config, command: str) -> Path:
                 number += 1
         (run / "checkpoints").mkdir()
         (run / "config.yaml").write_text(dump(config))
-        write_json(run / "versions.json", provenance() | {"command": command})
+        write_json(run / "versions.json", provenance() | {"command": command, "data_sha256": data_sha256})
     except OSError as e:
         raise UserError(
             f"cannot write the run folder {e.filename}: {e.strerror}; RUNS=<folder> puts it elsewhere"
@@ -59,7 +60,7 @@ def find(text: str) -> Path:
     Raises:
         UserError: there is none, with the newest ones that there are.
     """
-    run = Path(text)
+    run = Path(text).expanduser().resolve()
     if (run / "config.yaml").is_file():
         return run
     around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
@@ -69,7 +70,7 @@ def find(text: str) -> Path:
 
 def config_of(run: Path) -> Config:
     """The resolved configuration that a run was started with."""
-    return read(run / "config.yaml")
+    return resolve(compose(None, None, [run / "config.yaml"]))
 
 
 def checkpoint_of(run: Path) -> Path:
@@ -108,14 +109,18 @@ def provenance() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any]:
-    """{commit, dirty} of the checkout that the code runs from; empty where there is no git."""
+    """{commit, dirty} of the checkout that the code runs from; empty where there is no git.
+
+    Dirty means that what decides a result is in no commit: code, recipes or pinned versions.
+    """
 
     def git(*words: str) -> str:
         here = Path(__file__).parent
         return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", ":/"))}
+        decisive = [f":/{name}" for name in ("unsup", "configs", "pyproject.toml", "constraints.txt")]
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", *decisive))}
     except (OSError, subprocess.CalledProcessError):
         return {}
 

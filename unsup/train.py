@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import jsonargparse
 import lightning.pytorch as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -18,11 +20,18 @@ from unsup import runs
 from unsup.build import build_model, load_weights, prepare
 from unsup.callbacks import Throughput, callbacks
 from unsup.config import Config
-from unsup.errors import UsageError
+from unsup.data.base import ImageData
+from unsup.errors import UsageError, UserError
 from unsup.evaluate import evaluate_run
 
 
-def train(config: Config, runs_root: Path = Path("runs"), command: str = "", notes: Sequence[str] = ()) -> Path:
+def train(
+    config: Config,
+    runs_root: Path = Path("runs"),
+    command: str = "",
+    notes: Sequence[str] = (),
+    data: ImageData | None = None,
+) -> Path:
     """Train as the resolved configuration says, evaluate, write the report; returns the run folder.
 
     Args:
@@ -30,6 +39,7 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
         runs_root: the run folder is made in runs_root/<data>/<recipe>/.
         command: what the user typed, for the record.
         notes: what was decided for the user, such as the data set; shown in the first line of output.
+        data: the data module, when it is prepared already.
 
     Raises:
         UsageError: several devices are asked for.
@@ -40,16 +50,20 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
     quiet()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
-    data = prepare(config)
+    data = data or prepare(config)
     model = build_model(config, data)
     if config["init_from"]:
         model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
-    run = runs.create(runs_root, config, command)
+    run = runs.create(runs_root, config, command, data.fingerprint())
     aside = f" ({'; '.join(notes)})" if notes else ""
     print(f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}", flush=True)
 
     throughput = Throughput()
-    trainer = build_trainer(config, run, throughput)
+    try:
+        trainer = build_trainer(config, run, throughput)
+    except (MisconfigurationException, ValueError, RuntimeError) as e:  # what a trainer says of its options
+        shutil.rmtree(run)
+        raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
@@ -60,6 +74,8 @@ def train(config: Config, runs_root: Path = Path("runs"), command: str = "", not
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
     runs.write_json(run / "training.json", {"epochs": trainer.current_epoch, **throughput.record()})
+    if data.test_reads:
+        raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     evaluate_run(run, data=data, logger=trainer.logger)
     return run
 
@@ -70,14 +86,14 @@ def build_trainer(config: Config, run: Path, throughput: Throughput) -> L.Traine
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
     given: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
     given = {key: given[key] for key in config["trainer"]}
-    own = [ModelCheckpoint(run / "checkpoints", save_top_k=0, save_last=True), *callbacks(throughput)]
+    checkpoint = ModelCheckpoint(run / "checkpoints", save_top_k=0, save_last=True, save_on_train_epoch_end=True)
     extra = given.pop("callbacks", None) or []
     logger = TensorBoardLogger(run, name="", version="", default_hp_metric=False)
     trainer = L.Trainer(
         **given,
         logger=logger,
         default_root_dir=run,
-        callbacks=[*own, *(extra if isinstance(extra, list) else [extra])],
+        callbacks=[checkpoint, *callbacks(throughput), *(extra if isinstance(extra, list) else [extra])],
         enable_model_summary=False,
     )
     if not torch.cuda.is_available():  # Lightning's "1" costs a failing library load in every optimizer step

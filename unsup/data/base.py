@@ -88,7 +88,7 @@ class ImageData(L.LightningDataModule):
     def batches(
         self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
     ) -> Iterator[Tensor]:
-        """x (n, C, H, W) float32 in [0, 1] in the split's order, or of the positions `at`, in batches of `size`.
+        """x (n, C, H, W) float32 in [0, 1] in the split's order, or of the positions `at`, in even batches up to `size`.
 
         A pass over the test split is counted in `test_reads`.
         """
@@ -96,7 +96,7 @@ class ImageData(L.LightningDataModule):
         index = self._index(split)
         index = index if at is None else index[at]
         images = self._images(split, torch.device(device))
-        parts = torch.from_numpy(index).to(images.device).split(size)
+        parts = torch.from_numpy(index).to(images.device).tensor_split(max(1, math.ceil(len(index) / size)))
         return (to_unit(images.index_select(0, part).to(device)) for part in parts)
 
     def fingerprint(self) -> str:

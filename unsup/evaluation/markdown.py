@@ -83,7 +83,7 @@ def _comparisons(report: Report) -> str:
                 told = "" if probes[probe]["separable"] else " **not separable**"
                 row[title] = difference(probes[probe]) + told
         rows.append(row)
-    note = "Intervals: 95 %, paired bootstrap over the same test images."
+    note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
     return f"{markdown_table(rows)}\n\n{note}" if rows else ""
 
 

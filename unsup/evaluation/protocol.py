@@ -1,4 +1,7 @@
-"""The one evaluation that every model goes through, learned or not. Change a number here, and VERSION with it."""
+"""The one evaluation that every model goes through, learned or not.
+
+A change of a number, here or in the parts (codes, clustering, probes, diagnostics), changes VERSION with it.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

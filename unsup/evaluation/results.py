@@ -17,7 +17,7 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NEEDED = {
     "schema": (),
     "run": ("model", "data", "seed", "train_seconds", "command"),
-    "provenance": ("commit", "dirty", "hardware", "versions"),
+    "provenance": ("commit", "dirty", "data_sha256", "hardware", "versions"),
     "selfcheck": ("passed", "total"),
     "frozen": ("before", "after"),
     "test_reads": (),
@@ -47,7 +47,7 @@ def add(run: Path, results: Path) -> Path:
         raise UserError(f"{source}: the evaluator failed its own check; find out why with make selfcheck")
     if report["frozen"]["before"] != report["frozen"]["after"] or report["test_reads"] != 1:
         raise UserError(f"{source}: the encoder changed or the test images were read again; evaluate the run again")
-    if report["provenance"]["dirty"]:
+    if report["provenance"]["dirty"] or report["provenance"].get("evaluation", {}).get("dirty"):
         raise UserError(f"{source}: the run was made with changes that no commit holds; commit them and train again")
     who = report["run"]
     if not all(re.fullmatch(r"\w[\w@.-]*", str(who[key])) for key in ("data", "model", "seed")):
@@ -99,13 +99,16 @@ def results_table(reports: list[Report]) -> str:
     A model's row is the mean over its seeds, ± standard deviation (ddof 1) from two seeds on.
 
     Raises:
-        UserError: the seeds of a model were trained with different commands, or reports are of different schemas.
+        UserError: the seeds of a model were trained with different commands, or reports are of different schemas or,
+            under one name, of different images.
     """
     if len({report["schema"] for report in reports}) > 1:
         raise UserError("results/ holds reports of different schemas: make evaluate the older ones again")
     parts = []
     for data in sorted({report["run"]["data"] for report in reports}):
         here = [report for report in reports if report["run"]["data"] == data]
+        if len({report["provenance"]["data_sha256"] for report in here}) > 1:
+            raise UserError(f"results/{data} holds reports of different images: keep those of one data set")
         machines = sorted({hardware(report) for report in here})
         title = f"**{data}**, test images; minutes of training on {'; '.join(machines)}"
         parts.append(f"{title}\n\n{markdown_table(_rows(here))}\n")

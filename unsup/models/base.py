@@ -180,10 +180,16 @@ class Model(L.LightningModule):
         self.log_dict(values, batch_size=len(x), logger=False, sync_dist=self.trainer.world_size > 1)
 
     def on_validation_epoch_end(self) -> None:
-        """Put the epoch's means on the same step axis as the training losses."""
+        """Put the epoch's means on the same step axis as the training losses.
+
+        Raises:
+            UserError: the validation loss is no longer finite.
+        """
         if self.trainer.sanity_checking:
             return
         means = {k: v.item() for k, v in self.trainer.callback_metrics.items() if k.startswith("val/")}
+        if not math.isfinite(means.get("val/loss", 0.0)):
+            raise UserError(f"the validation loss is {means['val/loss']} at step {self.iteration}: lower model.lr")
         for logger in self.loggers:
             logger.log_metrics(means, self.iteration)
 

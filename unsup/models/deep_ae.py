@@ -1,4 +1,4 @@
-"""A deep autoencoder, mirrored around its code, with the layer-wise loss it is named for."""
+"""A deep autoencoder, mirrored around its code, with a layer-wise reconstruction loss (`layer_weight`)."""
 
 from collections.abc import Callable
 from itertools import pairwise
