@@ -88,7 +88,7 @@ class ImageData(L.LightningDataModule):
     def batches(
         self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
     ) -> Iterator[Tensor]:
-        """x (n, C, H, W) float32 in [0, 1] in the split's order, or of the positions `at`, in even batches up to `size`.
+        """x (n, C, H, W) float32 in [0, 1] in the split's order, or of the positions `at`, in even batches to `size`.
 
         A pass over the test split is counted in `test_reads`.
         """
