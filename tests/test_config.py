@@ -29,7 +29,7 @@ def line(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 def test_every_recipe_goes_with_every_data_set(model: str, data: str) -> None:
     options = [("data.images", "somewhere")] if data == "folder" else []
     resolved = resolve(compose(model, data, [], options))
-    assert resolved["recipe"] == model and resolved["dataset"] == data
+    assert resolved["recipe"] == model and resolved["dataset"] == ("folder-somewhere" if data == "folder" else data)
     assert resolved["seed"] == 0
 
 

@@ -233,3 +233,15 @@ def test_probes_repeat_bit_for_bit_whatever_the_global_generator(standard):
         again.gradient,
     )
     assert (few.mean, few.std) == (few_again.mean, few_again.std)
+
+
+def test_entries_that_hold_only_rounding_errors_do_not_drown_the_others() -> None:
+    rng = np.random.default_rng(0)
+    labels = [np.arange(n) % 4 for n in (400, 100, 200)]
+    centres = 5 * rng.standard_normal((4, 6))
+    clear = [(centres[y] + rng.standard_normal((len(y), 6))).astype(np.float32) for y in labels]
+    noise = [1e-8 * rng.standard_normal((len(y), 60)).astype(np.float32) for y in labels]
+    noise[2] *= 1000  # rounding is not alike in other batches
+    noisy = [np.concatenate(pair, axis=1) for pair in zip(clear, noise, strict=True)]
+    without, with_noise = (linear_probe(Splits.of(z, labels).standardised()).accuracy for z in (clear, noisy))
+    assert without > 0.95 and abs(without - with_noise) < 0.02

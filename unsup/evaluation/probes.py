@@ -22,6 +22,7 @@ ALPHA_GRID = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 CHOICE_IMAGES = 10_000  # C and alpha are chosen on at most so many training images
 FEW_LABEL_C = 0.1  # near the best with 1 and 10 labels a class, for MNIST pixels, PCA codes and random features alike
 NEIGHBOURS = 20
+ROUNDING = 1e-6  # deviation, relative to the largest entry's, that float32 arithmetic alone makes
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,12 @@ class Splits:
         return self.fit_labels[self.n_train :]
 
     def standardised(self) -> Self:
-        """Mean 0 and deviation 1 over the training images; entries that are constant there stay finite."""
+        """Mean 0 and deviation 1 over the training images.
+
+        Entries constant there but for rounding (PCA's components beyond the rank of the data) are not blown up.
+        """
         scaler = StandardScaler().fit(self.train)
+        scaler.scale_[scaler.scale_ < ROUNDING * scaler.scale_[scaler.var_ > 0].max(initial=0)] = 1.0
         return replace(self, fit=scaler.transform(self.fit), test=scaler.transform(self.test))
 
 
