@@ -226,12 +226,12 @@ def test_damaged_files_are_named(tmp_path: Path, text: str) -> None:
 def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_report(tmp_path, report())
 
-    def full(self: Path, text: str, encoding: str) -> int:
-        with self.open("w") as file:
-            file.write(text[:100])
+    def full(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         write_report(tmp_path, report(seed=1))
     assert json.loads((tmp_path / "report.json").read_text())["run"]["seed"] == 0

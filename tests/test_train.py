@@ -217,7 +217,7 @@ def test_a_trainer_that_refuses_its_options_is_one_line_and_leaves_nothing(
 def test_the_last_weights_are_judged_whatever_the_validation_cadence(root: Path) -> None:
     run = train(root, "ae", "--epochs", "3", "--trainer.check_val_every_n_epoch", "2")
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert saved["epoch"] == 2 and saved["global_step"] == 3 * 19
+    assert saved["global_step"] == 3 * 19  # also after the last validation, in epoch 2
 
 
 def test_a_missing_checkpoint_or_a_damaged_one_is_one_line(

@@ -10,7 +10,7 @@ from unsup.models.base import Model
 class AE(Model):
     """pixels -> `hidden` (ReLU) -> code (linear) -> pixels (sigmoid); loss = squared error summed over pixels.
 
-    784-32-32-784 on MNIST. The hidden layer is a second bottleneck: PCA at the same size reconstructs better.
+    784-32-32-784 on MNIST. The hidden layer is a second bottleneck.
 
     Args:
         shape: (C, H, W) of an image; pixels are flattened.
