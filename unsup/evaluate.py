@@ -25,6 +25,7 @@ from unsup.floors import Floor, floors
 
 SCHEMA = 1  # of report.json: another layout or another `protocol.VERSION` is another schema
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
+PLACES = ("root", "images")  # options that say where things lie, not what is trained
 SHOWN = (  # final scores in TensorBoard
     "linear_probe/accuracy",
     "few_label/1/mean",
@@ -148,7 +149,8 @@ def log_final(logger: Logger, config: dict[str, Any], scores: dict[str, Any]) ->
     """The final scores into TensorBoard's HPARAMS tab, beside the options of model, data and trainer."""
     options = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
     for section in ("model", "data"):
-        options |= {f"{section}.{key}": str(value) for key, value in config[section]["init_args"].items()}
+        values = config[section]["init_args"].items()
+        options |= {f"{section}.{key}": str(value) for key, value in values if key not in PLACES}
     final = {f"final/{name}": value for name, value in flat(scores).items() if name in SHOWN}
     logger.log_hyperparams(options, final)
     logger.save()
