@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from unsup.evaluation.results import update_readme
 
 import unsup.config
 import unsup.data
 import unsup.models
 from unsup.cli import main
+from unsup.evaluation.results import update_readme
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()
