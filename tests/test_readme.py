@@ -1,5 +1,6 @@
 """The README is executed: shell blocks as make would run them (on digits, one epoch), code blocks as files."""
 
+import os
 import re
 import shlex
 import shutil
@@ -27,7 +28,8 @@ TABLE = README.partition("<!-- results:begin -->")[2].partition("<!-- results:en
 def made(command: str) -> list[str]:
     """The words that make would run for this command, with this interpreter as the ready environment."""
     words = [*shlex.split(command), f"PY={sys.executable}"]
-    done = subprocess.run([words[0], "-n", *words[1:]], cwd=TOP, capture_output=True, text=True)
+    clean = {"PATH": os.environ["PATH"]}  # nothing of an outer make
+    done = subprocess.run([words[0], "-n", *words[1:]], cwd=TOP, env=clean, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return shlex.split(done.stdout.replace("\\\n", " "))
 
