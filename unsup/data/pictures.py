@@ -37,7 +37,9 @@ def decode(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[NDArray[n
     Image.init()  # all formats, before threads race for it
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False) as bar,
+        tqdm(
+            total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
+        ) as bar,
     ):
         for images in pool.map(chunk, range(0, len(paths), CHUNK)):
             bar.update(len(images))
