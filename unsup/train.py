@@ -55,8 +55,6 @@ def train(
     if config["init_from"]:
         model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
     run = runs.create(runs_root, config, command, data.fingerprint())
-    aside = f" ({'; '.join(notes)})" if notes else ""
-    print(f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}", flush=True)
 
     throughput = Throughput()
     try:
@@ -64,6 +62,8 @@ def train(
     except (MisconfigurationException, ValueError, RuntimeError) as e:  # what a trainer says of its options
         shutil.rmtree(run)
         raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
+    aside = f" ({'; '.join(notes)})" if notes else ""
+    print(f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}", flush=True)
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
