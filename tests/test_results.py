@@ -17,8 +17,9 @@ from unsup.evaluation.results import BEGIN, END, add, make_command, results_tabl
 
 
 def rows(table: str) -> dict[str, dict[str, str]]:
-    """{model: {column: cell}} of a table with one data set."""
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
+    """{model: {column: cell}} of a table with one data set; the table of its layers is left out."""
+    models = table.partition("By layer")[0].splitlines()
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in models if line[:1] == "|"]
     return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
 
 
@@ -45,6 +46,18 @@ def test_rows_are_means_and_deviations_over_seeds() -> None:
     assert row["seeds"] == "3" and row["dim"] == "30"
     assert row["minutes"] == f"{np.mean([148.2, 149.2, 150.2]) / 60:.1f}"
     assert row["command"] == "`make train MODEL=deep_ae DATA=mnist`"
+
+
+def test_layers_stand_beside_the_untrained_ones() -> None:
+    kept = [report(seed=seed) for seed in range(2)]
+    layers = kept[0]["scores"]["layers"]
+    table = results_table(kept).partition("By layer")[2]
+    for name, scores in layers.items():
+        twin = kept[0]["floors"]["untrained"]["layers"][name]
+        (row,) = (line for line in table.splitlines() if f"| {name} |" in line)
+        for one in (scores, twin):
+            assert f"{one['linear_probe']['accuracy']:.3f}".lstrip("0") in row
+            assert f"{one['few_label']['10']['mean']:.3f}".lstrip("0") in row
 
 
 def test_one_seed_has_no_spread() -> None:

@@ -112,6 +112,8 @@ def results_table(reports: list[Report]) -> str:
         machines = sorted({hardware(report) for report in here})
         title = f"**{data}**, test images; minutes of training on {'; '.join(machines)}"
         parts.append(f"{title}\n\n{markdown_table(_rows(here))}\n")
+        if layers := _layer_rows(here):
+            parts.append(f"By layer, beside the same layer untrained:\n\n{markdown_table(layers, texts=2)}\n")
     return "\n".join(parts)
 
 
@@ -132,6 +134,24 @@ def _rows(reports: list[Report]) -> list[Cells]:
         rows.append({"model": f"*{name}*"} | _cells([scores]))
     columns = [c for c in ("model", "dim", *HEADLINE, "seeds", "minutes", "command") if any(c in row for row in rows)]
     return [{column: row.get(column, "") for column in columns} for row in rows]
+
+
+def _layer_rows(reports: list[Report]) -> list[Cells]:
+    """One row for each layer of each model that has any: means over seeds; untrained from the first seed's floors."""
+    columns = {name: HEADLINE[name] for name in ("linear probe", "few-label 10")}
+    rows = []
+    for model in sorted({report["run"]["model"] for report in reports}):
+        own = [report for report in reports if report["run"]["model"] == model]
+        for layer, first in own[0]["scores"].get("layers", {}).items():
+            row = {"model": model, "layer": layer, "dim": f"{first['dim']:,}"}
+            twin = own[0]["floors"].get("untrained", {}).get("layers", {}).get(layer, {})
+            for column, (path, written) in columns.items():
+                found = [_at(report["scores"]["layers"][layer], path) for report in own]
+                values, beside = [value for value in found if value is not None], _at(twin, path)
+                row[column] = written(float(np.mean(values))) if len(values) == len(own) else ""
+                row[f"untrained: {column}"] = "" if beside is None else written(beside)
+            rows.append(row)
+    return rows
 
 
 def _model_row(model: str, reports: list[Report]) -> Cells:
