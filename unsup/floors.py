@@ -70,9 +70,12 @@ def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Call
         "pca": kept(folder, f"pca-{dimension}", f"{common}-{dimension}", pca, say),
     }
     if any(p.requires_grad for p in model.parameters()):
-        twins = [untrained(model, data, seed) for seed in range(INITIALISATIONS)]
-        key = f"{common}-{signature(twins[0], data)}"
-        found["untrained"] = kept(folder, "untrained", key, lambda: mean_floor(twins, data, say), say)
+        first = untrained(model, data, 0)
+
+        def untrained_mean() -> Floor:
+            return mean_floor([first, *(untrained(model, data, seed) for seed in range(1, INITIALISATIONS))], data, say)
+
+        found["untrained"] = kept(folder, "untrained", f"{common}-{signature(first, data)}", untrained_mean, say)
     return found
 
 
