@@ -24,7 +24,11 @@ class Model(L.LightningModule):
     has `fit(images)` instead of `losses`. The evaluator discovers what else is there:
 
     * `reconstruct(x)` -> (N, C, H, W): scored as it is (not clamped), shown clamped to [0, 1];
-    * `decode(z)` -> (N, C, H, W);  `sample(n)` -> (n, C, H, W) in [0, 1];
+    * `decode(z)` -> (N, C, H, W);
+    * `sample(n)` -> (n, C, H, W) in [0, 1], new images; where these come from standard normal noise also
+      `generate(noise)`, noise (n, `noise_dim`) -> (n, C, H, W) in [0, 1];
+    * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), both in nats an image, and
+      `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from that many posterior samples;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
     * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. Fitted
       state lives in parameters and buffers whose shapes are known from `__init__`. A method may have `losses` as well
