@@ -1,0 +1,276 @@
+"""The adversarial game: who learns in which step, what the losses are, and that looking at images changes nothing."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import SHAPE, TinyDigits, digits, same_weights, train
+from torch import Tensor, nn
+
+from unsup.errors import UsageError
+from unsup.models.gan import GAN, keep_statistics
+
+
+def gan(shape: tuple[int, int, int] = SHAPE, **options: Any) -> GAN:
+    torch.manual_seed(0)
+    return GAN(shape, **{"noise_dim": 8, "width": 8, **options})
+
+
+def weights(network: nn.Module) -> list[Tensor]:
+    return [p.detach().clone() for p in network.parameters()]
+
+
+def equal(a: list[Tensor], b: list[Tensor]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# ---- shapes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 33, 47)])
+def test_images_of_any_size(shape: tuple[int, int, int]) -> None:
+    model = gan(shape).eval()
+    images = model.sample(3)
+    assert images.shape == (3, *shape) and images.min() >= 0 and images.max() <= 1
+    assert model.discriminator(images).shape == (3,)
+
+
+def test_codes_are_all_maps_pooled_to_4_by_4() -> None:
+    model, x = gan((1, 28, 28), width=32).eval(), torch.rand(2, 1, 28, 28)
+    maps = model.discriminator.maps(2 * x - 1)
+    assert [tuple(m.shape[1:]) for m in maps] == [(32, 14, 14), (64, 7, 7), (128, 4, 4)]
+    z = model.encode(x)
+    assert z.shape == (2, (32 + 64 + 128) * 16)
+    assert torch.equal(z, torch.cat([F.adaptive_max_pool2d(m, 4).flatten(1) for m in maps], 1))
+    assert torch.equal(z, torch.cat(list(model.layers(x).values()), 1))
+    assert torch.equal(gan((1, 28, 28), width=32, code="penultimate").eval().encode(x), maps[-1].flatten(1))
+    assert gan().eval().encode(digits(2)).shape == (2, 8 * 16 + 16 * 4)  # maps of 4 x 4 and 2 x 2
+
+
+def test_a_code_of_a_stated_size_is_a_projection_that_all_seeds_share() -> None:
+    x = digits(200)
+    model = gan(code_dim=12).eval()
+    full = gan().eval().encode(x)
+    assert model.encode(x).shape == (200, 12)
+    assert torch.allclose(model.encode(x), full @ model.projection)
+    torch.manual_seed(7)
+    assert torch.equal(GAN(SHAPE, width=8, code_dim=12).projection, model.projection)
+    wide = gan(code_dim=400).eval().encode(x)  # distances are kept (Johnson & Lindenstrauss)
+    ratio = torch.pdist(wide) / torch.pdist(full)
+    assert abs(ratio.mean() - 1) < 0.05 and ratio.std() < 0.1
+
+
+# ---- the two steps ---------------------------------------------------------------------------------------------------
+
+
+def test_d_step_leaves_g_without_gradient_and_g_step_leaves_d_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gan()
+    before = {"d": weights(model.discriminator), "g": weights(model.generator)}
+    seen = []
+    step = model._step
+
+    def spy(optimizer: Any, loss: Tensor) -> Tensor:
+        norm = step(optimizer, loss)
+        gradients = [p.grad for p in (model.discriminator if seen else model.generator).parameters()]
+        other = [g is None for g in gradients] if not seen else [not g.requires_grad for g in gradients]
+        seen.append((all(other), weights(model.discriminator), weights(model.generator), norm.item()))
+        return norm
+
+    monkeypatch.setattr(model, "_step", spy)
+    train(model, TinyDigits(36), max_steps=2)  # one batch
+    (no_gradient, d1, g1, d_norm), (_, d2, g2, g_norm) = seen
+    assert no_gradient and equal(g1, before["g"]) and not equal(d1, before["d"])
+    assert equal(d2, d1) and not equal(g2, g1)
+    assert d_norm > 0 and g_norm > 0
+    assert all(p.requires_grad for p in [*model.discriminator.parameters(), *model.generator.parameters()])
+
+
+def test_g_step_gives_d_no_gradient() -> None:
+    model = gan()
+    model.discriminator.requires_grad_(False)
+    model.deceive(model.make(8))[0].backward()
+    assert all(p.grad is None for p in model.discriminator.parameters())
+    assert all(p.grad is not None and p.grad.any() for p in model.generator.parameters())
+
+
+def test_d_steps_take_their_own_part_of_the_batch_and_their_own_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gan(d_steps=2)
+    parts: list[tuple[Tensor, Tensor]] = []
+    discriminate = model.discriminate
+    monkeypatch.setattr(model, "discriminate", lambda x, made: parts.append((x, made)) or discriminate(x, made))
+    trainer, curves = train(model, TinyDigits(36), max_steps=3)
+    (x1, made1), (x2, made2) = parts[:2]
+    assert len(x1) == len(x2) == len(made1) == 16 and not torch.equal(x1, x2) and not torch.equal(made1, made2)
+    assert trainer.global_step == 3 and model.iteration == 1
+    assert set(dict(curves["train/loss"])) == {1}
+
+
+def test_curves_count_batches_and_hold_the_game() -> None:
+    model = gan()
+    trainer, curves = train(model, epochs=2)  # 5 steps each
+    assert trainer.global_step == 20 and model.iteration == 10
+    assert [step for step, _ in curves["train/d_loss"]] == list(range(1, 11))
+    assert {step for step, _ in curves["val/g_loss"]} == {5, 10}
+    for name in ("loss", "d_loss", "g_loss", "log_d_real", "d_fake", "grad_norm_d", "grad_norm_g"):
+        assert all(math.isfinite(value) for _, value in curves[f"train/{name}"])
+
+
+def test_too_small_a_batch_is_one_line() -> None:
+    with pytest.raises(UsageError, match=r"a batch of \d+ images is too small for model.d_steps 20"):
+        train(gan(d_steps=20))
+
+
+# ---- losses ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["batch", "spectral"])
+def test_at_the_start_nobody_knows_anything(norm: Any) -> None:
+    model = gan((1, 28, 28), width=32, norm=norm)
+    values = model.losses(torch.rand(64, 1, 28, 28))
+    for name in ("d_loss", "g_loss"):
+        assert abs(values[name].item() - math.log(2)) < 0.15, name
+    assert abs(values["d_fake"].item() - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("objective", ["nonsaturating", "minimax", "hinge"])
+def test_objectives_are_the_formulas(objective: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gan(objective=objective)
+    real, fake = torch.tensor([0.3, 2.0]), torch.tensor([-1.5, 0.7])
+    d_real, d_fake = real.sigmoid(), fake.sigmoid()
+    answers = iter([real, fake, fake])
+    monkeypatch.setattr(model.discriminator, "forward", lambda x: next(answers))
+    d_loss, _ = model.discriminate(digits(2), digits(2))
+    g_loss, told = model.deceive(digits(2))
+    value = d_real.log().mean() + (1 - d_fake).log().mean()
+    expected = {
+        "nonsaturating": (-value / 2, -d_fake.log().mean()),
+        "minimax": (-value / 2, (1 - d_fake).log().mean()),
+        "hinge": (((1 - real).clamp(min=0) + (1 + fake).clamp(min=0)).mean() / 2, -fake.mean()),
+    }[objective]
+    assert torch.allclose(d_loss, expected[0]) and torch.allclose(g_loss, expected[1])
+    assert torch.allclose(told["d_fake"], d_fake.mean())
+
+
+def test_label_smoothing_is_one_sided(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gan(label_smoothing=0.1)
+    real, fake = torch.tensor([0.3, 2.0]), torch.tensor([-1.5, 0.7])
+    answers = iter([real, fake])
+    monkeypatch.setattr(model.discriminator, "forward", lambda x: next(answers))
+    d = real.sigmoid()
+    smoothed = -(0.9 * d.log() + 0.1 * (1 - d).log()).mean() - (1 - fake.sigmoid()).log().mean()
+    assert torch.allclose(model.discriminate(digits(2), digits(2))[0], smoothed / 2)
+
+
+def test_d_can_learn_one_batch_by_heart() -> None:
+    model, x = gan(), digits(32)
+    made = model.make(32).detach()
+    optimizer = model.configure_optimizers()[0]
+    curve = []
+    for _ in range(150):
+        loss, _ = model.discriminate(x, made)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        curve.append(loss.item())
+    assert curve[-1] < 0.3 * curve[0]
+
+
+# ---- looking ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9}, {"norm": "spectral", "dropout": 0.3}])
+def test_sampling_changes_nothing(options: dict[str, Any]) -> None:
+    model = gan(**options).train()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    images = model.sample(20)
+    assert not images.requires_grad
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert all(module.training for module in model.modules())
+    noise = torch.randn(6, 8)
+    model.eval()
+    alone = torch.cat([model.generate(z[None]) for z in noise])
+    assert torch.allclose(model.generate(noise), alone, atol=1e-5)  # the batch has no say: gathered statistics
+
+
+def test_the_average_follows_g_and_is_what_is_sampled() -> None:
+    model = gan(ema=0.5)
+    assert not any(p.requires_grad for p in model.averaged.parameters())
+    train(model, epochs=2)
+    assert not same_weights(model.averaged.module, model.generator)
+    path = [torch.tensor(4.0), torch.tensor(8.0), torch.tensor(0.0)]
+    for value in path:
+        for p in model.generator.parameters():
+            p.data.fill_(value)
+        model.averaged.update_parameters(model.generator)
+    average = next(model.averaged.module.parameters()).mean().item()
+    assert average == pytest.approx(((0 / 2 + 4 / 2) / 2 + 8 / 2) / 2 + 0 / 2, abs=0.05)  # the weights began near 0
+    torch.manual_seed(3)
+    images = model.sample(2)
+    torch.manual_seed(3)
+    model.eval()
+    assert torch.allclose(images, (model.averaged(torch.randn(2, 8)) + 1) / 2)
+
+
+def test_batch_norm_keeps_real_images_statistics_and_the_default_eps() -> None:
+    model = gan()
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms and all(m.eps == nn.BatchNorm2d(1).eps for m in norms)
+    ours, reference = gan(), gan()
+    x = digits(32)
+    ours.discriminate(x, ours.make(32).detach())
+    with keep_statistics(ours.discriminator):
+        ours.deceive(ours.make(32))
+    reference.discriminator(2 * x - 1)
+    kept = dict(ours.discriminator.named_buffers())
+    assert all(torch.equal(kept[name], value) for name, value in reference.discriminator.named_buffers())
+
+
+def test_dropout_is_still_when_codes_are_read() -> None:
+    model, x = gan(dropout=0.3), digits(8)
+    assert not torch.equal(model.encode(x), model.encode(x))
+    model.eval()
+    assert torch.equal(model.encode(x), model.encode(x))
+
+
+def test_spectral_norm_replaces_batch_norm_and_bounds_every_layer() -> None:
+    model = gan(norm="spectral")
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.discriminator.modules())
+    train(model, epochs=3)
+    model.eval()
+    for module in model.discriminator.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            largest = torch.linalg.matrix_norm(module.weight.detach().flatten(1), 2)
+            assert largest.item() == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"d_steps": 0}, "model.d_steps is 0"),
+        ({"noise_dim": 0}, "model.noise_dim is 0"),
+        ({"ema": 1.0}, "model.ema is 1.0"),
+        ({"dropout": -0.1}, "model.dropout is -0.1"),
+        ({"objective": "hinge", "label_smoothing": 0.1}, "does not go with the hinge objective"),
+        ({"shape": (1, 7, 28)}, "images of 7 x 28 are too small for gan's strides: 8 x 8 at least"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=rf"^[^\n]*{named}[^\n]*$"):
+        gan(**options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_digits_do_not_collapse(seed: int) -> None:
+    torch.manual_seed(seed)
+    model = GAN(SHAPE, width=16, label_smoothing=0.1, ema=0.99)
+    model.seed = seed
+    _, curves = train(model, TinyDigits(1200, batch_size=64), epochs=40, log_every_n_steps=10)
+    for name, curve in curves.items():
+        assert all(math.isfinite(value) for _, value in curve), name
+    images, real = model.sample(200).flatten(1), digits(200).flatten(1)
+    spread = torch.pdist(images).mean() / torch.pdist(real).mean()
+    assert 0.6 < spread < 1.3  # images of one kind would be near 0
+    assert (images.mean(0) - real.mean(0)).abs().mean() < 0.1

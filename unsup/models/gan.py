@@ -1,0 +1,287 @@
+"""A deep convolutional generative adversarial network; its codes are the discriminator's feature maps."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from unsup.errors import UsageError
+from unsup.models.base import Batch, Model
+from unsup.nets import down, halvings, up
+
+Losses = dict[str, Tensor]
+
+
+class GAN(Model):
+    """min_G max_D  E log D(x) + E log(1 - D(G(z))), z ~ N(0, I) (Goodfellow et al. 2014, equation 1).
+
+    The networks are those of Radford et al. 2015, "Unsupervised representation learning with deep convolutional
+    generative adversarial networks", section 3: strided convolutions, batch-norm (its eps is the default, 1e-5) except
+    at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights drawn from N(0, 0.02), Adam with β1 .5.
+    Images have any size from 8 x 8 on: it is halved until the shorter side is at most 4.
+
+    A training step makes `d_steps` steps of D, each on its own part of the batch and on as many new images, and one
+    step of G. D does not learn in G's step and G not in D's.
+
+    Codes (section 5.1 there): every convolution's activations max-pooled to 4 x 4, flattened, concatenated. D's
+    batch-norm keeps the statistics of real images alone, as those are what it encodes. An untrained D has strong codes
+    of this kind, which is why the report has its row.
+
+    Args:
+        shape: (C, H, W) of an image.
+        noise_dim: size of z.
+        width: channels of D's first convolution; doubled at every further one. G is its mirror image.
+        objective: G's and D's losses, means over the batch. D's is half the sum of its terms for real and made images.
+            `nonsaturating`: cross entropy for D, -log D(G(z)) for G; `minimax`: log(1 - D(G(z))) for G, as written
+            above; `hinge` (Lim & Ye 2017): max(0, 1 - l(x)) + max(0, 1 + l(G(z))) for D, -l(G(z)) for G, l the logit.
+        label_smoothing: D's target for real images is 1 less this (Salimans et al. 2016); not for `hinge`.
+        dropout: in D, after every activation.
+        norm: of D's convolutions: `batch`, or `spectral` for all of D's layers (Miyato et al. 2018).
+        d_steps: steps of D for each step of G.
+        ema: decay of the moving average of G that `sample` uses; 0: G itself.
+        code: `pooled` as above, or `penultimate`: the last convolution's activations, flattened.
+        code_dim: project the codes to this size by a fixed random matrix with entries N(0, 1 / code_dim); None: all.
+        lr: learning rate of both, constant.
+
+    Raises:
+        UsageError: a value outside its range, or images under 8 x 8.
+    """
+
+    projection: Tensor | None
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        noise_dim: int = 100,
+        width: int = 32,
+        objective: Literal["nonsaturating", "minimax", "hinge"] = "nonsaturating",
+        label_smoothing: float = 0.0,
+        dropout: float = 0.0,
+        norm: Literal["batch", "spectral"] = "batch",
+        d_steps: int = 1,
+        ema: float = 0.0,
+        code: Literal["pooled", "penultimate"] = "pooled",
+        code_dim: int | None = None,
+        lr: float = 2e-4,
+    ) -> None:
+        super().__init__(shape, lr)
+        for name, count in (("noise_dim", noise_dim), ("width", width), ("d_steps", d_steps), ("code_dim", code_dim)):
+            if count is not None and count < 1:
+                raise UsageError(f"model.{name} is {count}: it must be at least 1")
+        for name, share in (("label_smoothing", label_smoothing), ("dropout", dropout), ("ema", ema)):
+            if not 0 <= share < 1:
+                raise UsageError(f"model.{name} is {share}: it must be from 0 to below 1")
+        if objective == "hinge" and label_smoothing:
+            raise UsageError("model.label_smoothing does not go with the hinge objective: set it to 0")
+        if min(shape[1:]) < 8:
+            raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for gan's strides: 8 x 8 at least")
+        self.automatic_optimization = False
+        self.noise_dim, self.objective, self.label_smoothing = noise_dim, objective, label_smoothing
+        self.d_steps, self.code = d_steps, code
+        self.generator = Generator(shape, noise_dim, width)
+        self.discriminator = Discriminator(shape, width, norm, dropout)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+        if norm == "spectral":  # after the weights are drawn: it estimates their norm
+            for module in list(self.discriminator.modules()):
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    spectral_norm(module)
+        # float32 steps on a CPU take an eighth less time, tensor cores want it
+        self.generator.to(memory_format=torch.channels_last)
+        self.discriminator.to(memory_format=torch.channels_last)
+        self.averaged: nn.Module = self.generator
+        if ema:
+            self.averaged = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+            self.averaged.requires_grad_(False)
+        self.register_buffer("projection", None if code_dim is None else self._draw_projection(code_dim))
+
+    def _draw_projection(self, code_dim: int) -> Tensor:
+        """(all entries of a code, code_dim): one matrix for all seeds and for the untrained twin."""
+        self.eval()  # batch-norm must not see the blank image
+        with torch.no_grad():
+            full = self._features(torch.zeros(1, *self.shape)).shape[1]
+        self.train()
+        return torch.randn(full, code_dim, generator=torch.Generator().manual_seed(0)) / code_dim**0.5
+
+    # ---- the game ---------------------------------------------------------------------------------------------------
+
+    @property
+    def iteration(self) -> int:
+        return self.global_step // (self.d_steps + 1)
+
+    def configure_optimizers(self) -> Any:
+        """Adam for each, β1 .5 (Radford et al. 2015, section 4)."""
+        players = (self.discriminator, self.generator)
+        return [torch.optim.Adam(p.parameters(), lr=self.lr, betas=(0.5, 0.999), fused=True) for p in players]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """D learns from each of the `d_steps` parts of x, then G from one.
+
+        Raises:
+            UsageError: fewer than two images for a step.
+        """
+        d_optimizer, g_optimizer = cast(list[LightningOptimizer], self.optimizers())
+        x, _ = batch
+        if len(x) < 2 * self.d_steps:
+            raise UsageError(f"a batch of {len(x)} images is too small for model.d_steps {self.d_steps}")
+        values: Losses = {}
+        for part in x.tensor_split(self.d_steps):
+            self.toggle_optimizer(d_optimizer)
+            d_loss, values = self.discriminate(part, self.make(len(part)).detach())
+            values["grad_norm_d"] = self._step(d_optimizer, d_loss)
+            self.untoggle_optimizer(d_optimizer)
+
+        self.toggle_optimizer(g_optimizer)  # D is frozen: its parameters take no gradient
+        with keep_statistics(self.discriminator):
+            g_loss, told = self.deceive(self.make(len(part)))
+        values |= told | {"grad_norm_g": self._step(g_optimizer, g_loss)}
+        self.untoggle_optimizer(g_optimizer)
+        if isinstance(self.averaged, AveragedModel):
+            self.averaged.update_parameters(self.generator)
+        self.record({"loss": d_loss + g_loss, **values})
+
+    def _step(self, optimizer: LightningOptimizer, loss: Tensor) -> Tensor:
+        """One step; the gradient's norm."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        optimizer.step()
+        return norm
+
+    def losses(self, x: Tensor) -> Losses:
+        """Both players' losses on x and as many made images; nothing learns."""
+        made = self.make(len(x))
+        d_loss, values = self.discriminate(x, made)
+        g_loss, told = self.deceive(made)
+        return {"loss": d_loss + g_loss, **values, **told}
+
+    def make(self, n: int) -> Tensor:
+        """G(z) (n, C, H, W) in [-1, 1] for new z."""
+        return self.generator(torch.randn(n, self.noise_dim, device=self.device))
+
+    def discriminate(self, x: Tensor, made: Tensor) -> tuple[Tensor, Losses]:
+        """D's loss, and it beside the mean log D(x), for x (n, C, H, W) in [0, 1] and made images in [-1, 1]."""
+        real = self.discriminator(2 * x - 1)
+        with keep_statistics(self.discriminator):
+            fake = self.discriminator(made)
+        if self.objective == "hinge":
+            terms = F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+        else:
+            target = torch.full_like(real, 1 - self.label_smoothing)
+            terms = F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake).mean()
+        return terms / 2, {"d_loss": terms / 2, "log_d_real": F.logsigmoid(real).mean()}
+
+    def deceive(self, made: Tensor) -> tuple[Tensor, Losses]:
+        """G's loss, and it beside the mean D(G(z))."""
+        fake = self.discriminator(made)
+        by_objective = {
+            "nonsaturating": F.softplus(-fake),  # -log D(G(z))
+            "minimax": -F.softplus(fake),  # log(1 - D(G(z)))
+            "hinge": -fake,
+        }
+        loss = by_objective[self.objective].mean()
+        return loss, {"g_loss": loss, "d_fake": fake.sigmoid().mean()}
+
+    # ---- what was learned -------------------------------------------------------------------------------------------
+
+    def encode(self, x: Tensor) -> Tensor:
+        z = self._features(x)
+        return z if self.projection is None else z @ self.projection
+
+    def _features(self, x: Tensor) -> Tensor:
+        maps = self.discriminator.maps(2 * x - 1)
+        return maps[-1].flatten(1) if self.code == "penultimate" else torch.cat([pooled(m) for m in maps], dim=1)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        maps = self.discriminator.maps(2 * x - 1)
+        return {f"conv_{i}": pooled(m) for i, m in enumerate(maps, start=1)}
+
+    def generate(self, noise: Tensor) -> Tensor:
+        return (self.averaged(noise) + 1) / 2
+
+    def sample(self, n: int) -> Tensor:
+        """(n, C, H, W) in [0, 1], with the statistics gathered in training; no buffer changes."""
+        modes = [(module, module.training) for module in self.averaged.modules()]
+        self.averaged.eval()
+        with torch.no_grad():
+            images = self.generate(torch.randn(n, self.noise_dim, device=self.device))
+        for module, mode in modes:
+            module.training = mode
+        return images
+
+
+class Generator(nn.Module):
+    """Noise (N, noise_dim) -> images (N, C, H, W) in [-1, 1] by transposed convolutions."""
+
+    def __init__(self, shape: tuple[int, int, int], noise_dim: int, width: int) -> None:
+        super().__init__()
+        sizes = halvings(shape[1:], stop=4, at_least=2)
+        channels = [width << i for i in range(len(sizes) - 1)]
+        smallest = (channels[-1], *sizes[-1])
+        layers: list[nn.Module] = [
+            nn.Linear(noise_dim, smallest[0] * smallest[1] * smallest[2], bias=False),
+            nn.Unflatten(1, smallest),
+            nn.BatchNorm2d(smallest[0]),
+            nn.ReLU(),
+        ]
+        for (a, b), size in reversed(list(zip(pairwise(channels), sizes[1:], strict=False))):
+            layers += [up(b, a, size, bias=False), nn.BatchNorm2d(a), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.layers(noise)
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) in [-1, 1] -> logits (N,) that they are real."""
+
+    def __init__(self, shape: tuple[int, int, int], width: int, norm: str, dropout: float) -> None:
+        super().__init__()
+        sizes = halvings(shape[1:], stop=4, at_least=2)
+        channels = [shape[0], *(width << i for i in range(len(sizes) - 1))]
+        self.convolutions = nn.ModuleList()
+        for i, ((a, b), size) in enumerate(zip(pairwise(channels), sizes, strict=False)):
+            normalised = norm == "batch" and i > 0
+            layers: list[nn.Module] = [down(a, b, size, bias=not normalised)]
+            layers += [nn.BatchNorm2d(b)] if normalised else []
+            self.convolutions.append(nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Dropout(dropout)))
+        self.head = nn.Linear(channels[-1] * sizes[-1][0] * sizes[-1][1], 1)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Every convolution's activations: (N, width, H/2, W/2), (N, 2 width, H/4, W/4), …"""
+        found = []
+        for convolution in self.convolutions:
+            x = convolution(x)
+            found.append(x)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.maps(x)[-1].flatten(1)).squeeze(1)
+
+
+def pooled(maps: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, C * 16): the largest activation in each cell of a grid of 4 x 4, or of h x w if smaller."""
+    grid = (min(4, maps.shape[2]), min(4, maps.shape[3]))
+    return F.adaptive_max_pool2d(maps, grid).flatten(1)
+
+
+@contextmanager
+def keep_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch-norm normalises by the batch as ever, but its running statistics do not see these images."""
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for layer in layers:
+        layer.track_running_stats = not layer.training
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True

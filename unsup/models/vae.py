@@ -1,0 +1,177 @@
+"""The variational autoencoder: a density over images, a Gaussian posterior over codes, nats an image."""
+
+import math
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import ContinuousBernoulli
+
+from unsup.errors import UsageError
+from unsup.models.base import Model
+from unsup.nets import mlp
+from unsup.seeds import derived_seed
+
+CHUNK = 10  # posterior samples decoded at once by `log_likelihood`
+
+
+class VAE(Model):
+    """L = E_q(z|x) [-log p(x|z)] + β KL(q(z|x) || N(0, I)), q(z|x) = N(μ(x), diag σ²(x)); sums over pixels and entries.
+
+    Kingma & Welling 2014, "Auto-encoding variational Bayes", sections 2.3 and 3; one posterior sample an image. With
+    β = 1 and no free bits the loss is the negative ELBO in nats an image. The code is the posterior mean of the image
+    as it is.
+
+    p(x|z), from the decoder's output o:
+    * `bernoulli`: p(x_i = 1) = sigmoid(o_i), for images whose pixels are set to 1 with their grey value as probability
+      (Salakhutdinov & Murray 2008): drawn anew in every training step, in eval mode fixed for each image once and for
+      all runs, so that nats compare with those of other models of binarised images;
+    * `gaussian`: N(o, s²), s one learned number (Rybkin et al. 2021, "Simple and effective VAE training with calibrated
+      decoders"): a density of pixels in [0, 1], which is not comparable with the nats of binarised images;
+    * `continuous_bernoulli`: the Bernoulli normalised over [0, 1] (Loaiza-Ganem & Cunningham 2019): a density too.
+
+    Args:
+        shape: (C, H, W) of an image; pixels are flattened.
+        widths: hidden widths from the pixels to the code, GELU; the decoder mirrors them.
+        code_dim: size of the code.
+        likelihood: p(x|z); None: `bernoulli` for grey images, `gaussian` for others.
+        batch_norm: normalise the hidden layers of both halves before the activation.
+        beta: weight of the KL term, at least 0 (Higgins et al. 2017).
+        warmup: share of all training steps over which that weight rises from 0 (Bowman et al. 2016).
+        free_bits: nats that each entry of the code may carry free of charge, as a mean over the batch (Kingma et al.
+            2016, appendix C.8).
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        widths: tuple[int, ...] = (512, 256),
+        code_dim: int = 32,
+        likelihood: Literal["bernoulli", "gaussian", "continuous_bernoulli"] | None = None,
+        batch_norm: bool = True,
+        beta: float = 1.0,
+        warmup: float = 0.0,
+        free_bits: float = 0.0,
+        lr: float = 1e-3,
+    ) -> None:
+        super().__init__(shape, lr)
+        if min(widths, default=1) < 1 or code_dim < 1:
+            raise UsageError(f"model.widths {list(widths)} and code_dim {code_dim} must all be above 0")
+        for name, value in (("beta", beta), ("free_bits", free_bits)):
+            if not 0 <= value < math.inf:
+                raise UsageError(f"model.{name} is {value}: it must be 0 or more")
+        if not 0 <= warmup <= 1:
+            raise UsageError(f"model.warmup is {warmup}: it is a share of the training, from 0 to 1")
+        self.noise_dim = code_dim
+        self.likelihood = likelihood or ("bernoulli" if shape[0] == 1 else "gaussian")
+        self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
+        self.kl_weight = beta  # rises to beta in training with `warmup`
+        pixels = shape[0] * shape[1] * shape[2]
+        self.encoder = mlp([pixels, *widths, 2 * code_dim], batch_norm)
+        self.decoder = mlp([code_dim, *reversed(widths), pixels], batch_norm)
+        if self.likelihood == "gaussian":
+            self.log_deviation = nn.Parameter(torch.zeros(()))
+
+    # ---- training ---------------------------------------------------------------------------------------------------
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        super().on_train_batch_start(batch, batch_idx)
+        if self.warmup:
+            self.kl_weight = self.beta * min(1.0, (self.iteration + 1) / (self.warmup * self.total_steps()))
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        log_px, kl = self.elbo(x)
+        reconstruction, kl = -log_px.mean(), kl.mean(0)
+        charged = kl.clamp(min=self.free_bits).sum()
+        return {
+            "loss": reconstruction + self.kl_weight * charged,
+            "reconstruction": reconstruction,
+            "kl": kl.sum(),
+            "negative_elbo": reconstruction + kl.sum(),
+        }
+
+    # ---- density ----------------------------------------------------------------------------------------------------
+
+    def elbo(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(x|z) (N,) for one z ~ q(z|x), and KL(q(z|x) || p(z)) (N, D); nats. Their difference is the ELBO."""
+        x = self.observed(x)
+        mean, log_variance = self.posterior(x)
+        z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        return self.log_p(x, z), (mean.square() + log_variance.exp() - log_variance - 1) / 2
+
+    def log_likelihood(self, x: Tensor, samples: int) -> Tensor:
+        """log 1/k Σ p(x, z_j) / q(z_j|x) (N,), nats: a lower bound of log p(x) in expectation, tight as k grows.
+
+        Burda et al. 2016, "Importance weighted autoencoders", equation 8.
+
+        Args:
+            samples: k, at least 1.
+        """
+        x = self.observed(x)
+        mean, log_variance = self.posterior(x)
+        total = torch.full((len(x),), -math.inf, device=x.device)
+        for start in range(0, samples, CHUNK):
+            noise = torch.randn(min(CHUNK, samples - start), *mean.shape, device=x.device)  # (k', N, D)
+            z = mean + (log_variance / 2).exp() * noise
+            log_weight = self.log_p(x, z) + (noise.square() - z.square() + log_variance).sum(-1) / 2  # (k', N)
+            total = torch.logaddexp(total, log_weight.logsumexp(0))
+        return total - math.log(samples)
+
+    def observed(self, x: Tensor) -> Tensor:
+        """The pixels that the likelihood is about (N, pixels): for `bernoulli` binarised, otherwise x."""
+        x = x.flatten(1)
+        if self.likelihood != "bernoulli":
+            return x
+        return (torch.rand_like(x) if self.training else fixed_uniform(x)).lt(x).to(x.dtype)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of q(z|x), (N, D) each; x (N, pixels)."""
+        mean, log_variance = self.encoder(x).float().chunk(2, dim=1)
+        return mean, log_variance
+
+    def log_p(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) (..., N) in nats for x (N, pixels) and z (..., N, D)."""
+        output = self.decoder(z.flatten(0, -2)).float().unflatten(0, z.shape[:-1])
+        if self.likelihood == "bernoulli":
+            return -F.binary_cross_entropy_with_logits(output, x.expand_as(output), reduction="none").sum(-1)
+        if self.likelihood == "gaussian":
+            error = ((x - output) / self.log_deviation.exp()).square().sum(-1)
+            return -error / 2 - x.shape[1] * (self.log_deviation + math.log(2 * math.pi) / 2)
+        return ContinuousBernoulli(logits=output, validate_args=False).log_prob(x).sum(-1)
+
+    # ---- what was learned -------------------------------------------------------------------------------------------
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.posterior(x.flatten(1))[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """The mean of p(x|z)."""
+        output = self.decoder(z).unflatten(1, self.shape)
+        if self.likelihood == "gaussian":
+            return output
+        if self.likelihood == "bernoulli":
+            return output.sigmoid()
+        return ContinuousBernoulli(logits=output, validate_args=False).mean
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+    def generate(self, noise: Tensor) -> Tensor:
+        return self.decode(noise).clamp(0, 1)
+
+    def sample(self, n: int) -> Tensor:
+        return self.generate(torch.randn(n, self.noise_dim, device=self.device))
+
+
+def fixed_uniform(x: Tensor) -> Tensor:
+    """Numbers in [0, 1) of the shape of x (N, pixels) that each image decides alone, whatever batch, run or device."""
+    rows = []
+    for image in (255 * x).round().byte().cpu().numpy():
+        generator = torch.Generator().manual_seed(derived_seed(image.tobytes().hex()))
+        rows.append(torch.rand(x.shape[1], generator=generator))
+    return torch.stack(rows).to(x.device)

@@ -1,0 +1,68 @@
+"""Layers that several methods are built from, for images of any size."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+Size = tuple[int, int]  # height, width
+
+
+def mlp(widths: Sequence[int], batch_norm: bool = False) -> nn.Sequential:
+    """(N, widths[0]) -> (N, widths[-1]): linear layers with GELU, after batch-norm if asked for, between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers.append(nn.Linear(inputs, outputs))
+        layers += [nn.BatchNorm1d(outputs)] if batch_norm else []
+        layers.append(nn.GELU())
+    for _ in range(2 if batch_norm else 1):
+        layers.pop()  # the last layer is linear
+    return nn.Sequential(*layers)
+
+
+def halvings(size: Size, stop: int, at_least: int = 1) -> list[Size]:
+    """Sizes from the image's down, each half of the one before rounded up, until the shorter side is at most `stop`.
+
+    (28, 28) with stop 4: (28, 28), (14, 14), (7, 7), (4, 4).
+
+    Args:
+        at_least: halve so many times even if that goes below `stop`.
+    """
+    sizes = [size]
+    while min(sizes[-1]) > stop or len(sizes) <= at_least:
+        height, width = sizes[-1]
+        sizes.append(((height + 1) // 2, (width + 1) // 2))
+    return sizes
+
+
+def down(inputs: int, outputs: int, size: Size, bias: bool = True) -> nn.Conv2d:
+    """(N, inputs, *size) -> (N, outputs, half of size, rounded up)."""
+    return nn.Conv2d(inputs, outputs, _kernel(size), stride=2, padding=1, bias=bias)
+
+
+def up(inputs: int, outputs: int, size: Size, bias: bool = True) -> nn.ConvTranspose2d:
+    """(N, inputs, half of size, rounded up) -> (N, outputs, *size): the way back from `down`."""
+    return nn.ConvTranspose2d(inputs, outputs, _kernel(size), stride=2, padding=1, bias=bias)
+
+
+def _kernel(size: Size) -> Size:
+    """4 halves an even side exactly, and doubles without a checkerboard; 3 goes from n to (n + 1) / 2 and back."""
+    return 4 - size[0] % 2, 4 - size[1] % 2
+
+
+class Residual(nn.Module):
+    """x + f(x), f = two 3x3 convolutions behind batch-norm and GELU (He et al. 2016, "Identity mappings")."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.f = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.f(x)
