@@ -1,4 +1,4 @@
-"""The variational autoencoder against closed forms; nats are sums over an image, the same in training and validation."""
+"""The variational autoencoder against closed forms; nats are sums over an image, in training and validation."""
 
 import math
 from typing import Any
