@@ -20,37 +20,28 @@ def write_figures(
     clusters: Array,
     labels: Array | None = None,
     predicted: Array | None = None,
-    reconstructions: Array | None = None,
     class_names: tuple[str, ...] = (),
 ) -> dict[str, str]:
-    """Draw every picture that the arrays allow into `folder`/figures; all arrays follow the order of the test images.
+    """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
 
     Args:
-        folder: where report.md lies.
+        folder: where the pictures go, as <name>.png.
         images: (n, C, H, W), uint8 or in [0, 1]; C is 1 or 3.
         codes: (n, D).
         clusters: (n,) cluster ids from 0.
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
-        reconstructions: (m, C, H, W) of the first m images, in about [0, 1].
         class_names: one for each class, in label order.
 
     Returns:
-        {path relative to `folder`: what the picture shows}, for the report's `figures`.
+        {name: what the picture shows}, in the report's order.
     """
-    target = folder / "figures"
-    target.mkdir(exist_ok=True)
     names = class_names or tuple(str(c) for c in range(0 if labels is None else int(labels.max()) + 1))
-    shown = {}
-    if reconstructions is not None:
-        shown["reconstructions.png"] = draw_reconstructions(
-            target / "reconstructions.png", images[: len(reconstructions)], reconstructions
-        )
-    shown["clusters.png"] = draw_clusters(target / "clusters.png", images, clusters, labels, names)
+    shown = {"clusters": draw_clusters(folder / "clusters.png", images, clusters, labels, names)}
     if labels is not None and predicted is not None:
-        shown["confusion.png"] = draw_confusion(target / "confusion.png", labels, predicted, names)
-    shown["map.png"] = draw_map(target / "map.png", codes, clusters if labels is None else labels, names)
-    return {f"figures/{name}": title for name, title in shown.items()}
+        shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
+    shown["map"] = draw_map(folder / "map.png", codes, clusters if labels is None else labels, names)
+    return shown
 
 
 def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -> str:
