@@ -15,8 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import SHAPE, Memory, TinyDigits, same_weights
 from torch import Tensor, nn
 
-from unsup.callbacks import Pictures, Progress, Stopwatch, Throughput, callbacks, looking_at, pairs
+from unsup.callbacks import Progress, Stopwatch, Throughput, callbacks
 from unsup.models.base import Model
+from unsup.snapshots import Pictures
 
 
 class Noisy(Model):
@@ -38,9 +39,6 @@ class Noisy(Model):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decoder(self.encoder(x)).view_as(x)
-
-    def sample(self, n: int) -> Tensor:
-        return torch.rand(n, *self.shape)
 
 
 class Fitted(Model):
@@ -92,50 +90,11 @@ def images(folder: Path) -> dict[str, list[int]]:
 def test_training_is_the_same_with_and_without_callbacks(tmp_path: Path) -> None:
     plain, watched = noisy(), noisy()
     fit(plain, [])
-    own = [Throughput(), Pictures(every_n_epochs=1)]
+    own = [Throughput(), Pictures()]
     fit(watched, own, logger=TensorBoardLogger(tmp_path, name="", version=""))
     assert same_weights(plain, watched)
     assert images(tmp_path)  # it did look
     assert not same_weights(plain, noisy())  # and training moved the weights
-
-
-def test_looking_restores_modes_and_random_state() -> None:
-    model = noisy().train()
-    model.decoder.eval()
-    before = torch.get_rng_state()
-    with looking_at(model):
-        assert not model.encoder.training
-        torch.rand(3)
-    assert torch.equal(before, torch.get_rng_state())
-    assert model.training and model.encoder.training and not model.decoder.training
-
-
-def test_pictures_come_every_few_epochs_and_at_the_end_once(tmp_path: Path) -> None:
-    logger = TensorBoardLogger(tmp_path, name="", version="")
-    fit(noisy(), [Pictures(every_n_epochs=2)], epochs=5, logger=logger)
-    steps = [10, 20, 25]  # 144 training images in batches of 32 are 5 steps an epoch
-    assert images(tmp_path) == {"pictures/reconstructions": steps, "pictures/samples": steps}
-
-
-def test_a_model_without_epochs_gets_its_picture(tmp_path: Path) -> None:
-    fit(Fitted(SHAPE), [Pictures()], epochs=0, logger=TensorBoardLogger(tmp_path, name="", version=""))
-    assert images(tmp_path) == {"pictures/reconstructions": [0]}
-
-
-@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
-def test_pictures_of_reduced_precision(tmp_path: Path, precision: Any) -> None:
-    fit(noisy(), [Pictures()], epochs=1, precision=precision, logger=TensorBoardLogger(tmp_path, name="", version=""))
-    assert images(tmp_path)["pictures/reconstructions"] == [5]
-
-
-def test_pairs_puts_each_image_above_its_reconstruction() -> None:
-    x = torch.linspace(0, 1, 19).view(19, 1, 1, 1).expand(19, 1, 4, 4)
-    grid = pairs(x, 1 - x)[0]  # cells of 4 pixels and borders of 2
-    rows, columns = grid.shape[0] // 6, grid.shape[1] // 6
-    assert (rows, columns) == (4, 8)  # 16 of 19 images: whole lines only
-    cells = grid[2:, 2:].unfold(0, 4, 6).unfold(1, 4, 6)[..., 0, 0]
-    assert torch.equal(cells[0], x[:8, 0, 0, 0]) and torch.equal(cells[2], x[8:16, 0, 0, 0])
-    assert torch.equal(cells[1], 1 - cells[0]) and torch.equal(cells[3], 1 - cells[2])
 
 
 def test_throughput_counts_every_image_and_leaves_validation_out(tmp_path: Path) -> None:

@@ -9,6 +9,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from unsup.evaluation.figures import draw_clusters, draw_confusion, draw_map, draw_reconstructions, write_figures
+from unsup.evaluation.generated import (
+    draw_arcs,
+    draw_lines_between,
+    draw_nearest,
+    draw_progress,
+    draw_samples,
+    draw_walks,
+)
 
 IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES[:120] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
@@ -21,45 +29,73 @@ def pixels(path: Path) -> NDArray[np.uint8]:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def assert_shows_something(path: Path) -> None:
+def assert_shows_something(path: Path, size: int = 1_000_000) -> None:
     shown = pixels(path)
     height, width, _ = shown.shape
     assert 150 <= height <= 2000 and 300 <= width <= 1600
     assert shown.std() > 5 and (shown[0] == 255).all()  # not blank; white at the border
-    assert path.stat().st_size < 1_000_000
+    assert path.stat().st_size < size
 
 
 @pytest.mark.parametrize("colour", [False, True])
 def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
     images = np.repeat(IMAGES, 3, axis=1) if colour else IMAGES / 255
-    reconstructions = (images[:16] / images.max()).astype(np.float32) * 1.2 - 0.1  # outside of [0, 1] too
-    shown = write_figures(tmp_path, images, CODES, LABELS % 4, LABELS, LABELS[::-1], reconstructions, NAMES)
-    assert list(shown) == [f"figures/{n}.png" for n in ("reconstructions", "clusters", "confusion", "map")]
-    for path, title in shown.items():
-        assert_shows_something(tmp_path / path)
+    shown = write_figures(tmp_path, images, CODES, LABELS % 4, LABELS, LABELS[::-1], NAMES)
+    assert list(shown) == ["clusters", "confusion", "map"]
+    for name, title in shown.items():
+        assert_shows_something(tmp_path / f"{name}.png")
         assert len(title.split()) >= 5
     assert "t-SNE map of 120 test codes, coloured by class" in shown.values()
 
 
-def test_unlabelled_images_without_reconstructions(tmp_path: Path) -> None:
+def test_unlabelled_images(tmp_path: Path) -> None:
     shown = write_figures(tmp_path, IMAGES, CODES, LABELS % 3)
-    assert list(shown) == ["figures/clusters.png", "figures/map.png"]
-    assert shown["figures/map.png"].endswith("coloured by k-means cluster")
-    for path in shown:
-        assert_shows_something(tmp_path / path)
+    assert list(shown) == ["clusters", "map"]
+    assert shown["map"].endswith("coloured by k-means cluster")
+    for name in shown:
+        assert_shows_something(tmp_path / f"{name}.png")
 
 
 def test_written_again_the_files_are_the_same(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        write_figures(tmp_path / folder, IMAGES, CODES, LABELS % 3, LABELS, LABELS, None, NAMES)
+        write_figures(tmp_path / folder, IMAGES, CODES, LABELS % 3, LABELS, LABELS, NAMES)
     for name in ("clusters", "confusion", "map"):
-        assert (pixels(tmp_path / f"a/figures/{name}.png") == pixels(tmp_path / f"b/figures/{name}.png")).all(), name
+        first, second = (tmp_path / folder / f"{name}.png" for folder in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes(), name
 
 
 def plain(n: int, colour: tuple[float, float, float]) -> NDArray[np.float64]:
     """n images (3, 8, 8) of one colour."""
     return np.broadcast_to(np.array(colour)[:, None, None], (n, 3, 8, 8))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 64, 48)])
+def test_pictures_that_a_model_made(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    made = np.random.default_rng(0).uniform(-0.1, 1.1, (100, *shape)).astype(np.float32)  # outside of [0, 1] too
+    titles = [
+        draw_reconstructions(tmp_path / "0.png", made[:16], made[16:32]),
+        draw_samples(tmp_path / "1.png", made),
+        draw_nearest(tmp_path / "2.png", made[:10], made[10:20], np.full(50, 1234.5), np.full(50, 0.125)),
+        draw_walks(
+            tmp_path / "3.png",
+            made[:22].reshape(2, 11, *shape),
+            np.array([7, 30]),
+            np.array([1, 0.01]),
+            np.linspace(-2.5, 2.5, 11),
+            64,
+        ),
+        draw_lines_between(
+            tmp_path / "4.png", made[:54].reshape(6, 9, *shape), made[:12].reshape(6, 2, *shape), "classes"
+        ),
+        draw_arcs(tmp_path / "5.png", made[:54].reshape(6, 9, *shape)),
+    ]
+    draw_progress(tmp_path / "6.png", {1: made[:10], 1000: (255 * made[10:20].clip(0, 1)).astype(np.uint8)})
+    for i in range(7):
+        assert_shows_something(tmp_path / f"{i}.png", size=5_000_000)
+    assert all(len(title.split()) >= 5 and "\n" not in title for title in titles)
+    assert "distance 1,234.50, for validation images 0.12 (50 of each)" in titles[2]
+    assert "2 of 64 that vary most" in titles[3] and "-2.5 to +2.5 standard" in titles[3]
 
 
 RED, BLUE = (0.9, 0.0, 0.0), (0.0, 0.0, 0.9)
@@ -100,12 +136,10 @@ def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [20, 100])
 def test_many_classes(tmp_path: Path, classes: int) -> None:
     labels = np.arange(120) % classes
-    shown = write_figures(
-        tmp_path, IMAGES, CODES, labels, labels, labels, None, tuple(f"name {i}" for i in range(classes))
-    )
-    for path in shown:
-        assert_shows_something(tmp_path / path)
-    assert shown["figures/clusters.png"].startswith("The 20 largest of 100" if classes == 100 else "Each k-means")
+    shown = write_figures(tmp_path, IMAGES, CODES, labels, labels, labels, tuple(f"name {i}" for i in range(classes)))
+    for name in shown:
+        assert_shows_something(tmp_path / f"{name}.png")
+    assert shown["clusters"].startswith("The 20 largest of 100" if classes == 100 else "Each k-means")
 
 
 @pytest.mark.parametrize(
@@ -129,3 +163,18 @@ def test_the_map_says_how_it_was_made(tmp_path: Path, codes: NDArray[np.float32]
 def test_the_map_keeps_to_2000_codes(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).normal(size=(3000, 2)).astype(np.float32)
     assert "of 2,000 test codes" in draw_map(tmp_path / "x.png", codes, np.zeros(3000, np.int64), ("all",))
+
+
+def test_a_way_stands_between_its_originals(tmp_path: Path) -> None:
+    draw_lines_between(tmp_path / "x.png", plain(3, BLUE)[None], plain(2, RED)[None], "classes")
+    red, blue = (np.unique(where(tmp_path / "x.png", colour)[:, 1]) for colour in (RED, BLUE))
+    assert red.min() < blue.min() and blue.max() < red.max()
+    assert not ((blue.min() < red) & (red < blue.max())).any()
+
+
+def test_long_titles_stay_on_the_picture(tmp_path: Path) -> None:
+    samples = plain(10, RED)
+    draw_samples(tmp_path / "a.png", samples)
+    draw_nearest(tmp_path / "b.png", samples, samples, np.ones(10), np.ones(10))
+    widths = [pixels(tmp_path / name).shape[1] for name in ("a.png", "b.png")]
+    assert widths[1] < widths[0] + 1.5 * 120  # no wider than the texts at the left make it

@@ -98,7 +98,7 @@ def test_learned_codes_beat_the_untrained_twin(run: Path) -> None:
 
 def test_report_md_shows_its_figures(run: Path) -> None:
     text = (run / "report.md").read_text()
-    for name in ("reconstructions", "clusters", "confusion", "map"):
+    for name in ("reconstructions", "interpolations", "traversals", "clusters", "confusion", "map"):
         assert f"figures/{name}.png" in text
         assert (run / "figures" / f"{name}.png").stat().st_size > 5_000
 
@@ -118,7 +118,7 @@ def test_tensorboard_has_every_promised_tag(run: Path) -> None:
 
 
 def test_evaluate_repeats_scores_and_floors_bit_for_bit(run: Path) -> None:
-    before = report_of(run)
+    before, figures = report_of(run), {p: p.read_bytes() for p in (run / "figures").iterdir()}
     kept = sorted((run.parents[1] / "floors").iterdir())
     shutil.rmtree(run.parents[1] / "floors")
     assert main(["evaluate", str(run)]) == 0
@@ -126,6 +126,8 @@ def test_evaluate_repeats_scores_and_floors_bit_for_bit(run: Path) -> None:
     assert after["scores"] == before["scores"]
     assert after["floors"] == before["floors"]  # computed anew, without the kept ones
     assert after["comparisons"] == before["comparisons"]
+    assert after["figures"] == before["figures"]
+    assert {p: p.read_bytes() for p in (run / "figures").iterdir()} == figures
     assert after["test_reads"] == 1
     assert sorted((run.parents[1] / "floors").iterdir()) == kept
 

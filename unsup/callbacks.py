@@ -1,27 +1,19 @@
-"""What training shows: throughput, one progress line, pictures in TensorBoard. None of it changes a weight."""
+"""What training measures and tells: throughput, one progress line. None of it changes a weight."""
 
 import math
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
-from torchvision.utils import make_grid
 from tqdm import tqdm
 
-from unsup.models.base import Model
-from unsup.seeds import seed_noise
+from unsup.snapshots import Pictures, planned_epochs
 
 LINES = 20  # of progress in a run whose output is not a terminal
-IMAGES = 32  # in a picture
 
 
 def callbacks(throughput: "Throughput") -> list[Callback]:
@@ -125,11 +117,7 @@ class Progress(ProgressBar):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         calls = int(trainer.num_training_batches)  # of training_step in an epoch
-        self._epochs = trainer.max_epochs or 0
-        if trainer.max_steps > 0:
-            data: Any = trainer.datamodule  # type: ignore[attr-defined]
-            by_steps = math.ceil(trainer.max_steps / min(calls * data.steps_per_call, data.steps_per_epoch))
-            self._epochs = by_steps if self._epochs < 0 else min(self._epochs, by_steps)
+        self._epochs = planned_epochs(trainer)
         if self._enabled and sys.stderr.isatty():
             screen = shutil.get_terminal_size()  # tqdm's own look at it shows nothing where the size is unknown
             self._bar = tqdm(
@@ -173,70 +161,6 @@ class Progress(ProgressBar):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-class Pictures(Callback):
-    """Validation images above their reconstructions, and samples, in TensorBoard: every few epochs and at the end.
-
-    Args:
-        every_n_epochs: how often; the end of training is always shown.
-    """
-
-    def __init__(self, every_n_epochs: int = 5) -> None:
-        self.every_n_epochs = every_n_epochs
-        self._drawn = -1  # training step of the newest picture
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            self._draw(trainer, pl_module)
-
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self._drawn != _step(pl_module):
-            self._draw(trainer, pl_module)
-
-    def _draw(self, trainer: L.Trainer, model: Any) -> None:
-        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if not boards or not trainer.is_global_zero:
-            return
-        self._drawn = _step(model)
-        pictures = {}
-        with looking_at(model), trainer.precision_plugin.forward_context():
-            if hasattr(model, "reconstruct"):
-                x = trainer.precision_plugin.convert_input(self._images(trainer, model.device))
-                pictures["pictures/reconstructions"] = pairs(x, model.reconstruct(x))
-            if hasattr(model, "sample"):
-                seed_noise(model.device, model.seed, "pictures")  # the same noise each time: one sees it change
-                pictures["pictures/samples"] = make_grid(model.sample(IMAGES), nrow=8, pad_value=1)
-        for board in boards:
-            for tag, picture in pictures.items():
-                board.experiment.add_image(tag, picture.float().clamp(0, 1).cpu(), self._drawn)
-
-    def _images(self, trainer: L.Trainer, device: torch.device) -> Tensor:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        first = np.arange(min(IMAGES, data.size("val")))
-        return next(iter(data.batches("val", device, size=IMAGES, at=first)))
-
-
-def pairs(x: Tensor, x_hat: Tensor) -> Tensor:
-    """(N, C, H, W) twice -> (3, h, w): lines of eight images, each above the line of their reconstructions."""
-    columns = min(8, len(x))
-    whole = len(x) - len(x) % columns
-    lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
-    return make_grid(lines.flatten(0, 2), nrow=columns, pad_value=1)
-
-
-@contextmanager
-def looking_at(model: Model) -> Iterator[None]:
-    """Eval mode without gradients; every module's mode and the random state are as before afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad():
-        model.eval()
-        try:
-            yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
 
 
 def _step(model: Any) -> int:

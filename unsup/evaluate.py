@@ -15,8 +15,8 @@ from rich.console import Console
 from unsup import runs
 from unsup.build import load_run, prepare
 from unsup.data.base import ImageData
+from unsup.draw import draw
 from unsup.errors import UserError
-from unsup.evaluation.figures import PAIRS, write_figures
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
@@ -124,25 +124,6 @@ def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
     """Paired differences, this model less the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
     return {name: paired_difference(evaluation.correct[name], floor.correct[name]) for name in names}
-
-
-def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> dict[str, str]:
-    """Figures of the test images that the scores are about: {path: what it shows}."""
-    images = torch.cat(list(data.batches("test")))  # (n, C, H, W)
-    reconstructions = None
-    if hasattr(model, "reconstruct"):
-        with torch.no_grad():
-            reconstructions = model.reconstruct(images[:PAIRS].to(model.device)).clamp(0, 1).cpu().numpy()
-    return write_figures(
-        run,
-        images.numpy(),
-        evaluation.codes,
-        evaluation.clusters,
-        data.labels("test"),
-        evaluation.predicted,
-        reconstructions,
-        data.class_names,
-    )
 
 
 def log_final(logger: Logger, config: dict[str, Any], scores: dict[str, Any]) -> None:

@@ -1,39 +1,16 @@
 """Pictures beside a report, from arrays alone: reconstructions, clusters, confusion, a map of the codes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Array = NDArray[Any]
+from unsup.evaluation.canvas import INK, Array, draw_lines, figure_at, rgb, short_name
 
 PAIRS = 16  # reconstructions shown
 ROW = 12  # images of a cluster
 ROWS = 20  # clusters shown, largest first
 NAMED = 20  # classes that still get a colour and a number each
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
-INK = "#333333"
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 120,
-    "savefig.dpi": 120,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "figure.titlesize": 11,
-    "figure.titleweight": "bold",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": "#cccccc",
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-}
 
 
 def write_figures(
@@ -43,45 +20,36 @@ def write_figures(
     clusters: Array,
     labels: Array | None = None,
     predicted: Array | None = None,
-    reconstructions: Array | None = None,
     class_names: tuple[str, ...] = (),
 ) -> dict[str, str]:
-    """Draw every picture that the arrays allow into `folder`/figures; all arrays follow the order of the test images.
+    """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
 
     Args:
-        folder: where report.md lies.
+        folder: where the pictures go, as <name>.png.
         images: (n, C, H, W), uint8 or in [0, 1]; C is 1 or 3.
         codes: (n, D).
         clusters: (n,) cluster ids from 0.
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
-        reconstructions: (m, C, H, W) of the first m images, in about [0, 1].
         class_names: one for each class, in label order.
 
     Returns:
-        {path relative to `folder`: what the picture shows}, for the report's `figures`.
+        {name: what the picture shows}, in the report's order.
     """
-    target = folder / "figures"
-    target.mkdir(exist_ok=True)
     names = class_names or tuple(str(c) for c in range(0 if labels is None else int(labels.max()) + 1))
-    shown = {}
-    if reconstructions is not None:
-        shown["reconstructions.png"] = draw_reconstructions(
-            target / "reconstructions.png", images[: len(reconstructions)], reconstructions
-        )
-    shown["clusters.png"] = draw_clusters(target / "clusters.png", images, clusters, labels, names)
+    shown = {"clusters": draw_clusters(folder / "clusters.png", images, clusters, labels, names)}
     if labels is not None and predicted is not None:
-        shown["confusion.png"] = draw_confusion(target / "confusion.png", labels, predicted, names)
-    shown["map.png"] = draw_map(target / "map.png", codes, clusters if labels is None else labels, names)
-    return {f"figures/{name}": title for name, title in shown.items()}
+        shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
+    shown["map"] = draw_map(folder / "map.png", codes, clusters if labels is None else labels, names)
+    return shown
 
 
 def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -> str:
-    """Lines of originals, each with the line of their reconstructions below."""
+    """Lines of the first originals (n, C, H, W), each with the line of their reconstructions below."""
     title = "Test images and their reconstructions"
-    pairs = [(_rgb(originals[i]), _rgb(reconstructions[i])) for i in range(min(PAIRS, len(originals)))]
+    pairs = [(rgb(originals[i]), rgb(reconstructions[i])) for i in range(min(PAIRS, len(originals)))]
     lines = [line for i in range(0, len(pairs), 8) for line in zip(*pairs[i : i + 8], strict=True)]
-    _draw_lines(path, title, lines, ["original", "reconstructed"] * (len(lines) // 2))
+    draw_lines(path, title, lines, ["original", "reconstructed"] * (len(lines) // 2))
     return title
 
 
@@ -92,15 +60,15 @@ def draw_clusters(path: Path, images: Array, clusters: Array, labels: Array | No
     lines, texts = [], []
     for i in np.argsort(-sizes, kind="stable")[:ROWS]:
         members = np.flatnonzero(clusters == ids[i])
-        lines.append([_rgb(images[j]) for j in np.sort(rng.permutation(members)[:ROW])])
+        lines.append([rgb(images[j]) for j in np.sort(rng.permutation(members)[:ROW])])
         text = f"{sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
         if labels is not None:
             counts = np.bincount(labels[members], minlength=len(names))
-            text += f"\n{counts.max() / sizes[i]:.0%} are {_short(names[counts.argmax()])}"
+            text += f"\n{counts.max() / sizes[i]:.0%} are {short_name(names[counts.argmax()])}"
         texts.append(text)
     which = "Each k-means cluster" if len(ids) <= ROWS else f"The {ROWS} largest of {len(ids)} k-means clusters"
     title = f"{which}: test images drawn at random"
-    _draw_lines(path, title, lines, texts)
+    draw_lines(path, title, lines, texts)
     return title
 
 
@@ -112,7 +80,7 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     title = "Linear probe: percent of each true class by the class it was given"
     side = max(6.0, 0.5 * k) if k <= NAMED else 8.0
-    with _figure(path, (side, side), title) as figure:
+    with figure_at(path, (side, side), title) as figure:
         axis = figure.subplots()
         # the square root separates 1 % from 0 % without drowning the diagonal
         axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1.1)
@@ -120,10 +88,10 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
         axis.set_ylabel("true class")
         if k > NAMED:
             return title
-        short = [_short(name) for name in names]
-        long = max(map(len, short)) > 3
-        axis.set_xticks(range(k), short, rotation=45 if long else 0, ha="right" if long else "center")
-        axis.set_yticks(range(k), short)
+        ticks = [short_name(name) for name in names]
+        long = max(map(len, ticks)) > 3
+        axis.set_xticks(range(k), ticks, rotation=45 if long else 0, ha="right" if long else "center")
+        axis.set_yticks(range(k), ticks)
         axis.spines[:].set_visible(False)
         for row, column in np.argwhere(share >= 0.005):
             value = share[row, column]
@@ -144,14 +112,14 @@ def draw_map(path: Path, codes: Array, groups: Array, names: tuple[str, ...]) ->
     by = "class" if names else "k-means cluster"
     title = f"{method} of {len(chosen):,} test codes, coloured by {by}"
     palette = colormaps["tab10" if len(ids) <= 10 else "tab20" if len(ids) <= NAMED else "turbo"]
-    with _figure(path, (8.0, 6.5), title) as figure:
+    with figure_at(path, (8.0, 6.5), title) as figure:
         axis = figure.subplots()
         named: list[Array] = []  # where names stand already
         span = np.ptp(points, axis=0) + 1e-12
         for i, group in enumerate(ids):
             mine = points[groups == group]
             middle = np.median(mine, axis=0)
-            name = _short(names[group]) if names else str(group)
+            name = short_name(names[group]) if names else str(group)
             colour = palette(i if len(ids) <= NAMED else i / len(ids))
             axis.scatter(mine[:, 0], mine[:, 1], s=10, color=colour, alpha=0.75, linewidths=0, label=name)
             if len(ids) <= NAMED and not any((np.abs(middle - other) < (0.12, 0.03) * span).all() for other in named):
@@ -180,48 +148,3 @@ def _plane(codes: Array) -> tuple[str, Array]:
         return "First two principal components", leading[:, :2]
     with threadpool_limits(1):  # a second thread mostly waits
         return "t-SNE map", TSNE(init="pca", max_iter=500, random_state=0).fit_transform(leading)
-
-
-@contextmanager
-def _figure(path: Path, size: tuple[float, float], title: str) -> Iterator["Figure"]:
-    """A figure in the common style, saved at the end; no window system and no global state is touched."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        figure.suptitle(title)
-        yield figure
-        figure.savefig(path, bbox_inches="tight", pad_inches=0.15)
-
-
-def _draw_lines(path: Path, title: str, lines: Sequence[Sequence[Array]], texts: list[str]) -> None:
-    """Images (H, W, 3) of one size in lines, with a text at the left of each line."""
-    height, width, _ = lines[0][0].shape
-    gap = max(1, round(width / 14))
-    columns = max(map(len, lines))
-    canvas = np.ones((len(lines) * (height + gap) - gap, columns * (width + gap) - gap, 3))
-    for i, line in enumerate(lines):
-        for j, image in enumerate(line):
-            top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = image
-    side = 0.7  # inches an image
-    with _figure(path, (side * columns + 1.2, side * len(lines) * height / width + 0.4), title) as figure:
-        axis = figure.subplots()
-        axis.set_anchor("N")
-        axis.imshow(canvas)
-        axis.spines[:].set_visible(False)
-        axis.set_xticks([])
-        axis.set_yticks([i * (height + gap) + height / 2 - 0.5 for i in range(len(lines))], texts)
-
-
-def _rgb(image: Array) -> Array:
-    """(C, H, W), uint8 or about [0, 1] -> (H, W, 3) in [0, 1]."""
-    pixels = image / 255 if image.dtype == np.uint8 else np.clip(image, 0, 1)
-    return np.moveaxis(np.broadcast_to(pixels, (3, *pixels.shape[1:])), 0, -1)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 14 else f"{name[:13]}…"

@@ -1,0 +1,109 @@
+"""The figures of a report: what a trained model makes of test images, of its codes and of noise."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unsup.data.base import ImageData
+from unsup.evaluation import generated, geometry
+from unsup.evaluation.figures import PAIRS, draw_reconstructions, write_figures
+from unsup.evaluation.protocol import Evaluation
+from unsup.seeds import seed_noise
+from unsup.snapshots import looking_at
+
+SAMPLES = 100  # shown, and compared with as many validation images
+BETWEEN = 6  # pairs with a way from one to the other
+STEPS = 9  # images on such a way
+WALKS = 8  # entries of a code that are walked along
+OFFSETS = np.linspace(-2.5, 2.5, 11)  # places on a walk, in standard deviations
+
+Array = NDArray[Any]
+
+
+def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> dict[str, str]:
+    """Every figure that the model allows, in the report's order: {path relative to `run`: what it shows}.
+
+    The test images are read once more for it, after the scores. Model and random state stay as they are.
+    """
+    folder = run / "figures"
+    folder.mkdir(exist_ok=True)
+    images = torch.cat(list(data.batches("test"))).numpy()  # (n, C, H, W)
+    labels = data.labels("test")
+    shown: dict[str, str] = {}
+    with looking_at(model), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        if hasattr(model, "reconstruct"):
+            x = images[:PAIRS]
+            x_hat = _array(model.reconstruct(torch.from_numpy(x).to(model.device)))
+            shown["reconstructions"] = draw_reconstructions(folder / "reconstructions.png", x, x_hat)
+        if hasattr(model, "sample"):
+            shown |= _samples(folder, model, data)
+        if hasattr(model, "decode"):
+            shown |= _code_space(folder, model, images, evaluation, labels)
+        elif hasattr(model, "generate"):
+            ends = np.random.default_rng(0).standard_normal((BETWEEN, 2, model.noise_dim), np.float32)
+            noise = np.stack([geometry.spherical(start, end, STEPS) for start, end in ends])
+            shown["interpolations"] = generated.draw_arcs(
+                folder / "interpolations.png", _made(model.generate, noise, model)
+            )
+    shown |= write_figures(
+        folder, images, evaluation.codes, evaluation.clusters, labels, evaluation.predicted, data.class_names
+    )
+    return {f"figures/{name}.png": title for name, title in shown.items()}
+
+
+def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
+    """Samples, how they came about, and the training images nearest to them."""
+    seed_noise(model.device, model.seed, "samples")
+    samples = _array(model.sample(SAMPLES))
+    shown = {"samples": generated.draw_samples(folder / "samples.png", samples)}
+    if (folder / "progress.png").exists():  # training leaves it
+        shown["progress"] = generated.PROGRESS
+
+    m = min(SAMPLES, data.size("val"))
+    some = np.sort(np.random.default_rng(0).permutation(data.size("val"))[:m])
+    unseen = torch.cat(list(data.batches("val", at=some))).numpy()
+    queries = np.concatenate([samples[:m], unseen]).reshape(2 * m, -1)
+    batches = (x.flatten(1).numpy() for x in data.batches("train"))
+    positions, distances = geometry.nearest(queries, batches)
+    few = min(m, generated.COLUMNS)
+    neighbours = torch.cat(list(data.batches("train", at=positions[:few]))).numpy()
+    shown["nearest"] = generated.draw_nearest(
+        folder / "nearest.png", samples[:few], neighbours, distances[:m], distances[m:]
+    )
+    return shown
+
+
+def _code_space(
+    folder: Path, model: Any, images: Array, evaluation: Evaluation, labels: Array | None
+) -> dict[str, str]:
+    """Ways between the codes of test images and along single entries, decoded."""
+    shown, codes = {}, evaluation.codes
+    groups, kind = (evaluation.clusters, "clusters") if labels is None else (labels, "classes")
+    pairs = geometry.across_groups(groups, BETWEEN)
+    if len(pairs):
+        ways = np.stack([geometry.straight(codes[start], codes[end], STEPS) for start, end in pairs])
+        shown["interpolations"] = generated.draw_lines_between(
+            folder / "interpolations.png", _made(model.decode, ways, model), images[pairs], kind
+        )
+    entries, deviations, along = geometry.walks(codes, WALKS, OFFSETS)
+    if len(entries):
+        decoded = _made(model.decode, along, model)
+        shown["traversals"] = generated.draw_walks(
+            folder / "traversals.png", decoded, entries, deviations, OFFSETS, codes.shape[1]
+        )
+    return shown
+
+
+def _made(make: Callable[[Tensor], Tensor], rows: Array, model: Any) -> Array:
+    """The images (r, s, C, H, W) that a model makes of codes or noises (r, s, D)."""
+    flat = torch.from_numpy(rows).float().flatten(0, 1).to(model.device)
+    return _array(make(flat).unflatten(0, rows.shape[:2]))
+
+
+def _array(images: Tensor) -> Array:
+    return images.float().cpu().numpy()

@@ -1,0 +1,86 @@
+"""What all pictures share: the style, lines of images with texts beside them, the file."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[Any]
+
+INK = "#333333"
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 120,
+    "savefig.dpi": 120,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#cccccc",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+
+
+@contextmanager
+def figure_at(path: Path, size: tuple[float, float], title: str) -> Iterator["Figure"]:
+    """A figure in the common style, saved at the end; no window system and no global state is touched."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        figure.suptitle("\n".join(_wrapped(title, size[0])))
+        yield figure
+        figure.savefig(path, bbox_inches="tight", pad_inches=0.15)
+
+
+def draw_lines(
+    path: Path, title: str, lines: Sequence[Sequence[Array]], texts: Sequence[str] = (), heads: Sequence[str] = ()
+) -> None:
+    """Images (H, W, 3) of one size in lines, with a text at the left of each line and one above each column."""
+    height, width, _ = lines[0][0].shape
+    gap = max(1, round(width / 14))
+    columns = max(map(len, lines))
+    canvas = np.ones((len(lines) * (height + gap) - gap, columns * (width + gap) - gap, 3))
+    for i, line in enumerate(lines):
+        for j, image in enumerate(line):
+            top, left = i * (height + gap), j * (width + gap)
+            canvas[top : top + height, left : left + width] = image
+    side = 0.7  # inches an image
+    wide = max(4.0, side * columns + (1.2 if texts else 0))
+    high = side * len(lines) * height / width + 0.2 * (1 + len(_wrapped(title, wide)) + bool(heads))
+    with figure_at(path, (wide, high), title) as figure:
+        axis = figure.subplots()
+        axis.set_anchor("N")
+        axis.imshow(canvas)
+        axis.spines[:].set_visible(False)
+        axis.xaxis.tick_top()
+        axis.set_xticks([j * (width + gap) + width / 2 - 0.5 for j in range(len(heads))], heads)
+        axis.set_yticks([i * (height + gap) + height / 2 - 0.5 for i in range(len(texts))], texts)
+
+
+def _wrapped(title: str, inches: float) -> list[str]:
+    return textwrap.wrap(title, round(11 * inches))  # so many of its letters fit
+
+
+def rgb(image: Array) -> Array:
+    """(C, H, W), uint8 or about [0, 1] -> (H, W, 3) in [0, 1]."""
+    pixels = image / 255 if image.dtype == np.uint8 else np.clip(image, 0, 1)
+    return np.moveaxis(np.broadcast_to(pixels, (3, *pixels.shape[1:])), 0, -1)
+
+
+def short_name(name: str) -> str:
+    return name if len(name) <= 14 else f"{name[:13]}…"

@@ -1,0 +1,145 @@
+"""Pictures while a model trains: in TensorBoard, and what samples looked like over the epochs. No weight is changed."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from unsup.evaluation.generated import COLUMNS, draw_progress
+from unsup.models.base import Model
+from unsup.seeds import seed_noise
+
+IMAGES = 32  # in a picture
+PICTURES = 30  # of samples in a run
+ROWS = 10  # pictures of reconstructions in a run, and lines of the progress strip
+THUMBNAIL = 64  # pixels of the longer side of an image in that strip, at most: checkpoints hold it
+
+
+class Pictures(Callback):
+    """Samples from the same noise each time, and validation images above their reconstructions, in TensorBoard.
+
+    Samples come after every epoch, in a long run after 30 of them; reconstructions after 10 of these epochs. Both are
+    spread evenly over the run, the first and the last epoch always among them. When training ends, figures/progress.png
+    in the run folder shows the first samples of 10 epochs, also of those before a run was resumed.
+    """
+
+    def __init__(self) -> None:
+        self._sampled: list[int] = []  # epochs, from 1, after which samples are shown
+        self._sparse: list[int] = []  # those with reconstructions and a line of the strip
+        self._strip: dict[int, Tensor] = {}  # epoch -> samples (n, C, h, w) uint8
+        self._newest: dict[str, int] = {}  # tag -> training step of its newest picture
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._sampled = evenly(range(1, planned_epochs(trainer) + 1), PICTURES)
+        self._sparse = evenly(self._sampled, ROWS)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        sparse = epoch in self._sparse
+        if sparse or (epoch in self._sampled and hasattr(pl_module, "sample")):
+            self._draw(trainer, pl_module, epoch, sparse)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._draw(trainer, pl_module, trainer.current_epoch, sparse=True)  # training may end before its plan
+        boards = _boards(trainer)
+        if boards and len(self._strip) > 1:
+            path = Path(boards[0].log_dir) / "figures" / "progress.png"
+            path.parent.mkdir(exist_ok=True)
+            draw_progress(path, {epoch: self._strip[epoch].numpy() for epoch in evenly(sorted(self._strip), ROWS)})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"strip": self._strip}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._strip = state_dict["strip"]
+
+    def _draw(self, trainer: L.Trainer, model: Any, epoch: int, sparse: bool) -> None:
+        boards = _boards(trainer)
+        if not boards:
+            return
+        pictures = {}
+        with looking_at(model), trainer.precision_plugin.forward_context():
+            if sparse and hasattr(model, "reconstruct"):
+                x = trainer.precision_plugin.convert_input(_first_images(trainer, model.device))
+                pictures["pictures/reconstructions"] = pairs(x, model.reconstruct(x))
+            if hasattr(model, "sample"):
+                seed_noise(model.device, model.seed, "pictures")  # the same noise each time: one sees it change
+                samples = model.sample(IMAGES).float().clamp(0, 1)
+                pictures["pictures/samples"] = make_grid(samples, nrow=8, pad_value=1)
+                if sparse:
+                    self._strip[epoch] = thumbnails(samples[:COLUMNS])
+        for tag, picture in pictures.items():
+            if self._newest.get(tag) != model.iteration:
+                self._newest[tag] = model.iteration
+                for board in boards:
+                    board.experiment.add_image(tag, picture.float().clamp(0, 1).cpu(), model.iteration)
+
+
+def planned_epochs(trainer: L.Trainer) -> int:
+    """Epochs that a training will have by max_epochs and max_steps; -1 where neither says."""
+    epochs = trainer.max_epochs or 0
+    if trainer.max_steps > 0:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        steps = min(int(trainer.num_training_batches) * data.steps_per_call, data.steps_per_epoch)
+        by_steps = math.ceil(trainer.max_steps / steps)
+        epochs = by_steps if epochs < 0 else min(epochs, by_steps)
+    return epochs
+
+
+def evenly(numbers: Sequence[int], most: int) -> list[int]:
+    """At most `most` of ascending numbers at about even distances, the first and the last among them."""
+    if len(numbers) <= most:
+        return list(numbers)
+    places = np.linspace(numbers[0], numbers[-1], most)
+    return sorted({numbers[i] for i in np.abs(np.subtract.outer(places, numbers)).argmin(axis=1)})
+
+
+def thumbnails(x: Tensor) -> Tensor:
+    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, large images scaled down."""
+    scale = THUMBNAIL / max(x.shape[2:])
+    if scale < 1:
+        x = F.interpolate(x, scale_factor=scale, mode="area")
+    return (255 * x).round().byte().cpu()
+
+
+def pairs(x: Tensor, x_hat: Tensor) -> Tensor:
+    """(N, C, H, W) twice -> (3, h, w): lines of eight images, each above the line of their reconstructions."""
+    columns = min(8, len(x))
+    whole = len(x) - len(x) % columns
+    lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
+    return make_grid(lines.flatten(0, 2), nrow=columns, pad_value=1)
+
+
+@contextmanager
+def looking_at(model: Model) -> Iterator[None]:
+    """Eval mode without gradients; every module's mode and the random state are as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+def _boards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+    """The loggers that take pictures, in the one process that draws them."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]
+
+
+def _first_images(trainer: L.Trainer, device: torch.device) -> Tensor:
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    first = np.arange(min(IMAGES, data.size("val")))
+    return next(iter(data.batches("val", device, size=IMAGES, at=first)))
