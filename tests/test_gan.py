@@ -10,7 +10,8 @@ from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor, nn
 
 from unsup.errors import UsageError
-from unsup.models.gan import GAN, keep_statistics
+from unsup.models.gan import GAN
+from unsup.nets import keep_statistics
 
 
 def gan(shape: tuple[int, int, int] = SHAPE, **options: Any) -> GAN:

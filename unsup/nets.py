@@ -1,8 +1,10 @@
 """Layers that several methods are built from, for images of any size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Size = tuple[int, int]  # height, width
@@ -66,3 +68,22 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.f(x)
+
+
+def pooled(maps: Tensor) -> Tensor:
+    """(N, C, h, w) -> (N, C * 16): the largest activation in each cell of a grid of 4 x 4, or of h x w if smaller."""
+    grid = (min(4, maps.shape[2]), min(4, maps.shape[3]))
+    return F.adaptive_max_pool2d(maps, grid).flatten(1)
+
+
+@contextmanager
+def keep_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch-norm normalises by the batch as ever, but its running statistics do not see these images."""
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for layer in layers:
+        layer.track_running_stats = not layer.training
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True

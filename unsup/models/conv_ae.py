@@ -57,8 +57,8 @@ class ConvAE(Model):
 
         maps: list[nn.Module] = []
         for (a, b), size in steps:
-            maps += [down(a, b, size), *(Residual(b) for _ in range(blocks))]
-        self.maps = nn.Sequential(*maps, nn.BatchNorm2d(channels[-1]), nn.GELU(), nn.Flatten())
+            maps += [down(a, b, size), *(Residual(b) for _ in range(blocks)), nn.BatchNorm2d(b), nn.GELU()]
+        self.maps = nn.Sequential(*maps, nn.Flatten())
         self.dense = nn.Sequential(nn.Linear(features, hidden, bias=False), nn.BatchNorm1d(hidden), nn.GELU())
         self.to_code = nn.Linear(hidden, code_dim)
 

@@ -1,7 +1,6 @@
 """A deep convolutional generative adversarial network; its codes are the discriminator's feature maps."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from itertools import pairwise
 from typing import Any, Literal, cast
 
@@ -14,9 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unsup.errors import UsageError
 from unsup.models.base import Batch, Model
-from unsup.nets import down, halvings, up
-
-Losses = dict[str, Tensor]
+from unsup.nets import down, halvings, keep_statistics, pooled, up
 
 
 class GAN(Model):
@@ -85,19 +82,18 @@ class GAN(Model):
         self.automatic_optimization = False
         self.noise_dim, self.objective, self.label_smoothing = noise_dim, objective, label_smoothing
         self.d_steps, self.code = d_steps, code
-        self.generator = Generator(shape, noise_dim, width)
+        self.generator = generator(shape, noise_dim, width)
         self.discriminator = Discriminator(shape, width, norm, dropout)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
         if norm == "spectral":  # after the weights are drawn: it estimates their norm
-            for module in list(self.discriminator.modules()):
-                if isinstance(module, nn.Conv2d | nn.Linear):
-                    spectral_norm(module)
+            for module in [m for m in self.discriminator.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
+                spectral_norm(module)
         # float32 steps on a CPU take an eighth less time, tensor cores want it
         self.generator.to(memory_format=torch.channels_last)
         self.discriminator.to(memory_format=torch.channels_last)
-        self.averaged: nn.Module = self.generator
+        self.averaged: AveragedModel | None = None
         if ema:
             self.averaged = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
             self.averaged.requires_grad_(False)
@@ -123,16 +119,11 @@ class GAN(Model):
         return [torch.optim.Adam(p.parameters(), lr=self.lr, betas=(0.5, 0.999), fused=True) for p in players]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """D learns from each of the `d_steps` parts of x, then G from one.
-
-        Raises:
-            UsageError: fewer than two images for a step.
-        """
+        """D learns from each of the `d_steps` parts of x, then G from one. UsageError: under two images for a step."""
         d_optimizer, g_optimizer = cast(list[LightningOptimizer], self.optimizers())
         x, _ = batch
         if len(x) < 2 * self.d_steps:
             raise UsageError(f"a batch of {len(x)} images is too small for model.d_steps {self.d_steps}")
-        values: Losses = {}
         for part in x.tensor_split(self.d_steps):
             self.toggle_optimizer(d_optimizer)
             d_loss, values = self.discriminate(part, self.make(len(part)).detach())
@@ -144,7 +135,7 @@ class GAN(Model):
             g_loss, told = self.deceive(self.make(len(part)))
         values |= told | {"grad_norm_g": self._step(g_optimizer, g_loss)}
         self.untoggle_optimizer(g_optimizer)
-        if isinstance(self.averaged, AveragedModel):
+        if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
         self.record({"loss": d_loss + g_loss, **values})
 
@@ -157,7 +148,7 @@ class GAN(Model):
         optimizer.step()
         return norm
 
-    def losses(self, x: Tensor) -> Losses:
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Both players' losses on x and as many made images; nothing learns."""
         made = self.make(len(x))
         d_loss, values = self.discriminate(x, made)
@@ -168,7 +159,7 @@ class GAN(Model):
         """G(z) (n, C, H, W) in [-1, 1] for new z."""
         return self.generator(torch.randn(n, self.noise_dim, device=self.device))
 
-    def discriminate(self, x: Tensor, made: Tensor) -> tuple[Tensor, Losses]:
+    def discriminate(self, x: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """D's loss, and it beside the mean log D(x), for x (n, C, H, W) in [0, 1] and made images in [-1, 1]."""
         real = self.discriminator(2 * x - 1)
         with keep_statistics(self.discriminator):
@@ -180,7 +171,7 @@ class GAN(Model):
             terms = F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake).mean()
         return terms / 2, {"d_loss": terms / 2, "log_d_real": F.logsigmoid(real).mean()}
 
-    def deceive(self, made: Tensor) -> tuple[Tensor, Losses]:
+    def deceive(self, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """G's loss, and it beside the mean D(G(z))."""
         fake = self.discriminator(made)
         by_objective = {
@@ -206,39 +197,29 @@ class GAN(Model):
         return {f"conv_{i}": pooled(m) for i, m in enumerate(maps, start=1)}
 
     def generate(self, noise: Tensor) -> Tensor:
-        return (self.averaged(noise) + 1) / 2
+        network = self.generator if self.averaged is None else self.averaged
+        return (network(noise) + 1) / 2
 
+    @torch.no_grad()
     def sample(self, n: int) -> Tensor:
         """(n, C, H, W) in [0, 1], with the statistics gathered in training; no buffer changes."""
-        modes = [(module, module.training) for module in self.averaged.modules()]
-        self.averaged.eval()
-        with torch.no_grad():
-            images = self.generate(torch.randn(n, self.noise_dim, device=self.device))
-        for module, mode in modes:
-            module.training = mode
+        training = self.training
+        self.eval()
+        images = self.generate(torch.randn(n, self.noise_dim, device=self.device))
+        self.train(training)
         return images
 
 
-class Generator(nn.Module):
+def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Sequential:
     """Noise (N, noise_dim) -> images (N, C, H, W) in [-1, 1] by transposed convolutions."""
-
-    def __init__(self, shape: tuple[int, int, int], noise_dim: int, width: int) -> None:
-        super().__init__()
-        sizes = halvings(shape[1:], stop=4, at_least=2)
-        channels = [width << i for i in range(len(sizes) - 1)]
-        smallest = (channels[-1], *sizes[-1])
-        layers: list[nn.Module] = [
-            nn.Linear(noise_dim, smallest[0] * smallest[1] * smallest[2], bias=False),
-            nn.Unflatten(1, smallest),
-            nn.BatchNorm2d(smallest[0]),
-            nn.ReLU(),
-        ]
-        for (a, b), size in reversed(list(zip(pairwise(channels), sizes[1:], strict=False))):
-            layers += [up(b, a, size, bias=False), nn.BatchNorm2d(a), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
-
-    def forward(self, noise: Tensor) -> Tensor:
-        return self.layers(noise)
+    sizes = halvings(shape[1:], stop=4, at_least=2)
+    channels = [width << i for i in range(len(sizes) - 1)]
+    smallest = (channels[-1], *sizes[-1])
+    to_maps = nn.Linear(noise_dim, math.prod(smallest), bias=False)
+    layers = [to_maps, nn.Unflatten(1, smallest), nn.BatchNorm2d(channels[-1]), nn.ReLU()]
+    for (a, b), size in reversed(list(zip(pairwise(channels), sizes[1:], strict=False))):
+        layers += [up(b, a, size, bias=False), nn.BatchNorm2d(a), nn.ReLU()]
+    return nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
 
 
 class Discriminator(nn.Module):
@@ -266,22 +247,3 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.maps(x)[-1].flatten(1)).squeeze(1)
-
-
-def pooled(maps: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, C * 16): the largest activation in each cell of a grid of 4 x 4, or of h x w if smaller."""
-    grid = (min(4, maps.shape[2]), min(4, maps.shape[3]))
-    return F.adaptive_max_pool2d(maps, grid).flatten(1)
-
-
-@contextmanager
-def keep_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch-norm normalises by the batch as ever, but its running statistics do not see these images."""
-    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for layer in layers:
-        layer.track_running_stats = not layer.training
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.track_running_stats = True
