@@ -101,7 +101,10 @@ def test_the_mistake_is_answered_as_shown(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_results_table_is_up_to_date_and_its_commands_parse() -> None:
-    assert not update_readme(TOP / "README.md", TOP / "results", check=True), "run make results"
+    readmes = sorted(TOP.glob("README*.md"))
+    assert len(readmes) == 2
+    for readme in readmes:
+        assert not update_readme(readme, TOP / "results", check=True), f"{readme.name}: run make results"
     commands = re.findall(r"`(make train [^`]*)`", TABLE)
     assert commands
     for command in commands:
@@ -109,6 +112,17 @@ def test_results_table_is_up_to_date_and_its_commands_parse() -> None:
         assert main([*words[3:], "--print_config"]) == 0, command
 
 
-def test_every_file_that_the_readme_shows_exists() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_every_file_that_a_readme_shows_exists(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (TOP / name).read_text()):
         assert target.startswith("http") or (TOP / target).exists(), target
+
+
+def test_the_chinese_readme_shows_commands_that_there_are() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", (TOP / "README.zh.md").read_text(), re.M | re.S)
+    commands = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    assert len(commands) > 5
+    for command in commands:
+        words = made(command)
+        if words[3:4] == ["train"]:
+            assert main([*words[3:], "--print_config"]) == 0, command

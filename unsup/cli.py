@@ -214,7 +214,8 @@ def run_results(args: argparse.Namespace) -> None:
     top = CONFIGS.parent
     for run in args.add:
         add(run, top / "results")
-    changed = update_readme(top / "README.md", top / "results", check=args.check)
-    if changed and args.check:
-        raise UserError("the table in README.md is not what results/ says: run make results")
-    print("README.md: table " + ("rewritten" if changed else "up to date"))
+    for readme in sorted(top.glob("README*.md")):
+        changed = update_readme(readme, top / "results", check=args.check)
+        if changed and args.check:
+            raise UserError(f"the table in {readme.name} is not what results/ says: run make results")
+        print(f"{readme.name}: table " + ("rewritten" if changed else "up to date"))
