@@ -123,11 +123,29 @@ def test_optional_parts_keep_their_shapes(trained: Trained) -> None:
         if hasattr(model, "sample"):
             images = model.sample(3)
             assert images.shape == (3, *SHAPE) and images.min() >= 0 and images.max() <= 1
+        if hasattr(model, "generate"):
+            images = model.generate(torch.randn(3, model.noise_dim))
+            assert images.shape == (3, *SHAPE) and images.min() >= 0 and images.max() <= 1
+        if hasattr(model, "elbo"):
+            log_px, kl = model.elbo(x)
+            assert log_px.shape == (6,) and kl.ndim == 2 and len(kl) == 6 and kl.min() >= 0
+            assert model.log_likelihood(x, 3).shape == (6,)
         if hasattr(model, "layers"):
             layers, rows = model.layers(x), [model.layers(row[None]) for row in x]
             for key, h in layers.items():
                 assert h.ndim == 2 and len(h) == len(x)
                 assert torch.allclose(h, torch.cat([row[key] for row in rows]), atol=1e-5, rtol=1e-4), key
+
+
+def test_looking_at_samples_changes_nothing(trained: Trained) -> None:
+    if not hasattr(trained.model, "sample"):
+        pytest.skip("makes no images")
+    before = {key: value.clone() for key, value in trained.model.state_dict().items()}
+    trained.model.train()
+    trained.model.sample(3)
+    assert trained.model.training
+    trained.model.eval()
+    assert all(torch.equal(value, before[key]) for key, value in trained.model.state_dict().items())
 
 
 def test_labels_change_nothing(name: str, trained: Trained) -> None:

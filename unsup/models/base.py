@@ -112,6 +112,15 @@ class Model(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics(scalars, self.iteration)
 
+    @torch.no_grad()
+    def generated(self, n: int) -> Tensor:
+        """`generate` of n noises: the `sample` of a method that has `generate`. Eval mode: no statistics change."""
+        model, training = cast(Any, self), self.training
+        self.eval()
+        images: Tensor = model.generate(torch.randn(n, model.noise_dim, device=self.device))
+        self.train(training)
+        return images
+
     def total_steps(self) -> int:
         """Optimizer steps of the whole run (batches, for a method that overrides `training_step` to step by itself)."""
         total = self.trainer.estimated_stepping_batches  # calls of training_step, or inf; creates the loaders

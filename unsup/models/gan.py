@@ -200,14 +200,8 @@ class GAN(Model):
         network = self.generator if self.averaged is None else self.averaged
         return (network(noise) + 1) / 2
 
-    @torch.no_grad()
     def sample(self, n: int) -> Tensor:
-        """(n, C, H, W) in [0, 1], with the statistics gathered in training; no buffer changes."""
-        training = self.training
-        self.eval()
-        images = self.generate(torch.randn(n, self.noise_dim, device=self.device))
-        self.train(training)
-        return images
+        return self.generated(n)
 
 
 def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Sequential:

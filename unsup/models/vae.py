@@ -165,7 +165,7 @@ class VAE(Model):
         return self.decode(noise).clamp(0, 1)
 
     def sample(self, n: int) -> Tensor:
-        return self.generate(torch.randn(n, self.noise_dim, device=self.device))
+        return self.generated(n)
 
 
 def fixed_uniform(x: Tensor) -> Tensor:
