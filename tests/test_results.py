@@ -13,7 +13,8 @@ from reports import report, unlabelled
 
 from unsup.errors import UserError
 from unsup.evaluation.report import write_report
-from unsup.evaluation.results import BEGIN, END, add, make_command, results_table, update_readme
+from unsup.evaluation.results import BEGIN, END, add, update_readme
+from unsup.evaluation.results_table import make_command, results_table
 
 
 def rows(table: str) -> dict[str, dict[str, str]]:
