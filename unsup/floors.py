@@ -5,10 +5,7 @@ the protocol's code, the data's fingerprint, and for PCA the dimension, for the 
 """
 
 import hashlib
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,12 +18,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
-from unsup.errors import UserError
 from unsup.evaluation import clustering, codes, diagnostics, probes, protocol
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
-from unsup.files import replace
+from unsup.kept import Arrays, kept
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
@@ -42,6 +38,14 @@ class Floor:
     def __init__(self, scores: dict[str, Any], correct: Correct) -> None:
         self.scores = scores
         self.correct = correct
+
+    def arrays(self) -> Arrays:
+        return {"scores": np.array(json.dumps(self.scores)), **self.correct}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> "Floor":
+        correct = {name: values for name, values in arrays.items() if name != "scores"}
+        return cls(json.loads(str(arrays["scores"])), correct)
 
 
 def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Callable[[str], None]) -> dict[str, Floor]:
@@ -65,9 +69,16 @@ def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Call
         pca.fit(lambda: data.batches("train"))
         return of(pca.to(model.device), data, say)
 
+    def floor(name: str, key: str, compute: Callable[[], Floor]) -> Floor:
+        def announced() -> Floor:
+            say(f"floor {name} (computed once per data set)")
+            return compute()
+
+        return kept(folder, name, key, announced, Floor.of)
+
     found = {
-        "pixels": kept(folder, "pixels", common, pixels, say),
-        "pca": kept(folder, f"pca-{dimension}", f"{common}-{dimension}", pca, say),
+        "pixels": floor("pixels", common, pixels),
+        "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
     if any(p.requires_grad for p in model.parameters()):
         first = untrained(model, data, 0)
@@ -75,7 +86,7 @@ def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Call
         def untrained_mean() -> Floor:
             return mean_floor([first, *(untrained(model, data, seed) for seed in range(1, INITIALISATIONS))], data, say)
 
-        found["untrained"] = kept(folder, "untrained", f"{common}-{signature(first, data)}", untrained_mean, say)
+        found["untrained"] = floor("untrained", f"{common}-{signature(first, data)}", untrained_mean)
     return found
 
 
@@ -150,35 +161,3 @@ def mean(values: list[Any]) -> Any:
     if isinstance(first, str) or all(value == first for value in values):
         return first
     return float(np.mean(values))
-
-
-def kept(folder: Path, name: str, key: str, compute: Callable[[], Floor], say: Callable[[str], None]) -> Floor:
-    """The floor from its file, or computed and put there under a temporary name first."""
-    path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        return load(path)
-    say(f"floor {name} (computed once per data set)")
-    floor = compute()
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = {"scores": np.array(json.dumps(floor.scores)), **floor.correct}
-    np.savez_compressed(buffer, **arrays)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace(path, buffer.getvalue())
-    except OSError as e:
-        raise UserError(f"cannot keep the floor {path}: {e.strerror}") from e
-    return floor
-
-
-def load(path: Path) -> Floor:
-    """A kept floor.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        return Floor(json.loads(str(arrays.pop("scores"))), arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
-        raise UserError(f"{path} is damaged: delete it, it will be computed again") from e
