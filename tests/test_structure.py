@@ -11,7 +11,7 @@ import yaml
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
-ARRAYS_ONLY = ("clustering", "probes", "diagnostics", "paired", "figures")  # parts of evaluation that see arrays alone
+ARRAYS_ONLY = ("clustering", "probes", "diagnostics", "generation", "paired", "figures")  # they see arrays alone
 
 
 def imports(path: Path) -> set[str]:
