@@ -467,7 +467,9 @@ def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: Feat
         floors(Blobs(SHAPE), 4, data, tmp_path, [space], silent)
 
 
-def test_a_run_reports_what_it_generates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_reports_what_it_generates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("unsup.evaluate.draw", lambda *words: {})  # figures take longer than all the rest
     config = tmp_path / "blobs.yaml"
     config.write_text(
@@ -476,6 +478,7 @@ def test_a_run_reports_what_it_generates(tmp_path: Path, monkeypatch: pytest.Mon
     )
     runs = tmp_path / "runs"
     assert main(["train", "--config", str(config), "--epochs", "1", "--runs", str(runs)]) == 0
+    shown = capsys.readouterr().out
     run = runs / "tiny" / "blobs" / "0-001"
     report = json.loads((run / "report.json").read_text())
     assert report["test_reads"] == 1 and report["schema"] == 1
@@ -488,6 +491,7 @@ def test_a_run_reports_what_it_generates(tmp_path: Path, monkeypatch: pytest.Mon
         first, _, second = name.partition("/")
         final = events.Scalars(f"final/{name}")[-1].value
         assert final == pytest.approx(report["scores"][first][second])
+    assert "Fréchet" in shown and "NLL, k = 100" in shown and "## Generation" in (run / "report.md").read_text()
     assert main(["evaluate", str(run)]) == 0  # from the kept space and floors
     again = json.loads((run / "report.json").read_text())
     assert again["scores"] == report["scores"] and again["floors"] == report["floors"]
