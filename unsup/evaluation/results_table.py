@@ -1,22 +1,33 @@
-"""The README's results tables: for each data set its models, their layers, and the floors."""
+"""The README's results tables: for each data set its models, their layers, what they generate, and the floors."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from unsup.errors import UserError
 from unsup.evaluation.report import Report
-from unsup.evaluation.summary import Cells, Scores, accuracy, error, floor_name, hardware, markdown_table
+from unsup.evaluation.summary import Cells, Scores, accuracy, distance, error, floor_name, hardware, markdown_table
 
-HEADLINE: dict[str, tuple[tuple[str, ...], Callable[[float], str]]] = {  # column -> where it is in scores, how written
+Columns = dict[str, tuple[tuple[str, ...], Callable[[float], str]]]  # column -> where it is in scores, how written
+HEADLINE: Columns = {
     "linear probe": (("linear_probe", "accuracy"), accuracy),
     "few-label 10": (("few_label", "10", "mean"), accuracy),
     "kNN": (("knn", "accuracy"), accuracy),
     "k-means ACC": (("kmeans", "test", "acc"), accuracy),
     "reconstruction SSE": (("reconstruction", "sse_per_image"), error),
 }
+GENERATION: Columns = {  # of `_costs`
+    "Fréchet": (("generation", "frechet"), distance),
+    "kernel": (("generation", "kernel"), distance),
+    "precision": (("generation", "precision"), accuracy),
+    "recall": (("generation", "recall"), accuracy),
+    "FID": (("generation", "fid"), distance),
+    "-ELBO": (("nats", "elbo"), error),
+    "NLL": (("nats", "log_likelihood"), error),
+}
+EFFORT = ("seeds", "minutes")
 MAKE = {"--data": "DATA", "--epochs": "EPOCHS", "--images": "IMAGES"}  # options of train -> variables of `make train`
 PLACES = ("--seed", "--data_root", "--runs")  # they say which seed and where things lie, not what is trained
 
@@ -42,6 +53,8 @@ def results_table(reports: list[Report]) -> str:
         parts.append(f"{title}\n\n{markdown_table(_rows(here))}\n")
         if layers := _layer_rows(here):
             parts.append(f"By layer, beside the same layer untrained:\n\n{markdown_table(layers, texts=2)}\n")
+        if generation := _generation_table(here):
+            parts.append(generation)
     return "\n".join(parts)
 
 
@@ -60,8 +73,13 @@ def _rows(reports: list[Report]) -> list[Cells]:
         scores = report["floors"][key]
         name = f"{order[0]}, untrained" if key == "untrained" else floor_name(key, scores)
         rows.append({"model": f"*{name}*"} | _cells([scores]))
-    columns = [c for c in ("model", "dim", *HEADLINE, "seeds", "minutes", "command") if any(c in row for row in rows)]
-    return [{column: row.get(column, "") for column in columns} for row in rows]
+    return _in_order(rows, ("model", "dim", *HEADLINE, *EFFORT, "command"))
+
+
+def _in_order(rows: list[Cells], columns: Sequence[str]) -> list[Cells]:
+    """The rows with the columns that any of them has, in this order."""
+    some = [column for column in columns if any(column in row for row in rows)]
+    return [{column: row.get(column, "") for column in some} for row in rows]
 
 
 def _layer_rows(reports: list[Report]) -> list[Cells]:
@@ -82,19 +100,67 @@ def _layer_rows(reports: list[Report]) -> list[Cells]:
     return rows
 
 
+def _generation_table(reports: list[Report]) -> str:
+    """Of the models that generate or have a likelihood, smallest Fréchet distance first; empty where there are none.
+
+    Their untrained twins follow, then real images in the place of generated ones.
+    """
+    groups: dict[str, list[Report]] = {}
+    for report in reports:
+        if {"generation", "likelihood"} & report["scores"].keys():
+            groups.setdefault(report["run"]["model"], []).append(report)
+    if not groups:
+        return ""
+    costs = {model: [_costs(report["scores"]) for report in groups[model]] for model in groups}
+    order = sorted(groups, key=lambda model: _average(costs[model], GENERATION["Fréchet"][0], missing=float("inf")))
+    rows = [{"model": model} | _means(costs[model], GENERATION) | _effort(groups[model]) for model in order]
+    floors = {f"{model}, untrained": groups[model][0]["floors"].get("untrained", {}) for model in order}
+    real = [report["floors"]["real"] for model in order for report in groups[model] if "real" in report["floors"]]
+    floors["real against real"] = real[0] if real else {}
+    for name, scores in floors.items():
+        if cells := _means([_costs(scores)], GENERATION):
+            rows.append({"model": f"*{name}*"} | cells)
+    table = markdown_table(_in_order(rows, ("model", *GENERATION, *EFFORT)))
+    return f"{_generation_title([report['scores'] for model in order for report in groups[model]])}\n\n{table}\n"
+
+
+def _generation_title(several: list[Scores]) -> str:
+    """What was compared with what, and where."""
+    judged = [scores["generation"] for scores in several if "generation" in scores]
+    compared = sorted({f"{found['n']:,}, in {found['space']}" for found in judged})
+    likely = [scores["likelihood"] for scores in several if "samples" in scores.get("likelihood", {})]
+    draws = sorted({f"{found['samples']}" for found in likely})
+    title = f"Generation, new images against as many test images: {'; '.join(compared)}" if compared else "Likelihood"
+    return title + (f". NLL from {' or '.join(draws)} posterior samples:" if draws else ":")
+
+
+def _costs(scores: Scores) -> Scores:
+    """Generation as it is, and nats a test image: log-likelihoods with their sign changed."""
+    nats = {name: -value for name, value in scores.get("likelihood", {}).items() if name in ("elbo", "log_likelihood")}
+    return {"generation": scores.get("generation", {}), "nats": nats}
+
+
 def _model_row(model: str, reports: list[Report]) -> Cells:
     commands = {make_command(report["run"]) for report in reports}
     if len(commands) > 1:
         raise UserError(f"the seeds of {model} were trained differently: {' / '.join(sorted(commands))}")
-    minutes = np.mean([report["run"]["train_seconds"] for report in reports]) / 60
     row = {"model": model} | _cells([report["scores"] for report in reports])
-    return row | {"seeds": str(len(reports)), "minutes": f"{minutes:.1f}", "command": f"`{commands.pop()}`"}
+    return row | _effort(reports) | {"command": f"`{commands.pop()}`"}
+
+
+def _effort(reports: list[Report]) -> Cells:
+    minutes = np.mean([report["run"]["train_seconds"] for report in reports]) / 60
+    return dict(zip(EFFORT, (str(len(reports)), f"{minutes:.1f}"), strict=True))
 
 
 def _cells(several: list[Scores]) -> Cells:
+    return {"dim": f"{several[0]['code_dim']:,}"} | _means(several, HEADLINE)
+
+
+def _means(several: list[Scores], columns: Columns) -> Cells:
     """Means over seeds of the numbers that all of them have."""
-    row = {"dim": f"{several[0]['code_dim']:,}"}
-    for column, (path, written) in HEADLINE.items():
+    row = {}
+    for column, (path, written) in columns.items():
         values = [value for scores in several if (value := _at(scores, path)) is not None]
         if len(values) == len(several):
             row[column] = written(float(np.mean(values)))
@@ -105,9 +171,14 @@ def _cells(several: list[Scores]) -> Cells:
 
 def _rank(several: list[Scores]) -> tuple[float, float]:
     """Sorts by mean linear probe, best first; without labels by reconstruction error."""
-    probe = [value for scores in several if (value := _at(scores, HEADLINE["linear probe"][0])) is not None]
-    sse = [value for scores in several if (value := _at(scores, HEADLINE["reconstruction SSE"][0])) is not None]
-    return -float(np.mean(probe)) if probe else 1.0, float(np.mean(sse)) if sse else float("inf")
+    probe = _average(several, HEADLINE["linear probe"][0], missing=-1.0)
+    return -probe, _average(several, HEADLINE["reconstruction SSE"][0], missing=float("inf"))
+
+
+def _average(several: list[Scores], path: tuple[str, ...], missing: float) -> float:
+    """Mean of what there is."""
+    values = [value for scores in several if (value := _at(scores, path)) is not None]
+    return float(np.mean(values)) if values else missing
 
 
 def _at(scores: Any, path: tuple[str, ...]) -> float | None:
