@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports import difference, report, scores, unlabelled
+from reports import difference, generative, report, scores, unlabelled
 from rich.console import Console
 
 from unsup.errors import UserError
 from unsup.evaluation.markdown import to_markdown
 from unsup.evaluation.report import read_report, summary_table, write_report
-from unsup.evaluation.summary import accuracy, error, markdown_table, signed, verdict, with_interval, with_spread
+from unsup.evaluation.summary import (
+    accuracy,
+    distance,
+    error,
+    markdown_table,
+    signed,
+    verdict,
+    with_interval,
+    with_spread,
+)
 
 
 def terminal(content: dict[str, Any], width: int = 100) -> str:
@@ -43,6 +52,13 @@ def test_accuracies_are_written_one_way(value: float, text: str) -> None:
 def test_other_numbers_are_written_one_way() -> None:
     assert [signed(v) for v in (0.021, -0.012, 0.0, -0.0004)] == ["+.021", "-.012", "+.000", "+.000"]
     assert [error(v) for v in (9.134, 13.874, 126.04, 1234.5)] == ["9.13", "13.87", "126.0", "1,234.5"]
+    assert [distance(v) for v in (0.09083, 4.318, 93.42, 1234.5, -0.00012)] == [
+        "0.0908",
+        "4.32",
+        "93.4",
+        "1,234",
+        "-0.00012",
+    ]
     assert with_interval({"accuracy": 0.9, "low": 0.89, "high": 0.91}) == ".900 [.890, .910]"
     assert with_spread({"mean": 0.8, "std": 0.01, "draws": 20}) == ".800 ± .010"
     assert with_spread({"mean": 0.8, "std": 0.0, "draws": 1}) == ".800"
@@ -72,7 +88,7 @@ def test_every_number_of_the_summary_is_in_markdown_and_terminal() -> None:
         assert [cell.strip() for cell in lines[name] if cell.strip()] == [cell for cell in cells if cell]
 
 
-@pytest.mark.parametrize("content", [report(), report("deep_ae_layerwise"), unlabelled()])
+@pytest.mark.parametrize("content", [report(), report("deep_ae_layerwise"), unlabelled(), generative()])
 def test_the_terminal_summary_takes_at_most_100_columns(content: dict[str, Any]) -> None:
     assert terminal(content, 160).rstrip() and max(map(len, terminal(content, 160).splitlines())) <= 100
 
@@ -251,3 +267,66 @@ def test_a_floor_without_codes_of_the_same_size_is_named_by_its_own() -> None:
     content = report()
     content["floors"]["pca"] = scores(16, 0.88, 20.0)
     assert "PCA-16" in verdict(content)
+
+
+def test_what_a_model_generates_stands_between_its_floor_and_its_ceiling() -> None:
+    text = to_markdown(generative())
+    generation = section(text, "Generation")
+    assert column(generation, "images") == ["**vae**", "real against real", "untrained twin"]
+    assert column(generation, "Fréchet") == ["4.32", "0.0908", "93.4"]
+    assert column(generation, "kernel") == ["0.0432", "0.000908", "0.934"]
+    assert column(generation, "precision") == [".812", ".862", ".021"]
+    assert column(generation, "recall") == [".734", ".886", ".003"]
+    assert "FID" not in text and "10,000 new images against as many test images" in generation
+    assert "64 features of a small classifier, validation accuracy .991" in generation
+    how = section(text, "How the numbers were made")
+    for number in ("Fréchet, kernel", "precision, recall", "-ELBO", "NLL"):
+        assert number in column(how, "number")
+    assert "over 100 posterior samples" in how and "for the features alone" in how
+    others = section(text, "Other measures")
+    assert column(others, "KL, nats")[:2] == ["25.17", "0.04"] and column(others, "active units")[:2] == ["19", "0"]
+
+
+def test_the_summary_shows_generation_and_likelihood_beside_the_untrained_twin() -> None:
+    content = generative()
+    summary, shown = section(to_markdown(content), "Summary"), terminal(content)
+    expected = {
+        "Fréchet": ["4.32", "93.4"],
+        "precision": [".812", ".021"],
+        "recall": [".734", ".003"],
+        "-ELBO": ["101.3", "546.8"],
+        "NLL, k = 100": ["96.69", "542.2"],
+    }
+    assert column(summary, "codes") == ["**vae**", "untrained twin", "PCA-30", "raw pixels"]  # no column for "real"
+    for name, (own, twin) in expected.items():
+        assert column(summary, name) == [own, twin, "", ""]
+        (line,) = (line for line in shown.splitlines() if line.startswith(f"{name} "))
+        assert line.removeprefix(name).split() == [own, twin]
+    assert "but for the reconstruction error, distances and nats" in summary
+
+
+def test_reports_without_generation_do_not_mention_it() -> None:
+    for content in (report(), unlabelled()):
+        text = to_markdown(content) + terminal(content)
+        for absent in ("Generation", "Fréchet", "ELBO", "NLL", "nats", "distances", "active units"):
+            assert absent not in text, absent
+
+
+def test_generation_and_likelihood_may_come_alone() -> None:
+    content = generative()
+    for found in (content["scores"], *content["floors"].values()):
+        found.pop("likelihood", None)
+    text = to_markdown(content)
+    assert "## Generation" in text and "ELBO" not in text and "NLL" not in text
+    content = generative()
+    for found in (content["scores"], *content["floors"].values()):
+        found.pop("generation", None)
+    text = to_markdown(content)
+    assert "## Generation" not in text and column(section(text, "Summary"), "-ELBO")[0] == "101.3"
+
+
+def test_fid_is_shown_where_it_was_computed() -> None:
+    content = generative()
+    content["scores"]["generation"]["fid"] = 28.95
+    assert column(section(to_markdown(content), "Generation"), "FID") == ["28.9", "", ""]
+    assert column(section(to_markdown(content), "Summary"), "FID")[0] == "28.9"

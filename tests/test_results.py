@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import report, unlabelled
+from reports import generative, report, unlabelled
 
 from unsup.errors import UserError
 from unsup.evaluation.report import write_report
-from unsup.evaluation.results import BEGIN, END, add, make_command, results_table, update_readme
+from unsup.evaluation.results import BEGIN, END, add, update_readme
+from unsup.evaluation.results_table import make_command, results_table
 
 
 def rows(table: str) -> dict[str, dict[str, str]]:
@@ -58,6 +59,42 @@ def test_layers_stand_beside_the_untrained_ones() -> None:
         for one in (scores, twin):
             assert f"{one['linear_probe']['accuracy']:.3f}".lstrip("0") in row
             assert f"{one['few_label']['10']['mean']:.3f}".lstrip("0") in row
+
+
+def generation_rows(table: str) -> dict[str, dict[str, str]]:
+    text = table.partition("Generation, ")[2]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
+
+
+def test_models_that_generate_have_a_further_table_with_floor_and_ceiling() -> None:
+    gan = generative("gan", frechet=3.1)
+    for scores in (gan["scores"], gan["floors"]["untrained"]):
+        del scores["likelihood"]
+    table = results_table([report(), gan, generative(seed=0), generative(seed=1, frechet=4.518)])
+    found = generation_rows(table)
+    assert list(found) == ["gan", "vae", "*gan, untrained*", "*vae, untrained*", "*real against real*"]
+    assert found["vae"]["Fréchet"] == "4.42 ± 0.141" and found["vae"]["kernel"] == "0.0442 ± 0.00141"
+    assert found["vae"]["precision"] == ".812 ± .000" and found["vae"]["recall"] == ".734 ± .000"
+    assert found["vae"]["-ELBO"] == "101.3 ± 0.00" and found["vae"]["NLL"] == "96.69 ± 0.00"
+    assert found["vae"]["seeds"] == "2" and found["vae"]["minutes"] == "2.5"
+    assert found["gan"]["Fréchet"] == "3.1" and found["gan"]["-ELBO"] == "" and found["gan"]["seeds"] == "1"
+    assert found["*vae, untrained*"]["-ELBO"] == "546.8" and found["*vae, untrained*"]["seeds"] == ""
+    assert found["*real against real*"]["Fréchet"] == "0.0908" and found["*real against real*"]["NLL"] == ""
+    title = next(line for line in table.splitlines() if line.startswith("Generation"))
+    assert "10,000, in 64 features of a small classifier, validation accuracy .991" in title
+    assert "NLL from 100 posterior samples" in title
+    assert "Generation" not in results_table([report()])
+    assert set(rows(table.partition("By layer")[0])) >= {"vae", "gan", "deep_ae"}
+
+
+def test_a_likelihood_without_samples_has_its_table_too() -> None:
+    flow = generative("flow")
+    for scores in (flow["scores"], flow["floors"]["untrained"]):
+        del scores["generation"]
+    del flow["floors"]["real"]
+    text = results_table([flow]).partition("Likelihood. NLL from 100 posterior samples:")[2]
+    assert "| flow | 101.3 | 96.69 | 1 | 2.5 |" in text and "*flow, untrained*" in text and "real" not in text
 
 
 def test_one_seed_has_no_spread() -> None:

@@ -21,7 +21,7 @@ from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
-from unsup.floors import Floor, floors
+from unsup.floors import Floor, feature_spaces, floors
 
 SCHEMA = 1  # of report.json: another layout or another `protocol.VERSION` is another schema
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
@@ -36,6 +36,11 @@ SHOWN = (  # final scores in TensorBoard
     "kmeans/test/ari",
     "reconstruction/sse_per_image",
     "rankme",
+    "generation/frechet",
+    "generation/precision",
+    "generation/recall",
+    "likelihood/elbo",
+    "likelihood/log_likelihood",
 )
 
 
@@ -70,9 +75,11 @@ def evaluate_run(
     with progress() as say:
         say("checking the evaluator")
         checks = selfcheck()
-        evaluation = evaluate(model, data, layers=True, say=say)
         in_place = run.parts[-3:-1] == (config["dataset"], config["recipe"])
-        beside = floors(model, evaluation.codes.shape[1], data, (run.parents[1] if in_place else run) / "floors", say)
+        folder = (run.parents[1] if in_place else run) / "floors"
+        spaces = feature_spaces(data, folder, say) if hasattr(model, "sample") else []
+        evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=say)
+        beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
         now = runs.git_state()
         say("report and figures")
         report = {
@@ -82,7 +89,7 @@ def evaluate_run(
                 "data": config["dataset"],
                 "seed": config["seed"],
                 "code_dim": evaluation.codes.shape[1],
-                "parameters": sum(p.numel() for p in model.parameters()),
+                "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
                 **training,
                 "command": versions.pop("command"),
                 "class_names": list(data.class_names),

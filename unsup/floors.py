@@ -1,15 +1,13 @@
 """Floors: what raw pixels, PCA at the same dimension and the same network untrained score under the same protocol.
 
 Computed once per data set and kept in runs/<data>/floors/. A file's name says what it holds and a key says of what:
-the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin its very outputs.
+the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin its very outputs. There
+lie also the spaces that generated images are compared in, and how far real images are from real ones.
 """
 
 import hashlib
-import io
 import json
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
-from unsup.errors import UserError
-from unsup.evaluation import clustering, codes, diagnostics, probes, protocol
-from unsup.evaluation.codes import weights_hash
+from unsup.evaluation import clustering, codes, diagnostics, feature_space, generation, inception, probes, protocol
+from unsup.evaluation.codes import frozen, likelihood, samples, weights_hash
+from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
-from unsup.files import replace
+from unsup.kept import Arrays, kept
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
@@ -34,6 +32,7 @@ from unsup.models.pixels import Pixels
 INITIALISATIONS = 3  # of the untrained twin; the first one is also probed layer by layer
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
+Say = Callable[[str], None]
 
 
 class Floor:
@@ -43,18 +42,33 @@ class Floor:
         self.scores = scores
         self.correct = correct
 
+    def arrays(self) -> Arrays:
+        return {"scores": np.array(json.dumps(self.scores)), **self.correct}
 
-def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Callable[[str], None]) -> dict[str, Floor]:
-    """{"pixels", "pca", "untrained"} for this model; the last only for a model with trainable parameters.
+    @classmethod
+    def of(cls, arrays: Arrays) -> "Floor":
+        correct = {name: values for name, values in arrays.items() if name != "scores"}
+        return cls(json.loads(str(arrays["scores"])), correct)
+
+
+def floors(
+    model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace], say: Say
+) -> dict[str, Floor]:
+    """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
+
+    "untrained" only for a model with trainable parameters; "real" holds nothing but the scores of generation that
+    training images get: no generator can honestly beat them.
 
     Args:
         model: the model being judged; not touched.
         code_dim: PCA is fitted at this dimension, or at the most that the data allow.
         data: PCA and batch-norm statistics see its training split.
         folder: where floors are kept, made when missing.
+        spaces: where generated images were compared with real ones; none for a model that does not generate.
         say: told what is being computed.
     """
     common = f"{protocol_hash()}-{data.fingerprint()}"
+    rulers = "".join(space.digest() for space in spaces)
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
 
     def pixels() -> Floor:
@@ -65,30 +79,68 @@ def floors(model: Model, code_dim: int, data: ImageData, folder: Path, say: Call
         pca.fit(lambda: data.batches("train"))
         return of(pca.to(model.device), data, say)
 
+    def real() -> Floor:
+        return Floor({"generation": {k: v for space in spaces for k, v in space.scores(space.train).items()}}, {})
+
+    def floor(name: str, key: str, compute: Callable[[], Floor]) -> Floor:
+        def announced() -> Floor:
+            say(f"floor {name} (computed once per data set)")
+            return compute()
+
+        return kept(folder, name, key, announced, Floor.of)
+
     found = {
-        "pixels": kept(folder, "pixels", common, pixels, say),
-        "pca": kept(folder, f"pca-{dimension}", f"{common}-{dimension}", pca, say),
+        "pixels": floor("pixels", common, pixels),
+        "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
     if any(p.requires_grad for p in model.parameters()):
         first = untrained(model, data, 0)
 
         def untrained_mean() -> Floor:
-            return mean_floor([first, *(untrained(model, data, seed) for seed in range(1, INITIALISATIONS))], data, say)
+            twins = [first, *(untrained(model, data, seed) for seed in range(1, INITIALISATIONS))]
+            return mean_floor(twins, data, spaces, say)
 
-        found["untrained"] = kept(folder, "untrained", f"{common}-{signature(first, data)}", untrained_mean, say)
+        found["untrained"] = floor("untrained", f"{common}-{signature(first, data)}{rulers}", untrained_mean)
+    if spaces:
+        found["real"] = floor("real", f"{common}-{rulers}", real)
+    return found
+
+
+def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace]:
+    """Where generated images of this data set are compared with real ones; none where the images are too few.
+
+    Args:
+        data: see `unsup.evaluation.feature_space`.
+        folder: where they are kept, made when missing.
+        say: told what is being computed, and what is missing for FID of colour images.
+    """
+    if len(feature_space.compared(data)[0]) <= generation.NEIGHBOURS:
+        say(f"generated images are not judged: fewer than {generation.NEIGHBOURS + 1} images to compare them with")
+        return []
+    common = f"{protocol_hash()}-{data.fingerprint()}"
+
+    def space(name: str, kind: type[FeatureSpace], compute: Callable[[ImageData, Say], FeatureSpace]) -> FeatureSpace:
+        return kept(folder, name, common, lambda: compute(data, say), lambda arrays: kind.of(arrays, data))
+
+    found = [space("space", FeatureSpace, feature_space.feature_space)]
+    if data.shape[0] == 3:
+        if lacking := inception.missing():
+            say(f"no FID: {lacking}")
+        else:
+            found.append(space("inception", inception.InceptionSpace, inception.inception_space))
     return found
 
 
 def protocol_hash() -> str:
     """SHA-256 over the code that computes scores and the version of scikit-learn: a change computes floors anew."""
     digest = hashlib.sha256(f"{VERSION} {sklearn.__version__}".encode())
-    for module in (clustering, codes, diagnostics, probes, protocol):
+    for module in (clustering, codes, diagnostics, feature_space, generation, inception, probes, protocol):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 
 
-def of(model: Model, data: ImageData, say: Callable[[str], None], layers: bool = False) -> Floor:
-    evaluation = evaluate(model, data, layers=layers, say=say)
+def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Sequence[FeatureSpace] = ()) -> Floor:
+    evaluation = evaluate(model, data, layers, spaces, say)
     return Floor(evaluation.scores, evaluation.correct)
 
 
@@ -117,17 +169,19 @@ def signature(twin: Any, data: ImageData) -> str:
     """Two twins are the same floor exactly when they are the same function: the hash of weights and some outputs."""
     digest = hashlib.sha256(weights_hash(twin).encode())
     x = next(data.batches("train", twin.device, size=64))
-    with torch.no_grad():
+    with frozen(twin):
         outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
         outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
+        outputs += likelihood(twin, x, 0).values()
+    outputs += samples(twin, 64) if hasattr(twin, "sample") else []
     for output in outputs:
         digest.update(output.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
-def mean_floor(twins: list[Model], data: ImageData, say: Callable[[str], None]) -> Floor:
+def mean_floor(twins: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:
     """The mean over initialisations of every score and of each test image's correctness."""
-    each = [of(twin, data, say, layers=i == 0) for i, twin in enumerate(twins)]
+    each = [of(twin, data, say, layers=i == 0, spaces=spaces) for i, twin in enumerate(twins)]
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
     layers = each[0].scores.pop("layers", None)
     scores = mean([f.scores for f in each])
@@ -150,35 +204,3 @@ def mean(values: list[Any]) -> Any:
     if isinstance(first, str) or all(value == first for value in values):
         return first
     return float(np.mean(values))
-
-
-def kept(folder: Path, name: str, key: str, compute: Callable[[], Floor], say: Callable[[str], None]) -> Floor:
-    """The floor from its file, or computed and put there under a temporary name first."""
-    path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        return load(path)
-    say(f"floor {name} (computed once per data set)")
-    floor = compute()
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = {"scores": np.array(json.dumps(floor.scores)), **floor.correct}
-    np.savez_compressed(buffer, **arrays)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace(path, buffer.getvalue())
-    except OSError as e:
-        raise UserError(f"cannot keep the floor {path}: {e.strerror}") from e
-    return floor
-
-
-def load(path: Path) -> Floor:
-    """A kept floor.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        return Floor(json.loads(str(arrays.pop("scores"))), arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as e:
-        raise UserError(f"{path} is damaged: delete it, it will be computed again") from e

@@ -10,6 +10,7 @@ RANK_IMAGES = 25_600  # for what a covariance matrix tells: as many as the RankM
 SILHOUETTE_IMAGES = 5_000  # the cost grows with the square
 WIDE = 1024  # codes with more dimensions are compressed for what would take minutes on them
 COMPRESSED = 256
+ACTIVE = 0.01  # nats of mean KL above which a latent dimension is said to be used
 
 
 @threadpool_limits.wrap(limits=1)
@@ -48,6 +49,22 @@ def silhouette(codes: NDArray[np.float32], clusters: NDArray[np.int64]) -> float
     if not 2 <= found < len(chosen):
         return None
     return float(silhouette_score(codes[chosen], clusters[chosen]))
+
+
+def likelihood(nats: dict[str, NDArray[np.float32]], samples: int) -> dict[str, float | int]:
+    """Means over n images of "elbo" (n,), "kl" (n, D) and "log_likelihood" (n,), in nats; what is absent stays absent.
+
+    "kl" is summed over dimensions; "active_units" are those with a mean KL above 0.01 nats. "log_likelihood" is the
+    bound of Burda et al. 2016, "Importance weighted autoencoders", from `samples` draws an image: it rises with them.
+    """
+    scores: dict[str, float | int] = {}
+    if "elbo" in nats:
+        kl = nats["kl"].mean(axis=0, dtype=np.float64)
+        scores["elbo"] = float(nats["elbo"].mean(dtype=np.float64))
+        scores |= {"kl": float(kl.sum()), "active_units": int((kl > ACTIVE).sum())}
+    if "log_likelihood" in nats:
+        scores |= {"log_likelihood": float(nats["log_likelihood"].mean(dtype=np.float64)), "samples": samples}
+    return scores
 
 
 def sample(n: int, size: int) -> NDArray[np.int64]:

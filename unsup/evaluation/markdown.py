@@ -12,7 +12,10 @@ from unsup.evaluation.summary import (
     accuracy,
     cells,
     difference,
+    enumeration,
+    error,
     floor_name,
+    generation_cells,
     hardware,
     heading,
     markdown_table,
@@ -23,6 +26,7 @@ from unsup.evaluation.summary import (
 
 Report = dict[str, Any]
 REDUCED = {"kmeans": "k-means", "knn": "kNN", "rankme": "RankMe"}
+LOWER = {"reconstruction": "the reconstruction error", "generation": "distances", "likelihood": "nats"}
 MANY_CLASSES = 20  # above it only the hardest ten are listed
 
 
@@ -33,6 +37,7 @@ def to_markdown(report: Report) -> str:
         ("Summary", _summary(report)),
         ("Against the floors", _comparisons(report)),
         ("Pictures", "\n\n".join(f"![{alt}]({path})" for path, alt in report.get("figures", {}).items())),
+        ("Generation", _generation(report)),
         ("Layers", _layers(report)),
         ("Classes", _classes(report)),
         ("k-means", _kmeans(report)),
@@ -60,7 +65,8 @@ def _summary(report: Report) -> str:
     rows = [
         {"codes": f"**{name}**" if i == 0 else name} | cells(scores) for i, (name, scores) in enumerate(named(report))
     ]
-    note = "On test images; higher is better, but for the reconstruction error."
+    lower = [LOWER[key] for key in LOWER if key in report["scores"]]
+    note = f"On test images; higher is better{', but for ' + enumeration(lower) if lower else ''}."
     if "linear_probe" in report["scores"]:
         note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
     text = f"{markdown_table(rows)}\n\n{note}"
@@ -85,6 +91,22 @@ def _comparisons(report: Report) -> str:
         rows.append(row)
     note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
     return f"{markdown_table(rows)}\n\n{note}" if rows else ""
+
+
+def _generation(report: Report) -> str:
+    own, floors = report["scores"].get("generation"), report.get("floors", {})
+    if not own:
+        return ""
+    rows = [{"images": f"**{report['run']['model']}**"} | generation_cells(report["scores"])]
+    for key, title in (("real", "real against real"), ("untrained", "untrained twin")):
+        if "generation" in floors.get(key, {}):
+            rows.append({"images": title} | generation_cells(floors[key]))
+    note = (
+        f"{own['n']:,} new images against as many test images, in {own['space']}. Distances: lower is better. "
+        "Precision: share of new images that lie among the real ones; recall: share of real ones among the new. "
+        "Real against real: training images in the place of new ones; no generator can honestly beat them."
+    )
+    return f"{markdown_table(rows)}\n\n{note}"
 
 
 def _layers(report: Report) -> str:
@@ -151,6 +173,9 @@ def _others(report: Report) -> str:
             row["MSE a pixel"] = f"{scores['reconstruction']['mse_per_pixel']:.5f}"
         if "dead_units" in scores:
             row["dead units"] = f"{scores['dead_units']:g}"
+        if "elbo" in scores.get("likelihood", {}):
+            row["KL, nats"] = error(scores["likelihood"]["kl"])
+            row["active units"] = f"{scores['likelihood']['active_units']:g}"
         for space, value in scores.get("silhouette", {}).items():
             row[f"silhouette {space}"] = accuracy(value)
         rows.append(row)
@@ -180,6 +205,16 @@ def _choices(report: Report) -> str:
         add("reconstruction SSE", "summed squared error of a test image, pixels in [0, 1]; lower is better", "none")
     if "rankme" in scores:
         add("RankMe", "effective rank of the training codes; at most their dimension", "none")
+    if "generation" in scores:
+        labels = "train, for the features alone" if "linear_probe" in scores else "none"
+        how = "between new and test images, by features learned for this from training images, never shown to the model"
+        add("Fréchet, kernel", f"distances {how}", labels)
+        add("precision, recall", "the same features; among others: within reach of the third neighbour of one", labels)
+    if "elbo" in scores.get("likelihood", {}):
+        add("-ELBO", "nats a test image, one posterior sample each; an active unit has a mean KL above 0.01", "none")
+    if "log_likelihood" in scores.get("likelihood", {}):
+        k = scores["likelihood"]["samples"]
+        add("NLL", f"nats a test image; an upper bound, importance-weighted over {k} posterior samples", "none")
     twin = report.get("floors", {}).get("untrained")
     if twin:
         times = f"; mean of {twin['initialisations']} initialisations" if "initialisations" in twin else ""

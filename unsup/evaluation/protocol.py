@@ -1,6 +1,6 @@
 """The one evaluation that every model goes through, learned or not.
 
-A change of a number, here or in the parts (codes, clustering, probes, diagnostics), changes VERSION with it.
+A change of a number, here or in the parts (codes, clustering, probes, …), changes VERSION with it.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,17 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.data.base import ImageData, Split
-from unsup.errors import UserError
+from unsup.data.base import ImageData
 from unsup.evaluation import clustering, diagnostics, probes
-from unsup.evaluation.codes import Encoded, encode_split, weights_hash
+from unsup.evaluation.codes import IMPORTANCE_SAMPLES, SPLITS, Encoded, encode
+from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.parallel import Parts, side_by_side
 from unsup.evaluation.probes import Splits
 from unsup.models.base import Model
 
 VERSION = 1
 UNLABELLED_CLUSTERS = 10
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 FEW_LABELS = (1, 10)  # labelled images a class
 
 Floats = NDArray[np.float32]
@@ -46,7 +45,13 @@ class Evaluation:
     test_reads: int  # passes over the test images
 
 
-def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lambda text: None) -> Evaluation:
+def evaluate(
+    model: Model,
+    data: ImageData,
+    layers: bool = True,
+    feature_spaces: Sequence[FeatureSpace] = (),
+    say: Say = lambda text: None,
+) -> Evaluation:
     """Judge a frozen model on a data set: the same steps and settings whatever the model is.
 
     * Linear, ridge and few-label probes see codes standardised with training statistics.
@@ -55,6 +60,8 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
       test accuracy.
     * Codes with more than 1,024 dimensions reach k-means, kNN, silhouette and RankMe as 256 principal components of the
       training codes, and the scores say so (`reduced`).
+    * Likelihoods, where the model has them, come from the one pass over the test images. New images are compared with
+      test images in the given spaces.
     * Without labels, or with a single class, only what needs no labels is computed, and `say` tells so.
 
     Equal codes give the same scores bit for bit, whatever the number of cores: every part runs on one thread, several
@@ -62,13 +69,14 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
 
     Args:
         layers: also probe the model's `layers`, if it has any.
+        feature_spaces: where to judge what the model's `sample` gives; none: it is not judged.
         say: takes one line of progress at a time.
 
     Raises:
-        UserError: codes that are not finite or no matrix; weights or buffers that change while the model encodes.
+        UserError: codes or samples that are not finite or of a wrong shape; weights or buffers that change.
     """
     reads = data.test_reads
-    encoded, frozen = _encode(model, data, layers, say)
+    encoded, generated, frozen = encode(model, data, layers, feature_spaces, say)
     labels = _labels(data, say)
     k = UNLABELLED_CLUSTERS if labels is None else len(data.class_names) or len(np.unique(labels["train"]))
 
@@ -84,10 +92,14 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
     parts = _cluster_parts(spaces, k)
     if labels is not None:
         parts = _layer_parts(encoded, labels) | parts | _knn_parts(spaces, labels) | _probe_parts(encoded, labels)
+    judged = {f"generation: {s.name}": partial(s.scores, z) for s, z in zip(feature_spaces, generated, strict=True)}
+    parts |= judged
     parts["RankMe"] = partial(diagnostics.rankme, compact["train"])
     done = side_by_side(parts, say)  # the longest first
 
     scores["rankme"] = done["RankMe"]
+    if judged:
+        scores["generation"] = {key: value for part in judged for key, value in done[part].items()}
     silhouettes = {space: done[f"k-means {space}"].silhouette for space in spaces}
     if None in silhouettes.values():
         say("no silhouette where k-means finds a single cluster")
@@ -109,21 +121,6 @@ def evaluate(model: Model, data: ImageData, layers: bool = True, say: Say = lamb
     )
 
 
-def _encode(model: Model, data: ImageData, layers: bool, say: Say) -> tuple[dict[str, Encoded], tuple[str, str]]:
-    before = weights_hash(model)
-    encoded: dict[str, Encoded] = {}
-    for split in SPLITS:
-        say(f"encoding {data.size(split):,} {split} images")
-        encoded[split] = encode_split(model, data, split, layers, reconstruct=split == "test")
-    after = weights_hash(model)
-    if after != before:
-        raise UserError(
-            f"{type(model).__name__}: the encoder changed while it was evaluated: in eval mode encode, layers and "
-            "reconstruct must leave parameters and buffers alone"
-        )
-    return encoded, (before, after)
-
-
 def _labels(data: ImageData, say: Say) -> dict[str, Ids] | None:
     train, val, test = (data.labels(split) for split in SPLITS)
     if train is None or val is None or test is None:
@@ -141,6 +138,8 @@ def _label_free_scores(encoded: dict[str, Encoded], data: ImageData) -> dict[str
     if errors is not None:
         sse = float(errors.mean(dtype=np.float64))
         scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / float(np.prod(data.shape))}
+    if nats := encoded["test"].likelihood:
+        scores["likelihood"] = diagnostics.likelihood(nats, IMPORTANCE_SAMPLES)
     return scores
 
 

@@ -25,6 +25,11 @@ def error(value: float) -> str:
     return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
+def distance(value: float) -> str:
+    """A distance between distributions, whose scale no one knows beforehand: three digits, 0.0908, 2.99, 1,234."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
 def with_interval(probe: Scores) -> str:
     """.951 [.947, .955]: a bootstrap over the test images."""
     if "low" not in probe:
@@ -78,7 +83,27 @@ def cells(scores: Scores) -> Cells:
         row["reconstruction SSE"] = error(scores["reconstruction"]["sse_per_image"])
     if "rankme" in scores:
         row["RankMe"] = error(scores["rankme"])
-    return row
+    row |= {column: text for column, text in generation_cells(scores).items() if column != "kernel"}
+    return row | likelihood_cells(scores)
+
+
+def generation_cells(scores: Scores) -> Cells:
+    """Generated images against test images; "FID" only where the features are Inception's."""
+    found = scores.get("generation")
+    if not found:
+        return {}
+    row = {"Fréchet": distance(found["frechet"]), "kernel": distance(found["kernel"])}
+    row |= {name: accuracy(found[name]) for name in ("precision", "recall")}
+    return row | ({"FID": distance(found["fid"])} if "fid" in found else {})
+
+
+def likelihood_cells(scores: Scores) -> Cells:
+    """Nats a test image, lower is better; k is the number of posterior samples."""
+    found = scores.get("likelihood", {})
+    row = {"-ELBO": error(-found["elbo"])} if "elbo" in found else {}
+    return row | (
+        {f"NLL, k = {found['samples']}": error(-found["log_likelihood"])} if "log_likelihood" in found else {}
+    )
 
 
 def probe_cells(scores: Scores) -> Cells:
@@ -124,11 +149,11 @@ def _standing(found: list[tuple[str, Scores]]) -> str:
         return f"**above every floor**: {', '.join(above)}"
     parts = []
     if equal:
-        parts.append(f"**cannot be told from {_and(equal)}**")
+        parts.append(f"**cannot be told from {enumeration(equal)}**")
     if below:
-        parts.append(f"**below {_and(below)}**")
+        parts.append(f"**below {enumeration(below)}**")
     if above:
-        parts.append(f"above {_and(above)}")
+        parts.append(f"above {enumeration(above)}")
     return "; ".join(parts)
 
 
@@ -149,7 +174,8 @@ def _unlabelled_verdict(report: dict[str, Any]) -> str:
     return text
 
 
-def _and(words: list[str]) -> str:
+def enumeration(words: list[str]) -> str:
+    """a; a and b; a, b and c."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 

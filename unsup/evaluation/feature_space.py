@@ -1,0 +1,189 @@
+"""The space in which generated images are compared with real ones: learned from the data set, nothing is downloaded.
+
+Where there are labels, 64 features of a small classifier: they never reach the judged model, only this ruler. Where
+there are none, up to 64 principal components. The same data give the same space bit for bit, on any number of cores.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
+
+from unsup.data.base import ImageData, Split
+from unsup.evaluation import generation
+from unsup.evaluation.diagnostics import sample
+from unsup.evaluation.summary import accuracy
+from unsup.seeds import seed_noise
+
+FEATURES = 64
+COMPARED = 10_000  # images on each side, at most
+FITTED = 10_000  # images that principal components are fitted on, at most
+WIDTHS = (16, 32, 64)  # of the classifier's convolutions
+BATCH, EPOCHS, LR = 128, 4, 5e-3  # 20 s of one core for MNIST
+STEPS = 300  # at least, where four epochs are fewer
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+class FeatureSpace:
+    """Features of images, and of the real images that generated ones are compared with.
+
+    Args:
+        name: what the report states.
+        net: x (N, C, H, W) in [0, 1] -> (N, D), in eval mode.
+        test: (n, D) features of test images.
+        train: (n, D) of as many training images, which the features were not learned from: a perfect generator.
+    """
+
+    def __init__(self, name: str, net: nn.Module, test: Floats, train: Floats) -> None:
+        self.name, self.net, self.test, self.train = name, net, test, train
+
+    def features(self, images: Tensor) -> Floats:
+        """(N, D) of images (N, C, H, W) in [0, 1], on any device."""
+        return _features(self.net, images)
+
+    def scores(self, features: Floats) -> dict[str, Any]:
+        """Scores of images with these features (n, D) against the test images, and the name of the space."""
+        return {"space": self.name, **generation.scores(features, self.test)}
+
+    def digest(self) -> str:
+        """SHA-256 over the features of the test images: tells this space from another one."""
+        return hashlib.sha256(self.test.tobytes()).hexdigest()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it, for a file; `of` reads it back."""
+        weights = {f"net.{name}": value.numpy() for name, value in self.net.state_dict().items()}
+        return {"name": np.array(self.name), "test": self.test, "train": self.train, **weights}
+
+    @classmethod
+    def of(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> "FeatureSpace":
+        """The space of this data set from its `arrays`."""
+        with torch.random.fork_rng(devices=[]):  # the network draws its first weights
+            net = _network(data)
+        weights = {name: torch.from_numpy(value) for name, value in arrays.items() if name.startswith("net.")}
+        net.load_state_dict({name.removeprefix("net."): value for name, value in weights.items()})
+        return cls(str(arrays["name"]), net.eval(), arrays["test"], arrays["train"])
+
+
+def compared(data: ImageData) -> tuple[Ids, Ids]:
+    """Positions of n test images and n training images, drawn with a fixed seed.
+
+    n is 10,000, or all test images, or half of the training images where these are fewer: the features are learned from
+    the others, for generated images were not learned from either. Where a classifier overfits, images that it has seen
+    are a floor that an honest generator beats (CIFAR-10, layers twice as wide: Fréchet distance .105 against .087).
+    """
+    train = data.size("train")
+    n = min(COMPARED, data.size("test"), train // 2)
+    return sample(data.size("test"), n), sample(train, n)
+
+
+def feature_space(data: ImageData, say: Callable[[str], None]) -> FeatureSpace:
+    """Learn the space of a data set from its training images, and put the real images into it.
+
+    Reads test images, but learns nothing from them. The state of the global random generator is left as it was.
+    """
+    at_test, at_train = compared(data)
+    rest = np.setdiff1d(np.arange(data.size("train")), at_train)
+    with _one_thread(), torch.random.fork_rng(devices=[]):
+        seed_noise(torch.device("cpu"), "feature space")
+        net = _network(data)
+        if _labels(data) is not None:
+            say(f"feature space: a classifier learns from {len(rest):,} training images")
+            right = _train(net, data, rest)
+            name = f"{FEATURES} features of a small classifier, validation accuracy {accuracy(right)}"
+        else:
+            say("feature space: principal components of training images")
+            _fit(net, data, rest)
+            name = f"{net[1].out_features} principal components of training images"
+    extract = partial(_features, net)
+    test, train = of_split(extract, data, "test", at_test), of_split(extract, data, "train", at_train)
+    return FeatureSpace(name, net, test, train)
+
+
+def of_split(extract: Callable[[Tensor], Floats], data: ImageData, split: Split, at: Ids) -> Floats:
+    """Features (n, D) of the images of a split at these positions."""
+    return np.concatenate([extract(x) for x in data.batches(split, at=at)])
+
+
+def _labels(data: ImageData) -> Ids | None:
+    """Labels of the training images; None where a classifier has nothing to tell apart."""
+    labels = data.labels("train")
+    return None if labels is None or len(np.unique(labels)) < 2 else labels
+
+
+def _network(data: ImageData) -> nn.Sequential:
+    """x -> features, not yet trained: convolutions where the images have classes, else a linear map."""
+    channels, height, width = data.shape
+    if _labels(data) is None:
+        pixels = channels * height * width
+        components = min(FEATURES, pixels, data.size("train") - len(compared(data)[1]))
+        return nn.Sequential(nn.Flatten(), nn.Linear(pixels, components))
+    layers: list[nn.Module] = []
+    for out in WIDTHS:
+        layers += [nn.Conv2d(channels, out, 3, stride=2, padding=1), nn.BatchNorm2d(out), nn.ReLU()]
+        channels, height, width = out, math.ceil(height / 2), math.ceil(width / 2)
+    layers += [nn.Flatten(), nn.Linear(channels * height * width, FEATURES)]
+    layers += [nn.BatchNorm1d(FEATURES), nn.ReLU()]  # normalised: features of any data set have about one scale
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
+    """Train on the training images at these positions; returns the accuracy on validation images."""
+    head = nn.Linear(FEATURES, len(data.class_names))
+    labels = torch.from_numpy(data.labels("train"))
+    batches = math.ceil(len(at) / BATCH)
+    epochs = max(EPOCHS, math.ceil(STEPS / batches))
+    optimizer = torch.optim.Adam([*net.parameters(), *head.parameters()], lr=LR, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=epochs * batches)
+    for _ in range(epochs):
+        order = at[torch.randperm(len(at)).numpy()]
+        parts = labels[order].tensor_split(batches)
+        for x, y in zip(data.batches("train", size=BATCH, at=order), parts, strict=True):
+            optimizer.zero_grad()
+            F.cross_entropy(head(net(x)), y).backward()
+            optimizer.step()
+            schedule.step()
+    net.eval()
+    with torch.no_grad():
+        guesses = torch.cat([head(net(x)).argmax(1) for x in data.batches("val")])
+    return float(np.mean(guesses.numpy() == data.labels("val")))
+
+
+@threadpool_limits.wrap(limits=1)
+def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
+    """Set the linear map to the leading principal components of training images at these positions."""
+    images = torch.cat(list(data.batches("train", at=at[sample(len(at), FITTED)]))).flatten(1).numpy()
+    linear = cast(nn.Linear, net[1])
+    pca = PCA(linear.out_features, svd_solver="randomized", random_state=0).fit(images)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(pca.components_))
+        linear.bias.copy_(torch.from_numpy(-pca.components_ @ pca.mean_))
+    net.eval()
+
+
+def _features(net: nn.Module, images: Tensor) -> Floats:
+    with _one_thread(), torch.no_grad():
+        found: Floats = net(images.cpu()).numpy()
+    return found
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """torch on one core: with more, sums are added up in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,76 @@
+"""FID itself: the Fréchet distance in the features of Inception, which knows colour photographs. Never a download."""
+
+import pickle
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from unsup.data.base import ImageData
+from unsup.errors import UserError
+from unsup.evaluation import generation
+from unsup.evaluation.feature_space import FeatureSpace, Floats, compared, of_split
+
+WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's name for them in torch's hub cache
+FEATURES = 2048
+
+
+class InceptionSpace(FeatureSpace):
+    """The 2,048 features that FID is defined by (Heusel et al. 2017, section 3), from torchmetrics' Inception."""
+
+    def features(self, images: Tensor) -> Floats:
+        return _features(self.net, images)
+
+    def scores(self, features: Floats) -> dict[str, Any]:
+        """{"fid"}, of as many images as the other scores of generation."""
+        return {"fid": generation.frechet(features.astype(np.float64), self.test.astype(np.float64))}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"test": self.test, "train": self.train}
+
+    @classmethod
+    def of(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> "InceptionSpace":
+        return cls("Inception", _network(), arrays["test"], arrays["train"])
+
+
+def missing() -> str:
+    """What keeps FID from being computed, for a person to mend; empty: nothing."""
+    if find_spec("torch_fidelity") is None:
+        return "the package torch-fidelity is not installed"
+    return "" if _weights().is_file() else f"{_weights()} is not there"
+
+
+def inception_space(data: ImageData, say: Callable[[str], None]) -> InceptionSpace:
+    """The test images, and as many training images, through Inception."""
+    say("feature space: real images through Inception")
+    net = _network()
+    at_test, at_train = compared(data)
+    extract = partial(_features, net)
+    test, train = of_split(extract, data, "test", at_test), of_split(extract, data, "train", at_train)
+    return InceptionSpace("Inception", net, test, train)
+
+
+def _weights() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
+
+
+def _network() -> nn.Module:
+    try:
+        net = FrechetInceptionDistance(FEATURES, feature_extractor_weights_path=str(_weights())).inception
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as e:
+        raise UserError(f"{_weights()} cannot be read as the weights of Inception: delete it") from e
+    return net.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _features(net: nn.Module, images: Tensor) -> Floats:
+    # rounded here: torchmetrics cuts off, and a pixel read as 254.99998 would become 254
+    whole = (images * 255).round().byte().to(next(net.parameters()).device)
+    with torch.no_grad():
+        return np.concatenate([net(part).cpu().numpy() for part in whole.split(50)])  # each 299 × 299 in there
