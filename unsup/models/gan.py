@@ -1,6 +1,7 @@
 """A deep convolutional generative adversarial network; its codes are the discriminator's feature maps."""
 
 import math
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, cast
 
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from unsup.errors import UsageError
 from unsup.models.base import Batch, Model
@@ -42,7 +43,7 @@ class GAN(Model):
         dropout: in D, after every activation.
         norm: of D's convolutions: `batch`, or `spectral` for all of D's layers (Miyato et al. 2018).
         d_steps: steps of D for each step of G.
-        ema: decay of the moving average of G that `sample` uses; 0: G itself.
+        ema: decay of the moving average of G that `sample` uses, lower in the first steps; 0: G itself.
         code: `pooled` as above, or `penultimate`: the last convolution's activations, flattened.
         code_dim: project the codes to this size by a fixed random matrix with entries N(0, 1 / code_dim); None: all.
         lr: learning rate of both, constant.
@@ -95,7 +96,7 @@ class GAN(Model):
         self.discriminator.to(memory_format=torch.channels_last)
         self.averaged: AveragedModel | None = None
         if ema:
-            self.averaged = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+            self.averaged = AveragedModel(self.generator, avg_fn=partial(moving_average, ema), use_buffers=True)
             self.averaged.requires_grad_(False)
         self.register_buffer("projection", None if code_dim is None else self._draw_projection(code_dim))
 
@@ -149,7 +150,6 @@ class GAN(Model):
         return norm
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Both players' losses on x and as many made images; nothing learns."""
         made = self.make(len(x))
         d_loss, values = self.discriminate(x, made)
         g_loss, told = self.deceive(made)
@@ -214,6 +214,11 @@ def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Seq
     for (a, b), size in reversed(list(zip(pairwise(channels), sizes[1:], strict=False))):
         layers += [up(b, a, size, bias=False), nn.BatchNorm2d(a), nn.ReLU()]
     return nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
+
+
+def moving_average(decay: float, old: Tensor, new: Tensor, n: Tensor | int) -> Tensor:
+    """The average after step n; its decay is at most (1 + n) / (10 + n), so that the beginning is forgotten."""
+    return torch.lerp(new.float(), old.float(), torch.as_tensor((1 + n) / (10 + n)).clamp(max=decay))
 
 
 class Discriminator(nn.Module):
