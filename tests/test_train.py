@@ -216,6 +216,46 @@ def test_a_trainer_that_refuses_its_options_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.glob("*/*/*"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--trainer.gradient_clip_val", "1"),
+        ("--trainer.accumulate_grad_batches", "2"),
+        ("--data.steps_per_call", "4"),
+        ("--data.batch_size", "3", "--model.d_steps", "2"),
+    ],
+)
+def test_options_that_do_not_go_with_a_model_are_one_line_and_leave_nothing(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "gan", "--data", "digits", "--epochs", "1", "--runs", str(tmp_path), *words]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unsup: ")]
+    assert words[0].rpartition(".")[2] in line or "batch" in line
+    assert not list(tmp_path.glob("*/*/*"))
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_a_generator_stands_between_real_images_and_its_untrained_twin(model: str, root: Path) -> None:
+    run = train(root, model, "--epochs", "2")
+    report = report_of(run)
+    assert report["test_reads"] == 1 and report["frozen"]["before"] == report["frozen"]["after"]
+    for holder in (report["scores"], report["floors"]["real"], report["floors"]["untrained"]):
+        found = holder["generation"]
+        assert set(found) == {"space", "frechet", "kernel", "precision", "recall", "n"} and found["n"] == 500
+    real, untrained = report["floors"]["real"]["generation"], report["floors"]["untrained"]["generation"]
+    assert real["frechet"] < min(report["scores"]["generation"]["frechet"], untrained["frechet"])
+    assert ("likelihood" in report["scores"]) == (model == "vae")
+    shown = {Path(name).stem for name in report["figures"]}
+    assert {"samples", "progress", "nearest", "interpolations"} <= shown
+    assert ("traversals" in shown) == ("reconstructions" in shown) == (model == "vae")
+    events = EventAccumulator(str(run)).Reload()
+    assert len(events.Images("pictures/samples")) == 2
+    if model == "gan":
+        game = {"d_loss", "g_loss", "log_d_real", "d_fake"}
+        assert {f"train/{name}" for name in game | {"grad_norm_d", "grad_norm_g"}} <= set(events.Tags()["scalars"])
+        assert {f"val/{name}" for name in game} <= set(events.Tags()["scalars"])
+
+
 def test_the_last_weights_are_judged_whatever_the_validation_cadence(root: Path) -> None:
     run = train(root, "ae", "--epochs", "3", "--trainer.check_val_every_n_epoch", "2")
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)

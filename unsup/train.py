@@ -66,11 +66,16 @@ def train(
     print(f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}", flush=True)
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
+    checkpoint = run / "checkpoints" / "last.ckpt"
     try:
         trainer.fit(model, datamodule=data)
     except SystemExit:  # Lightning has stopped at a signal
         sys.exit(143 if trainer.received_sigterm else 130)
-    checkpoint = run / "checkpoints" / "last.ckpt"
+    except (MisconfigurationException, UsageError) as e:  # options that do not go together: nothing was trained
+        if not checkpoint.exists():
+            shutil.rmtree(run)
+        text = " ".join(str(e).split())
+        raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
     runs.write_json(run / "training.json", {"epochs": trainer.current_epoch, **throughput.record()})

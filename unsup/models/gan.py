@@ -128,26 +128,26 @@ class GAN(Model):
         for part in x.tensor_split(self.d_steps):
             self.toggle_optimizer(d_optimizer)
             d_loss, values = self.discriminate(part, self.make(len(part)).detach())
-            values["grad_norm_d"] = self._step(d_optimizer, d_loss)
+            values["grad_norm_d"] = self._backward(d_optimizer, d_loss)
+            d_optimizer.step()
             self.untoggle_optimizer(d_optimizer)
 
         self.toggle_optimizer(g_optimizer)  # D is frozen: its parameters take no gradient
         with keep_statistics(self.discriminator):
             g_loss, told = self.deceive(self.make(len(part)))
-        values |= told | {"grad_norm_g": self._step(g_optimizer, g_loss)}
+        values |= told | {"grad_norm_g": self._backward(g_optimizer, g_loss)}
+        self.record({"loss": d_loss + g_loss, **values})  # before the step that completes this iteration
+        g_optimizer.step()
         self.untoggle_optimizer(g_optimizer)
         if self.averaged is not None:
             self.averaged.update_parameters(self.generator)
-        self.record({"loss": d_loss + g_loss, **values})
 
-    def _step(self, optimizer: LightningOptimizer, loss: Tensor) -> Tensor:
-        """One step; the gradient's norm."""
+    def _backward(self, optimizer: LightningOptimizer, loss: Tensor) -> Tensor:
+        """New gradients of one player; their norm."""
         optimizer.zero_grad()
         self.manual_backward(loss)
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        optimizer.step()
-        return norm
+        return torch.nn.utils.get_total_norm(gradients)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         made = self.make(len(x))
