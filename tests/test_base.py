@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as L
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor, nn
 
-from unsup.errors import UserError
+from unsup.errors import UsageError, UserError
 from unsup.models.base import Batch, Model, warmup_cosine
 
 
@@ -294,3 +294,18 @@ def test_a_method_without_losses_says_so() -> None:
         train(Nothing(SHAPE))
     with pytest.raises(NotImplementedError, match="does not define encode"):
         Model(SHAPE).encode(digits(1))
+
+
+class Choosy(Model):
+    def __init__(
+        self, shape: tuple[int, int, int], kind: Literal["a", "b"] = "a", other: Literal[1, 2] | None = None
+    ) -> None:
+        super().__init__(shape)
+
+
+def test_a_choice_that_there_is_not_is_refused() -> None:
+    Choosy(SHAPE, "b", 2)
+    with pytest.raises(UsageError, match="^model.kind is 'c': choose one of a, b$"):
+        Choosy(SHAPE, "c")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="^model.other is 3: choose one of 1, 2, None$"):
+        Choosy(SHAPE, other=3)  # type: ignore[arg-type]

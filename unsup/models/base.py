@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator
 from inspect import signature
-from typing import Any, cast
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import lightning.pytorch as L
 import torch
@@ -44,6 +45,9 @@ class Model(L.LightningModule):
     Args:
         shape: (C, H, W) of an image.
         lr: peak learning rate of Adam; warmed up over the first tenth of all steps, then annealed to 0 (cosine).
+
+    Raises:
+        UsageError: `lr` is not above 0; an argument typed as `Literal` has another value.
     """
 
     seed: int = 0  # the run's seed; training sets it, all step noise derives from it
@@ -51,6 +55,10 @@ class Model(L.LightningModule):
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
         super().__init__()
         self.save_hyperparameters(*signature(type(self)).parameters)  # with these a checkpoint rebuilds the model
+        for name, hint in get_type_hints(type(self).__init__).items():
+            known = choices(hint)
+            if known and self.hparams[name] not in known:
+                raise UsageError(f"model.{name} is {self.hparams[name]!r}: choose one of {', '.join(map(str, known))}")
         if not 0 < lr < math.inf:
             raise UsageError(f"model.lr is {lr}: it must be above 0")
         self.shape = shape
@@ -215,6 +223,15 @@ class Model(L.LightningModule):
         optimizer = torch.optim.Adam(parameters, lr=self.lr, fused=True)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """The values that a type of `Literal`, or a union of it and None, allows; none for any other type."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+    found = tuple(value for part in parts for value in choices(part))
+    return (*found, None) if found and NoneType in parts else found
 
 
 def warmup_cosine(step: int, total: int) -> float:

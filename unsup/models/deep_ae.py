@@ -76,14 +76,6 @@ class DeepAE(Model):
         for name, value in (("noise", noise), ("layer_noise", layer_noise), ("layer_weight", layer_weight)):
             if not 0 <= value < float("inf"):
                 raise UsageError(f"model.{name} is {value}: it must be 0 or more")
-        for name, choice, known in (
-            ("activation", activation, tuple(ACTIVATIONS)),
-            ("output", output, ("linear", "sigmoid")),
-            ("target", target, ("detach", "joint")),
-            ("normalise", normalise, ("batch", "none")),
-        ):
-            if choice not in known:
-                raise UsageError(f"model.{name} is {choice!r}: choose one of {', '.join(known)}")
         self.activation, self.output, self.target, self.normalise = activation, output, target, normalise
         self.mask, self.noise, self.layer_noise = mask, noise, layer_noise
         self.layer_weight, self.layer_mean = layer_weight, layer_mean
