@@ -150,6 +150,7 @@ class GAN(Model):
         return torch.nn.utils.get_total_norm(gradients)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
+        """Both players' losses, for validation: nothing learns."""
         made = self.make(len(x))
         d_loss, values = self.discriminate(x, made)
         g_loss, told = self.deceive(made)
