@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import generative, report, unlabelled
+from reports import generative, report, scores, unlabelled
 
 from unsup.errors import UserError
 from unsup.evaluation.report import write_report
@@ -107,10 +107,21 @@ def test_models_are_ranked_and_floors_follow() -> None:
     wide = report("wide", probe=0.93)
     wide["floors"]["pca"] = wide["floors"]["pca"] | {"code_dim": 64}
     table = rows(results_table([report("b", probe=0.9), wide, report("a", probe=0.96)]))
-    assert list(table) == ["a", "wide", "b", "*a, untrained*", "*PCA-64*", "*PCA-30*", "*raw pixels*"]
+    assert list(table) == ["a", "wide", "b", "*PCA-64*", "*PCA-30*", "*raw pixels*"]
     assert table["*PCA-30*"]["linear probe"] == ".896" and table["*PCA-30*"]["reconstruction SSE"] == "13.87"
     assert table["*raw pixels*"]["dim"] == "784" and table["*raw pixels*"]["reconstruction SSE"] == ""
-    assert table["*a, untrained*"]["command"] == "" and table["*a, untrained*"]["seeds"] == ""
+    assert table["*PCA-30*"]["command"] == "" and table["*PCA-30*"]["seeds"] == ""
+
+
+def test_every_model_stands_beside_its_own_untrained_twin() -> None:
+    other = report("b", probe=0.9)
+    other["floors"]["untrained"] = scores(30, 0.7123)
+    table = rows(results_table([other, report("a", probe=0.96)]))
+    assert table["a"]["untrained: linear probe"] == ".883" and table["b"]["untrained: linear probe"] == ".712"
+    assert table["b"]["untrained: few-label 10"] == ".610"
+    assert table["*raw pixels*"]["untrained: linear probe"] == ""
+    del other["floors"]["untrained"]
+    assert rows(results_table([other, report("a")]))["b"]["untrained: linear probe"] == ""
 
 
 def test_columns_keep_their_order_when_the_best_model_does_not_reconstruct() -> None:

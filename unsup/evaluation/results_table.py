@@ -18,6 +18,7 @@ HEADLINE: Columns = {
     "k-means ACC": (("kmeans", "test", "acc"), accuracy),
     "reconstruction SSE": (("reconstruction", "sse_per_image"), error),
 }
+TWIN = {name: HEADLINE[name] for name in ("linear probe", "few-label 10")}  # of the untrained twin, too
 GENERATION: Columns = {  # of `_costs`
     "Fréchet": (("generation", "frechet"), distance),
     "kernel": (("generation", "kernel"), distance),
@@ -33,7 +34,7 @@ PLACES = ("--seed", "--data_root", "--runs")  # they say which seed and where th
 
 
 def results_table(reports: list[Report]) -> str:
-    """Markdown: for each data set the models, best linear probe first, then their floors in italics.
+    """Markdown: for each data set the models, best linear probe first, then the floors that they share in italics.
 
     A model's row is the mean over its seeds, ± standard deviation (ddof 1) from two seeds on.
 
@@ -65,15 +66,14 @@ def _rows(reports: list[Report]) -> list[Cells]:
     order = sorted(models, key=lambda model: _rank([report["scores"] for report in groups[model]]))
     rows = [_model_row(model, groups[model]) for model in order]
     best = groups[order[0]][0]
-    floors = [("untrained", best)] if "untrained" in best["floors"] else []
     dims = {report["floors"]["pca"]["code_dim"]: report for report in reports if "pca" in report["floors"]}
-    floors += [("pca", dims[dim]) for dim in sorted(dims, reverse=True)]
+    floors = [("pca", dims[dim]) for dim in sorted(dims, reverse=True)]
     floors += [("pixels", best)] if "pixels" in best["floors"] else []
     for key, report in floors:
         scores = report["floors"][key]
-        name = f"{order[0]}, untrained" if key == "untrained" else floor_name(key, scores)
-        rows.append({"model": f"*{name}*"} | _cells([scores]))
-    return _in_order(rows, ("model", "dim", *HEADLINE, *EFFORT, "command"))
+        rows.append({"model": f"*{floor_name(key, scores)}*"} | _cells([scores]))
+    columns = [name for column in HEADLINE for name in (column, f"untrained: {column}")]
+    return _in_order(rows, ("model", "dim", *columns, *EFFORT, "command"))
 
 
 def _in_order(rows: list[Cells], columns: Sequence[str]) -> list[Cells]:
@@ -84,14 +84,13 @@ def _in_order(rows: list[Cells], columns: Sequence[str]) -> list[Cells]:
 
 def _layer_rows(reports: list[Report]) -> list[Cells]:
     """One row for each layer of each model that has any: means over seeds; untrained from the first seed's floors."""
-    columns = {name: HEADLINE[name] for name in ("linear probe", "few-label 10")}
     rows = []
     for model in sorted({report["run"]["model"] for report in reports}):
         own = [report for report in reports if report["run"]["model"] == model]
         for layer, first in own[0]["scores"].get("layers", {}).items():
             row = {"model": model, "layer": layer, "dim": f"{first['dim']:,}"}
             twin = own[0]["floors"].get("untrained", {}).get("layers", {}).get(layer, {})
-            for column, (path, written) in columns.items():
+            for column, (path, written) in TWIN.items():
                 found = [_at(report["scores"]["layers"][layer], path) for report in own]
                 values, beside = [value for value in found if value is not None], _at(twin, path)
                 row[column] = written(float(np.mean(values))) if len(values) == len(own) else ""
@@ -145,6 +144,8 @@ def _model_row(model: str, reports: list[Report]) -> Cells:
     if len(commands) > 1:
         raise UserError(f"the seeds of {model} were trained differently: {' / '.join(sorted(commands))}")
     row = {"model": model} | _cells([report["scores"] for report in reports])
+    twin = _means([reports[0]["floors"].get("untrained", {})], TWIN)
+    row |= {f"untrained: {column}": text for column, text in twin.items()}
     return row | _effort(reports) | {"command": f"`{commands.pop()}`"}
 
 
