@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ def evaluate_run(
     config = runs.config_of(run)
     training, versions = runs.record_of(run, "training.json"), runs.record_of(run, "versions.json")
     torch.set_float32_matmul_precision("highest")
+    warnings.filterwarnings("ignore", message="An ill-conditioned matrix")  # ridge at its smallest alpha, wide codes
     if moved:
         config["data"]["init_args"] |= moved
         data = prepare(config)
