@@ -189,6 +189,19 @@ def test_the_readme_follows_the_kept_reports(tmp_path: Path) -> None:
     assert update_readme(path, kept, check=True)
 
 
+def test_a_kept_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    made = report()
+    made["run"]["command"] = "unsup train deep_ae --data mnist --data_root=/some/data --runs /some/runs --model.lr 0.1"
+    made["provenance"]["config"]["data"] = {"init_args": {"root": "/some/data", "batch_size": 256}}
+    write_report(tmp_path, made)
+    target = add(tmp_path, tmp_path / "results")
+    kept = json.loads(target.read_text())
+    assert "/some" not in target.read_text()
+    assert kept["run"]["command"] == "unsup train deep_ae --data mnist --model.lr 0.1"
+    assert kept["provenance"]["config"]["data"] == {"init_args": {"batch_size": 256}}
+    assert kept["scores"] == made["scores"] and kept["floors"] == made["floors"]
+
+
 @pytest.mark.parametrize("text", ["no markers", f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
 def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -> None:
     (tmp_path / "README.md").write_text(text)

@@ -1,6 +1,9 @@
 """The reports kept in results/<data>/<model>/<seed>.json, and the README's tables made from them."""
 
+import copy
+import json
 import re
+import shlex
 from pathlib import Path
 
 from unsup.errors import UserError
@@ -41,8 +44,23 @@ def add(run: Path, results: Path) -> Path:
     results_table([report])
     target = results / who["data"] / who["model"] / f"{who['seed']}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    replace(target, source.read_text(encoding="utf-8"))
+    replace(target, json.dumps(without_places(report), indent=1, ensure_ascii=False) + "\n")
     return target
+
+
+def without_places(report: Report) -> Report:
+    """The report without the folders of the machine that it was made on, for others to read."""
+    kept, words = copy.deepcopy(report), []
+    options = iter(shlex.split(report["run"]["command"]))
+    for word in options:
+        name, equals, _ = word.partition("=")
+        if name not in ("--data_root", "--runs"):
+            words.append(word)
+        elif not equals:
+            next(options, None)
+    kept["run"]["command"] = shlex.join(words)
+    kept["provenance"].get("config", {}).get("data", {}).get("init_args", {}).pop("root", None)
+    return kept
 
 
 def read_complete(path: Path) -> Report:
