@@ -239,7 +239,7 @@ def test_too_few_images_are_not_judged_and_that_is_said(tmp_path: Path) -> None:
     said: list[str] = []
     data = TinyDigits(8)
     data.arrays = {train: (x, None) for train, (x, _) in data.arrays.items()}
-    assert feature_spaces(data, tmp_path, said.append) == [] and "fewer than 4" in said[0]
+    assert feature_spaces(data, tmp_path, said.append) == [] and "fewer than 65" in said[0]
     assert not list(tmp_path.iterdir())
 
 

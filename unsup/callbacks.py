@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
+from torch import Tensor
 from tqdm import tqdm
 
 from unsup.snapshots import Pictures, planned_epochs
@@ -108,6 +109,7 @@ class Progress(ProgressBar):
         self.throughput = throughput
         self._enabled = True
         self._bar: Any = None
+        self._recorded: Tensor | None = None  # the training loss that was shown last
 
     def enable(self) -> None:
         self._enabled = True
@@ -139,12 +141,13 @@ class Progress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        shown = {"train": "loss", "val": "val/loss"}
-        values = [
-            f"{title} {trainer.callback_metrics[name]:.4g}"
-            for title, name in shown.items()
-            if name in trainer.callback_metrics
-        ]
+        found = trainer.callback_metrics
+        metrics = {"train": found.get("loss"), "val": found.get("val/loss")}
+        if metrics["train"] is not None and metrics["train"] == self._recorded:  # of an earlier epoch: none is newer
+            metrics["train"] = None
+        else:
+            self._recorded = metrics["train"]
+        values = [f"{title} {value:.4g}" for title, value in metrics.items() if value is not None]
         text = "  ".join([*values, f"{self.throughput.epoch_rate:,.0f} images/s"])
         if self._bar is not None:
             self._bar.set_postfix_str(text)

@@ -17,7 +17,7 @@ from typing import Any
 import jsonargparse
 import yaml
 
-from unsup.errors import UsageError, nearest
+from unsup.errors import UsageError, choices, nearest
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "model", "data", "trainer")
@@ -202,7 +202,8 @@ def typed(cls: type, section: str, values: Config, linked: tuple[str, ...]) -> C
                 raise TypeError("null")
             parse(cls, section, {key: value}, skip={*parameters, *linked} - {key})
         except (jsonargparse.ArgumentError, TypeError, ValueError) as e:
-            expected = inspect.formatannotation(hints[key]).replace("typing.", "")
+            known = ", ".join(map(str, choices(hints[key])))
+            expected = f"one of {known}" if known else inspect.formatannotation(hints[key]).replace("typing.", "")
             raise UsageError(f"{section}.{key}: expected {expected}, got {value!r}") from e
     for key in parameters:
         if key not in values and inspect.signature(cls).parameters[key].default is inspect.Parameter.empty:

@@ -2,6 +2,8 @@
 
 import difflib
 from collections.abc import Iterable
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 
 class UserError(Exception):
@@ -21,3 +23,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, 1, 0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """The values that a type of `Literal`, or a union of it and None, allows; none for any other type."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+    found = tuple(value for part in parts for value in choices(part))
+    return (*found, None) if found and NoneType in parts else found

@@ -7,6 +7,7 @@ lie also the spaces that generated images are compared in, and how far real imag
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,24 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
-from unsup.evaluation import clustering, codes, diagnostics, feature_space, generation, inception, probes, protocol
+from unsup.evaluation import (
+    clustering,
+    codes,
+    diagnostics,
+    feature_space,
+    generation,
+    inception,
+    paired,
+    probes,
+    protocol,
+)
 from unsup.evaluation.codes import frozen, likelihood, samples, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
 from unsup.kept import Arrays, kept
+from unsup.models import pca as pca_model
+from unsup.models import pixels as pixels_model
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
@@ -57,7 +70,7 @@ def floors(
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
     "untrained" only for a model with trainable parameters; "real" holds nothing but the scores of generation that
-    training images get: no generator can honestly beat them.
+    training images get: no generator can honestly have a smaller distance.
 
     Args:
         model: the model being judged; not touched.
@@ -114,8 +127,8 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
         folder: where they are kept, made when missing.
         say: told what is being computed, and what is missing for FID of colour images.
     """
-    if len(feature_space.compared(data)[0]) <= generation.NEIGHBOURS:
-        say(f"generated images are not judged: fewer than {generation.NEIGHBOURS + 1} images to compare them with")
+    if len(feature_space.compared(data)[0]) <= feature_space.FEATURES:  # a covariance needs more images than features
+        say(f"generated images are not judged: fewer than {feature_space.FEATURES + 1} images to compare them with")
         return []
     common = f"{protocol_hash()}-{data.fingerprint()}"
 
@@ -134,7 +147,8 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
 def protocol_hash() -> str:
     """SHA-256 over the code that computes scores and the version of scikit-learn: a change computes floors anew."""
     digest = hashlib.sha256(f"{VERSION} {sklearn.__version__}".encode())
-    for module in (clustering, codes, diagnostics, feature_space, generation, inception, probes, protocol):
+    scoring = (clustering, codes, diagnostics, feature_space, inception, generation, paired, probes, protocol)
+    for module in (*scoring, pca_model, pixels_model, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 
@@ -145,7 +159,10 @@ def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Se
 
 
 def untrained(model: Model, data: ImageData, seed: int) -> Model:
-    """The same architecture, freshly initialised, with batch-norm statistics taken from training images."""
+    """The same architecture, freshly initialised, with batch-norm statistics taken from training images.
+
+    Layers that no image passes on its way to code and reconstruction (a GAN's generator) keep their initial ones.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         twin = type(model)(**model.hparams).to(model.device)
@@ -154,7 +171,7 @@ def untrained(model: Model, data: ImageData, seed: int) -> Model:
 
 
 class _Forward(nn.Module):
-    """The whole network as a plain function of x, so that every batch-norm layer sees the images."""
+    """A model as a plain function of x: the way of an image to its code and, where there is one, its reconstruction."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()

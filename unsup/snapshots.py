@@ -91,7 +91,8 @@ def planned_epochs(trainer: L.Trainer) -> int:
     if trainer.max_steps > 0:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         steps = min(int(trainer.num_training_batches) * data.steps_per_call, data.steps_per_epoch)
-        by_steps = math.ceil(trainer.max_steps / steps)
+        model: Any = trainer.lightning_module
+        by_steps = math.ceil(trainer.max_steps / model.steps_per_batch / steps)
         epochs = by_steps if epochs < 0 else min(epochs, by_steps)
     return epochs
 

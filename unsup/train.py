@@ -42,11 +42,13 @@ def train(
         data: the data module, when it is prepared already.
 
     Raises:
-        UsageError: several devices are asked for.
+        UsageError: several devices are asked for, or no end of the training; options that do not go together.
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
     """
     if config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1:
         raise UsageError("training on several devices is not there yet: leave trainer.devices and num_nodes at 1")
+    if config["trainer"].get("max_epochs", -1) == -1 and config["trainer"].get("max_steps", -1) == -1:
+        raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
     quiet()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)

@@ -61,7 +61,7 @@ def draw_clusters(path: Path, images: Array, clusters: Array, labels: Array | No
     for i in np.argsort(-sizes, kind="stable")[:ROWS]:
         members = np.flatnonzero(clusters == ids[i])
         lines.append([rgb(images[j]) for j in np.sort(rng.permutation(members)[:ROW])])
-        text = f"{sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
+        text = f"cluster {ids[i]}: {sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
         if labels is not None:
             counts = np.bincount(labels[members], minlength=len(names))
             text += f"\n{counts.max() / sizes[i]:.0%} are {short_name(names[counts.argmax()])}"

@@ -65,7 +65,7 @@ def _summary(report: Report) -> str:
     rows = [
         {"codes": f"**{name}**" if i == 0 else name} | cells(scores) for i, (name, scores) in enumerate(named(report))
     ]
-    lower = [LOWER[key] for key in LOWER if key in report["scores"]]
+    lower = [LOWER[key] for key in LOWER if any(key in scores for _, scores in named(report))]
     note = f"On test images; higher is better{', but for ' + enumeration(lower) if lower else ''}."
     if "linear_probe" in report["scores"]:
         note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
@@ -104,7 +104,8 @@ def _generation(report: Report) -> str:
     note = (
         f"{own['n']:,} new images against as many test images, in {own['space']}. Distances: lower is better. "
         "Precision: share of new images that lie among the real ones; recall: share of real ones among the new. "
-        "Real against real: training images in the place of new ones; no generator can honestly beat them."
+        "Real against real: training images in the place of new ones; no generator can honestly be nearer. Precision "
+        "is high also for images that are all alike, recall for images that scatter: they count together."
     )
     return f"{markdown_table(rows)}\n\n{note}"
 
@@ -210,11 +211,12 @@ def _choices(report: Report) -> str:
         how = "between new and test images, by features learned for this from training images, never shown to the model"
         add("Fréchet, kernel", f"distances {how}", labels)
         add("precision, recall", "the same features; among others: within reach of the third neighbour of one", labels)
+    of = "nats a test image, binarised or a density as the model's likelihood has it: compare like with like"
     if "elbo" in scores.get("likelihood", {}):
-        add("-ELBO", "nats a test image, one posterior sample each; an active unit has a mean KL above 0.01", "none")
+        add("-ELBO", f"{of}, one posterior sample each; an active unit has a mean KL above 0.01", "none")
     if "log_likelihood" in scores.get("likelihood", {}):
         k = scores["likelihood"]["samples"]
-        add("NLL", f"nats a test image; an upper bound, importance-weighted over {k} posterior samples", "none")
+        add("NLL", f"{of}; an upper bound, importance-weighted over {k} posterior samples", "none")
     twin = report.get("floors", {}).get("untrained")
     if twin:
         times = f"; mean of {twin['initialisations']} initialisations" if "initialisations" in twin else ""

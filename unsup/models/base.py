@@ -3,8 +3,7 @@
 import math
 from collections.abc import Iterator
 from inspect import signature
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import lightning.pytorch as L
 import torch
@@ -12,7 +11,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from unsup.errors import UsageError, UserError
+from unsup.errors import UsageError, UserError, choices
 from unsup.seeds import seed_noise
 
 Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions in the training split
@@ -47,7 +46,7 @@ class Model(L.LightningModule):
         lr: peak learning rate of Adam; warmed up over the first tenth of all steps, then annealed to 0 (cosine).
 
     Raises:
-        UsageError: `lr` is not above 0; an argument typed as `Literal` has another value.
+        UsageError: `lr` is not above 0, `code_dim` below 1; an argument typed as `Literal` has another value.
     """
 
     seed: int = 0  # the run's seed; training sets it, all step noise derives from it
@@ -59,6 +58,9 @@ class Model(L.LightningModule):
             known = choices(hint)
             if known and self.hparams[name] not in known:
                 raise UsageError(f"model.{name} is {self.hparams[name]!r}: choose one of {', '.join(map(str, known))}")
+        code_dim = self.hparams.get("code_dim")
+        if code_dim is not None and code_dim < 1:
+            raise UsageError(f"model.code_dim is {code_dim}: it must be at least 1")
         if not 0 < lr < math.inf:
             raise UsageError(f"model.lr is {lr}: it must be above 0")
         self.shape = shape
@@ -98,8 +100,13 @@ class Model(L.LightningModule):
 
     @property
     def iteration(self) -> int:
-        """Training steps so far, the x axis of every curve: a method that steps two optimizers a batch halves it."""
-        return self.global_step
+        """Training batches so far, the x axis of every curve."""
+        return self.global_step // self.steps_per_batch
+
+    @property
+    def steps_per_batch(self) -> int:
+        """Optimizer steps that a batch takes: 1, unless a method steps several optimizers by itself."""
+        return 1
 
     def record(self, values: dict[str, Tensor]) -> None:
         """Write training values as `train/<name>` every `trainer.log_every_n_steps` steps: never a sync in between.
@@ -123,10 +130,16 @@ class Model(L.LightningModule):
     @torch.no_grad()
     def generated(self, n: int) -> Tensor:
         """`generate` of n noises: the `sample` of a method that has `generate`. Eval mode: no statistics change."""
-        model, training = cast(Any, self), self.training
+        model = cast(Any, self)
+        if not hasattr(model, "noise_dim"):
+            raise UserError(f"{type(self).__name__} has generate(noise) but no noise_dim: set it in __init__")
+        modes = [(module, module.training) for module in self.modules()]
         self.eval()
-        images: Tensor = model.generate(torch.randn(n, model.noise_dim, device=self.device))
-        self.train(training)
+        try:
+            images: Tensor = model.generate(torch.randn(n, model.noise_dim, device=self.device))
+        finally:
+            for module, mode in modes:
+                module.training = mode
         return images
 
     def total_steps(self) -> int:
@@ -136,7 +149,7 @@ class Model(L.LightningModule):
             an_epoch = min(self.trainer.num_training_batches * self._data.steps_per_call, self._data.steps_per_epoch)
             total = an_epoch * (self.trainer.max_epochs or 0)
             if self.trainer.max_steps >= 0:
-                total = min(total, self.trainer.max_steps)
+                total = min(total, self.trainer.max_steps // self.steps_per_batch)
         if total == math.inf:
             raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
         return int(total)
@@ -223,15 +236,6 @@ class Model(L.LightningModule):
         optimizer = torch.optim.Adam(parameters, lr=self.lr, fused=True)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def choices(hint: Any) -> tuple[Any, ...]:
-    """The values that a type of `Literal`, or a union of it and None, allows; none for any other type."""
-    if get_origin(hint) is Literal:
-        return get_args(hint)
-    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
-    found = tuple(value for part in parts for value in choices(part))
-    return (*found, None) if found and NoneType in parts else found
 
 
 def warmup_cosine(step: int, total: int) -> float:

@@ -22,15 +22,14 @@ class GAN(Model):
 
     The networks are those of Radford et al. 2015, "Unsupervised representation learning with deep convolutional
     generative adversarial networks", section 3: strided convolutions, batch-norm (its eps is the default, 1e-5) except
-    at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights drawn from N(0, 0.02), Adam with β1 .5.
+    at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights of deviation .02, Adam with β1 .5.
     Images have any size from 8 x 8 on: it is halved until the shorter side is at most 4.
 
     A training step makes `d_steps` steps of D, each on its own part of the batch and on as many new images, and one
     step of G. D does not learn in G's step and G not in D's.
 
     Codes (section 5.1 there): every convolution's activations max-pooled to 4 x 4, flattened, concatenated. D's
-    batch-norm keeps the statistics of real images alone, as those are what it encodes. An untrained D has strong codes
-    of this kind, which is why the report has its row.
+    batch-norm keeps the statistics of real images alone, as those are what it encodes.
 
     Args:
         shape: (C, H, W) of an image.
@@ -45,7 +44,7 @@ class GAN(Model):
         d_steps: steps of D for each step of G.
         ema: decay of the moving average of G that `sample` uses, lower in the first steps; 0: G itself.
         code: `pooled` as above, or `penultimate`: the last convolution's activations, flattened.
-        code_dim: project the codes to this size by a fixed random matrix with entries N(0, 1 / code_dim); None: all.
+        code_dim: project the codes to this size by a fixed random matrix, entries of variance 1 / code_dim; None: all.
         lr: learning rate of both, constant.
 
     Raises:
@@ -106,13 +105,15 @@ class GAN(Model):
         with torch.no_grad():
             full = self._features(torch.zeros(1, *self.shape)).shape[1]
         self.train()
+        if code_dim > full:
+            raise UsageError(f"model.code_dim is {code_dim}: these feature maps have {full:,} entries")
         return torch.randn(full, code_dim, generator=torch.Generator().manual_seed(0)) / code_dim**0.5
 
     # ---- the game ---------------------------------------------------------------------------------------------------
 
     @property
-    def iteration(self) -> int:
-        return self.global_step // (self.d_steps + 1)
+    def steps_per_batch(self) -> int:
+        return self.d_steps + 1
 
     def configure_optimizers(self) -> Any:
         """Adam for each, β1 .5 (Radford et al. 2015, section 4)."""
