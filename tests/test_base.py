@@ -309,3 +309,8 @@ def test_a_choice_that_there_is_not_is_refused() -> None:
         Choosy(SHAPE, "c")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="^model.other is 3: choose one of 1, 2, None$"):
         Choosy(SHAPE, other=3)  # type: ignore[arg-type]
+
+
+def test_a_code_without_entries_is_refused_for_every_method() -> None:
+    with pytest.raises(UsageError, match="^model.code_dim is 0: it must be at least 1$"):
+        Linear(SHAPE, code_dim=0)
