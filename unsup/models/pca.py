@@ -21,7 +21,7 @@ class PCA(Model):
         code_dim: number of components, at most the number of pixels and of training images.
 
     Raises:
-        UsageError: `code_dim` is below 1 or above the number of pixels.
+        UsageError: `code_dim` is above the number of pixels.
         UserError: fewer training images than components.
     """
 
@@ -31,7 +31,7 @@ class PCA(Model):
     def __init__(self, shape: tuple[int, int, int], code_dim: int = 30) -> None:
         super().__init__(shape)
         pixels = shape[0] * shape[1] * shape[2]
-        if not 1 <= code_dim <= pixels:
+        if code_dim > pixels:
             raise UsageError(f"model.code_dim is {code_dim}: PCA of {pixels} pixels has 1 to {pixels} components")
         self.register_buffer("mean", torch.zeros(pixels))
         self.register_buffer("components", torch.eye(code_dim, pixels))
