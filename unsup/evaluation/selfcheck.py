@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.evaluation import clustering, diagnostics, probes
+from unsup.evaluation import clustering, diagnostics, generation, probes
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.probes import Splits
 
@@ -54,8 +54,20 @@ def selfcheck() -> list[tuple[str, bool, str]]:
     ]
     rank = diagnostics.rankme(noise.train)
     checks.append(("RankMe of isotropic noise in 32 dimensions", 0.95 * DIMENSION < rank <= DIMENSION, f"{rank:.2f}"))
-    checks.append(_paired(rng))
+    checks += [_paired(rng), *_generated(noise.test[:500])]
     return checks
+
+
+def _generated(real: NDArray[np.float32]) -> list[tuple[str, bool, str]]:
+    """The same images are perfect; one image again and again covers nothing; images from elsewhere are none of them."""
+    same = generation.scores(real, real)
+    alike, far = generation.scores(np.repeat(real[:1], len(real), 0), real), generation.scores(real + 100, real)
+    perfect = same["frechet"] < 1e-6 and same["precision"] == same["recall"] == 1
+    return [
+        ("generation, the same images: distance 0, precision and recall 1", perfect, f"{same['frechet']:.1e}"),
+        ("generation, one image repeated: recall 0", alike["recall"] < 0.01, f"{alike['recall']:.3f}"),
+        ("generation, images far away: precision 0", far["precision"] == 0, f"{far['precision']:.3f}"),
+    ]
 
 
 def _gaussian(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
