@@ -11,10 +11,10 @@ from torch import Tensor
 
 from unsup.data.base import ImageData
 from unsup.evaluation import generated, geometry
+from unsup.evaluation.codes import frozen
 from unsup.evaluation.figures import PAIRS, draw_reconstructions, write_figures
 from unsup.evaluation.protocol import Evaluation
 from unsup.seeds import seed_noise
-from unsup.snapshots import looking_at
 
 SAMPLES = 100  # shown, and compared with as many validation images
 BETWEEN = 6  # pairs with a way from one to the other
@@ -35,7 +35,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> dict
     images = torch.cat(list(data.batches("test"))).numpy()  # (n, C, H, W)
     labels = data.labels("test")
     shown: dict[str, str] = {}
-    with looking_at(model), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+    with frozen(model):
         if hasattr(model, "reconstruct"):
             x = images[:PAIRS]
             x_hat = _array(model.reconstruct(torch.from_numpy(x).to(model.device)))

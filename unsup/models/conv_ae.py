@@ -39,12 +39,7 @@ class ConvAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        for name, value, least in (
-            ("width", width, 1),
-            ("blocks", blocks, 0),
-            ("hidden", hidden, 1),
-            ("code_dim", code_dim, 1),
-        ):
+        for name, value, least in (("width", width, 1), ("blocks", blocks, 0), ("hidden", hidden, 1)):
             if value < least:
                 raise UsageError(f"model.{name} is {value}: it must be at least {least}")
         if min(shape[1:]) < 8:

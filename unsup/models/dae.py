@@ -48,8 +48,8 @@ class DAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if min(widths, default=1) < 1 or code_dim < 1:
-            raise UsageError(f"model.widths {list(widths)} and code_dim {code_dim} must all be above 0")
+        if min(widths, default=1) < 1:
+            raise UsageError(f"model.widths {list(widths)} must all be above 0")
         highest = float("inf") if corruption == "gaussian" else 1.0
         if not 0 <= level < highest:
             raise UsageError(f"model.level is {level}: for {corruption} corruption from 0 to below {highest:g}")

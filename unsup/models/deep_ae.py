@@ -69,8 +69,8 @@ class DeepAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if not widths or min(widths) < 1 or code_dim < 1:
-            raise UsageError(f"model.widths {list(widths)} and code_dim {code_dim}: at least one width, all above 0")
+        if not widths or min(widths) < 1:
+            raise UsageError(f"model.widths {list(widths)}: at least one width, all above 0")
         if not 0 <= mask < 1:
             raise UsageError(f"model.mask is {mask}: it is a share, from 0 to below 1")
         for name, value in (("noise", noise), ("layer_noise", layer_noise), ("layer_weight", layer_weight)):

@@ -69,8 +69,8 @@ class GAN(Model):
         lr: float = 2e-4,
     ) -> None:
         super().__init__(shape, lr)
-        for name, count in (("noise_dim", noise_dim), ("width", width), ("d_steps", d_steps), ("code_dim", code_dim)):
-            if count is not None and count < 1:
+        for name, count in (("noise_dim", noise_dim), ("width", width), ("d_steps", d_steps)):
+            if count < 1:
                 raise UsageError(f"model.{name} is {count}: it must be at least 1")
         for name, share in (("label_smoothing", label_smoothing), ("dropout", dropout), ("ema", ema)):
             if not 0 <= share < 1:

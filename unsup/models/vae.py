@@ -59,8 +59,8 @@ class VAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if min(widths, default=1) < 1 or code_dim < 1:
-            raise UsageError(f"model.widths {list(widths)} and code_dim {code_dim} must all be above 0")
+        if min(widths, default=1) < 1:
+            raise UsageError(f"model.widths {list(widths)} must all be above 0")
         for name, value in (("beta", beta), ("free_bits", free_bits)):
             if not 0 <= value < math.inf:
                 raise UsageError(f"model.{name} is {value}: it must be 0 or more")
