@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from unsup import __version__
+from unsup import __version__, verbs
 from unsup.errors import UsageError, UserError, nearest
 
 OPTION_HELP = """\
@@ -27,10 +27,10 @@ def build_parser() -> Parser:
     """All verbs; each names its function in `run`."""
     parser = Parser(prog="unsup", description="Unsupervised representation learning on images.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"unsup {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
 
     def verb(name: str, run: Any, text: str, epilog: str | None = None) -> Parser:
-        sub = verbs.add_parser(
+        sub = subparsers.add_parser(
             name,
             help=text,
             description=text,
@@ -41,7 +41,7 @@ def build_parser() -> Parser:
         sub.set_defaults(run=run)
         return sub
 
-    train = verb("train", run_train, "train a model, evaluate its codes, write a report", OPTION_HELP)
+    train = verb("train", verbs.train, "train a model, evaluate its codes, write a report", OPTION_HELP)
     train.add_argument("model", nargs="?", help="a recipe in configs/model, such as deep_ae (list: unsup models)")
     train.add_argument(
         "--data", help="a data set in configs/data; without it MNIST, or digits where MNIST cannot be had"
@@ -55,16 +55,16 @@ def build_parser() -> Parser:
     train.add_argument("--matmul_precision", help="highest, high or medium")
     train.add_argument("--config", type=folder, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
-    evaluate = verb("evaluate", run_evaluate, "repeat the evaluation of a finished run")
+    evaluate = verb("evaluate", verbs.evaluate, "repeat the evaluation of a finished run")
     evaluate.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
     evaluate.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
     evaluate.add_argument("--images", help="your own folder of images, if it has moved since")
-    verb("models", run_models, "list the recipes: what each is, expected score, minutes")
-    verb("selfcheck", run_selfcheck, "check the evaluator on planted codes whose scores are known")
-    results = verb("results", run_results, "keep reports in results/ and write the README's table from them")
+    verb("models", verbs.models, "list the recipes: what each is, expected score, minutes")
+    verb("selfcheck", verbs.selfcheck, "check the evaluator on planted codes whose scores are known")
+    results = verb("results", verbs.results, "keep reports in results/ and write the README's table from them")
     results.add_argument("add", nargs="*", type=folder, metavar="RUN", help="run folders whose reports are to be kept")
     results.add_argument("--check", action="store_true", help="only say whether the table is up to date (exit code 1)")
-    for sub in verbs.choices.values():
+    for sub in subparsers.choices.values():
         sub.set_defaults(known=[text for action in sub._actions for text in action.option_strings])
     return parser
 
@@ -133,89 +133,3 @@ def parse_value(key: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as e:
         raise UsageError(f"{key}: cannot read the value {text!r}") from e
-
-
-def run_train(args: argparse.Namespace) -> None:
-    from unsup.config import compose, dump, pair, read, resolve
-
-    options = [
-        ("seed", args.seed),
-        ("init_from", args.init_from),
-        ("matmul_precision", args.matmul_precision),
-        ("trainer.max_epochs", args.epochs),
-        ("data.root", args.data_root),
-        ("data.images", args.images),
-    ]
-    options = [(key, value) for key, value in options if value is not None] + args.options
-    if args.images and args.data not in (None, "folder"):
-        raise UsageError(f"--images goes with --data folder, not with --data {args.data}")
-    data = "folder" if args.images else args.data
-    data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)
-    chosen_here = data is None and not data_in_files
-    config = compose(args.model, "mnist" if chosen_here else data, args.config, options)
-
-    resolved = resolve(config)
-    if args.print_config:
-        print(dump(resolved), end="")
-        return
-    from unsup.build import prepare
-    from unsup.train import train
-
-    notes = []
-    prepared = None
-    if chosen_here:
-        data = "mnist"
-        try:
-            prepared = prepare(resolved)
-            notes.append("no DATA named: MNIST is at hand")
-        except UserError as e:
-            data = "digits"
-            resolved = resolve(compose(args.model, data, args.config, options))
-            notes.append(f"no DATA named, and {e}")
-    notes += [f"with {path.name}" for path in pair(args.model, data)]
-    train(resolved, args.runs, args.command, notes, prepared)
-
-
-def run_evaluate(args: argparse.Namespace) -> None:
-    from unsup import runs
-    from unsup.evaluate import evaluate_run
-
-    places = {"root": args.data_root, "images": args.images}
-    evaluate_run(runs.find(args.folder), moved={key: place for key, place in places.items() if place})
-
-
-def run_models(args: argparse.Namespace) -> None:
-    from unsup.config import CONFIGS, names
-
-    for name in names("model"):
-        lines = (CONFIGS / "model" / f"{name}.yaml").read_text().splitlines()
-        header = [line[1:].strip() for line in lines if line.startswith("#")]
-        fields = dict(line.split(": ", 1) for line in header if line.startswith(("expect: ", "minutes: ")))
-        print(f"{name:18} {header[0] if header else ''}")
-        print(f"{'':18} {fields.get('expect', '?')}; minutes: {fields.get('minutes', '?')}")
-
-
-def run_selfcheck(args: argparse.Namespace) -> None:
-    from unsup.evaluation.selfcheck import selfcheck
-
-    checks = selfcheck()
-    for name, passed, measured in checks:
-        print(f"{'ok  ' if passed else 'FAIL'}  {name}: {measured}")
-    failed = sum(not passed for _, passed, _ in checks)
-    if failed:
-        raise UserError(f"the evaluator failed {failed} of {len(checks)} checks: do not trust its numbers here")
-    print(f"evaluator checked: {len(checks)} of {len(checks)}")
-
-
-def run_results(args: argparse.Namespace) -> None:
-    from unsup.config import CONFIGS
-    from unsup.evaluation.results import add, update_readme
-
-    top = CONFIGS.parent
-    for run in args.add:
-        add(run, top / "results")
-    for readme in sorted(top.glob("README*.md")):
-        changed = update_readme(readme, top / "results", check=args.check)
-        if changed and args.check:
-            raise UserError(f"the table in {readme.name} is not what results/ says: run make results")
-        print(f"{readme.name}: table " + ("rewritten" if changed else "up to date"))
