@@ -24,12 +24,14 @@ class Probe:
 
     def probabilities(self, codes: Floats) -> Floats:
         """(n, K): rows sum to 1."""
-        shares: Floats = softmax((codes - self.mean) / self.scale @ self.weights.T + self.bias, axis=1)
-        return shares
+        return softmax(self._scores(codes), axis=1).astype(np.float32)
 
     def predict(self, codes: Floats) -> Ids:
         """(n,) classes."""
-        return self.classes[((codes - self.mean) / self.scale @ self.weights.T + self.bias).argmax(axis=1)]
+        return self.classes[self._scores(codes).argmax(axis=1)]
+
+    def _scores(self, codes: Floats) -> Floats:
+        return (codes - self.mean) / self.scale @ self.weights.T + self.bias
 
 
 @dataclass(frozen=True)
