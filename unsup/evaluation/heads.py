@@ -24,14 +24,16 @@ class Probe:
 
     def probabilities(self, codes: Floats) -> Floats:
         """(n, K): rows sum to 1."""
-        return softmax(self._scores(codes), axis=1).astype(np.float32)
+        shares: Floats = np.asarray(softmax(self._scores(codes), axis=1), np.float32)
+        return shares
 
     def predict(self, codes: Floats) -> Ids:
         """(n,) classes."""
         return self.classes[self._scores(codes).argmax(axis=1)]
 
     def _scores(self, codes: Floats) -> Floats:
-        return (codes - self.mean) / self.scale @ self.weights.T + self.bias
+        scores: Floats = (codes - self.mean) / self.scale @ self.weights.T + self.bias
+        return scores
 
 
 @dataclass(frozen=True)
