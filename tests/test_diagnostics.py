@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.metrics import silhouette_score
+from sklearn.preprocessing import normalize
 
-from unsup.evaluation.diagnostics import dead_units, principal_components, rankme, sample, silhouette
+from unsup.evaluation.diagnostics import dead_units, principal_components, rankme, sample, silhouette, uniformity
 
 rng = np.random.default_rng(0)
 
@@ -65,12 +66,23 @@ def test_a_sample_is_fixed_sorted_and_without_repeats():
     assert np.array_equal(sample(5, 100), np.arange(5))
 
 
-def test_principal_components_are_fitted_on_training_codes_alone():
-    codes = {split: rng.normal(size=(n, 1100)).astype(np.float32) for split, n in (("train", 400), ("test", 30))}
-    found = principal_components(codes)
-    assert found["train"].shape == (400, 256) and found["test"].shape == (30, 256)
-    other = principal_components({"train": codes["train"], "test": codes["test"][:1]})
-    assert other["test"][0] == pytest.approx(found["test"][0], abs=1e-3)  # a row does not depend on the others
-    assert abs(found["train"].mean(axis=0)).max() < 1e-3
-    few = principal_components({"train": codes["train"][:20], "test": codes["test"]})
-    assert few["test"].shape == (30, 20)
+def test_principal_components_are_fitted_on_a_fixed_sample():
+    train = rng.normal(size=(400, 1100)).astype(np.float32)
+    pca = principal_components(train)
+    found = pca.transform(train)
+    assert found.shape == (400, 256) and abs(found.mean(axis=0)).max() < 1e-3
+    assert np.array_equal(principal_components(train).transform(train[:1]), pca.transform(train[:1]))
+    assert principal_components(train[:20]).transform(train).shape == (400, 20)
+
+
+def test_uniformity_on_known_codes():
+    one_direction = np.outer(np.arange(1, 50), np.ones(4)).astype(np.float32)
+    assert uniformity(one_direction) == pytest.approx(0, abs=1e-6)
+    opposite = np.array([[1.0, 0], [-1, 0]], np.float32)
+    assert uniformity(opposite) == pytest.approx(-8)
+    spread = rng.normal(size=(800, 200)).astype(np.float32)
+    assert uniformity(spread) == pytest.approx(-4, abs=0.1)
+    assert uniformity(7 * spread) == pytest.approx(uniformity(spread))
+    z = normalize(spread[:40].astype(float))
+    pairs = [np.exp(-2 * np.square(z[i] - z[j]).sum()) for i in range(40) for j in range(40) if i != j]
+    assert uniformity(spread[:40]) == pytest.approx(np.log(np.mean(pairs)))

@@ -18,7 +18,10 @@ from unsup.errors import UserError
 from unsup.evaluation import diagnostics
 from unsup.evaluation.clustering import kmeans
 from unsup.evaluation.clustering import scores as clustering_scores
-from unsup.evaluation.codes import encode_split, weights_hash
+from unsup.evaluation import scores as scores_of
+from unsup.evaluation.codes import encode, encode_split, weights_hash
+from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from unsup.evaluation.heads import Heads
 from unsup.evaluation.parallel import side_by_side
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck
@@ -113,6 +116,14 @@ def test_scores_hold_what_the_report_prints(result, digits):
     assert scores["linear_probe"].keys() == {"accuracy", "low", "high", "C", "per_class"}
     assert scores["few_label"].keys() == {"1", "10"}
     assert scores["few_label"]["10"].keys() == {"mean", "std", "draws"}
+    assert scores["ridge_probe"].keys() == {"accuracy", "alpha", "alphas", "validation"}
+    assert scores["ridge_probe"]["alpha"] in scores["ridge_probe"]["alphas"]
+    assert scores["probe_draws"].keys() == {"mean", "std", "draws", "images"}
+    assert scores["clusters"].keys() == {"k", "by", "silhouette", "bic"}
+    assert (scores["clusters"]["k"], scores["clusters"]["by"]) == (10, "classes")
+    assert {"gaussian mixture", "agglomerative"} <= scores["clusterings"].keys()
+    assert all(found.keys() == {"k", "fitted_on", "dim", "train", "test"} for found in scores["clusterings"].values())
+    assert -8 < scores["uniformity"] < 0 and "alignment" not in scores
     assert scores["kmeans"].keys() == {"space", "train", "test", "restarts", "raw", "l2", "transductive"}
     assert scores["kmeans"]["space"] == "raw" and scores["kmeans"]["test"] == scores["kmeans"]["raw"]["test"]
     assert scores["kmeans"]["raw"] != scores["kmeans"]["l2"]
@@ -143,6 +154,47 @@ def test_scores_make_sense_and_per_image_results_agree(result, digits):
     assert scores["kmeans"]["train"] == clustering_scores(digits.labels("train"), again.train)
     assert scores["silhouette"]["raw"] == diagnostics.silhouette(train, again.train)
     assert scores["rankme"] == diagnostics.rankme(train)
+
+
+def test_robustness_falls_from_the_clean_accuracy(result, digits):
+    scores = result[0].scores
+    found = scores["robustness"]
+    corrupted = {name: values for name, values in found.items() if name not in ("images", "clean")}
+    assert corrupted.keys() == set(CORRUPTIONS) and all(len(values) == SEVERITIES for values in corrupted.values())
+    assert found["images"] == 500  # all of them: few enough
+    assert found["clean"] == scores["linear_probe"]["accuracy"]
+    assert np.mean([values[-1] for values in corrupted.values()]) < found["clean"] - 0.1
+
+
+def test_the_heads_repeat_what_the_evaluation_found(result, digits):
+    evaluation = result[0]
+    heads = evaluation.heads
+    assert np.array_equal(heads.probe.predict(evaluation.codes), evaluation.predicted)
+    assert np.array_equal(heads.cluster(evaluation.codes), evaluation.clusters)
+    assert np.array_equal(evaluation.cluster_distances.argmin(axis=1), evaluation.clusters)
+    val = encode_split(Net(digits.shape), digits, "val", layers=False).codes
+    assert np.mean(heads.distance(val) > 1) == pytest.approx(0.01, abs=0.01)
+    read = Heads.of(heads.arrays())
+    assert np.array_equal(read.distance(val), heads.distance(val))
+    assert np.array_equal(read.probe.probabilities(val), heads.probe.probabilities(val))
+
+
+def test_views_are_judged_by_alignment(digits):
+    class Views(Net):
+        def views(self, x):
+            return x, (x + self.shift * torch.randn_like(x)).clamp(0, 1)
+
+    apart = {}
+    for shift in (0.0, 0.1, 0.3):
+        net = Views(digits.shape)
+        net.shift = shift
+        apart[shift] = encode(net, digits, False, print)[0]["test"].between_views
+    assert apart[0.0].shape == (500,) and abs(apart[0.0]).max() < 1e-6
+    assert 1e-4 < apart[0.1].mean() < apart[0.3].mean() < 4
+    again = encode(net, digits, False, print)[0]["test"].between_views
+    assert np.array_equal(again, apart[0.3])  # the same views every time
+    free = scores_of.label_free(encode(net, digits, False, print)[0], 64)
+    assert free["alignment"] == pytest.approx(apart[0.3].mean())
 
 
 def test_reconstruction_is_scored_in_both_units(result, digits):
@@ -273,10 +325,15 @@ def test_unlabelled_images_get_the_label_free_part_and_say_so():
     said = []
     data = Toy(None, None)
     found = evaluate(Net(data.shape), data, say=said.append)
-    assert found.scores.keys() == {"code_dim", "dead_units", "reconstruction", "rankme", "silhouette"}
+    free = {"code_dim", "dead_units", "reconstruction", "rankme", "uniformity", "silhouette"}
+    assert found.scores.keys() == free | {"clusters", "clusterings"}
+    k = found.scores["clusters"]["silhouette"]
+    assert (found.scores["clusters"]["k"], found.scores["clusters"]["by"]) == (k, "silhouette")
+    assert all(one.keys() == {"k", "fitted_on", "dim"} for one in found.scores["clusterings"].values())
     assert found.scores["silhouette"].keys() == {"raw", "l2"}
     assert found.correct == {} and found.predicted is None
-    assert found.clusters.shape == (90,) and found.clusters.max() == 9
+    assert found.clusters.shape == (90,) and found.clusters.max() == k - 1
+    assert found.heads.probe is None
     assert found.test_reads == 1
     assert any("unlabelled" in line for line in said)
 
@@ -317,9 +374,11 @@ def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_s
     monkeypatch.setattr(diagnostics, "COMPRESSED", 6)
     said = []
     found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)), say=said.append)
-    assert found.scores["reduced"] == {"dim": 6, "for": ["kmeans", "knn", "rankme", "silhouette"]}
+    assert found.scores["reduced"] == {"dim": 6, "for": ["clusterings", "kNN", "diagnostics"]}
     assert found.scores["code_dim"] == 16 and found.codes.shape == (90, 16)
     assert found.scores["rankme"] <= 6
+    assert "probe_draws" not in found.scores and "imbalance" not in found.scores
+    assert found.heads.centres.shape == (3, 6) and np.array_equal(found.heads.cluster(found.codes), found.clusters)
     assert any("16 dimensions" in line for line in said)
 
 

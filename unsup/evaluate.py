@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,16 +16,18 @@ from rich.console import Console
 
 from unsup import runs
 from unsup.build import load_run, prepare
+from unsup.curves import curves_of
 from unsup.data.base import ImageData
 from unsup.draw import draw
 from unsup.errors import UserError
 from unsup.evaluation.paired import paired_difference
-from unsup.evaluation.protocol import Evaluation, evaluate
+from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.floors import Floor, feature_spaces, floors
+from unsup.kept import Arrays, keep
 
-SCHEMA = 1  # of report.json: another layout or another `protocol.VERSION` is another schema
+SCHEMA = 2  # of report.json: another layout or another `protocol.VERSION` is another schema
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
 PLACES = ("root", "images")  # options that say where things lie, not what is trained
 SHOWN = (  # final scores in TensorBoard
@@ -86,12 +89,14 @@ def evaluate_run(
         say("report and figures")
         report = {
             "schema": SCHEMA,
+            "protocol": VERSION,
             "run": {
                 "model": config["recipe"],
                 "data": config["dataset"],
                 "seed": config["seed"],
                 "code_dim": evaluation.codes.shape[1],
                 "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+                "augmentation": "augmentation" in signature(type(model)).parameters,
                 **training,
                 "command": versions.pop("command"),
                 "class_names": list(data.class_names),
@@ -107,8 +112,11 @@ def evaluate_run(
             "scores": evaluation.scores,
             "floors": {name: floor.scores for name, floor in beside.items()},
             "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
+            "curves": curves_of(run),
             "figures": draw(run, model, data, evaluation),
         }
+        keep(run / "heads.npz", evaluation.heads.arrays())
+        keep(run / "correct.npz", correctness(evaluation, beside))
         write_report(run, report)
     if logger:
         log_final(logger, config, evaluation.scores)
@@ -127,6 +135,12 @@ def applicable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: applicable(item) for key, item in value.items() if item is not None}
     return value
+
+
+def correctness(evaluation: Evaluation, floors: Mapping[str, Floor]) -> Arrays:
+    """{"linear_probe": (n_test,), …, "pca/linear_probe": …}: what comparisons of several runs need of each image."""
+    of_floors = {f"{name}/{key}": values for name, floor in floors.items() for key, values in floor.correct.items()}
+    return evaluation.correct | of_floors
 
 
 def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:

@@ -5,9 +5,9 @@ the protocol's code, the data's fingerprint, and for PCA the dimension, for the 
 lie also the spaces that generated images are compared in, and how far real images are from real ones.
 """
 
+import ast
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
-from unsup.evaluation import (
-    clustering,
-    codes,
-    diagnostics,
-    feature_space,
-    generation,
-    inception,
-    paired,
-    probes,
-    protocol,
-)
+from unsup.evaluation import feature_space, inception, protocol
 from unsup.evaluation.codes import frozen, likelihood, samples, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
@@ -42,6 +32,10 @@ from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
 
+SCORING = (  # files of the evaluation whose code decides scores
+    *("cluster_count", "clustering", "codes", "corruptions", "diagnostics", "feature_space", "generation", "heads"),
+    *("inception", "mixtures", "paired", "parts", "probes", "protocol", "robustness", "scores"),
+)
 INITIALISATIONS = 3  # of the untrained twin; the first one is also probed layer by layer
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
@@ -145,11 +139,15 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
 
 
 def protocol_hash() -> str:
-    """SHA-256 over the code that computes scores and the version of scikit-learn: a change computes floors anew."""
+    """SHA-256 over the code that computes scores and the version of scikit-learn: a change computes floors anew.
+
+    Comments and layout do not count.
+    """
     digest = hashlib.sha256(f"{VERSION} {sklearn.__version__}".encode())
-    scoring = (clustering, codes, diagnostics, feature_space, inception, generation, paired, probes, protocol)
-    for module in (*scoring, pca_model, pixels_model, sys.modules[__name__]):
-        digest.update(Path(str(module.__file__)).read_bytes())
+    folder = Path(protocol.__file__).parent
+    scoring = [folder / f"{name}.py" for name in SCORING]
+    for path in [*scoring, Path(pca_model.__file__), Path(pixels_model.__file__), Path(__file__)]:
+        digest.update(ast.dump(ast.parse(path.read_text())).encode())
     return digest.hexdigest()
 
 
@@ -208,6 +206,7 @@ def mean_floor(twins: list[Model], data: ImageData, spaces: Sequence[FeatureSpac
     if "linear_probe" in scores:
         scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = each[0].scores["linear_probe"]["C"]
+        scores["ridge_probe"]["alpha"] = each[0].scores["ridge_probe"]["alpha"]
     return Floor(scores, correct)
 
 

@@ -36,15 +36,24 @@ def kept(folder: Path, name: str, key: str, compute: Callable[[], Kept], read: C
     if path.exists():
         return load(path, read)
     found = compute()
-    arrays: dict[str, Any] = found.arrays()
+    keep(path, found.arrays())
+    return found
+
+
+def keep(path: Path, arrays: Arrays) -> None:
+    """Write arrays into a file, under a temporary name first.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    named: dict[str, Any] = arrays
+    np.savez_compressed(buffer, **named)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, buffer.getvalue())
     except OSError as e:
         raise UserError(f"cannot keep {path}: {e.strerror}") from e
-    return found
 
 
 def load(path: Path, read: Callable[[Arrays], Kept]) -> Kept:

@@ -24,6 +24,17 @@ class Clustering:
     centres: NDArray[np.float32]  # (k, D)
 
 
+@dataclass(frozen=True)
+class Assigned:
+    """What another clustering made of the images."""
+
+    train: Ids  # (n_train,)
+    test: Ids  # (n_test,)
+    k: int
+    fitted_on: int  # training images; the others were assigned afterwards
+    dim: int  # dimensions that it saw
+
+
 def accuracy(labels: Ids, clusters: Ids) -> float:
     """Share of images in the class their cluster is matched to, under the best one-to-one matching (Hungarian).
 

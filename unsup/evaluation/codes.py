@@ -1,13 +1,14 @@
 """From a frozen model and a data set to plain arrays; everything after this file sees arrays only."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,36 +33,57 @@ class Encoded:
     layers: dict[str, Floats]  # (n, d) each
     squared_error: Floats | None  # (n,) summed over an image's values; None: the model does not reconstruct
     likelihood: dict[str, Floats]  # in nats: "elbo" (n,), "kl" (n, D), "log_likelihood" (n,), as far as the model can
+    between_views: Floats | None = None  # (n,) see `between_views`; None: the model has no `views`
 
 
 def encode(
-    model: Model, data: ImageData, layers: bool, spaces: Sequence[FeatureSpace], say: Callable[[str], None]
-) -> tuple[dict[str, Encoded], list[Floats], tuple[str, str]]:
-    """All that the evaluation asks the model, in one pass over each split.
+    model: Model, data: ImageData, layers: bool, say: Callable[[str], None]
+) -> tuple[dict[str, Encoded], list[Tensor]]:
+    """All that the evaluation asks the model about the images of each split, and the test images themselves.
 
-    Returns:
-        what it says about each split; features (n, D) of new images in each of the spaces, n as many as the real ones
-        there; SHA-256 over parameters and buffers, before and after.
+    One pass over each split: the test images (batches of (n, C, H, W) on the model's device) are handed on so that
+    nobody has to read them again.
 
     Raises:
-        UserError: the weights have changed; what the model gives is not finite, out of range or of a wrong shape.
+        UserError: what the model gives is not finite or of a wrong shape.
     """
-    before = weights_hash(model)
     encoded: dict[str, Encoded] = {}
+    batches: Iterable[Tensor] = []
     for split in SPLITS:
         say(f"encoding {data.size(split):,} {split} images")
-        encoded[split] = encode_split(model, data, split, layers, scored=split == "test")
+        batches = data.batches(split, model.device)
+        if split == "test":
+            batches = list(batches)
+        encoded[split] = encode_batches(model, batches, split, layers, scored=split == "test")
+    return encoded, list(batches)
+
+
+def generate(model: Model, spaces: Sequence[FeatureSpace], say: Callable[[str], None]) -> list[Floats]:
+    """Features (n, D) of new images in each of the spaces, n as many as the real ones there.
+
+    Raises:
+        UserError: samples that are not finite, out of range or of a wrong shape.
+    """
     generated: list[Floats] = []
     for space in spaces:
         say(f"sampling {len(space.test):,} images")
         generated.append(np.concatenate([space.features(x) for x in samples(model, len(space.test))]))
+    return generated
+
+
+def certificate(model: Model, before: str) -> tuple[str, str]:
+    """SHA-256 over parameters and buffers before (`weights_hash`) and now.
+
+    Raises:
+        UserError: they differ.
+    """
     after = weights_hash(model)
     if after != before:
         raise UserError(
             f"{type(model).__name__}: the encoder changed while it was evaluated: in eval mode encode, layers, "
-            "reconstruct, sample, elbo and log_likelihood must leave parameters and buffers alone"
+            "reconstruct, sample, views, elbo and log_likelihood must leave parameters and buffers alone"
         )
-    return encoded, generated, (before, after)
+    return before, after
 
 
 def weights_hash(model: Model) -> str:
@@ -75,14 +97,21 @@ def weights_hash(model: Model) -> str:
 
 
 def encode_split(model: Model, data: ImageData, split: Split, layers: bool, scored: bool = True) -> Encoded:
-    """Codes, inner layers, reconstruction errors and likelihoods of every image of a split, in one pass over it.
+    """`encode_batches` of every image of a split, in one pass over it."""
+    return encode_batches(model, data.batches(split, model.device), split, layers, scored)
+
+
+def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers: bool, scored: bool = True) -> Encoded:
+    """Codes, inner layers, reconstruction errors, likelihoods and what views do to the codes, of all images.
 
     The model runs on its own device, in eval mode, without gradients, with full float32 products whatever precision it
     was trained with. Its `training` flags, that precision and the global random state are put back afterwards.
 
     Args:
+        batches: images (n, C, H, W) in the split's order, on the model's device.
+        split: named in messages.
         layers: also the model's `layers`, if it has any.
-        scored: also squared errors and likelihoods, if the model has `reconstruct`, `elbo`, `log_likelihood`.
+        scored: also what the model's `reconstruct`, `elbo`, `log_likelihood` and `views` allow.
 
     Raises:
         UserError: the codes are no matrix (n, D); something is not finite.
@@ -94,8 +123,9 @@ def encode_split(model: Model, data: ImageData, split: Split, layers: bool, scor
     inner: dict[str, list[Tensor]] = {}
     errors: list[Tensor] = []
     nats: dict[str, list[Tensor]] = {}
+    apart: list[Tensor] = []
     with frozen(model):
-        for i, x in enumerate(data.batches(split, model.device)):
+        for i, x in enumerate(batches):
             codes.append(_matrix(model.encode(x), len(x), f"{name}.encode"))
             if inner_layers:
                 for layer, z in inner_layers(x).items():
@@ -105,12 +135,25 @@ def encode_split(model: Model, data: ImageData, split: Split, layers: bool, scor
             if scored:
                 for key, values in likelihood(model, x, i).items():
                     nats.setdefault(key, []).append(values)
+            if scored and hasattr(model, "views"):
+                apart.append(between_views(model, x, i))
     return Encoded(
         codes=_finite(torch.cat(codes).numpy(), f"{name}: the codes", split),
         layers={k: _finite(torch.cat(v).numpy(), f"{name}: layer {k}", split) for k, v in inner.items()},
         squared_error=_finite(torch.cat(errors).numpy(), f"{name}: the reconstructions", split) if errors else None,
         likelihood={k: _finite(torch.cat(v).numpy(), f"{name}: {k}", split) for k, v in nats.items()},
+        between_views=_finite(torch.cat(apart).numpy(), f"{name}: codes of views", split) if apart else None,
     )
+
+
+def between_views(model: Any, x: Tensor, batch: int) -> Tensor:
+    """(N,) squared distance in [0, 4] between the unit-length codes of the two `views` of each image.
+
+    The views are a function of the number of the batch alone.
+    """
+    seed_noise(model.device, "views", batch)
+    first, second = (F.normalize(_matrix(model.encode(view), len(x), "views"), dim=1) for view in model.views(x))
+    return (first - second).square().sum(1)
 
 
 def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:

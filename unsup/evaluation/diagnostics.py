@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 RANK_IMAGES = 25_600  # for what a covariance matrix tells: as many as the RankMe paper uses
@@ -14,11 +16,10 @@ ACTIVE = 0.01  # nats of mean KL above which a latent dimension is said to be us
 
 
 @threadpool_limits.wrap(limits=1)
-def principal_components(codes: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """Codes (n, D) of each split -> (n, 256), or fewer with fewer images: fitted on at most 25,600 of "train" alone."""
-    train = codes["train"][sample(len(codes["train"]), RANK_IMAGES)]
-    pca = PCA(min(COMPRESSED, *train.shape), svd_solver="randomized", random_state=0).fit(train)
-    return {split: pca.transform(z) for split, z in codes.items()}
+def principal_components(train: NDArray[np.float32]) -> PCA:
+    """256 of the training codes (n, D), or fewer with fewer images: fitted on at most 25,600 of them."""
+    some = train[sample(len(train), RANK_IMAGES)]
+    return PCA(min(COMPRESSED, *some.shape), svd_solver="randomized", random_state=0).fit(some)
 
 
 @threadpool_limits.wrap(limits=1)
@@ -49,6 +50,20 @@ def silhouette(codes: NDArray[np.float32], clusters: NDArray[np.int64]) -> float
     if not 2 <= found < len(chosen):
         return None
     return float(silhouette_score(codes[chosen], clusters[chosen]))
+
+
+@threadpool_limits.wrap(limits=1)
+def uniformity(codes: NDArray[np.float32]) -> float:
+    """Log of the mean over pairs of exp(-2 d²), d between unit-length codes (n, D), n above 1; lower: more even.
+
+    Wang & Isola 2020, "Understanding contrastive representation learning through alignment and uniformity", section
+    4.1, t = 2; on a fixed sample of 5,000 images. About -4 where codes are spread evenly over a sphere of many
+    dimensions, 0 where all of them have one direction.
+    """
+    z = normalize(codes[sample(len(codes), SILHOUETTE_IMAGES)].astype(np.float64))
+    similar = np.exp(-2 * euclidean_distances(z, squared=True))
+    pairs = len(z) * (len(z) - 1)
+    return float(np.log((similar.sum() - np.trace(similar)) / pairs))
 
 
 def likelihood(nats: dict[str, NDArray[np.float32]], samples: int) -> dict[str, float | int]:

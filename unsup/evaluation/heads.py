@@ -7,6 +7,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from sklearn.decomposition import PCA
+from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.metrics.pairwise import euclidean_distances
+
+from unsup.evaluation.diagnostics import sample
+
+REFERENCES = 2_000  # training codes that the code of a new image is compared with
+USUAL = 0.99  # share of validation images that are not called unusual
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -50,9 +58,23 @@ class Heads:
     origin: Floats | None  # (D,) mean of the training codes, subtracted before
     probe: Probe | None
 
+    @classmethod
+    def fit(cls, compact: Mapping[str, Floats], centres: Floats, axes: PCA | None, probe: Probe | None) -> Self:
+        """From the codes that k-means saw of "train" and "val", (n, d) each, and how they were made of longer ones."""
+        reference = compact["train"][sample(len(compact["train"]), REFERENCES)]
+        usual = float(np.quantile(_nearest(compact["val"], reference)[1], USUAL))
+        if axes is None:
+            return cls(centres, reference, usual, None, None, probe)
+        return cls(centres, reference, usual, axes.components_, axes.mean_, probe)
+
     def compact(self, codes: Floats) -> Floats:
         """(n, D) -> (n, d)."""
         return codes if self.axes is None or self.origin is None else (codes - self.origin) @ self.axes.T
+
+    def centre_distances(self, codes: Floats) -> Floats:
+        """(n, k) Euclidean distances to the k-means centres."""
+        distances: Floats = euclidean_distances(self.compact(codes), self.centres).astype(np.float32)
+        return distances
 
     def cluster(self, codes: Floats) -> Ids:
         """(n,) the k-means cluster of each code."""
@@ -91,7 +113,5 @@ class Heads:
 
 def _nearest(queries: Floats, rows: Floats) -> tuple[Ids, NDArray[np.float64]]:
     """Of each query (n, d) the position of the nearest row (m, d), and its Euclidean distance."""
-    from sklearn.metrics import pairwise_distances_argmin_min
-
     at, distances = pairwise_distances_argmin_min(queries, rows)
     return at.astype(np.int64), distances

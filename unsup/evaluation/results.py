@@ -49,7 +49,7 @@ def add(run: Path, results: Path) -> Path:
 
 
 def without_places(report: Report) -> Report:
-    """The report without the folders of the machine that it was made on, for others to read."""
+    """The report without the folders of the machine that it was made on, and without its curves: for others to read."""
     kept, words = copy.deepcopy(report), []
     options = iter(shlex.split(report["run"]["command"]))
     for word in options:
@@ -59,6 +59,7 @@ def without_places(report: Report) -> Report:
         elif not equals:
             next(options, None)
     kept["run"]["command"] = shlex.join(words)
+    kept.pop("curves", None)
     kept["provenance"].get("config", {}).get("data", {}).get("init_args", {}).pop("root", None)
     return kept
 
