@@ -25,6 +25,25 @@ def checks(report: Report) -> list[str]:
     return lines
 
 
+def certificate(report: Report) -> list[Block]:
+    """All that `checks` tells, as a list with the whole hashes."""
+    check, frozen, reads = report["selfcheck"], report["frozen"], report["test_reads"]
+    return [
+        Items(
+            [
+                ("evaluator on planted codes", f"{check['passed']} of {check['total']} checks passed"),
+                ("encoder before the evaluation", f"SHA-256 `{frozen['before']}` over parameters and buffers"),
+                ("encoder after it", f"SHA-256 `{frozen['after']}`: {_same(frozen)}"),
+                ("passes over the test images", str(reads)),
+            ]
+        )
+    ]
+
+
+def _same(frozen: Scores) -> str:
+    return "unchanged" if frozen["before"] == frozen["after"] else "**changed**"
+
+
 def choices(report: Report) -> list[Block]:
     """What was chosen on which images, and whether labels had a part in it."""
     scores = report["scores"]
@@ -42,20 +61,18 @@ def _probes(scores: Scores) -> Rows:
     if "linear_probe" in scores:
         how = "logistic regression on standardised codes; C chosen on validation, then fitted on train + validation"
         rows.append(("linear probe", f"{how}; interval: bootstrap over test images", "train, validation"))
-    if "probe_draws" in scores:
-        found = scores["probe_draws"]
-        how = (
-            f"the same C; mean and standard deviation of {found['draws']} draws of {found['images']:,} training images"
-        )
-        rows.append(("draws of the linear probe", how, "train, validation"))
-    for ratio, found in scores.get("imbalance", {}).items():
-        how = f"the same with {ratio} times as many images of the most frequent class as of the least frequent one"
-        rows.append((f"imbalance {ratio}:1", f"{how}; {found['draws']} draws", "train, validation"))
-    if "robustness" in scores:
-        rows.append(("robustness", "the fitted linear probe on corrupted test images", "train, validation"))
     for n, probe in scores.get("few_label", {}).items():
         how = f"the same with {n} labelled image{'s' if n != '1' else ''} a class and a fixed C"
         rows.append((f"few-label {n}", f"{how}; mean and standard deviation of {probe['draws']} draws", f"{n} a class"))
+    if "probe_draws" in scores:
+        found = scores["probe_draws"]
+        how = f"the linear probe, its C, fitted on {found['images']:,} training images; {found['draws']} draws of them"
+        rows.append(("draws of the linear probe", how, "train, validation"))
+    for ratio, found in scores.get("imbalance", {}).items():
+        how = f"the linear probe, its C, with {ratio} images of the most frequent class to 1 of the least frequent one"
+        rows.append((f"imbalance {ratio}:1", f"{how}; {found['draws']} draws", "train, validation"))
+    if "robustness" in scores:
+        rows.append(("robustness", "the fitted linear probe on corrupted test images", "train, validation"))
     if "validation" in scores.get("ridge_probe", {}):
         how = "least squares on standardised codes; the strength of the regularisation chosen on validation"
         rows.append(("ridge probe", how, "train, validation"))

@@ -19,7 +19,7 @@ def robustness(report: Report) -> list[Block]:
     kinds = [kind for kind, value in own.items() if isinstance(value, list)]
     rows: list[Cells] = []
     if "clean" in own:
-        row = {"test images": "as they are", "mean": accuracy(own["clean"])}
+        row = {"test images": "clean", "mean": accuracy(own["clean"])}
         rows.append(row | {name: accuracy(found["clean"]) for name, found in beside if "clean" in found})
     for kind in kinds:
         row = {"test images": kind} | {f"severity {i}": accuracy(value) for i, value in enumerate(own[kind], 1)}
