@@ -151,6 +151,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
         ("a", "b", 0.9, 0),
         ("a", "b", 0.6, 3),
     ]
+    assert [one.true for one in hardest(probabilities, labels, grey(range(5)), [])] == ["1", "0", "0"]
     assert hardest(probabilities, probabilities.argmax(1), grey(range(5)), ["a", "b"]) == []
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsup.evaluation.canvas import Array
+from unsup.evaluation.canvas import Array, class_name
 
 SHOWN = 24
 
@@ -26,11 +26,14 @@ def hardest(
         probabilities: (n, K), each row a distribution over classes.
         labels: (n,) true classes.
         images: (n, C, H, W), uint8 or in [0, 1].
-        names: one for each class, in label order.
+        names: one for each class, in label order; numbers where it is too short.
         classes: (K,) the class of each column; in label order where not given.
     """
     given = probabilities.argmax(axis=1) if classes is None else classes[probabilities.argmax(axis=1)]
     confidence = probabilities.max(axis=1)
     wrong = np.flatnonzero(given != labels)
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN]
-    return [Mistake(images[i], names[labels[i]], names[given[i]], float(confidence[i])) for i in order]
+    return [
+        Mistake(images[i], class_name(names, labels[i]), class_name(names, given[i]), float(confidence[i]))
+        for i in order
+    ]

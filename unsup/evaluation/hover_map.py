@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from unsup.evaluation.canvas import Array, short_name
+from unsup.evaluation.canvas import Array, class_name, short_name
 from unsup.evaluation.embedded import Sprite, sprite
 from unsup.evaluation.figures import NAMED, Plane
 
@@ -90,7 +90,7 @@ def draw(code_map: CodeMap) -> Drawing:
     for group, colour in zip(ids, colours, strict=True):
         members = np.flatnonzero(of == group)
         order.append(members)
-        name = _name(code_map.names, group) if labelled else f"cluster {group}"
+        name = class_name(code_map.names, group) if labelled else f"cluster {group}"
         middle = np.median(places[members], axis=0)
         half = min(LETTER * len(short_name(name)) / 2, WIDTH / 2)
         middle[0] = np.clip(middle[0], half, WIDTH - half)
@@ -113,16 +113,12 @@ def draw(code_map: CodeMap) -> Drawing:
 def _point(code_map: CodeMap, i: int, place: Array) -> Point:
     parts, wrong = [], False
     if code_map.labels is not None:
-        parts.append(_name(code_map.names, code_map.labels[i]))
+        parts.append(class_name(code_map.names, code_map.labels[i]))
         if code_map.predicted is not None and code_map.predicted[i] != code_map.labels[i]:
             wrong = True
-            parts.append(f"probe says {_name(code_map.names, code_map.predicted[i])}")
+            parts.append(f"probe says {class_name(code_map.names, code_map.predicted[i])}")
     parts.append(f"cluster {code_map.clusters[i]}")
     return Point(f"{place[0]:.0f}", f"{place[1]:.0f}", "; ".join(parts), wrong)
-
-
-def _name(names: Sequence[str], i: int) -> str:
-    return names[i] if i < len(names) else str(i)
 
 
 def _placed(points: Array) -> Array:
