@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from unsup.evaluation import curves, hover_map
+from unsup.evaluation import hover_map
 from unsup.evaluation.document import Block, Items, Listing, Note, Picture, Section, Table
 from unsup.evaluation.embedded import image, picture
 from unsup.evaluation.hardest import Mistake
 from unsup.evaluation.hover_map import CodeMap
 from unsup.evaluation.page import render
+from unsup.evaluation.panels import panels
 from unsup.evaluation.sections import sections
 from unsup.evaluation.sections_origin import certificate, checks
 from unsup.evaluation.summary import accuracy, heading, outcome, verdict
@@ -86,8 +87,8 @@ def _page(report: Report, folder: Path, pictures: Pictures) -> list[tuple[str, l
         for title, blocks in _placed(sections(report), bool(pictures.code_map)).items()
     }
     content["Checks"] = [_part(block, folder) for block in certificate(report)]
-    if panels := curves.panels(report.get("curves", {})):
-        content["Learning curves"] = [Part("curves", panels)]
+    if drawn := panels(report.get("curves", {})):
+        content["Learning curves"] = [Part("curves", drawn)]
     if pictures.code_map:
         content["Map of the codes"] = [Part("map", hover_map.draw(pictures.code_map))]
     if pictures.hardest:
