@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from unsup.evaluation.figures import draw_clusters, draw_confusion, draw_map, draw_reconstructions, write_figures
+from unsup.evaluation.figures import (
+    draw_clusters,
+    draw_confusion,
+    draw_map,
+    draw_reconstructions,
+    plane_of,
+    write_figures,
+)
 from unsup.evaluation.generated import (
     draw_arcs,
     draw_lines_between,
@@ -155,14 +162,14 @@ def test_many_classes(tmp_path: Path, classes: int) -> None:
 )
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
 def test_the_map_says_how_it_was_made(tmp_path: Path, codes: NDArray[np.float32], method: str) -> None:
-    title = draw_map(tmp_path / "x.png", codes, LABELS[: len(codes)], NAMES)
+    title = draw_map(tmp_path / "x.png", plane_of(codes), LABELS[: len(codes)], NAMES)
     assert title.startswith(f"{method} of {len(codes)} test codes")
     assert pixels(tmp_path / "x.png").std() > 2
 
 
 def test_the_map_keeps_to_2000_codes(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).normal(size=(3000, 2)).astype(np.float32)
-    assert "of 2,000 test codes" in draw_map(tmp_path / "x.png", codes, np.zeros(3000, np.int64), ("all",))
+    assert "of 2,000 test codes" in draw_map(tmp_path / "x.png", plane_of(codes), np.zeros(3000, np.int64), ("all",))
 
 
 def test_a_way_stands_between_its_originals(tmp_path: Path) -> None:

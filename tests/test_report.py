@@ -212,7 +212,7 @@ def test_written_and_read_back(tmp_path: Path) -> None:
     again = read_report(tmp_path / "report.json")
     assert again == content
     assert to_markdown(again) == (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md"}
+    assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md", "report.html"}
     write_report(tmp_path, content | {"test_reads": 2})
     assert read_report(tmp_path / "report.json")["test_reads"] == 2
 
@@ -251,7 +251,7 @@ def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="No space"):
         write_report(tmp_path, report(seed=1))
     assert json.loads((tmp_path / "report.json").read_text())["run"]["seed"] == 0
-    assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md"}
+    assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md", "report.html"}
 
 
 def test_tables_escape_bars_and_leave_gaps_blank() -> None:

@@ -82,5 +82,10 @@ def rgb(image: Array) -> Array:
     return np.moveaxis(np.broadcast_to(pixels, (3, *pixels.shape[1:])), 0, -1)
 
 
+def class_name(names: Sequence[str], i: int) -> str:
+    """The name of a class, its number where it has none."""
+    return names[i] if i < len(names) else str(i)
+
+
 def short_name(name: str) -> str:
     return name if len(name) <= 14 else f"{name[:13]}…"

@@ -1,6 +1,7 @@
 """Pictures beside a report, from arrays alone: reconstructions, clusters, confusion, a map of the codes."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,14 @@ NAMED = 20  # classes that still get a colour and a number each
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
 
 
+class Plane(NamedTuple):
+    """Codes in two dimensions, for the eye."""
+
+    method: str  # how the coordinates were made
+    chosen: Array  # (m,) which of the codes
+    points: Array  # (m, 2)
+
+
 def write_figures(
     folder: Path,
     images: Array,
@@ -21,6 +30,7 @@ def write_figures(
     labels: Array | None = None,
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
+    plane: Plane | None = None,
 ) -> dict[str, str]:
     """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
 
@@ -32,6 +42,7 @@ def write_figures(
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
         class_names: one for each class, in label order.
+        plane: the map's, where it is computed already.
 
     Returns:
         {name: what the picture shows}, in the report's order.
@@ -40,7 +51,7 @@ def write_figures(
     shown = {"clusters": draw_clusters(folder / "clusters.png", images, clusters, labels, names)}
     if labels is not None and predicted is not None:
         shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
-    shown["map"] = draw_map(folder / "map.png", codes, clusters if labels is None else labels, names)
+    shown["map"] = draw_map(folder / "map.png", plane or plane_of(codes), clusters if labels is None else labels, names)
     return shown
 
 
@@ -100,13 +111,12 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
     return title
 
 
-def draw_map(path: Path, codes: Array, groups: Array, names: tuple[str, ...]) -> str:
-    """A plane with one point a code, coloured by class, or by cluster where `names` is empty."""
+def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...]) -> str:
+    """A plane with one point a code, coloured by class, or by cluster where `names` is empty; groups (n,) of all."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 
-    chosen = np.sort(np.random.default_rng(0).permutation(len(codes))[:POINTS])
-    method, points = _plane(codes[chosen])
+    method, chosen, points = plane
     groups = groups[chosen]
     ids = np.unique(groups)
     by = "class" if names else "k-means cluster"
@@ -133,8 +143,15 @@ def draw_map(path: Path, codes: Array, groups: Array, names: tuple[str, ...]) ->
     return title
 
 
-def _plane(codes: Array) -> tuple[str, Array]:
-    """Two coordinates a code (n, 2), and how they were made."""
+def plane_of(codes: Array) -> Plane:
+    """The plane of at most 2,000 of the codes (n, D), always the same ones."""
+    chosen = np.sort(np.random.default_rng(0).permutation(len(codes))[:POINTS])
+    method, points = _coordinates(codes[chosen])
+    return Plane(method, chosen, points)
+
+
+def _coordinates(codes: Array) -> tuple[str, Array]:
+    """How they were made, and two coordinates a code (n, 2)."""
     n, d = codes.shape
     if d <= 2 or n <= 2:
         return "First two dimensions", np.pad(codes[:, :2], ((0, 0), (0, max(0, 2 - d))))

@@ -1,4 +1,4 @@
-"""report.json, report.md made from it alone, and the summary for the terminal."""
+"""report.json, report.md and report.html made from it, and the summary for the terminal."""
 
 import json
 import math
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unsup.errors import UserError
+from unsup.evaluation.html import Pictures, to_html
 from unsup.evaluation.markdown import to_markdown
 from unsup.evaluation.summary import cells, heading, named, verdict
 from unsup.files import replace
@@ -18,8 +19,13 @@ Report = dict[str, Any]
 ORDER = ("schema", "run", "selfcheck", "frozen", "test_reads", "scores", "comparisons", "floors", "figures")
 
 
-def write_report(folder: Path, report: Report) -> None:
-    """Write report.json and report.md, each whole or not at all.
+def write_report(folder: Path, report: Report, pictures: Pictures | None = None) -> None:
+    """Write report.json, report.md and report.html, each whole or not at all.
+
+    Args:
+        folder: of the run; the figures that the report names lie there already.
+        report: what is written.
+        pictures: test images for report.html, which report.json does not hold.
 
     Raises:
         UserError: a value is not finite, is null or has no JSON form; the message says which.
@@ -28,7 +34,9 @@ def write_report(folder: Path, report: Report) -> None:
     ordered = {key: report[key] for key in ORDER if key in report} | report
     text = json.dumps(ordered, indent=1, ensure_ascii=False) + "\n"
     replace(folder / "report.json", text)
-    replace(folder / "report.md", to_markdown(json.loads(text)))
+    written = json.loads(text)
+    replace(folder / "report.md", to_markdown(written))
+    replace(folder / "report.html", to_html(written, folder, pictures))
 
 
 def read_report(path: Path) -> Report:

@@ -140,6 +140,28 @@ def verdict(report: dict[str, Any]) -> str:
     return " ".join(sentences) or "This model was not compared with its floors."
 
 
+def outcome(report: dict[str, Any]) -> tuple[str, str]:
+    """The verdict in one word (above, mixed, not above, unknown) and in one sentence, by the paired intervals."""
+    comparisons, floors = report.get("comparisons", {}), report.get("floors", {})
+    if not floors:
+        return "unknown", "No floors were computed, so these numbers cannot say whether anything was learned."
+    parts, clear = [], []
+    for probe, by in (("linear_probe", "by the linear probe"), ("few_label_10", "by 10 labels a class")):
+        found = {floor_name(key, floors[key]): comparisons.get(key, {}).get(probe) for key in FLOORS if key in floors}
+        missed = [name for name, c in found.items() if c and not (c["separable"] and c["difference"] > 0)]
+        if any(found.values()):
+            clear += [name not in missed for name, c in found.items() if c]
+            parts.append(f"not above {enumeration(missed)} {by}" if missed else f"above every floor {by}")
+    if not parts:
+        unlabelled = "linear_probe" not in report["scores"]
+        without = "these images have no labels" if unlabelled else "no paired differences were computed"
+        return "unknown", f"Not compared with its floors by a probe: {without}."
+    if all(clear):
+        return "above", f"Above every floor, {' and '.join(part.removeprefix('above every floor ') for part in parts)}."
+    sentence = "; ".join(parts)
+    return "mixed" if any(clear) else "not above", f"{sentence[0].upper()}{sentence[1:]}."
+
+
 def _standing(found: list[tuple[str, Scores]]) -> str:
     """Where a score stands among the floors; whatever is not clearly above one comes first, in bold."""
     above = [f"{name} {difference(c)}" for name, c in found if c["separable"] and c["difference"] > 0]

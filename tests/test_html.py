@@ -1,0 +1,291 @@
+"""report.html is one well-formed file that loads nothing, says what report.json says, and is safe with any name."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from reports import difference, generative, report, unlabelled
+from test_hover_map import code_map, decoded, luminance
+from test_sections import full
+
+from unsup.evaluation.document import Table
+from unsup.evaluation.html import Pictures, inline, to_html
+from unsup.evaluation.report import read_report, write_report
+from unsup.evaluation.sections import sections
+from unsup.evaluation.summary import outcome, verdict
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+SVG = {"path", "circle", "image"}  # closed by />
+EVIL = "<script>alert('x')</script>\"'&{{ 7*7 }}"
+
+
+class Page(HTMLParser):
+    """All tags with their attributes, texts of sections, cells of tables; complains about bad nesting."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.sections: dict[str, str] = {}
+        self.tables: list[list[list[str]]] = []
+        self.captions: list[str] = []
+        self.title = ""
+        self.feed(text)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        assert len(found) == len(attrs), f"{tag} has an attribute twice"
+        self.tags.append((tag, found))
+        if tag not in VOID:
+            self.stack.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1][-1].append("")
+        elif tag == "caption":
+            self.captions.append("")
+        elif tag == "h2":
+            self.title = ""
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in SVG, tag
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+        if tag == "h2":
+            self.sections[self.title] = ""
+
+    def handle_data(self, data: str) -> None:
+        if "h2" in self.stack:
+            self.title += data
+        elif "section" in self.stack and self.title in self.sections:
+            self.sections[self.title] += data
+        if {"th", "td"} & set(self.stack):
+            self.tables[-1][-1][-1] += data
+        elif "caption" in self.stack:
+            self.captions[-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def mistakes() -> list[Any]:
+    from unsup.evaluation.hardest import hardest
+
+    images = np.random.default_rng(0).random((3, 3, 8, 8))
+    return hardest(np.array([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]]), np.zeros(3, np.int64), images, ("cat", EVIL))
+
+
+def everything() -> Pictures:
+    return Pictures(code_map(), mistakes())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run's folder with the pictures that reports name."""
+    (tmp_path / "figures").mkdir()
+    for name in ("reconstructions", "map", "clusters", "confusion"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)).save(
+            tmp_path / "figures" / f"{name}.png"
+        )
+    return tmp_path
+
+
+CONTENTS = {
+    "full": full(),
+    "unlabelled": full(labelled=False),
+    "older": report(),
+    "older unlabelled": unlabelled(),
+    "generative": generative(),
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+@pytest.mark.parametrize("pictures", [None, everything()], ids=["alone", "with pictures"])
+def test_the_page_is_well_formed_and_complete_in_itself(
+    content: dict[str, Any], pictures: Pictures | None, folder: Path
+) -> None:
+    text = to_html(content, folder, pictures)
+    page = Page(text)
+    for tag, attributes in page.tags:
+        assert tag not in ("link", "iframe", "object", "base", "embed")
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/")), (tag, name)
+        assert not any(name.startswith("on") for name in attributes)
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    assert "url(" not in style and "@import" not in style and "@font-face" not in style
+    assert re.findall(r"\w+://", text) == []
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for a in page.all("a")} <= set(ids)
+    assert len(page.all("a")) == len(page.all("section")) == len(page.sections)
+    assert len(page.all("h1")) == 1 and all(words.strip() for words in page.sections.values())
+    assert all(image.get("alt") for image in page.all("img") if image.get("src"))
+
+
+def test_all_sections_are_there_in_order(folder: Path) -> None:
+    content = full()
+    content["figures"] = {f"figures/{name}.png": f"The {name}" for name in ("reconstructions", "confusion", "clusters")}
+    titles = list(Page(to_html(content, folder, everything())).sections)
+    assert titles == [
+        "Summary",
+        "Against the floors",
+        "Learning curves",
+        "Pictures",
+        "Map of the codes",
+        "Classes",
+        "Hardest test images",
+        "Layers",
+        "Robustness",
+        "Draws and class imbalance",
+        "Ridge path",
+        "k-means",
+        "Clusterings",
+        "Number of clusters",
+        "Alignment and uniformity",
+        "Other measures",
+        "How the numbers were made",
+        "Where it comes from",
+        "Checks",
+    ]
+    generating = list(Page(to_html(generative(), folder)).sections)
+    assert "Generation" in generating and "Map of the codes" not in generating and "Learning curves" not in generating
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
+def test_the_tables_are_those_of_the_markdown(content: dict[str, Any], folder: Path) -> None:
+    page = Page(to_html(content, folder, everything()))
+    expected = {block.title: block.rows for s in sections(content) for block in s.blocks if isinstance(block, Table)}
+    assert sorted(page.captions) == sorted(expected) and len(page.tables) == len(expected)
+    for caption, (head, *body) in zip(page.captions, page.tables, strict=True):
+        rows = expected[caption]
+        assert head == list(dict.fromkeys(column for row in rows for column in row))
+        assert body == [[re.sub(r"\*\*|`", "", row.get(column, "")) for column in head] for row in rows]
+    assert all(cell["scope"] in ("col", "row") for cell in page.all("th"))
+
+
+def test_hostile_names_stay_text(folder: Path) -> None:
+    content = full()
+    content["run"] |= {"model": EVIL, "class_names": [EVIL] * 10, "command": f"unsup train {EVIL}"}
+    content["figures"] = {"figures/reconstructions.png": EVIL, "figures/<img src=x>.png": EVIL}
+    content["provenance"]["config"] = {"recipe": f"</code></pre>{EVIL}"}
+    content["scores"]["layers"] = {EVIL: content["scores"]["layers"]["h1"]}
+    content["curves"][f"train/{EVIL}"] = [[0, 1.0], [1, 2.0]]
+    text = to_html(content, folder, Pictures(code_map(), mistakes()))
+    page = Page(text)
+    assert len(page.all("script")) == 1 and "alert(" not in text.partition("<script>")[2].partition("</script>")[0]
+    assert not any(image.get("src") == "x" for image in page.all("img"))
+    assert len(page.all("b")) == len(mistakes())  # the class called <b> makes no tag
+    assert page.sections["Classes"].count(EVIL) == 11 and EVIL in page.sections["Layers"]
+    assert EVIL in page.sections["Where it comes from"] and EVIL in page.sections["Learning curves"]
+    assert EVIL in [image.get("alt") for image in page.all("img")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a **b** c `d`", "a <strong>b</strong> c <code>d</code>"),
+        ("**a `b` c**", "<strong>a <code>b</code> c</strong>"),
+        ("`a **b` c**", "<code>a **b</code> c**"),
+        ("**<b>**`&`", "<strong>&lt;b&gt;</strong><code>&amp;</code>"),
+        ("** ` *", "** ` *"),
+        ("", ""),
+    ],
+)
+def test_bold_and_code_nest_properly(text: str, expected: str) -> None:
+    assert inline(text) == expected
+
+
+def test_pictures_are_embedded_where_they_belong(folder: Path) -> None:
+    content = full()
+    content["figures"] = {
+        f"figures/{name}.png": f"The {name}" for name in ("reconstructions", "confusion", "clusters", "map")
+    }
+    parts = {
+        part.partition("</h2>")[0].rpartition(">")[2]: part
+        for part in to_html(content, folder, everything()).split("<section")[1:]
+    }
+    places = {"Pictures": "The reconstructions", "Classes": "The confusion", "k-means": "The clusters"}
+    for title, alt in places.items():
+        assert f'alt="{alt}"' in parts[title]
+    assert not any('alt="The map"' in part for part in parts.values())  # the page has a better one
+    assert 'alt="The map"' in to_html(content, folder)
+    uri = re.search(r'<img src="([^"]+)" width="30" height="20" alt="The confusion"', parts["Classes"])
+    assert uri and np.array_equal(decoded(uri[1]), np.asarray(Image.open(folder / "figures" / "confusion.png")))
+
+
+def test_a_picture_that_is_missing_is_named(folder: Path) -> None:
+    (folder / "figures" / "reconstructions.png").unlink()
+    assert "figures/reconstructions.png" in Page(to_html(report(), folder)).sections["Pictures"]
+
+
+def test_the_map_and_the_mistakes_show_their_words(folder: Path) -> None:
+    page = Page(to_html(full(), folder, everything()))
+    assert len([c for c in page.all("circle") if "data-told" in c]) == 40
+    assert len([c for c in page.all("circle") if c.get("class") == "wrong"]) == 6  # 0, 7, …, 35
+    assert "cat" in page.sections["Map of the codes"] and "Rings: the linear probe" in page.sections["Map of the codes"]
+    assert f"{EVIL} .900is cat" in page.sections["Hardest test images"].replace("\n", "")
+
+
+def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
+    above, mixed, below = report(), report(), report()
+    mixed["comparisons"]["pca"]["linear_probe"] = difference(0.001)
+    for probes in below["comparisons"].values():
+        for name in probes:
+            probes[name] = difference(-0.1)
+    without = report() | {"floors": {}, "comparisons": {}}
+    cases = [(above, "above"), (mixed, "mixed"), (below, "not above"), (unlabelled(), "unknown"), (without, "unknown")]
+    for content, word in cases:
+        assert outcome(content)[0] == word
+        text = to_html(content, folder)
+        assert f'class="verdict {word.replace(" ", "-")}"' in text
+        assert str(inline(outcome(content)[1])) in text and str(inline(verdict(content))) in text
+    assert outcome(above)[1] == "Above every floor, by the linear probe and by 10 labels a class."
+    assert outcome(mixed)[1] == "Not above PCA-30 by the linear probe; above every floor by 10 labels a class."
+    assert outcome(below)[1].startswith(
+        "Not above untrained twin, PCA-30 and raw pixels by the linear probe; not above"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "warns"), [({}, False), ({"test_reads": 2}, True), ({"frozen": {"before": "a", "after": "b"}}, True)]
+)
+def test_what_went_wrong_is_a_warning(change: dict[str, Any], warns: bool, folder: Path) -> None:
+    assert ('<p class="warning">' in to_html(report() | change, folder)) == warns
+
+
+def test_the_same_report_makes_the_same_page(folder: Path) -> None:
+    pictures = everything()
+    assert to_html(full(), folder, pictures) == to_html(full(), folder, pictures)
+
+
+def test_it_is_written_beside_the_report_from_what_was_written(folder: Path) -> None:
+    pictures = everything()
+    write_report(folder, full(), pictures)
+    content = read_report(folder / "report.json")
+    assert (folder / "report.html").read_text(encoding="utf-8") == to_html(content, folder, pictures)
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_text_is_readable_on_its_background_in_both_modes(folder: Path) -> None:
+    style = to_html(report(), folder).partition("<style>")[2].partition("</style>")[0]
+    found = re.findall(r"--(\w+): (#[0-9a-f]{6})", style)
+    light: dict[str, str] = {}
+    dark: dict[str, str] = {}
+    for name, colour in found:  # light values come first, then dark ones, then those for paper
+        (dark if name in light else light).setdefault(name, colour)
+    assert {"ink", "muted", "accent", "good", "bad", "mixed", "val"} < set(light) and set(dark) <= set(light)
+    for colours in (light, light | dark):
+        for name in ("ink", "muted", "accent", "good", "bad", "mixed", "val"):
+            for ground in ("paper", "panel"):
+                one, other = sorted((luminance(colours[name]), luminance(colours[ground])))
+                assert (other + 0.05) / (one + 0.05) >= 4.5, (name, ground)

@@ -1,0 +1,153 @@
+"""Tables of what only newer reports hold: the same in Markdown and HTML, and not there where it was not measured."""
+
+from typing import Any
+
+import pytest
+from reports import report, unlabelled
+from test_report import column, section
+
+from unsup.evaluation.markdown import to_markdown
+from unsup.evaluation.sections import sections
+from unsup.evaluation.sections_origin import certificate
+
+NEW = ("Robustness", "Draws and class imbalance", "Ridge path", "Clusterings", "Number of clusters")
+CORRUPTIONS = ("gaussian noise", "blur", "missing pixels")
+
+
+def judged(base: float, labelled: bool = True) -> dict[str, Any]:
+    """Newer scores of one row; all of them follow from `base`."""
+
+    def clustering(acc: float) -> dict[str, Any]:
+        three = {"acc": acc, "nmi": acc - 0.1, "ari": acc - 0.2}
+        found = {"k": 12, "fitted_on": 10_000, "dim": 30}
+        return found | ({"train": three, "test": three} if labelled else {})
+
+    found: dict[str, Any] = {
+        "clusterings": {"gaussian mixture": clustering(base - 0.2), "agglomerative": clustering(base - 0.3)},
+        "clusters": {"k": 12, "by": "classes" if labelled else "silhouette", "silhouette": 9, "bic": 34},
+        "uniformity": -3.5 + base,
+    }
+    if labelled:
+        found |= {
+            "probe_draws": {"mean": base - 0.01, "std": 0.002, "draws": 20, "images": 5000},
+            "ridge_probe": {
+                "accuracy": base,
+                "alpha": 10.0,
+                "alphas": [1.0, 10.0, 100.0],
+                "validation": [base - 0.02, base + 0.01, base - 0.03],
+            },
+            "imbalance": {
+                ratio: {"mean": base - int(ratio) / 1000, "std": 0.01, "draws": 5} for ratio in ("10", "100")
+            },
+            "robustness": {"images": 2000, "clean": base}
+            | {kind: [base - 0.1 * i, base - 0.2 * i, base - 0.3 * i] for i, kind in enumerate(CORRUPTIONS, 1)},
+        }
+    return found
+
+
+def full(labelled: bool = True) -> dict[str, Any]:
+    """A report with everything that one can hold."""
+    whole = report() if labelled else unlabelled()
+    for scores, base in zip((whole["scores"], *whole["floors"].values()), (0.95, 0.92, 0.91, 0.9), strict=True):
+        scores |= judged(base, labelled)
+    whole["scores"]["alignment"] = 0.213
+    whole["protocol"] = 2
+    whole["run"]["augmentation"] = True
+    whole["curves"] = {
+        "train/loss": [[step, 100 / (1 + step)] for step in range(0, 200, 10)],
+        "val/loss": [[step, 110 / (1 + step)] for step in range(0, 200, 50)],
+        "train/lr": [[0, 0.001], [100, 0.002]],
+    }
+    return whole
+
+
+def test_robustness_shows_severities_and_the_means_of_the_floors() -> None:
+    table = section(to_markdown(full()), "Robustness")
+    assert column(table, "test images") == ["clean", *CORRUPTIONS, "**all corruptions**"]
+    assert column(table, "severity 1") == ["", ".850", ".750", ".650", ""]
+    assert column(table, "severity 3") == ["", ".650", ".350", ".050", ""]
+    assert column(table, "mean") == [".950", ".750", ".550", ".350", "**.550**"]
+    assert column(table, "untrained twin") == [".900", ".700", ".500", ".300", ".500"]
+    assert "first 2,000 test images" in table
+
+
+def test_a_corruption_that_a_floor_lacks_is_left_blank() -> None:
+    content = full()
+    del content["floors"]["pca"]["robustness"]["blur"]
+    del content["floors"]["pixels"]["robustness"]
+    table = section(to_markdown(content), "Robustness")
+    assert column(table, "PCA-30") == [".910", ".710", "", ".310", ""]  # no mean of other corruptions than the model's
+    assert "raw pixels" not in table
+
+
+def test_draws_and_imbalance_stand_beside_all_training_images() -> None:
+    table = section(to_markdown(full()), "Draws and class imbalance")
+    assert column(table, "all training images")[0] == ".951"
+    assert column(table, "draws of 5,000")[:2] == [".940 ± .002", ".890 ± .002"]
+    assert column(table, "10:1")[0] == ".940 ± .010" and column(table, "100:1")[0] == ".850 ± .010"
+
+
+def test_the_ridge_path_marks_the_best() -> None:
+    table = section(to_markdown(full()), "Ridge path")
+    assert column(table, "alpha") == ["1", "10", "100", "test, at the best"]
+    assert column(table, "deep_ae") == [".930", "**.960**", ".920", ".950"]
+    assert column(table, "PCA-30")[1] == "**.920**"
+
+
+def test_clusterings_say_whether_they_saw_the_test_images() -> None:
+    table = section(to_markdown(full()), "Clusterings")
+    assert column(table, "clustering")[:4] == ["k-means", "k-means", "gaussian mixture", "agglomerative"]
+    assert column(table, "setting")[:4] == ["inductive", "transductive", "inductive", "inductive"]
+    assert column(table, "test")[:4] == [".666 / .595 / .534", "", ".750 / .650 / .550", ".650 / .550 / .450"]
+    assert column(table, "all images")[:3] == ["", ".647 / .580 / .523", ""]
+    assert column(table, "fitted on")[2] == "10,000" and column(table, "k")[0] == "12"
+
+
+def test_clusters_of_unlabelled_images_have_no_scores() -> None:
+    text = to_markdown(full(labelled=False))
+    table = section(text, "Clusterings")
+    assert column(table, "clustering")[:2] == ["gaussian mixture", "agglomerative"]
+    assert "ACC" not in table and "| test |" not in table
+    numbers = section(text, "Number of clusters")
+    assert column(numbers, "by silhouette")[0] == "9" and column(numbers, "by BIC")[0] == "34"
+    assert column(numbers, "chosen by")[0] == "silhouette, without labels"
+
+
+def test_every_number_says_what_part_labels_had() -> None:
+    how = section(to_markdown(full()), "How the numbers were made")
+    told = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
+    assert all(told.values())
+    for number in ("robustness", "imbalance 100:1", "ridge probe", "draws of the linear probe"):
+        assert told[number] == "train, validation"
+    assert told["number of clusters"] == told["uniformity"] == told["alignment"] == "none"
+    assert told["gaussian mixture"] == "none; they only score the result"
+    inductive = dict(zip(column(how, "number"), column(how, "how"), strict=True))
+    assert all("(inductive)" in inductive[name] for name in ("k-means", "gaussian mixture", "agglomerative"))
+    free = section(to_markdown(full(labelled=False)), "How the numbers were made")
+    assert set(column(free, "labels")) == {"none", "as above"}
+
+
+@pytest.mark.parametrize("content", [report(), unlabelled()])
+def test_reports_without_the_newer_numbers_do_not_mention_them(content: dict[str, Any]) -> None:
+    titles = [found.title for found in sections(content)]
+    assert not set(titles) & {*NEW, "Alignment and uniformity"}
+    assert all(found.blocks for found in sections(content))
+
+
+@pytest.mark.parametrize("key", sorted(judged(0.9) | {"alignment": 0}))
+def test_each_newer_number_may_come_alone_or_be_missing(key: str) -> None:
+    alone, without = report(), full()
+    alone["scores"][key] = full()["scores"][key]
+    for scores in (without["scores"], *without["floors"].values()):
+        scores.pop(key, None)
+    for content in (alone, without):
+        text = to_markdown(content)
+        assert "| --- |" in text and "None" not in text and "nan" not in text
+
+
+def test_the_certificate_shows_whole_hashes() -> None:
+    content = full()
+    (items,) = certificate(content)
+    assert "ab" * 32 in str(items) and "unchanged" in str(items)
+    (items,) = certificate(content | {"frozen": {"before": "a", "after": "b"}})
+    assert "**changed**" in str(items)

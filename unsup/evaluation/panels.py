@@ -1,0 +1,116 @@
+"""Learning curves as vector drawings: one small panel for each term of the loss, training and validation in it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Points = list[list[float]]  # [step, value]
+
+WIDTH, HEIGHT = 320, 200  # of a panel, in its own units: about pixels
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 30, 36  # margins around the lines
+LOGARITHMIC = 5.0  # positive values whose largest is so many times the smallest are shown on a logarithmic axis
+PARTS = ("train", "val")
+NAMES = {"train": "training", "val": "validation"}
+
+
+class Tick(NamedTuple):
+    at: float  # position on the panel
+    text: str
+
+
+class Line(NamedTuple):
+    kind: str  # train, val or other
+    name: str
+    path: str  # SVG path data
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing; positions are in its own units, from its upper left corner."""
+
+    title: str
+    description: str  # what a reader hears who does not see it
+    scale: str  # linear or logarithmic
+    lines: list[Line]
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+
+
+def panels(curves: dict[str, Points]) -> list[Panel]:
+    """A panel for each term: `train/loss` and `val/loss` share one.
+
+    The loss comes first, then what both training and validation have, then the rest, each in the order given. Curves
+    of a single point are no curves and are left out.
+    """
+    terms: dict[str, dict[str, Points]] = {}
+    for tag, points in curves.items():
+        part, _, term = tag.partition("/")
+        if len(points) > 1:
+            terms.setdefault(term if part in PARTS else tag, {})[part if part in PARTS else "other"] = points
+    order = sorted(terms, key=lambda term: (term != "loss", len(terms[term]) == 1))
+    return [_panel(term, terms[term]) for term in order]
+
+
+def _panel(term: str, parts: dict[str, Points]) -> Panel:
+    parts = {part: sorted(parts[part]) for part in (*PARTS, "other") if part in parts}
+    steps = [step for points in parts.values() for step, _ in points]
+    values = [value for points in parts.values() for _, value in points]
+    logarithmic = min(values) > 0 and max(values) / min(values) >= LOGARITHMIC
+    low, high = _padded(min(values), max(values), logarithmic)
+    first, last = min(steps), max(max(steps), min(steps) + 1)
+
+    def x(step: float) -> float:
+        return LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+
+    def y(value: float) -> float:
+        share = math.log(value / low) / math.log(high / low) if logarithmic else (value - low) / (high - low)
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+    lines = []
+    for part, points in parts.items():
+        path = "M" + "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in points)
+        lines.append(Line(part, NAMES.get(part, term), path))
+    scale = "logarithmic" if logarithmic else "linear"
+    told = [f"{NAMES.get(part, term)} from {points[0][1]:.4g} to {points[-1][1]:.4g}" for part, points in parts.items()]
+    return Panel(
+        title=term,
+        description=f"{term} over {last - first:,.0f} steps: {', '.join(told)}; {scale} axis",
+        scale=scale,
+        lines=lines,
+        x_ticks=[Tick(x(step), f"{step:,.0f}") for step in _ticks(first, last, False, whole=True)],
+        y_ticks=_labelled(_ticks(low, high, logarithmic), y),
+    )
+
+
+def _padded(low: float, high: float, logarithmic: bool) -> tuple[float, float]:
+    """A range a little wider, so that no line runs along the border."""
+    if logarithmic:
+        factor = (high / low) ** 0.05
+        return low / factor, high * factor
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _ticks(low: float, high: float, logarithmic: bool, whole: bool = False) -> list[float]:
+    """At most six round numbers within a range."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    if logarithmic:
+        for digits in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
+            found = LogLocator(subs=digits, numticks=100).tick_values(low, high)
+            inside = [float(value) for value in found if low <= value <= high]
+            if len(inside) <= 6:
+                return inside
+        return inside[:: math.ceil(len(inside) / 6)]
+    found = MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole).tick_values(low, high)
+    return [float(value) for value in found if low <= value <= high]
+
+
+def _labelled(values: list[float], place: Callable[[float], float]) -> list[Tick]:
+    """20,000, 0.5, 1e-06: with as many digits as it takes to tell them apart."""
+    for digits in range(4, 18):
+        texts = [f"{v:,.0f}" if 1000 <= abs(v) < 1e6 and v == round(v) else f"{v:.{digits}g}" for v in values]
+        if len(set(texts)) == len(texts):
+            break
+    return [Tick(place(value), text) for value, text in zip(values, texts, strict=True)]
