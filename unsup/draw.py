@@ -12,7 +12,10 @@ from torch import Tensor
 from unsup.data.base import ImageData
 from unsup.evaluation import generated, geometry
 from unsup.evaluation.codes import frozen
-from unsup.evaluation.figures import PAIRS, draw_reconstructions, write_figures
+from unsup.evaluation.figures import PAIRS, draw_reconstructions, plane_of, write_figures
+from unsup.evaluation.hardest import hardest
+from unsup.evaluation.hover_map import CodeMap
+from unsup.evaluation.html import Pictures
 from unsup.evaluation.protocol import Evaluation
 from unsup.seeds import seed_noise
 
@@ -25,8 +28,11 @@ OFFSETS = np.linspace(-2.5, 2.5, 11)  # places on a walk, in standard deviations
 Array = NDArray[Any]
 
 
-def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> dict[str, str]:
-    """Every figure that the model allows, in the report's order: {path relative to `run`: what it shows}.
+def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], Pictures]:
+    """Every figure that the model allows, and what report.html shows beside them.
+
+    Returns:
+        {path relative to `run`: what it shows} in the report's order; test images on the map, and the hardest ones.
 
     The test images are read once more for it, after the scores. Model and random state stay as they are.
     """
@@ -50,10 +56,16 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> dict
             shown["interpolations"] = generated.draw_arcs(
                 folder / "interpolations.png", _made(model.generate, noise, model)
             )
+    plane = plane_of(evaluation.codes)
     shown |= write_figures(
-        folder, images, evaluation.codes, evaluation.clusters, labels, evaluation.predicted, data.class_names
+        folder, images, plane, evaluation.cluster_distances, labels, evaluation.predicted, data.class_names
     )
-    return {f"figures/{name}.png": title for name, title in shown.items()}
+    code_map = CodeMap.of(plane, images, evaluation.clusters, labels, evaluation.predicted, data.class_names)
+    probe, mistakes = evaluation.heads.probe, []
+    if probe is not None and labels is not None:
+        shares = probe.probabilities(evaluation.codes)
+        mistakes = hardest(shares, labels, images, data.class_names, probe.classes)
+    return {f"figures/{name}.png": title for name, title in shown.items()}, Pictures(code_map, mistakes)
 
 
 def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from unsup import runs
 from unsup.build import load_run, prepare
-from unsup.curves import curves_of
+from unsup.events import curves_of
 from unsup.data.base import ImageData
 from unsup.draw import draw
 from unsup.errors import UserError
@@ -87,6 +87,7 @@ def evaluate_run(
         beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
         now = runs.git_state()
         say("report and figures")
+        figures, pictures = draw(run, model, data, evaluation)
         report = {
             "schema": SCHEMA,
             "protocol": VERSION,
@@ -113,15 +114,15 @@ def evaluate_run(
             "floors": {name: floor.scores for name, floor in beside.items()},
             "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
             "curves": curves_of(run),
-            "figures": draw(run, model, data, evaluation),
+            "figures": figures,
         }
         keep(run / "heads.npz", evaluation.heads.arrays())
         keep(run / "correct.npz", correctness(evaluation, beside))
-        write_report(run, report)
+        write_report(run, report, pictures)
     if logger:
         log_final(logger, config, evaluation.scores)
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
-    print(f"report     {shown(run / 'report.md')}\ndashboard  make dashboard")
+    print(f"report     {shown(run / 'report.html')}\ndashboard  make dashboard")
     return report
 
 
