@@ -68,7 +68,7 @@ def test_robustness_shows_severities_and_the_means_of_the_floors() -> None:
     assert column(table, "severity 3") == ["", ".650", ".350", ".050", ""]
     assert column(table, "mean") == [".950", ".750", ".550", ".350", "**.550**"]
     assert column(table, "untrained twin") == [".900", ".700", ".500", ".300", ".500"]
-    assert "first 2,000 test images" in table
+    assert "on 2,000 test images" in table
 
 
 def test_a_corruption_that_a_floor_lacks_is_left_blank() -> None:

@@ -11,7 +11,7 @@ import yaml
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
-PICTURES = ("canvas", "figures", "generated", "geometry")
+PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
 ARRAYS_ONLY = ("clustering", "probes", "diagnostics", "generation", "paired", *PICTURES)  # they see arrays alone
 
 

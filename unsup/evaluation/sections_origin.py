@@ -70,6 +70,7 @@ def _probes(scores: Scores) -> Rows:
         rows.append(("draws of the linear probe", how, "train, validation"))
     for ratio, found in scores.get("imbalance", {}).items():
         how = f"the linear probe, its C, with {ratio} images of the most frequent class to 1 of the least frequent one"
+        how += f", {found['images']:,} in all" if "images" in found else ""
         rows.append((f"imbalance {ratio}:1", f"{how}; {found['draws']} draws", "train, validation"))
     if "robustness" in scores:
         rows.append(("robustness", "the fitted linear probe on corrupted test images", "train, validation"))

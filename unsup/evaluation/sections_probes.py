@@ -31,8 +31,8 @@ def robustness(report: Report) -> list[Block]:
         rows.append(row | {name: _mean(found, kinds) for name, found in shared})
     severities = [f"severity {i + 1}" for i in range(max((len(own[kind]) for kind in kinds), default=0))]
     rows = in_order(rows, ["test images", *severities, "mean", *(name for name, _ in beside)])
-    first = f"the first {own['images']:,} test images" if "images" in own else "test images"
-    note = f"Accuracy of the linear probe, fitted on clean images, on {first}, corrupted."
+    some = f"{own['images']:,} test images" if "images" in own else "test images"
+    note = f"Accuracy of the linear probe, fitted on clean images, on {some}, corrupted."
     if beside:
         note += " The floors' columns: their mean over the severities."
     return [Table("Accuracy on corrupted images", rows), Note(note)]

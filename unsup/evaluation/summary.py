@@ -145,21 +145,25 @@ def outcome(report: dict[str, Any]) -> tuple[str, str]:
     comparisons, floors = report.get("comparisons", {}), report.get("floors", {})
     if not floors:
         return "unknown", "No floors were computed, so these numbers cannot say whether anything was learned."
-    parts, clear = [], []
-    for probe, by in (("linear_probe", "by the linear probe"), ("few_label_10", "by 10 labels a class")):
+    clear: list[bool] = []
+    by: dict[tuple[str, ...], list[str]] = {}  # floors that a probe is not clearly above -> which probes
+    for probe, told in (("linear_probe", "by the linear probe"), ("few_label_10", "by 10 labels a class")):
         found = {floor_name(key, floors[key]): comparisons.get(key, {}).get(probe) for key in FLOORS if key in floors}
-        missed = [name for name, c in found.items() if c and not (c["separable"] and c["difference"] > 0)]
-        if any(found.values()):
-            clear += [name not in missed for name, c in found.items() if c]
-            parts.append(f"not above {enumeration(missed)} {by}" if missed else f"above every floor {by}")
-    if not parts:
+        above = {name: c["separable"] and c["difference"] > 0 for name, c in found.items() if c}
+        if above:
+            clear += above.values()
+            by.setdefault(tuple(name for name in above if not above[name]), []).append(told)
+    if not clear:
         unlabelled = "linear_probe" not in report["scores"]
         without = "these images have no labels" if unlabelled else "no paired differences were computed"
         return "unknown", f"Not compared with its floors by a probe: {without}."
-    if all(clear):
-        return "above", f"Above every floor, {' and '.join(part.removeprefix('above every floor ') for part in parts)}."
+    parts = [
+        f"{f'not above {enumeration(list(missed))}' if missed else 'above every floor'} {enumeration(probes)}"
+        for missed, probes in by.items()
+    ]
     sentence = "; ".join(parts)
-    return "mixed" if any(clear) else "not above", f"{sentence[0].upper()}{sentence[1:]}."
+    word = "above" if all(clear) else "mixed" if any(clear) else "not above"
+    return word, f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _standing(found: list[tuple[str, Scores]]) -> str:
