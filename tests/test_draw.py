@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from test_figures import pixels
 from tiny import SHAPE, TinyDigits, digits
 from torch import Tensor
@@ -13,6 +14,7 @@ from toys import Coder, Copier, Decoder, Generator, Variational
 
 from unsup.draw import draw
 from unsup.evaluation import generated
+from unsup.evaluation.heads import Heads, Probe
 from unsup.evaluation.protocol import Evaluation
 
 ALWAYS = ["clusters", "confusion", "map"]
@@ -39,7 +41,15 @@ def judged(model: Any, data: Few) -> Evaluation:
         codes = model.encode(torch.cat(list(data.batches("test")))).numpy()
     labels = data.labels("test")
     clusters = np.arange(len(codes)) % 4
-    return Evaluation({}, {}, None if labels is None else labels, clusters, codes, ("", ""), 1)
+    probe = None
+    if labels is not None:
+        fitted = LogisticRegression(max_iter=5).fit(codes, labels)
+        mean, scale = np.zeros(codes.shape[1], np.float32), np.ones(codes.shape[1], np.float32)
+        probe = Probe(mean, scale, fitted.coef_, fitted.intercept_, fitted.classes_)
+    compact = {"train": codes, "val": codes}
+    heads = Heads.fit(compact, codes[:4], None, probe)
+    distances = np.where(clusters[:, None] == np.arange(4), 0.5, 1 + np.random.default_rng(0).random((len(codes), 4)))
+    return Evaluation({}, {}, labels, clusters, distances.astype(np.float32), codes, heads, ("", ""), 1)
 
 
 def names(shown: dict[str, str]) -> list[str]:
@@ -62,7 +72,7 @@ def model_of(kind: type[Coder], *arguments: Any) -> Any:
 )
 def test_a_model_gets_the_figures_of_what_it_offers(kind: type[Coder], expected: list[str], tmp_path: Path) -> None:
     data, model = Few(), model_of(kind)
-    shown = draw(tmp_path, model, data, judged(model, data))
+    shown, _ = draw(tmp_path, model, data, judged(model, data))
     assert names(shown) == expected + ALWAYS
     assert all((tmp_path / path).is_file() for path in shown)
     if "interpolations" in expected:
@@ -74,7 +84,7 @@ def test_what_training_left_is_listed(tmp_path: Path) -> None:
     data, model = Few(), model_of(Generator)
     (tmp_path / "figures").mkdir()
     generated.draw_progress(tmp_path / "figures" / "progress.png", {1: digits(10).numpy(), 2: digits(10).numpy()})
-    shown = draw(tmp_path, model, data, judged(model, data))
+    shown, _ = draw(tmp_path, model, data, judged(model, data))
     assert names(shown)[:3] == ["samples", "progress", "nearest"]
     assert shown["figures/progress.png"] == generated.PROGRESS
 
@@ -83,7 +93,7 @@ def test_what_training_left_is_listed(tmp_path: Path) -> None:
 def test_shapes_and_dimensions(shape: tuple[int, int, int], code_dim: int, tmp_path: Path) -> None:
     data, model = Few(shape, labelled=False), model_of(Variational, shape, code_dim)
     model.noise_dim = code_dim
-    shown = draw(tmp_path, model, data, judged(model, data))
+    shown, _ = draw(tmp_path, model, data, judged(model, data))
     assert {"samples", "nearest", "interpolations", "traversals"} < set(names(shown))
     assert "of different clusters" in shown["figures/interpolations.png"]
     which = "the 8 of 12 that vary most" if code_dim == 12 else "each in turn"
@@ -95,14 +105,29 @@ def test_shapes_and_dimensions(shape: tuple[int, int, int], code_dim: int, tmp_p
 def test_one_dimension_of_noise(tmp_path: Path) -> None:
     data, model = Few(), model_of(Generator, SHAPE, 1)
     model.noise_dim = 1
-    assert "interpolations" in names(draw(tmp_path, model, data, judged(model, data)))
+    assert "interpolations" in names(draw(tmp_path, model, data, judged(model, data))[0])
+
+
+def test_the_page_gets_the_map_and_the_surest_mistakes(tmp_path: Path) -> None:
+    model, data = model_of(Decoder), Few()
+    evaluation = judged(model, data)
+    _, pictures = draw(tmp_path, model, data, evaluation)
+    assert pictures.code_map is not None and pictures.code_map.points.shape == (60, 2)
+    probe, labels = evaluation.heads.probe, data.labels("test")
+    assert probe is not None and labels is not None
+    wrong = probe.predict(evaluation.codes) != labels
+    assert 0 < len(pictures.hardest) == min(24, wrong.sum())
+    assert pictures.hardest[0].confidence == probe.probabilities(evaluation.codes)[wrong].max()
+    unlabelled = Few(labelled=False)
+    _, pictures = draw(tmp_path, model, unlabelled, judged(model, unlabelled))
+    assert pictures.code_map is not None and pictures.code_map.labels is None and not pictures.hardest
 
 
 def test_collapsed_codes_have_no_walks(tmp_path: Path) -> None:
     data, model = Few(), model_of(Decoder)
     with torch.no_grad():
         model.encoder[-1].weight.zero_()
-    assert names(draw(tmp_path, model, data, judged(model, data))) == ["reconstructions", "interpolations", *ALWAYS]
+    assert names(draw(tmp_path, model, data, judged(model, data))[0]) == ["reconstructions", "interpolations", *ALWAYS]
 
 
 def test_drawing_leaves_no_trace_and_repeats_itself(tmp_path: Path) -> None:
@@ -116,7 +141,7 @@ def test_drawing_leaves_no_trace_and_repeats_itself(tmp_path: Path) -> None:
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        shown = draw(tmp_path, model, data, evaluation)
+        shown, _ = draw(tmp_path, model, data, evaluation)
         assert torch.equal(before, torch.get_rng_state())
         bytes_.append({path: (tmp_path / path).read_bytes() for path in shown})
     assert bytes_[0] == bytes_[1]
