@@ -33,8 +33,9 @@ from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
 
 SCORING = (  # files of the evaluation whose code decides scores
-    *("cluster_count", "clustering", "codes", "corruptions", "diagnostics", "feature_space", "generation", "heads"),
-    *("inception", "mixtures", "paired", "parts", "probes", "protocol", "robustness", "scores"),
+    *("cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space", "generation"),
+    *("heads", "inception", "logistic", "mixtures", "paired", "parts", "probes", "protocol", "ridge", "robustness"),
+    "scores",
 )
 INITIALISATIONS = 3  # of the untrained twin; the first one is also probed layer by layer
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from unsup.evaluation import clustering, diagnostics, mixtures, probes
-from unsup.evaluation.codes import SPLITS, Encoded, Floats, Ids
+from unsup.evaluation.codes import SPLITS, Encoded
 from unsup.evaluation.parallel import Parts
-from unsup.evaluation.probes import Splits
+from unsup.evaluation.draws import RATIOS
+from unsup.evaluation.probes import Floats, Ids, Splits
 
 FEW_LABELS = (1, 10)  # labelled images a class
-IMBALANCE = (1, 10, 100)  # of the most to the least frequent class
 
 Labels = dict[str, Ids]  # of each split
 Spaces = dict[str, dict[str, Floats]]  # "raw", "l2" -> codes of each split
@@ -43,7 +43,7 @@ def probe_parts(encoded: dict[str, Encoded], labels: Labels) -> Parts:
         probe = probes.linear_probe(code)
         if code.fit.shape[1] > diagnostics.WIDE:
             return Probed(probe, None, {})
-        found = {ratio: probes.imbalanced(code, probe.C, ratio) for ratio in IMBALANCE}
+        found = {ratio: probes.imbalanced(code, probe.C, ratio) for ratio in RATIOS}
         imbalance = {ratio: draws for ratio, draws in found.items() if draws is not None}
         return Probed(probe, probes.probe_draws(code, probe.C), imbalance)
 

@@ -9,15 +9,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unsup.data.base import ImageData
 from unsup.evaluation import clustering, diagnostics, parts, scores
 from unsup.evaluation.cluster_count import estimate_k
-from unsup.evaluation.codes import SPLITS, Floats, Ids, certificate, encode, generate, weights_hash
+from unsup.evaluation.codes import SPLITS, certificate, encode, generate, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.heads import Heads
 from unsup.evaluation.parallel import Parts, side_by_side
+from unsup.evaluation.probes import Floats, Ids
 from unsup.evaluation.robustness import robustness
 from unsup.models.base import Model
 

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unsup.evaluation.codes import Ids, frozen
+from unsup.evaluation.codes import frozen
 from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.diagnostics import sample
 from unsup.evaluation.heads import Probe
+from unsup.evaluation.probes import Ids
 from unsup.models.base import Model
 
 IMAGES = 3_000  # test images corrupted, at most: each of them 18 times

@@ -7,7 +7,8 @@ import numpy as np
 
 from unsup.evaluation import clustering, diagnostics, probes
 from unsup.evaluation.codes import IMPORTANCE_SAMPLES, SPLITS, Encoded
-from unsup.evaluation.parts import FEW_LABELS, IMBALANCE, FewLabels, Labels
+from unsup.evaluation.draws import RATIOS
+from unsup.evaluation.parts import FEW_LABELS, FewLabels, Labels
 
 Scores = dict[str, Any]
 Say = Callable[[str], None]
@@ -57,7 +58,7 @@ def labelled(done: dict[str, Any], labels: Labels, test: Encoded, say: Say) -> S
     probed, few = done["linear probe"], done["few-label probe"]
     for n in set(FEW_LABELS) - few.keys():
         say(f"no few-label probe with {n} a class: some class has fewer labelled training images")
-    if probed.draws is not None and len(probed.imbalance) < len(IMBALANCE):
+    if probed.draws is not None and len(probed.imbalance) < len(RATIOS):
         say("no probe trained on imbalanced classes: too few training images a class")
     per_class = probed.probe.per_class
     if per_class is None:
