@@ -37,8 +37,16 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
         raise UserError(f"no reports of {data} in {root} ({hint}): make train MODEL=deep_ae DATA={data}")
     if not there:
         raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
-    for name in there if data is None else [data]:
-        compare_folder(root / name, column)
+    unusable = []
+    for name in [data] if data else there:
+        try:
+            compare_folder(root / name, column)
+        except UserError as e:
+            unusable.append(e)
+    for e in unusable[:-1]:
+        print(f"unsup: {e}", file=sys.stderr)
+    if unusable:
+        raise unusable[-1]
 
 
 def compare_folder(folder: Path, sort: str | None) -> list[Part]:

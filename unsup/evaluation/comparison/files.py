@@ -138,5 +138,5 @@ def _by_model(part: Part) -> list[tuple[str, list[str]]]:
     """Statements below the model that they are about."""
     found: dict[str, list[str]] = {}
     for one in part.statements:
-        found.setdefault(one.a, []).append(one.text)
+        found.setdefault(one.a, []).append(one.text.removeprefix(one.a).removeprefix(": "))
     return list(found.items())

@@ -49,14 +49,14 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
         for floor in (floor for floor in FLOORS if floor in own):
             name, numbers = floor_name(floor, first.floors[floor]), first.floors[floor]
             found = paired_over_seeds(own[OWN], own[floor])
-            text = sentence(group.name, name, found, seeds_in_words(seeds)) + _dimensions(first.numbers, numbers)
+            text = sentence(group.name, name, found, seeds_in_words(seeds), _dimensions(first.numbers, numbers))
             yield Statement(group.name, text, name, found)
         following = loaded[i + 1] if i + 1 < len(groups) else ""
         if not isinstance(following, str):
             after = groups[i + 1]
             found = paired_over_seeds(own[OWN], following[OWN])
-            text = sentence(group.name, after.name, found, seeds_in_words(seeds, len(after.runs)))
-            text += _dimensions(first.numbers, after.runs[0].numbers)
+            dims = _dimensions(first.numbers, after.runs[0].numbers)
+            text = sentence(group.name, after.name, found, seeds_in_words(seeds, len(after.runs)), dims)
             yield Statement(group.name, text, after.name, found)
 
 
@@ -75,7 +75,15 @@ def _correctness(group: Group, column: str) -> Arrays:
     """
     first, *others = group.runs
     beside = {floor: numbers[column] for floor, numbers in first.floors.items() if column in numbers}
-    rows = [_load(first, column, beside), *(_load(run, column, {}) for run in others)]
+    rows, troubles = [], []
+    for run, floors in [(first, beside), *((run, {}) for run in others)]:
+        try:
+            rows.append(_load(run, column, floors))
+        except UserError as e:
+            troubles.append(str(e))
+    if troubles:
+        more = len(troubles) - 1
+        raise UserError(troubles[0] + (f", and the same for {more} more of its runs" if more else ""))
     if len({len(values) for row in rows for values in row.values()}) > 1:
         raise UserError(f"{FILE} holds different numbers of images beside its runs{_remedy(first)}")
     return {name: np.stack([row[name] for row in rows if name in row], dtype=np.float64) for name in rows[0]}
@@ -108,27 +116,31 @@ def _dimensions(a: Mapping[str, float], b: Mapping[str, float]) -> str:
     """Said where codes of different size are compared."""
     if "dim" not in a or "dim" not in b or a["dim"] == b["dim"]:
         return ""
-    return f" ({a['dim']:,.0f} against {b['dim']:,.0f} dimensions)"
+    return f"{a['dim']:,.0f} against {b['dim']:,.0f} dimensions"
 
 
-def sentence(a: str, b: str, found: Mapping[str, Any], seeds: str) -> str:
+def sentence(a: str, b: str, found: Mapping[str, Any], seeds: str, dimensions: str = "") -> str:
     """'a > b by 7.1 points [6.6, 7.6], 3 seeds' or 'a and b: not separable (+0.2 points [-0.3, 0.7]), 3 seeds'."""
     difference, low, high = (100 * found[key] for key in ("difference", "low", "high"))
-    if not found["separable"]:
-        return f"{a} and {b}: not separable ({difference:+.1f} points {_interval(low, high, 1)}), {seeds}"
-    sign = ">"
-    if difference < 0:
-        sign, difference, low, high = "<", -difference, -high, -low
-    digits = 1 if low >= 0.05 else 2  # no "[0.0, 0.3]" that leaves out 0
-    text = f"{a} {sign} {b} by {difference:.{digits}f} points {_interval(low, high, digits)}, {seeds}"
-    if "mcnemar" in found:
-        text += f" (McNemar agrees in {found['mcnemar']['agree']} of {found['mcnemar']['pairs']})"
-    return text
+    remarks = [dimensions] if dimensions else []
+    if found["separable"]:
+        sign = ">" if difference > 0 else "<"
+        size, low, high = (difference, low, high) if difference > 0 else (-difference, -high, -low)
+        digits = 1 if low >= 0.05 else 2  # no "[0.0, 0.3]" that leaves out 0
+        text = f"{a} {sign} {b} by {size:.{digits}f} points {_interval(low, high, digits)}, {seeds}"
+        if "mcnemar" in found:
+            remarks.insert(0, f"McNemar agrees in {found['mcnemar']['agree']} of {found['mcnemar']['pairs']}")
+    else:
+        text = f"{a} and {b}: not separable ({_rounded(difference):+.1f} points {_interval(low, high)}), {seeds}"
+    return f"{text} ({'; '.join(remarks)})" if remarks else text
 
 
-def _interval(low: float, high: float, digits: int) -> str:
-    low, high = round(low, digits) + 0.0, round(high, digits) + 0.0  # + 0.0: no "-0.0"
-    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+def _interval(low: float, high: float, digits: int = 1) -> str:
+    return f"[{_rounded(low, digits):.{digits}f}, {_rounded(high, digits):.{digits}f}]"
+
+
+def _rounded(value: float, digits: int = 1) -> float:
+    return round(value, digits) + 0.0  # no "-0.0"
 
 
 def seeds_in_words(a: int, b: int | None = None) -> str:

@@ -111,7 +111,7 @@ def how_chosen(columns: Sequence[Column]) -> list[str]:
 def _entry(group: Group) -> Entry:
     statistics = {one.name: seeds_interval(values) for one in TABLE if (values := group.values(one.name))}
     twin = group.runs[0].floors.get("untrained")
-    beside = _fixed("untrained", floor_name("untrained", twin), twin) if twin else None
+    beside = _fixed("untrained", "untrained", twin) if twin else None
     return Entry(Row("model", group.name, statistics, len(group.runs)), beside, group)
 
 
