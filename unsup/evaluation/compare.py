@@ -33,8 +33,8 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
     column = column_named(sort) if sort else None
     there = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
     if data is not None and data not in there:
-        hint = nearest(data, there) if there else "none yet"
-        raise UserError(f"no reports of {data} in {root} ({hint}): make train MODEL=deep_ae DATA={data}")
+        hint = nearest(data, there) if there else f"make train MODEL=deep_ae DATA={data} writes one"
+        raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
         raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
     unusable = []
@@ -43,8 +43,8 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
             compare_folder(root / name, column)
         except UserError as e:
             unusable.append(e)
-    for e in unusable[:-1]:
-        print(f"unsup: {e}", file=sys.stderr)
+    for earlier in unusable[:-1]:
+        print(f"unsup: {earlier}", file=sys.stderr)
     if unusable:
         raise unusable[-1]
 

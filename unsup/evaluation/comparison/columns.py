@@ -43,18 +43,23 @@ def yes_or_no(value: float) -> str:
     return "yes" if value else "no"
 
 
-FEW = "few-label probe: nothing chosen; C fixed, labels of so many training images a class"
+FEW = "few-label: so many labelled training images a class; C fixed, nothing chosen"
 KMEANS = (
-    "k-means: inductive (fitted on training codes, assigned to test images); restart chosen by inertia, without any "
-    "labels; k is the number of classes; for ACC clusters are matched to classes with test labels"
+    "k-means: inductive (fitted on training codes, assigned to test images); restart by inertia, without any labels; "
+    "k is the number of classes; for ACC clusters are matched to classes with test labels"
 )
-MIXTURE = "Gaussian mixture: inductive like k-means; chosen without any labels, k as there"
+MIXTURE = "mixture: Gaussian mixture, inductive and without any labels like k-means, the same k"
 TABLE = (
     Column("dim", ("scores", "code_dim"), whole, lower=True, spread=False),
-    Column("linear probe", ("scores", "linear_probe", "accuracy"), accuracy, "linear probe: C with validation labels"),
+    Column(
+        "linear probe",
+        ("scores", "linear_probe", "accuracy"),
+        accuracy,
+        "linear probe: labelled training images; C chosen with validation labels",
+    ),
     Column("few-label 10", ("scores", "few_label", "10", "mean"), accuracy, FEW),
     Column("few-label 1", ("scores", "few_label", "1", "mean"), accuracy, FEW),
-    Column("kNN", ("scores", "knn", "accuracy"), accuracy, "kNN: nothing chosen; labels of all training images"),
+    Column("kNN", ("scores", "knn", "accuracy"), accuracy, "kNN: labelled training images; nothing chosen"),
     Column("k-means ACC", ("scores", "kmeans", "test", "acc"), accuracy, KMEANS),
     Column("k-means NMI", ("scores", "kmeans", "test", "nmi"), accuracy, KMEANS),
     Column("k-means ARI", ("scores", "kmeans", "test", "ari"), accuracy, KMEANS),

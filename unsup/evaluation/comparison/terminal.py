@@ -11,7 +11,7 @@ from rich.text import Text
 from unsup.evaluation.comparison.columns import SEEDS, Column
 from unsup.evaluation.comparison.part import Part
 from unsup.evaluation.comparison.sources import choice_note, choice_rows, variance_rows
-from unsup.evaluation.comparison.table import DEFAULT, cells
+from unsup.evaluation.comparison.table import DEFAULT, cells, how_chosen
 from unsup.evaluation.summary import Cells, enumeration
 
 MOST_MODELS = 10  # in what follows the table
@@ -31,12 +31,15 @@ def show(part: Part, console: Console) -> None:
         table.add_row(*(Text(one.get(name, ""), NAMES[row.kind][1]) for name in ("model", *columns)))
     console.print(Text(f"{part.title}; sorted by {part.sort}", style="bold"))
     console.print(table)
+    for line in how_chosen([column for column in part.columns if column.name in columns]):
+        _say(console, line, "dim")
     if rest:
         _say(console, f"Further columns in the files: {enumeration(rest)}.")
     models = {group.name for group in part.groups[:MOST_MODELS]}
     sentences = [one.text for one in part.statements if one.a in models]
     if sentences:
         console.print(Text(f"\nWhich is better, by {part.probe}", style="bold"))
+        _say(console, "[…]: 95 % interval over test images and training seeds; more on it in the files", "dim")
     for sentence in sentences:
         _say(console, sentence)
     if variance := variance_rows({name: found for name, found in part.variance.items() if name in models}):
@@ -50,9 +53,9 @@ def show(part: Part, console: Console) -> None:
         _say(console, f"\nOf the other {len(part.groups) - MOST_MODELS} models the files tell more.")
 
 
-def _say(console: Console, text: str) -> None:
+def _say(console: Console, text: str, style: str = "") -> None:
     lines = textwrap.fill(text, console.width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-    console.print(Text(lines))
+    console.print(Text(lines, style))
 
 
 def _fitting(texts: Sequence[Cells], columns: Sequence[Column], sort: str, width: int) -> tuple[list[str], list[str]]:
