@@ -104,10 +104,9 @@ def mcnemar(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:
     """Spearman's rank correlation of two vectors (n,), ties by average ranks; None where one of them is constant."""
-    ranks = np.stack([_ranks(x), _ranks(y)])
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(ranks, axis=1)
-    return float(np.clip(ranks[0] @ ranks[1] / lengths.prod(), -1, 1)) if lengths.all() else None
+    a, b = (ranks - ranks.mean() for ranks in (_ranks(x), _ranks(y)))
+    size = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / size) if size else None
 
 
 def chance_spearman(n: int, seed: int = 0) -> float:
