@@ -80,7 +80,7 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
         console.print(f"{name}, ", end="", markup=False, style="bold")
         show(one, console)
         console.print()
-    console.print(f"files  {folder}/compare.{{html,md,csv,json}}", markup=False)
+    console.print(f"files  {folder}/compare.{{html,md,csv,json}}", markup=False, soft_wrap=True)
     return parts
 
 
