@@ -179,7 +179,7 @@ def _bootstrap_quantiles(gain: NDArray[np.float64]) -> NDArray[np.float64]:
     steps = np.rint(above * parts).astype(np.int64)
     p = counts / n
     centre = n * (p @ steps)
-    spread = np.sqrt(n * (p @ steps**2 - (p @ steps) ** 2))
+    spread = np.sqrt(n * max(0.0, p @ steps**2 - (p @ steps) ** 2))
     window = 1 << int(np.ceil(np.log2(16 * spread + 16)))
     once = np.bincount(steps % window, p, window)
     lowest = int(centre) - window // 2

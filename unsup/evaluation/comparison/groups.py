@@ -129,7 +129,7 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         name = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
         if isinstance(value, dict):
             found |= flat(value, name)
-        elif name == "init_from" and value:  # <data>/<recipe>: each seed starts from a run of its own
+        elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
             found[name] = "/".join(Path(value).parts[-3:-1])
         elif name not in PLACES:
             found[name] = value
@@ -137,7 +137,7 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def group(runs: Sequence[Run]) -> tuple[dict[Version, list[Group]], list[str]]:
-    """Groups by what makes their numbers comparable, best-filled version first; and what is to be said about it.
+    """Groups by what makes their numbers comparable, newest schema first; and what is to be said about them.
 
     Of several runs of one configuration and seed the newest counts.
     """

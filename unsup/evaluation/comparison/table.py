@@ -91,14 +91,14 @@ def cells(row: Row, columns: Sequence[Column]) -> Cells:
     return texts | {SEEDS: str(row.seeds or "")}
 
 
-def cell(row: Row, column: Column, interval: bool = True) -> str:
+def cell(row: Row, column: Column) -> str:
     found = row.statistics.get(column.name)
     if not found:
         return ""
     text = column.written(found["mean"])
     if column.spread and "sd" in found:
         text += f" ± {column.written(found['sd'])}"
-        if interval and column.name == WITH_INTERVAL:
+        if column.name == WITH_INTERVAL:
             text += f" [{column.written(found['low'])}, {column.written(found['high'])}]"
     return f"{text} ({found['n']} of {row.seeds})" if found["n"] < row.seeds else text
 
