@@ -14,7 +14,7 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate models results selfcheck dashboard notebooks test test-all check clean
+.PHONY: help install train evaluate models compare results selfcheck dashboard notebooks test test-all check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ evaluate: $(READY) ## evaluate RUN= again, bit for bit [DATA_ROOT= IMAGES= when 
 
 models: $(READY) ## list the recipes: what each is, expected score, minutes
 	@$(PY) -m unsup models
+
+compare: $(READY) ## all reports side by side [DATA= RUNS= SORT="few-label 10"]
+	@$(PY) -m unsup compare $(if $(DATA),--data "$(DATA)") $(if $(SORT),--sort "$(SORT)") --runs "$(RUNS)" $(ARGS)
 
 results: $(READY) ## keep the reports of RUN="…" in results/ and write the README's table
 	@$(PY) -m unsup results $(RUN) $(ARGS)

@@ -128,3 +128,23 @@ def unlabelled() -> dict[str, Any]:
     whole["comparisons"] = {}
     del whole["run"]["class_names"]
     return whole
+
+
+def comparable(
+    model: str = "deep_ae", seed: int = 0, probe: float = 0.9512, data: str = "mnist", **options: Any
+) -> dict[str, Any]:
+    """A labelled report of schema 2 with every number that a comparison shows; `options` of the model are its own."""
+    whole = report(model, data, seed, probe) | {"schema": 2, "protocol": 2}
+    whole["curves"] = {"train/loss": [[50 * i, 1 / (i + 1)] for i in range(200)]}
+    whole["run"]["augmentation"] = False
+    whole["provenance"]["config"]["model"] = {"class_path": "unsup.models.some.Model", "init_args": options}
+    whole["provenance"]["config"]["data"] = {"class_path": "unsup.data.mnist.MNIST", "init_args": {"root": "data"}}
+    for scores in (whole["scores"], *whole["floors"].values()):
+        own = scores["linear_probe"]["accuracy"]
+        scores["probe_draws"] = {"mean": own - 0.0111, "std": 0.0031, "draws": 5, "images": 5000}
+        middle = {"blur": own - 0.05, "occlusion": own - 0.15}
+        scores["robustness"] = {"images": 2000, "clean": own} | {k: [own, v, v / 2] for k, v in middle.items()}
+        mixture = {"k": 10, "fitted_on": 20_000, "dim": 30, "test": {"acc": own * 0.74, "nmi": 0.5, "ari": 0.4}}
+        scores["clusterings"] = {"gaussian mixture": mixture}
+        scores["uniformity"] = -own * 2
+    return whole

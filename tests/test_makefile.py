@@ -89,6 +89,9 @@ def test_variables_become_options(project: Project) -> None:
     words = ["MODEL=ae", "DATA=digits", "SEED=3", "EPOCHS=2", "DATA_ROOT=d", "ARGS=--model.lr 0.1"]
     (command,) = project.make("train", py, *words)[1]
     assert command == "-m unsup train ae --data digits --seed 3 --epochs 2 --data_root d --runs runs --model.lr 0.1"
+    (command,) = project.make("compare", py, "DATA=mnist", "RUNS=r", "SORT=few-label 10")[1]
+    assert command == "-m unsup compare --data mnist --sort few-label 10 --runs r"
+    assert project.make("compare", py)[1] == ["-m unsup compare --runs runs"]
     (command,) = project.make("train", py, "MODEL=ae", "IMAGES=my pictures")[1]
     assert command == "-m unsup train ae --images my pictures --runs runs"
 
@@ -101,6 +104,7 @@ def test_help_lists_every_verb() -> None:
         "train",
         "evaluate",
         "models",
+        "compare",
         "results",
         "dashboard",
         "notebooks",

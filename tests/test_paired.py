@@ -1,12 +1,22 @@
-"""Intervals over test images: coverage on simulated data, pairing, agreement with McNemar's test."""
+"""Intervals over test images and training seeds: coverage on simulated data, pairing, agreement with textbook tests."""
 
 import time
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.special import ndtr
+from scipy.stats import binomtest, spearmanr
+from scipy.stats import t as student
 
-from unsup.evaluation.paired import bootstrap_interval, paired_difference
+from unsup.evaluation.paired import (
+    bootstrap_interval,
+    chance_spearman,
+    mcnemar,
+    paired_difference,
+    paired_over_seeds,
+    seeds_interval,
+    spearman,
+)
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
@@ -93,3 +103,198 @@ def test_ten_thousand_images_take_no_time():
     start = time.perf_counter()
     paired_difference(a, b)
     assert time.perf_counter() - start < 1
+
+
+def test_interval_over_seeds_is_students_t():
+    values = [0.951, 0.947, 0.953]
+    found = seeds_interval(values)
+    low, high = student.interval(0.95, 2, np.mean(values), np.std(values, ddof=1) / np.sqrt(3))
+    assert (found["low"], found["high"]) == pytest.approx((low, high))
+    assert found["mean"] == pytest.approx(0.950333, abs=1e-6) and found["sd"] == pytest.approx(np.std(values, ddof=1))
+    assert found["n"] == 3
+
+
+def test_one_seed_has_no_spread():
+    assert seeds_interval([0.9]) == {"n": 1, "mean": 0.9}
+
+
+class Method:
+    """Right on an image where ability + seed + ease of the image + luck of both > 0, all normal: the truth is known."""
+
+    def __init__(self, ability: float, seed_sd: float, luck: float = 0.5) -> None:
+        self.ability, self.seed_sd, self.luck = ability, seed_sd, luck
+
+    @property
+    def accuracy(self) -> float:
+        """Over all images and seeds."""
+        return ndtr(self.ability / np.sqrt(1 + self.seed_sd**2 + self.luck**2))
+
+    def correct(self, ease, seeds, rng):
+        """(seeds, n) of 0 and 1."""
+        shift = self.ability + rng.normal(0, self.seed_sd, (seeds, 1))
+        return (shift + ease + rng.normal(0, self.luck, (seeds, len(ease))) > 0).astype(np.float32)
+
+
+def resampled_seeds(a, b, rng, draws=1000):
+    """What a plain bootstrap of seeds and images would say: seeds (s, n) drawn with replacement."""
+    gain = a.mean(axis=0) - b.mean(axis=0)
+    seeds = [x.mean(axis=1)[rng.integers(len(x), size=(draws, len(x)))].mean(axis=1) for x in (a, b)]
+    return np.quantile(seeds[0] - seeds[1] + rng.normal(0, gain.std() / np.sqrt(len(gain)), draws), [0.025, 0.975])
+
+
+def coverage(interval, n, seeds, spread, times=300):
+    """How often `interval(a, b, rng)` holds the true difference, for methods whose seeds deviate by `spread`."""
+    rng = np.random.default_rng(0)
+    a, b = Method(1.3, spread[0]), Method(1.2, spread[1])
+    truth, covered = a.accuracy - b.accuracy, []
+    for _ in range(times):
+        ease = rng.normal(size=n)
+        low, high = interval(a.correct(ease, seeds[0], rng), b.correct(ease, seeds[1], rng), rng)
+        covered.append(low <= truth <= high)
+    return np.mean(covered)
+
+
+def ours(a, b, rng):
+    found = paired_over_seeds(a, b)
+    return found["low"], found["high"]
+
+
+# images, seeds of a and b, deviation over seeds of a and b: of one alone, of both, much, little; more and uneven seeds
+@pytest.mark.parametrize(
+    ("n", "seeds", "spread"),
+    [
+        (1000, (3, 3), (0.1, 0.1)),
+        (1000, (3, 3), (0.3, 0.3)),
+        (1000, (3, 3), (0.1, 0.02)),
+        (4000, (3, 3), (0.03, 0.03)),
+        (1000, (5, 5), (0.1, 0.1)),
+        (1000, (3, 5), (0.1, 0.1)),
+    ],
+)
+def test_intervals_over_seeds_cover_the_truth_as_often_as_they_say(n, seeds, spread):
+    assert 0.92 <= coverage(ours, n, seeds, spread) <= 0.985  # .95 with a standard error of .013
+
+
+def test_one_method_whose_seeds_scatter_wildly_costs_little():
+    """Seven points of standard deviation on one side, half a point on the other: the worst case found."""
+    assert coverage(ours, 1000, (3, 3), (0.3, 0.02)) > 0.88
+
+
+def test_resampling_three_seeds_would_be_too_narrow():
+    settings = (1000, (3, 3), (0.3, 0.3))
+    assert coverage(resampled_seeds, *settings) < 0.86 < 0.92 <= coverage(ours, *settings)
+
+
+def test_against_a_floor_only_the_models_seeds_vary():
+    rng = np.random.default_rng(0)
+    a, floor = Method(1.3, 0.1), Method(1.2, 0.0)
+    covered = []
+    for _ in range(300):
+        ease = rng.normal(size=1000)
+        found = paired_over_seeds(a.correct(ease, 3, rng), floor.correct(ease, 1, rng))
+        covered.append(found["low"] <= a.accuracy - floor.accuracy <= found["high"])
+        assert found["seeds"] == [3, 1]
+    assert 0.92 <= np.mean(covered) <= 0.985
+
+
+def test_equal_methods_are_seldom_called_separable():
+    rng = np.random.default_rng(1)
+    method, called = Method(1.0, 0.1), []
+    for _ in range(300):
+        ease = rng.normal(size=500)
+        called.append(paired_over_seeds(method.correct(ease, 3, rng), method.correct(ease, 3, rng))["separable"])
+    assert np.mean(called) < 0.08
+
+
+@pytest.mark.parametrize("n", [40, 360, 10_000])
+def test_with_one_seed_each_it_is_the_paired_bootstrap(n):
+    rng = np.random.default_rng(0)
+    a, b = rng.random(n) < 0.9, rng.integers(4, size=n) / 3  # 0 or 1, and a share of three initialisations
+    found, expected = paired_over_seeds(a, b), paired_difference(a, b)
+    width = expected["high"] - expected["low"]
+    assert found["difference"] == pytest.approx(expected["difference"], abs=1e-12)
+    assert (found["low"], found["high"]) == pytest.approx((expected["low"], expected["high"]), abs=0.04 * width)
+    assert found["seeds"] == [1, 1] and "mcnemar" not in found
+
+
+def test_values_on_no_common_grid_are_resampled_too():
+    rng = np.random.default_rng(0)
+    values = rng.random(200)
+    found, expected = paired_over_seeds(values, np.zeros(200)), paired_difference(values, np.zeros(200))
+    assert (found["low"], found["high"]) == pytest.approx((expected["low"], expected["high"]), abs=0.003)
+
+
+def test_seeds_in_another_order_and_sides_exchanged():
+    rng = np.random.default_rng(0)
+    ease = rng.normal(size=2000)
+    a, b = Method(1.4, 0.02).correct(ease, 3, rng), Method(1.0, 0.02).correct(ease, 4, rng)
+    found = paired_over_seeds(a, b)
+    other = paired_over_seeds(a[::-1], b)
+    assert (other["low"], other["high"]) == pytest.approx((found["low"], found["high"]))
+    back = paired_over_seeds(b, a)
+    width = found["high"] - found["low"]
+    assert (-back["high"], -back["low"]) == pytest.approx((found["low"], found["high"]), abs=0.1 * width)
+    assert found["separable"] and found["seeds"] == [3, 4] and back["seeds"] == [4, 3]
+    assert found["mcnemar"] == {"agree": 12, "pairs": 12}
+
+
+def test_identical_seeds_that_are_never_wrong():
+    found = paired_over_seeds(np.ones((3, 50)), np.ones((2, 50)))
+    assert (found["difference"], found["low"], found["high"]) == (0, 0, 0)
+    assert not found["separable"] and found["mcnemar"]["agree"] == 0
+
+
+def test_mcnemar_counts_only_pairs_in_the_direction_of_the_difference():
+    base = np.concatenate([np.ones(500), np.zeros(500)])
+    better, worse = base.copy(), base.copy()
+    better[500:600], worse[:30] = 1, 0
+    found = paired_over_seeds(np.stack([better, worse]), base)
+    assert found["difference"] > 0 and found["mcnemar"] == {"agree": 1, "pairs": 2}
+
+
+def test_seeds_of_other_images_are_refused():
+    with pytest.raises(ValueError, match="10 and 11 images"):
+        paired_over_seeds(np.ones((2, 10)), np.ones((2, 11)))
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 0), (1, 0), (5, 0), (12, 3), (40, 60), (60, 60), (700, 500)])
+def test_mcnemar_is_the_binomial_test_of_discordant_images(wins, losses):
+    a = np.repeat([1, 0, 1, 0], [wins, losses, 30, 20])
+    b = np.repeat([0, 1, 1, 0], [wins, losses, 30, 20])
+    expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+    assert mcnemar(a, b) == pytest.approx(expected) == mcnemar(b, a)
+
+
+def test_mcnemar_refuses_shares_and_other_images():
+    with pytest.raises(ValueError, match="0 and 1"):
+        mcnemar(np.array([0.5, 1.0]), np.array([0.0, 1.0]))
+    with pytest.raises(ValueError, match="same images"):
+        mcnemar(np.ones(3), np.ones(4))
+
+
+def test_spearman_agrees_with_scipy_ties_included():
+    rng = np.random.default_rng(0)
+    for n in (4, 7, 50):
+        x, y = rng.integers(5, size=n).astype(float), rng.normal(size=n)
+        assert spearman(x, y) == pytest.approx(spearmanr(x, y).statistic)
+    assert spearman(np.arange(5), np.arange(5) ** 3) == 1 and spearman(np.arange(5), -np.arange(5)) == -1
+
+
+def test_a_constant_has_no_ranks():
+    assert spearman(np.zeros(5), np.arange(5)) is None
+
+
+def test_rank_correlations_that_chance_reaches():
+    """Critical values of a two-sided test at 5 %, Zar 1972; none for four values."""
+    assert chance_spearman(4) == float("inf")
+    for n, critical in ((5, 1.0), (6, 0.886), (8, 0.738), (10, 0.648), (20, 0.447)):
+        assert chance_spearman(n) == pytest.approx(critical, abs=0.02)
+
+
+def test_a_hundred_statements_take_no_time():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(2, size=(2, 3, 10_000)).astype(float)
+    start = time.process_time()
+    for _ in range(100):
+        paired_over_seeds(a, b)
+    assert time.process_time() - start < 1

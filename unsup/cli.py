@@ -64,6 +64,10 @@ def build_parser() -> Parser:
     results = verb("results", verbs.results, "keep reports in results/ and write the README's table from them")
     results.add_argument("add", nargs="*", type=folder, metavar="RUN", help="run folders whose reports are to be kept")
     results.add_argument("--check", action="store_true", help="only say whether the table is up to date (exit code 1)")
+    compare = verb("compare", verbs.compare, "all reports of a data set side by side, over seeds and beside the floors")
+    compare.add_argument("--data", help="the data set; without it every one that has reports")
+    compare.add_argument("--runs", type=folder, default=Path("runs"), help="folder that holds runs (runs)")
+    compare.add_argument("--sort", metavar="COLUMN", help="a column of the table (linear probe)")
     for sub in subparsers.choices.values():
         sub.set_defaults(known=[text for action in sub._actions for text in action.option_strings])
     return parser

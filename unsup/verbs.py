@@ -89,3 +89,9 @@ def results(args: argparse.Namespace) -> None:
         if changed and args.check:
             raise UserError(f"the table in {readme.name} is not what results/ says: run make results")
         print(f"{readme.name}: table " + ("rewritten" if changed else "up to date"))
+
+
+def compare(args: argparse.Namespace) -> None:
+    from unsup.evaluation.compare import compare as start
+
+    start(args.runs, args.data, args.sort)

@@ -1,0 +1,596 @@
+"""`unsup compare`: what is grouped, said, written and left out, from reports on disk."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from reports import comparable, generative, report, unlabelled
+from scipy.stats import t as student
+
+from unsup.cli import main
+from unsup.errors import UsageError, UserError
+from unsup.evaluation.compare import compare, compare_folder
+from unsup.evaluation.comparison.columns import NAMES, TABLE
+from unsup.evaluation.comparison.part import Part
+from unsup.evaluation.paired import paired_over_seeds
+
+IMAGES = 400
+PROBES = [0.95, 0.9425, 0.955]  # whole numbers of 400 images
+
+
+def images(accuracy: float, seed: int) -> np.ndarray[Any, Any]:
+    """(400,) of 0 and 1 with this mean; easy images first, some luck of the seed."""
+    order = np.argsort(np.arange(IMAGES) + np.random.default_rng(seed).normal(0, 15, IMAGES))
+    return np.isin(np.arange(IMAGES), order[: round(accuracy * IMAGES)]).astype(np.float32)
+
+
+def put(root: Path, content: dict[str, Any], number: int = 1, correct: bool = True) -> Path:
+    """A run folder with this report, and the correctness of each test image."""
+    run = content["run"]
+    folder = root / run["data"] / run["model"] / f"{run['seed']}-{number:03d}"
+    folder.mkdir(parents=True)
+    if correct:
+        arrays = {}
+        for i, (prefix, scores) in enumerate([("", content["scores"]), *content["floors"].items()]):
+            start = f"{prefix}/" if prefix else ""
+            for name, found in (("linear_probe", "linear_probe"), ("few_label_10", "few_label")):
+                held = scores[found] if found == "linear_probe" else scores[found]["10"]
+                key = "accuracy" if found == "linear_probe" else "mean"
+                arrays[start + name] = images(held[key], seed=run["seed"] + 10 * i)
+                held[key] = float(arrays[start + name].mean(dtype=np.float64))
+        np.savez_compressed(folder / "correct.npz", **arrays)
+    (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n")
+    return folder
+
+
+def seeds(root: Path, model: str = "deep_ae", probes: list[float] = PROBES, number: int = 1, **options: Any) -> None:
+    for seed, probe in enumerate(probes):
+        put(root, comparable(model, seed, probe, **options), number)
+
+
+def made(root: Path, data: str = "mnist", sort: str | None = None) -> list[Part]:
+    return compare_folder(root / data, sort)
+
+
+def rows(part: Part) -> list[str]:
+    return [row.name for entry in part.entries for row in entry.rows]
+
+
+def plain(root: Path, data: str = "mnist") -> dict[str, Any]:
+    """The content of compare.json."""
+    return json.loads((root / data / "compare.json").read_text())
+
+
+def texts(part: Part) -> list[str]:
+    return [one.text for one in part.statements]
+
+
+# ---- rows over seeds -------------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_mean_deviation_and_interval_over_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds(tmp_path)
+    made(tmp_path)
+    table = plain(tmp_path)["tables"][0]
+    (row,) = [row for row in table["rows"] if row["kind"] == "model"]
+    low, high = student.interval(0.95, 2, np.mean(PROBES), np.std(PROBES, ddof=1) / np.sqrt(3))
+    expected = {"n": 3, "mean": np.mean(PROBES), "sd": np.std(PROBES, ddof=1), "low": low, "high": high}
+    assert row["linear probe"] == pytest.approx(expected)
+    assert row["seeds"] == 3 and row["model"] == "deep_ae" and len(row["runs"]) == 3
+    assert row["robustness"]["mean"] == pytest.approx(np.mean(PROBES) - 0.1)  # the middle severity, both corruptions
+    assert row["minutes"]["mean"] == pytest.approx(149.2 / 60)
+    assert row["augmentation"]["mean"] == 0 and row["parameters"]["mean"] == 2_837_314
+    text = f"{np.mean(PROBES):.3f} ± {np.std(PROBES, ddof=1):.3f} [{low:.3f}, {high:.3f}]".replace("0.", ".")
+    assert text in (tmp_path / "mnist" / "compare.md").read_text() and text in capsys.readouterr().out
+
+
+def test_one_seed_has_no_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds(tmp_path, probes=[0.95])
+    made(tmp_path)
+    row = plain(tmp_path)["tables"][0]["rows"][0]
+    assert row["linear probe"] == {"n": 1, "mean": 0.95}
+    shown = capsys.readouterr().out.splitlines()
+    assert not any("±" in line for line in shown if line.startswith("deep_ae"))
+
+
+def test_a_number_that_not_every_seed_has_says_so(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    path = tmp_path / "mnist" / "deep_ae" / "1-001" / "report.json"
+    content = json.loads(path.read_text())
+    del content["scores"]["rankme"]
+    path.write_text(json.dumps(content))
+    made(tmp_path)
+    assert "(2 of 3)" in (tmp_path / "mnist" / "compare.md").read_text()
+    assert plain(tmp_path)["tables"][0]["rows"][0]["RankMe"]["n"] == 2
+
+
+def test_floors_stand_among_the_models_and_twins_below_theirs(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    wide = comparable("wide", probe=0.9)
+    wide["floors"]["pca"]["code_dim"] = 64
+    put(tmp_path, wide)
+    (part,) = made(tmp_path)
+    assert rows(part) == ["deep_ae", "untrained", "raw pixels", "wide", "untrained", "PCA-30", "PCA-64"]
+    assert [row["kind"] for row in plain(tmp_path)["tables"][0]["rows"]][:3] == ["model", "untrained", "floor"]
+
+
+# ---- groups ----------------------------------------------------------------------------------------------------------
+
+
+def test_groups_are_told_apart_by_exactly_the_options_in_which_they_differ(tmp_path: Path) -> None:
+    seeds(tmp_path, code_dim=30, lr=0.01, widths=[500, 250])
+    seeds(tmp_path, number=2, probes=[0.9, 0.91], code_dim=30, lr=0.02, widths=[500, 250])
+    seeds(tmp_path, "ae", probes=[0.85], code_dim=30)
+    (part,) = made(tmp_path)
+    assert [group.name for group in part.groups] == ["deep_ae, model.lr=0.01", "deep_ae, model.lr=0.02", "ae"]
+    assert [len(group.runs) for group in part.groups] == [3, 2, 1]
+
+
+def test_places_and_seeds_make_no_groups(tmp_path: Path) -> None:
+    for seed in range(2):
+        content = comparable(seed=seed)
+        content["provenance"]["config"]["data"]["init_args"]["root"] = f"somewhere/{seed}"
+        content["provenance"]["config"]["init_from"] = f"runs/mnist/ae/{seed}-001"
+        content["provenance"]["config"]["seed"] = seed
+        put(tmp_path, content)
+    (part,) = made(tmp_path)
+    assert [group.name for group in part.groups] == ["deep_ae"] and len(part.groups[0].runs) == 2
+
+
+def test_codes_of_another_size_are_another_group(tmp_path: Path) -> None:
+    put(tmp_path, comparable())
+    other = comparable(seed=1)
+    other["scores"]["code_dim"] = 64
+    put(tmp_path, other)
+    (part,) = made(tmp_path)
+    assert sorted(group.name for group in part.groups) == ["deep_ae, dim=30", "deep_ae, dim=64"]
+    seeds(tmp_path, "ae", code_dim=10)
+    small = comparable("ae", seed=7, code_dim=20)
+    small["scores"]["code_dim"] = 20
+    put(tmp_path, small)
+    (part,) = made(tmp_path)  # what follows from an option is not named
+    assert {"ae, model.code_dim=10", "ae, model.code_dim=20"} <= {group.name for group in part.groups}
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [(("protocol",), 3, "protocol"), (("provenance", "data_sha256"), "a" * 64, "version of the data")],
+)
+def test_what_is_not_comparable_stands_in_a_table_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], where: tuple[str, ...], value: Any, said: str
+) -> None:
+    seeds(tmp_path)
+    other = comparable("ae")
+    (other if len(where) == 1 else other[where[0]])[where[-1]] = value
+    put(tmp_path, other)
+    parts = made(tmp_path)
+    assert sorted(group.name for part in parts for group in part.groups) == ["ae", "deep_ae"]
+    assert all(len(part.groups) == 1 for part in parts)
+    assert f"2 tables: the reports differ in {said}" in capsys.readouterr().out
+    for name in ("compare.md", "compare.html"):
+        assert f"the reports differ in {said}" in (tmp_path / "mnist" / name).read_text()
+
+
+def test_older_schemas_are_named_once_and_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds(tmp_path)
+    for seed in range(2):
+        put(tmp_path, report("ae", seed=seed), correct=False)
+    newest, older = made(tmp_path)
+    assert (newest.version.schema, older.version.schema, older.version.protocol) == (2, 1, 1)
+    assert [group.name for group in older.groups] == ["ae"]
+    told = [line for line in capsys.readouterr().err.splitlines() if "schema" in line]
+    assert len(told) == 1 and "2 report(s) of the older schema 1" in told[0]
+
+
+def test_of_two_runs_of_one_seed_the_newest_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, comparable(probe=0.9), number=2)
+    put(tmp_path, comparable(probe=0.95), number=10)
+    put(tmp_path, comparable(probe=0.85), number=1)
+    (part,) = made(tmp_path)
+    assert part.groups[0].values("linear probe") == [0.95]
+    told = capsys.readouterr().err
+    assert re.search(r"0-001 is left out: \S*0-002 is newer", told)
+    assert re.search(r"0-002 is left out: \S*0-010 is newer", told)
+
+
+# ---- what cannot be used ---------------------------------------------------------------------------------------------
+
+
+def spoiled(path: tuple[str, ...], value: Any) -> str:
+    content: Any = comparable("bad")
+    found = content
+    for key in path[:-1]:
+        found = found[key]
+    if value is None:
+        del found[path[-1]]
+    else:
+        found[path[-1]] = value
+    return json.dumps(content, indent=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "damaged or half-written"),
+        (spoiled(("run", "model"), "bad")[:2000], "damaged or half-written"),
+        ("[1, 2]", "not a report"),
+        ("\udcff", "damaged or half-written"),
+        (spoiled(("scores", "rankme"), float("nan")), "it holds NaN"),
+        (spoiled(("scores", "rankme"), "many"), "scores.rankme is 'many'"),
+        (spoiled(("scores", "linear_probe"), 5), "scores.linear_probe.* stands below 5"),
+        (spoiled(("scores", "robustness", "blur"), [0.1, "x", 0.2]), "scores.robustness is 'x'"),
+        (spoiled(("floors", "pca"), "none"), "stands below 'none'"),
+        (spoiled(("floors",), []), "floors is \\[\\]"),
+        (spoiled(("run", "model"), None), "run.model is missing"),
+        (spoiled(("provenance", "data_sha256"), None), "provenance.data_sha256 is missing"),
+        (spoiled(("scores",), None), "scores is missing"),
+        (spoiled(("protocol",), "two"), "protocol is 'two'"),
+        (spoiled(("selfcheck", "passed"), 8), "failed its own check \\(8 of 9\\)"),
+        (spoiled(("frozen", "after"), "0"), "changed the encoder"),
+        (spoiled(("test_reads",), 2), "read 2 times"),
+    ],
+)
+def test_reports_that_cannot_be_used_are_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, reason: str
+) -> None:
+    seeds(tmp_path)
+    bad = tmp_path / "mnist" / "bad" / "0-001"
+    bad.mkdir(parents=True)
+    (bad / "report.json").write_text(content, errors="surrogateescape")
+    (part,) = made(tmp_path)
+    assert [group.name for group in part.groups] == ["deep_ae"]
+    (told,) = capsys.readouterr().err.splitlines()
+    assert str(bad / "report.json") in told and re.search(reason, told) and f"make evaluate RUN={bad}" in told
+
+
+def test_nothing_usable_is_an_error_and_other_data_sets_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path, comparable(data="kmnist"))
+    for data in ("aaa", "zzz"):
+        (tmp_path / data / "ae" / "0-001").mkdir(parents=True)
+        (tmp_path / data / "ae" / "0-001" / "report.json").write_text("{")
+    with pytest.raises(UserError, match=r"none of the reports in \S*zzz can be used"):
+        compare(tmp_path)
+    assert (tmp_path / "kmnist" / "compare.html").exists() and not (tmp_path / "zzz" / "compare.md").exists()
+    assert "none of the reports in" in capsys.readouterr().err
+
+
+def test_no_reports_and_a_mistyped_data_set(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no reports in .*: make train"):
+        compare(tmp_path / "none")
+    put(tmp_path, comparable())
+    with pytest.raises(UserError, match="did you mean 'mnist'"):
+        compare(tmp_path, "mnits")
+
+
+# ---- sorting ---------------------------------------------------------------------------------------------------------
+
+
+def three(root: Path) -> None:
+    for model, probe, sse in (("a", 0.9, 5.0), ("b", 0.95, 9.0), ("c", 0.925, None)):
+        content = comparable(model, probe=probe)
+        content["scores"].pop("reconstruction")
+        if sse is not None:
+            content["scores"]["reconstruction"] = {"sse_per_image": sse}
+        put(root, content)
+
+
+@pytest.mark.parametrize(
+    ("column", "order"),
+    [
+        (None, "bca"),
+        ("few-label 10", "bca"),
+        ("reconstruction SSE", "abc"),
+        ("Reconstruction sse", "abc"),
+        ("model", "abc"),
+    ],
+)
+def test_sorted_by_any_column_errors_from_small_to_large_and_blanks_last(
+    tmp_path: Path, column: str | None, order: str
+) -> None:
+    three(tmp_path)
+    compare(tmp_path, sort=column)
+    models = [row["model"] for row in plain(tmp_path)["tables"][0]["rows"] if row["kind"] == "model"]
+    assert "".join(models) == order
+
+
+@pytest.mark.parametrize("column", NAMES)
+def test_every_column_can_be_sorted_by(tmp_path: Path, column: str) -> None:
+    three(tmp_path)
+    (part,) = made(tmp_path, sort=column)
+    assert part.sort == (column if column != "Fréchet" else "linear probe")  # no row generates
+
+
+def test_an_unknown_column_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    three(tmp_path)
+    with pytest.raises(UsageError, match="no column 'few-lable 10' \\(did you mean 'few-label 10'\\?\\)"):
+        compare(tmp_path, sort="few-lable 10")
+    assert main(["compare", "--runs", str(tmp_path), "--sort", "few-lable 10"]) == 2
+    assert "did you mean" in capsys.readouterr().err
+
+
+def test_images_without_labels_are_sorted_by_reconstruction(tmp_path: Path) -> None:
+    for model, sse in (("a", 9.0), ("b", 5.0), ("c", 50.0), ("d", 60.0)):
+        content = unlabelled() | {"schema": 2}
+        content["run"]["model"] = content["provenance"]["config"]["recipe"] = model
+        content["scores"]["reconstruction"] = {"sse_per_image": sse}
+        put(tmp_path, content, correct=False)
+    (part,) = made(tmp_path, "folder")
+    assert part.sort == "reconstruction SSE"
+    assert [name for name in rows(part) if name != "untrained"] == ["b", "a", "PCA-30", "c", "d", "raw pixels"]
+    assert not part.statements and not part.choice and not any(part.variance.values())
+    assert "linear probe" not in (tmp_path / "folder" / "compare.md").read_text()
+
+
+# ---- paired statements -----------------------------------------------------------------------------------------------
+
+
+def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    seeds(tmp_path, "ae", [0.85, 0.86])
+    (part,) = made(tmp_path)
+    found = {(one.a, one.b): one for one in part.statements}
+    assert list(found) == [
+        *((("deep_ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels", "ae")),
+        *((("ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels")),
+    ]
+
+    def loaded(model: str, n: int, name: str) -> Any:
+        return np.stack([np.load(tmp_path / "mnist" / model / f"{s}-001" / "correct.npz")[name] for s in range(n)])
+
+    own, other = loaded("deep_ae", 3, "linear_probe"), loaded("ae", 2, "linear_probe")
+    one = found["deep_ae", "ae"]
+    assert one.found == paired_over_seeds(own, other) and one.found["separable"]
+    d, low, high = (100 * one.found[key] for key in ("difference", "low", "high"))
+    agree = one.found["mcnemar"]["agree"]
+    expected = f"deep_ae > ae by {d:.1f} points [{low:.1f}, {high:.1f}], 3 seeds and 2 (McNemar agrees in {agree} of 6)"
+    assert one.text == expected
+    floor = found["deep_ae", "PCA-30"]
+    assert floor.found == paired_over_seeds(own, loaded("deep_ae", 1, "pca/linear_probe"))
+    assert floor.text.endswith(", 3 seeds (McNemar agrees in 3 of 3)")
+    assert found["deep_ae", "raw pixels"].text.endswith("30 against 784 dimensions)")
+    below = found["ae", "raw pixels"]
+    assert below.found["high"] < 0 and below.text.startswith("ae < raw pixels by ")
+    assert plain(tmp_path)["tables"][0]["paired"][3] == {"a": "deep_ae", "b": "ae", "text": expected, **one.found}
+
+
+def test_what_cannot_be_separated_is_called_so(tmp_path: Path) -> None:
+    seeds(tmp_path, probes=[0.95, 0.9425])
+    seeds(tmp_path, "dae", probes=[0.945, 0.95])
+    (part,) = made(tmp_path)
+    (one,) = [one for one in part.statements if one.b in ("dae", "deep_ae")]
+    assert not one.found["separable"]
+    assert re.fullmatch(
+        r"dae and deep_ae: not separable \([+-]\d\.\d points \[-\d+\.\d, \d+\.\d\]\), 2 seeds", one.text
+    )
+
+
+def test_statements_follow_the_column_sorted_by(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    (part,) = made(tmp_path, sort="few-label 10")
+    assert part.probe == "few-label 10"
+    correct = [np.load(tmp_path / "mnist" / "deep_ae" / f"{s}-001" / "correct.npz") for s in range(3)]
+    expected = paired_over_seeds(np.stack([one["few_label_10"] for one in correct]), correct[0]["pixels/few_label_10"])
+    assert part.statements[-1].found == expected
+    assert "by few-label 10" in (tmp_path / "mnist" / "compare.md").read_text()
+
+
+def test_without_the_images_it_says_so_and_how_to_mend_it(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    seeds(tmp_path, "ae", [0.85, 0.86])
+    for seed in range(2):
+        (tmp_path / "mnist" / "deep_ae" / f"{seed}-001" / "correct.npz").unlink()
+    (part,) = made(tmp_path)
+    run = tmp_path / "mnist" / "deep_ae" / "0-001"
+    missing = f"deep_ae: nothing can be said, {run / 'correct.npz'} is missing: make evaluate RUN={run}, and the same"
+    assert texts(part)[0] == f"{missing} for 1 more of its runs"
+    assert all(one.a == "ae" for one in part.statements[1:]) and len(part.statements) == 4
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:300]), "is damaged"),
+        (lambda path: path.write_bytes(b""), "is damaged"),
+        (lambda path: np.savez(path, linear_probe=np.ones(IMAGES)), "is not that of its report"),
+        (lambda path: np.savez(path, other=np.ones(3)), "lacks linear_probe"),
+        (lambda path: np.savez(path, linear_probe=np.repeat(np.load(path)["linear_probe"], 2)), "different numbers"),
+    ],
+)
+def test_damaged_images_are_named(tmp_path: Path, damage: Any, reason: str) -> None:
+    seeds(tmp_path)
+    damage(tmp_path / "mnist" / "deep_ae" / "1-001" / "correct.npz")
+    (part,) = made(tmp_path)
+    (text,) = texts(part)
+    assert reason in text and "make evaluate RUN=" in text
+
+
+# ---- variance, choice without labels ---------------------------------------------------------------------------------
+
+
+def test_variance_by_source(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    put(tmp_path, comparable("ae", probe=0.9))
+    path = tmp_path / "mnist" / "ae" / "0-001" / "report.json"
+    content = json.loads(path.read_text())
+    del content["scores"]["probe_draws"]
+    path.write_text(json.dumps(content))
+    (part,) = made(tmp_path)
+    found = part.variance["deep_ae"]
+    assert found["linear probe: training seed"] == pytest.approx(np.std(PROBES, ddof=1))
+    assert found["test sampling"] == pytest.approx(0.008 / (2 * 1.96), rel=1e-3)  # the report's 95 % interval
+    assert found["probe draws"] == pytest.approx(0.0031) and found["few-label draws"] == pytest.approx(0.0121)
+    assert found["k-means restarts"] == pytest.approx(0.0234)
+    acc = [0.7 * probe for probe in PROBES]
+    assert found["k-means ACC: training seed"] == pytest.approx(np.std(acc, ddof=1))
+    assert not {"probe draws", "linear probe: training seed"} & part.variance["ae"].keys()
+    text = (tmp_path / "mnist" / "compare.md").read_text()
+    assert f"| {100 * np.std(PROBES, ddof=1):.2f} | 0.20 | 0.31 |" in text
+
+
+def test_rank_correlation_with_what_labels_say(tmp_path: Path) -> None:
+    for i, model in enumerate("abcd"):
+        content = comparable(model, probe=0.9 + 0.01 * i)
+        content["scores"]["rankme"] = 10.0 + i
+        content["scores"]["reconstruction"]["sse_per_image"] = 10.0 - i
+        content["scores"]["silhouette"]["raw"] = (0.1, 0.2, 0.2, 0.1)[i]
+        put(tmp_path, content, correct=False)
+    (part,) = made(tmp_path)
+    assert part.choice["RankMe"]["linear probe"] == {"r": 1, "n": 4}
+    assert part.choice["reconstruction SSE"]["k-means ACC"] == {"r": -1, "n": 4}
+    assert part.choice["silhouette"]["linear probe"]["r"] == pytest.approx(0, abs=1e-12)
+    assert "dead units" not in part.choice and "alignment" not in part.choice  # all the same; absent
+    text = (tmp_path / "mnist" / "compare.md").read_text()
+    assert "| RankMe | higher | +1.00 | +1.00 | 4 |" in text and "over the means of 4 groups. That is few" in text
+    (tmp_path / "mnist" / "d" / "0-001" / "report.json").unlink()
+    assert not made(tmp_path)[0].choice
+    assert "without labels?" not in (tmp_path / "mnist" / "compare.md").read_text()
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_csv_holds_every_number_of_every_row(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    put(tmp_path, generative("vae") | {"schema": 2}, correct=False)
+    made(tmp_path)
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "mnist" / "compare.csv").read_text())))
+    flat = [row for table in plain(tmp_path)["tables"] for row in table["rows"]]
+    assert len(lines) == len(flat)
+    for line, row in zip(lines, flat, strict=True):
+        assert (
+            line["model"] == (f"{row['of']}, untrained" if "of" in row else row["model"])
+            and line["kind"] == row["kind"]
+        )
+        assert line["seeds"] == str(row.get("seeds", ""))
+        for column in TABLE:
+            for key in ("mean", "sd", "low", "high", "n"):
+                text, value = line[f"{column.name} {key}"], row.get(column.name, {}).get(key)
+                assert text == "" if value is None else float(text) == value
+
+
+class Tags(HTMLParser):
+    """Every tag that is opened is closed; what is loaded from elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loaded: list[str] = []
+        self.seen: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.loaded += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "link", "br", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_complete_in_itself_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    seeds(tmp_path, "<b>deep", lr="<script>alert(1)</script>")
+    seeds(tmp_path, "<b>deep", number=2, lr=0.1)
+    made(tmp_path)
+    text = (tmp_path / "mnist" / "compare.html").read_text()
+    page = Tags(text)
+    assert not page.open and not page.loaded
+    assert page.seen.count("script") == 1 and "link" not in page.seen and "b" not in page.seen
+    assert "@import" not in text and "url(" not in text and "prefers-color-scheme: dark" in text
+    assert page.seen.count("table") == 2 and 'aria-sort="descending"' in text
+
+
+def test_all_files_hold_the_same_rows_and_are_the_same_again(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    seeds(tmp_path, "ae", [0.85, 0.86])
+    made(tmp_path)
+    names = [f"compare.{kind}" for kind in ("md", "csv", "json", "html")]
+    before = {name: (tmp_path / "mnist" / name).read_bytes() for name in names}
+    for content in before.values():
+        for model in (b"deep_ae", b"raw pixels", b"PCA-30", b"untrained"):
+            assert model in content
+    made(tmp_path)
+    assert before == {name: (tmp_path / "mnist" / name).read_bytes() for name in names}
+    assert {path.name for path in (tmp_path / "mnist").iterdir()} == {"ae", "deep_ae", *names}
+
+
+def test_each_column_says_how_it_was_chosen(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    made(tmp_path)
+    for name in ("compare.md", "compare.html"):
+        text = (tmp_path / "mnist" / name).read_text()
+        assert "linear probe: labelled training images; C chosen with validation labels" in text
+        assert "k-means: inductive" in text and "restart by inertia, without any labels" in text
+        assert "Fréchet" not in text  # no row has it
+
+
+# ---- terminal --------------------------------------------------------------------------------------------------------
+
+
+def test_piped_output_fits_a_hundred_columns_and_names_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds(tmp_path, code_dim=30, widths=[1000, 500, 250], lr=0.01)
+    seeds(tmp_path, number=2, code_dim=30, widths=[2000, 1000, 500, 250], lr=0.02)
+    made(tmp_path)
+    out = capsys.readouterr().out
+    assert max(len(line) for line in out.splitlines() if not line.startswith("files ")) <= 100
+    assert "widths=[1000" in out.replace("\n", "")  # brackets are no markup
+    assert "Further columns in the files:" in out and "k-means NMI" in out and "compare.{html,md,csv,json}" in out
+    assert "linear probe" in out and "seeds" in out
+
+
+def test_the_column_sorted_by_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds(tmp_path)
+    made(tmp_path, sort="augmentation")
+    out = capsys.readouterr().out
+    assert "augmentation" in out.partition("Further columns")[0] and "sorted by augmentation" in out
+
+
+def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(14):
+        put(tmp_path, comparable("ae", probe=0.8 + 0.01 * i, lr=i), number=i + 1)
+    made(tmp_path)
+    out = capsys.readouterr().out
+    assert "Of the other 4 models the files tell more." in out
+    assert len(re.findall(r"^ae, model.lr=\d+ \S+ untrained twin", out, re.M)) == 10
+    assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
+
+
+SCRIPT = """
+import sys
+from unsup.cli import main
+assert main(["compare", "--runs", sys.argv[1]]) == 0
+heavy = {"torch", "lightning", "sklearn", "matplotlib", "scipy.stats", "jsonargparse"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_two_hundred_reports_take_about_a_second(tmp_path: Path) -> None:
+    """Processor time, start of the interpreter included: .8 s on a quiet machine; here with room for a busy one."""
+    import resource
+
+    for i in range(50):
+        seeds(tmp_path, "ae", [0.8 + 0.002 * i + 0.0025 * s for s in range(4)], number=i + 1, lr=i)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "unsup", "compare", "--runs", str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "50 models" in (tmp_path / "mnist" / "compare.md").read_text() and not done.stderr
+    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 2

@@ -1,0 +1,134 @@
+"""The rows of a comparison: groups with their untrained twins below them, and the floors among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from unsup.errors import UsageError, nearest
+from unsup.evaluation import summary
+from unsup.evaluation.comparison.columns import NAMES, SEEDS, TABLE, Column, Numbers
+from unsup.evaluation.comparison.groups import Group
+from unsup.evaluation.paired import seeds_interval
+from unsup.evaluation.summary import Cells
+
+DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
+WITH_INTERVAL = DEFAULT
+
+Statistics = dict[str, dict[str, float]]  # column -> what `seeds_interval` gives
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: a group's means over its seeds, or a floor."""
+
+    kind: str  # "model", "untrained" or "floor"
+    name: str
+    statistics: Statistics
+    seeds: int  # 0: no training, so no seeds
+
+    def value(self, column: str) -> float | None:
+        """The mean, None where there is none."""
+        if column == SEEDS:
+            return self.seeds or None
+        return self.statistics[column]["mean"] if column in self.statistics else None
+
+
+class Entry(NamedTuple):
+    """What is sorted: a row, and the twin's that goes with it."""
+
+    row: Row
+    twin: Row | None = None
+    group: Group | None = None  # None: a floor
+
+    @property
+    def rows(self) -> list[Row]:
+        return [self.row, self.twin] if self.twin else [self.row]
+
+
+def column_named(text: str) -> str:
+    """The column that a user names, whatever the case.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = {name.lower(): name for name in NAMES}
+    if text.lower() not in found:
+        raise UsageError(f"--sort: no column {text!r} ({nearest(text, NAMES)})")
+    return found[text.lower()]
+
+
+def entries(groups: Sequence[Group], sort: str | None) -> tuple[list[Entry], str]:
+    """All entries, sorted, and the column that they are sorted by.
+
+    Args:
+        sort: a name of NAMES; None, or a column that no row has: the linear probe, without labels the reconstruction.
+    """
+    found = [_entry(group) for group in groups] + [Entry(row) for row in _floor_rows(groups)]
+
+    def known(column: str | None) -> bool:
+        return column == "model" or any(one.row.value(column) is not None for one in found if column)
+
+    column = next(name for name in (sort, DEFAULT, UNLABELLED_DEFAULT, "model") if name and known(name))
+    lower = any(one.lower for one in TABLE if one.name == column)
+
+    def place(one: Entry) -> tuple[bool, float, str]:
+        value = one.row.value(column)
+        return value is None, 0 if value is None else value if lower else -value, one.row.name
+
+    return sorted(found, key=place), column
+
+
+def shown_columns(found: Sequence[Entry]) -> list[Column]:
+    """Those that any row has."""
+    return [column for column in TABLE if any(column.name in row.statistics for one in found for row in one.rows)]
+
+
+def cells(row: Row, columns: Sequence[Column]) -> Cells:
+    """A row as text: mean ± standard deviation over seeds, and the linear probe's 95 % interval; no ± with one seed."""
+    texts = {"model": row.name}
+    for column in columns:
+        texts[column.name] = cell(row, column)
+    return texts | {SEEDS: str(row.seeds or "")}
+
+
+def cell(row: Row, column: Column) -> str:
+    found = row.statistics.get(column.name)
+    if not found:
+        return ""
+    text = column.written(found["mean"])
+    if column.spread and "sd" in found:
+        text += f" ± {column.written(found['sd'])}"
+        if column.name == WITH_INTERVAL:
+            text += f" [{column.written(found['low'])}, {column.written(found['high'])}]"
+    return f"{text} ({found['n']} of {row.seeds})" if found["n"] < row.seeds else text
+
+
+def how_chosen(columns: Sequence[Column]) -> list[str]:
+    """A sentence for each way in which what stands behind a column was chosen."""
+    return list(dict.fromkeys(column.chosen for column in columns if column.chosen))
+
+
+def _entry(group: Group) -> Entry:
+    statistics = {one.name: seeds_interval(values) for one in TABLE if (values := group.values(one.name))}
+    twin = group.runs[0].floors.get("untrained")
+    beside = _fixed("untrained", "untrained", twin) if twin else None
+    return Entry(Row("model", group.name, statistics, len(group.runs)), beside, group)
+
+
+def _floor_rows(groups: Sequence[Group]) -> list[Row]:
+    """Raw pixels, and PCA at each code dimension that there is."""
+    found: dict[str, Row] = {}
+    for run in (run for group in groups for run in group.runs):
+        for key in ("pixels", "pca"):
+            if key in run.floors:
+                name = floor_name(key, run.floors[key])
+                found.setdefault(name, _fixed("floor", name, run.floors[key]))
+    return list(found.values())
+
+
+def floor_name(key: str, numbers: Numbers) -> str:
+    return summary.floor_name(key, {"code_dim": int(numbers["dim"])} if "dim" in numbers else {})
+
+
+def _fixed(kind: str, name: str, numbers: Numbers) -> Row:
+    return Row(kind, name, {one.name: {"n": 1, "mean": numbers[one.name]} for one in TABLE if one.name in numbers}, 0)

@@ -1,0 +1,96 @@
+"""A comparison in the terminal: the columns that fit, and the first sentences; the files hold the rest."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from unsup.evaluation.comparison.columns import SEEDS, Column
+from unsup.evaluation.comparison.part import Part
+from unsup.evaluation.comparison.sources import choice_note, choice_rows, variance_rows
+from unsup.evaluation.comparison.table import DEFAULT, cells, how_chosen
+from unsup.evaluation.summary import Cells, enumeration
+
+MOST_MODELS = 10  # in what follows the table
+NAME_WIDTH = 30
+FIRST = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "reconstruction SSE", "minutes")  # of all columns
+NAMES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
+GAP = 2
+
+
+def show(part: Part, console: Console) -> None:
+    """Print a part at the console's width."""
+    rows = [row for one in part.entries for row in one.rows]
+    texts = [cells(row, part.columns) | {"model": NAMES[row.kind][0].format(row.name)} for row in rows]
+    columns, rest = _fitting(texts, part.columns, part.sort, console.width)
+    table = _table({name: [one.get(name, "") for one in texts] for name in ("model", *columns)})
+    for row, one in zip(rows, texts, strict=True):
+        table.add_row(*(Text(one.get(name, ""), NAMES[row.kind][1]) for name in ("model", *columns)))
+    console.print(Text(f"{part.title}; sorted by {part.sort}", style="bold"))
+    console.print(table)
+    for line in how_chosen([column for column in part.columns if column.name in columns]):
+        _say(console, line, "dim")
+    if rest:
+        _say(console, f"Further columns in the files: {enumeration(rest)}.")
+    models = {group.name for group in part.groups[:MOST_MODELS]}
+    sentences = [one.text for one in part.statements if one.a in models]
+    if sentences:
+        console.print(Text(f"\nWhich is better, by {part.probe}", style="bold"))
+        _say(console, "[…]: 95 % interval over test images and training seeds; more on it in the files", "dim")
+    for sentence in sentences:
+        _say(console, sentence)
+    if variance := variance_rows({name: found for name, found in part.variance.items() if name in models}):
+        console.print(Text("\nStandard deviations in points, by source", style="bold"))
+        console.print(_plain_table(variance))
+    if choice := choice_rows(part.choice):
+        console.print(Text("\nCan I choose a model without labels? Rank correlations", style="bold"))
+        console.print(_plain_table(choice))
+        _say(console, choice_note(part.choice, part.groups))
+    if len(part.groups) > MOST_MODELS:
+        _say(console, f"\nOf the other {len(part.groups) - MOST_MODELS} models the files tell more.")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    lines = textwrap.fill(text, console.width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    console.print(Text(lines, style))
+
+
+def _fitting(texts: Sequence[Cells], columns: Sequence[Column], sort: str, width: int) -> tuple[list[str], list[str]]:
+    """The columns that fit beside the names, in the order of the table, and the others."""
+    there = [column.name for column in columns] + [SEEDS]
+    order = dict.fromkeys([sort, *FIRST, *there])
+    left = width - GAP - min(NAME_WIDTH, _width("model", [one["model"] for one in texts]))
+    fitting = set()
+    for name in (name for name in order if name in there):
+        need = _width(name, [one.get(name, "") for one in texts]) + GAP
+        if need <= left:
+            fitting.add(name)
+            left -= need
+    return [name for name in there if name in fitting], [name for name in there if name not in fitting]
+
+
+def _plain_table(rows: Sequence[Cells]) -> Table:
+    table = _table({name: [row[name] for row in rows] for name in rows[0]})
+    for row in rows:
+        table.add_row(*(Text(text) for text in row.values()))
+    return table
+
+
+def _table(columns: Mapping[str, Sequence[str]]) -> Table:
+    """An empty table for these texts: heads are broken to the width of what stands below them."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0))
+    for i, (name, texts) in enumerate(columns.items()):
+        head = "\n".join(textwrap.wrap(name, _width(name, texts)))
+        if i == 0 or name == "better":
+            table.add_column(Text(head), overflow="fold", max_width=NAME_WIDTH)
+        else:
+            table.add_column(Text(head), justify="right", no_wrap=True)
+    return table
+
+
+def _width(name: str, texts: Sequence[str]) -> int:
+    """Of a column: its widest text, or the longest word of its head."""
+    return max(len(text) for text in (*name.split(), *texts))
