@@ -432,15 +432,18 @@ def test_an_error_in_a_part_reaches_the_caller(monkeypatch):
 def test_an_interrupt_stops_every_part():
     """All but one part would run for hours: none is left running once the interrupt has come through."""
     stopped = []
+    running = threading.Barrier(3)
 
     def endless():
         try:
+            running.wait(60)
             while True:
                 time.sleep(0.01)
         finally:
             stopped.append(True)
 
     def interrupt():
+        running.wait(60)  # for two of the others
         raise KeyboardInterrupt
 
     threads = threading.active_count()
