@@ -55,10 +55,13 @@ def build_parser() -> Parser:
     train.add_argument("--matmul_precision", help="highest, high or medium")
     train.add_argument("--config", type=folder, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
-    evaluate = verb("evaluate", verbs.evaluate, "repeat the evaluation of a finished run")
-    evaluate.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
-    evaluate.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
-    evaluate.add_argument("--images", help="your own folder of images, if it has moved since")
+    for sub in (
+        verb("resume", verbs.resume, "go on with an interrupted run from its last checkpoint, then evaluate it"),
+        verb("evaluate", verbs.evaluate, "repeat the evaluation of a finished run"),
+    ):
+        sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
+        sub.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
+        sub.add_argument("--images", help="your own folder of images, if it has moved since")
     verb("models", verbs.models, "list the recipes: what each is, expected score, minutes")
     verb("selfcheck", verbs.selfcheck, "check the evaluator on planted codes whose scores are known")
     results = verb("results", verbs.results, "keep reports in results/ and write the README's table from them")

@@ -46,12 +46,26 @@ def train(args: argparse.Namespace) -> None:
     start(resolved, args.runs, args.command, notes, prepared)
 
 
+def resume(args: argparse.Namespace) -> None:
+    from unsup import runs
+    from unsup.train import resume as go_on
+
+    go_on(runs.find(args.folder), moved(args))
+
+
 def evaluate(args: argparse.Namespace) -> None:
     from unsup import runs
     from unsup.evaluate import evaluate_run
 
+    run = runs.find(args.folder)
+    with runs.locked(run):
+        evaluate_run(run, moved=moved(args))
+
+
+def moved(args: argparse.Namespace) -> dict[str, str]:
+    """Options of the data set that say where it lies now."""
     places = {"root": args.data_root, "images": args.images}
-    evaluate_run(runs.find(args.folder), moved={key: place for key, place in places.items() if place})
+    return {key: place for key, place in places.items() if place}
 
 
 def models(args: argparse.Namespace) -> None:
