@@ -47,6 +47,18 @@ def prepare(config: Config) -> ImageData:
     return data
 
 
+def mnist_at_hand(config: Config) -> tuple[ImageData | None, str]:
+    """The choice where no data set was named: MNIST's data, ready, or None: digits have to do; and what to say of it.
+
+    Args:
+        config: a resolved configuration with MNIST.
+    """
+    try:
+        return prepare(config), "no DATA named: MNIST is at hand"
+    except UserError as e:
+        return None, f"no DATA named, and {e}"
+
+
 def build_model(config: Config, data: ImageData) -> Model:
     """The model, newly initialised; what depends on the data (`shape`, `augmentation`) comes from the data module."""
     cls = load_class(config["model"]["class_path"], Model)
