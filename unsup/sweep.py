@@ -15,7 +15,7 @@ from unsup.build import prepare
 from unsup.errors import UserError
 from unsup.plan import Found, Job
 
-GRACE = 5  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
+GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
 DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}
 
 
@@ -37,8 +37,9 @@ def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, no
         prepare(config)  # downloads what is missing
     found = Found(runs_root)
     finished = {job.name for job in jobs if found.look(job.config)[0] == "finished"}
-    aside = f" ({note})" if note else ""
-    print(f"sweep: {len(jobs)} runs in {runs_root}{aside}, {len(finished)} of them finished already", flush=True)
+    number = f"{len(jobs)} run{'s' if len(jobs) > 1 else ''}"
+    notes = "; ".join(text for text in (note, f"{len(finished)} finished already" if finished else "") if text)
+    print(f"sweep: {number} in {runs_root}{f' ({notes})' if notes else ''}", flush=True)
 
     counts: Counter[str] = Counter()
     names: dict[str, list[str]] = {"failed": [], "left alone": []}
@@ -76,9 +77,9 @@ def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, no
         if verb == "train":
             took.append((job, time.monotonic() - began))
 
-    numbers = {kind: counts[kind] for kind in (*DONE.values(), "skipped")} | {k: len(v) for k, v in names.items()}
-    summary = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
-    print(f"\nsweep: {len(jobs)} runs in {duration(time.monotonic() - start)}: {summary}")
+    counts.update({kind: len(lines) for kind, lines in names.items()})
+    summary = ", ".join(f"{counts[kind]} {kind}" for kind in (*DONE.values(), "skipped", *names))
+    print(f"\nsweep: {number} in {duration(time.monotonic() - start)}: {summary}")
     for kind, lines in names.items():
         for line in lines:
             print(f"  {kind}: {line}")

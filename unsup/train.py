@@ -56,10 +56,9 @@ def train(
         model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
     run = runs.create(runs_root, config, command, data.fingerprint())
     aside = f" ({'; '.join(notes)})" if notes else ""
+    heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
     with runs.locked(run):
-        finish(
-            run, config, model, data, f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
-        )
+        finish(run, config, model, data, heading)
     return run
 
 

@@ -47,7 +47,8 @@ def sweep(args: argparse.Namespace) -> None:
         prepared, note = mnist_at_hand(jobs[0].config)
         if not prepared:
             jobs = plan(args.models, "digits", args.seeds, grid, options, args.runs)
-    start(jobs, args.runs, dict(options).get("data.root"), note)
+    root = dict(options).get("data.root")
+    start(jobs, args.runs, None if root is None else str(root), note)
 
 
 def given(args: argparse.Namespace) -> list[tuple[str, Any]]:
