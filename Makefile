@@ -14,7 +14,7 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install train evaluate models compare results selfcheck dashboard notebooks test test-all check clean
+.PHONY: help install train resume sweep evaluate models compare results selfcheck dashboard notebooks test test-all check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,15 @@ install: $(READY) ## make .venv and install, if that is not done yet
 train: $(READY) ## train MODEL= [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= ARGS="--model.lr 0.01 …"], evaluate, report
 	@$(PY) -m unsup train $(MODEL) $(if $(DATA),--data $(DATA)) $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
 	  $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") --runs "$(RUNS)" $(ARGS)
+
+resume: $(READY) ## go on with the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= when the data have moved]
+	@$(PY) -m unsup resume $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") \
+	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
+
+sweep: $(READY) ## MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= IMAGES= ARGS=]: all combinations
+	@$(PY) -m unsup sweep $(MODELS) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data $(DATA)) $(if $(GRID),--grid $(GRID)) \
+	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") \
+	  --runs "$(RUNS)" $(ARGS)
 
 evaluate: $(READY) ## evaluate RUN= again, bit for bit [DATA_ROOT= IMAGES= when the data have moved]
 	@$(PY) -m unsup evaluate $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") \

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import SHAPE, Memory, TinyDigits, same_weights
 from torch import Tensor, nn
 
-from unsup.callbacks import Progress, Stopwatch, Throughput, callbacks
+from unsup.callbacks import Curves, Progress, Stopwatch, Throughput, callbacks
 from unsup.models.base import Model
 from unsup.snapshots import Pictures
 
@@ -185,5 +185,5 @@ def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch
 
 def test_callbacks_in_their_order() -> None:
     found = callbacks(Throughput())
-    assert [type(c) for c in found] == [Throughput, Progress, Pictures]
+    assert [type(c) for c in found] == [Throughput, Progress, Pictures, Curves]
     assert isinstance(found[1], Progress) and found[1].throughput is found[0]

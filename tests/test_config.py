@@ -108,6 +108,9 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--data", "digits", "--model.class_path", "unsup.models.pca.PCA"], "name one of the two"),
         (["train", "ae", "--data", "digits", "--seed", "5000000000"], "from 0 to 4294967295"),
         (["evaluate", "x", "--model.lr", "3"], "--model.lr is an option of train, not of evaluate"),
+        (["sweep"], "required: MODEL"),
+        (["sweep", "ae", "--seeds", "0", "x"], "invalid int value: 'x'"),
+        (["sweep", "ae", "--data", "mnist", "--images", "x"], "--images goes with --data folder"),
         (["trian"], "invalid choice: 'trian'"),
         ([], "required: VERB"),
     ],
@@ -168,6 +171,8 @@ import sys
 from unsup.cli import main
 assert main(["train", "deepae"]) == 2
 assert main(["train", "ae", "--data", "digits", "--modell.lr", "3"]) == 2
+assert main(["sweep", "ae", "deepae"]) == 2
+assert main(["sweep", "ae", "--data", "digits", "--grid", "modell.lr=1,2"]) == 2
 assert main(["models"]) == 0
 try:
     main(["train", "--help"])

@@ -96,12 +96,28 @@ def test_variables_become_options(project: Project) -> None:
     assert command == "-m unsup train ae --images my pictures --runs runs"
 
 
+def test_variables_of_a_sweep_and_of_a_resumed_run_become_options(project: Project) -> None:
+    py = f"PY={project.python}"
+    words = ["MODELS=ae deep_ae", "SEEDS=0 1", "GRID=model.code_dim=10,30 model.widths=[500,250],[100]", "EPOCHS=2"]
+    (command,) = project.make("sweep", py, *words, "DATA=digits", "DATA_ROOT=d", "ARGS=--model.lr 0.1")[1]
+    assert command == (
+        "-m unsup sweep ae deep_ae --seeds 0 1 --data digits --grid model.code_dim=10,30 model.widths=[500,250],[100] "
+        "--epochs 2 --data_root d --runs runs --model.lr 0.1"
+    )
+    (command,) = project.make("sweep", py, "MODELS=ae", "IMAGES=my pictures", "RUNS=r")[1]
+    assert command == "-m unsup sweep ae --images my pictures --runs r"
+    (command,) = project.make("resume", py, "RUN=a b", "DATA_ROOT=d")[1]
+    assert command == "-m unsup resume a b --data_root d"
+
+
 def test_help_lists_every_verb() -> None:
     clean = {"PATH": os.environ["PATH"]}
     listed = subprocess.run(["make"], cwd=TOP, env=clean, capture_output=True, text=True, check=True).stdout
     for verb in (
         "install",
         "train",
+        "resume",
+        "sweep",
         "evaluate",
         "models",
         "compare",

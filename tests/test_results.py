@@ -214,6 +214,7 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
     ("path", "value", "message"),
     [
         (("provenance", "dirty"), True, "no commit holds"),
+        (("provenance", "resumed"), [{"dirty": False}, {"dirty": True}], "no commit holds"),
         (("provenance", "commit"), None, "has no provenance.commit"),
         (("run", "train_seconds"), None, "has no run.train_seconds"),
         (("floors",), None, "has no floors"),

@@ -3,14 +3,29 @@
 import inspect
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from unsup import runs
 from unsup.config import LINKED, Config, load_class
 from unsup.data.base import ImageData
-from unsup.errors import UserError
+from unsup.errors import UsageError, UserError
 from unsup.models.base import Model
+
+
+def check(config: Config) -> None:
+    """Find before anything is read or trained what cannot be trained.
+
+    Raises:
+        UsageError: several devices are asked for, or no end of the training; an option's value is out of its range.
+    """
+    trainer = config["trainer"]
+    if trainer.get("devices", 1) not in (1, "1") or trainer.get("num_nodes", 1) != 1:
+        raise UsageError("training on several devices is not there yet: leave trainer.devices and num_nodes at 1")
+    if trainer.get("max_epochs", -1) == -1 and trainer.get("max_steps", -1) == -1:
+        raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
+    build_model(config, build_data(config))
 
 
 def build_data(config: Config) -> ImageData:
@@ -30,6 +45,18 @@ def prepare(config: Config) -> ImageData:
     data.prepare_data()
     data.setup("fit")
     return data
+
+
+def mnist_at_hand(config: Config) -> tuple[ImageData | None, str]:
+    """The choice where no data set was named: MNIST's data, ready, or None: digits have to do; and what to say of it.
+
+    Args:
+        config: a resolved configuration with MNIST.
+    """
+    try:
+        return prepare(config), "no DATA named: MNIST is at hand"
+    except UserError as e:
+        return None, f"no DATA named, and {e}"
 
 
 def build_model(config: Config, data: ImageData) -> Model:
@@ -55,17 +82,36 @@ def load_run(run: Path, data: ImageData | None = None) -> tuple[Model, ImageData
     path = runs.checkpoint_of(run)
     data = data or prepare(config)
     model = build_model(config, data)
-    try:
-        model.load_state_dict(load_weights(path))
-    except RuntimeError as e:
-        raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
+    fill(model, load_checkpoint(path), path)
     return model.eval(), data
 
 
-def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Parameters and buffers in a checkpoint, without running any code that it might hold."""
+def fill(model: Model, checkpoint: dict[str, Any], path: Path) -> None:
+    """Give the model the weights of a checkpoint, every one of them fitting.
+
+    Raises:
+        UserError: they are of another model.
+    """
     try:
-        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as e:
+        model.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as e:
+        raise UserError(f"{path} does not fit {type(model).__name__}: was its code changed since?") from e
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Parameters and buffers in a checkpoint."""
+    weights: dict[str, torch.Tensor] = load_checkpoint(path)["state_dict"]
+    return weights
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Weights (`state_dict`) and optimizer steps (`global_step`) in a checkpoint; code that it might hold never runs.
+
+    Raises:
+        UserError: it is damaged, or something else.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return {key: checkpoint[key] for key in ("state_dict", "global_step")}
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as e:
         raise UserError(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
-    return state

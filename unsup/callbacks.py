@@ -19,7 +19,15 @@ LINES = 20  # of progress in a run whose output is not a terminal
 
 def callbacks(throughput: "Throughput") -> list[Callback]:
     """The callbacks of every training, in the order that they need: time is measured before anything is drawn."""
-    return [throughput, Progress(throughput), Pictures()]
+    return [throughput, Progress(throughput), Pictures(), Curves()]
+
+
+class Curves(Callback):
+    """Puts the curves on disk before each checkpoint: those of a run that was killed and goes on have no gap."""
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        for logger in trainer.loggers:
+            logger.save()
 
 
 class Throughput(Callback):

@@ -16,6 +16,14 @@ options of a recipe are given by name and override every file:
 """
 
 
+SWEEP_HELP = """\
+options that hold for all runs are given as to train: --model.lr 0.01
+a grid combines the values of several options; values are a YAML list without its brackets:
+  --grid model.code_dim=10,30 "model.widths=[500,250],[100]"
+The same command again goes on where the last one stopped.
+"""
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with one-line errors."""
 
@@ -47,18 +55,27 @@ def build_parser() -> Parser:
         "--data", help="a data set in configs/data; without it MNIST, or digits where MNIST cannot be had"
     )
     train.add_argument("--seed", type=int, help="seed of the run (0)")
-    train.add_argument("--epochs", type=int, help="short for --trainer.max_epochs")
-    train.add_argument("--data_root", help="folder that holds data sets (data)")
-    train.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
-    train.add_argument("--runs", type=folder, default=Path("runs"), help="folder that holds runs (runs)")
     train.add_argument("--init_from", help="start from the weights of this run")
     train.add_argument("--matmul_precision", help="highest, high or medium")
     train.add_argument("--config", type=folder, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
-    evaluate = verb("evaluate", verbs.evaluate, "repeat the evaluation of a finished run")
-    evaluate.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
-    evaluate.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
-    evaluate.add_argument("--images", help="your own folder of images, if it has moved since")
+    sweep = verb("sweep", verbs.sweep, "train every model with every seed, past what is finished already", SWEEP_HELP)
+    sweep.add_argument("models", nargs="+", metavar="MODEL", help="recipes in configs/model")
+    sweep.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="seeds (0 1 2)")
+    sweep.add_argument("--data", help="a data set in configs/data; without it as `unsup train` chooses")
+    sweep.add_argument("--grid", nargs="+", default=[], metavar="KEY=VALUES", help="values of options, all combined")
+    for sub in (train, sweep):
+        sub.add_argument("--epochs", type=int, help="short for --trainer.max_epochs")
+        sub.add_argument("--data_root", help="folder that holds data sets (data)")
+        sub.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
+        sub.add_argument("--runs", type=folder, default=Path("runs"), help="folder that holds runs (runs)")
+    for sub in (
+        verb("resume", verbs.resume, "go on with an interrupted run from its last checkpoint, then evaluate it"),
+        verb("evaluate", verbs.evaluate, "repeat the evaluation of a finished run"),
+    ):
+        sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
+        sub.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
+        sub.add_argument("--images", help="your own folder of images, if it has moved since")
     verb("models", verbs.models, "list the recipes: what each is, expected score, minutes")
     verb("selfcheck", verbs.selfcheck, "check the evaluator on planted codes whose scores are known")
     results = verb("results", verbs.results, "keep reports in results/ and write the README's table from them")
@@ -90,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         if unknown:
             word = unknown[0].partition("=")[0]
             raise UsageError(f"{args.verb} has no option {word} ({nearest(word, args.known)})")
-        if options and args.verb != "train":
+        if options and args.verb not in ("train", "sweep"):
             raise UsageError(f"--{options[0][0]} is an option of train, not of {args.verb}")
         args.options = options
         args.command = "unsup " + shlex.join(argv)

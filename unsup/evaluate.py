@@ -19,7 +19,6 @@ from unsup.build import load_run, prepare
 from unsup.events import curves_of
 from unsup.data.base import ImageData
 from unsup.draw import draw
-from unsup.errors import UserError
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
@@ -73,8 +72,7 @@ def evaluate_run(
         config["data"]["init_args"] |= moved
         data = prepare(config)
     model, data = load_run(run, data)
-    if data.fingerprint() != versions["data_sha256"]:
-        raise UserError(f"the images are not those that {run} was trained on: their split would mix training and test")
+    runs.check_images(run, data.fingerprint())
     if torch.cuda.is_available() and config["trainer"].get("accelerator") != "cpu":
         model = model.cuda()
     with progress() as say:

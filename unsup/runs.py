@@ -1,7 +1,8 @@
 """Run folders: runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind.
 
 config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard's event files,
-training.json (epochs, seconds), report.{json,md} and figures/.
+training.json (epochs, seconds; written when the training has reached its end), report.{json,md} and figures/. Whoever
+trains or evaluates the run holds the lock on its file .lock.
 """
 
 import importlib.metadata
@@ -11,18 +12,26 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from unsup.config import Config, compose, dump, resolve
 from unsup.errors import UserError
 from unsup.files import replace
 
+LOCK = ".lock"
+PATIENCE = 2  # seconds to wait for a lock: a sweep that looks whether a run is in use holds it for a moment
 PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
 
 
 def create(root: Path, config: Config, command: str, data_sha256: str) -> Path:
     """A new run folder, made exclusively (two starts at once get two folders), with config.yaml and versions.json.
+
+    A folder is a run once config.yaml is there: it comes last.
 
     Raises:
         UserError: the folder cannot be written.
@@ -40,13 +49,42 @@ def create(root: Path, config: Config, command: str, data_sha256: str) -> Path:
             except FileExistsError:  # another start took it this instant
                 number += 1
         (run / "checkpoints").mkdir()
-        (run / "config.yaml").write_text(dump(config))
         write_json(run / "versions.json", provenance() | {"command": command, "data_sha256": data_sha256})
+        replace(run / "config.yaml", dump(config))
     except OSError as e:
         raise UserError(
             f"cannot write the run folder {e.filename}: {e.strerror}; RUNS=<folder> puts it elsewhere"
         ) from e
     return run
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep every other process from training or evaluating this run; one that dies lets go of it.
+
+    Raises:
+        UserError: another process has it.
+    """
+    lock = FileLock(run / LOCK, timeout=PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout as e:
+        raise UserError(f"{run} is being trained or evaluated by another process: wait until it has ended") from e
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def in_use(run: Path) -> bool:
+    """Whether a living process trains or evaluates this run."""
+    if not (run / LOCK).exists():
+        return False
+    try:
+        with FileLock(run / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -95,6 +133,22 @@ def record_of(run: Path, name: str) -> dict[str, Any]:
         return dict(json.loads((run / name).read_text()))
     except (OSError, ValueError) as e:
         raise UserError(f"{run / name} is missing or damaged: train this run again") from e
+
+
+def check_images(run: Path, data_sha256: str) -> None:
+    """Refuse images that are not those that the run was started with.
+
+    Raises:
+        UserError: they are others; versions.json is missing or damaged.
+    """
+    if record_of(run, "versions.json")["data_sha256"] != data_sha256:
+        raise UserError(f"the images are not those that {run} was trained on: their split would mix training and test")
+
+
+def record_resumption(run: Path) -> None:
+    """Add to versions.json by which code the run is continued."""
+    record = record_of(run, "versions.json")
+    write_json(run / "versions.json", record | {"resumed": [*record.get("resumed", []), git_state()]})
 
 
 def provenance() -> dict[str, Any]:

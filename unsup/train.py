@@ -1,12 +1,16 @@
-"""Training: configuration -> seed -> data, model, trainer -> fit -> evaluation. The only way a run comes about."""
+"""Training: configuration -> seed -> data, model, trainer -> fit -> evaluation. The only way a run comes about.
+
+A run that was interrupted goes on from its last checkpoint through the same lines (`resume`).
+"""
 
 import logging
 import os
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jsonargparse
@@ -17,12 +21,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from unsup import runs
-from unsup.build import build_model, load_weights, prepare
+from unsup.build import build_model, check, fill, load_checkpoint, load_weights, prepare
 from unsup.callbacks import Throughput, callbacks
 from unsup.config import Config
 from unsup.data.base import ImageData
 from unsup.errors import UsageError, UserError
 from unsup.evaluate import evaluate_run
+from unsup.models.base import Model
 
 
 def train(
@@ -45,37 +50,78 @@ def train(
         UsageError: several devices are asked for, or no end of the training; options that do not go together.
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
     """
-    if config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1:
-        raise UsageError("training on several devices is not there yet: leave trainer.devices and num_nodes at 1")
-    if config["trainer"].get("max_epochs", -1) == -1 and config["trainer"].get("max_steps", -1) == -1:
-        raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
+    check(config)
+    data, model = begin(config, data)
+    if config["init_from"]:
+        model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
+    run = runs.create(runs_root, config, command, data.fingerprint())
+    aside = f" ({'; '.join(notes)})" if notes else ""
+    heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
+    with runs.locked(run):
+        finish(run, config, model, data, heading)
+    return run
+
+
+def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Go on with an unfinished run from its last checkpoint to the end of its configuration, then evaluate it.
+
+    Checkpoints are written at the ends of epochs, and all that an epoch draws derives from the seed: the weights are
+    those of a run that was never interrupted, bit for bit.
+
+    Args:
+        run: the run folder.
+        moved: where the data lie now, if not where the run found them: options of the data set (root, images).
+
+    Raises:
+        UserError: the training is finished, or another process works on it; there is no checkpoint, or a damaged one;
+            the images are others than those that it was started with.
+    """
+    with runs.locked(run):
+        if (run / "training.json").exists():
+            raise UserError(f"{run} is trained to its end: make evaluate RUN={run} evaluates it (again)")
+        config = runs.config_of(run)
+        config["data"]["init_args"] |= moved
+        path = runs.checkpoint_of(run)
+        data, model = begin(config)
+        runs.check_images(run, data.fingerprint())
+        checkpoint = load_checkpoint(path)
+        fill(model, checkpoint, path)
+        iteration = checkpoint["global_step"] // model.steps_per_batch
+        runs.record_resumption(run)
+        finish(run, config, model, data, f"{run} goes on after training step {iteration:,}", iteration)
+
+
+def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
+    """The data, ready, and the model, newly initialised from the seed."""
     quiet()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
     data = data or prepare(config)
-    model = build_model(config, data)
-    if config["init_from"]:
-        model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
-    run = runs.create(runs_root, config, command, data.fingerprint())
+    return data, build_model(config, data)
 
+
+def finish(
+    run: Path, config: Config, model: Model, data: ImageData, heading: str, resumed_at: int | None = None
+) -> None:
+    """Train to the end, from the last checkpoint if it was made at the training step `resumed_at`; evaluate."""
+    checkpoint = run / "checkpoints" / "last.ckpt"
     throughput = Throughput()
     try:
-        trainer = build_trainer(config, run, throughput)
+        trainer = build_trainer(config, run, throughput, resumed_at)
     except (MisconfigurationException, ValueError, RuntimeError) as e:  # what a trainer says of its options
-        shutil.rmtree(run)
+        discard(run)
         raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
-    aside = f" ({'; '.join(notes)})" if notes else ""
-    print(f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}", flush=True)
+    print(heading, flush=True)
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
-    checkpoint = run / "checkpoints" / "last.ckpt"
     try:
-        trainer.fit(model, datamodule=data)
+        trainer.fit(model, datamodule=data, ckpt_path=None if resumed_at is None else checkpoint, weights_only=True)
     except SystemExit:  # Lightning has stopped at a signal
+        if checkpoint.exists():
+            print(f"stopped: make resume RUN={run} goes on after the last whole epoch", file=sys.stderr)
         sys.exit(143 if trainer.received_sigterm else 130)
     except (MisconfigurationException, UsageError) as e:  # options that do not go together: nothing was trained
-        if not checkpoint.exists():
-            shutil.rmtree(run)
+        discard(run)
         text = " ".join(str(e).split())
         raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
     if not checkpoint.exists():  # zero epochs write none
@@ -84,18 +130,29 @@ def train(
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     evaluate_run(run, data=data, logger=trainer.logger)
-    return run
 
 
-def build_trainer(config: Config, run: Path, throughput: Throughput) -> L.Trainer:
-    """Lightning's trainer, writing into the run folder only."""
+def discard(run: Path) -> None:
+    """Remove a run folder, unless it holds something that was trained."""
+    if not (run / "checkpoints" / "last.ckpt").exists():
+        shutil.rmtree(run)
+
+
+def build_trainer(config: Config, run: Path, throughput: Throughput, resumed_at: int | None = None) -> L.Trainer:
+    """Lightning's trainer, writing into the run folder only.
+
+    Points of the curves after the training step `resumed_at` are taken back: they are drawn again.
+    """
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
     given: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
     given = {key: given[key] for key in config["trainer"]}
-    checkpoint = ModelCheckpoint(run / "checkpoints", save_top_k=0, save_last=True, save_on_train_epoch_end=True)
+    checkpoint = ModelCheckpoint(  # the newest one; `save_last` with `save_top_k=0` writes none before the end
+        run / "checkpoints", "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
+    )
     extra = given.pop("callbacks", None) or []
-    logger = TensorBoardLogger(run, name="", version="", default_hp_metric=False)
+    purge = None if resumed_at is None else resumed_at + 1
+    logger = TensorBoardLogger(run, name="", version="", default_hp_metric=False, purge_step=purge)
     trainer = L.Trainer(
         **given,
         logger=logger,

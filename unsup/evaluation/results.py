@@ -36,7 +36,8 @@ def add(run: Path, results: Path) -> Path:
         raise UserError(f"{source}: the evaluator failed its own check; find out why with make selfcheck")
     if report["frozen"]["before"] != report["frozen"]["after"] or report["test_reads"] != 1:
         raise UserError(f"{source}: the encoder changed or the test images were read again; evaluate the run again")
-    if report["provenance"]["dirty"] or report["provenance"].get("evaluation", {}).get("dirty"):
+    made = report["provenance"]
+    if any(code.get("dirty") for code in (made, made.get("evaluation", {}), *made.get("resumed", []))):
         raise UserError(f"{source}: the run was made with changes that no commit holds; commit them and train again")
     who = report["run"]
     if not all(re.fullmatch(r"\w[\w@.-]*", str(who[key])) for key in ("data", "model", "seed")):

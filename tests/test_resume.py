@@ -1,0 +1,240 @@
+"""An interrupted run goes on as if nothing had happened; a run is one process's at a time."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import unsup.train
+from unsup import runs
+from unsup.cli import main
+from unsup.config import compose, resolve
+from unsup.errors import UserError
+from unsup.models.pca import PCA
+
+TOP = Path(__file__).parents[1]
+MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one step a call
+OPTIONS = ("--data", "digits", "--epochs", "3", "--trainer.log_every_n_steps", "1")
+
+# Trains each model in a process of its own that kills itself after the first batch of the second epoch.
+KILLED = f"""
+import os, signal, sys
+import lightning.pytorch as L
+import unsup.train
+from unsup.cli import main
+
+class Kill(L.Callback):
+    def on_train_batch_end(self, trainer, *args):
+        if trainer.current_epoch == 1:
+            if model != "gan":
+                trainer.logger.save()  # what was drawn after the checkpoint is on disk, too
+            os.kill(os.getpid(), signal.SIGKILL)
+
+usual = unsup.train.callbacks
+unsup.train.callbacks = lambda throughput: [*usual(throughput), Kill()]
+for model in {MODELS}:
+    child = os.fork()
+    if child == 0:
+        main(["train", model, *{OPTIONS}, "--runs", sys.argv[1]])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+"""
+
+
+class Stop(L.Callback):
+    """Ends a training in the hook of this name, from the second epoch on, by raising this."""
+
+    def __init__(self, hook: str, error: BaseException) -> None:
+        def stop(trainer: L.Trainer, *args: Any) -> None:
+            if trainer.current_epoch >= 1:
+                raise error
+
+        setattr(self, hook, stop)
+
+
+def start(root: Path, model: str, *words: str) -> tuple[int, Path]:
+    """Exit code and run folder of a training."""
+    code = main(["train", model, "--runs", str(root), *(words or OPTIONS)])
+    return code, next(root.glob(f"*/{model}/0-001"))
+
+
+def state(run: Path) -> dict[str, Any]:
+    return dict(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True))
+
+
+def equal(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
+
+
+def curves(run: Path) -> dict[str, set[tuple[int, float]]]:
+    """The points of each curve. The step after a checkpoint may be drawn twice, with one value."""
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if tag != "train/images_per_second"]
+    points = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+    assert all(len(drawn) - len(set(drawn)) <= tag.startswith("train/") for tag, drawn in points.items())
+    return {tag: set(drawn) for tag, drawn in points.items()}
+
+
+@pytest.fixture
+def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings without their evaluation."""
+    monkeypatch.setattr(unsup.train, "evaluate_run", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Makes trainings end as `Stop` says; without arguments they do not any more."""
+    usual = unsup.train.callbacks
+    interrupts = signal.getsignal(signal.SIGINT)  # Lightning ignores them once it has seen one
+
+    def until(*where: Any) -> None:
+        monkeypatch.setattr(unsup.train, "callbacks", lambda t: [*usual(t), *([Stop(*where)] if where else [])])
+
+    yield until
+    signal.signal(signal.SIGINT, interrupts)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("killed")
+    subprocess.run([sys.executable, "-c", KILLED, str(root)], cwd=TOP, check=True, capture_output=True)
+    return root
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_killed_run_ends_as_one_that_was_never_killed(
+    model: str, killed: Path, tmp_path: Path, unjudged: None
+) -> None:
+    _, whole = start(tmp_path, model)
+    run = killed / "digits" / model / "0-001"
+    assert state(run)["epoch"] == 0 and not (run / "training.json").exists()
+    assert main(["resume", str(run)]) == 0
+    ours, theirs = state(run), state(whole)
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
+        assert equal(ours[key], theirs[key]), key
+    assert curves(run) == curves(whole)
+    record, other = (runs.record_of(r, "training.json") for r in (run, whole))
+    assert record["epochs"] == other["epochs"] == 3 and record["train_seconds"] > 0
+    assert len(runs.record_of(run, "versions.json")["resumed"]) == 1
+    if model != "ae":
+        strips = [(r / "figures" / "progress.png").read_bytes() for r in (run, whole)]
+        assert strips[0] == strips[1]
+
+
+def test_a_run_that_is_stopped_says_how_to_go_on_and_is_evaluated_in_the_end(
+    tmp_path: Path, stop: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop("on_train_batch_start", KeyboardInterrupt())
+    with pytest.raises(SystemExit) as stopped:
+        start(tmp_path, "ae")
+    run = tmp_path / "digits" / "ae" / "0-001"
+    assert stopped.value.code == 130
+    assert f"make resume RUN={run}" in capsys.readouterr().err
+    assert main(["evaluate", str(run)]) == 1  # there is nothing to judge yet
+    stop()
+    assert main(["resume", str(run)]) == 0
+    report = json.loads((run / "report.json").read_text())
+    assert report["run"]["epochs"] == 3 and report["test_reads"] == 1
+    assert main(["resume", str(run)]) == 1
+    assert f"make evaluate RUN={run}" in capsys.readouterr().err
+
+
+def test_a_run_that_lacks_only_the_record_of_its_end_gets_it(
+    tmp_path: Path, stop: Callable[..., None], unjudged: None
+) -> None:
+    stop("on_fit_end", UserError("killed after the last checkpoint"))
+    code, run = start(tmp_path, "vae")
+    assert code == 1 and not (run / "training.json").exists()
+    before, drawn = state(run)["state_dict"], curves(run)
+    stop()
+    assert main(["resume", str(run)]) == 0
+    assert equal(state(run)["state_dict"], before) and curves(run) == drawn
+    assert runs.record_of(run, "training.json")["epochs"] == 3
+
+
+def test_what_was_fitted_is_not_fitted_again(tmp_path: Path, unjudged: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, run = start(tmp_path, "pca", "--data", "digits")
+    before = state(run)["state_dict"]
+    (run / "training.json").unlink()
+    monkeypatch.delattr(PCA, "fit")
+    assert main(["resume", str(run)]) == 0
+    assert equal(state(run)["state_dict"], before)
+    assert runs.record_of(run, "training.json")["epochs"] == 0
+
+
+def test_data_may_have_moved_but_not_changed(
+    tmp_path: Path, stop: Callable[..., None], unjudged: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(60):
+        Image.new("L", (16, 16), 4 * i).save(pictures / f"{i:02}.png")
+    stop("on_train_batch_start", UserError("stopped"))
+    words = ("--images", str(pictures), "--data_root", str(tmp_path / "cache"), "--data.size", "8", "--epochs", "2")
+    _, run = start(tmp_path / "runs", "ae", *words)
+    stop()
+    moved = pictures.rename(tmp_path / "moved")
+    assert main(["resume", str(run)]) == 1
+    changed = shutil.copytree(moved, tmp_path / "changed")
+    Image.new("L", (16, 16), 9).save(changed / "one more.png")
+    assert main(["resume", str(run), "--images", str(changed)]) == 1
+    assert "are not those that" in capsys.readouterr().err
+    assert main(["resume", str(run), "--images", str(moved)]) == 0
+
+
+def test_a_run_without_a_good_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = runs.create(tmp_path, resolve(compose("ae", "digits")), "", "")
+    assert main(["resume", str(run)]) == 1
+    assert "has no checkpoints/last.ckpt" in capsys.readouterr().err
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"PK damaged")
+    runs.write_json(run / "versions.json", {"data_sha256": unsup.train.prepare(runs.config_of(run)).fingerprint()})
+    assert main(["resume", str(run)]) == 1
+    assert "last.ckpt cannot be read as a checkpoint" in capsys.readouterr().err
+
+
+def test_a_run_is_one_process_s_until_that_process_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs.create(tmp_path, resolve(compose("ae", "digits")), "", "")
+    assert not runs.in_use(run)
+    code = (
+        "import sys, time; from pathlib import Path; from unsup import runs\n"
+        "with runs.locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(run)], cwd=TOP, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        assert runs.in_use(run)
+        monkeypatch.setattr(runs, "PATIENCE", 0.1)
+        for verb in ("resume", "evaluate"):
+            assert main([verb, str(run)]) == 1
+            assert "by another process" in capsys.readouterr().err
+    finally:
+        other.kill()
+        other.communicate()
+    assert not runs.in_use(run)
+    with runs.locked(run):
+        assert runs.in_use(run)
+
+
+def test_a_run_is_locked_while_it_is_trained_and_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = []
+    monkeypatch.setattr(unsup.train, "evaluate_run", lambda run, **kwargs: held.append(runs.in_use(run)))
+    _, run = start(tmp_path, "pixels", "--data", "digits")
+    assert held == [True] and not runs.in_use(run)

@@ -1,0 +1,306 @@
+"""Sweeps: what is to be done, what is there already, and going on past runs that crash."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+import unsup.sweep
+from tests.reports import report
+from unsup import runs
+from unsup.cli import main
+from unsup.config import Config, compose, dump, resolve
+from unsup.errors import UsageError, UserError
+from unsup.plan import Found, Job, parse_grid, plan, state_of
+from unsup.sweep import duration, exit_text, seconds_left
+
+# Writes down what it is asked to do; kills itself where that holds the word CRASH, sleeps where it holds SLEEP.
+STAND_IN = """#!/bin/sh
+echo "$*" >> "$LOG"
+if [ -n "$CRASH" ]; then case "$*" in *"$CRASH"*) kill -SEGV $$;; esac; fi
+if [ -n "$SLEEP" ]; then case "$*" in *"$SLEEP"*) exec sleep 60;; esac; fi
+exit 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("a.b=1", [1]),
+        ("a.b=1,2.5,.1", [1, 2.5, 0.1]),
+        ("a.b=[500,250],[100]", [[500, 250], [100]]),
+        ("a.b=[500, 250]", [[500, 250]]),
+        ("a.b=hinge,minimax", ["hinge", "minimax"]),
+        ("a.b='x,y',null,true", ["x,y", None, True]),
+        ("a.b=x=1", ["x=1"]),
+    ],
+)
+def test_values_of_a_grid_are_a_yaml_list(word: str, expected: list[Any]) -> None:
+    assert parse_grid([word]) == {"a.b": expected}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["model.code_dim"], "write KEY=VALUE,VALUE"),
+        (["code_dim=3"], "made of dotted options"),
+        (["seed=3"], "seeds are given with --seeds"),
+        (["model.lr=[1"], "cannot read the values '[1'"),
+        (["model.lr="], "has no values"),
+        (["model.lr=1", "model.lr=2"], "names model.lr twice"),
+    ],
+)
+def test_mistakes_in_a_grid_are_named(words: list[str], expected: str) -> None:
+    with pytest.raises(UsageError) as mistake:
+        parse_grid(words)
+    assert expected in str(mistake.value)
+
+
+def jobs(*models: str, seeds: tuple[int, ...] = (0, 1), grid: str = "", root: Path = Path("runs")) -> list[Job]:
+    return plan(models, "digits", seeds, parse_grid(grid.split()), [("trainer.max_epochs", 1)], root)
+
+
+def test_every_combination_is_run_all_of_the_first_seed_first() -> None:
+    names = [job.name for job in jobs("ae", "vae", grid="model.code_dim=2,3")]
+    first = [f"{model} seed 0 model.code_dim={dim}" for model in ("ae", "vae") for dim in (2, 3)]
+    assert names == first + [name.replace("seed 0", "seed 1") for name in first]
+
+
+def test_the_command_of_a_run_gives_its_configuration(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Also as the run records it: `unsup train` alone repeats it."""
+    options = [("trainer.max_epochs", 2), ("data.root", "123"), ("model.lr", "2e-3"), ("model.activation", "relu")]
+    grid = parse_grid(["model.widths=[30,20],[40]", "model.mask=0,.1", "matmul_precision=high"])
+    planned = plan(["deep_ae"], "digits", [4], grid, options, tmp_path)
+    assert len({dump(job.config) for job in planned}) == 4
+    for job in planned:
+        assert main([*job.words, "--print_config"]) == 0
+        assert capsys.readouterr().out == dump(job.config)
+    own = plan(["ae"], "folder", [0], {}, [("data.images", str(tmp_path))], tmp_path)[0]
+    assert main([*own.words, "--print_config"]) == 0
+    assert capsys.readouterr().out == dump(own.config)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["ae", "deepae"], "unknown model 'deepae' (did you mean 'deep_ae'?)"),
+        (["deep_ae", "ae", "--grid", "model.mask=0,.1"], "ae model.mask=0: model: AE has no option 'mask'"),
+        (["ae", "--grid", "model.code_dim=3,many"], "ae model.code_dim=many: model.code_dim: expected int"),
+        (["ae", "--grid", "model.code_dim=3,0"], "ae model.code_dim=0: model.code_dim is 0: it must be at least 1"),
+        (["ae", "--grid", "model.lr=1", "--model.lr", "2"], "model.lr is given to all runs and varied"),
+        (["ae", "--seeds", "0", "-1"], "ae: seed: expected a whole number"),
+        (["ae", "--trainer.max_epochs", "-1"], "must say how long to train"),
+    ],
+)
+def test_a_mistake_anywhere_is_found_before_the_first_run(
+    words: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", *words, "--data", "digits", "--runs", str(tmp_path / "runs")]) == 2
+    text = capsys.readouterr().err
+    assert expected in text and text.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def made(root: Path, config: Config, state: str) -> Path:
+    """A run folder in this state."""
+    run = runs.create(root, config, "", "")
+    if state in ("begun", "trained", "finished", "damaged"):
+        (run / "checkpoints" / "last.ckpt").write_bytes(b"weights")
+    if state in ("trained", "finished", "damaged"):
+        runs.write_json(run / "training.json", {"epochs": 1})
+    if state == "finished":
+        runs.write_json(run / "report.json", report())
+    if state == "damaged":
+        (run / "report.json").write_text(json.dumps(report())[:-20])
+    return run
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("new", "new"), ("begun", "begun"), ("trained", "trained"), ("finished", "finished"), ("damaged", "trained")],
+)
+def test_how_far_a_run_is_shows_in_its_folder(state: str, expected: str, tmp_path: Path) -> None:
+    run = made(tmp_path, jobs("ae")[0].config, state)
+    assert state_of(run) == expected
+    with runs.locked(run):
+        assert state_of(run) == ("finished" if state == "finished" else "in use")
+
+
+def test_a_run_is_found_by_its_configuration_wherever_the_data_lie(tmp_path: Path) -> None:
+    job = jobs("ae", seeds=(0,))[0]
+    run = made(tmp_path, job.config, "finished")
+
+    def look(*options: tuple[str, Any], data: str = "digits", model: str = "ae") -> tuple[str, Path | None]:
+        config = resolve(compose(model, data, [], [("seed", 0), ("trainer.max_epochs", 1), *options]))
+        return Found(tmp_path).look(config)
+
+    assert look() == look(("data.root", "elsewhere")) == ("finished", run)
+    for other in (("model.code_dim", 3), ("trainer.max_epochs", 2), ("data.batch_size", 5), ("seed", 1)):
+        assert look(other) == ("new", None)
+    assert look(data="mnist") == look(model="vae") == ("new", None)
+    mine = resolve(compose("ae", "folder", [], [("data.images", "a/pictures"), ("trainer.max_epochs", 1)]))
+    made(tmp_path, mine, "finished")
+    assert look(("data.images", "a/pictures"), data="folder")[0] == "finished"
+    assert look(("data.images", "b/pictures"), data="folder")[0] == "new"
+
+
+def test_the_furthest_of_several_runs_counts_and_unknown_ones_do_not(tmp_path: Path) -> None:
+    config = jobs("ae")[0].config
+    older = made(tmp_path, config, "new")
+    (older / "config.yaml").write_text((older / "config.yaml").read_text().replace("code_dim", "an_option_of_old"))
+    (older.parent / "0-000").mkdir()
+    found = Found(tmp_path)
+    assert found.look(config) == ("new", None)
+    begun = made(tmp_path, config, "begun")
+    made(tmp_path, config, "new")
+    assert found.look(config) == ("begun", begun)
+    newer = made(tmp_path, config, "begun")
+    assert found.look(config) == ("begun", newer)
+    with runs.locked(begun):
+        assert found.look(config) == ("in use", begun)
+
+
+def test_the_time_left_is_that_of_runs_like_those_to_come() -> None:
+    a0, a1 = jobs("ae", seeds=(0,), grid="model.code_dim=2,3")
+    v = jobs("vae", seeds=(0,))[0]
+    assert seconds_left([a0], []) is None
+    assert seconds_left([a0, a1, v], [(a0, 10.0)]) == 30
+    assert seconds_left([a0, a1, v], [(a0, 10.0), (a1, 20.0)]) == 10 + 20 + 15
+    assert seconds_left([a0, v], [(a1, 20.0), (v, 100.0)]) == 20 + 100
+
+
+def test_times_and_exit_codes_are_written_for_people() -> None:
+    assert [duration(s) for s in (0.4, 89, 90, 840, 5400, 9000)] == ["0 s", "89 s", "2 min", "14 min", "1.5 h", "2.5 h"]
+    assert exit_text(2) == "exit code 2"
+    assert exit_text(-signal.SIGSEGV).startswith("exit code 139 (Segmentation fault")
+
+
+class Children:
+    """A stand-in for the children's interpreter, and what it was asked to do."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log = folder / "log"
+        self.root = folder / "runs"
+        program = folder / "stand-in"
+        program.write_text(STAND_IN)
+        program.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(program))
+        monkeypatch.setattr(unsup.sweep, "GRACE", 0.2)
+        monkeypatch.setenv("LOG", str(self.log))
+        self.env = monkeypatch.setenv
+
+    def asked(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def sweep(self, *words: str) -> int:
+        return main(["sweep", *words, "--data", "digits", "--epochs", "1", "--runs", str(self.root)])
+
+
+@pytest.fixture
+def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Children:
+    return Children(tmp_path, monkeypatch)
+
+
+def test_each_run_gets_what_it_lacks_and_a_crash_does_not_end_the_sweep(
+    children: Children, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = jobs("ae", "vae", seeds=(0, 1, 2), root=children.root)
+    made(children.root, planned[0].config, "finished")
+    trained = made(children.root, planned[1].config, "trained")
+    begun = made(children.root, planned[2].config, "begun")
+    busy = made(children.root, planned[3].config, "begun")
+    children.env("CRASH", "train ae --data digits --seed 2")
+    with FileLock(busy / ".lock"):
+        assert children.sweep("ae", "vae", "--data_root", "d") == 1
+    end = f"--epochs 1 --data_root d --runs {children.root}"
+    assert children.asked() == [
+        f"-m unsup evaluate {trained} --data_root d",
+        f"-m unsup resume {begun} --data_root d",
+        f"-m unsup train ae --data digits --seed 2 {end}",
+        f"-m unsup train vae --data digits --seed 2 {end}",
+    ]
+    out, err = capsys.readouterr()
+    assert err == "unsup: 1 of 6 runs failed\n"
+    lines = [line for line in out.splitlines() if line]
+    assert lines[0] == f"sweep: 6 runs in {children.root} (1 finished already)"
+    assert lines[1] == f"sweep: 2 of 6, vae seed 0 · evaluate {trained} · 1 skipped"
+    assert lines[4] == "sweep: 6 of 6, vae seed 2 · 1 skipped · 1 failed"
+    assert lines[5].endswith(": 1 trained, 1 resumed, 1 evaluated, 1 skipped, 1 failed, 1 left alone")
+    assert lines[6].startswith("  failed: ae seed 2: exit code 139")
+    assert lines[7] == f"  left alone: vae seed 1: another process works on {busy}"
+    assert lines[8] == f"next: make compare DATA=digits RUNS={children.root}"
+
+
+def test_nothing_to_do_is_no_failure_and_the_time_left_is_told(
+    children: Children, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert children.sweep("ae", "--seeds", "0", "1") == 0
+    assert "sweep: 2 of 2, ae seed 1 · about 0 s left" in capsys.readouterr().out
+    for job in jobs("ae"):
+        made(children.root, job.config, "finished")
+    assert children.sweep("ae", "--seeds", "0", "1") == 0
+    assert len(children.asked()) == 2
+    assert "0 trained, 0 resumed, 0 evaluated, 2 skipped, 0 failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_sweep_and_its_child(
+    sent: signal.Signals, code: int, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(unsup.sweep.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    children.env("SLEEP", "seed 1")
+
+    def interrupt() -> None:
+        while len(started) < 2 or len(children.asked()) < 2:
+            time.sleep(0.02)
+        time.sleep(0.2)  # the second one is waited for by now
+        os.kill(os.getpid(), sent)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    try:
+        ended: Any = children.sweep("ae")
+    except SystemExit as e:
+        ended = e.code
+    assert ended == code
+    assert [child.poll() for child in started] == [0, -signal.SIGTERM]
+    assert len(children.asked()) == 2  # the third never began
+
+
+def test_data_that_are_not_at_hand_cost_one_line(
+    children: Children, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unsup.data.mnist import MNIST
+
+    def offline(self: MNIST) -> None:
+        raise UserError("MNIST is not in nowhere and cannot be downloaded")
+
+    monkeypatch.setattr(MNIST, "prepare_data", offline)
+    words = ["sweep", "ae", "--seeds", "0", "--epochs", "1", "--runs", str(tmp_path)]
+    assert main([*words, "--data", "mnist"]) == 1
+    assert capsys.readouterr().err == "unsup: MNIST is not in nowhere and cannot be downloaded\n"
+    assert not children.asked()
+    assert main(words) == 0  # none named: digits, once and for all runs
+    assert "(no DATA named, and MNIST is not in nowhere" in capsys.readouterr().out
+    assert children.asked() == [f"-m unsup train ae --data digits --seed 0 --epochs 1 --runs {tmp_path}"]
+
+
+def test_real_children_leave_reports_and_are_skipped_then(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["sweep", "pca", "--seeds", "0", "--data", "digits", "--grid", "model.code_dim=4", "--runs", str(tmp_path)]
+    assert main(words) == 0
+    run = tmp_path / "digits" / "pca" / "0-001"
+    command = json.loads((run / "report.json").read_text())["run"]["command"]
+    assert command == f"unsup train pca --data digits --seed 0 --model.code_dim 4 --runs {tmp_path}"
+    assert "1 trained" in capfd.readouterr().out
+    assert main(words) == 0
+    assert "0 trained, 0 resumed, 0 evaluated, 1 skipped" in capfd.readouterr().out
+    assert [p.name for p in run.parent.iterdir()] == ["0-001"]

@@ -1,0 +1,147 @@
+"""Many runs in a row, each a process of its own: one that crashes does not end the others, what is done is skipped."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from types import FrameType
+from typing import NoReturn
+
+from unsup.build import prepare
+from unsup.errors import UserError
+from unsup.plan import Found, Job
+
+GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
+DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}
+
+
+def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, note: str = "") -> None:
+    """Train what is not there, resume what was interrupted, evaluate what is only trained; then say what was done.
+
+    Each run is looked up anew when its turn comes: several sweeps may share a folder of runs.
+
+    Args:
+        jobs: what `unsup.plan.plan` returns.
+        runs_root: the folder of runs.
+        data_root: where the data lie now, for runs that go on.
+        note: what was decided for the user; shown in the first line.
+
+    Raises:
+        UserError: runs have failed; or data are not at hand, before the first run.
+    """
+    for config in {str(job.config["data"]): job.config for job in jobs}.values():
+        prepare(config)  # downloads what is missing
+    found = Found(runs_root)
+    finished = {job.name for job in jobs if found.look(job.config)[0] == "finished"}
+    number = f"{len(jobs)} run{'s' if len(jobs) > 1 else ''}"
+    notes = "; ".join(text for text in (note, f"{len(finished)} finished already" if finished else "") if text)
+    print(f"sweep: {number} in {runs_root}{f' ({notes})' if notes else ''}", flush=True)
+
+    counts: Counter[str] = Counter()
+    names: dict[str, list[str]] = {"failed": [], "left alone": []}
+    took: list[tuple[Job, float]] = []
+    start = time.monotonic()
+    for i, job in enumerate(jobs):
+        state, run = found.look(job.config)
+        if state == "finished":
+            counts["skipped"] += 1
+            continue
+        if state == "in use":
+            names["left alone"].append(f"{job.name}: another process works on {run}")
+            continue
+        verb = {"new": "train", "begun": "resume", "trained": "evaluate"}[state]
+        words = [verb, str(run), *(("--data_root", data_root) if data_root else ())] if run else list(job.words)
+        left = seconds_left([other for other in jobs[i:] if other.name not in finished], took)
+        parts = [
+            f"sweep: {i + 1} of {len(jobs)}, {job.name}",
+            f"{verb} {run}" if run else "",
+            f"{counts['skipped']} skipped" if counts["skipped"] else "",
+            f"{len(names['failed'])} failed" if names["failed"] else "",
+            f"about {duration(left)} left" if left else "",
+        ]
+        print("\n" + " · ".join(part for part in parts if part), flush=True)
+        began = time.monotonic()
+        try:
+            code = run_child(words)
+        except KeyboardInterrupt:
+            print(f"sweep: stopped at {i + 1} of {len(jobs)}; the same command goes on from there", file=sys.stderr)
+            raise
+        if code:
+            names["failed"].append(f"{job.name}: {exit_text(code)}")
+            continue
+        counts[DONE[verb]] += 1
+        if verb == "train":
+            took.append((job, time.monotonic() - began))
+
+    counts.update({kind: len(lines) for kind, lines in names.items()})
+    summary = ", ".join(f"{counts[kind]} {kind}" for kind in (*DONE.values(), "skipped", *names))
+    print(f"\nsweep: {number} in {duration(time.monotonic() - start)}: {summary}")
+    for kind, lines in names.items():
+        for line in lines:
+            print(f"  {kind}: {line}")
+    elsewhere = "" if runs_root == Path("runs") else f" RUNS={runs_root}"
+    for dataset in sorted({job.config["dataset"] for job in jobs}):
+        print(f"next: make compare DATA={dataset}{elsewhere}", flush=True)
+    if names["failed"]:
+        raise UserError(f"{len(names['failed'])} of {len(jobs)} runs failed")
+
+
+def seconds_left(todo: Sequence[Job], took: Sequence[tuple[Job, float]]) -> float | None:
+    """A run takes as long as those of its model at its point of the grid did, or of its model, or any."""
+
+    def expected(job: Job) -> float:
+        same_model = [(other, seconds) for other, seconds in took if other.model == job.model]
+        same_point = [(other, seconds) for other, seconds in same_model if other.point == job.point]
+        return fmean(seconds for _, seconds in same_point or same_model or took)
+
+    return sum(expected(job) for job in todo) if took else None
+
+
+def duration(seconds: float) -> str:
+    """40 s, 14 min, 2.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def exit_text(code: int) -> str:
+    """The exit code of a child; of one that a signal has ended, with what that means."""
+    return f"exit code {code}" if code > 0 else f"exit code {128 - code} ({signal.strsignal(-code)})"
+
+
+def run_child(words: Sequence[str]) -> int:
+    """`unsup <words>` in a process of its own, which ends with this one; its exit code, below 0 for a signal."""
+    before = signal.signal(signal.SIGTERM, terminated)
+    child = subprocess.Popen([sys.executable, "-m", "unsup", *words])
+    try:
+        return child.wait()
+    except BaseException as e:
+        stop(child, patient=isinstance(e, KeyboardInterrupt))
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends a sweep in order: with its child."""
+    sys.exit(128 + number)
+
+
+def stop(child: subprocess.Popen[bytes], patient: bool) -> None:
+    """End a child: a patient wait first where a terminal's Ctrl-C has reached it too, SIGTERM next, SIGKILL last."""
+    try:
+        for tell in (lambda: None, child.terminate) if patient else (child.terminate,):
+            tell()
+            try:
+                child.wait(GRACE)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+    finally:  # also at a second Ctrl-C
+        if child.poll() is None:
+            child.kill()
+            child.wait()
