@@ -16,9 +16,9 @@ from unsup.data.base import ImageData
 from unsup.data.digits import Digits
 from unsup.errors import UserError
 from unsup.evaluation import diagnostics
+from unsup.evaluation import scores as scores_of
 from unsup.evaluation.clustering import kmeans
 from unsup.evaluation.clustering import scores as clustering_scores
-from unsup.evaluation import scores as scores_of
 from unsup.evaluation.codes import encode, encode_split, weights_hash
 from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.heads import Heads

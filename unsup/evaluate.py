@@ -2,7 +2,6 @@
 
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import signature
@@ -16,13 +15,13 @@ from rich.console import Console
 
 from unsup import runs
 from unsup.build import load_run, prepare
-from unsup.events import curves_of
 from unsup.data.base import ImageData
 from unsup.draw import draw
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
+from unsup.events import curves_of
 from unsup.floors import Floor, feature_spaces, floors
 from unsup.kept import Arrays, keep
 
@@ -67,7 +66,6 @@ def evaluate_run(
     config = runs.config_of(run)
     training, versions = runs.record_of(run, "training.json"), runs.record_of(run, "versions.json")
     torch.set_float32_matmul_precision("highest")
-    warnings.filterwarnings("ignore", message="An ill-conditioned matrix")  # ridge at its smallest alpha, wide codes
     if moved:
         config["data"]["init_args"] |= moved
         data = prepare(config)

@@ -8,8 +8,8 @@ import numpy as np
 
 from unsup.evaluation import clustering, diagnostics, mixtures, probes
 from unsup.evaluation.codes import SPLITS, Encoded
-from unsup.evaluation.parallel import Parts
 from unsup.evaluation.draws import RATIOS
+from unsup.evaluation.parallel import Parts
 from unsup.evaluation.probes import Floats, Ids, Splits
 
 FEW_LABELS = (1, 10)  # labelled images a class
