@@ -183,6 +183,16 @@ def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch
     assert all(ord(c) < 0x2580 or ord(c) > 0x259F or c == "█" for c in last)  # the last one is full
 
 
+def test_curves_are_on_disk_before_a_checkpoint_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    logger = Memory()
+    monkeypatch.setattr(logger, "save", lambda: order.append("curves"))
+    trainer = fit(noisy(), [Curves()], logger=logger)
+    monkeypatch.setattr(trainer.strategy, "save_checkpoint", lambda *args, **kwargs: order.append("checkpoint"))
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    assert order[-2:] == ["curves", "checkpoint"]
+
+
 def test_callbacks_in_their_order() -> None:
     found = callbacks(Throughput())
     assert [type(c) for c in found] == [Throughput, Progress, Pictures, Curves]

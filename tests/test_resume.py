@@ -36,8 +36,7 @@ from unsup.cli import main
 class Kill(L.Callback):
     def on_train_batch_end(self, trainer, *args):
         if trainer.current_epoch == 1:
-            if model != "gan":
-                trainer.logger.save()  # what was drawn after the checkpoint is on disk, too
+            trainer.logger.save()  # what was drawn after the checkpoint is on disk, too
             os.kill(os.getpid(), signal.SIGKILL)
 
 usual = unsup.train.callbacks

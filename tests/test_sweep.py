@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from reports import report
 
 import unsup.sweep
-from tests.reports import report
 from unsup import runs
 from unsup.cli import main
 from unsup.config import Config, compose, dump, resolve
