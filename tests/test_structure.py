@@ -12,7 +12,8 @@ TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
 PICTURES = ("canvas", "figures", "generated", "geometry")
-ARRAYS_ONLY = ("clustering", "probes", "diagnostics", "generation", "paired", *PICTURES)  # they see arrays alone
+ESTIMATORS = ("clustering", "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
+ARRAYS_ONLY = (*ESTIMATORS, *PICTURES)  # they see arrays alone
 
 
 def imports(path: Path) -> set[str]:

@@ -23,13 +23,17 @@ from unsup.data.base import ImageData
 from unsup.evaluation import (
     clustering,
     codes,
+    corruptions,
     diagnostics,
+    draws,
     feature_space,
     generation,
     inception,
+    logistic,
     paired,
     probes,
     protocol,
+    ridge,
 )
 from unsup.evaluation.codes import frozen, likelihood, samples, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
@@ -147,7 +151,8 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
 def protocol_hash() -> str:
     """SHA-256 over the code that computes scores and the version of scikit-learn: a change computes floors anew."""
     digest = hashlib.sha256(f"{VERSION} {sklearn.__version__}".encode())
-    scoring = (clustering, codes, diagnostics, feature_space, inception, generation, paired, probes, protocol)
+    estimators = (clustering, diagnostics, draws, generation, logistic, paired, probes, ridge)
+    scoring = (*estimators, codes, corruptions, feature_space, inception, protocol)
     for module in (*scoring, pca_model, pixels_model, sys.modules[__name__]):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
