@@ -1,19 +1,35 @@
 """Probes against independent references, and against the ways in which well-known probes went wrong."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from unsup.evaluation import probes
-from unsup.evaluation.probes import Splits, few_label, knn, labelled_draw, linear_probe, ridge_probe
+from unsup.data.mnist import MNIST
+from unsup.evaluation import draws, probes
+from unsup.evaluation.draws import imbalanced_draw, labelled_draw, stratified
+from unsup.evaluation.logistic import C_GRID, fit_with_chosen_c, largest_gradient
+from unsup.evaluation.probes import (
+    Splits,
+    few_label,
+    imbalanced,
+    knn,
+    linear_probe,
+    probe_draws,
+    ridge_probe,
+)
+from unsup.evaluation.ridge import RidgePath
+
+REAL = Path(__file__).parents[2] / "shared" / "data"
 
 pytestmark = pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 
@@ -32,6 +48,16 @@ def standard(digits):
     return digits.standardised()
 
 
+@pytest.fixture(scope="module")
+def clouds():
+    """Five overlapping classes in eight dimensions, 600 training images each."""
+    rng = np.random.default_rng(0)
+    labels = [np.arange(n) % 5 for n in (3000, 100, 1000)]
+    centres = rng.standard_normal((5, 8))
+    codes = [(centres[y] + 1.2 * rng.standard_normal((len(y), 8))).astype(np.float32) for y in labels]
+    return Splits.of(codes, labels).standardised()
+
+
 def reference(splits, c):
     """scikit-learn's own path in double precision, from codes that are not standardised."""
     pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=c, tol=1e-8, max_iter=10_000))
@@ -47,14 +73,122 @@ def test_linear_probe_is_within_two_thousandths_of_an_independent_reference(digi
     assert found.accuracy > 0.93
 
 
+def independent(splits):
+    """Written with scikit-learn alone, in double precision: C on the validation images, then all images."""
+    train, val, fit, test = (z.astype(np.float64) for z in (splits.train, splits.val, splits.fit, splits.test))
+    part, part_labels = train, splits.train_labels
+    if len(part) > 10_000:
+        part, _, part_labels, _ = train_test_split(
+            train, splits.train_labels, train_size=10_000, stratify=splits.train_labels, random_state=1
+        )
+
+    def pipeline(c):
+        return make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=10_000))
+
+    validated = {c: pipeline(c).fit(part, part_labels).score(val, splits.val_labels) for c in (0.001, 0.01, 0.1, 1, 10)}
+    best = max(validated, key=validated.get)
+    return pipeline(best).fit(fit, splits.fit_labels).score(test, splits.test_labels), best
+
+
+def test_the_chosen_c_and_accuracy_are_those_of_an_independent_reference(digits, standard):
+    found = linear_probe(standard)
+    accuracy, c = independent(digits)
+    assert c == found.C
+    assert abs(found.accuracy - accuracy) <= 0.0021  # one of 497 images
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST.available(str(REAL)), reason="MNIST is not in ../shared/data")
+def test_the_pixels_of_mnist_are_within_two_thousandths_of_an_independent_reference():
+    data = MNIST(str(REAL))
+    data.setup()
+    splits = Splits.of(
+        [np.concatenate([x.flatten(1).numpy() for x in data.batches(split)]) for split in ("train", "val", "test")],
+        [data.labels(split) for split in ("train", "val", "test")],
+    )
+    found = linear_probe(splits.standardised())
+    accuracy, c = independent(splits)
+    assert c == found.C
+    assert abs(found.accuracy - accuracy) <= 0.002
+    assert found.gradient < 1.1e-4
+    assert np.array_equal(found.fitted.predict(splits.test), found.predicted)
+    again = linear_probe(splits.standardised())
+    assert again.accuracy == found.accuracy and np.array_equal(again.fitted.weights, found.fitted.weights)
+
+
 def test_linear_probe_takes_the_c_that_is_best_on_validation(standard):
     def validated(c):
         probe = LogisticRegression(C=c, max_iter=10_000).fit(standard.train, standard.train_labels)
         return probe.score(standard.val, standard.val_labels)
 
-    by_hand = [validated(c) for c in probes.C_GRID]
-    assert by_hand[probes.C_GRID.index(linear_probe(standard).C)] >= max(by_hand) - 0.004  # one of 300 images
+    by_hand = [validated(c) for c in C_GRID]
+    assert by_hand[C_GRID.index(linear_probe(standard).C)] >= max(by_hand) - 0.004  # one of 300 images
     assert max(by_hand) > min(by_hand) + 0.01  # the choice matters
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """(C, images, whether it starts at a given solution, steps) of every fit of a logistic regression."""
+    seen = []
+    original = LogisticRegression.fit
+
+    def spy(self, x, y):
+        warm = self.warm_start and hasattr(self, "coef_")
+        original(self, x, y)
+        seen.append((self.C, len(x), warm, int(self.n_iter_[0])))
+        return self
+
+    monkeypatch.setattr(LogisticRegression, "fit", spy)
+    return seen
+
+
+def noisy(rng, n, dimensions=80):
+    """Two classes that one entry tells apart, and many that tempt a weakly regularised probe."""
+    labels = np.arange(n) % 2
+    codes = rng.standard_normal((n, dimensions)).astype(np.float32)
+    codes[:, 0] += 3 * labels
+    return codes, labels
+
+
+def test_the_path_of_c_ends_where_validation_has_clearly_fallen(fits):
+    rng = np.random.default_rng(0)
+    part, everything = noisy(rng, 200), noisy(rng, 300)
+    fit_with_chosen_c(part, noisy(rng, 10_000), everything)  # accuracy falls .915, .914, .900, .882, .869
+    assert [c for c, n, _, _ in fits] == [0.001, 0.01, 0.1, 0.001]
+    fits.clear()
+    fit_with_chosen_c(part, noisy(rng, 40), everything)  # too few to tell
+    assert [c for c, n, _, _ in fits if n == 200] == list(C_GRID)
+
+
+def test_the_last_fit_starts_near_its_optimum_and_ends_at_the_same(standard, fits, monkeypatch):
+    monkeypatch.setattr(probes, "CHOICE_IMAGES", 400)
+    found = linear_probe(standard)
+    c, n, warm, steps = fits[-1]
+    assert (c, n, warm) == (found.C, 1300, True)
+    cold = LogisticRegression(C=c, tol=1e-7, max_iter=10_000).fit(standard.fit, standard.fit_labels)
+    assert steps < fits[-1][3]
+    assert np.mean(cold.predict(standard.test) == found.predicted) > 0.99
+    assert largest_gradient(cold, standard.fit, standard.fit_labels) < found.gradient < 1.1e-4
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_the_kept_probe_says_of_raw_codes_what_the_probe_said_of_standardised_ones(digits, classes):
+    at = [labels < classes for labels in (digits.train_labels, digits.val_labels, digits.test_labels)]
+    codes = [z[rows] + 100 for z, rows in zip((digits.train, digits.val, digits.test), at, strict=True)]
+    labels = [y[rows] for y, rows in zip((digits.train_labels, digits.val_labels, digits.test_labels), at, strict=True)]
+    found = linear_probe(Splits.of(codes, labels).standardised())
+    assert np.array_equal(found.fitted.predict(codes[2]), found.predicted)
+    shares = found.fitted.probabilities(codes[2])
+    assert shares.shape == (len(codes[2]), classes) and shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    scaler = StandardScaler().fit(codes[0].astype(np.float64))
+    everything = scaler.transform(np.concatenate(codes[:2]).astype(np.float64))
+    reference = LogisticRegression(C=found.C, tol=1e-8, max_iter=10_000).fit(everything, np.concatenate(labels[:2]))
+    assert shares == pytest.approx(reference.predict_proba(scaler.transform(codes[2].astype(np.float64))), abs=0.01)
+
+
+def test_standardising_twice_keeps_the_way_from_raw_codes(digits):
+    twice = digits.standardised().standardised()
+    assert (digits.test - twice.mean) / twice.scale == pytest.approx(twice.test, abs=1e-4)
 
 
 def test_linear_probe_has_converged(standard):
@@ -64,7 +198,7 @@ def test_linear_probe_has_converged(standard):
 def test_the_reported_gradient_sees_a_fit_that_stopped_early(standard):
     with pytest.warns(ConvergenceWarning):
         stopped = LogisticRegression(C=1.0, max_iter=5).fit(standard.fit, standard.fit_labels)
-    assert probes._largest_gradient(stopped, standard.fit, standard.fit_labels) > 1e-3
+    assert largest_gradient(stopped, standard.fit, standard.fit_labels) > 1e-3
 
 
 def test_nothing_is_chosen_on_test(standard):
@@ -73,7 +207,8 @@ def test_nothing_is_chosen_on_test(standard):
     assert one.C == other.C
     assert np.array_equal(one.predicted, other.predicted)
     assert other.accuracy < 0.2 < one.accuracy
-    assert ridge_probe(shuffled) < 0.2
+    assert ridge_probe(shuffled).accuracy < 0.2
+    assert ridge_probe(shuffled).alpha == ridge_probe(standard).alpha
     without = replace(standard, test=standard.test[:7], test_labels=standard.test_labels[:7])
     assert np.array_equal(linear_probe(without).predicted, one.predicted[:7])
 
@@ -81,7 +216,7 @@ def test_nothing_is_chosen_on_test(standard):
 def test_standardising_uses_training_images_only_and_keeps_constants_finite(digits):
     codes = digits.fit.copy()
     codes[:, 5] = 4
-    changed = Splits(codes, digits.test, digits.n_train, digits.fit_labels, digits.test_labels).standardised()
+    changed = replace(digits, fit=codes).standardised()
     varying = changed.train.std(axis=0) > 0
     assert changed.train.mean(axis=0) == pytest.approx(np.zeros(64), abs=1e-4)
     assert changed.train.std(axis=0)[varying] == pytest.approx(np.ones(varying.sum()), abs=1e-4)
@@ -112,7 +247,7 @@ def test_accuracy_counts_images_not_classes():
     assert found.accuracy == accuracy_score(labels[2], found.predicted)
     assert balanced_accuracy_score(labels[2], found.predicted) == 0.5  # what it must not be
     assert found.per_class == [1, 0]
-    assert ridge_probe(constant) == found.accuracy
+    assert ridge_probe(constant).accuracy == found.accuracy
 
 
 def test_two_classes_converge_too():
@@ -137,7 +272,8 @@ def test_a_class_that_a_split_lacks_breaks_nothing(standard, missing_in):
     assert (found.per_class is None) == (missing_in == "test")
     if missing_in == "fit":
         assert found.per_class[9] == 0
-    assert ridge_probe(less) > 0.8
+    assert ridge_probe(less).accuracy > 0.8
+    assert probe_draws(less, 0.1).mean > 0.8
     assert few_label(less, 1).mean > 0.3
     assert knn(less.train, less.train_labels, less.test, less.test_labels)[0] > 0.8
 
@@ -211,16 +347,7 @@ def test_a_draw_has_no_image_twice_and_only_asks_the_labels():
     assert not np.array_equal(at, labelled_draw(labels, 10, 5))
 
 
-def test_large_sets_choose_c_on_a_fixed_part(monkeypatch, standard):
-    sizes = []
-    original = LogisticRegression.fit
-    monkeypatch.setattr(LogisticRegression, "fit", lambda self, x, y: sizes.append(len(x)) or original(self, x, y))
-    monkeypatch.setattr(probes, "CHOICE_IMAGES", 400)
-    linear_probe(standard)
-    assert sizes == [400] * len(probes.C_GRID) + [1300]
-
-
-def test_probes_repeat_bit_for_bit_whatever_the_global_generator(standard):
+def test_probes_repeat_bit_for_bit_whatever_the_global_generator(standard, clouds):
     np.random.seed(1)
     one, few = linear_probe(standard), few_label(standard, 1)
     np.random.seed(2)
@@ -233,6 +360,10 @@ def test_probes_repeat_bit_for_bit_whatever_the_global_generator(standard):
         again.gradient,
     )
     assert (few.mean, few.std) == (few_again.mean, few_again.std)
+    assert np.array_equal(one.fitted.weights, again.fitted.weights)
+    assert ridge_probe(standard) == ridge_probe(standard)
+    assert probe_draws(standard, 0.1) == probe_draws(standard, 0.1)
+    assert imbalanced(clouds, 0.1, 10) == imbalanced(clouds, 0.1, 10)
 
 
 def test_entries_that_hold_only_rounding_errors_do_not_drown_the_others() -> None:
@@ -245,3 +376,139 @@ def test_entries_that_hold_only_rounding_errors_do_not_drown_the_others() -> Non
     noisy = [np.concatenate(pair, axis=1) for pair in zip(clear, noise, strict=True)]
     without, with_noise = (linear_probe(Splits.of(z, labels).standardised()).accuracy for z in (clear, noisy))
     assert without > 0.95 and abs(without - with_noise) < 0.02
+
+
+# ---- ridge -----------------------------------------------------------------------------------------------------------
+
+
+def random_codes(n, dimensions, classes):
+    """Overlapping classes with unequal frequencies, and entries of very unequal size."""
+    rng = np.random.default_rng(n)
+    labels = rng.permutation(np.minimum(np.arange(n) % (classes + 2), classes - 1))
+    centres = rng.standard_normal((classes, dimensions))
+    codes = (centres[labels] + 2 * rng.standard_normal((n, dimensions))) * np.geomspace(0.1, 10, dimensions)
+    return (codes + 3).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize(("n", "dimensions"), [(300, 40), (60, 200), (2500, 8)])  # n > D, n < D, several blocks of rows
+def test_the_ridge_path_is_that_of_scikit_learn(n, dimensions, classes):
+    codes, labels = random_codes(n, dimensions, classes)
+    new, _ = random_codes(1000, dimensions, classes)
+    path = RidgePath(codes, labels)
+    for alpha in (1e-2, 1.0, 1e2, 1e4):
+        reference = RidgeClassifier(alpha=alpha, solver="cholesky").fit(codes.astype(np.float64), labels)
+        scores = reference.decision_function(new.astype(np.float64))
+        ordered = np.sort(scores, axis=1) if classes > 2 else np.stack([-scores, scores], 1)
+        tie = np.abs(ordered[:, -1] - ordered[:, -2]) < 1e-4
+        assert tie.mean() < 0.01
+        assert np.array_equal(path.predict(new, alpha)[~tie], reference.predict(new.astype(np.float64))[~tie])
+
+
+def test_ridge_probe_takes_the_alpha_that_is_best_on_validation(standard):
+    def by_hand(alpha, x, labels, new, new_labels):
+        return RidgeClassifier(alpha=alpha).fit(x.astype(np.float64), labels).score(new.astype(np.float64), new_labels)
+
+    found = ridge_probe(standard)
+    expected = [
+        by_hand(alpha, standard.train, standard.train_labels, standard.val, standard.val_labels)
+        for alpha in found.alphas
+    ]
+    assert len(found.alphas) == 13 and found.alphas[0] == pytest.approx(0.064) and found.alphas[-1] == 64_000
+    assert found.validation == pytest.approx(expected, abs=0.004)  # one of 300 images
+    assert found.validation[found.alphas.index(found.alpha)] == max(found.validation) > min(found.validation) + 0.01
+    accuracy = by_hand(found.alpha, standard.fit, standard.fit_labels, standard.test, standard.test_labels)
+    assert abs(found.accuracy - accuracy) <= 0.0021
+
+
+# ---- draws of training images ----------------------------------------------------------------------------------------
+
+
+def test_a_stratified_part_has_every_class_its_share_and_no_image_twice():
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 3, 7], [5000, 3000, 1990, 8, 2]))
+    at = stratified(labels, 1000)
+    assert len(at) == len(np.unique(at)) == 1000 and (np.diff(at) > 0).all()
+    counts = np.bincount(labels[at])
+    assert counts[[0, 1, 2]] == pytest.approx([500, 300, 199], abs=2)
+    assert counts[3] >= 1 and counts[7] >= 1
+    assert np.array_equal(at, stratified(labels, 1000))
+    assert not np.array_equal(at, stratified(labels, 1000, draw=1))
+    assert np.array_equal(stratified(labels, 10_000), np.arange(10_000))
+
+
+def test_c_and_alpha_are_chosen_on_a_part_that_has_every_class(standard, fits, monkeypatch):
+    monkeypatch.setattr(probes, "CHOICE_IMAGES", 100)
+    rare = standard.train_labels == 9
+    rare[np.flatnonzero(rare)[:2]] = False  # two images of it are left
+    less = Splits.of(
+        [standard.train[~rare], standard.val, standard.test],
+        [standard.train_labels[~rare], standard.val_labels, standard.test_labels],
+    )
+    linear_probe(less)
+    assert {n for _, n, _, _ in fits[:-1]} == {100}
+    at = stratified(less.train_labels, 100)
+    assert np.bincount(less.train_labels[at])[9] >= 1
+
+
+def test_draws_of_the_probe_spread_about_the_probe(standard):
+    found = probe_draws(standard, 0.1)
+    assert (found.draws, found.images) == (5, 500)
+    accuracies = []
+    for draw in range(1, 6):
+        at = stratified(standard.train_labels, 500, draw)
+        probe = LogisticRegression(C=0.1, max_iter=1000).fit(standard.train[at], standard.train_labels[at])
+        accuracies.append(probe.score(standard.test, standard.test_labels))
+    assert found.mean == pytest.approx(np.mean(accuracies)) and found.std == pytest.approx(np.std(accuracies, ddof=1))
+    assert 0 < found.std < 0.02 and found.mean < linear_probe(standard).accuracy
+
+
+def test_draws_of_a_handful_of_images_have_every_class():
+    labels = np.array([0, 1, 2])
+    codes = np.eye(3, dtype=np.float32)
+    found = probe_draws(Splits.of([codes] * 3, [labels] * 3), 1.0)
+    assert (found.images, found.mean, found.std) == (3, 1, 0)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_imbalanced_draws_decay_exponentially_and_have_one_size(classes):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(classes), 6000 if classes < 100 else 500))
+    orders = []
+    for ratio in draws.RATIOS:
+        at = imbalanced_draw(labels, ratio, 0)
+        assert len(at) == len(np.unique(at)) == 5000
+        sizes = np.bincount(labels[at], minlength=classes)
+        orders.append(np.argsort(-sizes, kind="stable"))
+        ordered = np.sort(sizes)[::-1]
+        expected = ordered[0] * ratio ** (-np.arange(classes) / (classes - 1))
+        assert ordered == pytest.approx(expected, abs=1 + 1 / ordered[0] * ratio)
+        assert np.array_equal(at, imbalanced_draw(labels, ratio, 0))
+    if classes == 10:  # distinct sizes
+        assert np.array_equal(orders[1], orders[2])
+        other = np.bincount(labels[imbalanced_draw(labels, 100, 1)])
+        assert not np.array_equal(np.argsort(-other), orders[2])  # other classes are rare
+
+
+def test_a_rare_class_is_part_of_its_larger_self():
+    labels = np.arange(20_000) % 10
+    gentle, steep = (imbalanced_draw(labels, ratio, 3) for ratio in (10, 100))
+    sizes = [np.bincount(labels[at]) for at in (gentle, steep)]
+    for c in range(10):
+        ours = [set(at[labels[at] == c]) for at in (gentle, steep)]
+        assert ours[1] <= ours[0] if sizes[1][c] <= sizes[0][c] else ours[0] <= ours[1]
+
+
+def test_imbalanced_draws_stay_within_small_classes():
+    labels = np.repeat(np.arange(10), [110, *[400] * 9])
+    sizes = [len(imbalanced_draw(labels, ratio, draw)) for ratio in draws.RATIOS for draw in range(5)]
+    assert len(set(sizes)) == 1 and 250 < sizes[0] < 280
+    assert imbalanced_draw(np.repeat(np.arange(10), [90, *[400] * 9]), 10, 0) is None
+    rare = [np.bincount(labels[imbalanced_draw(labels, 100, draw)]).min() for draw in range(5)]
+    assert rare == [1] * 5
+
+
+def test_imbalance_costs_accuracy_and_small_classes_have_none(clouds, standard):
+    found = {ratio: imbalanced(clouds, 0.1, ratio) for ratio in draws.RATIOS}
+    assert found[1].mean > found[10].mean + 0.01 > found[100].mean + 0.03
+    assert {(one.draws, one.images) for one in found.values()} == {(5, found[1].images)}
+    assert found[100].std > 0
+    assert imbalanced(standard, 0.1, 10) is None  # 86 images of a class

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unsup.floors import SCORING
+
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
 PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
-ARRAYS_ONLY = ("clustering", "probes", "diagnostics", "generation", "paired", *PICTURES)  # they see arrays alone
+ESTIMATORS = ("clustering", "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
+ARRAYS_ONLY = (*ESTIMATORS, *PICTURES)  # they see arrays alone
 
 
 def imports(path: Path) -> set[str]:
@@ -63,6 +66,15 @@ def test_imports_stay_inside_the_boundaries(path: Path) -> None:
 def test_the_boundary_check_sees_imports() -> None:
     assert "unsup.data.base" in own(TOP / "unsup" / "evaluation" / "protocol.py")
     assert "unsup.train" in own(TOP / "unsup" / "verbs.py")
+
+
+def test_kept_floors_depend_on_all_code_that_decides_scores() -> None:
+    folder, used, todo = TOP / "unsup" / "evaluation", set(), ["protocol"]
+    while todo:
+        used.add(name := todo.pop())
+        names = {path.rsplit(".", 1)[-1] for path in own(folder / f"{name}.py") if ".evaluation." in path}
+        todo += names - used - set(todo)
+    assert used - {"parallel", "summary"} == set(SCORING) - {"inception"}  # those two decide no number
 
 
 def test_one_stem_everywhere() -> None:

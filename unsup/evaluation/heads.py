@@ -30,6 +30,23 @@ class Probe:
     bias: Floats  # (K,)
     classes: Ids  # (K,) the class of each row
 
+    @classmethod
+    def of(cls, fitted: Any, mean: NDArray[Any], scale: NDArray[Any]) -> Self:
+        """From scikit-learn's LogisticRegression, fitted on (codes - mean) / scale.
+
+        For two classes that has one row of weights, of the second class against the first: the first gets zeros.
+        """
+        weights, bias = fitted.coef_, fitted.intercept_
+        if len(fitted.classes_) == 2:
+            weights, bias = np.concatenate([0 * weights, weights]), np.concatenate([0 * bias, bias])
+        return cls(
+            mean=np.asarray(mean, np.float32),
+            scale=np.asarray(scale, np.float32),
+            weights=np.asarray(weights, np.float32),
+            bias=np.asarray(bias, np.float32),
+            classes=np.asarray(fitted.classes_, np.int64),
+        )
+
     def probabilities(self, codes: Floats) -> Floats:
         """(n, K): rows sum to 1."""
         shares: Floats = np.asarray(softmax(self._scores(codes), axis=1), np.float32)
@@ -40,7 +57,7 @@ class Probe:
         return self.classes[self._scores(codes).argmax(axis=1)]
 
     def _scores(self, codes: Floats) -> Floats:
-        scores: Floats = (codes - self.mean) / self.scale @ self.weights.T + self.bias
+        scores: Floats = np.asarray((codes - self.mean) / self.scale @ self.weights.T + self.bias, np.float32)
         return scores
 
 
@@ -69,7 +86,10 @@ class Heads:
 
     def compact(self, codes: Floats) -> Floats:
         """(n, D) -> (n, d)."""
-        return codes if self.axes is None or self.origin is None else (codes - self.origin) @ self.axes.T
+        if self.axes is None or self.origin is None:
+            return codes
+        found: Floats = np.asarray((codes - self.origin) @ self.axes.T, np.float32)
+        return found
 
     def centre_distances(self, codes: Floats) -> Floats:
         """(n, k) Euclidean distances to the k-means centres."""

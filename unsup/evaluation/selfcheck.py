@@ -29,7 +29,7 @@ def selfcheck() -> list[tuple[str, bool, str]]:
     few = probes.few_label(one_hot, 1)
     checks = [
         _exactly("one-hot codes: linear probe", probes.linear_probe(one_hot).accuracy, 1),
-        _exactly("one-hot codes: ridge probe", probes.ridge_probe(one_hot), 1),
+        _exactly("one-hot codes: ridge probe", probes.ridge_probe(one_hot).accuracy, 1),
         _exactly("one-hot codes: kNN", probes.knn(one_hot.train, labels[0], one_hot.test, labels[2])[0], 1),
         _exactly("one-hot codes: one label a class", few.mean if few else 0, 1),
         _exactly(

@@ -1,0 +1,62 @@
+"""Which training images a probe is fitted on: functions of the labels alone, so the same ones for every model."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMBALANCED_IMAGES = 5_000  # at most, whatever the ratio
+RATIOS = (1, 10, 100)  # of the most to the least frequent class
+
+Ids = NDArray[np.int64]
+
+
+def stratified(labels: Ids, size: int, draw: int = 0) -> Ids:
+    """Sorted positions of at most `size` images without replacement: of every class its share, but at least one.
+
+    Args:
+        labels: (n,).
+        size: at least the number of classes.
+        draw: another number, other images.
+    """
+    if len(labels) <= size:
+        return np.arange(len(labels))
+    shuffled = np.random.default_rng(draw).permutation(len(labels))
+    _, group, counts = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    by_class = shuffled[np.argsort(group, kind="stable")]  # class after class, each in random order
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)  # 0, 1, … inside each class
+    share = np.where(place == 0, 0, (place + 0.5) / np.repeat(counts, counts))
+    return np.sort(by_class[np.argsort(share, kind="stable")[:size]])
+
+
+def labelled_draw(labels: Ids, per_class: int, draw: int) -> Ids | None:
+    """Positions of `per_class` images of every class, without replacement; None where a class has fewer."""
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < per_class:
+        return None
+    rng = np.random.default_rng([per_class, draw])
+    return np.concatenate([rng.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in classes])
+
+
+def imbalanced_draw(labels: Ids, ratio: int, draw: int) -> Ids | None:
+    """Positions of training images whose class sizes fall exponentially from the first to the last of K classes.
+
+    Class k of a random order gets a number of images proportional to ratio^(-k / (K - 1)) (Cui et al. 2019,
+    "Class-balanced loss based on effective number of samples", section 5.1). The total, at most 5,000, is the same for
+    every ratio in `RATIOS`; so is the order, and a smaller class is part of the larger one: a draw at two ratios
+    differs in nothing but the imbalance.
+
+    Returns:
+        None where the least frequent class would be empty at ratio 100: with under some 100 training images in a class.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    decay = np.arange(len(classes)) / (len(classes) - 1)
+    steepest = float(max(RATIOS)) ** -decay
+    total = min(IMBALANCED_IMAGES, int((counts.min() - 1) * steepest.sum()))  # any class can be the most frequent one
+    if total * steepest[-1] / steepest.sum() < 1:
+        return None
+    shares = float(ratio) ** -decay
+    sizes = (total * shares / shares.sum()).astype(int)
+    sizes[: total - sizes.sum()] += 1  # what rounding left over
+    rng = np.random.default_rng(draw)
+    order = rng.permutation(classes)
+    drawn = [rng.permutation(np.flatnonzero(labels == c))[:size] for c, size in zip(order, sizes, strict=True)]
+    return np.concatenate(drawn)
