@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unsup.evaluation.codes import frozen
-from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Corruption
 from unsup.evaluation.diagnostics import sample
 from unsup.evaluation.heads import Probe
 from unsup.evaluation.probes import Ids
@@ -35,16 +35,13 @@ def robustness(
     index, truth = at.to(x.device), labels[at.numpy()]
     parts = list(zip(x[index].split(BATCH), index.split(BATCH), strict=True))
 
-    def accuracy(change: Callable[[Tensor, Tensor], Tensor]) -> float:
+    def accuracy(corrupt: Corruption, severity: int) -> float:
         with frozen(model):
-            codes = [model.encode(change(part, where)).float().cpu().numpy() for part, where in parts]
+            codes = [model.encode(corrupt(part, severity, where)).float().cpu().numpy() for part, where in parts]
         return float(np.mean(probe.predict(np.concatenate(codes)) == truth))
 
-    found: dict[str, Any] = {"images": len(at), "clean": accuracy(lambda part, where: part)}
+    found: dict[str, Any] = {"images": len(at), "clean": accuracy(lambda part, severity, where: part, 0)}
     for name, corrupt in CORRUPTIONS.items():
         say(f"probe on test images with {name}")
-        found[name] = [
-            accuracy(lambda part, where, s=severity: corrupt(part, s, where))  # type: ignore[misc]
-            for severity in range(SEVERITIES)
-        ]
+        found[name] = [accuracy(corrupt, severity) for severity in range(SEVERITIES)]
     return found
