@@ -35,7 +35,7 @@ def test_the_result_is_like_the_image(shape):
     before = x.clone()
     for name, severity, y in each(x):
         assert y.shape == x.shape and y.dtype == torch.float32 and y.device == x.device, name
-        assert y.min() >= 0 and y.max() <= 1, (name, severity)
+        assert y.is_contiguous() and y.min() >= 0 and y.max() <= 1, (name, severity)
         assert not torch.equal(y, x), (name, severity)
     assert torch.equal(x, before)
 
@@ -65,7 +65,7 @@ def test_severity_moves_away_from_the_clean_image(digits, kind):
     x = {"digits": digits, "grey": smooth(1, 28, 28), "colour": smooth(3, 32, 32)}[kind]
     for name, corrupt in CORRUPTIONS.items():
         away = [(corrupt(x, s, torch.arange(len(x))) - x).flatten(1).norm(dim=1) for s in range(SEVERITIES)]
-        if name == "shift" and kind == "digits":  # 8 pixels: one, one and two of them
+        if name in ("shift", "blur") and kind == "digits":  # of 8 pixels hardly one: as little as shows
             assert away[0].mean() == away[1].mean() < away[2].mean()
             continue
         assert away[0].mean() < away[1].mean() < away[2].mean(), name
@@ -92,10 +92,10 @@ def test_blur_spreads_a_point_by_its_standard_deviation_and_keeps_the_light():
 
 
 def test_occlusion_is_one_grey_square_inside_the_image_that_grows_in_place():
-    x = torch.zeros(300, 3, 20, 40)
-    before = torch.zeros(300, 20, 40, dtype=torch.bool)
+    x = torch.zeros(3000, 3, 20, 40)
+    before = torch.zeros(3000, 20, 40, dtype=torch.bool)
     for severity, share in enumerate(corruptions.OCCLUSION):
-        y = CORRUPTIONS["occlusion"](x, severity, torch.arange(300))
+        y = CORRUPTIONS["occlusion"](x, severity, torch.arange(3000))
         covered = y[:, 0] == 0.5
         assert torch.equal(y, covered[:, None].expand_as(y) * 0.5)
         side = round(share * 20)
@@ -103,7 +103,7 @@ def test_occlusion_is_one_grey_square_inside_the_image_that_grows_in_place():
         assert (covered.sum(dim=(1, 2)) == side**2).all()
         assert (covered | ~before).all()
         before = covered
-    assert before.any(0).all()  # somewhere in 300 images, every pixel is covered
+    assert before.any(0).all()  # somewhere in 3000 images, every pixel is covered
 
 
 def test_contrast_keeps_the_mean_of_every_channel_and_shrinks_deviations():

@@ -19,7 +19,7 @@ from unsup.seeds import derived_seed
 SEVERITIES = 3
 
 NOISE = (0.05, 0.15, 0.3)  # standard deviation, intensities being in [0, 1]
-BLUR = (0.02, 0.04, 0.07)  # standard deviation
+BLUR = (0.02, 0.04, 0.07)  # standard deviation, at least 0.4 pixels: less changes nothing
 OCCLUSION = (0.2, 0.35, 0.5)  # side of the square
 CONTRAST = (0.7, 0.4, 0.2)  # share of every deviation from the image's mean that is left
 SHIFT = (0.04, 0.1, 0.2)  # distance, at least one pixel
@@ -36,7 +36,7 @@ def gaussian_noise(x: Tensor, severity: int, index: Tensor) -> Tensor:
 
 def blur(x: Tensor, severity: int, index: Tensor) -> Tensor:
     """Gaussian blur, the image mirrored at its border."""
-    sigma = BLUR[severity] * _side(x)
+    sigma = max(0.4, BLUR[severity] * _side(x))
     radius = min(math.ceil(3 * sigma), _side(x) - 1)
     return gaussian_blur(x, [2 * radius + 1] * 2, [sigma] * 2).clamp(0, 1)
 
@@ -68,7 +68,7 @@ def shift(x: Tensor, severity: int, index: Tensor) -> Tensor:
     rows = (torch.arange(height, device=x.device) - move[:, :1]).clamp(0, height - 1)  # (N, H): where each row is from
     columns = (torch.arange(width, device=x.device) - move[:, 1:]).clamp(0, width - 1)
     image = torch.arange(len(x), device=x.device)[:, None, None]
-    return x.movedim(1, 3)[image, rows[:, :, None], columns[:, None]].movedim(3, 1)
+    return x.movedim(1, 3)[image, rows[:, :, None], columns[:, None]].movedim(3, 1).contiguous()
 
 
 def missing_pixels(x: Tensor, severity: int, index: Tensor) -> Tensor:
