@@ -4,12 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.evaluation import clustering, diagnostics, generation, probes
-from unsup.evaluation.paired import paired_difference
+from unsup.evaluation.cluster_count import estimate_k
+from unsup.evaluation.mixtures import agglomerative, gaussian_mixture
+from unsup.evaluation.paired import paired_difference, paired_over_seeds
 from unsup.evaluation.probes import Splits
 
 CLASSES, DIMENSION = 10, 32
 TRAIN, VAL, TEST = 800, 200, 2000
 CHANCE = 0.03  # how far from 1 / CLASSES chance may fall: over four standard deviations of 2,000 guesses
+
+METHODS = {"Gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
 
 Ids = NDArray[np.int64]
 
@@ -54,8 +58,20 @@ def selfcheck() -> list[tuple[str, bool, str]]:
     ]
     rank = diagnostics.rankme(noise.train)
     checks.append(("RankMe of isotropic noise in 32 dimensions", 0.95 * DIMENSION < rank <= DIMENSION, f"{rank:.2f}"))
-    checks += [_paired(rng), *_generated(noise.test[:500])]
+    checks += [*_clustered(rng), _paired(rng), _paired_over_seeds(rng), *_generated(noise.test[:500])]
     return checks
+
+
+def _clustered(rng: np.random.Generator) -> list[tuple[str, bool, str]]:
+    """Far clouds are found by every clustering, and counted."""
+    labels = [np.arange(n) % CLASSES for n in (TRAIN, TEST)]
+    centres = 8 * _gaussian(rng, CLASSES)
+    train, test = (centres[y] + _gaussian(rng, len(y)) for y in labels)
+    found = {name: method(train, test, CLASSES).test for name, method in METHODS.items()}
+    counted = estimate_k(train)
+    return [_exactly(f"far clouds: {name}", clustering.accuracy(labels[1], ids), 1) for name, ids in found.items()] + [
+        _exactly(f"far clouds: number of clusters by {name}", k, CLASSES) for name, k in counted.items()
+    ]
 
 
 def _generated(real: NDArray[np.float32]) -> list[tuple[str, bool, str]]:
@@ -95,3 +111,16 @@ def _paired(rng: np.random.Generator) -> tuple[str, bool, str]:
     same, gain = paired_difference(equal, base), paired_difference(better, base)
     passed = not same["separable"] and bool(gain["separable"]) and abs(gain["difference"] - 0.05) < 1e-9
     return "paired interval: five points separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"
+
+
+def _paired_over_seeds(rng: np.random.Generator) -> tuple[str, bool, str]:
+    """Three seeds of each method: five points are told from seeds that differ by luck."""
+    right = rng.random(TEST) < 0.8
+
+    def seeds() -> NDArray[np.bool_]:  # each differs from the common pattern in a tenth of the images
+        return np.array([np.where(rng.random(TEST) < 0.1, rng.random(TEST) < 0.8, right) for _ in range(3)])
+
+    base = seeds()
+    same, gain = paired_over_seeds(seeds(), base), paired_over_seeds(seeds() | (rng.random(TEST) < 0.25), base)
+    passed = not same["separable"] and gain["separable"] and gain["difference"] > 0.03
+    return "paired over seeds: a gain separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"

@@ -1,0 +1,158 @@
+"""Clustering beyond k-means: Gaussian mixtures, Ward's method, UMAP with a mixture; fitted on train, never by labels.
+
+All of them see codes as principal components, at most 64, with a mean variance of 1. k is lowered to the number of
+distinct codes where there are fewer. The same codes give the same bits.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from threadpoolctl import threadpool_limits
+
+from unsup.evaluation.clustering import Assigned, Ids
+from unsup.evaluation.diagnostics import sample
+
+DIMENSIONS = 64
+MIXTURE_IMAGES = 10_000
+WARD_IMAGES = 5_000  # time and memory grow with the square: 1 s and 200 MB for these
+FLOOR = 1e-3  # added to variances, whose mean is 1: what hardly varies weighs no more than noise
+RESTARTS = 4
+WORK = RESTARTS * 10 * 32**2  # four restarts of ten clusters in 32 dimensions; fewer where that would take longer
+NEIGHBOURS = 20
+LAYOUT_DIMENSIONS = 20
+LAYOUT_EPOCHS = 200  # UMAP's own number above 10,000 images, so the paper's
+
+Floats = NDArray[np.float32]
+Method = Callable[[Floats, Floats, int], Assigned]
+
+
+def methods() -> dict[str, Method]:
+    """{name: method} of what can run here; each takes train (n, D), test (m, D) and the number of clusters."""
+    found: dict[str, Method] = {"gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
+    return found if missing() else found | {"UMAP + Gaussian mixture": umap_mixture}
+
+
+def missing() -> str:
+    """What keeps UMAP from running, for a person to mend; empty: nothing."""
+    return "" if find_spec("umap") else "the package umap-learn is not installed: pip install umap-learn"
+
+
+@threadpool_limits.wrap(limits=1)
+def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assigned:
+    """The most probable of k Gaussians with full covariances, fitted by EM on at most 10,000 of `train` (n, D).
+
+    EM starts from k-means, at most four times; the fit with the highest likelihood stays. scikit-learn warns
+    (ConvergenceWarning) where that was still rising after 200 iterations.
+    """
+    seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
+    fit = fit_mixture(seen.fitted, seen.k)
+    return seen.assigned(fit.predict(seen.train), fit.predict(seen.test))
+
+
+@threadpool_limits.wrap(limits=1)
+def agglomerative(train: Floats, test: Floats, k: int) -> Assigned:
+    """Ward's method on at most 5,000 of `train` (n, D): the two clusters merge that add least variance, until k are left.
+
+    Any other image goes to the cluster of most of its 20 nearest fitted images. To the nearest mean, a fifth of the
+    fitted images themselves would leave their cluster (MNIST codes).
+    """
+    seen = _Seen.of(train, test, WARD_IMAGES, k)
+    return seen.by_vote(AgglomerativeClustering(seen.k, linkage="ward").fit_predict(seen.fitted))
+
+
+@threadpool_limits.wrap(limits=1)
+def umap_mixture(train: Floats, test: Floats, k: int) -> Assigned:
+    """N2D: a Gaussian mixture in UMAP's layout of at most 10,000 of `train` (n, D) in k dimensions, at most 20.
+
+    McConville et al. 2019, "N2D: (Not Too) Deep Clustering via Clustering the Local Manifold of an Autoencoded
+    Embedding", section 4: 20 neighbours, minimal distance 0, as many dimensions as clusters. Here neighbours are exact.
+    Any other image goes to the cluster of most of its 20 nearest fitted images: on MNIST codes as good as UMAP's own
+    placement, in a tenth of its time.
+    """
+    seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
+    layout = _layout(seen.fitted, min(seen.k, LAYOUT_DIMENSIONS, len(seen.fitted) - 2))
+    return seen.by_vote(fit_mixture(layout, seen.k).predict(layout))
+
+
+def fit_mixture(codes: Floats, k: int, restarts: int = RESTARTS) -> GaussianMixture:
+    """k Gaussians with full covariances on all the codes (n, D) of mean variance 1; n is at least k and 2."""
+    restarts = max(1, min(restarts, WORK // (k * codes.shape[1] ** 2)))
+    mixture = GaussianMixture(k, reg_covar=FLOOR, n_init=restarts, max_iter=200, random_state=0)
+    return mixture.fit(codes.astype(np.float64))  # float32 may not be enough for the covariance of outliers
+
+
+def components(dimensions: int, fitted: Floats, *others: Floats) -> list[Floats]:
+    """The first principal components of the codes `fitted` (n, D), n above 1, and the same of others; mean variance 1.
+
+    Codes that are all the same become zeros.
+    """
+    mean = fitted.mean(axis=0, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # shares of a variance of 0
+        pca = PCA(min(dimensions, *fitted.shape), random_state=0).fit(fitted - mean)
+    scale = float(np.sqrt(pca.explained_variance_.mean())) or 1.0
+    axes = (pca.components_.T / scale).astype(np.float32)
+    return [(codes - mean.astype(np.float32)) @ axes for codes in (fitted, *others)]
+
+
+def distinct(codes: Floats) -> int:
+    """How many of the codes (n, D) differ from all before them."""
+    return len(np.unique(codes, axis=0))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a clustering sees, and how it becomes clusters of all images."""
+
+    fitted: Floats  # (f, d)
+    train: Floats  # (n, d)
+    test: Floats  # (m, d)
+    at: Ids  # (f,) where the fitted ones stand in train
+    k: int
+
+    @classmethod
+    def of(cls, train: Floats, test: Floats, images: int, k: int) -> "_Seen":
+        at = sample(len(train), images)
+        return cls(*components(DIMENSIONS, train[at], train, test), at, min(k, distinct(train[at])))
+
+    def assigned(self, train: NDArray[Any], test: NDArray[Any]) -> Assigned:
+        ids = train.astype(np.int64), test.astype(np.int64)
+        return Assigned(*ids, k=self.k, fitted_on=len(self.fitted), dim=self.fitted.shape[1])
+
+    def by_vote(self, ids: NDArray[Any]) -> Assigned:
+        """Fitted images keep their clusters (f,), others take that of most of the nearest fitted ones."""
+        vote = KNeighborsClassifier(min(NEIGHBOURS, len(ids)), algorithm="brute").fit(self.fitted, ids)
+        train = vote.predict(self.train)
+        train[self.at] = ids
+        return self.assigned(train, vote.predict(self.test))
+
+
+def _layout(codes: Floats, dimensions: int) -> Floats:
+    """UMAP's places (n, d) of codes (n, D), with a mean variance of 1; the codes themselves where they are too few."""
+    if len(codes) <= NEIGHBOURS:
+        return codes
+    from umap import UMAP
+
+    near = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(codes)
+    distances, neighbours = near.kneighbors(codes)  # each is its own first neighbour, as UMAP wants it
+    layout = UMAP(
+        NEIGHBOURS,
+        dimensions,
+        min_dist=0,
+        n_epochs=LAYOUT_EPOCHS,
+        precomputed_knn=(neighbours, distances),
+        random_state=0,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")  # its own placement is not wanted
+        placed = layout.fit_transform(codes)
+    return components(dimensions, placed)[0]
