@@ -3,6 +3,7 @@
 import inspect
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,21 +52,46 @@ def load_run(run: Path, data: ImageData | None = None) -> tuple[Model, ImageData
     Raises:
         UserError: no checkpoint, a damaged one, or one of another model; data not at hand.
     """
+    data = data or prepare(runs.config_of(run))
+    return load_model(run), data
+
+
+def load_model(run: Path) -> Model:
+    """The model of a run as in `load_run`; its data need not be at hand: the checkpoint holds all its arguments.
+
+    The random state of the process stays as it is.
+
+    Raises:
+        UserError: no checkpoint, a damaged one, or one of another model.
+    """
     config = runs.config_of(run)
     path = runs.checkpoint_of(run)
-    data = data or prepare(config)
-    model = build_model(config, data)
+    cls = load_class(config["model"]["class_path"], Model)
+    checkpoint = load_checkpoint(path)
     try:
-        model.load_state_dict(load_weights(path))
-    except RuntimeError as e:
+        with torch.random.fork_rng([]):
+            model: Model = cls(**checkpoint["hyper_parameters"])
+        model.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, TypeError) as e:
         raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
-    return model.eval(), data
+    model.seed = config["seed"]
+    return model.eval()
 
 
 def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Parameters and buffers in a checkpoint, without running any code that it might hold."""
+    """Parameters and buffers in a checkpoint."""
+    weights: dict[str, torch.Tensor] = load_checkpoint(path)["state_dict"]
+    return weights
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, on the CPU, without running any code that it might hold.
+
+    Raises:
+        UserError: it is damaged or no checkpoint of a model.
+    """
     try:
-        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, EOFError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as e:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return {**state, "state_dict": state["state_dict"], "hyper_parameters": state["hyper_parameters"]}
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as e:
         raise UserError(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
-    return state

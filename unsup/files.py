@@ -1,14 +1,49 @@
-"""Files that a reader sees whole or not at all."""
+"""Files and folders that a reader sees whole or not at all."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from unsup.errors import UserError
 
 
 def replace(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename: readers see the old one or the whole new one."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The temporary name to write under, for what is too large to be held in memory twice; renamed at the end."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """The folder to fill, under a temporary name; renamed at the end, removed with all that is in it after an error.
+
+    Raises:
+        UserError: there is one of that name. It is reserved at once: of two starts one goes on.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError as e:
+        raise UserError(f"{path} exists, and nothing is overwritten: remove it or name another OUT") from e
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.mkdir()
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        path.rmdir()
+        raise

@@ -12,11 +12,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unsup.config import Config, compose, dump, resolve
 from unsup.errors import UserError
 from unsup.files import replace
+
+if TYPE_CHECKING:
+    from unsup.evaluation.heads import Heads
 
 PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
 
@@ -95,6 +98,26 @@ def record_of(run: Path, name: str) -> dict[str, Any]:
         return dict(json.loads((run / name).read_text()))
     except (OSError, ValueError) as e:
         raise UserError(f"{run / name} is missing or damaged: train this run again") from e
+
+
+def heads_of(run: Path) -> "Heads":
+    """What the evaluation of a run left behind for new images.
+
+    Raises:
+        UserError: the run is not evaluated, or the file is damaged.
+    """
+    from unsup.evaluation.heads import Heads
+    from unsup.kept import load
+
+    path = run / "heads.npz"
+    if not path.is_file():
+        raise UserError(f"{run} has no heads.npz, which an evaluation leaves behind: make evaluate RUN={run}")
+    return load(path, Heads.of)
+
+
+def class_names_of(run: Path) -> list[str]:
+    """The classes that the probe in `heads_of` tells apart, in label order; none for unlabelled images."""
+    return list(record_of(run, "report.json").get("run", {}).get("class_names", []))
 
 
 def provenance() -> dict[str, Any]:
