@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -33,10 +34,10 @@ class Encoder(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
-        self.shape = tuple(model.shape)
+        self.shape: tuple[int, int, int] = model.shape
         self.register_buffer("place", torch.empty(0), persistent=False)  # is moved along: says where to
 
-    def forward(self, images: Tensor | NDArray) -> Tensor:
+    def forward(self, images: Tensor | NDArray[Any]) -> Tensor:
         """Codes (N, D), float32, of any number of images; memory for 1,024 of them at a time.
 
         Args:
@@ -50,7 +51,7 @@ class Encoder(nn.Module):
             parts = x.tensor_split(max(1, math.ceil(len(x) / BATCH)))
             return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
 
-    def checked(self, images: Tensor | NDArray) -> Tensor:
+    def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
         """The images as a tensor where it is; UserError as in `forward`."""
         x = torch.as_tensor(images)
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:

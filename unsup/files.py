@@ -26,24 +26,29 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """The folder to fill, under a temporary name; renamed at the end, removed with all that is in it after an error.
+def reserve(folder: Path) -> Path:
+    """The folder, made just now, empty: of two starts one gets it.
 
     Raises:
-        UserError: there is one of that name. It is reserved at once: of two starts one goes on.
+        UserError: there is one of that name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.mkdir()
+        folder.mkdir()
     except FileExistsError as e:
-        raise UserError(f"{path} exists, and nothing is overwritten: remove it or name another OUT") from e
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        raise UserError(f"{folder} exists, and nothing is overwritten: remove it or name another OUT") from e
+    return folder
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """The temporary name to fill a reserved folder under; renamed at the end. After an error neither is left."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         temporary.mkdir()
         yield temporary
-        temporary.replace(path)
+        temporary.replace(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        path.rmdir()
+        folder.rmdir()
         raise

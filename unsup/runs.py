@@ -117,7 +117,9 @@ def heads_of(run: Path) -> "Heads":
 
 def class_names_of(run: Path) -> list[str]:
     """The classes that the probe in `heads_of` tells apart, in label order; none for unlabelled images."""
-    return list(record_of(run, "report.json").get("run", {}).get("class_names", []))
+    from unsup.evaluation.report import read_report
+
+    return list(read_report(run / "report.json").get("run", {}).get("class_names", []))
 
 
 def provenance() -> dict[str, Any]:

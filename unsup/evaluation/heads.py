@@ -36,8 +36,13 @@ class Probe:
         weights, bias = fitted.coef_, fitted.intercept_
         if len(fitted.classes_) == 2:
             weights, bias = np.concatenate([0 * weights, weights]), np.concatenate([0 * bias, bias])
-        floats = [np.asarray(values, np.float32) for values in (mean, scale, weights, bias)]
-        return cls(*floats, np.asarray(fitted.classes_, np.int64))
+        return cls(
+            mean=np.asarray(mean, np.float32),
+            scale=np.asarray(scale, np.float32),
+            weights=np.asarray(weights, np.float32),
+            bias=np.asarray(bias, np.float32),
+            classes=np.asarray(fitted.classes_, np.int64),
+        )
 
     def probabilities(self, codes: Floats) -> Floats:
         """(n, K): rows sum to 1."""
@@ -49,7 +54,7 @@ class Probe:
         return self.classes[self._scores(codes).argmax(axis=1)]
 
     def _scores(self, codes: Floats) -> Floats:
-        scores: Floats = (codes - self.mean) / self.scale @ self.weights.T + self.bias
+        scores: Floats = np.asarray((codes - self.mean) / self.scale @ self.weights.T + self.bias, np.float32)
         return scores
 
 
@@ -98,7 +103,10 @@ class Heads:
 
     def compact(self, codes: Floats) -> Floats:
         """(n, D) -> (n, d)."""
-        return codes if self.axes is None or self.origin is None else (codes - self.origin) @ self.axes.T
+        if self.axes is None or self.origin is None:
+            return codes
+        found: Floats = np.asarray((codes - self.origin) @ self.axes.T, np.float32)
+        return found
 
     def cluster(self, codes: Floats) -> Ids:
         """(n,) the k-means cluster of each code."""
