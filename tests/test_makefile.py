@@ -91,6 +91,12 @@ def test_variables_become_options(project: Project) -> None:
     assert command == "-m unsup train ae --data digits --seed 3 --epochs 2 --data_root d --runs runs --model.lr 0.1"
     (command,) = project.make("train", py, "MODEL=ae", "IMAGES=my pictures")[1]
     assert command == "-m unsup train ae --images my pictures --runs runs"
+    words = ["RUN=r", "IMAGES=my pictures", "OUT=o", "LABELS=names.csv", "SORT=copy"]
+    (command,) = project.make("classify", py, *words)[1]
+    assert command == "-m unsup classify r --images my pictures --out o --labels names.csv --sort copy"
+    (command,) = project.make("encode", py, "RUN=r", "IMAGES=i", "OUT=codes.parquet")[1]
+    assert command == "-m unsup encode r --images i --out codes.parquet"
+    assert project.make("export", py, "RUN=r", "ONNX=1")[1] == ["-m unsup export r --onnx"]
 
 
 def test_help_lists_every_verb() -> None:
@@ -100,6 +106,9 @@ def test_help_lists_every_verb() -> None:
         "install",
         "train",
         "evaluate",
+        "classify",
+        "encode",
+        "export",
         "models",
         "results",
         "dashboard",

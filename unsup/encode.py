@@ -135,7 +135,7 @@ def write_codes(run: Path, images: Path, out: Path) -> Encoded:
         try:
             import pyarrow  # noqa: F401
         except ImportError as e:
-            raise UserError("Parquet needs pyarrow: pip install pyarrow (or OUT=codes.npz)") from e
+            raise UserError("Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)") from e
     if out.exists():
         raise UserError(f"{out} exists, and nothing is overwritten: remove it or name another OUT")
     encoded = encode_folder(run, images, runs.heads_of(run) if (run / "heads.npz").exists() else None)

@@ -1,6 +1,5 @@
 """What stands in the files of an export that people read: README.md and load.py."""
 
-import pprint
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from {module} import {cls}
 
 from unsup.encoder import Encoder
+from {module} import {cls}
 
-ARGUMENTS = {arguments}
+ARGUMENTS = {{
+{arguments}
+}}
 
 
 def load_encoder() -> Encoder:
@@ -82,7 +83,7 @@ WHAT = {
 def loader(class_path: str, arguments: Mapping[str, Any], shape: tuple[int, int, int], dim: int) -> str:
     """load.py: builds the model from its class and plain arguments, and the weights from weights.npz."""
     module, _, cls = class_path.rpartition(".")
-    written = pprint.pformat(dict(arguments), sort_dicts=False, width=100)
+    written = "\n".join(f"    {name!r}: {value!r}," for name, value in arguments.items())
     return LOADER.format(images=_images(shape), dim=dim, module=module, cls=cls, arguments=written)
 
 
