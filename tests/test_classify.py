@@ -350,6 +350,16 @@ def test_a_failure_leaves_nothing(
     assert not list(out.parent.iterdir())
 
 
+def test_a_run_whose_report_is_gone_leaves_nothing(
+    unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "run"
+    shutil.copytree(unlabelled, bare, ignore=shutil.ignore_patterns("report.json"))
+    assert main(["classify", str(bare), "--images", str(pictures)]) == 1
+    assert f"cannot read {bare / 'report.json'}" in capsys.readouterr().err
+    assert not list((bare / "classified").iterdir())
+
+
 # ---- heads -----------------------------------------------------------------------------------------------------------
 
 

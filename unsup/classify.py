@@ -33,7 +33,7 @@ class Classified:
     names: list[str]  # of the cluster of each image
     distance: Floats  # above 1: unlike anything seen
     unreadable: dict[str, str]  # the other files, and why
-    named: int  # images whose names decided the classes; 0: the run's own probe did
+    named: int  # images whose names decided the classes; 0: they did not
 
     @cached_property
     def groups(self) -> dict[str, list[int]]:
@@ -128,15 +128,15 @@ def by_names(
     Settings of the few-label score; codes centred and divided by one number, their deviation over training images. On
     MNIST test images, 10 named a class: .85 (dae) and .77 (conv_ae) right, where naming clusters gives .62 and .63.
     """
-    rare = np.unique(names)
+    kinds = np.unique(names)
     mean = heads.reference.mean(axis=0)
     scale = float(np.sqrt(heads.reference.var(axis=0).mean())) or 1.0
     few = (heads.compact(codes[at]) - mean) / scale
-    fitted = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000).fit(few, np.searchsorted(rare, names))
+    fitted = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000).fit(few, np.searchsorted(kinds, names))
     probe = Probe.of(fitted, mean, np.full_like(mean, scale))
     parts = [codes[start : start + ROWS] for start in range(0, len(codes), ROWS)]
     shares = np.concatenate([probe.probabilities(heads.compact(part)) for part in parts])
-    return rare[shares.argmax(axis=1)], shares.max(axis=1)
+    return kinds[shares.argmax(axis=1)], shares.max(axis=1)
 
 
 def cluster_names(clusters: NDArray[np.int64], at: NDArray[np.int64], names: NDArray[np.str_]) -> list[str]:

@@ -59,8 +59,8 @@ def encode_folder(run: Path, images: Path, heads: Heads | None) -> Encoded:
     unreadable: dict[str, str] = {}
     for named, x in batches(images, listed, encoder.shape, unreadable):
         found = judged(encoder, heads, x)
-        if not np.isfinite(found["codes"]).all():
-            raise UserError(f"{run}: codes are not finite, the first among those of {printable(named[0])} and after")
+        if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
+            raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
         if not files:
             columns = {name: np.empty((len(listed), *rows.shape[1:]), rows.dtype) for name, rows in found.items()}
         for name, rows in found.items():

@@ -1,7 +1,8 @@
 """Run folders: runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind.
 
 config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard's event files,
-training.json (epochs, seconds), report.{json,md} and figures/.
+training.json (epochs, seconds), report.{json,md}, figures/, heads.npz (what an evaluation keeps for new images); and
+what was made with it: classified/, export/.
 """
 
 import importlib.metadata

@@ -83,12 +83,12 @@ def write_sheet(path: Path, images: Path, classified: Classified, title: str, re
 
 
 def said(classified: Classified, at: int) -> str:
-    """98%; of what is unlike anything seen also the class or the cluster, and how far it is: cat 98%, 1.6 × usual."""
+    """98%; of what is unlike anything seen also the class or cluster and its distance: cat 98%, 1.6 times the usual."""
     words = "" if classified.confidence is None else f"{classified.confidence[at]:.0%}"
     if classified.distance[at] <= 1:
         return words
     label = (classified.classes or classified.names)[at]
-    return f"{printable(label)} {words}".rstrip() + f", {classified.distance[at]:.2g} × usual"
+    return f"{printable(label)} {words}".rstrip() + f", {classified.distance[at]:.2g} times the usual"
 
 
 def thumbnail(path: Path) -> tuple[str, int]:

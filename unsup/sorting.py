@@ -51,7 +51,7 @@ def classify_into(
     out = place(run, images) if out is None else reserve(out)
     leave(out, run, images, classified, sort)
     Console(width=None if sys.stdout.isatty() else 100).print(summary(classified))
-    print(f"sheet  {out / SHEET}")
+    print(f"sheet  {printable(str(out / SHEET))}")
     return out, classified
 
 
@@ -83,8 +83,8 @@ def leave(folder: Path, run: Path, images: Path, classified: Classified, sort: S
 
     Images that are unlike anything seen have a folder of their own. Nothing is moved.
     """
-    report = read_report(run / "report.json")
     with filling(folder) as temporary:
+        report = read_report(run / "report.json")
         write_table(temporary / TABLE, classified)
         title = f"{images.resolve().name}, sorted by {heading(report)}"
         write_sheet(temporary / SHEET, images, classified, title, remark(report, classified))
