@@ -30,6 +30,14 @@ IMAGES = (IMAGES[:120] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
 LABELS = LABELS[:120].astype(np.int64)
 CODES = IMAGES.reshape(120, -1)[:, 20:28].astype(np.float32)
 NAMES = tuple("0123456789")
+PLANE = plane_of(CODES)
+
+
+def near(clusters: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(n, k) distances to centres that give these clusters."""
+    apart = np.random.default_rng(0).random((len(clusters), clusters.max() + 1)) + 1
+    apart[np.arange(len(clusters)), clusters] -= 1
+    return apart.astype(np.float32)
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
@@ -47,7 +55,7 @@ def assert_shows_something(path: Path, size: int = 1_000_000) -> None:
 @pytest.mark.parametrize("colour", [False, True])
 def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
     images = np.repeat(IMAGES, 3, axis=1) if colour else IMAGES / 255
-    shown = write_figures(tmp_path, images, CODES, LABELS % 4, LABELS, LABELS[::-1], NAMES)
+    shown = write_figures(tmp_path, images, PLANE, near(LABELS % 4), LABELS, LABELS[::-1], NAMES)
     assert list(shown) == ["clusters", "confusion", "map"]
     for name, title in shown.items():
         assert_shows_something(tmp_path / f"{name}.png")
@@ -56,7 +64,7 @@ def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
 
 
 def test_unlabelled_images(tmp_path: Path) -> None:
-    shown = write_figures(tmp_path, IMAGES, CODES, LABELS % 3)
+    shown = write_figures(tmp_path, IMAGES, PLANE, near(LABELS % 3))
     assert list(shown) == ["clusters", "map"]
     assert shown["map"].endswith("coloured by k-means cluster")
     for name in shown:
@@ -66,7 +74,7 @@ def test_unlabelled_images(tmp_path: Path) -> None:
 def test_written_again_the_files_are_the_same(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        write_figures(tmp_path / folder, IMAGES, CODES, LABELS % 3, LABELS, LABELS, NAMES)
+        write_figures(tmp_path / folder, IMAGES, plane_of(CODES), near(LABELS % 3), LABELS, LABELS, NAMES)
     for name in ("clusters", "confusion", "map"):
         first, second = (tmp_path / folder / f"{name}.png" for folder in ("a", "b"))
         assert first.read_bytes() == second.read_bytes(), name
@@ -105,7 +113,7 @@ def test_pictures_that_a_model_made(tmp_path: Path, shape: tuple[int, int, int])
     assert "2 of 64 that vary most" in titles[3] and "-2.5 to +2.5 standard" in titles[3]
 
 
-RED, BLUE = (0.9, 0.0, 0.0), (0.0, 0.0, 0.9)
+RED, GREEN, BLUE = (0.9, 0.0, 0.0), (0.0, 0.9, 0.0), (0.0, 0.0, 0.9)
 
 
 def where(path: Path, colour: tuple[float, float, float]) -> NDArray[np.int64]:
@@ -125,10 +133,22 @@ def test_reconstructions_stand_below_their_originals(tmp_path: Path) -> None:
 def test_a_cluster_is_shown_by_its_own_images(tmp_path: Path) -> None:
     images = np.concatenate([plain(5, BLUE), plain(30, RED)])
     order = np.random.default_rng(0).permutation(35)
-    draw_clusters(tmp_path / "x.png", images[order], np.repeat([2, 7], [5, 30])[order], None, ())
+    distances = near(np.repeat([2, 7], [5, 30])[order])
+    draw_clusters(tmp_path / "x.png", images[order], distances, None, ())
     red, blue = where(tmp_path / "x.png", RED), where(tmp_path / "x.png", BLUE)
     assert red[:, 0].max() < blue[:, 0].min()  # the largest cluster first
     assert len(red) / len(blue) == pytest.approx(12 / 5, rel=0.05)  # twelve at most, five that there are
+
+
+def test_typical_images_stand_before_borderline_ones(tmp_path: Path) -> None:
+    """One cluster: red ones at its centre, blue ones nearly in the other, green ones in between."""
+    images = np.concatenate([plain(6, RED), plain(20, GREEN), plain(6, BLUE), plain(1, GREEN)])
+    pairs = [[0.1, 1.0], [0.3, 0.9], [0.5, 0.52], [5.0, 0.0]]  # to the own centre and to that of a single image
+    distances = np.repeat(np.array(pairs), [6, 20, 6, 1], axis=0)
+    draw_clusters(tmp_path / "x.png", images, distances, None, ())
+    red, green, blue = (where(tmp_path / "x.png", colour) for colour in (RED, GREEN, BLUE))
+    assert len(red) == pytest.approx(len(blue), rel=0.05) and len(green) == pytest.approx(len(red) / 6, rel=0.1)
+    assert red[:, 1].max() < blue[:, 1].min() and set(red[:, 0]) == set(blue[:, 0])
 
 
 def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
@@ -143,7 +163,9 @@ def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [20, 100])
 def test_many_classes(tmp_path: Path, classes: int) -> None:
     labels = np.arange(120) % classes
-    shown = write_figures(tmp_path, IMAGES, CODES, labels, labels, labels, tuple(f"name {i}" for i in range(classes)))
+    shown = write_figures(
+        tmp_path, IMAGES, PLANE, near(labels), labels, labels, tuple(f"name {i}" for i in range(classes))
+    )
     for name in shown:
         assert_shows_something(tmp_path / f"{name}.png")
     assert shown["clusters"].startswith("The 20 largest of 100" if classes == 100 else "Each k-means")

@@ -8,7 +8,7 @@ import numpy as np
 from unsup.evaluation.canvas import INK, Array, draw_lines, figure_at, rgb, short_name
 
 PAIRS = 16  # reconstructions shown
-ROW = 12  # images of a cluster
+TYPICAL, BORDERLINE = 6, 6  # images of a cluster
 ROWS = 20  # clusters shown, largest first
 NAMED = 20  # classes that still get a colour and a number each
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
@@ -25,33 +25,32 @@ class Plane(NamedTuple):
 def write_figures(
     folder: Path,
     images: Array,
-    codes: Array,
-    clusters: Array,
+    plane: Plane,
+    distances: Array,
     labels: Array | None = None,
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
-    plane: Plane | None = None,
 ) -> dict[str, str]:
     """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
 
     Args:
         folder: where the pictures go, as <name>.png.
         images: (n, C, H, W), uint8 or in [0, 1]; C is 1 or 3.
-        codes: (n, D).
-        clusters: (n,) cluster ids from 0.
+        plane: of their codes, `plane_of`.
+        distances: (n, k) of the codes to k-means centres.
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
         class_names: one for each class, in label order.
-        plane: the map's, where it is computed already.
 
     Returns:
         {name: what the picture shows}, in the report's order.
     """
     names = class_names or tuple(str(c) for c in range(0 if labels is None else int(labels.max()) + 1))
-    shown = {"clusters": draw_clusters(folder / "clusters.png", images, clusters, labels, names)}
+    shown = {"clusters": draw_clusters(folder / "clusters.png", images, distances, labels, names)}
     if labels is not None and predicted is not None:
         shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
-    shown["map"] = draw_map(folder / "map.png", plane or plane_of(codes), clusters if labels is None else labels, names)
+    groups = distances.argmin(axis=1) if labels is None else labels
+    shown["map"] = draw_map(folder / "map.png", plane, groups, names)
     return shown
 
 
@@ -64,22 +63,33 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
     return title
 
 
-def draw_clusters(path: Path, images: Array, clusters: Array, labels: Array | None, names: tuple[str, ...]) -> str:
-    """A line of random images of each k-means cluster, largest cluster first."""
+def draw_clusters(path: Path, images: Array, distances: Array, labels: Array | None, names: tuple[str, ...]) -> str:
+    """A line of typical and of borderline images of each k-means cluster, largest cluster first.
+
+    Typical are those nearest to the centre; borderline those whose second nearest centre is hardly farther away than
+    their own. distances: (n, k) to the centres.
+    """
+    clusters = distances.argmin(axis=1)
+    nearest = np.sort(distances, axis=1)
+    margin = nearest[:, 1] - nearest[:, 0] if distances.shape[1] > 1 else np.full(len(distances), np.inf)
     ids, sizes = np.unique(clusters, return_counts=True)
-    rng = np.random.default_rng(0)
     lines, texts = [], []
     for i in np.argsort(-sizes, kind="stable")[:ROWS]:
         members = np.flatnonzero(clusters == ids[i])
-        lines.append([rgb(images[j]) for j in np.sort(rng.permutation(members)[:ROW])])
+        by_distance = members[np.argsort(nearest[members, 0], kind="stable")]
+        typical, others = np.split(by_distance, [min(TYPICAL, -(-len(members) // 2))])
+        borderline = others[np.argsort(margin[others], kind="stable")][:BORDERLINE]
+        blanks = [np.ones_like(rgb(images[0]))] * (TYPICAL + 1 - len(typical))
+        lines.append([*(rgb(images[j]) for j in typical), *blanks, *(rgb(images[j]) for j in borderline)])
         text = f"cluster {ids[i]}: {sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
         if labels is not None:
             counts = np.bincount(labels[members], minlength=len(names))
             text += f"\n{counts.max() / sizes[i]:.0%} are {short_name(names[counts.argmax()])}"
         texts.append(text)
     which = "Each k-means cluster" if len(ids) <= ROWS else f"The {ROWS} largest of {len(ids)} k-means clusters"
-    title = f"{which}: test images drawn at random"
-    draw_lines(path, title, lines, texts)
+    title = f"{which}: test images nearest to its centre, and those that nearly belong to another"
+    heads = ["typical", *[""] * TYPICAL, "borderline"] if max(map(len, lines)) > TYPICAL + 1 else ["typical"]
+    draw_lines(path, title, lines, texts, heads)
     return title
 
 

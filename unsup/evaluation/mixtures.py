@@ -60,7 +60,7 @@ def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assigned:
 
 @threadpool_limits.wrap(limits=1)
 def agglomerative(train: Floats, test: Floats, k: int) -> Assigned:
-    """Ward's method on at most 5,000 of `train` (n, D): the two clusters merge that add least variance, until k are left.
+    """Ward's method on at most 5,000 of `train` (n, D): those two clusters merge that add least variance, down to k.
 
     Any other image goes to the cluster of most of its 20 nearest fitted images. To the nearest mean, a fifth of the
     fitted images themselves would leave their cluster (MNIST codes).
@@ -121,7 +121,8 @@ class _Seen:
     @classmethod
     def of(cls, train: Floats, test: Floats, images: int, k: int) -> "_Seen":
         at = sample(len(train), images)
-        return cls(*components(DIMENSIONS, train[at], train, test), at, min(k, distinct(train[at])))
+        fitted, *others = components(DIMENSIONS, train[at], train, test)
+        return cls(fitted, others[0], others[1], at, min(k, distinct(train[at])))
 
     def assigned(self, train: NDArray[Any], test: NDArray[Any]) -> Assigned:
         ids = train.astype(np.int64), test.astype(np.int64)
