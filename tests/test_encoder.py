@@ -55,7 +55,7 @@ def test_a_run_on_a_folder_that_is_gone_is_loaded(tmp_path: Path) -> None:
     config = resolve(compose("ae", "folder", options=[("data.images", str(tmp_path / "gone")), ("data.size", 16)]))
     run = runs.create(tmp_path, config, "", "0" * 64)
     model = AE((3, 16, 16), **config["model"]["init_args"])
-    saved = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams)}
+    saved = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams), "global_step": 0}
     torch.save(saved, run / "checkpoints" / "last.ckpt")
     assert unsup.load_encoder(str(run))(torch.rand(2, 3, 16, 16)).shape == (2, 32)
 
@@ -129,7 +129,7 @@ def test_checkpoints_that_do_not_fit_are_one_line(run: Path, tmp_path: Path) -> 
         {"state_dict": {}},
     ):
         torch.save(saved | change, path)
-        with pytest.raises(UserError, match="does not fit unsup.models.ae.AE"):
+        with pytest.raises(UserError, match="does not fit"):
             unsup.load_encoder(broken)
     for content in ([1, 2], {"weights": 1}):
         torch.save(content, path)
