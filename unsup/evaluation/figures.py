@@ -8,7 +8,7 @@ import numpy as np
 from unsup.evaluation.canvas import INK, Array, draw_lines, figure_at, rgb, short_name
 
 PAIRS = 16  # reconstructions shown
-ROW = 12  # images of a cluster
+MEMBERS = 7  # typical images of a cluster, and as many borderline ones
 ROWS = 20  # clusters shown, largest first
 NAMED = 20  # classes that still get a colour and a number each
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
@@ -25,33 +25,32 @@ class Plane(NamedTuple):
 def write_figures(
     folder: Path,
     images: Array,
-    codes: Array,
-    clusters: Array,
+    plane: Plane,
+    distances: Array,
     labels: Array | None = None,
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
-    plane: Plane | None = None,
 ) -> dict[str, str]:
     """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
 
     Args:
         folder: where the pictures go, as <name>.png.
         images: (n, C, H, W), uint8 or in [0, 1]; C is 1 or 3.
-        codes: (n, D).
-        clusters: (n,) cluster ids from 0.
+        plane: of the codes.
+        distances: (n, k) to the centres of k-means; an image belongs to the nearest.
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
         class_names: one for each class, in label order.
-        plane: the map's, where it is computed already.
 
     Returns:
         {name: what the picture shows}, in the report's order.
     """
     names = class_names or tuple(str(c) for c in range(0 if labels is None else int(labels.max()) + 1))
-    shown = {"clusters": draw_clusters(folder / "clusters.png", images, clusters, labels, names)}
+    shown = {"clusters": draw_clusters(folder / "clusters.png", images, distances, labels, names)}
     if labels is not None and predicted is not None:
         shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
-    shown["map"] = draw_map(folder / "map.png", plane or plane_of(codes), clusters if labels is None else labels, names)
+    groups = distances.argmin(axis=1) if labels is None else labels
+    shown["map"] = draw_map(folder / "map.png", plane, groups, names)
     return shown
 
 
@@ -64,22 +63,36 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
     return title
 
 
-def draw_clusters(path: Path, images: Array, clusters: Array, labels: Array | None, names: tuple[str, ...]) -> str:
-    """A line of random images of each k-means cluster, largest cluster first."""
+def draw_clusters(path: Path, images: Array, distances: Array, labels: Array | None, names: tuple[str, ...]) -> str:
+    """A line for each k-means cluster, largest first: members nearest to its centre, a gap, those between two centres.
+
+    No image is shown twice: of few members half are typical.
+    """
+    clusters = distances.argmin(axis=1)
     ids, sizes = np.unique(clusters, return_counts=True)
-    rng = np.random.default_rng(0)
+    nearest = np.sort(distances, axis=1)[:, :2]  # to the own centre and, where there are several, to the next one
+    blank = np.ones_like(rgb(images[0]))
     lines, texts = [], []
     for i in np.argsort(-sizes, kind="stable")[:ROWS]:
         members = np.flatnonzero(clusters == ids[i])
-        lines.append([rgb(images[j]) for j in np.sort(rng.permutation(members)[:ROW])])
+        members = members[np.argsort(nearest[members, 0], kind="stable")]
+        typical, others = np.split(members, [min(MEMBERS, (len(members) + 1) // 2)])
+        margins = nearest[others, 1] - nearest[others, 0] if nearest.shape[1] > 1 else others[:0]
+        borderline = others[np.argsort(margins, kind="stable")][:MEMBERS]
+        line = [blank] * (2 * MEMBERS + 1)
+        line[: len(typical)] = [rgb(images[j]) for j in typical]
+        line[MEMBERS + 1 : MEMBERS + 1 + len(borderline)] = [rgb(images[j]) for j in borderline]
+        lines.append(line)
         text = f"cluster {ids[i]}: {sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
         if labels is not None:
             counts = np.bincount(labels[members], minlength=len(names))
             text += f"\n{counts.max() / sizes[i]:.0%} are {short_name(names[counts.argmax()])}"
         texts.append(text)
     which = "Each k-means cluster" if len(ids) <= ROWS else f"The {ROWS} largest of {len(ids)} k-means clusters"
-    title = f"{which}: test images drawn at random"
-    draw_lines(path, title, lines, texts)
+    title = f"{which}: the test images nearest to its centre, and those about as near to another"
+    heads = [""] * (2 * MEMBERS + 1)
+    heads[MEMBERS // 2], heads[-1 - MEMBERS // 2] = "typical", "borderline"
+    draw_lines(path, title, lines, texts, heads)
     return title
 
 
