@@ -30,14 +30,11 @@ IMAGES = (IMAGES[:120] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
 LABELS = LABELS[:120].astype(np.int64)
 CODES = IMAGES.reshape(120, -1)[:, 20:28].astype(np.float32)
 NAMES = tuple("0123456789")
-PLANE = plane_of(CODES)
 
 
-def near(clusters: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(n, k) distances to centres that give these clusters."""
-    apart = np.random.default_rng(0).random((len(clusters), clusters.max() + 1)) + 1
-    apart[np.arange(len(clusters)), clusters] -= 1
-    return apart.astype(np.float32)
+def apart(clusters: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Distances (n, k) to centres of which each image is near that of its cluster."""
+    return 1 - np.eye(clusters.max() + 1, dtype=np.float32)[clusters]
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
@@ -55,7 +52,7 @@ def assert_shows_something(path: Path, size: int = 1_000_000) -> None:
 @pytest.mark.parametrize("colour", [False, True])
 def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
     images = np.repeat(IMAGES, 3, axis=1) if colour else IMAGES / 255
-    shown = write_figures(tmp_path, images, PLANE, near(LABELS % 4), LABELS, LABELS[::-1], NAMES)
+    shown = write_figures(tmp_path, images, plane_of(CODES), apart(LABELS % 4), LABELS, LABELS[::-1], NAMES)
     assert list(shown) == ["clusters", "confusion", "map"]
     for name, title in shown.items():
         assert_shows_something(tmp_path / f"{name}.png")
@@ -64,7 +61,7 @@ def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
 
 
 def test_unlabelled_images(tmp_path: Path) -> None:
-    shown = write_figures(tmp_path, IMAGES, PLANE, near(LABELS % 3))
+    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), apart(LABELS % 3))
     assert list(shown) == ["clusters", "map"]
     assert shown["map"].endswith("coloured by k-means cluster")
     for name in shown:
@@ -74,7 +71,7 @@ def test_unlabelled_images(tmp_path: Path) -> None:
 def test_written_again_the_files_are_the_same(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        write_figures(tmp_path / folder, IMAGES, plane_of(CODES), near(LABELS % 3), LABELS, LABELS, NAMES)
+        write_figures(tmp_path / folder, IMAGES, plane_of(CODES), apart(LABELS % 3), LABELS, LABELS, NAMES)
     for name in ("clusters", "confusion", "map"):
         first, second = (tmp_path / folder / f"{name}.png" for folder in ("a", "b"))
         assert first.read_bytes() == second.read_bytes(), name
@@ -113,7 +110,7 @@ def test_pictures_that_a_model_made(tmp_path: Path, shape: tuple[int, int, int])
     assert "2 of 64 that vary most" in titles[3] and "-2.5 to +2.5 standard" in titles[3]
 
 
-RED, GREEN, BLUE = (0.9, 0.0, 0.0), (0.0, 0.9, 0.0), (0.0, 0.0, 0.9)
+RED, BLUE, GREEN, PINK = (0.9, 0.0, 0.0), (0.0, 0.0, 0.9), (0.0, 0.9, 0.0), (0.9, 0.0, 0.9)
 
 
 def where(path: Path, colour: tuple[float, float, float]) -> NDArray[np.int64]:
@@ -130,25 +127,38 @@ def test_reconstructions_stand_below_their_originals(tmp_path: Path) -> None:
     assert [name for _, name in order] == ["red", "blue", "red", "blue"]
 
 
-def test_a_cluster_is_shown_by_its_own_images(tmp_path: Path) -> None:
+def columns(path: Path, colour: tuple[float, float, float]) -> list[tuple[int, int]]:
+    """First and last column of each block of a colour, from left to right."""
+    found = np.unique(where(path, colour)[:, 1])
+    return [(part[0], part[-1]) for part in np.split(found, np.flatnonzero(np.diff(found) > 1) + 1) if len(part)]
+
+
+def test_clusters_show_their_own_images_the_largest_first(tmp_path: Path) -> None:
     images = np.concatenate([plain(5, BLUE), plain(30, RED)])
     order = np.random.default_rng(0).permutation(35)
-    distances = near(np.repeat([2, 7], [5, 30])[order])
-    draw_clusters(tmp_path / "x.png", images[order], distances, None, ())
+    draw_clusters(tmp_path / "x.png", images[order], apart(np.repeat([2, 7], [5, 30])[order]), None, ())
     red, blue = where(tmp_path / "x.png", RED), where(tmp_path / "x.png", BLUE)
-    assert red[:, 0].max() < blue[:, 0].min()  # the largest cluster first
-    assert len(red) / len(blue) == pytest.approx(12 / 5, rel=0.05)  # twelve at most, five that there are
+    assert red[:, 0].max() < blue[:, 0].min()
+    assert len(red) / len(blue) == pytest.approx(14 / 5, rel=0.05)  # at most 7 and 7, and no image of the five twice
 
 
-def test_typical_images_stand_before_borderline_ones(tmp_path: Path) -> None:
-    """One cluster: red ones at its centre, blue ones nearly in the other, green ones in between."""
-    images = np.concatenate([plain(6, RED), plain(20, GREEN), plain(6, BLUE), plain(1, GREEN)])
-    pairs = [[0.1, 1.0], [0.3, 0.9], [0.5, 0.52], [5.0, 0.0]]  # to the own centre and to that of a single image
-    distances = np.repeat(np.array(pairs), [6, 20, 6, 1], axis=0)
-    draw_clusters(tmp_path / "x.png", images, distances, None, ())
-    red, green, blue = (where(tmp_path / "x.png", colour) for colour in (RED, GREEN, BLUE))
-    assert len(red) == pytest.approx(len(blue), rel=0.05) and len(green) == pytest.approx(len(red) / 6, rel=0.1)
-    assert red[:, 1].max() < blue[:, 1].min() and set(red[:, 0]) == set(blue[:, 0])
+def test_typical_and_borderline_members(tmp_path: Path) -> None:
+    """Of one cluster of 40, eight at a time are: near the centre, near another, far from both, and the rest."""
+    colours = [BLUE, RED, GREEN, PINK, PINK]
+    images = np.concatenate([plain(8, colour) for colour in colours])
+    own, other = np.repeat([[1, 3, 5, 2, 2], [9, 3.1, 9, 9, 9]], 8, axis=1)
+    order = np.random.default_rng(0).permutation(40)
+    distances = np.stack([other, own], axis=1).astype(np.float32)[order]
+    draw_clusters(tmp_path / "x.png", images[order], distances, None, ())
+    typical, borderline = columns(tmp_path / "x.png", BLUE), columns(tmp_path / "x.png", RED)
+    assert len(typical) == len(borderline) == 7
+    assert borderline[0][0] - typical[-1][1] > typical[0][1] - typical[0][0]  # the gap is wider than an image
+    assert len(where(tmp_path / "x.png", GREEN)) == len(where(tmp_path / "x.png", PINK)) == 0
+
+
+def test_with_one_centre_nothing_is_borderline(tmp_path: Path) -> None:
+    draw_clusters(tmp_path / "x.png", plain(30, RED), np.ones((30, 1), np.float32), None, ())
+    assert len(columns(tmp_path / "x.png", RED)) == 7
 
 
 def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
@@ -163,9 +173,8 @@ def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [20, 100])
 def test_many_classes(tmp_path: Path, classes: int) -> None:
     labels = np.arange(120) % classes
-    shown = write_figures(
-        tmp_path, IMAGES, PLANE, near(labels), labels, labels, tuple(f"name {i}" for i in range(classes))
-    )
+    names = tuple(f"name {i}" for i in range(classes))
+    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), apart(labels), labels, labels, names)
     for name in shown:
         assert_shows_something(tmp_path / f"{name}.png")
     assert shown["clusters"].startswith("The 20 largest of 100" if classes == 100 else "Each k-means")

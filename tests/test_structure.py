@@ -14,7 +14,8 @@ TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
 PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
-ESTIMATORS = ("clustering", "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
+CLUSTERINGS = ("cluster_count", "clustering", "mixtures")
+ESTIMATORS = (*CLUSTERINGS, "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
 ARRAYS_ONLY = (*ESTIMATORS, *PICTURES)  # they see arrays alone
 
 

@@ -49,4 +49,4 @@ def _by_silhouette(codes: Floats, most: int) -> int:
 
 
 def _by_bic(codes: Floats, most: int) -> int:
-    return min(range(1, most + 1), key=lambda k: fit_mixture(codes, k, restarts=1).bic(codes))
+    return min(range(1, most + 1), key=lambda k: fit_mixture(codes, k, restarts=2).bic(codes))

@@ -8,7 +8,7 @@ import numpy as np
 from unsup.evaluation.canvas import INK, Array, draw_lines, figure_at, rgb, short_name
 
 PAIRS = 16  # reconstructions shown
-TYPICAL, BORDERLINE = 6, 6  # images of a cluster
+MEMBERS = 7  # typical images of a cluster, and as many borderline ones
 ROWS = 20  # clusters shown, largest first
 NAMED = 20  # classes that still get a colour and a number each
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
@@ -36,8 +36,8 @@ def write_figures(
     Args:
         folder: where the pictures go, as <name>.png.
         images: (n, C, H, W), uint8 or in [0, 1]; C is 1 or 3.
-        plane: of their codes, `plane_of`.
-        distances: (n, k) of the codes to k-means centres.
+        plane: of the codes.
+        distances: (n, k) to the centres of k-means; an image belongs to the nearest.
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
         class_names: one for each class, in label order.
@@ -64,31 +64,34 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
 
 
 def draw_clusters(path: Path, images: Array, distances: Array, labels: Array | None, names: tuple[str, ...]) -> str:
-    """A line of typical and of borderline images of each k-means cluster, largest cluster first.
+    """A line for each k-means cluster, largest first: members nearest to its centre, a gap, those between two centres.
 
-    Typical are those nearest to the centre; borderline those whose second nearest centre is hardly farther away than
-    their own. distances: (n, k) to the centres.
+    No image is shown twice: of few members half are typical.
     """
     clusters = distances.argmin(axis=1)
-    nearest = np.sort(distances, axis=1)
-    margin = nearest[:, 1] - nearest[:, 0] if distances.shape[1] > 1 else np.full(len(distances), np.inf)
     ids, sizes = np.unique(clusters, return_counts=True)
+    nearest = np.sort(distances, axis=1)[:, :2]  # to the own centre and, where there are several, to the next one
+    blank = np.ones_like(rgb(images[0]))
     lines, texts = [], []
     for i in np.argsort(-sizes, kind="stable")[:ROWS]:
         members = np.flatnonzero(clusters == ids[i])
-        by_distance = members[np.argsort(nearest[members, 0], kind="stable")]
-        typical, others = np.split(by_distance, [min(TYPICAL, -(-len(members) // 2))])
-        borderline = others[np.argsort(margin[others], kind="stable")][:BORDERLINE]
-        blanks = [np.ones_like(rgb(images[0]))] * (TYPICAL + 1 - len(typical))
-        lines.append([*(rgb(images[j]) for j in typical), *blanks, *(rgb(images[j]) for j in borderline)])
+        members = members[np.argsort(nearest[members, 0], kind="stable")]
+        typical, others = np.split(members, [min(MEMBERS, (len(members) + 1) // 2)])
+        margins = nearest[others, 1] - nearest[others, 0] if nearest.shape[1] > 1 else others[:0]
+        borderline = others[np.argsort(margins, kind="stable")][:MEMBERS]
+        line = [blank] * (2 * MEMBERS + 1)
+        line[: len(typical)] = [rgb(images[j]) for j in typical]
+        line[MEMBERS + 1 : MEMBERS + 1 + len(borderline)] = [rgb(images[j]) for j in borderline]
+        lines.append(line)
         text = f"cluster {ids[i]}: {sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
         if labels is not None:
             counts = np.bincount(labels[members], minlength=len(names))
             text += f"\n{counts.max() / sizes[i]:.0%} are {short_name(names[counts.argmax()])}"
         texts.append(text)
     which = "Each k-means cluster" if len(ids) <= ROWS else f"The {ROWS} largest of {len(ids)} k-means clusters"
-    title = f"{which}: test images nearest to its centre, and those that nearly belong to another"
-    heads = ["typical", *[""] * TYPICAL, "borderline"] if max(map(len, lines)) > TYPICAL + 1 else ["typical"]
+    title = f"{which}: the test images nearest to its centre, and those about as near to another"
+    heads = [""] * (2 * MEMBERS + 1)
+    heads[MEMBERS // 2], heads[-1 - MEMBERS // 2] = "typical", "borderline"
     draw_lines(path, title, lines, texts, heads)
     return title
 
