@@ -1,6 +1,6 @@
 """Clusters against classes, checked by brute force and on known answers."""
 
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -26,6 +26,16 @@ def test_accuracy_equals_brute_force_over_all_permutations(k):
         labels = rng.integers(k, size=60)
         clusters = np.where(rng.random(60) < 0.5, (labels + 1) % k, rng.integers(k, size=60))
         assert accuracy(labels, clusters) == pytest.approx(brute_force(labels, clusters, k), abs=1e-12)
+
+
+@pytest.mark.parametrize(("classes", "clusters"), [(5, 3), (3, 5), (2, 6), (6, 1)])
+def test_accuracy_equals_brute_force_with_another_number_of_clusters_than_classes(classes, clusters):
+    """A cluster renamed to a class that does not exist is one without a partner."""
+    rng, k = np.random.default_rng(classes), max(classes, clusters)
+    for _ in range(5):
+        labels = rng.integers(classes, size=60)
+        found = np.where(rng.random(60) < 0.5, labels % clusters, rng.integers(clusters, size=60))
+        assert accuracy(labels, found) == pytest.approx(brute_force(labels, found, k), abs=1e-12)
 
 
 @pytest.mark.parametrize(("classes", "clusters"), [(5, 3), (3, 5), (10, 40), (4, 1)])
@@ -64,6 +74,22 @@ def test_random_clusters_have_no_adjusted_rand_index():
     rng = np.random.default_rng(0)
     found = [scores(rng.integers(10, size=2000), rng.integers(10, size=2000))["ari"] for _ in range(10)]
     assert abs(np.mean(found)) < 1e-3
+
+
+@pytest.mark.parametrize(("classes", "clusters"), [(4, 4), (3, 7), (6, 2)])
+def test_adjusted_rand_index_equals_a_count_of_pairs(classes, clusters):
+    """Hubert & Arabie 1985: pairs together in both, less those expected by chance, over the most there could be."""
+    rng = np.random.default_rng(classes)
+    labels = rng.integers(classes, size=80)
+    found = np.where(rng.random(80) < 0.6, labels % clusters, rng.integers(clusters, size=80))
+    pairs = list(combinations(range(80), 2))
+    in_class = np.array([labels[i] == labels[j] for i, j in pairs])
+    in_cluster = np.array([found[i] == found[j] for i, j in pairs])
+    chance = in_class.sum() * in_cluster.sum() / len(pairs)
+    most = (in_class.sum() + in_cluster.sum()) / 2
+    expected = ((in_class & in_cluster).sum() - chance) / (most - chance)
+    assert 0.05 < expected < 0.9
+    assert scores(labels, found)["ari"] == pytest.approx(expected)
 
 
 def test_nmi_divides_by_the_arithmetic_mean_of_the_entropies():

@@ -74,15 +74,15 @@ def test_fewer_starts_where_one_takes_long():
 
 def ward(codes, k):
     """Merge the two clusters whose union adds least to the sum of squared distances to the means, until k are left."""
-    clusters = [[i] for i in range(len(codes))]
+    clusters = [frozenset([i]) for i in range(len(codes))]
 
     def spread(members):
-        return ((codes[members] - codes[members].mean(axis=0)) ** 2).sum()
+        return ((codes[list(members)] - codes[list(members)].mean(axis=0)) ** 2).sum()
 
     while len(clusters) > k:
-        a, b = min(combinations(clusters, 2), key=lambda pair: spread(sum(pair, [])) - spread(pair[0]) - spread(pair[1]))
-        clusters = [c for c in clusters if c not in (a, b)] + [a + b]
-    return {frozenset(members) for members in clusters}
+        a, b = min(combinations(clusters, 2), key=lambda pair: spread(pair[0] | pair[1]) - sum(map(spread, pair)))
+        clusters = [c for c in clusters if c not in (a, b)] + [a | b]
+    return set(clusters)
 
 
 @pytest.mark.parametrize("k", [2, 3, 6])
@@ -146,7 +146,7 @@ def test_unit_and_offset_of_codes_do_not_matter(method, factor, offset):
 
 
 def test_entries_that_hardly_vary_do_not_decide(monkeypatch):
-    """Collapsed latents a thousandth of the others and with heavy tails: one Gaussian for their middle, one for them."""
+    """Collapsed latents a thousandth of the others and heavy-tailed: a Gaussian each for middle and tails."""
     rng = np.random.default_rng(0)
     labels = np.arange(600) % 2
     clouds, collapsed = rng.normal(size=(600, 2)) + 3 * labels[:, None], 1e-3 * rng.standard_t(1.5, size=(600, 3))
@@ -189,11 +189,12 @@ def test_codes_that_are_all_the_same_are_one_cluster(method, value):
 
 
 @every_method
-@pytest.mark.parametrize("n", [2, 3, 20, 21, 25])
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+@pytest.mark.parametrize("n", [2, 3, 20, 25, 40, 45])
 def test_hardly_more_images_than_clusters_or_fewer(method, n):
     codes = np.random.default_rng(n).normal(size=(n, 30)).astype(np.float32)
-    found = method(codes, codes[:2], 10)
-    assert (found.k, found.fitted_on) == (min(n, 10), n)
+    found = method(codes, codes[:2], 20)
+    assert (found.k, found.fitted_on) == (min(n, 20), n)
     assert len(np.unique(found.train)) == found.k
 
 

@@ -27,10 +27,10 @@ def estimate_k(codes: Floats) -> dict[str, int]:
     Both see 10 principal components of the same 3,000 images. k is at most the number of distinct codes; the silhouette
     is not defined where it reaches the number of images, and is 1 where that leaves nothing to compare.
 
-    What they are worth: both find planted Gaussians, and BIC that there is only one. On real codes neither finds the
-    number of classes: 7 to 15 for the ten digits of MNIST and scikit-learn's, but 4 to 20 for three of them (codes of
-    three autoencoders). They count the pieces that codes fall into, to the order of magnitude; 20 means 20 or more.
-    Covariances are full because diagonal, tied and spherical ones lower the BIC of MNIST codes up to k = 20.
+    What they are worth: both count planted Gaussians (BIC too few where a cluster has under 150 images), and BIC sees a
+    single one where the silhouette gives any number. On real codes they count the pieces that codes fall into, not
+    classes: for codes of three autoencoders, 7 to 15 for the ten digits of MNIST, but 4 to 19 for three of them. 20
+    means 20 or more. Covariances are full: with diagonal, tied or spherical ones the BIC of MNIST codes falls up to 20.
     """
     some = codes[sample(len(codes), IMAGES)]
     most = min(MOST, distinct(some))
