@@ -14,7 +14,8 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install train resume sweep evaluate models compare results selfcheck dashboard notebooks test test-all check clean
+.PHONY: help install train resume sweep evaluate compare classify encode export models results selfcheck dashboard
+.PHONY: notebooks test test-all check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,16 @@ sweep: $(READY) ## MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DA
 evaluate: $(READY) ## evaluate RUN= again, bit for bit [DATA_ROOT= IMAGES= when the data have moved]
 	@$(PY) -m unsup evaluate $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") \
 	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
+
+classify: $(READY) ## sort the pictures of IMAGES= with a trained RUN= [LABELS=names.csv SORT=copy|link OUT=]
+	@$(PY) -m unsup classify $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(OUT),--out "$(OUT)") \
+	  $(if $(LABELS),--labels "$(LABELS)") $(if $(SORT),--sort $(SORT)) $(ARGS)
+
+encode: $(READY) ## the codes of all pictures of IMAGES= by a trained RUN= [OUT=codes.npz or codes.parquet]
+	@$(PY) -m unsup encode $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+export: $(READY) ## the encoder of RUN= for use elsewhere, loaded again and checked [OUT= ONNX=1]
+	@$(PY) -m unsup export $(if $(RUN),"$(RUN)") $(if $(OUT),--out "$(OUT)") $(if $(ONNX),--onnx) $(ARGS)
 
 models: $(READY) ## list the recipes: what each is, expected score, minutes
 	@$(PY) -m unsup models

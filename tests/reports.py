@@ -59,7 +59,8 @@ def report(model: str = "deep_ae", data: str = "mnist", seed: int = 0, probe: fl
     untrained["layers"] = {"h1": {"dim": 1000, **probes(0.9377)}, "h2": {"dim": 500, **probes(0.9266)}}
     floors = {"pixels": scores(784, 0.9263), "pca": scores(30, 0.8961, 13.874), "untrained": untrained}
     return {
-        "schema": 1,
+        "schema": 2,
+        "protocol": 2,
         "run": {
             "model": model,
             "data": data,
@@ -133,8 +134,8 @@ def unlabelled() -> dict[str, Any]:
 def comparable(
     model: str = "deep_ae", seed: int = 0, probe: float = 0.9512, data: str = "mnist", **options: Any
 ) -> dict[str, Any]:
-    """A labelled report of schema 2 with every number that a comparison shows; `options` of the model are its own."""
-    whole = report(model, data, seed, probe) | {"schema": 2, "protocol": 2}
+    """A labelled report with every number that a comparison shows; `options` of the model are its own."""
+    whole = report(model, data, seed, probe)
     whole["curves"] = {"train/loss": [[50 * i, 1 / (i + 1)] for i in range(200)]}
     whole["run"]["augmentation"] = False
     whole["provenance"]["config"]["model"] = {"class_path": "unsup.models.some.Model", "init_args": options}

@@ -182,7 +182,7 @@ def test_what_is_not_comparable_stands_in_a_table_of_its_own(
 def test_older_schemas_are_named_once_and_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seeds(tmp_path)
     for seed in range(2):
-        put(tmp_path, report("ae", seed=seed), correct=False)
+        put(tmp_path, report("ae", seed=seed) | {"schema": 1, "protocol": 1}, correct=False)
     newest, older = made(tmp_path)
     assert (newest.version.schema, older.version.schema, older.version.protocol) == (2, 1, 1)
     assert [group.name for group in older.groups] == ["ae"]
@@ -320,7 +320,7 @@ def test_an_unknown_column_is_a_usage_error(tmp_path: Path, capsys: pytest.Captu
 
 def test_images_without_labels_are_sorted_by_reconstruction(tmp_path: Path) -> None:
     for model, sse in (("a", 9.0), ("b", 5.0), ("c", 50.0), ("d", 60.0)):
-        content = unlabelled() | {"schema": 2}
+        content = unlabelled()
         content["run"]["model"] = content["provenance"]["config"]["recipe"] = model
         content["scores"]["reconstruction"] = {"sse_per_image": sse}
         put(tmp_path, content, correct=False)
@@ -461,7 +461,7 @@ def test_rank_correlation_with_what_labels_say(tmp_path: Path) -> None:
 
 def test_csv_holds_every_number_of_every_row(tmp_path: Path) -> None:
     seeds(tmp_path)
-    put(tmp_path, generative("vae") | {"schema": 2}, correct=False)
+    put(tmp_path, generative("vae"), correct=False)
     made(tmp_path)
     lines = list(csv.DictReader(io.StringIO((tmp_path / "mnist" / "compare.csv").read_text())))
     flat = [row for table in plain(tmp_path)["tables"] for row in table["rows"]]

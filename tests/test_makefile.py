@@ -94,6 +94,12 @@ def test_variables_become_options(project: Project) -> None:
     assert project.make("compare", py)[1] == ["-m unsup compare --runs runs"]
     (command,) = project.make("train", py, "MODEL=ae", "IMAGES=my pictures")[1]
     assert command == "-m unsup train ae --images my pictures --runs runs"
+    words = ["RUN=r", "IMAGES=my pictures", "OUT=o", "LABELS=names.csv", "SORT=copy"]
+    (command,) = project.make("classify", py, *words)[1]
+    assert command == "-m unsup classify r --images my pictures --out o --labels names.csv --sort copy"
+    (command,) = project.make("encode", py, "RUN=r", "IMAGES=i", "OUT=codes.parquet")[1]
+    assert command == "-m unsup encode r --images i --out codes.parquet"
+    assert project.make("export", py, "RUN=r", "ONNX=1")[1] == ["-m unsup export r --onnx"]
 
 
 def test_variables_of_a_sweep_and_of_a_resumed_run_become_options(project: Project) -> None:
@@ -119,6 +125,9 @@ def test_help_lists_every_verb() -> None:
         "resume",
         "sweep",
         "evaluate",
+        "classify",
+        "encode",
+        "export",
         "models",
         "compare",
         "results",

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unsup.data.pictures import picture
+from unsup.data import pictures
+from unsup.data.pictures import AHEAD, CHUNK, attempt, decode, picture
+from unsup.errors import UserError
 
 RED, GREY = (200, 30, 10), 97
 
@@ -101,3 +103,29 @@ def test_large_jpeg_agrees_with_full_decoding(tmp_path: Path) -> None:
     smooth.save(tmp_path / "a.png")
     difference = picture(tmp_path / "a.jpg", (3, 32, 32)).astype(int) - picture(tmp_path / "a.png", (3, 32, 32))
     assert np.abs(difference).mean() < 2
+
+
+def test_little_is_decoded_ahead_of_what_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(pictures.os, "cpu_count", lambda: 2)
+    opened: list[Path] = []
+    monkeypatch.setattr(pictures, "picture", lambda path, shape: opened.append(path) or picture(path, shape))
+    paths = [tmp_path / "a.png"] * 1000
+    chunks = attempt(paths, (1, 4, 4))
+    next(chunks)
+    chunks.close()  # waits for what was begun
+    assert len(opened) <= CHUNK * (2 * AHEAD + 1)
+    assert sum(len(images) for images, _ in attempt(paths, (1, 4, 4))) == 1000
+
+
+def test_what_cannot_be_read_is_black_and_has_a_reason(tmp_path: Path) -> None:
+    Image.new("L", (8, 8), GREY).save(tmp_path / "a.png")
+    (tmp_path / "b\n\x1b.png").write_bytes(b"no image")
+    paths = [tmp_path / "a.png", tmp_path / "b\n\x1b.png", tmp_path / "none.png"]
+    ((images, reasons),) = attempt(paths, (1, 4, 4))
+    assert reasons == [None, "not an image", "No such file or directory"]
+    assert (images[0] == GREY).all() and not images[1:].any()
+    with pytest.raises(
+        UserError, match=r"^2 of 3 images cannot be read: \S*b\\n\\x1b\.png \(not an image\), \S*none.png"
+    ):
+        list(decode(paths, (1, 4, 4)))

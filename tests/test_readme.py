@@ -57,7 +57,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_blocks_were_found() -> None:
     assert len(COMMANDS) >= 12 and all(command.startswith("make ") for command in COMMANDS)
-    assert sum(kind == "python" for kind, _ in BLOCKS) == 2
+    assert sum(kind == "python" for kind, _ in BLOCKS) == 3
 
 
 def test_every_training_command_runs(workshop: Path) -> None:

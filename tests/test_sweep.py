@@ -112,12 +112,14 @@ def test_a_mistake_anywhere_is_found_before_the_first_run(
 def made(root: Path, config: Config, state: str) -> Path:
     """A run folder in this state."""
     run = runs.create(root, config, "", "")
-    if state in ("begun", "trained", "finished", "damaged"):
+    if state in ("begun", "trained", "finished", "outdated", "damaged"):
         (run / "checkpoints" / "last.ckpt").write_bytes(b"weights")
-    if state in ("trained", "finished", "damaged"):
+    if state in ("trained", "finished", "outdated", "damaged"):
         runs.write_json(run / "training.json", {"epochs": 1})
     if state == "finished":
         runs.write_json(run / "report.json", report())
+    if state == "outdated":
+        runs.write_json(run / "report.json", report() | {"protocol": 1})
     if state == "damaged":
         (run / "report.json").write_text(json.dumps(report())[:-20])
     return run
@@ -125,7 +127,14 @@ def made(root: Path, config: Config, state: str) -> Path:
 
 @pytest.mark.parametrize(
     ("state", "expected"),
-    [("new", "new"), ("begun", "begun"), ("trained", "trained"), ("finished", "finished"), ("damaged", "trained")],
+    [
+        ("new", "new"),
+        ("begun", "begun"),
+        ("trained", "trained"),
+        ("finished", "finished"),
+        ("outdated", "trained"),
+        ("damaged", "trained"),
+    ],
 )
 def test_how_far_a_run_is_shows_in_its_folder(state: str, expected: str, tmp_path: Path) -> None:
     run = made(tmp_path, jobs("ae")[0].config, state)

@@ -1,3 +1,25 @@
 """Unsupervised representation learning on images: many methods, one data path, one honest evaluator."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unsup.encoder import Encoder
+
 __version__ = "0.1.0"
+
+
+def load_encoder(run: str | Path) -> "Encoder":
+    """The frozen encoder of a finished run: images (N, C, H, W), uint8 or float in [0, 1] -> codes (N, D).
+
+    The images that it was trained on need not be at hand. See `unsup.encoder`.
+
+    Args:
+        run: the run folder, such as runs/mnist/deep_ae/0-001.
+
+    Raises:
+        UserError: no such run, no checkpoint, a damaged one, or one of another model.
+    """
+    from unsup import encoder  # PyTorch takes a second to import
+
+    return encoder.load_encoder(run)

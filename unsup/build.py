@@ -78,12 +78,29 @@ def load_run(run: Path, data: ImageData | None = None) -> tuple[Model, ImageData
     Raises:
         UserError: no checkpoint, a damaged one, or one of another model; data not at hand.
     """
+    data = data or prepare(runs.config_of(run))
+    return load_model(run), data
+
+
+def load_model(run: Path) -> Model:
+    """The model of a run as in `load_run`; its data need not be at hand: the checkpoint holds all its arguments.
+
+    The random state of the process stays as it is.
+
+    Raises:
+        UserError: no checkpoint, a damaged one, or one of another model.
+    """
     config = runs.config_of(run)
     path = runs.checkpoint_of(run)
-    data = data or prepare(config)
-    model = build_model(config, data)
-    fill(model, load_checkpoint(path), path)
-    return model.eval(), data
+    checkpoint = load_checkpoint(path)
+    try:
+        with torch.random.fork_rng([]):
+            model: Model = load_class(config["model"]["class_path"], Model)(**checkpoint["hyper_parameters"])
+    except TypeError as e:
+        raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
+    fill(model, checkpoint, path)
+    model.seed = config["seed"]
+    return model.eval()
 
 
 def fill(model: Model, checkpoint: dict[str, Any], path: Path) -> None:
@@ -105,13 +122,15 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Weights (`state_dict`) and optimizer steps (`global_step`) in a checkpoint; code that it might hold never runs.
+    """`state_dict`, `hyper_parameters` and `global_step` (optimizer steps) in a checkpoint, on the CPU.
+
+    Code that it might hold never runs.
 
     Raises:
-        UserError: it is damaged, or something else.
+        UserError: it is damaged or no checkpoint of a model.
     """
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: checkpoint[key] for key in ("state_dict", "global_step")}
+        return {key: checkpoint[key] for key in ("state_dict", "hyper_parameters", "global_step")}
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as e:
         raise UserError(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e

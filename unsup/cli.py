@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -76,6 +77,7 @@ def build_parser() -> Parser:
         sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
         sub.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
         sub.add_argument("--images", help="your own folder of images, if it has moved since")
+    add_uses(verb)
     verb("models", verbs.models, "list the recipes: what each is, expected score, minutes")
     verb("selfcheck", verbs.selfcheck, "check the evaluator on planted codes whose scores are known")
     results = verb("results", verbs.results, "keep reports in results/ and write the README's table from them")
@@ -88,6 +90,23 @@ def build_parser() -> Parser:
     for sub in subparsers.choices.values():
         sub.set_defaults(known=[text for action in sub._actions for text in action.option_strings])
     return parser
+
+
+def add_uses(verb: Callable[..., Parser]) -> None:
+    """The verbs that use what a run has learned."""
+    classify = verb("classify", verbs.classify, "sort new images with a trained run: a table and a contact sheet")
+    encode = verb("encode", verbs.encode, "the codes of all images below a folder, as .npz or .parquet")
+    export = verb("export", verbs.export, "the encoder of a run for use elsewhere, and its probe")
+    for sub in (classify, encode, export):
+        sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
+    for sub in (classify, encode):
+        sub.add_argument("--images", type=folder, required=True, help="a folder of images, in any arrangement")
+    classify.add_argument("--out", type=folder, help="the folder to make (RUN/classified/<name of IMAGES>-<number>)")
+    classify.add_argument("--labels", type=folder, help="names of some of the images: a CSV with the columns file,name")
+    classify.add_argument("--sort", choices=("copy", "link"), help="also folders of copies or links, one a class")
+    encode.add_argument("--out", type=folder, default=Path("codes.npz"), help="the file to write (codes.npz)")
+    export.add_argument("--out", type=folder, help="the folder to make (RUN/export)")
+    export.add_argument("--onnx", action="store_true", help="also as ONNX")
 
 
 def folder(text: str) -> Path:

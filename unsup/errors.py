@@ -32,3 +32,8 @@ def choices(hint: Any) -> tuple[Any, ...]:
     parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
     found = tuple(value for part in parts for value in choices(part))
     return (*found, None) if found and NoneType in parts else found
+
+
+def printable(text: str) -> str:
+    """On one line whatever a file or a class is called: control characters and bytes that are no text as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -24,6 +24,7 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.events import curves_of
 from unsup.floors import Floor, feature_spaces, floors
 from unsup.kept import Arrays, keep
+from unsup.provenance import git_state
 
 SCHEMA = 2  # of report.json: another layout or another `protocol.VERSION` is another schema
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
@@ -81,7 +82,7 @@ def evaluate_run(
         spaces = feature_spaces(data, folder, say) if hasattr(model, "sample") else []
         evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=say)
         beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
-        now = runs.git_state()
+        now = git_state()
         say("report and figures")
         figures, pictures = draw(run, model, data, evaluation)
         report = {

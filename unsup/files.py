@@ -1,14 +1,54 @@
-"""Files that a reader sees whole or not at all."""
+"""Files and folders that a reader sees whole or not at all."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from unsup.errors import UserError
 
 
 def replace(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename: readers see the old one or the whole new one."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The temporary name to write under, for what is too large to be held in memory twice; renamed at the end."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def reserve(folder: Path) -> Path:
+    """The folder, made just now, empty: of two starts one gets it.
+
+    Raises:
+        UserError: there is one of that name.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError as e:
+        raise UserError(f"{folder} exists, and nothing is overwritten: remove it or name another OUT") from e
+    return folder
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """The temporary name to fill a reserved folder under; renamed at the end. After an error neither is left."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        temporary.mkdir()
+        yield temporary
+        temporary.replace(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        folder.rmdir()
+        raise

@@ -178,9 +178,15 @@ def essence(config: Config) -> Config:
 
 
 def state_of(run: Path) -> State:
-    """How far a run is: evaluated, in the hands of a living process, trained, at a checkpoint, or nowhere."""
+    """How far a run is: evaluated, in the hands of a living process, trained, at a checkpoint, or nowhere.
+
+    One that was evaluated under another protocol counts as trained: its report is written again.
+    """
+    from unsup.evaluation.protocol import VERSION
+
     try:
-        if read_report(run / "report.json").keys() >= COMPLETE:
+        report = read_report(run / "report.json")
+        if report.keys() >= COMPLETE and report.get("protocol") == VERSION:
             return "finished"
     except UserError:
         pass  # none yet, or a damaged one: it is written again

@@ -1,31 +1,30 @@
 """Run folders: runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind.
 
 config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard's event files,
-training.json (epochs, seconds; written when the training has reached its end), report.{json,md} and figures/. Whoever
-trains or evaluates the run holds the lock on its file .lock.
+training.json (epochs, seconds; written when the training has reached its end), report.{json,md,html}, figures/,
+correct.npz and heads.npz (what an evaluation keeps of each test image, and for new images); and what was made with it:
+classified/, export/. Whoever trains or evaluates the run holds the lock on its file .lock.
 """
 
-import importlib.metadata
 import json
-import os
-import platform
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from unsup.config import Config, compose, dump, resolve
 from unsup.errors import UserError
 from unsup.files import replace
+from unsup.provenance import git_state, provenance
+
+if TYPE_CHECKING:
+    from unsup.evaluation.heads import Heads
 
 LOCK = ".lock"
 PATIENCE = 2  # seconds to wait for a lock: a sweep that looks whether a run is in use holds it for a moment
-PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
 
 
 def create(root: Path, config: Config, command: str, data_sha256: str) -> Path:
@@ -151,54 +150,23 @@ def record_resumption(run: Path) -> None:
     write_json(run / "versions.json", record | {"resumed": [*record.get("resumed", []), git_state()]})
 
 
-def provenance() -> dict[str, Any]:
-    """Versions, git commit, whether the tree differs from it, and the hardware."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # run from a checkout without an install
-            versions[package] = "not installed"
-    return {"versions": versions, **git_state(), "hardware": hardware()}
+def heads_of(run: Path) -> "Heads":
+    """What the evaluation of a run left behind for new images.
 
-
-def git_state() -> dict[str, Any]:
-    """{commit, dirty} of the checkout that the code runs from; empty where there is no git.
-
-    Dirty means that what decides a result is in no commit: code, recipes or pinned versions.
+    Raises:
+        UserError: the run is not evaluated, or the file is damaged.
     """
+    from unsup.evaluation.heads import Heads
+    from unsup.kept import load
 
-    def git(*words: str) -> str:
-        here = Path(__file__).parent
-        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        decisive = [f":/{name}" for name in ("unsup", "configs", "pyproject.toml", "constraints.txt")]
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", *decisive))}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
+    path = run / "heads.npz"
+    if not path.is_file():
+        raise UserError(f"{run} has no heads.npz, which an evaluation leaves behind: make evaluate RUN={run}")
+    return load(path, Heads.of)
 
 
-def hardware() -> dict[str, Any]:
-    """Processor, cores, memory and accelerator."""
-    import torch
+def class_names_of(run: Path) -> list[str]:
+    """The classes that the probe in `heads_of` tells apart, in label order; none for unlabelled images."""
+    from unsup.evaluation.report import read_report
 
-    info: dict[str, Any] = {
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
-    if torch.cuda.is_available():
-        info["accelerator"] = torch.cuda.get_device_name()
-    return info
-
-
-def processor() -> str:
-    """The processor's model name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return list(read_report(run / "report.json").get("run", {}).get("class_names", []))

@@ -86,6 +86,28 @@ def moved(args: argparse.Namespace) -> dict[str, str]:
     return {key: place for key, place in places.items() if place}
 
 
+def classify(args: argparse.Namespace) -> None:
+    from unsup import runs
+    from unsup.sorting import classify_into
+
+    classify_into(runs.find(args.folder), args.images, args.out, args.labels, args.sort)
+
+
+def encode(args: argparse.Namespace) -> None:
+    from unsup import runs
+    from unsup.encode import write_codes
+
+    codes = write_codes(runs.find(args.folder), args.images, args.out).columns["codes"]
+    print(f"{len(codes):,} codes of {codes.shape[1]:,} dimensions: {args.out}")
+
+
+def export(args: argparse.Namespace) -> None:
+    from unsup import runs
+    from unsup.export import export_run
+
+    print(f"exported and checked: {export_run(runs.find(args.folder), args.out, args.onnx)}")
+
+
 def models(args: argparse.Namespace) -> None:
     from unsup.config import CONFIGS, names
 

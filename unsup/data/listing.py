@@ -59,7 +59,7 @@ def _splits(top: Path) -> dict[str, list[str]]:
     train: list[str] = []
     test: list[str] = []
     others: list[str] = []
-    for file in _find(top):
+    for file in find_images(top):
         {"train": train, "test": test}.get(file.partition("/")[0], others).append(file)
     if train and others:
         raise UserError(
@@ -94,7 +94,7 @@ def _class(file: str) -> str:
     return file.split("/")[-2]
 
 
-def _find(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Iterator[str]:
+def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Iterator[str]:
     """Image files below the folder, relative to it, in the order of their names."""
     here = folder.resolve()
     if here in above:
@@ -107,6 +107,6 @@ def _find(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Itera
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _find(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
+            yield from find_images(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
         elif entry.name.lower().endswith(SUFFIXES):
             yield prefix + entry.name

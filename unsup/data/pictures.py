@@ -1,8 +1,10 @@
 """Image files of any size and mode -> uint8 arrays of one shape."""
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from unsup.errors import UserError
+from unsup.errors import UserError, printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # whatever the suffix says, nothing else is opened
 CHUNK = 16  # images a thread decodes at a time
+AHEAD = 4  # chunks for each thread that may wait to be asked for
+
+Attempt = tuple[NDArray[np.uint8], list[str | None]]  # images (n, C, S, S); for each None or why it cannot be read
 
 
 def decode(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[NDArray[np.uint8]]:
@@ -23,33 +28,53 @@ def decode(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[NDArray[n
     Raises:
         UserError: after the last one, if any could not be read; names the first five.
     """
-    unreadable: list[str] = []
+    reasons: list[str | None] = []
+    for images, found in attempt(paths, shape):
+        reasons += found
+        yield images
+    unreadable = {str(path): why for path, why in zip(paths, reasons, strict=True) if why is not None}
+    if unreadable:
+        raise UserError(f"{complaint(unreadable, len(paths))}: mend them or take them out of the folder")
 
-    def chunk(start: int) -> NDArray[np.uint8]:
+
+def attempt(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Attempt]:
+    """The images in order, a few at a time, black where they cannot be read; a progress bar after two seconds.
+
+    Little is decoded ahead of what is asked for.
+    """
+
+    def chunk(start: int) -> Attempt:
         images = np.zeros((len(paths[start : start + CHUNK]), *shape), np.uint8)
+        reasons: list[str | None] = [None] * len(images)
         for i in range(len(images)):
             try:
                 images[i] = picture(paths[start + i], shape)
             except Exception as error:  # damaged files raise anything: OSError, SyntaxError, struct.error, …
-                unreadable.append(f"{paths[start + i]} ({_reason(error)})")
-        return images
+                reasons[i] = _reason(error)
+        return images, reasons
 
     Image.init()  # all formats, before threads race for it
+    threads = os.cpu_count() or 1
     with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(threads) as pool,
         tqdm(
             total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
         ) as bar,
     ):
-        for images in pool.map(chunk, range(0, len(paths), CHUNK)):
+        starts = iter(range(0, len(paths), CHUNK))
+        ahead = deque(pool.submit(chunk, start) for start in islice(starts, AHEAD * threads))
+        while ahead:
+            images, reasons = ahead.popleft().result()
+            ahead.extend(pool.submit(chunk, start) for start in islice(starts, 1))
             bar.update(len(images))
-            yield images
-    if unreadable:
-        more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-        raise UserError(
-            f"{len(unreadable)} of {len(paths)} images cannot be read: {', '.join(sorted(unreadable)[:5])}{more}: "
-            "mend them or take them out of the folder"
-        )
+            yield images, reasons
+
+
+def complaint(unreadable: dict[str, str], of: int) -> str:
+    """Of how many images some cannot be read, and why the first five: {file: reason}."""
+    named = [printable(f"{file} ({reason})") for file, reason in sorted(unreadable.items())[:5]]
+    more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
+    return f"{len(unreadable)} of {of} images cannot be read: {', '.join(named)}{more}"
 
 
 def picture(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

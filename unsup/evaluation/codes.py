@@ -54,7 +54,7 @@ def encode(
         batches = data.batches(split, model.device)
         if split == "test":
             batches = list(batches)
-        encoded[split] = encode_batches(model, batches, split, layers, scored=split == "test")
+        encoded[split] = encode_batches(model, batches, split, layers, scored=split != "train")
     return encoded, list(batches)
 
 
@@ -109,9 +109,9 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
 
     Args:
         batches: images (n, C, H, W) in the split's order, on the model's device.
-        split: named in messages.
+        split: whose images they are.
         layers: also the model's `layers`, if it has any.
-        scored: also what the model's `reconstruct`, `elbo`, `log_likelihood` and `views` allow.
+        scored: also what the model's `reconstruct` and, of test images, `elbo`, `log_likelihood` and `views` allow.
 
     Raises:
         UserError: the codes are no matrix (n, D); something is not finite.
@@ -132,10 +132,10 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
                     inner.setdefault(layer, []).append(_matrix(z, len(x), f"{name}.layers: {layer}"))
             if reconstruction:
                 errors.append((x - reconstruction(x)).float().square().flatten(1).sum(1).cpu())
-            if scored:
+            if scored and split == "test":
                 for key, values in likelihood(model, x, i).items():
                     nats.setdefault(key, []).append(values)
-            if scored and hasattr(model, "views"):
+            if scored and split == "test" and hasattr(model, "views"):
                 apart.append(between_views(model, x, i))
     return Encoded(
         codes=_finite(torch.cat(codes).numpy(), f"{name}: the codes", split),

@@ -7,14 +7,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 
 from unsup.evaluation.diagnostics import sample
 
-REFERENCES = 2_000  # training codes that the code of a new image is compared with
-USUAL = 0.99  # share of validation images that are not called unusual
+REFERENCE = 10_000  # training codes that are kept
+UNUSUAL = 0.01  # share of validation images that may count as unlike anything seen
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -63,26 +62,46 @@ class Probe:
 
 @dataclass(frozen=True)
 class Heads:
-    """Of a run: k-means centres, codes of training images, and the probe where there are labels.
+    """Of a run: k-means centres, codes of training images, what is usual, and the probe where there are labels.
 
     Codes of more than 1,024 dimensions are seen by k-means and by distances as principal components.
     """
 
     centres: Floats  # (k, d)
     reference: Floats  # (m, d) codes of some training images
-    usual: float  # distance to the nearest of them that 99 % of validation images keep
+    usual: float  # distance to the nearest of them that nearly all validation images keep
     axes: Floats | None  # (d, D) principal components, as d = D otherwise
     origin: Floats | None  # (D,) mean of the training codes, subtracted before
     probe: Probe | None
+    usual_error: float | None = None  # squared error of reconstruction that nearly all validation images keep
 
     @classmethod
-    def fit(cls, compact: Mapping[str, Floats], centres: Floats, axes: PCA | None, probe: Probe | None) -> Self:
-        """From the codes that k-means saw of "train" and "val", (n, d) each, and how they were made of longer ones."""
-        reference = compact["train"][sample(len(compact["train"]), REFERENCES)]
-        usual = float(np.quantile(_nearest(compact["val"], reference)[1], USUAL))
-        if axes is None:
-            return cls(centres, reference, usual, None, None, probe)
-        return cls(centres, reference, usual, axes.components_, axes.mean_, probe)
+    def fit(
+        cls,
+        centres: Floats,
+        train: Floats,
+        val: Floats,
+        errors: Floats | None = None,
+        axes: Floats | None = None,
+        origin: Floats | None = None,
+        probe: Probe | None = None,
+    ) -> Self:
+        """Chooses what is kept of the training codes, and takes from validation images what is usual.
+
+        Args:
+            centres: (k, d) of k-means.
+            train: (n, d) training codes as k-means sees them; at most 10,000 are kept.
+            val: (m, d) codes of validation images. 1 % of these images are beyond what is usual, or a little less.
+            errors: (m,) their squared errors of reconstruction, summed over an image; None: there is none.
+            axes: see `Heads`.
+            origin: see `Heads`.
+            probe: the linear probe; None: unlabelled.
+        """
+        reference = train[sample(len(train), REFERENCE)]
+        keep = 1 - (UNUSUAL if errors is None else UNUSUAL / 2)
+        usual = _positive(np.quantile(_nearest(val, reference)[1], keep))
+        usual_error = None if errors is None else _positive(np.quantile(errors.astype(np.float64), keep))
+        return cls(centres, reference, usual, axes, origin, probe, usual_error)
 
     def compact(self, codes: Floats) -> Floats:
         """(n, D) -> (n, d)."""
@@ -100,9 +119,18 @@ class Heads:
         """(n,) the k-means cluster of each code."""
         return _nearest(self.compact(codes), self.centres)[0]
 
-    def distance(self, codes: Floats) -> Floats:
-        """(n,) Euclidean distance to the nearest training code, in units of `usual`: above 1, unlike anything seen."""
-        return (_nearest(self.compact(codes), self.reference)[1] / self.usual).astype(np.float32)
+    def distance(self, codes: Floats, errors: Floats | None = None) -> Floats:
+        """(n,) how far from what was seen; above 1, unlike anything seen.
+
+        The larger of two ratios to what is usual: the Euclidean distance to the nearest training code, and the squared
+        error of reconstruction (n,), where the model reconstructs. The code alone is a poor judge: what the encoder has
+        never met it often maps into the midst of the codes (a VAE of MNIST: uniform noise 1 %, photographs 23 % beyond
+        what is usual), but it cannot reconstruct it (both: 100 %).
+        """
+        ratio = _nearest(self.compact(codes), self.reference)[1] / self.usual
+        if errors is not None and self.usual_error is not None:
+            ratio = np.maximum(ratio, errors / self.usual_error)
+        return ratio.astype(np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file; `of` reads it back."""
@@ -111,6 +139,8 @@ class Heads:
             "reference": self.reference,
             "usual": np.array(self.usual),
         }
+        if self.usual_error is not None:
+            found["usual_error"] = np.array(self.usual_error)
         if self.axes is not None and self.origin is not None:
             found |= {"axes": self.axes, "origin": self.origin}
         if self.probe is not None:
@@ -128,7 +158,13 @@ class Heads:
             axes=arrays.get("axes"),
             origin=arrays.get("origin"),
             probe=Probe(**probe) if probe else None,
+            usual_error=float(arrays["usual_error"]) if "usual_error" in arrays else None,
         )
+
+
+def _positive(value: float) -> float:
+    """Above 0, to divide by: 0 where all images have the same code."""
+    return max(float(value), float(np.finfo(np.float32).tiny))
 
 
 def _nearest(queries: Floats, rows: Floats) -> tuple[Ids, NDArray[np.float64]]:

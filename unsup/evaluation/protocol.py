@@ -6,7 +6,7 @@ A change of a number, here or in the parts (codes, clustering, probes, …), cha
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from unsup.evaluation.codes import SPLITS, certificate, encode, generate, weight
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.heads import Heads
 from unsup.evaluation.parallel import Parts, side_by_side
-from unsup.evaluation.probes import Floats, Ids
+from unsup.evaluation.probes import Floats, Ids, LinearProbe
 from unsup.evaluation.robustness import robustness
 from unsup.models.base import Model
 
@@ -107,14 +107,23 @@ def evaluate(
     if generation:
         found["generation"] = {key: value for part in generation for key, value in done[part].items()}
     correct: dict[str, Floats] = {}
-    probe = None if labels is None else done["linear probe"].probe
+    probe: LinearProbe | None = None
     if labels is not None:
+        probe = cast(LinearProbe, done["linear probe"].probe)
         found |= scores.labelled(done, labels, encoded["test"], say)
         found["robustness"] = robustness(model, images, labels["test"], probe.fitted, say)
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
     kmeans = done["k-means raw"].found
-    heads = Heads.fit(compact, kmeans.centres, axes, None if probe is None else probe.fitted)
+    heads = Heads.fit(
+        kmeans.centres,
+        compact["train"],
+        compact["val"],
+        errors=encoded["val"].squared_error,
+        axes=None if axes is None else axes.components_,
+        origin=None if axes is None else axes.mean_,
+        probe=None if probe is None else probe.fitted,
+    )
     return Evaluation(
         scores=found,
         correct=correct,

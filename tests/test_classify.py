@@ -1,0 +1,411 @@
+"""New pictures sorted by a trained run: what is said of them, the sheet, folders of copies and links."""
+
+import csv
+import hashlib
+import os
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import used
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+import unsup.sheet
+from unsup.classify import Classified
+from unsup.cli import main
+from unsup.evaluation.heads import Heads, Probe
+from unsup.kept import load
+from unsup.sorting import UNLIKE, free, safe
+
+IMAGES, LABELS = used.digits()
+N = 120
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return used.finished(tmp_path_factory.mktemp("runs"), "dae")
+
+
+@pytest.fixture(scope="module")
+def unlabelled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run as if its images had had no labels."""
+    other = tmp_path_factory.mktemp("unlabelled") / "run"
+    shutil.copytree(run, other)
+    heads = load(run / "heads.npz", Heads.of)
+    np.savez(other / "heads.npz", **{k: v for k, v in heads.arrays().items() if not k.startswith("probe.")})
+    return other
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 digits in two folders that share names, uniform noise, one that is no image, hostile names."""
+    top = tmp_path_factory.mktemp("pictures") / "my pictures"
+    for i in range(N):
+        used.write(top / ("left" if i < N // 2 else "right") / f"{i % (N // 2):03}.png", IMAGES[i])
+    noise = np.random.default_rng(0).integers(0, 256, (5, 1, 8, 8), np.uint8)
+    for i, pixels in enumerate(noise):
+        used.write(top / f"noise {i}.png", pixels)
+    used.write(top / HOSTILE, IMAGES[N])
+    used.write(Path(os.fsdecode(os.fsencode(top) + b"/caf\xe9\n.png")), IMAGES[N + 1])
+    broken = top / "<" / "ul><script>broken.png"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no image")
+    return top
+
+
+def label_of(file: str) -> str:
+    folder, _, name = file.partition("/")
+    return str(LABELS[int(name[:3]) + (N // 2 if folder == "right" else 0)])
+
+
+def classify(run: Path, images: Path, out: Path, *words: str) -> list[dict[str, str]]:
+    assert main(["classify", str(run), "--images", str(images), "--out", str(out), *words]) == 0
+    with (out / "classes.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(path: Path, rows: list[tuple[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("file", "name"), *rows])
+    return path
+
+
+class Page(HTMLParser):
+    """What a page consists of."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+        self.depth = 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self.depth += tag not in ("meta", "img", "br", "link")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.depth -= 1
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def values(self, name: str, tag: str = "img") -> list[str]:
+        return [value for t, n, value in self.attributes if (t, n) == (tag, name)]
+
+
+# ---- what is said ----------------------------------------------------------------------------------------------------
+
+
+def test_class_cluster_and_what_is_unlike_anything_seen(
+    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = classify(run, pictures, tmp_path / "out")
+    told = capsys.readouterr()
+    assert "left out: 1 of 128 images cannot be read" in told.err
+    assert f"sheet  {tmp_path / 'out' / 'sheet.html'}" in told.out
+    assert re.search(rf"{UNLIKE} +\d+\n", told.out) and re.search(r"unreadable +1\n", told.out)
+
+    assert list(rows[0]) == ["file", "class", "confidence", "cluster", "name", "distance", "unlike"]
+    assert len(rows) == N + 7
+    known = [row for row in rows if row["file"].startswith(("left/", "right/"))]
+    assert np.mean([row["class"] == label_of(row["file"]) for row in known]) > 0.8
+    assert np.mean([row["unlike"] == "true" for row in known]) < 0.1
+    assert all(row["unlike"] == "true" for row in rows if row["file"].startswith("noise"))
+    for row in rows:
+        assert (float(row["distance"]) > 1) == (row["unlike"] == "true")
+        assert 0.1 <= float(row["confidence"]) <= 1 and row["name"] == f"cluster {row['cluster']}"
+    counts = Counter(row["class"] for row in rows if row["unlike"] == "false")
+    for digit, count in counts.items():
+        assert re.search(rf"^{digit} +{count}$", told.out, re.M), "the terminal counts what the table holds"
+    names = [row["file"] for row in rows]
+    assert HOSTILE in names and os.fsdecode(b"caf\xe9\n.png") in names
+
+
+def test_clusters_are_those_of_the_report(run: Path, pictures: Path, tmp_path: Path) -> None:
+    """Nearest centre of the kept ones, by another library."""
+    rows = classify(run, pictures, tmp_path / "out")
+    from unsup import load_encoder
+
+    heads = load(run / "heads.npz", Heads.of)
+    codes = load_encoder(run)(IMAGES[:N]).numpy()
+    nearest = ((codes[:, None] - heads.centres[None]) ** 2).sum(-1).argmin(1)
+    found = {row["file"]: int(row["cluster"]) for row in rows}
+    half = N // 2
+    assert [found[f"left/{i:03}.png"] for i in range(half)] == nearest[:half].tolist()
+
+
+def test_a_run_without_labels_gives_clusters(
+    unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = classify(unlabelled, pictures, tmp_path / "out", "--sort", "link")
+    assert {row["class"] for row in rows} == {row["confidence"] for row in rows} == {""}
+    groups = {row["name"] for row in rows if row["unlike"] == "false"}
+    assert groups and all(re.fullmatch(r"cluster \d", name) for name in groups)
+    assert {p.name for p in (tmp_path / "out").iterdir() if p.is_dir()} == groups | {UNLIKE}
+    assert "the run had no labels" in Page(tmp_path / "out" / "sheet.html").text
+
+
+def test_a_handful_of_names_makes_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
+    """Three of each digit named; a cluster is called as most of its named images are."""
+    by_label: dict[str, list[str]] = {}
+    for i in range(N):
+        file = f"{'left' if i < N // 2 else 'right'}/{i % (N // 2):03}.png"
+        by_label.setdefault(str(LABELS[i]), []).append(file)
+    given = [(file, f"digit {label}") for label, files in by_label.items() for file in files[:3]]
+    rows = classify(
+        unlabelled, pictures, tmp_path / "out", "--labels", str(table(tmp_path / "names.csv", [*given, ("x.png", "")]))
+    )
+    known = [row for row in rows if row["file"].startswith(("left/", "right/"))]
+    assert np.mean([row["class"] == f"digit {label_of(row['file'])}" for row in known]) > 0.6
+    in_cluster: dict[str, Counter[str]] = {}
+    named = dict(given)
+    for row in rows:
+        in_cluster.setdefault(row["cluster"], Counter()).update([named[row["file"]]] if row["file"] in named else [])
+    for row in rows:
+        counts = in_cluster[row["cluster"]]
+        best = sorted(name for name in counts if counts[name] == max(counts.values()))
+        assert row["name"] == (best[0] if best else f"cluster {row['cluster']}")
+    assert "codes of the 30 images that were named" in Page(tmp_path / "out" / "sheet.html").text
+
+
+def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
+    names = table(tmp_path / "names.csv", [("left/000.png", "mine")])
+    rows = classify(unlabelled, pictures, tmp_path / "out", "--labels", str(names))
+    cluster = next(row["cluster"] for row in rows if row["file"] == "left/000.png")
+    assert {row["class"] for row in rows} == {""}
+    for row in rows:
+        assert row["name"] == ("mine" if row["cluster"] == cluster else f"cluster {row['cluster']}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("left/000.png,a\n", "the first line must name the columns file,name"),
+        ("file;name\nleft/000.png;a\n", "the first line must name the columns file,name"),
+        ("file,name\nleft/none.png,a\n", "left/none.png is none of the images that were read"),
+        ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
+        ("file,name\nleft/000.png,\n", "names no images"),
+        (None, "cannot read"),
+    ],
+)
+def test_labels_that_do_not_fit_are_one_line(
+    text: str | None,
+    expected: str,
+    unlabelled: Path,
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = tmp_path / "names.csv"
+    if text is not None:
+        names.write_text(text)
+    words = ["--labels", str(names), "--out", str(tmp_path / "out")]
+    assert main(["classify", str(unlabelled), "--images", str(pictures), *words]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unsup: ")]
+    assert str(names) in line and expected in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_is_not_evaluated_is_one_line(
+    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "run"
+    shutil.copytree(run, bare, ignore=shutil.ignore_patterns("heads.npz"))
+    assert main(["classify", str(bare), "--images", str(pictures)]) == 1
+    text = capsys.readouterr().err
+    assert f"make evaluate RUN={bare}" in text and text.count("\n") == 1
+
+
+# ---- the sheet -------------------------------------------------------------------------------------------------------
+
+
+def test_the_sheet_is_complete_in_itself_and_shows_hostile_names_as_text(
+    run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    rows = classify(run, pictures, tmp_path / "out")
+    page = Page(tmp_path / "out" / "sheet.html")
+    assert page.depth == 0 and not {"script", "link", "iframe"} & set(page.tags)
+    assert all(value.startswith("data:image/") for value in page.values("src"))
+    assert not any(name.startswith("on") for _, name, _ in page.attributes)
+    assert not re.search(r"https?://|url\(", (tmp_path / "out" / "sheet.html").read_text())
+    assert HOSTILE in page.text and "</ul><script>broken.png" in page.text and "caf\\udce9\\n.png" in page.text
+    assert page.values("lang", "html") == ["en"] and all(page.values("alt"))
+    assert len(page.values("alt")) == page.tags["img"] == len(rows)  # few enough: all are shown
+    anchors = {f"#{value}" for value in page.values("id", "h2")}
+    assert set(page.values("href", "a")) == anchors and len(anchors) == len({r["class"] for r in rows}) + 2
+    assert "1 more cannot be read" in re.sub(r"\s+", " ", page.text)
+
+
+def test_the_surest_come_first_and_the_rest_is_counted(
+    run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsup.sheet, "SHOWN", 2)
+    monkeypatch.setattr(unsup.sheet, "FEWEST", 1)
+    rows = classify(run, pictures, tmp_path / "out")
+    page = Page(tmp_path / "out" / "sheet.html")
+    sizes = Counter(row["class"] if row["unlike"] == "false" else UNLIKE for row in rows)
+    assert page.tags["img"] == sum(min(2, size) for size in sizes.values())
+    digit, size = sizes.most_common(1)[0]
+    assert size > 2 and f"{size}, the surest first; {size - 2} more are not shown" in page.text
+    members = [row for row in rows if row["class"] == digit and row["unlike"] == "false"]
+    sure = sorted(members, key=lambda row: -float(row["confidence"]))
+    shown = [alt.removeprefix(f"{digit}: ") for alt in page.values("alt") if alt.startswith(f"{digit}: ")]
+    confidence = {row["file"]: float(row["confidence"]) for row in rows}
+    assert [confidence[file] for file in shown] == [float(row["confidence"]) for row in sure[:2]]
+
+
+def test_small_pictures_keep_their_pixels_and_large_ones_are_scaled(tmp_path: Path) -> None:
+    used.write(tmp_path / "small.png", IMAGES[0])
+    Image.effect_noise((400, 300), 50).convert("RGB").save(tmp_path / "large.jpg")
+    source, side = unsup.sheet.thumbnail(tmp_path / "small.png")
+    assert source.startswith("data:image/png;base64,") and side == 8
+    source, side = unsup.sheet.thumbnail(tmp_path / "large.jpg")
+    assert source.startswith("data:image/jpeg;base64,") and side == 112 and len(source) < 15_000
+
+
+# ---- folders ---------------------------------------------------------------------------------------------------------
+
+
+def digests(top: Path) -> dict[Path, str]:
+    return {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(top.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("how", ["copy", "link"])
+def test_every_image_is_copied_or_linked_and_none_is_touched(
+    how: str, run: Path, pictures: Path, tmp_path: Path
+) -> None:
+    before = digests(pictures)
+    rows = classify(run, pictures, tmp_path / "out", "--sort", how)
+    assert digests(pictures) == before
+    made = [p for p in (tmp_path / "out").rglob("*") if p.parent.parent == tmp_path / "out"]
+    assert len(made) == len(rows) and all(p.is_symlink() == (how == "link") for p in made)
+    of_class = {}
+    for row in rows:
+        key = hashlib.sha256((pictures / row["file"]).read_bytes()).hexdigest()
+        of_class[key] = UNLIKE if row["unlike"] == "true" else row["class"]
+    for path, digest in digests(tmp_path / "out").items():
+        if path.parent != tmp_path / "out":
+            assert path.parent.name == of_class[digest]
+    same = [p.name for p in made if re.fullmatch(r"000(-2)?\.png", p.name)]
+    assert len(same) == 2  # left/000.png and right/000.png
+
+
+def test_names_of_classes_stay_inside_the_folder(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
+    given = [("left/000.png", "../../escape"), ("left/001.png", "classes.csv"), ("left/002.png", "Sheet.html")]
+    given += [("left/003.png", UNLIKE), ("left/004.png", "a/b\n"), ("left/005.png", "..")]
+    names = table(tmp_path / "names.csv", given)
+    rows = classify(unlabelled, pictures, tmp_path / "in" / "out", "--labels", str(names), "--sort", "copy")
+    folders = {p.name for p in (tmp_path / "in" / "out").iterdir() if p.is_dir()}
+    assert {"_.._escape", "classes-2.csv", "Sheet-2.html", "a_b", "_", UNLIKE} >= folders - {f"{UNLIKE}-2"}
+    assert {row["class"] for row in rows} <= {name.strip() for _, name in given}
+    assert [p.name for p in tmp_path.iterdir()] == ["in", "names.csv"] or len(list(tmp_path.iterdir())) == 2
+    assert (tmp_path / "in" / "out" / "classes.csv").is_file()
+
+
+def test_safe_and_free_names() -> None:
+    assert [safe(name) for name in ("cat", "T-shirt", "naïve 猫", "..", "a/b", ".x", "a\0b", "x" * 300, "\udcff")] == [
+        *("cat", "T-shirt", "naïve 猫", "_", "a_b", "x", "a_b", "x" * 60, "_")
+    ]
+    taken: set[str] = set()
+    assert [free(name, taken) for name in ("a.png", "A.png", "a.png", "a-2.png")] == [
+        *("a.png", "A-2.png", "a-3.png", "a-2-2.png")
+    ]
+
+
+def test_runs_are_numbered_and_nothing_is_overwritten(
+    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "run"
+    shutil.copytree(run, mine)
+    for number in ("001", "002"):
+        assert main(["classify", str(mine), "--images", str(pictures)]) == 0
+        assert (mine / "classified" / f"my pictures-{number}" / "classes.csv").is_file()
+    capsys.readouterr()
+    out = tmp_path / "out"
+    out.mkdir()
+    assert main(["classify", str(mine), "--images", str(pictures), "--out", str(out)]) == 1
+    assert f"{out} exists, and nothing is overwritten" in capsys.readouterr().err
+    assert not list(out.iterdir())
+
+
+def test_a_failure_leaves_nothing(
+    run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device", "sheet")
+
+    monkeypatch.setattr("unsup.sorting.write_sheet", full)
+    out = tmp_path / "deep" / "out"
+    assert main(["classify", str(run), "--images", str(pictures), "--out", str(out)]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list(out.parent.iterdir())
+
+
+def test_a_run_whose_report_is_gone_leaves_nothing(
+    unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "run"
+    shutil.copytree(unlabelled, bare, ignore=shutil.ignore_patterns("report.json"))
+    assert main(["classify", str(bare), "--images", str(pictures)]) == 1
+    assert f"cannot read {bare / 'report.json'}" in capsys.readouterr().err
+    assert not list((bare / "classified").iterdir())
+
+
+# ---- heads -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_kept_probe_gives_scikit_learns_shares(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.normal(3, 2, (90, 5)).astype(np.float32)
+    labels = rng.integers(0, classes, 90) + 4
+    mean, scale = codes.mean(0), codes.std(0)
+    fitted = LogisticRegression().fit((codes - mean) / scale, labels)
+    probe = Probe.of(fitted, mean, scale)
+    expected = fitted.predict_proba((codes - mean) / scale)
+    assert np.allclose(probe.probabilities(codes), expected, atol=1e-5)
+    assert np.array_equal(probe.predict(codes), fitted.predict((codes - mean) / scale))
+
+
+@pytest.mark.parametrize("reconstructs", [False, True])
+def test_one_in_a_hundred_validation_images_is_unusual(reconstructs: bool) -> None:
+    rng = np.random.default_rng(0)
+    train, val, new = (rng.standard_normal((n, 4)).astype(np.float32) for n in (3000, 2000, 20_000))
+    errors, of_new = rng.gamma(2, 1, 2000).astype(np.float32), rng.gamma(2, 1, 20_000).astype(np.float32)
+    heads = Heads.fit(train[:3], train, val, errors if reconstructs else None)
+    flagged = heads.distance(new, of_new if reconstructs else None) > 1
+    assert abs(flagged.mean() - 0.01) < 0.005
+    assert heads.distance(new[:1] + 20, of_new[:1] if reconstructs else None)[0] > 1
+    assert (heads.distance(new, 100 * errors.max() + 0 * of_new) > 1).all() == reconstructs
+    again = Heads.of({name: np.array(value) for name, value in heads.arrays().items()})
+    assert np.array_equal(again.distance(new, of_new), heads.distance(new, of_new))
+
+
+def test_identical_codes_are_usual() -> None:
+    same = np.ones((30, 2), np.float32)
+    heads = Heads.fit(same[:1], same, same, np.zeros(30, np.float32))
+    assert not (heads.distance(same, np.zeros(30, np.float32)) > 1).any()
+
+
+def test_groups_leave_out_what_is_unlike() -> None:
+    found = Classified(
+        files=list("abcde"),
+        classes=None,
+        confidence=None,
+        clusters=np.array([10, 9, 10, 9, 9]),
+        names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
+        distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
+        unreadable={},
+        named=0,
+    )
+    assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]
+    assert found.unlike == [4, 3]

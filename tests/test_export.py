@@ -1,0 +1,160 @@
+"""Exported encoders and probes: what is written gives the codes of the original, or is not left there."""
+
+import importlib.util
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import used
+from test_contract import RECIPES, build
+from tiny import digits
+
+import unsup
+import unsup.export
+from unsup.cli import main
+from unsup.encoder import Encoder
+from unsup.evaluation.heads import Heads
+from unsup.export import ONNX, difference, write_onnx, write_program, write_weights
+from unsup.kept import load
+
+IMAGES, _ = used.digits()
+WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return used.finished(tmp_path_factory.mktemp("runs"), epochs=5)
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    assert main(["export", str(run)]) == 0
+    return run / "export"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_exported_to_the_last_bit(name: str, tmp_path: Path) -> None:
+    model = build(name)
+    model.train()
+    with torch.no_grad():
+        for _ in range(3):  # batch-norm statistics that are not the initial ones
+            getattr(model, "discriminator", model.encode)(digits(32))
+    encoder = Encoder(model)
+    cls = type(model)
+    program = write_program(tmp_path / "encoder.pt2", encoder)
+    rebuilt = write_weights(tmp_path, encoder, f"{cls.__module__}.{cls.__name__}")
+    for x in (digits(1), digits(2), digits(50)):
+        with torch.no_grad():
+            codes = encoder(x)
+            assert torch.equal(program(x), codes) and torch.equal(rebuilt(x), codes)
+    assert difference(encoder, program) == difference(encoder, rebuilt) == 0
+
+
+@pytest.mark.skipif(not WITH_ONNX, reason="onnx, onnxscript and onnxruntime are not installed")
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_exported_as_onnx(name: str, tmp_path: Path) -> None:
+    encoder = Encoder(build(name))
+    write_program(tmp_path / "encoder.pt2", encoder)
+    session = write_onnx(tmp_path / "encoder.onnx", tmp_path / "encoder.pt2")
+    assert difference(encoder, session) < 1e-4
+
+
+def test_the_export_is_complete_and_holds_no_pickle(run: Path, exported: Path) -> None:
+    assert {p.name for p in exported.iterdir()} == {"encoder.pt2", "weights.npz", "load.py", "probe.npz", "README.md"}
+    for name in ("weights.npz", "probe.npz"):
+        with np.load(exported / name, allow_pickle=False) as arrays:
+            assert all(arrays[key].dtype != object for key in arrays.files)
+        with zipfile.ZipFile(exported / name) as archive:
+            assert all(entry.endswith(".npy") for entry in archive.namelist())
+    text = (exported / "README.md").read_text()
+    assert "(N, 1, 8, 8)" in text and "codes (N, 16)" in text and "linear probe .951 [.947, .955]" in text
+    assert "| `weights.npz` | parameters and buffers" in text and "| 0 |" in text and "onnx" not in text
+
+
+def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
+    """As README.md says."""
+    heads = load(run / "heads.npz", Heads.of)
+    assert heads.probe is not None
+    codes = unsup.load_encoder(run)(IMAGES).numpy()
+    snippet = (exported / "README.md").read_text().split("```python\n")[-1].partition("```")[0]
+    names = {"np": np, "codes": codes}
+    exec(snippet.replace('"probe.npz"', repr(str(exported / "probe.npz"))), names)
+    assert names["classes"].tolist() == [str(c) for c in heads.probe.predict(codes)]
+
+
+def test_the_program_runs_without_this_package(run: Path, exported: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", IMAGES[:5].astype(np.float32) / 255)
+    code = (
+        "import sys, numpy as np, torch\n"
+        f"encoder = torch.export.load({str(exported / 'encoder.pt2')!r}).module()\n"
+        "with torch.no_grad(): np.save('z.npy', encoder(torch.from_numpy(np.load('x.npy'))).numpy())\n"
+        "assert not {'unsup', 'lightning'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    expected = unsup.load_encoder(run)(IMAGES[:5].astype(np.float32) / 255)
+    assert np.allclose(np.load(tmp_path / "z.npy"), expected.numpy(), atol=1e-5)
+
+
+def test_the_snippet_rebuilds_the_encoder_elsewhere(run: Path, exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported, tmp_path / "elsewhere")
+    encoder = runpy.run_path(str(tmp_path / "elsewhere" / "load.py"))["load_encoder"]()
+    assert torch.equal(encoder(IMAGES), unsup.load_encoder(run)(IMAGES))
+
+
+def test_an_encoder_that_gives_other_codes_is_not_left(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    correct = unsup.export.write_program
+
+    def wrong(path: Path, encoder: Encoder) -> unsup.export.Encode:
+        program = correct(path, encoder)
+        return lambda x: program(x) + 0.01
+
+    monkeypatch.setattr(unsup.export, "write_program", wrong)
+    out = tmp_path / "made" / "here"
+    assert main(["export", str(run), "--out", str(out)]) == 1
+    assert "encoder.pt2 gives other codes than the run's encoder, by 0.0" in capsys.readouterr().err
+    assert not list(out.parent.iterdir())
+
+
+def test_nothing_is_overwritten(run: Path, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.read_bytes() for p in exported.iterdir()}
+    assert main(["export", str(run)]) == 1
+    assert f"{exported} exists, and nothing is overwritten" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in exported.iterdir()} == before
+
+
+def test_a_run_that_is_not_evaluated_is_exported_without_a_probe(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("heads.npz", "report.json", "export"))
+    assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"encoder.pt2", "weights.npz", "load.py", "README.md"}
+    assert "probe" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_missing_packages_for_onnx_are_one_line(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in ONNX else find(name, *a))
+    assert main(["export", str(run), "--out", str(tmp_path / "out"), "--onnx"]) == 1
+    text = capsys.readouterr().err
+    assert text == "unsup: ONNX needs onnx, onnxscript, onnxruntime: pip install -e '.[onnx]'\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not WITH_ONNX, reason="onnx, onnxscript and onnxruntime are not installed")
+def test_onnx_on_request(run: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    assert main(["export", str(run), "--out", str(tmp_path / "out"), "--onnx"]) == 0
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "encoder.onnx")
+    x = IMAGES.astype(np.float32) / 255
+    (codes,) = session.run(["codes"], {"images": x})
+    assert np.allclose(codes, unsup.load_encoder(run)(x).numpy(), atol=1e-3)
+    assert "onnxruntime" in (tmp_path / "out" / "README.md").read_text()

@@ -1,0 +1,59 @@
+"""Finished runs of a small model on digits, with all that an evaluation leaves behind for new images; and pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import reports
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from tiny import trainer
+
+from unsup import runs
+from unsup.build import build_model, prepare
+from unsup.config import compose, resolve
+from unsup.evaluation.codes import encode_split
+from unsup.evaluation.heads import Heads, Probe
+
+COMMAND = "unsup train ae --data digits"
+
+
+def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = True) -> Path:
+    """A run folder with a checkpoint, heads.npz and report.json; without labels there is no probe."""
+    config = resolve(compose(model, "digits", options=[("trainer.max_epochs", epochs)]))
+    torch.manual_seed(0)
+    data = prepare(config)
+    net = build_model(config, data)
+    run = runs.create(root, config, COMMAND, data.fingerprint())
+    fit = trainer(epochs)
+    fit.fit(net, datamodule=data)
+    fit.save_checkpoint(run / "checkpoints" / "last.ckpt")
+
+    train, val = (encode_split(net, data, split, layers=False) for split in ("train", "val"))
+    probe = None
+    if labelled:
+        scaler = StandardScaler().fit(train.codes)
+        fitted = LogisticRegression(max_iter=1000).fit(scaler.transform(train.codes), data.labels("train"))
+        probe = Probe.of(fitted, scaler.mean_, scaler.scale_)
+    centres = KMeans(10, n_init=2, random_state=0).fit(train.codes).cluster_centers_
+    heads = Heads.fit(centres, train.codes, val.codes, val.squared_error, probe=probe)
+    np.savez(run / "heads.npz", **heads.arrays())
+    runs.write_json(run / "report.json", reports.report(model, "digits") if labelled else reports.unlabelled())
+    return run
+
+
+def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The 500 test images (500, 1, 8, 8) and their labels."""
+    images, labels = prepare(resolve(compose("ae", "digits"))).load(train=False)
+    assert labels is not None
+    return images, labels
+
+
+def write(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """A grey image (1, H, W) as PNG, whatever the file is called."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        Image.fromarray(pixels[0]).save(file, "PNG")

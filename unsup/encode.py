@@ -1,0 +1,160 @@
+"""All images below a folder through a trained encoder, and their codes in a file."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unsup import runs
+from unsup.data.listing import find_images
+from unsup.data.pictures import attempt, complaint
+from unsup.encoder import Encoder, load_encoder
+from unsup.errors import UsageError, UserError, printable
+from unsup.evaluation.codes import frozen
+from unsup.evaluation.heads import Heads
+from unsup.files import replacing
+
+BATCH = 512  # images through the encoder at a time
+
+Columns = dict[str, NDArray[Any]]  # n rows each
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a run makes of the n readable images below a folder, in the order of their names."""
+
+    files: list[str]  # relative to the folder
+    columns: Columns  # "codes" (n, D), and with heads "cluster", "distance", "class" (text), "confidence"
+    unreadable: dict[str, str]  # the other files, and why
+
+
+def encode_folder(run: Path, images: Path, heads: Heads | None) -> Encoded:
+    """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
+
+    They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
+    cannot be read are named on stderr.
+
+    Args:
+        run: the run folder.
+        images: the folder.
+        heads: what to say about each code; None: nothing.
+
+    Raises:
+        UserError: no such folder, no image in it, none that can be read; codes that are not finite.
+    """
+    if not images.is_dir():
+        raise UserError(f"{images} is not a folder: IMAGES is the folder that holds your images")
+    listed = list(find_images(images))
+    if not listed:
+        raise UserError(f"{images} holds no images")
+    encoder = load_encoder(run)
+    encoder = encoder.cuda() if torch.cuda.is_available() else encoder
+    files: list[str] = []
+    columns: Columns = {}
+    unreadable: dict[str, str] = {}
+    for named, x in batches(images, listed, encoder.shape, unreadable):
+        found = judged(encoder, heads, x)
+        if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
+            raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
+        if not files:
+            columns = {name: np.empty((len(listed), *rows.shape[1:]), rows.dtype) for name, rows in found.items()}
+        for name, rows in found.items():
+            columns[name][len(files) : len(files) + len(rows)] = rows
+        files += named
+    if not files:
+        raise UserError(complaint(unreadable, len(listed)))
+    if unreadable:
+        print(f"left out: {complaint(unreadable, len(listed))}", file=sys.stderr)
+    columns = {name: rows[: len(files)] for name, rows in columns.items()}
+    if "class" in columns:
+        columns["class"] = np.array(runs.class_names_of(run))[columns["class"]]
+    return Encoded(files, columns, unreadable)
+
+
+def batches(
+    images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
+) -> Iterator[tuple[list[str], torch.Tensor]]:
+    """The readable ones of the files, 512 or a few more at a time, and their pixels (n, C, S, S), uint8.
+
+    The others go into `unreadable` with the reason.
+    """
+    named: list[str] = []
+    parts: list[NDArray[np.uint8]] = []
+    left = iter(files)
+    for pixels, reasons in attempt([images / file for file in files], shape):
+        for reason, file in zip(reasons, left, strict=False):
+            if reason is None:
+                named.append(file)
+            else:
+                unreadable[file] = reason
+        parts.append(pixels[[reason is None for reason in reasons]])
+        if len(named) >= BATCH:
+            yield named, torch.from_numpy(np.concatenate(parts))
+            named, parts = [], []
+    if named:
+        yield named, torch.from_numpy(np.concatenate(parts))
+
+
+def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
+    """The codes of images (n, C, H, W), and what the heads say: "class" is a number here."""
+    codes = encoder(x).cpu().numpy()
+    if heads is None:
+        return {"codes": codes}
+    errors = None
+    if heads.usual_error is not None:
+        unit = encoder.unit(x)
+        with frozen(encoder.model):
+            difference = unit - cast(Any, encoder.model).reconstruct(unit)
+        errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
+    found = {"codes": codes, "cluster": heads.cluster(codes), "distance": heads.distance(codes, errors)}
+    if heads.probe is not None:
+        shares = heads.probe.probabilities(codes)
+        found |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
+    return found
+
+
+def write_codes(run: Path, images: Path, out: Path) -> Encoded:
+    """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`.
+
+    `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the run has been evaluated `cluster` (n,)
+    and `distance` (n,) (`Heads.distance`), and where it had labels `class` (n,) text and `confidence` (n,) float32.
+    Parquet names them `file` and `code`, and has bytes of a name that are no text as escapes.
+
+    Raises:
+        UserError: `out` exists, pyarrow is missing, or as in `encode_folder`.
+        UsageError: another suffix.
+    """
+    if out.suffix not in (".npz", ".parquet"):
+        raise UsageError(f"OUT is {out}: give it the suffix .npz or .parquet")
+    if out.suffix == ".parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as e:
+            raise UserError("Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)") from e
+    if out.exists():
+        raise UserError(f"{out} exists, and nothing is overwritten: remove it or name another OUT")
+    encoded = encode_folder(run, images, runs.heads_of(run) if (run / "heads.npz").exists() else None)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as temporary:
+        if out.suffix == ".npz":
+            with temporary.open("wb") as file:
+                np.savez(file, files=np.array(encoded.files), **cast(Any, encoded.columns))
+        else:
+            write_parquet(temporary, encoded)
+    return encoded
+
+
+def write_parquet(path: Path, encoded: Encoded) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = dict(encoded.columns)
+    codes = columns.pop("codes")
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(codes.ravel()), codes.shape[1])
+    files = [printable(file) for file in encoded.files]
+    parquet.write_table(pa.table({"file": files, "code": lists, **columns}), path)

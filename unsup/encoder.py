@@ -1,0 +1,87 @@
+"""A trained encoder for images of any origin: `unsup.load_encoder(run)` in a notebook."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unsup import runs
+from unsup.build import load_model
+from unsup.data.batches import to_unit
+from unsup.errors import UserError
+from unsup.evaluation.codes import frozen
+from unsup.models.base import Model
+
+BATCH = 1024  # images at a time, as in the evaluation
+
+
+class Encoder(nn.Module):
+    """images (N, C, H, W) -> codes (N, D): the frozen model of a run, as its report judged it.
+
+    Always in eval mode, without gradients and with full float32 products, whatever is set around it. It runs on the
+    device that it is moved to (`.to("cuda")`).
+
+    Attributes:
+        model: what was trained; it may offer more, such as `reconstruct`.
+        shape: (C, H, W) of an image.
+    """
+
+    place: Tensor
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model.eval().requires_grad_(False)
+        self.shape: tuple[int, int, int] = model.shape
+        self.register_buffer("place", torch.empty(0), persistent=False)  # is moved along: says where to
+
+    def forward(self, images: Tensor | NDArray[Any]) -> Tensor:
+        """Codes (N, D), float32, of any number of images; memory for 1,024 of them at a time.
+
+        Args:
+            images: (N, C, H, W), a tensor or an array: uint8 in 0..255, or floating point in [0, 1].
+
+        Raises:
+            UserError: another shape, another type, or values outside that range.
+        """
+        x = self.checked(images)
+        with frozen(self.model):
+            parts = x.tensor_split(max(1, math.ceil(len(x) / BATCH)))
+            return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
+
+    def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
+        """The images as a tensor where it is; UserError as in `forward`."""
+        x = torch.as_tensor(images)
+        if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
+            wanted = ", ".join(map(str, self.shape))
+            raise UserError(f"images of shape {tuple(x.shape)}: this encoder takes (N, {wanted})")
+        if x.dtype == torch.uint8:
+            return x
+        if not x.is_floating_point():
+            raise UserError(f"images of type {x.dtype}: give uint8 in 0..255, or floating point in [0, 1]")
+        if x.numel() and not 0 <= x.min() <= x.max() <= 1:  # NaN where any value is
+            raise UserError(f"images from {x.min():g} to {x.max():g}: floating point must be in [0, 1] (or give uint8)")
+        return x
+
+    def unit(self, x: Tensor) -> Tensor:
+        """The same images as float32 in [0, 1], on the encoder's device."""
+        x = x.to(self.place.device)
+        return to_unit(x) if x.dtype == torch.uint8 else x.float()
+
+
+def load_encoder(run: str | Path) -> Encoder:
+    """The encoder of a finished run, on the CPU; the images that it was trained on need not be at hand.
+
+        import unsup
+        encoder = unsup.load_encoder("runs/mnist/deep_ae/0-001")
+        codes = encoder(images)  # (N, 1, 28, 28) -> (N, 30)
+
+    Args:
+        run: the run folder.
+
+    Raises:
+        UserError: no such run, no checkpoint, a damaged one, or one of another model.
+    """
+    return Encoder(load_model(runs.find(str(run))))

@@ -1,0 +1,126 @@
+"""What stands in the files of an export that people read: README.md and load.py."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from unsup.evaluation.report import Report
+from unsup.evaluation.summary import heading, markdown_table, with_interval, with_spread
+
+LOADER = '''\
+"""The encoder from weights.npz, which holds plain arrays. Needs torch, numpy and unsup.
+
+    from load import load_encoder
+    encoder = load_encoder()
+    codes = encoder(images)  # {images}, uint8 or float in [0, 1] -> (N, {dim})
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unsup.encoder import Encoder
+from {module} import {cls}
+
+ARGUMENTS = {{
+{arguments}
+}}
+
+
+def load_encoder() -> Encoder:
+    model = {cls}(**ARGUMENTS)
+    with np.load(Path(__file__).parent / "weights.npz") as arrays:
+        model.load_state_dict({{name: torch.from_numpy(arrays[name]) for name in arrays.files}})
+    return Encoder(model)
+'''
+
+README = """\
+# {heading}
+
+The encoder of this run: images {images}, pixels in [0, 1], to codes (N, {dim}), float32.
+
+{files}
+Difference: the largest of any entry of a code from the original's, on random images in batches of {batches}, in
+deviations of all entries; 0: equal to the last bit.
+
+```python
+encoder = torch.export.load("encoder.pt2").module()  # torch alone
+codes = encoder(images)  # float32 in [0, 1]; any number of images
+```
+
+```python
+from load import load_encoder  # torch and unsup
+
+codes = load_encoder()(images)  # uint8, or float in [0, 1]
+```
+"""
+
+ONNX = """
+```python
+session = onnxruntime.InferenceSession("encoder.onnx")  # no torch
+(codes,) = session.run(["codes"], {"images": images})  # float32 array in [0, 1]
+```
+"""
+
+PROBE = """
+`probe.npz` is the linear probe, for numpy alone: `mean` (D,), `scale` (D,), `weights` (K, D), `bias` (K,) and the
+names of the K `classes`.
+
+```python
+probe = np.load("probe.npz")
+scores = (codes - probe["mean"]) / probe["scale"] @ probe["weights"].T + probe["bias"]  # (N, K); softmax: shares
+classes = probe["classes"][scores.argmax(axis=1)]
+```
+"""
+
+WHAT = {
+    "encoder.pt2": "torch.export, for `torch.export.load`",
+    "weights.npz": "parameters and buffers as plain arrays, for `load.py`",
+    "encoder.onnx": "ONNX, for any runtime",
+}
+
+
+def loader(class_path: str, arguments: Mapping[str, Any], shape: tuple[int, int, int], dim: int) -> str:
+    """load.py: builds the model from its class and plain arguments, and the weights from weights.npz."""
+    module, _, cls = class_path.rpartition(".")
+    written = "\n".join(f"    {name!r}: {value!r}," for name, value in arguments.items())
+    return LOADER.format(images=_images(shape), dim=dim, module=module, cls=cls, arguments=written)
+
+
+def readme(
+    report: Report | None,
+    shape: tuple[int, int, int],
+    dim: int,
+    differences: Mapping[str, float],
+    batches: tuple[int, ...],
+    probe: bool,
+) -> str:
+    """README.md: what each file is and how to use it.
+
+    Args:
+        report: of the run; None: it is not evaluated.
+        shape: (C, H, W) of an image.
+        dim: of the codes.
+        differences: of each exported encoder's codes, by file.
+        batches: sizes that were tried.
+        probe: whether there is a probe.
+    """
+    rows = [
+        {"file": f"`{name}`", "what it is": WHAT[name], "difference": f"{value:.1g}"}
+        for name, value in differences.items()
+    ]
+    sizes = ", ".join(map(str, batches))
+    files = markdown_table(rows, texts=2) + "\n"
+    title = heading(report) if report else "An encoder"
+    text = README.format(heading=title, images=_images(shape), dim=dim, files=files, batches=sizes)
+    text += (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
+    scores = report["scores"] if report else {}
+    if "linear_probe" in scores:
+        text += f"\nOn the test images: linear probe {with_interval(scores['linear_probe'])}"
+        few = scores.get("few_label", {}).get("10")
+        text += (f", few-label probe (10 labels a class) {with_spread(few)}" if few else "") + ".\n"
+    return text
+
+
+def _images(shape: tuple[int, int, int]) -> str:
+    return f"(N, {', '.join(map(str, shape))})"

@@ -1,0 +1,64 @@
+"""Where a result comes from: versions, commit, hardware."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, git commit, whether the tree differs from it, and the hardware."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a checkout without an install
+            versions[package] = "not installed"
+    return {"versions": versions, **git_state(), "hardware": hardware()}
+
+
+def git_state() -> dict[str, Any]:
+    """{commit, dirty} of the checkout that the code runs from; empty where there is no git.
+
+    Dirty means that what decides a result is in no commit: code, recipes or pinned versions.
+    """
+
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        decisive = [f":/{name}" for name in ("unsup", "configs", "pyproject.toml", "constraints.txt")]
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", *decisive))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, memory and accelerator."""
+    import torch
+
+    info: dict[str, Any] = {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    if torch.cuda.is_available():
+        info["accelerator"] = torch.cuda.get_device_name()
+    return info
+
+
+def processor() -> str:
+    """The processor's model name where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,102 @@
+"""The contact sheet of a classification: one HTML file with small pictures of every class."""
+
+import base64
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from tqdm import tqdm
+
+from unsup.classify import Classified
+from unsup.data.pictures import FORMATS, picture
+from unsup.errors import printable
+from unsup.evaluation.page import render
+from unsup.files import replace
+
+SHOWN = 100  # pictures of a class, and of those unlike anything seen
+IN_ALL = 2000  # fewer of a class where there are many classes, but at least
+FEWEST = 10
+SIDE = 112  # pixels of a picture
+SHARP = 64  # smaller originals are kept as they are and shown in blocks
+
+
+class Picture(NamedTuple):
+    """One picture of the sheet and what stands below it."""
+
+    source: str  # data URI
+    side: int  # pixels that it has
+    path: str  # relative to the folder of images
+    said: str
+
+
+class Section(NamedTuple):
+    """Pictures of one kind."""
+
+    title: str
+    note: str
+    total: int
+    pictures: list[Picture]
+
+
+def write_sheet(path: Path, images: Path, classified: Classified, title: str, remark: str) -> None:
+    """Write the sheet: a section a class, the surest pictures first, then what is unlike anything seen.
+
+    Args:
+        path: the file.
+        images: the folder of images.
+        classified: what is said about them.
+        title: heading of the page.
+        remark: how the classes were found.
+    """
+    most = max(FEWEST, min(SHOWN, IN_ALL // max(1, len(classified.groups))))
+    order = "the most usual first" if classified.classes is None else "the surest first"
+    kinds = [(printable(label), order, members) for label, members in classified.groups.items()]
+    if classified.unlike:
+        kinds.append(("Unlike anything seen", "the least like first", classified.unlike))
+    shown = [at for _, _, members in kinds for at in members[:most]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(thumbnail, [images / classified.files[at] for at in shown])
+        bar = tqdm(made, "sheet", len(shown), unit=" images", delay=2, leave=False, disable=None)
+        pictures = {
+            at: Picture(source, side, printable(classified.files[at]), said(classified, at))
+            for at, (source, side) in zip(shown, bar, strict=True)
+        }
+    sections = []
+    for label, note, members in kinds:
+        rest = f"; {len(members) - most:,} more are not shown" if len(members) > most else ""
+        sections.append(Section(label, note + rest, len(members), [pictures[at] for at in members[:most]]))
+    page = render(
+        "sheet.html.j2",
+        title=printable(title),
+        remark=printable(remark),
+        images=len(classified.files),
+        kind="clusters" if classified.classes is None else "classes",
+        sections=sections,
+        groups=len(classified.groups),
+        unlike=len(classified.unlike),
+        unreadable=[(printable(file), printable(why)) for file, why in sorted(classified.unreadable.items())],
+    )
+    replace(path, page)
+
+
+def said(classified: Classified, at: int) -> str:
+    """98%; of what is unlike anything seen also the class or cluster and its distance: cat 98%, 1.6 times the usual."""
+    words = "" if classified.confidence is None else f"{classified.confidence[at]:.0%}"
+    if classified.distance[at] <= 1:
+        return words
+    label = (classified.classes or classified.names)[at]
+    return f"{printable(label)} {words}".rstrip() + f", {classified.distance[at]:.2g} times the usual"
+
+
+def thumbnail(path: Path) -> tuple[str, int]:
+    """An image as a data URI, cut as the encoder sees it, and the pixels of its side: at most 112."""
+    with Image.open(path, formats=FORMATS) as file:
+        side = min(SIDE, *file.size)
+    image = Image.fromarray(picture(path, (3, side, side)).transpose(1, 2, 0))
+    buffer = io.BytesIO()
+    kind = "PNG" if side < SHARP else "JPEG"
+    image.save(buffer, kind, optimize=True, **({} if kind == "PNG" else {"quality": 82}))
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}", side

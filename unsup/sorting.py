@@ -1,0 +1,149 @@
+"""What a classification leaves behind: a table, a contact sheet, and on request folders of copies or links."""
+
+import csv
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tqdm import tqdm
+
+from unsup.classify import Classified, classify_folder
+from unsup.errors import UserError, printable
+from unsup.evaluation.report import Report, read_report
+from unsup.evaluation.summary import heading
+from unsup.files import filling, reserve
+from unsup.sheet import write_sheet
+
+TABLE, SHEET = "classes.csv", "sheet.html"
+COLUMNS = ("file", "class", "confidence", "cluster", "name", "distance", "unlike")
+UNLIKE = "unlike anything seen"
+
+Sort = Literal["copy", "link"]
+
+
+def classify_into(
+    run: Path, images: Path, out: Path | None = None, labels: Path | None = None, sort: Sort | None = None
+) -> tuple[Path, Classified]:
+    """`classify_folder`, its result in a new folder and in short in the terminal; returns the folder and the result.
+
+    The folder has `classes.csv` (one line an image), `sheet.html` and, to sort, a folder for each class with copies of
+    its images or links to them, and one for those that are unlike anything seen. Nothing is moved or overwritten.
+
+    Args:
+        run: the run folder, evaluated.
+        images: the folder of images, in any arrangement.
+        out: the folder to make; None: <run>/classified/<name of the folder of images>-<nnn>.
+        labels: see `classify_folder`.
+        sort: copies or links; None: neither.
+
+    Raises:
+        UserError: `out` exists, or as in `classify_folder`.
+    """
+    if out is not None and out.exists():  # before the work; again when it is made
+        raise UserError(f"{out} exists, and nothing is overwritten: remove it or name another OUT")
+    classified = classify_folder(run, images, labels)
+    out = place(run, images) if out is None else reserve(out)
+    leave(out, run, images, classified, sort)
+    Console(width=None if sys.stdout.isatty() else 100).print(summary(classified))
+    print(f"sheet  {printable(str(out / SHEET))}")
+    return out, classified
+
+
+def summary(classified: Classified) -> Table:
+    """How many of each class, and how many are unlike anything seen or cannot be read."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("cluster" if classified.classes is None else "class")
+    table.add_column("images", justify="right")
+    rows = [(printable(label), len(members)) for label, members in classified.groups.items()]
+    rows += [(UNLIKE, len(classified.unlike)), ("unreadable", len(classified.unreadable))]
+    for label, count in rows:
+        table.add_row(Text(label), f"{count:,}")
+    return table
+
+
+def place(run: Path, images: Path) -> Path:
+    """<run>/classified/<name of the folder of images>-<nnn>, made just now."""
+    name = safe(images.resolve().name)
+    number = 1
+    while True:
+        try:
+            return reserve(run / "classified" / f"{name}-{number:03d}")
+        except UserError:
+            number += 1
+
+
+def leave(folder: Path, run: Path, images: Path, classified: Classified, sort: Sort | None) -> None:
+    """Fill a reserved folder: `classes.csv`, `sheet.html` and, to sort, a folder a class with copies or links.
+
+    Images that are unlike anything seen have a folder of their own. Nothing is moved.
+    """
+    with filling(folder) as temporary:
+        report = read_report(run / "report.json")
+        write_table(temporary / TABLE, classified)
+        title = f"{images.resolve().name}, sorted by {heading(report)}"
+        write_sheet(temporary / SHEET, images, classified, title, remark(report, classified))
+        if sort:
+            sort_into(temporary, images, classified, sort)
+
+
+def remark(report: Report, classified: Classified) -> str:
+    """How the classes were found, and how far that can be trusted."""
+    if classified.named:
+        return f"Classes by a logistic regression on the codes of the {classified.named:,} images that were named."
+    if classified.classes is None:
+        return "Clusters by k-means of the codes: the run had no labels."
+    right, data = report["scores"]["linear_probe"]["accuracy"], report["run"]["data"]
+    return f"Classes by the linear probe of the run, which was right for {right:.1%} of the test images of {data}."
+
+
+def write_table(path: Path, classified: Classified) -> None:
+    """One line an image, columns as in COLUMNS; names of files as bytes as they are."""
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for at, name in enumerate(classified.files):
+            of_class = "" if classified.classes is None else classified.classes[at]
+            confidence = "" if classified.confidence is None else f"{classified.confidence[at]:.4f}"
+            distance = classified.distance[at]
+            cluster = [classified.clusters[at], classified.names[at]]
+            writer.writerow([name, of_class, confidence, *cluster, f"{distance:.4f}", str(distance > 1).lower()])
+
+
+def sort_into(folder: Path, images: Path, classified: Classified, sort: Sort) -> None:
+    """Copies of the images, or links to them, in a folder for each class; a number is added to a name that is taken."""
+    groups = [*classified.groups.items(), *([(UNLIKE, classified.unlike)] if classified.unlike else [])]
+    taken = {TABLE, SHEET}
+    with tqdm(total=len(classified.files), desc="sorting", unit=" images", delay=2, leave=False, disable=None) as bar:
+        for label, members in groups:
+            inside = folder / free(safe(label), taken)
+            inside.mkdir()
+            names: set[str] = set()
+            for at in sorted(members):
+                source = (images / classified.files[at]).absolute()
+                target = inside / free(source.name, names)
+                if sort == "copy":
+                    shutil.copy2(source, target)
+                else:
+                    target.symlink_to(source)
+                bar.update()
+
+
+def safe(name: str) -> str:
+    """A name for a folder: letters, digits, blanks, dots and dashes; not hidden, not too long for any system."""
+    return re.sub(r"[^\w .-]", "_", name)[:60].strip(" .") or "_"
+
+
+def free(name: str, taken: set[str]) -> str:
+    """The name, with a number before its suffix where it is taken, in whatever case; it is taken then."""
+    path, number, found = Path(name), 1, name
+    while found.casefold() in taken:
+        number += 1
+        found = f"{path.stem}-{number}{path.suffix}"
+    taken.add(found.casefold())
+    return found
