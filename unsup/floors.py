@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
-from unsup.evaluation import feature_space, inception, protocol
+from unsup.evaluation import feature_space, inception, mixtures, protocol
 from unsup.evaluation.codes import frozen, likelihood, samples, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
@@ -140,11 +140,12 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
 
 
 def protocol_hash() -> str:
-    """SHA-256 over the code that computes scores and the version of scikit-learn: a change computes floors anew.
+    """SHA-256 over the code that computes scores, scikit-learn's version and which clusterings can run here.
 
+    A change computes floors anew.
     Comments, docstrings and layout do not count.
     """
-    digest = hashlib.sha256(f"{VERSION} {sklearn.__version__}".encode())
+    digest = hashlib.sha256(f"{VERSION} {sklearn.__version__} {sorted(mixtures.methods())}".encode())
     folder = Path(protocol.__file__).parent
     scoring = [folder / f"{name}.py" for name in SCORING]
     for path in [*scoring, Path(pca_model.__file__), Path(pixels_model.__file__), Path(__file__)]:

@@ -30,7 +30,7 @@ def estimate_k(codes: Floats) -> dict[str, int]:
     What they are worth: both count planted Gaussians (BIC too few where a cluster has under 150 images), and BIC sees a
     single one where the silhouette gives any number. On real codes they count the pieces that codes fall into, not
     classes: for codes of three autoencoders, 7 to 15 for the ten digits of MNIST, but 4 to 19 for three of them. 20
-    means 20 or more. Covariances are full: with diagonal, tied or spherical ones the BIC of MNIST codes falls up to 20.
+    means 20 or more. Covariances are full: by diagonal, tied or spherical ones BIC finds 16 to 20 in those codes.
     """
     some = codes[sample(len(codes), IMAGES)]
     most = min(MOST, distinct(some))
