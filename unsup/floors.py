@@ -142,8 +142,7 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
 def protocol_hash() -> str:
     """SHA-256 over the code that computes scores, scikit-learn's version and which clusterings can run here.
 
-    A change computes floors anew.
-    Comments, docstrings and layout do not count.
+    A change computes floors anew; comments, docstrings and layout do not count.
     """
     digest = hashlib.sha256(f"{VERSION} {sklearn.__version__} {sorted(mixtures.methods())}".encode())
     folder = Path(protocol.__file__).parent
