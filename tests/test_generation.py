@@ -470,7 +470,7 @@ def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: Feat
 def test_a_run_reports_what_it_generates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unsup.evaluate.draw", lambda *words: {})  # figures take longer than all the rest
+    monkeypatch.setattr("unsup.evaluate.draw", lambda *words: ({}, None))  # figures take longer than all the rest
     config = tmp_path / "blobs.yaml"
     config.write_text(
         "recipe: blobs\ndataset: tiny\nmodel: {class_path: test_generation.Blobs}\n"
@@ -481,7 +481,7 @@ def test_a_run_reports_what_it_generates(
     shown = capsys.readouterr().out
     run = runs / "tiny" / "blobs" / "0-001"
     report = json.loads((run / "report.json").read_text())
-    assert report["test_reads"] == 1 and report["schema"] == 1
+    assert report["test_reads"] == 1 and report["schema"] == 2
     assert report["floors"]["real"].keys() == {"generation"} and "real" not in report["comparisons"]
     keys = {"space", "frechet", "kernel", "precision", "recall", "n"}
     judged = (report["scores"], report["floors"]["real"], report["floors"]["untrained"])

@@ -321,6 +321,12 @@ def test_layers_can_be_left_out(digits, result):
     assert scores == {name: value for name, value in result[0].scores.items() if name != "layers"}
 
 
+def test_clusters_are_not_counted_where_that_is_left_out(digits, result):
+    scores = evaluate(Net(digits.shape), digits, count=False).scores
+    assert scores["clusters"] == {"k": 10, "by": "classes"}
+    assert scores | {"clusters": result[0].scores["clusters"]} == result[0].scores
+
+
 def test_unlabelled_images_get_the_label_free_part_and_say_so():
     said = []
     data = Toy(None, None)

@@ -162,7 +162,7 @@ def without_prose(source: str) -> str:
 
 
 def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Sequence[FeatureSpace] = ()) -> Floor:
-    evaluation = evaluate(model, data, layers, spaces, say)
+    evaluation = evaluate(model, data, layers, count=False, feature_spaces=spaces, say=say)
     return Floor(evaluation.scores, evaluation.correct)
 
 

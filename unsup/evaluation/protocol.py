@@ -48,6 +48,7 @@ def evaluate(
     model: Model,
     data: ImageData,
     layers: bool = True,
+    count: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
     say: Say = lambda text: None,
 ) -> Evaluation:
@@ -69,6 +70,7 @@ def evaluate(
 
     Args:
         layers: also probe the model's `layers`, if it has any.
+        count: also estimate the number of clusters where the classes say it.
         feature_spaces: where to judge what the model's `sample` gives; none: it is not judged.
         say: takes one line of progress at a time.
 
@@ -91,17 +93,18 @@ def evaluate(
         found["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
     spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
 
-    count: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
-    done = side_by_side(count, say) if labels is None else {}  # k is needed before anything else
+    counting: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
+    done = side_by_side(counting, say) if labels is None else {}  # k is needed before anything else
     k = done["number of clusters"]["silhouette"] if labels is None else _classes(data, labels)
     todo = parts.cluster_parts(spaces, k) | parts.diagnostic_parts(compact["train"])
     if labels is not None:
         judged = parts.layer_parts(encoded, labels) | parts.knn_parts(spaces, labels)
-        todo = judged | parts.probe_parts(encoded, labels) | count | todo
+        todo = judged | parts.probe_parts(encoded, labels) | (counting if count else {}) | todo
     generation = {f"generation: {s.name}": partial(s.scores, z) for s, z in zip(feature_spaces, generated, strict=True)}
     done |= side_by_side(todo | generation, say)
 
-    found["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes", **done["number of clusters"]}
+    found["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
+    found["clusters"] |= done.get("number of clusters", {})
     found |= scores.diagnosed(done, say)
     found["clusterings"] = scores.clusterings(done, labels)
     if generation:

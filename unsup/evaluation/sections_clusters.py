@@ -47,7 +47,9 @@ def clusterings(report: Report) -> list[Block]:
                 rows.append(row | {"all images": _three(scores["kmeans"]["transductive"])})
         for method, found in others.items():
             row = {"codes": name, "clustering": method, "setting": "inductive"}
-            row |= {title: f"{found[key]:,}" for key, title in (("k", "k"), ("fitted_on", "fitted on")) if key in found}
+            row |= {
+                title: f"{found[key]:.3g}" for key, title in (("k", "k"), ("fitted_on", "fitted on")) if key in found
+            }
             row |= {"dim": f"{found['dim']:,}"} if "dim" in found else {}
             rows.append(row | _train_and_test(found))
     order = ("codes", "clustering", "setting", "k", "fitted on", "dim", "train", "test", "all images")
@@ -75,9 +77,9 @@ def cluster_numbers(report: Report) -> list[Block]:
     rows: list[Cells] = []
     for name, scores in named(report):
         found = scores.get("clusters", {})
-        row = {"codes": name} | {title: f"{found[key]:,}" for key, title in ESTIMATES.items() if key in found}
+        row = {"codes": name} | {title: f"{found[key]:.3g}" for key, title in ESTIMATES.items() if key in found}
         if "k" in found:
-            row["k of k-means"] = f"{found['k']:,}"
+            row["k of k-means"] = f"{found['k']:.3g}"
         if "by" in found:
             row["chosen by"] = CHOSEN.get(found["by"], found["by"])
         rows.append(row)
@@ -85,6 +87,7 @@ def cluster_numbers(report: Report) -> list[Block]:
         return []
     note = (
         "Estimated without labels, from training codes: the number with the largest silhouette of k-means, and the one "
-        "with the smallest Bayesian information criterion (BIC) of a Gaussian mixture."
+        "with the smallest Bayesian information criterion (BIC) of a Gaussian mixture. They count the pieces that codes "
+        "fall into, to the order of magnitude, not classes."
     )
     return [Table("Number of clusters, estimated without labels", rows), Note(note)]
