@@ -48,7 +48,7 @@ def clusterings(report: Report) -> list[Block]:
         for method, found in others.items():
             row = {"codes": name, "clustering": method, "setting": "inductive"}
             row |= {
-                title: f"{found[key]:.3g}" for key, title in (("k", "k"), ("fitted_on", "fitted on")) if key in found
+                title: f"{found[key]:,}" for key, title in (("k", "k"), ("fitted_on", "fitted on")) if key in found
             }
             row |= {"dim": f"{found['dim']:,}"} if "dim" in found else {}
             rows.append(row | _train_and_test(found))
