@@ -48,7 +48,7 @@ def clusterings(report: Report) -> list[Block]:
         for method, found in others.items():
             row = {"codes": name, "clustering": method, "setting": "inductive"}
             row |= {
-                title: f"{found[key]:,}" for key, title in (("k", "k"), ("fitted_on", "fitted on")) if key in found
+                title: _number(found[key]) for key, title in (("k", "k"), ("fitted_on", "fitted on")) if key in found
             }
             row |= {"dim": f"{found['dim']:,}"} if "dim" in found else {}
             rows.append(row | _train_and_test(found))
@@ -64,6 +64,11 @@ def clusterings(report: Report) -> list[Block]:
     return [Table("Other clusterings beside k-means", rows, texts=3), Note(note)]
 
 
+def _number(value: float) -> str:
+    """A count, or the mean of counts over initialisations."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
 def _train_and_test(found: Scores) -> Cells:
     return {split: _three(found[split]) for split in ("train", "test") if set(METRICS) <= found.get(split, {}).keys()}
 
@@ -77,9 +82,9 @@ def cluster_numbers(report: Report) -> list[Block]:
     rows: list[Cells] = []
     for name, scores in named(report):
         found = scores.get("clusters", {})
-        row = {"codes": name} | {title: f"{found[key]:.3g}" for key, title in ESTIMATES.items() if key in found}
+        row = {"codes": name} | {title: _number(found[key]) for key, title in ESTIMATES.items() if key in found}
         if "k" in found:
-            row["k of k-means"] = f"{found['k']:.3g}"
+            row["k of k-means"] = _number(found["k"])
         if "by" in found:
             row["chosen by"] = CHOSEN.get(found["by"], found["by"])
         rows.append(row)
