@@ -1,8 +1,11 @@
-"""Kept floors are those of the code that computes scores, whatever is written about it."""
+"""Kept floors are those of the code that computes scores, and of the architecture: nothing else makes them anew."""
 
 import pytest
+import torch
+from torch import Tensor
 
-from unsup.floors import protocol_hash, without_prose
+from unsup.floors import protocol_hash, signature, without_prose
+from unsup.models.ae import AE
 
 SOURCE = '"""What it is."""\n\ndef f(x):\n    """What it does."""\n    return x + 1  # why\n'
 
@@ -19,3 +22,26 @@ def test_every_change_of_the_code_counts(code: str) -> None:
 
 def test_the_hash_repeats_itself() -> None:
     assert protocol_hash() == protocol_hash()
+
+
+class Scaled(AE):
+    """The same weights, another function."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        return 2 * super().encode(x)
+
+
+def test_a_twin_is_told_by_architecture_not_by_what_was_learned() -> None:
+    one, trained = AE((1, 8, 8), code_dim=4), AE((1, 8, 8), code_dim=4)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if threads > 1 else 2)
+    try:
+        assert signature(one) == signature(trained)
+    finally:
+        torch.set_num_threads(threads)
+    others = [AE((1, 8, 8), code_dim=5), AE((1, 9, 8), code_dim=4), AE((1, 8, 8), code_dim=4, lr=0.5)]
+    hashes = {signature(model) for model in (one, Scaled((1, 8, 8), code_dim=4), *others)}
+    assert len(hashes) == 5

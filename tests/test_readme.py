@@ -60,6 +60,7 @@ def test_blocks_were_found() -> None:
     assert sum(kind == "python" for kind, _ in BLOCKS) == 3
 
 
+@pytest.mark.slow
 def test_every_training_command_runs(workshop: Path) -> None:
     trained = 0
     for command in COMMANDS:

@@ -164,7 +164,8 @@ def test_pca_and_pixels_are_models_like_any_other(root: Path, run: Path) -> None
         assert (made / "checkpoints" / "last.ckpt").exists()
         assert not report["comparisons"][model]["linear_probe"]["separable"]  # from itself
         if model == "pixels":
-            assert report["scores"] == report["floors"]["pixels"]
+            counted = {"clusters": report["scores"]["clusters"]}  # floors leave the number of clusters uncounted
+            assert report["scores"] == report["floors"]["pixels"] | counted
 
 
 def test_own_unlabelled_images(root: Path, tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Floors: what raw pixels, PCA at the same dimension and the same network untrained score under the same protocol.
 
 Computed once per data set and kept in runs/<data>/floors/. A file's name says what it holds and a key says of what:
-the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin its very outputs. There
-lie also the spaces that generated images are compared in, and how far real images are from real ones.
+the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin its code, arguments and
+first weights. There lie also the spaces that generated images are compared in, and how far real images are from real
+ones.
 """
 
 import ast
 import hashlib
+import inspect
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
+from unsup import nets
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, mixtures, protocol
-from unsup.evaluation.codes import frozen, likelihood, samples, weights_hash
+from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
@@ -102,13 +106,12 @@ def floors(
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
     if any(p.requires_grad for p in model.parameters()):
-        first = untrained(model, data, 0)
 
         def untrained_mean() -> Floor:
-            twins = [first, *(untrained(model, data, seed) for seed in range(1, INITIALISATIONS))]
+            twins = [untrained(model, data, seed) for seed in range(INITIALISATIONS)]
             return mean_floor(twins, data, spaces, say)
 
-        found["untrained"] = floor("untrained", f"{common}-{signature(first, data)}{rulers}", untrained_mean)
+        found["untrained"] = floor("untrained", f"{common}-{signature(model)}{rulers}", untrained_mean)
     if spaces:
         found["real"] = floor("real", f"{common}-{rulers}", real)
     return found
@@ -171,9 +174,9 @@ def untrained(model: Model, data: ImageData, seed: int) -> Model:
 
     Layers that no image passes on its way to code and reconstruction (a GAN's generator) keep their initial ones.
     """
+    twin = initialised(model, seed).to(model.device)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        twin = type(model)(**model.hparams).to(model.device)
         update_bn(data.batches("train", model.device), _Forward(twin))
     return twin.eval()
 
@@ -190,18 +193,24 @@ class _Forward(nn.Module):
         return self.whole(x)
 
 
-def signature(twin: Any, data: ImageData) -> str:
-    """Two twins are the same floor exactly when they are the same function: the hash of weights and some outputs."""
-    digest = hashlib.sha256(weights_hash(twin).encode())
-    x = next(data.batches("train", twin.device, size=64))
-    with frozen(twin):
-        outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
-        outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
-        outputs += likelihood(twin, x, 0).values()
-    outputs += samples(twin, 64) if hasattr(twin, "sample") else []
-    for output in outputs:
-        digest.update(output.cpu().contiguous().numpy().data)
+def signature(model: Model) -> str:
+    """Tells the untrained twin of one architecture from those of others: by code, arguments and first weights.
+
+    Not by what it computes, whose last bits change with the number of threads.
+    """
+    digest = hashlib.sha256(f"{sorted(model.hparams.items())} {weights_hash(initialised(model, 0))}".encode())
+    digest.update(without_prose(Path(nets.__file__).read_text()).encode())
+    for cls in type(model).__mro__:
+        if issubclass(cls, Model) and cls is not Model:
+            digest.update(without_prose(textwrap.dedent(inspect.getsource(cls))).encode())
     return digest.hexdigest()
+
+
+def initialised(model: Model, seed: int) -> Model:
+    """The same architecture with new weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return type(model)(**model.hparams)
 
 
 def mean_floor(twins: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:

@@ -92,7 +92,7 @@ def cluster_numbers(report: Report) -> list[Block]:
         return []
     note = (
         "Estimated without labels, from training codes: the number with the largest silhouette of k-means, and the one "
-        "with the smallest Bayesian information criterion (BIC) of a Gaussian mixture. They count the pieces that codes "
-        "fall into, to the order of magnitude, not classes."
+        "with the smallest Bayesian information criterion (BIC) of a Gaussian mixture. They count the pieces that "
+        "codes fall into, to the order of magnitude, not classes."
     )
     return [Table("Number of clusters, estimated without labels", rows), Note(note)]
