@@ -1,16 +1,13 @@
 """Floors: what raw pixels, PCA at the same dimension and the same network untrained score under the same protocol.
 
 Computed once per data set and kept in runs/<data>/floors/. A file's name says what it holds and a key says of what:
-the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin its code, arguments and
-first weights. There lie also the spaces that generated images are compared in, and how far real images are from real
-ones.
+the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin some of its very
+outputs. There lie also the spaces that generated images are compared in, and how far real images are from real ones.
 """
 
 import ast
 import hashlib
-import inspect
 import json
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from unsup import nets
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, mixtures, protocol
-from unsup.evaluation.codes import weights_hash
+from unsup.evaluation.codes import frozen, likelihood, samples
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
@@ -111,7 +107,7 @@ def floors(
             twins = [untrained(model, data, seed) for seed in range(INITIALISATIONS)]
             return mean_floor(twins, data, spaces, say)
 
-        found["untrained"] = floor("untrained", f"{common}-{signature(model)}{rulers}", untrained_mean)
+        found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
         found["real"] = floor("real", f"{common}-{rulers}", real)
     return found
@@ -193,16 +189,26 @@ class _Forward(nn.Module):
         return self.whole(x)
 
 
-def signature(model: Model) -> str:
-    """Tells the untrained twin of one architecture from those of others: by code, arguments and first weights.
+def signature(model: Model, data: ImageData) -> str:
+    """Two untrained twins are the same floor exactly when they are the same function: the hash of some outputs.
 
-    Not by what it computes, whose last bits change with the number of threads.
+    They are computed on one thread of the CPU: with more, the last bits would be others.
     """
-    digest = hashlib.sha256(f"{sorted(model.hparams.items())} {weights_hash(initialised(model, 0))}".encode())
-    digest.update(without_prose(Path(nets.__file__).read_text()).encode())
-    for cls in type(model).__mro__:
-        if issubclass(cls, Model) and cls is not Model:
-            digest.update(without_prose(textwrap.dedent(inspect.getsource(cls))).encode())
+    digest = hashlib.sha256()
+    twin: Any = initialised(model, 0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        x = next(data.batches("train", size=64))
+        with frozen(twin):
+            outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
+            outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
+            outputs += likelihood(twin, x, 0).values()
+        outputs += samples(twin, 64) if hasattr(twin, "sample") else []
+    finally:
+        torch.set_num_threads(threads)
+    for output in outputs:
+        digest.update(output.contiguous().numpy().data)
     return digest.hexdigest()
 
 
