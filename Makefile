@@ -45,7 +45,7 @@ resume: $(READY) ## go on with the interrupted RUN=, then evaluate it [DATA_ROOT
 	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
 
 sweep: $(READY) ## MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= IMAGES= ARGS=]: all combinations
-	@$(PY) -m unsup sweep $(MODELS) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data $(DATA)) $(if $(GRID),--grid $(GRID)) \
+	@$(PY) -m unsup sweep $(or $(MODELS),$(MODEL)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data $(DATA)) $(if $(GRID),--grid $(GRID)) \
 	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") \
 	  --runs "$(RUNS)" $(ARGS)
 

@@ -144,7 +144,8 @@ def comparable(
         own = scores["linear_probe"]["accuracy"]
         scores["probe_draws"] = {"mean": own - 0.0111, "std": 0.0031, "draws": 5, "images": 5000}
         middle = {"blur": own - 0.05, "occlusion": own - 0.15}
-        scores["robustness"] = {"images": 2000, "clean": own} | {k: [own, v, v / 2] for k, v in middle.items()}
+        corrupted = {k: [v + 0.03, v, v - 0.03] for k, v in middle.items()}
+        scores["robustness"] = {"images": 2000, "clean": own} | corrupted
         mixture = {"k": 10, "fitted_on": 20_000, "dim": 30, "test": {"acc": own * 0.74, "nmi": 0.5, "ari": 0.4}}
         scores["clusterings"] = {"gaussian mixture": mixture}
         scores["uniformity"] = -own * 2

@@ -85,7 +85,7 @@ def test_a_row_is_mean_deviation_and_interval_over_seeds(tmp_path: Path, capsys:
     expected = {"n": 3, "mean": np.mean(PROBES), "sd": np.std(PROBES, ddof=1), "low": low, "high": high}
     assert row["linear probe"] == pytest.approx(expected)
     assert row["seeds"] == 3 and row["model"] == "deep_ae" and len(row["runs"]) == 3
-    assert row["robustness"]["mean"] == pytest.approx(np.mean(PROBES) - 0.1)  # the middle severity, both corruptions
+    assert row["robustness"]["mean"] == pytest.approx(np.mean(PROBES) - 0.1)  # all severities of both corruptions
     assert row["minutes"]["mean"] == pytest.approx(149.2 / 60)
     assert row["augmentation"]["mean"] == 0 and row["parameters"]["mean"] == 2_837_314
     text = f"{np.mean(PROBES):.3f} ± {np.std(PROBES, ddof=1):.3f} [{low:.3f}, {high:.3f}]".replace("0.", ".")
@@ -594,3 +594,25 @@ def test_two_hundred_reports_take_about_a_second(tmp_path: Path) -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "50 models" in (tmp_path / "mnist" / "compare.md").read_text() and not done.stderr
     assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 2
+
+
+def test_a_report_without_the_compared_number_is_named_and_hides_nothing(tmp_path: Path) -> None:
+    put(tmp_path, comparable("ae"))
+    seeds(tmp_path)
+    path = tmp_path / "mnist" / "deep_ae" / "1-001" / "report.json"
+    content = json.loads(path.read_text())
+    del content["scores"]["linear_probe"]
+    path.write_text(json.dumps(content))
+    (part,) = made(tmp_path)
+    assert {group.name for group in part.groups} == {"ae", "deep_ae"}
+    said = texts(part)
+    assert any(
+        re.search("deep_ae: nothing can be said, .*1-001/report.json has no linear probe", text) for text in said
+    )
+    assert any(text.startswith("ae ") for text in said)
+
+
+def test_a_column_that_no_report_has_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path, comparable("ae"))
+    compare_folder(tmp_path / "mnist", "Fréchet")
+    assert "no report has a Fréchet: sorted by linear probe" in capsys.readouterr().err

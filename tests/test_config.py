@@ -109,7 +109,7 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--data", "digits", "--seed", "5000000000"], "from 0 to 4294967295"),
         (["evaluate", "x", "--model.lr", "3"], "--model.lr is an option of train, not of evaluate"),
         (["sweep"], "required: MODEL"),
-        (["sweep", "ae", "--seeds", "0", "x"], "invalid int value: 'x'"),
+        (["sweep", "ae", "--seeds", "0", "x"], "--seeds x: write whole numbers"),
         (["sweep", "ae", "--data", "mnist", "--images", "x"], "--images goes with --data folder"),
         (["trian"], "invalid choice: 'trian'"),
         ([], "required: VERB"),

@@ -167,6 +167,22 @@ def test_a_run_that_lacks_only_the_record_of_its_end_gets_it(
     assert runs.record_of(run, "training.json")["epochs"] == 3
 
 
+def test_a_run_that_was_stopped_while_it_was_judged_is_judged_by_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unsup.train, "evaluate_run", interrupted)
+    code, run = start(tmp_path, "ae")
+    assert code == 130 and f"make evaluate RUN={run}" in capsys.readouterr().err
+    judged: list[Path] = []
+    monkeypatch.setattr(unsup.train, "evaluate_run", lambda run, **kwargs: judged.append(run))
+    before = (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert main(["resume", str(run)]) == 0 and judged == [run.resolve()]
+    assert (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+
+
 def test_what_was_fitted_is_not_fitted_again(tmp_path: Path, unjudged: None, monkeypatch: pytest.MonkeyPatch) -> None:
     _, run = start(tmp_path, "pca", "--data", "digits")
     before = state(run)["state_dict"]

@@ -62,7 +62,7 @@ def build_parser() -> Parser:
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
     sweep = verb("sweep", verbs.sweep, "train every model with every seed, past what is finished already", SWEEP_HELP)
     sweep.add_argument("models", nargs="+", metavar="MODEL", help="recipes in configs/model")
-    sweep.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED", help="seeds (0 1 2)")
+    sweep.add_argument("--seeds", nargs="+", type=seed_of, default=[0, 1, 2], metavar="SEED", help="seeds (0 1 2)")
     sweep.add_argument("--data", help="a data set in configs/data; without it as `unsup train` chooses")
     sweep.add_argument("--grid", nargs="+", default=[], metavar="KEY=VALUES", help="values of options, all combined")
     for sub in (train, sweep):
@@ -107,6 +107,13 @@ def add_uses(verb: Callable[..., Parser]) -> None:
     encode.add_argument("--out", type=folder, default=Path("codes.npz"), help="the file to write (codes.npz)")
     export.add_argument("--out", type=folder, help="the folder to make (RUN/export)")
     export.add_argument("--onnx", action="store_true", help="also as ONNX")
+
+
+def seed_of(text: str) -> int:
+    """A whole number; several are separated by blanks."""
+    if not text.removeprefix("-").isdecimal():
+        raise UsageError(f"--seeds {text}: write whole numbers, separated by blanks")
+    return int(text)
 
 
 def folder(text: str) -> Path:

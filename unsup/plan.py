@@ -59,7 +59,7 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
-            raise UsageError(f"--grid {word}: write KEY=VALUE,VALUE such as model.code_dim=10,30")
+            raise UsageError(f"--grid {word}: write KEY=VALUE,VALUE such as model.code_dim=10,30, without blanks")
         if "." not in key and key not in UNDOTTED:
             hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
@@ -69,6 +69,8 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             raise UsageError(f"--grid {key}: cannot read the values {text!r}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")
+        if len({as_yaml(value) for value in values}) < len(values):
+            raise UsageError(f"--grid {word}: a value is there twice")
         if key in grid:
             raise UsageError(f"--grid names {key} twice: write all of its values in one list")
         grid[key] = values

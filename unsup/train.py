@@ -72,13 +72,18 @@ def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
         run: the run folder.
         moved: where the data lie now, if not where the run found them: options of the data set (root, images).
 
+    One that is trained to its end and only lacks its report is evaluated.
+
     Raises:
-        UserError: the training is finished, or another process works on it; there is no checkpoint, or a damaged one;
+        UserError: the run is finished, or another process works on it; there is no checkpoint, or a damaged one;
             the images are others than those that it was started with.
     """
     with runs.locked(run):
+        if (run / "report.json").exists():
+            raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
         if (run / "training.json").exists():
-            raise UserError(f"{run} is trained to its end: make evaluate RUN={run} evaluates it (again)")
+            evaluate_run(run, moved=moved)
+            return
         config = runs.config_of(run)
         config["data"]["init_args"] |= moved
         path = runs.checkpoint_of(run)
@@ -129,7 +134,11 @@ def finish(
     runs.write_json(run / "training.json", {"epochs": trainer.current_epoch, **throughput.record()})
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
-    evaluate_run(run, data=data, logger=trainer.logger)
+    try:
+        evaluate_run(run, data=data, logger=trainer.logger)
+    except KeyboardInterrupt:
+        print(f"stopped: make evaluate RUN={run} judges what was trained", file=sys.stderr)
+        raise
 
 
 def discard(run: Path) -> None:

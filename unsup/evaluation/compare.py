@@ -64,10 +64,11 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
+    parts = [part(version, found, sort) for version, found in groups.items()]
     notes += _older(runs)
+    notes += [f"no report has a {sort}: sorted by {one.sort}" for one in parts if sort and one.sort != sort]
     for note in notes:
         print(f"unsup: {note}", file=sys.stderr)
-    parts = [part(version, found, sort) for version, found in groups.items()]
     name = folder.name
     replace(folder / "compare.json", to_json(name, parts, notes))
     replace(folder / "compare.csv", to_csv(parts))

@@ -97,6 +97,7 @@ def choice_note(found: dict[str, Any], groups: Sequence[Group]) -> str:
         text += f"diagnostics that know nothing reach {by_chance:.2f} in size by chance in up to one of twenty cases."
     else:
         text += "even a perfect agreement comes about by chance in more than one of twenty cases."
+    text += " Where lower is better, -1.00 would be a perfect choice."
     dims = sorted({dim for group in groups for dim in group.values("dim")})
     if len(dims) > 1:
         text += f" The codes have {dims[0]:,.0f} to {dims[-1]:,.0f} dimensions, which RankMe and others grow with."

@@ -91,6 +91,8 @@ def _correctness(group: Group, column: str) -> Arrays:
 
 def _load(run: Run, column: str, floors: Mapping[str, float]) -> dict[str, NDArray[Any]]:
     """The arrays (n,) of a run and of floors, each checked against the mean that the report tells."""
+    if column not in run.numbers:
+        raise UserError(f"{run.folder / 'report.json'} has no {column}{_remedy(run)}")
     path, probe = run.folder / FILE, PROBES[column]
     means = {OWN: run.numbers[column], **floors}
     try:
