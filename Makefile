@@ -57,7 +57,7 @@ classify: $(READY) ## sort the pictures of IMAGES= with a trained RUN= [LABELS=n
 	@$(PY) -m unsup classify $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(OUT),--out "$(OUT)") \
 	  $(if $(LABELS),--labels "$(LABELS)") $(if $(SORT),--sort $(SORT)) $(ARGS)
 
-encode: $(READY) ## the codes of all pictures of IMAGES= by a trained RUN= [OUT=codes.npz or codes.parquet]
+encode: $(READY) ## the codes of all pictures of IMAGES= by a trained RUN= [OUT=codes.npz or codes.parquet; without it in RUN]
 	@$(PY) -m unsup encode $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 export: $(READY) ## the encoder of RUN= for use elsewhere, loaded again and checked [OUT= ONNX=1]

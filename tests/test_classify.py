@@ -16,9 +16,10 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 import unsup.sheet
-from unsup.classify import Classified
+from unsup.classify import FOLDS, Classified, by_names
 from unsup.cli import main
 from unsup.evaluation.heads import Heads, Probe
+from unsup.evaluation.probes import FEW_LABEL_C
 from unsup.kept import load
 from unsup.sorting import UNLIKE, free, safe
 
@@ -114,14 +115,16 @@ def test_class_cluster_and_what_is_unlike_anything_seen(
     assert f"sheet  {tmp_path / 'out' / 'sheet.html'}" in told.out
     assert re.search(rf"{UNLIKE} +\d+\n", told.out) and re.search(r"unreadable +1\n", told.out)
 
-    assert list(rows[0]) == ["file", "class", "confidence", "cluster", "name", "distance", "unlike"]
+    ratios = ["code_distance", "error", "distance", "unlike"]
+    assert list(rows[0]) == ["file", "class", "confidence", "given", "cluster", "name", *ratios]
     assert len(rows) == N + 7
     known = [row for row in rows if row["file"].startswith(("left/", "right/"))]
     assert np.mean([row["class"] == label_of(row["file"]) for row in known]) > 0.8
     assert np.mean([row["unlike"] == "true" for row in known]) < 0.1
     assert all(row["unlike"] == "true" for row in rows if row["file"].startswith("noise"))
     for row in rows:
-        assert (float(row["distance"]) > 1) == (row["unlike"] == "true")
+        assert float(row["distance"]) == max(float(row["code_distance"]), float(row["error"]))
+        assert (float(row["distance"]) > 1) == (row["unlike"] == "true") and row["given"] == "no"
         assert 0.1 <= float(row["confidence"]) <= 1 and row["name"] == f"cluster {row['cluster']}"
     counts = Counter(row["class"] for row in rows if row["unlike"] == "false")
     for digit, count in counts.items():
@@ -175,6 +178,69 @@ def test_a_handful_of_names_makes_classes(unlabelled: Path, pictures: Path, tmp_
         best = sorted(name for name in counts if counts[name] == max(counts.values()))
         assert row["name"] == (best[0] if best else f"cluster {row['cluster']}")
     assert "codes of the 30 images that were named" in Page(tmp_path / "out" / "sheet.html").text
+
+
+def test_named_images_keep_their_names(
+    run: Path, unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even where the classifier says another, and where they are unlike anything seen."""
+    given = {f"left/{i:03}.png": "a rather long name" if i % 2 else "even" for i in range(20)} | {
+        "noise 0.png": "noise"
+    }
+    names = str(table(tmp_path / "names.csv", list(given.items())))
+    rows = classify(unlabelled, pictures, tmp_path / "out", "--labels", names, "--sort", "copy")
+    assert {row["file"]: row["class"] for row in rows if row["given"] == "yes"} == given
+    assert all(float(row["confidence"]) == 1 for row in rows if row["given"] == "yes")
+    assert {row["given"] for row in rows} == {"yes", "no"}
+    for file, name in given.items():
+        assert (tmp_path / "out" / name / Path(file).name).is_file()
+    noise = next(row for row in rows if row["file"] == "noise 0.png")
+    assert noise["unlike"] == "true" and float(noise["distance"]) > 1, "its distance is told all the same"
+    assert re.search(rf"{UNLIKE} +{sum(row['unlike'] == 'true' for row in rows) - 1}\n", capsys.readouterr().out)
+
+    names = str(table(tmp_path / "one.csv", [("left/000.png", "a rather long name")]))
+    rows = classify(run, pictures, tmp_path / "one", "--labels", names)
+    assert [row["class"] for row in rows if row["given"] == "yes"] == ["a rather long name"]
+
+
+def test_how_well_names_can_be_told_apart_is_said(
+    unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_label: dict[str, list[str]] = {}
+    for i in range(N // 2):
+        by_label.setdefault(str(LABELS[i]), []).append(f"left/{i:03}.png")
+    zeros, ones = by_label["0"][:4], by_label["1"][:4]
+    apart = [(file, "zero") for file in zeros] + [(file, "one") for file in ones]
+    mixed = [(file, "ab"[i % 2]) for i, file in enumerate(zeros)]  # each is nearest to those of the other name, or so
+    for name, given, expected in (
+        ("apart", apart, r"8 of the 8 named images \(100%\)"),
+        ("mixed", mixed, r"[012] of the 4 named images"),
+        ("single", [*apart, (by_label["2"][0], "two")], "cannot be said: name at least two images of each"),
+    ):
+        names = table(tmp_path / f"{name}.csv", given)
+        classify(unlabelled, pictures, tmp_path / name, "--labels", str(names))
+        for text in (capsys.readouterr().out, Page(tmp_path / name / "sheet.html").text):
+            assert re.search(rf"How well the names can be told apart:? {expected}", text)
+            assert "Every other image gets one of the given names: name images of all classes that occur" in text
+
+
+def test_each_named_image_is_judged_without_it() -> None:
+    """By hand, with as many images as folds and with more."""
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(300, 4)).astype(np.float32)
+    heads = Heads.fit(codes[:2], codes, codes)
+    mean, scale = heads.reference.mean(0), np.sqrt(heads.reference.var(0).mean())
+    for m in (40, 120):
+        names = np.where(codes[:m, 0] + rng.normal(size=m) > 0, "b", "a")
+        *_, recognised = by_names(heads, codes, np.arange(m), names)
+        order = np.argsort(names, kind="stable")
+        right = 0
+        for fold in range(min(m, FOLDS)):
+            out = order[fold::FOLDS]
+            rest = np.setdiff1d(order, out)
+            fitted = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000).fit((codes[rest] - mean) / scale, names[rest])
+            right += int((fitted.predict((codes[out] - mean) / scale) == names[out]).sum())
+        assert recognised == right and 0.5 * m < right < m
 
 
 def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
@@ -333,8 +399,31 @@ def test_runs_are_numbered_and_nothing_is_overwritten(
     out = tmp_path / "out"
     out.mkdir()
     assert main(["classify", str(mine), "--images", str(pictures), "--out", str(out)]) == 1
-    assert f"{out} exists, and nothing is overwritten" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"unsup: {out} exists, and nothing is overwritten: name another OUT\n"
     assert not list(out.iterdir())
+
+
+@pytest.mark.parametrize("where", [".", "..", "left"])
+def test_a_folder_of_images_is_never_called_one_to_remove(
+    where: str, run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OUT is the folder of images, contains it or lies inside it."""
+    assert main(["classify", str(run), "--images", str(pictures), "--out", str(pictures / where)]) == 1
+    text = capsys.readouterr().err
+    assert text.endswith("nothing is overwritten: name another OUT\n") and "remove" not in text
+
+
+def test_paths_are_printed_as_short_as_the_working_folder_allows(
+    run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert main(["classify", "run", "--images", str(pictures)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "sheet  run/classified/my pictures-001/sheet.html"
+    assert main(["encode", "run", "--images", str(pictures)]) == 0
+    assert capsys.readouterr().out == "127 codes of 16 dimensions: run/encoded/my pictures.npz\n"
+    assert main(["encode", "run", "--images", str(pictures)]) == 1
+    assert "run/encoded/my pictures.npz exists, and nothing is overwritten: name another OUT" in capsys.readouterr().err
 
 
 def test_a_failure_leaves_nothing(
@@ -403,9 +492,13 @@ def test_groups_leave_out_what_is_unlike() -> None:
         confidence=None,
         clusters=np.array([10, 9, 10, 9, 9]),
         names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
+        code_distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
+        error=None,
         distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
         unreadable={},
+        given=np.zeros(5, np.bool_),
         named=0,
+        recognised=None,
     )
     assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]
     assert found.unlike == [4, 3]

@@ -178,6 +178,8 @@ def test_every_readable_image_is_encoded(
     with np.load(run / "heads.npz") as arrays:
         heads = Heads.of(arrays)
     assert heads.probe is not None
+    assert np.array_equal(found["distance"], np.maximum(found["code_distance"], found["error"]))
+    assert found["unlike"].dtype == bool and np.array_equal(found["unlike"], found["distance"] > 1)
     assert found["cluster"].tolist() == heads.cluster(found["codes"]).tolist()
     assert found["class"].tolist() == [str(c) for c in heads.probe.predict(found["codes"])]
     assert (found["class"] == LABELS[index].astype(str)).mean() > 0.7
@@ -205,7 +207,7 @@ def test_an_existing_file_is_not_overwritten(
     out = tmp_path / "codes.npz"
     out.write_text("mine")
     assert main(["encode", str(run), "--images", str(pictures), "--out", str(out)]) == 1
-    assert f"{out} exists, and nothing is overwritten: remove it or name another OUT" in capsys.readouterr().err
+    assert f"{out} exists, and nothing is overwritten: name another OUT" in capsys.readouterr().err
     assert out.read_text() == "mine"
 
 

@@ -83,9 +83,18 @@ def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
     assert heads.probe is not None
     codes = unsup.load_encoder(run)(IMAGES).numpy()
     snippet = (exported / "README.md").read_text().split("```python\n")[-1].partition("```")[0]
-    names = {"np": np, "codes": codes}
-    exec(snippet.replace('"probe.npz"', repr(str(exported / "probe.npz"))), names)
+    lines = [line for line in snippet.splitlines() if not line.startswith("codes = ")]
+    names = {"codes": codes}
+    exec("\n".join(lines).replace('"probe.npz"', repr(str(exported / "probe.npz"))), names)
     assert names["classes"].tolist() == [str(c) for c in heads.probe.predict(codes)]
+
+
+def test_the_snippets_run_as_they_stand(exported: Path) -> None:
+    """Each in an interpreter of its own, in the folder of the export."""
+    snippets = [part.partition("```")[0] for part in (exported / "README.md").read_text().split("```python\n")[1:]]
+    assert len(snippets) == 3
+    for snippet in snippets:
+        subprocess.run([sys.executable, "-c", f"{snippet}\nassert codes.shape == (2, 16)"], cwd=exported, check=True)
 
 
 def test_the_program_runs_without_this_package(run: Path, exported: Path, tmp_path: Path) -> None:

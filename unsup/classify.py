@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from unsup import runs
@@ -18,6 +19,7 @@ from unsup.evaluation.heads import Heads, Probe
 from unsup.evaluation.probes import FEW_LABEL_C
 
 ROWS = 10_000  # codes looked at at a time
+FOLDS = 50  # of the named images, to see how well their names can be told apart; up to 50 images: leave one out
 
 Floats = NDArray[np.float32]
 
@@ -31,35 +33,41 @@ class Classified:
     confidence: Floats | None  # of the class, in (0, 1]
     clusters: NDArray[np.int64]
     names: list[str]  # of the cluster of each image
-    distance: Floats  # above 1: unlike anything seen
+    code_distance: Floats  # to the nearest training code, against the usual
+    error: Floats | None  # of reconstruction, against the usual; None: the model does not reconstruct
+    distance: Floats  # the larger of these; above 1: unlike anything seen
     unreadable: dict[str, str]  # the other files, and why
+    given: NDArray[np.bool_]  # the user named the image
     named: int  # images whose names decided the classes; 0: they did not
+    recognised: int | None  # of them, by a classifier fitted without them; None: a name has one image, or named is 0
 
     @cached_property
     def groups(self) -> dict[str, list[int]]:
         """Positions by class, or by name of the cluster where there are no classes; the surest first.
 
-        Images that are unlike anything seen are in none of them.
+        Images that are unlike anything seen are in none of them, but for those that the user named.
         """
         labels = self.names if self.classes is None else self.classes
         sure = -self.distance if self.confidence is None else self.confidence
         found: dict[str, list[int]] = {}
         for at in np.argsort(-sure, kind="stable").tolist():
-            if self.distance[at] <= 1:
+            if self.distance[at] <= 1 or self.given[at]:
                 found.setdefault(labels[at], []).append(at)
         return {label: found[label] for label in sorted(found, key=_natural)}
 
     @cached_property
     def unlike(self) -> list[int]:
-        """Positions of the images that are unlike anything seen, the least like first."""
-        return [at for at in np.argsort(-self.distance, kind="stable").tolist() if self.distance[at] > 1]
+        """Positions of the images without a given name that are unlike anything seen, the least like first."""
+        order = np.argsort(-self.distance, kind="stable").tolist()
+        return [at for at in order if self.distance[at] > 1 and not self.given[at]]
 
 
 def classify_folder(run: Path, images: Path, labels: Path | None = None) -> Classified:
     """Class, cluster and distance of all images below a folder.
 
     Class and confidence are those of the linear probe that the evaluation kept; where images of at least two names are
-    named, those of one fitted on these. A cluster is called as most of its named images are, or "cluster 7".
+    named, those of one fitted on these. Where there are classes, a named image keeps its name as its class, with
+    confidence 1. A cluster is called as most of its named images are, or "cluster 7".
 
     Args:
         run: the run folder, evaluated.
@@ -79,18 +87,26 @@ def classify_folder(run: Path, images: Path, labels: Path | None = None) -> Clas
     at, names = np.array([row[file] for file in given], np.int64), np.array(list(given.values()), np.str_)
     columns = encoded.columns
     classes, confidence = columns.get("class"), columns.get("confidence")
+    recognised = None
     decided = len(set(given.values())) > 1
     if decided:
-        classes, confidence = by_names(heads, columns["codes"], at, names)
+        classes, confidence, recognised = by_names(heads, columns["codes"], at, names)
+    if classes is not None and confidence is not None:
+        classes = classes.astype(object)  # names of any length
+        classes[at], confidence[at] = names, 1
     return Classified(
         files=encoded.files,
         classes=None if classes is None else classes.tolist(),
         confidence=confidence,
         clusters=columns["cluster"],
         names=cluster_names(columns["cluster"], at, names),
+        code_distance=columns["code_distance"],
+        error=columns.get("error"),
         distance=columns["distance"],
         unreadable=encoded.unreadable,
+        given=np.isin(np.arange(len(encoded.files)), at),
         named=len(given) if decided else 0,
+        recognised=recognised,
     )
 
 
@@ -122,8 +138,11 @@ def read_names(path: Path) -> dict[str, str]:
 @threadpool_limits.wrap(limits=1)
 def by_names(
     heads: Heads, codes: Floats, at: NDArray[np.int64], names: NDArray[np.str_]
-) -> tuple[NDArray[np.str_], Floats]:
+) -> tuple[NDArray[np.str_], Floats, int | None]:
     """Class and confidence of each code (n, D), by logistic regression on those in rows `at` (m,) that have `names`.
+
+    And how many of these the same regression recognises when it is fitted without them: each is left out once, alone or
+    in one of 50 folds; None where a name has a single image.
 
     Settings of the few-label score; codes centred and divided by one number, their deviation over training images. On
     MNIST test images, 10 named a class: .85 (dae) and .77 (conv_ae) right, where naming clusters gives .62 and .63.
@@ -132,11 +151,17 @@ def by_names(
     mean = heads.reference.mean(axis=0)
     scale = float(np.sqrt(heads.reference.var(axis=0).mean())) or 1.0
     few = (heads.compact(codes[at]) - mean) / scale
-    fitted = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000).fit(few, np.searchsorted(kinds, names))
-    probe = Probe.of(fitted, mean, np.full_like(mean, scale))
+    labels = np.searchsorted(kinds, names)
+    regression = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
+    recognised = None
+    if np.bincount(labels).min() > 1:
+        folds = np.empty(len(labels), np.int64)
+        folds[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS  # not all of a name in one fold
+        recognised = int((cross_val_predict(regression, few, labels, cv=PredefinedSplit(folds)) == labels).sum())
+    probe = Probe.of(regression.fit(few, labels), mean, np.full_like(mean, scale))
     parts = [codes[start : start + ROWS] for start in range(0, len(codes), ROWS)]
     shares = np.concatenate([probe.probabilities(heads.compact(part)) for part in parts])
-    return kinds[shares.argmax(axis=1)], shares.max(axis=1)
+    return kinds[shares.argmax(axis=1)], shares.max(axis=1), recognised
 
 
 def cluster_names(clusters: NDArray[np.int64], at: NDArray[np.int64], names: NDArray[np.str_]) -> list[str]:

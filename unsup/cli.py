@@ -104,7 +104,7 @@ def add_uses(verb: Callable[..., Parser]) -> None:
     classify.add_argument("--out", type=folder, help="the folder to make (RUN/classified/<name of IMAGES>-<number>)")
     classify.add_argument("--labels", type=folder, help="names of some of the images: a CSV with the columns file,name")
     classify.add_argument("--sort", choices=("copy", "link"), help="also folders of copies or links, one a class")
-    encode.add_argument("--out", type=folder, default=Path("codes.npz"), help="the file to write (codes.npz)")
+    encode.add_argument("--out", type=folder, help="the file to write (RUN/encoded/<name of IMAGES>.npz)")
     export.add_argument("--out", type=folder, help="the folder to make (RUN/export)")
     export.add_argument("--onnx", action="store_true", help="also as ONNX")
 

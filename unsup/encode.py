@@ -17,7 +17,7 @@ from unsup.encoder import Encoder, load_encoder
 from unsup.errors import UsageError, UserError, printable
 from unsup.evaluation.codes import frozen
 from unsup.evaluation.heads import Heads
-from unsup.files import replacing
+from unsup.files import replacing, shown
 
 BATCH = 512  # images through the encoder at a time
 
@@ -29,7 +29,7 @@ class Encoded:
     """What a run makes of the n readable images below a folder, in the order of their names."""
 
     files: list[str]  # relative to the folder
-    columns: Columns  # "codes" (n, D), and with heads "cluster", "distance", "class" (text), "confidence"
+    columns: Columns  # "codes" (n, D), and with heads those of `judged`; "class" is text
     unreadable: dict[str, str]  # the other files, and why
 
 
@@ -101,7 +101,7 @@ def batches(
 
 
 def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
-    """The codes of images (n, C, H, W), and what the heads say: "class" is a number here."""
+    """The codes of images (n, C, H, W), and what the heads say: columns as in `write_codes`, "class" a number here."""
     codes = encoder(x).cpu().numpy()
     if heads is None:
         return {"codes": codes}
@@ -111,24 +111,37 @@ def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
         with frozen(encoder.model):
             difference = unit - cast(Any, encoder.model).reconstruct(unit)
         errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
-    found = {"codes": codes, "cluster": heads.cluster(codes), "distance": heads.distance(codes, errors)}
+    code_distance, error = heads.ratios(codes, errors)
+    distance = code_distance if error is None else np.maximum(code_distance, error)
+    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": code_distance}
+    found |= {} if error is None else {"error": error}
+    found |= {"distance": distance, "unlike": distance > 1}
     if heads.probe is not None:
         shares = heads.probe.probabilities(codes)
         found |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
     return found
 
 
-def write_codes(run: Path, images: Path, out: Path) -> Encoded:
-    """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`.
+def write_codes(run: Path, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
+    """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
 
-    `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the run has been evaluated `cluster` (n,)
-    and `distance` (n,) (`Heads.distance`), and where it had labels `class` (n,) text and `confidence` (n,) float32.
-    Parquet names them `file` and `code`, and has bytes of a name that are no text as escapes.
+    `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the run has been evaluated `cluster` (n,),
+    `code_distance` (n,) and, where the model reconstructs, `error` (n,), `distance` (n,), the larger one
+    (`Heads.distance`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
+    `confidence` (n,) float32. Parquet names the first two `file` and `code`, and has bytes of a name that are no text
+    as escapes.
+
+    Args:
+        run: the run folder.
+        images: the folder of images, in any arrangement.
+        out: the file to make; None: <run>/encoded/<name of the folder of images>.npz.
 
     Raises:
         UserError: `out` exists, pyarrow is missing, or as in `encode_folder`.
         UsageError: another suffix.
     """
+    if out is None:
+        out = run / "encoded" / f"{images.resolve().name or 'images'}.npz"
     if out.suffix not in (".npz", ".parquet"):
         raise UsageError(f"OUT is {out}: give it the suffix .npz or .parquet")
     if out.suffix == ".parquet":
@@ -137,7 +150,7 @@ def write_codes(run: Path, images: Path, out: Path) -> Encoded:
         except ImportError as e:
             raise UserError("Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)") from e
     if out.exists():
-        raise UserError(f"{out} exists, and nothing is overwritten: remove it or name another OUT")
+        raise UserError(f"{shown(out)} exists, and nothing is overwritten: name another OUT")
     encoded = encode_folder(run, images, runs.heads_of(run) if (run / "heads.npz").exists() else None)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:
@@ -146,7 +159,7 @@ def write_codes(run: Path, images: Path, out: Path) -> Encoded:
                 np.savez(file, files=np.array(encoded.files), **cast(Any, encoded.columns))
         else:
             write_parquet(temporary, encoded)
-    return encoded
+    return out, encoded
 
 
 def write_parquet(path: Path, encoded: Encoded) -> None:

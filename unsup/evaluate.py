@@ -22,6 +22,7 @@ from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.events import curves_of
+from unsup.files import shown
 from unsup.floors import Floor, feature_spaces, floors
 from unsup.kept import Arrays, keep
 from unsup.provenance import git_state
@@ -121,11 +122,6 @@ def evaluate_run(
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
     print(f"report     {shown(run / 'report.html')}\ndashboard  make dashboard")
     return report
-
-
-def shown(path: Path) -> Path:
-    """The path as short as the working folder allows."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def applicable(value: Any) -> Any:

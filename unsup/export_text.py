@@ -37,28 +37,45 @@ def load_encoder() -> Encoder:
 README = """\
 # {heading}
 
-The encoder of this run: images {images}, pixels in [0, 1], to codes (N, {dim}), float32.
+The encoder of this run: images {named}, pixels in [0, 1], to codes (N, {dim}), float32.
 
 {files}
 Difference: the largest of any entry of a code from the original's, on random images in batches of {batches}, in
 deviations of all entries; 0: equal to the last bit.
 
+Start these in this folder. `encoder.pt2` needs torch alone, and takes float32 images in [0, 1] only:
+
 ```python
-encoder = torch.export.load("encoder.pt2").module()  # torch alone
-codes = encoder(images)  # float32 in [0, 1]; any number of images
+import torch
+
+encoder = torch.export.load("encoder.pt2").module()
+images = torch.rand{images}  # yours: {named}, float32 in [0, 1]
+with torch.no_grad():
+    codes = encoder(images).numpy()
 ```
 
-```python
-from load import load_encoder  # torch and unsup
+`load.py` needs `unsup` installed, and takes uint8 images, or float ones in [0, 1]:
 
-codes = load_encoder()(images)  # uint8, or float in [0, 1]
+```python
+import torch
+
+from load import load_encoder
+
+images = torch.rand{images}  # yours: {named}, uint8, or float in [0, 1]
+codes = load_encoder()(images).numpy()
 ```
 """
 
 ONNX = """
+`encoder.onnx` needs onnxruntime and no torch, and takes float32 images in [0, 1] only:
+
 ```python
-session = onnxruntime.InferenceSession("encoder.onnx")  # no torch
-(codes,) = session.run(["codes"], {"images": images})  # float32 array in [0, 1]
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("encoder.onnx")
+images = np.random.default_rng(0).random({images}, np.float32)  # yours: {named}, float32 in [0, 1]
+(codes,) = session.run(["codes"], {{"images": images}})
 ```
 """
 
@@ -67,6 +84,9 @@ PROBE = """
 names of the K `classes`.
 
 ```python
+import numpy as np
+
+codes = np.zeros((2, {dim}), np.float32)  # yours, from above: (N, {dim})
 probe = np.load("probe.npz")
 scores = (codes - probe["mean"]) / probe["scale"] @ probe["weights"].T + probe["bias"]  # (N, K); softmax: shares
 classes = probe["classes"][scores.argmax(axis=1)]
@@ -112,8 +132,8 @@ def readme(
     sizes = ", ".join(map(str, batches))
     files = markdown_table(rows, texts=2) + "\n"
     title = heading(report) if report else "An encoder"
-    text = README.format(heading=title, images=_images(shape), dim=dim, files=files, batches=sizes)
-    text += (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
+    parts = README + (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
+    text = parts.format(heading=title, images=(2, *shape), named=_images(shape), dim=dim, files=files, batches=sizes)
     scores = report["scores"] if report else {}
     if "linear_probe" in scores:
         text += f"\nOn the test images: linear probe {with_interval(scores['linear_probe'])}"

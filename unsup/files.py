@@ -26,6 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def shown(path: Path) -> Path:
+    """The path as short as the working folder allows."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def reserve(folder: Path) -> Path:
     """The folder, made just now, empty: of two starts one gets it.
 
@@ -36,7 +41,7 @@ def reserve(folder: Path) -> Path:
     try:
         folder.mkdir()
     except FileExistsError as e:
-        raise UserError(f"{folder} exists, and nothing is overwritten: remove it or name another OUT") from e
+        raise UserError(f"{shown(folder)} exists, and nothing is overwritten: name another OUT") from e
     return folder
 
 

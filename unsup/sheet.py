@@ -83,8 +83,10 @@ def write_sheet(path: Path, images: Path, classified: Classified, title: str, re
 
 
 def said(classified: Classified, at: int) -> str:
-    """98%; of what is unlike anything seen also the class or cluster and its distance: cat 98%, 1.6 times the usual."""
+    """98%, or that it was named; unlike anything seen: also label and distance, as in cat 98%, 1.6 times the usual."""
     words = "" if classified.confidence is None else f"{classified.confidence[at]:.0%}"
+    if classified.given[at]:
+        return "named"
     if classified.distance[at] <= 1:
         return words
     label = (classified.classes or classified.names)[at]

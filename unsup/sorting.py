@@ -17,11 +17,11 @@ from unsup.classify import Classified, classify_folder
 from unsup.errors import UserError, printable
 from unsup.evaluation.report import Report, read_report
 from unsup.evaluation.summary import heading
-from unsup.files import filling, reserve
+from unsup.files import filling, reserve, shown
 from unsup.sheet import write_sheet
 
 TABLE, SHEET = "classes.csv", "sheet.html"
-COLUMNS = ("file", "class", "confidence", "cluster", "name", "distance", "unlike")
+COLUMNS = ("file", "class", "confidence", "given", "cluster", "name", "code_distance", "error", "distance", "unlike")
 UNLIKE = "unlike anything seen"
 
 Sort = Literal["copy", "link"]
@@ -46,12 +46,14 @@ def classify_into(
         UserError: `out` exists, or as in `classify_folder`.
     """
     if out is not None and out.exists():  # before the work; again when it is made
-        raise UserError(f"{out} exists, and nothing is overwritten: remove it or name another OUT")
+        raise UserError(f"{shown(out)} exists, and nothing is overwritten: name another OUT")
     classified = classify_folder(run, images, labels)
     out = place(run, images) if out is None else reserve(out)
     leave(out, run, images, classified, sort)
     Console(width=None if sys.stdout.isatty() else 100).print(summary(classified))
-    print(f"sheet  {printable(str(out / SHEET))}")
+    if classified.named:
+        print(told_apart(classified))
+    print(f"sheet  {printable(str(shown(out / SHEET)))}")
     return out, classified
 
 
@@ -95,11 +97,23 @@ def leave(folder: Path, run: Path, images: Path, classified: Classified, sort: S
 def remark(report: Report, classified: Classified) -> str:
     """How the classes were found, and how far that can be trusted."""
     if classified.named:
-        return f"Classes by a logistic regression on the codes of the {classified.named:,} images that were named."
+        how = f"Classes by a logistic regression on the codes of the {classified.named:,} images that were named."
+        return f"{how} {told_apart(classified)}"
     if classified.classes is None:
         return "Clusters by k-means of the codes: the run had no labels."
     right, data = report["scores"]["linear_probe"]["accuracy"], report["run"]["data"]
     return f"Classes by the linear probe of the run, which was right for {right:.1%} of the test images of {data}."
+
+
+def told_apart(classified: Classified) -> str:
+    """How well the given names can be told apart, and what they leave out."""
+    recognised, named = classified.recognised, classified.named
+    if recognised is None:
+        known = "How well the names can be told apart cannot be said: name at least two images of each."
+    else:
+        share = f"{recognised:,} of the {named:,} named images ({recognised / named:.0%})"
+        known = f"How well the names can be told apart: {share} get their name from a classifier fitted without them."
+    return f"{known} Every other image gets one of the given names: name images of all classes that occur."
 
 
 def write_table(path: Path, classified: Classified) -> None:
@@ -110,9 +124,12 @@ def write_table(path: Path, classified: Classified) -> None:
         for at, name in enumerate(classified.files):
             of_class = "" if classified.classes is None else classified.classes[at]
             confidence = "" if classified.confidence is None else f"{classified.confidence[at]:.4f}"
-            distance = classified.distance[at]
+            given = "yes" if classified.given[at] else "no"
             cluster = [classified.clusters[at], classified.names[at]]
-            writer.writerow([name, of_class, confidence, *cluster, f"{distance:.4f}", str(distance > 1).lower()])
+            error = "" if classified.error is None else classified.error[at]
+            distance = classified.distance[at]  # all digits: above 1 in the table where it is above 1
+            ratios = [classified.code_distance[at], error, distance, str(distance > 1).lower()]
+            writer.writerow([name, of_class, confidence, given, *cluster, *ratios])
 
 
 def sort_into(folder: Path, images: Path, classified: Classified, sort: Sort) -> None:

@@ -96,16 +96,20 @@ def classify(args: argparse.Namespace) -> None:
 def encode(args: argparse.Namespace) -> None:
     from unsup import runs
     from unsup.encode import write_codes
+    from unsup.errors import printable
+    from unsup.files import shown
 
-    codes = write_codes(runs.find(args.folder), args.images, args.out).columns["codes"]
-    print(f"{len(codes):,} codes of {codes.shape[1]:,} dimensions: {args.out}")
+    out, encoded = write_codes(runs.find(args.folder), args.images, args.out)
+    rows, dimensions = encoded.columns["codes"].shape
+    print(f"{rows:,} codes of {dimensions:,} dimensions: {printable(str(shown(out)))}")
 
 
 def export(args: argparse.Namespace) -> None:
     from unsup import runs
     from unsup.export import export_run
+    from unsup.files import shown
 
-    print(f"exported and checked: {export_run(runs.find(args.folder), args.out, args.onnx)}")
+    print(f"exported and checked: {shown(export_run(runs.find(args.folder), args.out, args.onnx))}")
 
 
 def models(args: argparse.Namespace) -> None:

@@ -127,10 +127,15 @@ class Heads:
         never met it often maps into the midst of the codes (a VAE of MNIST: uniform noise 1 %, photographs 23 % beyond
         what is usual), but it cannot reconstruct it (both: 100 %).
         """
-        ratio = _nearest(self.compact(codes), self.reference)[1] / self.usual
-        if errors is not None and self.usual_error is not None:
-            ratio = np.maximum(ratio, errors / self.usual_error)
-        return ratio.astype(np.float32)
+        code_distance, error = self.ratios(codes, errors)
+        return code_distance if error is None else np.maximum(code_distance, error)
+
+    def ratios(self, codes: Floats, errors: Floats | None = None) -> tuple[Floats, Floats | None]:
+        """(n,) the ratios of `distance`: of the code, and of the error or None where the model does not reconstruct."""
+        code_distance = (_nearest(self.compact(codes), self.reference)[1] / self.usual).astype(np.float32)
+        if errors is None or self.usual_error is None:
+            return code_distance, None
+        return code_distance, (errors / self.usual_error).astype(np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file; `of` reads it back."""
