@@ -16,7 +16,7 @@ from unsup.evaluation.document import Table
 from unsup.evaluation.html import Pictures, inline, to_html
 from unsup.evaluation.report import read_report, write_report
 from unsup.evaluation.sections import sections
-from unsup.evaluation.summary import outcome, verdict
+from unsup.evaluation.verdict import outcome, verdict
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SVG = {"path", "circle", "image"}  # closed by />
@@ -243,7 +243,7 @@ def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
         for name in probes:
             probes[name] = difference(-0.1)
     without = report() | {"floors": {}, "comparisons": {}}
-    cases = [(above, "above"), (mixed, "mixed"), (below, "not above"), (unlabelled(), "unknown"), (without, "unknown")]
+    cases = [(above, "above"), (mixed, "mixed"), (below, "not above"), (unlabelled(), "above"), (without, "unknown")]
     for content, word in cases:
         assert outcome(content)[0] == word
         text = to_html(content, folder)
@@ -254,6 +254,44 @@ def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
     assert outcome(below)[1] == (
         "Not above untrained twin, PCA-30 and raw pixels by the linear probe and by 10 labels a class."
     )
+
+
+def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(folder: Path) -> None:
+    mixed, below, collapsed, silent = (unlabelled() for _ in range(4))
+    mixed["scores"]["reconstruction"]["sse_per_image"] = 20.0
+    below["scores"]["reconstruction"]["sse_per_image"] = 153.8
+    below["scores"]["rankme"] = collapsed["scores"]["rankme"] = 2.2  # of 30
+    for scores in (silent["scores"], *silent["floors"].values()):
+        scores.pop("reconstruction", None)
+    assert outcome(unlabelled()) == (
+        "above",
+        "Reconstructs better than untrained twin: 9.13 against 52.31; reconstructs better than PCA-30: 9.13 against "
+        "13.87.",
+    )
+    assert outcome(mixed)[0] == outcome(collapsed)[0] == "mixed"
+    assert "reconstructs worse than PCA-30: 20.00 against 13.87" in outcome(mixed)[1]
+    assert outcome(collapsed)[1].endswith("the codes use about 2 of 30 dimensions.")
+    assert outcome(below)[0] == "not above" and "153.8 against 52.31" in outcome(below)[1]
+    assert "**not better than untrained twin and PCA-30**. **The codes use about 2 of 30 dimensions.**" in verdict(
+        below
+    )
+    assert outcome(silent)[0] == "unknown" and "no reconstruction errors" in outcome(silent)[1]
+    silent["scores"]["rankme"] = 3.0  # a tenth is not under a tenth
+    assert outcome(silent)[0] == "unknown"
+    silent["scores"]["rankme"] = 2.9
+    assert outcome(silent) == ("not above", "The codes use about 3 of 30 dimensions.")
+    silent["scores"]["reduced"] = {"dim": 16, "for": ["rankme"]}
+    assert outcome(silent)[0] == "unknown"
+    assert "▼ not above" in to_html(below, folder)
+
+
+def test_the_legend_of_a_single_curve_is_not_cut_off(folder: Path) -> None:
+    two = [[0, 2.0], [10, 1.0]]
+    for curves, places in (({"val/loss": two}, {"validation": 256}), ({"train/a": two}, {"training": 256})):
+        page = to_html(report() | {"curves": curves}, folder)
+        assert {name: int(x) for x, name in re.findall(r'<text x="(\d+)" y="16">(\w+)</text>', page)} == places
+    page = to_html(report() | {"curves": {"train/loss": two, "val/loss": two}}, folder)
+    assert re.findall(r'<text x="(\d+)" y="16">(\w+)</text>', page) == [("178", "training"), ("256", "validation")]
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ from unsup.evaluation.summary import (
     error,
     markdown_table,
     signed,
-    verdict,
     with_interval,
     with_spread,
 )
+from unsup.evaluation.verdict import verdict
 
 
 def terminal(content: dict[str, Any], width: int = 100) -> str:

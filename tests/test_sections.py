@@ -3,18 +3,21 @@
 from typing import Any
 
 import pytest
+import torch
 from reports import report, unlabelled
 from test_report import column, section
 
+from unsup.evaluation import cluster_count, corruptions
 from unsup.evaluation.markdown import to_markdown
 from unsup.evaluation.sections import sections
 from unsup.evaluation.sections_origin import certificate
+from unsup.evaluation.sections_probes import SMALL, STRENGTHS
 
 NEW = ("Robustness", "Draws and class imbalance", "Ridge path", "Clusterings", "Number of clusters")
 CORRUPTIONS = ("gaussian noise", "blur", "missing pixels")
 
 
-def judged(base: float, labelled: bool = True) -> dict[str, Any]:
+def judged(base: float, labelled: bool = True, dim: int = 30) -> dict[str, Any]:
     """Newer scores of one row; all of them follow from `base`."""
 
     def clustering(acc: float) -> dict[str, Any]:
@@ -32,12 +35,13 @@ def judged(base: float, labelled: bool = True) -> dict[str, Any]:
             "probe_draws": {"mean": base - 0.01, "std": 0.002, "draws": 20, "images": 5000},
             "ridge_probe": {
                 "accuracy": base,
-                "alpha": 10.0,
-                "alphas": [1.0, 10.0, 100.0],
+                "alpha": 10.0 * dim,
+                "alphas": [10**i * dim for i in range(3)],
                 "validation": [base - 0.02, base + 0.01, base - 0.03],
             },
             "imbalance": {
-                ratio: {"mean": base - int(ratio) / 1000, "std": 0.01, "draws": 5} for ratio in ("10", "100")
+                ratio: {"mean": base - int(ratio) / 1000, "std": 0.01, "draws": 5, "images": 4321}
+                for ratio in ("1", "10", "100")
             },
             "robustness": {"images": 2000, "clean": base}
             | {kind: [base - 0.1 * i, base - 0.2 * i, base - 0.3 * i] for i, kind in enumerate(CORRUPTIONS, 1)},
@@ -49,7 +53,7 @@ def full(labelled: bool = True) -> dict[str, Any]:
     """A report with everything that one can hold."""
     whole = report() if labelled else unlabelled()
     for scores, base in zip((whole["scores"], *whole["floors"].values()), (0.95, 0.92, 0.91, 0.9), strict=True):
-        scores |= judged(base, labelled)
+        scores |= judged(base, labelled, scores["code_dim"])
     whole["scores"]["alignment"] = 0.213
     whole["protocol"] = 2
     whole["run"]["augmentation"] = True
@@ -84,14 +88,18 @@ def test_draws_and_imbalance_stand_beside_all_training_images() -> None:
     table = section(to_markdown(full()), "Draws and class imbalance")
     assert column(table, "all training images")[0] == ".951"
     assert column(table, "draws of 5,000")[:2] == [".940 ± .002", ".890 ± .002"]
+    assert column(table, "balanced")[0] == ".949 ± .010" and "1:1" not in table.replace("balanced, 10:1", "")
+    assert "balanced, 10:1 and 100:1: " in table and "in a training set of 4,321 images" in table
     assert column(table, "10:1")[0] == ".940 ± .010" and column(table, "100:1")[0] == ".850 ± .010"
 
 
 def test_the_ridge_path_marks_the_best() -> None:
     table = section(to_markdown(full()), "Ridge path")
-    assert column(table, "alpha") == ["1", "10", "100", "test, at the best"]
+    assert column(table, "alpha / D") == ["1", "10", "100", "test, at the best"]  # pixels: 784 dimensions, one grid
+    assert column(table, "raw pixels") == [".900", ".930", ".890", ".920"]
     assert column(table, "deep_ae") == [".930", "**.960**", ".920", ".950"]
-    assert column(table, "PCA-30")[1] == "**.920**"
+    assert column(table, "PCA-30")[1] == ".920"  # bold is the model's own choice alone
+    assert "untrained twin's column is a mean" in table
 
 
 def test_clusterings_say_whether_they_saw_the_test_images() -> None:
@@ -105,9 +113,7 @@ def test_clusterings_say_whether_they_saw_the_test_images() -> None:
 
 def test_clusters_of_unlabelled_images_have_no_scores() -> None:
     text = to_markdown(full(labelled=False))
-    table = section(text, "Clusterings")
-    assert column(table, "clustering")[:2] == ["gaussian mixture", "agglomerative"]
-    assert "ACC" not in table and "| test |" not in table
+    assert "## Clusterings" not in text and "gaussian mixture" not in text  # nothing to score them by
     numbers = section(text, "Number of clusters")
     assert column(numbers, "by silhouette")[0] == "9" and column(numbers, "by BIC")[0] == "34"
     assert column(numbers, "chosen by")[0] == "silhouette, without labels"
@@ -120,17 +126,63 @@ def test_every_number_says_what_part_labels_had() -> None:
     for number in ("robustness", "imbalance 100:1", "ridge probe", "draws of the linear probe"):
         assert told[number] == "train, validation"
     assert told["number of clusters"] == told["uniformity"] == told["alignment"] == "none"
-    assert told["gaussian mixture"] == "none; they only score the result"
+    assert told["gaussian mixture"] == told["k-means"] == "the number of classes; else none, they only score the result"
+    assert "imbalance 1:1" not in told and told["balanced"] == "train, validation"
     inductive = dict(zip(column(how, "number"), column(how, "how"), strict=True))
     assert all("(inductive)" in inductive[name] for name in ("k-means", "gaussian mixture", "agglomerative"))
     free = section(to_markdown(full(labelled=False)), "How the numbers were made")
     assert set(column(free, "labels")) == {"none", "as above"}
 
 
+def test_codes_of_hardly_any_dimension_are_no_place_to_count_clusters() -> None:
+    content = full()
+    assert "Caution" not in section(to_markdown(content), "Number of clusters")
+    content["scores"]["rankme"] = 2.94
+    assert "**Caution: effective rank below 3 (deep_ae 2.94).**" in section(to_markdown(content), "Number of clusters")
+
+
+def test_without_alignment_the_section_is_called_uniformity() -> None:
+    content = full()
+    del content["scores"]["alignment"]
+    text = to_markdown(content)
+    assert "## Uniformity" in text and "lignment" not in text
+
+
+def test_the_limits_told_of_clusters_are_those_of_the_code() -> None:
+    text = section(to_markdown(full()), "Number of clusters")
+    assert f"up to {cluster_count.MOST} ({cluster_count.MOST} means" in text
+    assert f"{cluster_count.DIMENSIONS} principal components of at most {cluster_count.IMAGES:,} training" in text
+
+
+def test_the_strengths_told_are_those_of_the_corruptions() -> None:
+    assert set(STRENGTHS) == set(corruptions.CORRUPTIONS)
+
+    def told(values: tuple[float, ...]) -> str:
+        return ", ".join(f"{value:g}" for value in values)
+
+    def percent(values: tuple[float, ...]) -> str:
+        return f"{told(tuple(100 * value for value in values))} %"
+
+    assert f"deviation {told(corruptions.NOISE)} of" in STRENGTHS["gaussian noise"]
+    for kind, shares in (
+        ("blur", corruptions.BLUR),
+        ("occlusion", corruptions.OCCLUSION),
+        ("contrast", corruptions.CONTRAST),
+        ("shift", corruptions.SHIFT),
+        ("missing pixels", corruptions.MISSING),
+    ):
+        assert f" {percent(shares)} " in f" {STRENGTHS[kind]}"
+    x, index = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(4)
+    for corrupt in (corruptions.blur, corruptions.shift):  # what SMALL says
+        mild, medium, hard = (corrupt(x, severity, index) for severity in range(3))
+        assert torch.equal(mild, medium) and not torch.equal(medium, hard)
+    assert SMALL in to_markdown(full()) and STRENGTHS["blur"] in to_markdown(full())
+
+
 @pytest.mark.parametrize("content", [report(), unlabelled()])
 def test_reports_without_the_newer_numbers_do_not_mention_them(content: dict[str, Any]) -> None:
     titles = [found.title for found in sections(content)]
-    assert not set(titles) & {*NEW, "Alignment and uniformity"}
+    assert not set(titles) & {*NEW, "Alignment and uniformity", "Uniformity"}
     assert all(found.blocks for found in sections(content))
 
 

@@ -18,7 +18,8 @@ from unsup.evaluation.page import render
 from unsup.evaluation.panels import panels
 from unsup.evaluation.sections import sections
 from unsup.evaluation.sections_origin import certificate, checks
-from unsup.evaluation.summary import accuracy, heading, outcome, verdict
+from unsup.evaluation.summary import accuracy, heading
+from unsup.evaluation.verdict import outcome, verdict
 
 if TYPE_CHECKING:
     from markupsafe import Markup

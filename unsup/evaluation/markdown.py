@@ -5,7 +5,8 @@ from typing import Any
 from unsup.evaluation.document import Block, Items, Listing, Note, Picture, Section, Table
 from unsup.evaluation.sections import sections
 from unsup.evaluation.sections_origin import checks
-from unsup.evaluation.summary import heading, markdown_table, verdict
+from unsup.evaluation.summary import heading, markdown_table
+from unsup.evaluation.verdict import verdict
 
 Report = dict[str, Any]
 

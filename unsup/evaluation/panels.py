@@ -41,7 +41,7 @@ def panels(curves: dict[str, Points]) -> list[Panel]:
     """A panel for each term: `train/loss` and `val/loss` share one.
 
     The loss comes first, then what both training and validation have, then the rest, each in the order given. Curves
-    of a single point are no curves and are left out.
+    of a single point are no curves and are left out. A loss that is one of its terms is drawn once, under both names.
     """
     terms: dict[str, dict[str, Points]] = {}
     for tag, points in curves.items():
@@ -49,7 +49,9 @@ def panels(curves: dict[str, Points]) -> list[Panel]:
         if len(points) > 1:
             terms.setdefault(term if part in PARTS else tag, {})[part if part in PARTS else "other"] = points
     order = sorted(terms, key=lambda term: (term != "loss", len(terms[term]) == 1))
-    return [_panel(term, terms[term]) for term in order]
+    same = [term for term in order if term != "loss" and terms[term] == terms.get("loss")]
+    titles = {"loss": " = ".join(["loss", *same])}
+    return [_panel(titles.get(term, term), terms[term]) for term in order if term not in same]
 
 
 def _panel(term: str, parts: dict[str, Points]) -> Panel:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from unsup.errors import UserError
 from unsup.evaluation.html import Pictures, to_html
 from unsup.evaluation.markdown import to_markdown
-from unsup.evaluation.summary import cells, heading, named, verdict
+from unsup.evaluation.summary import cells, heading, named
+from unsup.evaluation.verdict import verdict
 from unsup.files import replace
 
 if TYPE_CHECKING:

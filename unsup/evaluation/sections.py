@@ -42,7 +42,7 @@ def sections(report: Report) -> list[Section]:
         ("k-means", kmeans(report)),
         ("Clusterings", clusterings(report)),
         ("Number of clusters", cluster_numbers(report)),
-        ("Alignment and uniformity", _alignment(report)),
+        (_spread_title(report), _alignment(report)),
         ("Other measures", _others(report)),
         ("How the numbers were made", choices(report)),
         ("Where it comes from", provenance(report)),
@@ -56,6 +56,8 @@ def _summary(report: Report) -> list[Block]:
     ]
     lower = [LOWER[key] for key in LOWER if any(key in scores for _, scores in named(report))]
     note = f"On test images; higher is better{', but for ' + enumeration(lower) if lower else ''}."
+    if any("rankme" in scores for _, scores in named(report)):
+        note += " RankMe: of training codes and at most dim, so higher is not better across dimensions."
     if "linear_probe" in report["scores"]:
         note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
     blocks: list[Block] = [Table("This model and its floors", rows), Note(note)]
@@ -143,7 +145,12 @@ def _alignment(report: Report) -> list[Block]:
     )
     if any("alignment" in row for row in rows):
         note += " Alignment: mean d² between two views of one image; lower is less changed by a view."
-    return [Table("Alignment and uniformity", rows), Note(note)]
+    return [Table(_spread_title(report), rows), Note(note)]
+
+
+def _spread_title(report: Report) -> str:
+    found = any("alignment" in scores for _, scores in named(report))
+    return "Alignment and uniformity" if found else "Uniformity"
 
 
 def _others(report: Report) -> list[Block]:

@@ -3,11 +3,12 @@
 from typing import Any
 
 from unsup.evaluation.document import Block, Note, Table, in_order
-from unsup.evaluation.summary import Cells, Scores, accuracy, named
+from unsup.evaluation.summary import Cells, Scores, accuracy, error, named
 
 Report = dict[str, Any]
 METRICS = ("acc", "nmi", "ari")
 ESTIMATES = {"silhouette": "by silhouette", "bic": "by BIC"}
+THIN = 3  # an effective rank below it leaves little to find clusters in
 CHOSEN = {"classes": "number of classes", "silhouette": "silhouette, without labels"}
 
 
@@ -32,8 +33,8 @@ def kmeans(report: Report) -> list[Block]:
 
 
 def clusterings(report: Report) -> list[Block]:
-    """Other ways to cluster, beside k-means; nothing where there is only k-means."""
-    if not report["scores"].get("clusterings"):
+    """Other ways to cluster, beside k-means; nothing where there is only k-means, or no label to score them by."""
+    if not any(_train_and_test(found) for found in report["scores"].get("clusterings", {}).values()):
         return []
     rows: list[Cells] = []
     for name, scores in named(report):
@@ -57,8 +58,7 @@ def clusterings(report: Report) -> list[Block]:
     note = "Inductive: fitted on training images alone, then applied to test images."
     if any(row["setting"] == "transductive" for row in rows):
         note += " Transductive: fitted and scored on all images, as most published figures are."
-    if "train" in rows[0]:
-        note = f"ACC / NMI / ARI. {note} Labels are used for the score alone."
+    note = f"ACC / NMI / ARI. {note} Labels are used for the score alone."
     if "dim" in rows[0]:
         note += " dim: dimensions of the codes that the clustering saw."
     return [Table("Other clusterings beside k-means", rows, texts=3), Note(note)]
@@ -91,8 +91,22 @@ def cluster_numbers(report: Report) -> list[Block]:
     if not any(len(row) > 1 for row in rows):
         return []
     note = (
-        "Estimated without labels, from training codes: the number with the largest silhouette of k-means, and the one "
-        "with the smallest Bayesian information criterion (BIC) of a Gaussian mixture. They count the pieces that "
-        "codes fall into, to the order of magnitude, not classes."
+        "Estimated without labels: the number with the largest silhouette of k-means, which cannot say 1, and the one "
+        "with the smallest Bayesian information criterion (BIC) of a Gaussian mixture. Tried up to 20 (20 means 20 or "
+        "more), on 10 principal components of at most 3,000 training codes. They count the pieces that codes fall "
+        "into, to the order of magnitude, not classes."
     )
-    return [Table("Number of clusters, estimated without labels", rows), Note(note)]
+    if "initialisations" in report.get("floors", {}).get("untrained", {}):
+        note += " The untrained twin's row is a mean of initialisations."
+    blocks: list[Block] = [Table("Number of clusters, estimated without labels", rows), Note(note)]
+    thin = [
+        f"{name} {error(scores['rankme'])}"
+        for name, scores in named(report)
+        if scores.get("clusters", {}).keys() & ESTIMATES.keys() and scores.get("rankme", THIN) < THIN
+    ]
+    if thin:
+        text = f"**Caution: effective rank below {THIN} ({', '.join(thin)}).**"
+        blocks.append(
+            Note(f"{text} Codes that vary in so few directions are cut into pieces, whatever is in the images.")
+        )
+    return blocks

@@ -70,8 +70,15 @@ def _probes(scores: Scores) -> Rows:
         rows.append(("draws of the linear probe", how, "train, validation"))
     for ratio, found in scores.get("imbalance", {}).items():
         how = f"the linear probe, its C, with {ratio} images of the most frequent class to 1 of the least frequent one"
+        how = "the linear probe, its C, with as many images of every class" if ratio == "1" else how
         how += f", {found['images']:,} in all" if "images" in found else ""
-        rows.append((f"imbalance {ratio}:1", f"{how}; {found['draws']} draws", "train, validation"))
+        rows.append(
+            (
+                "balanced" if ratio == "1" else f"imbalance {ratio}:1",
+                f"{how}; {found['draws']} draws",
+                "train, validation",
+            )
+        )
     if "robustness" in scores:
         rows.append(("robustness", "the fitted linear probe on corrupted test images", "train, validation"))
     if "validation" in scores.get("ridge_probe", {}):
@@ -87,14 +94,18 @@ def _clusters(scores: Scores) -> Rows:
     by_labels = scores.get("clusters", {}).get("by", "classes") == "classes"
     k = "number of classes" if by_labels else "the number with the largest silhouette"
     labels = "none; they only score the result"
+    if by_labels:
+        labels = "the number of classes; else none, they only score the result"
     if "kmeans" in scores:
         rows.append(
             ("k-means", f"fitted on train, applied to test (inductive); restart chosen by inertia; k = {k}", labels)
         )
     for method, found in scores.get("clusterings", {}).items():
+        if "test" not in found:
+            continue
         on = f"{found['fitted_on']:,} training images" if "fitted_on" in found else "train"
         how = f"fitted on {on}, applied to test (inductive); k = {k}"
-        rows.append((method, how, labels if "test" in found else "none"))
+        rows.append((method, how, labels))
     if scores.get("clusters", {}).keys() & {"silhouette", "bic"}:
         how = "k-means by its silhouette, Gaussian mixtures by their BIC, over a range of k; on training codes"
         rows.append(("number of clusters", how, "none"))

@@ -5,9 +5,19 @@ from typing import Any
 import numpy as np
 
 from unsup.evaluation.document import Block, Note, Table, in_order
-from unsup.evaluation.summary import Cells, Scores, accuracy, named, with_spread
+from unsup.evaluation.summary import Cells, Scores, accuracy, enumeration, floor_name, named, with_spread
 
 Report = dict[str, Any]
+STRENGTHS = {  # of severities 1, 2 and 3, as in corruptions.py
+    "gaussian noise": "standard deviation 0.05, 0.15, 0.3 of intensities in [0, 1]",
+    "blur": "Gaussian, sigma 2, 4, 7 % of the shorter side, at least 0.4 pixels",
+    "occlusion": "a grey square with a side of 20, 35, 50 % of the shorter side",
+    "contrast": "70, 40, 20 % left",
+    "shift": "by 4, 10, 20 % of the shorter side, at least one pixel",
+    "missing pixels": "20, 40, 60 % of the pixels set to 0",
+}
+COLUMN = "alpha / D"
+SMALL = "On very small images (8 pixels) the mild severities of blur and of shift coincide."
 
 
 def robustness(report: Report) -> list[Block]:
@@ -35,7 +45,11 @@ def robustness(report: Report) -> list[Block]:
     note = f"Accuracy of the linear probe, fitted on clean images, on {some}, corrupted."
     if beside:
         note += " The floors' columns: their mean over the severities."
-    return [Table("Accuracy on corrupted images", rows), Note(note)]
+    blocks: list[Block] = [Table("Accuracy on corrupted images", rows), Note(note)]
+    if strengths := [f"{kind}: {STRENGTHS[kind]}" for kind in kinds if kind in STRENGTHS]:
+        small = f" {SMALL}" if {"blur", "shift"} & set(kinds) else ""
+        blocks.append(Note(f"Severities 1, 2, 3. {'; '.join(strengths)}.{small}"))
+    return blocks
 
 
 def _mean(found: Scores, kinds: list[str]) -> str:
@@ -53,38 +67,61 @@ def draws(report: Report) -> list[Block]:
             row["all training images"] = accuracy(scores["linear_probe"]["accuracy"])
         if "probe_draws" in scores:
             row[f"draws of {scores['probe_draws']['images']:,}"] = with_spread(scores["probe_draws"])
-        row |= {f"{r}:1": with_spread(scores["imbalance"][r]) for r in ratios if r in scores.get("imbalance", {})}
+        row |= {_ratio(r): with_spread(scores["imbalance"][r]) for r in ratios if r in scores.get("imbalance", {})}
         rows.append(row)
     if not ratios and not drawn:
         return []
     note = "Test accuracy of the linear probe, C as for all training images. ±: standard deviation over draws."
     if ratios:
         note += (
-            f" {' and '.join(f'{r}:1' for r in ratios)}: the most frequent class has so many times the training "
-            "images of the least frequent one, in a training set of one size; the test images stay as they are."
+            f" {enumeration([_ratio(r) for r in ratios])}: the most frequent class has so many times the training "
+            f"images of the least frequent one{_drawn(report['scores'])}. Class sizes fall exponentially; which "
+            "classes are rare changes from draw to draw; the test images stay as they are."
         )
     return [Table("Linear probe on draws of training images", rows), Note(note)]
 
 
+def _ratio(ratio: str) -> str:
+    return "balanced" if ratio == "1" else f"{ratio}:1"
+
+
+def _drawn(scores: Scores) -> str:
+    """How many training images there are, the same number at every ratio."""
+    found = [draws["images"] for draws in scores.get("imbalance", {}).values() if "images" in draws]
+    return f", in a training set of {found[0]:,} images" if found else ""
+
+
 def ridge_path(report: Report) -> list[Block]:
-    """Validation accuracy at every strength of the regularisation, the chosen one in bold."""
+    """Validation accuracy at every strength of the regularisation, the one that this model's probe chose in bold."""
     paths = [
-        (name, s["ridge_probe"])
+        (name, s["ridge_probe"], s["code_dim"])
         for name, s in named(report)
-        if {"alphas", "validation"} <= s.get("ridge_probe", {}).keys()
+        if {"alphas", "validation"} <= s.get("ridge_probe", {}).keys() and "code_dim" in s
     ]
     if not paths:
         return []
     rows: list[Cells] = []
-    for alpha in sorted({alpha for _, path in paths for alpha in path["alphas"]}):
-        row = {"alpha": f"{alpha:g}"}
-        for name, path in paths:
-            at = dict(zip(path["alphas"], path["validation"], strict=True))
-            if alpha in at:
-                text = accuracy(at[alpha])
-                row[name] = f"**{text}**" if alpha == path.get("alpha") else text
+    model, twin = report["run"]["model"], report.get("floors", {}).get("untrained", {})
+    grid = {_strength(alpha, dim) for _, path, dim in paths for alpha in path["alphas"]}
+    for strength in sorted(grid, key=float):
+        row = {COLUMN: strength}
+        for name, path, dim in paths:
+            for alpha, value in zip(path["alphas"], path["validation"], strict=True):
+                if _strength(alpha, dim) == strength:
+                    chosen = name == model and alpha == path.get("alpha")
+                    row[name] = f"**{accuracy(value)}**" if chosen else accuracy(value)
         rows.append(row)
-    rows.append({"alpha": "test, at the best"} | {name: accuracy(path["accuracy"]) for name, path in paths})
-    rows = in_order(rows, ["alpha", *(name for name, _ in paths)])
-    note = "Validation accuracy of the ridge probe (closed form) by its regularisation; in bold the chosen strength."
+    rows.append({COLUMN: "test, at the best"} | {name: accuracy(path["accuracy"]) for name, path, _ in paths})
+    rows = in_order(rows, [COLUMN, *(name for name, *_ in paths)])
+    note = (
+        "Validation accuracy of the ridge probe (closed form) by its regularisation; alpha = value x D, D the "
+        "dimension of the codes. In bold the strength that this model's probe chose."
+    )
+    if "initialisations" in twin and any(name == floor_name("untrained", twin) for name, *_ in paths):
+        note += " The untrained twin's column is a mean of initialisations, each with its own best for the last row."
     return [Table("Ridge probe along its regularisation", rows), Note(note)]
+
+
+def _strength(alpha: float, dim: float) -> str:
+    """In units of the dimension, as probes.py has them: one grid for codes of every dimension."""
+    return f"{alpha / dim:.3g}"

@@ -117,87 +117,9 @@ def probe_cells(scores: Scores) -> Cells:
     return row
 
 
-def verdict(report: dict[str, Any]) -> str:
-    """One or two sentences (Markdown): is this code better than the floors, by paired intervals on the test images?"""
-    scores, floors = report["scores"], report.get("floors", {})
-    if not floors:
-        return "No floors were computed, so these numbers cannot say whether anything was learned."
-    if "linear_probe" not in scores:
-        return _unlabelled_verdict(report)
-    values = {
-        "linear_probe": scores["linear_probe"]["accuracy"],
-        "few_label_10": scores.get("few_label", {}).get("10", {}).get("mean"),
-    }
-    sentences = []
-    for probe, title in PROBES.items():
-        found = [
-            (floor_name(key, floors[key]), report["comparisons"][key][probe])
-            for key in FLOORS
-            if key in floors and probe in report.get("comparisons", {}).get(key, {})
-        ]
-        if found and values[probe] is not None:
-            sentences.append(f"{title} {accuracy(values[probe])}, {_standing(found)}.")
-    return " ".join(sentences) or "This model was not compared with its floors."
-
-
-def outcome(report: dict[str, Any]) -> tuple[str, str]:
-    """The verdict in one word (above, mixed, not above, unknown) and in one sentence, by the paired intervals."""
-    comparisons, floors = report.get("comparisons", {}), report.get("floors", {})
-    if not floors:
-        return "unknown", "No floors were computed, so these numbers cannot say whether anything was learned."
-    clear: list[bool] = []
-    by: dict[tuple[str, ...], list[str]] = {}  # floors that a probe is not clearly above -> which probes
-    for probe, told in (("linear_probe", "by the linear probe"), ("few_label_10", "by 10 labels a class")):
-        found = {floor_name(key, floors[key]): comparisons.get(key, {}).get(probe) for key in FLOORS if key in floors}
-        above = {name: c["separable"] and c["difference"] > 0 for name, c in found.items() if c}
-        if above:
-            clear += above.values()
-            by.setdefault(tuple(name for name in above if not above[name]), []).append(told)
-    if not clear:
-        unlabelled = "linear_probe" not in report["scores"]
-        without = "these images have no labels" if unlabelled else "no paired differences were computed"
-        return "unknown", f"Not compared with its floors by a probe: {without}."
-    parts = [
-        f"{f'not above {enumeration(list(missed))}' if missed else 'above every floor'} {enumeration(probes)}"
-        for missed, probes in by.items()
-    ]
-    sentence = "; ".join(parts)
-    word = "above" if all(clear) else "mixed" if any(clear) else "not above"
-    return word, f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _standing(found: list[tuple[str, Scores]]) -> str:
-    """Where a score stands among the floors; whatever is not clearly above one comes first, in bold."""
-    above = [f"{name} {difference(c)}" for name, c in found if c["separable"] and c["difference"] > 0]
-    below = [f"{name} ({difference(c)})" for name, c in found if c["separable"] and c["difference"] <= 0]
-    equal = [f"{name} ({difference(c)})" for name, c in found if not c["separable"]]
-    if len(above) == len(found):
-        return f"**above every floor**: {', '.join(above)}"
-    parts = []
-    if equal:
-        parts.append(f"**cannot be told from {enumeration(equal)}**")
-    if below:
-        parts.append(f"**below {enumeration(below)}**")
-    if above:
-        parts.append(f"above {enumeration(above)}")
-    return "; ".join(parts)
-
-
 def difference(comparison: Scores) -> str:
     """+.021 [+.015, +.027]: this model minus the floor."""
     return f"{signed(comparison['difference'])} [{signed(comparison['low'])}, {signed(comparison['high'])}]"
-
-
-def _unlabelled_verdict(report: dict[str, Any]) -> str:
-    text = "These images have no labels, so nothing here measures classification."
-    errors = [
-        f"{error(scores['reconstruction']['sse_per_image'])} ({name})"
-        for name, scores in named(report)
-        if "reconstruction" in scores
-    ]
-    if "reconstruction" in report["scores"] and len(errors) > 1:
-        text += f" Squared error an image, lower is better: {', '.join(errors)}."
-    return text
 
 
 def enumeration(words: list[str]) -> str:
