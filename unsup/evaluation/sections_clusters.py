@@ -96,7 +96,8 @@ def cluster_numbers(report: Report) -> list[Block]:
         "more), on 10 principal components of at most 3,000 training codes. They count the pieces that codes fall "
         "into, to the order of magnitude, not classes."
     )
-    if "initialisations" in report.get("floors", {}).get("untrained", {}):
+    twin = report.get("floors", {}).get("untrained", {})
+    if "initialisations" in twin and twin.get("clusters", {}).keys() & ESTIMATES.keys():
         note += " The untrained twin's row is a mean of initialisations."
     blocks: list[Block] = [Table("Number of clusters, estimated without labels", rows), Note(note)]
     thin = [

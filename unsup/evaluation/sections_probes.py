@@ -124,4 +124,4 @@ def ridge_path(report: Report) -> list[Block]:
 
 def _strength(alpha: float, dim: float) -> str:
     """In units of the dimension, as probes.py has them: one grid for codes of every dimension."""
-    return f"{alpha / dim:.3g}"
+    return f"{float(f'{alpha / dim:.3g}'):g}"
