@@ -89,6 +89,7 @@ def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
     assert names["classes"].tolist() == [str(c) for c in heads.probe.predict(codes)]
 
 
+@pytest.mark.slow
 def test_the_snippets_run_as_they_stand(exported: Path) -> None:
     """Each in an interpreter of its own, in the folder of the export."""
     snippets = [part.partition("```")[0] for part in (exported / "README.md").read_text().split("```python\n")[1:]]

@@ -303,6 +303,7 @@ def test_data_that_are_not_at_hand_cost_one_line(
     assert children.asked() == [f"-m unsup train ae --data digits --seed 0 --epochs 1 --runs {tmp_path}"]
 
 
+@pytest.mark.slow
 def test_real_children_leave_reports_and_are_skipped_then(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["sweep", "pca", "--seeds", "0", "--data", "digits", "--grid", "model.code_dim=4", "--runs", str(tmp_path)]
     assert main(words) == 0
