@@ -74,9 +74,9 @@ def draws(report: Report) -> list[Block]:
     note = "Test accuracy of the linear probe, C as for all training images. ±: standard deviation over draws."
     if ratios:
         note += (
-            f" {enumeration([_ratio(r) for r in ratios])}: the most frequent class has so many times the training "
-            f"images of the least frequent one{_drawn(report['scores'])}. Class sizes fall exponentially; which "
-            "classes are rare changes from draw to draw; the test images stay as they are."
+            f" {enumeration([_ratio(r) for r in ratios])}: training images of the most frequent class to those of the "
+            f"least frequent one{_drawn(report['scores'])}. Class sizes fall exponentially; which classes are rare "
+            "changes from draw to draw; the test images stay as they are."
         )
     return [Table("Linear probe on draws of training images", rows), Note(note)]
 
