@@ -191,7 +191,7 @@ def test_what_went_wrong_is_said_at_the_top(change: dict[str, Any], warning: str
 
 def test_reduced_codes_are_mentioned() -> None:
     content = report()
-    content["scores"]["reduced"] = {"dim": 256, "for": ["kmeans", "knn", "rankme", "silhouette"]}
+    content["scores"]["reduced"] = {"dim": 256, "for": ["k-means", "kNN", "RankMe", "silhouette"]}
     text = section(to_markdown(content), "Summary")
     assert "k-means, kNN, RankMe, silhouette: on the first 256 principal components" in text
 

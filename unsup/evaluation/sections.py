@@ -22,7 +22,6 @@ from unsup.evaluation.summary import (
 )
 
 Report = dict[str, Any]
-REDUCED = {"kmeans": "k-means", "knn": "kNN", "rankme": "RankMe"}
 LOWER = {"reconstruction": "the reconstruction error", "generation": "distances", "likelihood": "nats"}
 MANY_CLASSES = 20  # above it only the hardest ten are listed
 
@@ -63,7 +62,7 @@ def _summary(report: Report) -> list[Block]:
     blocks: list[Block] = [Table("This model and its floors", rows), Note(note)]
     reduced = report["scores"].get("reduced")
     if reduced:
-        names = ", ".join(REDUCED.get(name, name) for name in reduced["for"])
+        names = ", ".join(reduced["for"])
         blocks.append(Note(f"{names}: on the first {reduced['dim']} principal components of the training codes."))
     return blocks
 

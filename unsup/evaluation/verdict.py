@@ -132,7 +132,7 @@ def _reconstructions(report: Report) -> dict[str, tuple[float, float]]:
 def _few_dimensions(scores: Scores) -> str | None:
     """ "about 2 of 30 dimensions" where the effective rank is under a tenth of what it can be, else None."""
     reduced = scores.get("reduced", {})
-    most = reduced["dim"] if "rankme" in reduced.get("for", ()) else scores.get("code_dim")
+    most = reduced.get("dim", scores.get("code_dim"))  # RankMe sees the reduced codes where there are any
     if most is None or "rankme" not in scores or scores["rankme"] >= COLLAPSED * most:
         return None
     return f"about {scores['rankme']:.0f} of {most:,} dimensions"
