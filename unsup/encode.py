@@ -17,7 +17,7 @@ from unsup.encoder import Encoder, load_encoder
 from unsup.errors import UsageError, UserError, printable
 from unsup.evaluation.codes import frozen
 from unsup.evaluation.heads import Heads
-from unsup.files import replacing, shown
+from unsup.files import must_be_new, replacing
 
 BATCH = 512  # images through the encoder at a time
 
@@ -111,11 +111,10 @@ def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
         with frozen(encoder.model):
             difference = unit - cast(Any, encoder.model).reconstruct(unit)
         errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
-    code_distance, error = heads.ratios(codes, errors)
-    distance = code_distance if error is None else np.maximum(code_distance, error)
-    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": code_distance}
-    found |= {} if error is None else {"error": error}
-    found |= {"distance": distance, "unlike": distance > 1}
+    ratios = heads.ratios(codes, errors)
+    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": ratios.code}
+    found |= {} if ratios.error is None else {"error": ratios.error}
+    found |= {"distance": ratios.larger, "unlike": ratios.larger > 1}
     if heads.probe is not None:
         shares = heads.probe.probabilities(codes)
         found |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
@@ -149,8 +148,7 @@ def write_codes(run: Path, images: Path, out: Path | None = None) -> tuple[Path,
             import pyarrow  # noqa: F401
         except ImportError as e:
             raise UserError("Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)") from e
-    if out.exists():
-        raise UserError(f"{shown(out)} exists, and nothing is overwritten: name another OUT")
+    must_be_new(out)
     encoded = encode_folder(run, images, runs.heads_of(run) if (run / "heads.npz").exists() else None)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:

@@ -31,6 +31,12 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def must_be_new(path: Path) -> None:
+    """Raises UserError where there is something of that name."""
+    if path.exists():
+        raise UserError(f"{shown(path)} exists, and nothing is overwritten: name another OUT")
+
+
 def reserve(folder: Path) -> Path:
     """The folder, made just now, empty: of two starts one gets it.
 
@@ -40,8 +46,9 @@ def reserve(folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.mkdir()
-    except FileExistsError as e:
-        raise UserError(f"{shown(folder)} exists, and nothing is overwritten: name another OUT") from e
+    except FileExistsError:
+        must_be_new(folder)
+        raise
     return folder
 
 

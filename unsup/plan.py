@@ -184,16 +184,21 @@ def state_of(run: Path) -> State:
 
     One that was evaluated under another protocol counts as trained: its report is written again.
     """
-    from unsup.evaluation.protocol import VERSION
-
-    try:
-        report = read_report(run / "report.json")
-        if report.keys() >= COMPLETE and report.get("protocol") == VERSION:
-            return "finished"
-    except UserError:
-        pass  # none yet, or a damaged one: it is written again
+    if evaluated(run):
+        return "finished"
     if runs.in_use(run):
         return "in use"
     if (run / "training.json").exists():
         return "trained"
     return "begun" if (run / "checkpoints" / "last.ckpt").exists() else "new"
+
+
+def evaluated(run: Path) -> bool:
+    """Whether the run has a report of this protocol; one that is damaged is none, and is written again."""
+    from unsup.evaluation.protocol import VERSION
+
+    try:
+        report = read_report(run / "report.json")
+    except UserError:
+        return False
+    return report.keys() >= COMPLETE and report.get("protocol") == VERSION

@@ -17,7 +17,7 @@ from unsup.classify import Classified, classify_folder
 from unsup.errors import UserError, printable
 from unsup.evaluation.report import Report, read_report
 from unsup.evaluation.summary import heading
-from unsup.files import filling, reserve, shown
+from unsup.files import filling, must_be_new, reserve, shown
 from unsup.sheet import write_sheet
 
 TABLE, SHEET = "classes.csv", "sheet.html"
@@ -45,8 +45,8 @@ def classify_into(
     Raises:
         UserError: `out` exists, or as in `classify_folder`.
     """
-    if out is not None and out.exists():  # before the work; again when it is made
-        raise UserError(f"{shown(out)} exists, and nothing is overwritten: name another OUT")
+    if out is not None:
+        must_be_new(out)  # before the work; again when it is made
     classified = classify_folder(run, images, labels)
     out = place(run, images) if out is None else reserve(out)
     leave(out, run, images, classified, sort)

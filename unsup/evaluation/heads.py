@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,18 @@ class Probe:
     def _scores(self, codes: Floats) -> Floats:
         scores: Floats = np.asarray((codes - self.mean) / self.scale @ self.weights.T + self.bias, np.float32)
         return scores
+
+
+class Ratios(NamedTuple):
+    """Of n images to what is usual."""
+
+    code: Floats  # (n,) Euclidean distance of the code to the nearest training code
+    error: Floats | None  # (n,) squared error of reconstruction; None: the model does not reconstruct
+
+    @property
+    def larger(self) -> Floats:
+        """(n,)"""
+        return self.code if self.error is None else np.maximum(self.code, self.error)
 
 
 @dataclass(frozen=True)
@@ -127,15 +139,14 @@ class Heads:
         never met it often maps into the midst of the codes (a VAE of MNIST: uniform noise 1 %, photographs 23 % beyond
         what is usual), but it cannot reconstruct it (both: 100 %).
         """
-        code_distance, error = self.ratios(codes, errors)
-        return code_distance if error is None else np.maximum(code_distance, error)
+        return self.ratios(codes, errors).larger
 
-    def ratios(self, codes: Floats, errors: Floats | None = None) -> tuple[Floats, Floats | None]:
-        """(n,) the ratios of `distance`: of the code, and of the error or None where the model does not reconstruct."""
-        code_distance = (_nearest(self.compact(codes), self.reference)[1] / self.usual).astype(np.float32)
+    def ratios(self, codes: Floats, errors: Floats | None = None) -> Ratios:
+        """What `distance` is the larger of."""
+        code = (_nearest(self.compact(codes), self.reference)[1] / self.usual).astype(np.float32)
         if errors is None or self.usual_error is None:
-            return code_distance, None
-        return code_distance, (errors / self.usual_error).astype(np.float32)
+            return Ratios(code, None)
+        return Ratios(code, (errors / self.usual_error).astype(np.float32))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file; `of` reads it back."""

@@ -73,8 +73,8 @@ def knn_parts(spaces: Spaces, labels: Labels) -> Parts:
 
 
 def cluster_parts(spaces: Spaces, k: int) -> Parts:
-    """k-means in each space, the other clusterings in the first of them."""
-    raw = next(iter(spaces.values()))
+    """k-means in each space, the other clusterings on the raw codes."""
+    raw = spaces["raw"]
 
     def kmeans(z: dict[str, Floats]) -> Clusters:
         found = clustering.kmeans(z["train"], z["test"], k)
