@@ -12,7 +12,8 @@ from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor, nn
 
 from unsup.errors import UsageError, UserError
-from unsup.models.base import Batch, Model, warmup_cosine
+from unsup.models.base import Batch, Model
+from unsup.schedule import warmup_cosine
 
 
 class Linear(Model):

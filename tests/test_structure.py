@@ -13,6 +13,7 @@ from unsup.floors import SCORING
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
+BRICKS = {"unsup.nets", "unsup.backbones", "unsup.augment", "unsup.processes", "unsup.schedule"}  # of methods
 PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
 CLUSTERINGS = ("cluster_count", "clustering", "mixtures")
 ESTIMATORS = (*CLUSTERINGS, "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
@@ -49,7 +50,7 @@ def part(path: Path) -> str:
 def test_imports_stay_inside_the_boundaries(path: Path) -> None:
     used = own(path)
     if part(path) == "models":
-        assert used <= FOUNDATION | {"unsup.models.base", "unsup.nets", "unsup.augment"}
+        assert used <= FOUNDATION | BRICKS | {"unsup.models.base"}
     elif part(path) == "data":
         assert all(name.startswith("unsup.data.") or name in FOUNDATION for name in used), used
     elif part(path) == "evaluation":
@@ -58,8 +59,10 @@ def test_imports_stay_inside_the_boundaries(path: Path) -> None:
         if path.stem in ARRAYS_ONLY:
             assert all(name.startswith("unsup.evaluation.") for name in used - FOUNDATION), used
             assert not {"torch", "lightning"} & {name.split(".")[0] for name in imports(path)}
-    elif part(path) in ("nets.py", "augment.py"):
-        assert not used and not any(name.startswith("lightning") for name in imports(path))
+    elif f"unsup.{path.stem}" in BRICKS:
+        assert used <= {"unsup.errors", "unsup.nets"} and not any(
+            name.startswith("lightning") for name in imports(path)
+        )
     if path.name not in ("cli.py", "verbs.py", "__main__.py"):
         assert not {"unsup.train", "unsup.cli"} & used
 

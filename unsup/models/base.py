@@ -9,9 +9,10 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.lr_scheduler import LRScheduler
 
 from unsup.errors import UsageError, UserError, choices
+from unsup.schedule import annealed_adam
 from unsup.seeds import seed_noise
 
 Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions in the training split
@@ -50,6 +51,7 @@ class Model(L.LightningModule):
     """
 
     seed: int = 0  # the run's seed; training sets it, all step noise derives from it
+    weight_decay: float = 0.0  # of the weights, not of biases and scales: a method that wants some sets it
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
         super().__init__()
@@ -229,19 +231,4 @@ class Model(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, warm-up over a tenth of the steps, cosine to 0; no optimizer for a method without parameters."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        if not parameters:
-            return None
-        total = self.total_steps()
-        optimizer = torch.optim.Adam(parameters, lr=self.lr, fused=True)
-        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def warmup_cosine(step: int, total: int) -> float:
-    """Share of the peak learning rate at `step`: linear over the first tenth, then a half cosine to 0 at `total`."""
-    warmup = max(1, total // 10)
-    if step < warmup:
-        return (step + 1) / warmup
-    done = min(1.0, (step - warmup) / max(1, total - warmup))
-    return 0.5 * (1 + math.cos(math.pi * done))
+        return annealed_adam(self, self.lr, self.weight_decay, self.total_steps)
