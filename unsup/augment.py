@@ -24,32 +24,36 @@ GREY = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-def augment(x: Tensor, preset: str, strength: float = 1.0) -> Tensor:
+def augment(x: Tensor, preset: str, strength: float = 1.0, area: float | None = None) -> Tensor:
     """A random view of each image: (N, C, H, W) in [0, 1], of the same shape and range.
 
     Args:
         x: images.
         preset: "digits" or "natural".
         strength: scales how far the views of `digits` are from their image, and the colours of `natural`.
+        area: share of the image, above 0 to 1, that every view shows, cut out at random and resized to the whole;
+            None: all of it in `digits`, and in `natural` the shares above.
 
     Raises:
         UsageError: there is no such preset.
     """
     if preset == "digits":
-        return _erase(_strokes(_deform(x, strength)), strength)
+        return _erase(_strokes(_deform(x, strength, 1.0 if area is None else area)), strength)
     if preset == "natural":
-        return _colour(_crop(x), strength)
+        return _colour(_crop(x, area), strength)
     raise UsageError(f"augmentation {preset!r}: the presets are {', '.join(PRESETS)}")
 
 
 # ---- digits ---------------------------------------------------------------------------------------------------------
 
 
-def _deform(x: Tensor, strength: float) -> Tensor:
+def _deform(x: Tensor, strength: float, area: float) -> Tensor:
     """Rotation to 25 degrees, scale by 1/1.25 to 1.25, shear to 15 degrees, shift to 6 % of the side, elastic field."""
-    n = len(x)
+    n, side = len(x), math.sqrt(area)
     angle, shear, log_scale, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
-    scale = log_scale.exp()
+    scale = side * log_scale.exp()
+    if area < 1:
+        shift_x, shift_y = shift_x + _uniform(x, n, 1 - side), shift_y + _uniform(x, n, 1 - side)
     cos, sin, slant = angle.cos() * scale, angle.sin() * scale, shear.tan()
     rows = (cos, slant * cos - sin, shift_x, sin, slant * sin + cos, shift_y)
     affine = torch.stack(rows, dim=1).view(n, 2, 3)
@@ -86,12 +90,16 @@ def _erase(x: Tensor, strength: float) -> Tensor:
 # ---- natural --------------------------------------------------------------------------------------------------------
 
 
-def _crop(x: Tensor) -> Tensor:
-    """20 to 100 % of the area, sides 3:4 to 4:3, resized bilinearly to the whole image; half of them mirrored."""
+def _crop(x: Tensor, area: float | None) -> Tensor:
+    """20 to 100 % of the area, sides 3:4 to 4:3, or a square of this area, resized bilinearly to the whole image; half
+    of them mirrored."""
     n = len(x)
-    area = 0.6 + _uniform(x, n, 0.4)
-    ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()
-    width, height = (area.sqrt() * ratio).clamp(max=1), (area.sqrt() / ratio).clamp(max=1)
+    if area is None:
+        size = (0.6 + _uniform(x, n, 0.4)).sqrt()
+        ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()
+        width, height = (size * ratio).clamp(max=1), (size / ratio).clamp(max=1)
+    else:
+        width = height = torch.full((n,), math.sqrt(area), device=x.device)
     mirror = torch.randint(0, 2, (n,), device=x.device).mul(2).sub(1)
     zero = torch.zeros(n, device=x.device)
     rows = (width * mirror, zero, (1 - width) * _uniform(x, n, 1), zero, height, (1 - height) * _uniform(x, n, 1))
