@@ -103,7 +103,7 @@ def coding_rate(z: Tensor, distortion: float) -> Tensor:
     Returns:
         (V,).
     """
-    v, n, p = z.shape
+    n, p = z.shape[1:]
     moments = gather((z.transpose(1, 2) @ z / n)[None]).mean(0)  # (V, P, P); every process has as many rows
     coded = torch.eye(p, device=z.device) + p / distortion * moments
     return torch.linalg.cholesky(coded).diagonal(dim1=1, dim2=2).log().sum(1)

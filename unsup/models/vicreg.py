@@ -43,7 +43,7 @@ class VICReg(Model):
         augmentation: str,
         backbone: Backbone = "conv",
         width: int = 16,
-        projection: int = 256,
+        projection: int = 128,
         invariance: float = 25.0,
         variance: float = 25.0,
         covariance: float = 1.0,
