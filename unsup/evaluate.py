@@ -97,6 +97,7 @@ def evaluate_run(
                 "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
                 "augmentation": "augmentation" in signature(type(model)).parameters,
                 **training,
+                "stages_seconds": runs.seconds_of(training, versions),
                 "command": versions.pop("command"),
                 "class_names": list(data.class_names),
             },

@@ -150,7 +150,8 @@ def _model_row(model: str, reports: list[Report]) -> Cells:
 
 
 def _effort(reports: list[Report]) -> Cells:
-    minutes = np.mean([report["run"]["train_seconds"] for report in reports]) / 60
+    several = [report["run"] for report in reports]
+    minutes = np.mean([run.get("stages_seconds", run["train_seconds"]) for run in several]) / 60
     return dict(zip(EFFORT, (str(len(reports)), f"{minutes:.1f}"), strict=True))
 
 

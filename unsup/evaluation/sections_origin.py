@@ -145,6 +145,10 @@ def provenance(report: Report) -> list[Block]:
     if "command" in run:
         facts.append(("command", f"`{run['command']}`"))
     trained = [f"{run['epochs']} epochs", f"{run['train_seconds'] / 60:.1f} minutes"]
+    if "init_from" in origin:
+        start = origin["init_from"]
+        facts.append(("started from", f"`{start['run']}`, weights SHA-256 `{start['weights_sha256'][:12]}`"))
+        trained[1] += f" ({run['stages_seconds'] / 60:.1f} with the runs that it started from)"
     trained += [f"{run['images_per_second']:,.0f} images/s"] if "images_per_second" in run else []
     facts.append(("training", ", ".join([*trained, f"{run['parameters']:,} parameters"])))
     if "augmentation" in run:

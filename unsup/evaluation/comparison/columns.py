@@ -154,7 +154,7 @@ def _checked(where: str, value: Any) -> float:
 def _derived(report: Report) -> Numbers:
     """What is computed from a report: minutes; the deviation by test sampling; mean accuracy over corruptions."""
     found = {}
-    seconds = number(report, ("run", "train_seconds"))
+    seconds = number(report, ("run", "stages_seconds")) or number(report, ("run", "train_seconds"))
     low, high = (number(report, ("scores", "linear_probe", end)) for end in ("low", "high"))
     if seconds is not None:
         found["minutes"] = seconds / 60
