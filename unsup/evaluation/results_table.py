@@ -16,6 +16,7 @@ HEADLINE: Columns = {
     "few-label 10": (("few_label", "10", "mean"), accuracy),
     "kNN": (("knn", "accuracy"), accuracy),
     "k-means ACC": (("kmeans", "test", "acc"), accuracy),
+    "own clusters ACC": (("clusterings", "own", "test", "acc"), accuracy),
     "reconstruction SSE": (("reconstruction", "sse_per_image"), error),
 }
 TWIN = {name: HEADLINE[name] for name in ("linear probe", "few-label 10")}  # of the untrained twin, too

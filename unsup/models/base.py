@@ -31,6 +31,7 @@ class Model(L.LightningModule):
     * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), both in nats an image, and
       `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from that many posterior samples;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
+    * `assign(x)` -> (N,) int64: the method's own cluster of each image, 0 to below `num_clusters`, an attribute;
     * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. Fitted
       state lives in parameters and buffers whose shapes are known from `__init__`. A method may have `losses` as well
       (stages: fit, then fine-tune).
