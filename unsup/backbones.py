@@ -32,16 +32,20 @@ def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> t
         raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for a convolutional encoder: 8 x 8 at least")
     layers: list[nn.Module] = []
     if name == "conv":
-        channels, strides = [shape[0], width, 2 * width, 2 * width, 4 * width, 4 * width], (1, 2, 1, 2, 1)
-        for inputs, outputs, stride in zip(channels, channels[1:], strides, strict=False):
+        plan = [(width, 1), (2 * width, 2), (2 * width, 1), (4 * width, 2), (4 * width, 1)]  # channels, stride
+        inputs = shape[0]
+        for outputs, stride in plan:
             layers += [*_convolution(inputs, outputs, stride), nn.ReLU()]
+            inputs = outputs
     else:
-        channels, strides = [width, width, 2 * width, 4 * width, 8 * width], (1, 2, 2, 2)
+        plan = [(width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)]
         layers += [*_convolution(shape[0], width), nn.ReLU()]
-        for inputs, outputs, stride in zip(channels, channels[1:], strides, strict=False):
+        inputs = width
+        for outputs, stride in plan:
             layers += [BasicBlock(inputs, outputs, stride), BasicBlock(outputs, outputs, 1)]
+            inputs = outputs
     encoder = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return encoder.to(memory_format=torch.channels_last), channels[-1]  # twice as fast as (C, H, W) in bfloat16
+    return encoder.to(memory_format=torch.channels_last), inputs  # twice as fast as (C, H, W) in bfloat16
 
 
 class BasicBlock(nn.Module):

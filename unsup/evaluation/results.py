@@ -12,6 +12,7 @@ from unsup.evaluation.results_table import results_table
 from unsup.files import replace
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+PLACES = ("--data_root", "--runs")
 NEEDED = {
     "schema": (),
     "run": ("model", "data", "seed", "train_seconds", "command"),
@@ -52,16 +53,21 @@ def add(run: Path, results: Path) -> Path:
 def without_places(report: Report) -> Report:
     """The report without the folders of the machine that it was made on, and without its curves: for others to read."""
     kept, words = copy.deepcopy(report), []
+    config, start = kept["provenance"].get("config", {}), kept["provenance"].get("init_from", {}).get("run", "another")
     options = iter(shlex.split(report["run"]["command"]))
     for word in options:
-        name, equals, _ = word.partition("=")
-        if name not in ("--data_root", "--runs"):
+        name, equals, value = word.partition("=")
+        if name in (*PLACES, "--init_from"):
+            value = value if equals else next(options, "")
+            if name == "--init_from":
+                words += [name, f"runs/{start}" if "/" in value else value]
+        else:
             words.append(word)
-        elif not equals:
-            next(options, None)
     kept["run"]["command"] = shlex.join(words)
     kept.pop("curves", None)
-    kept["provenance"].get("config", {}).get("data", {}).get("init_args", {}).pop("root", None)
+    config.get("data", {}).get("init_args", {}).pop("root", None)
+    if "/" in config.get("init_from", ""):
+        config["init_from"] = f"runs/{start}"
     return kept
 
 

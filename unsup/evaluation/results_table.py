@@ -16,6 +16,7 @@ HEADLINE: Columns = {
     "few-label 10": (("few_label", "10", "mean"), accuracy),
     "kNN": (("knn", "accuracy"), accuracy),
     "k-means ACC": (("kmeans", "test", "acc"), accuracy),
+    "own clusters ACC": (("clusterings", "own", "test", "acc"), accuracy),
     "reconstruction SSE": (("reconstruction", "sse_per_image"), error),
 }
 TWIN = {name: HEADLINE[name] for name in ("linear probe", "few-label 10")}  # of the untrained twin, too
@@ -150,7 +151,8 @@ def _model_row(model: str, reports: list[Report]) -> Cells:
 
 
 def _effort(reports: list[Report]) -> Cells:
-    minutes = np.mean([report["run"]["train_seconds"] for report in reports]) / 60
+    several = [report["run"] for report in reports]
+    minutes = np.mean([run.get("stages_seconds", run["train_seconds"]) for run in several]) / 60
     return dict(zip(EFFORT, (str(len(reports)), f"{minutes:.1f}"), strict=True))
 
 
