@@ -47,7 +47,7 @@ def augment(x: Tensor, preset: str, strength: float = 1.0, area: float | None = 
 # ---- digits ---------------------------------------------------------------------------------------------------------
 
 
-def _deform(x: Tensor, strength: float, area: float) -> Tensor:
+def _deform(x: Tensor, strength: float, area: float = 1.0) -> Tensor:
     """Rotation to 25 degrees, scale by 1/1.25 to 1.25, shear to 15 degrees, shift to 6 % of the side, elastic field."""
     n, side = len(x), math.sqrt(area)
     angle, shear, log_scale, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
@@ -90,7 +90,7 @@ def _erase(x: Tensor, strength: float) -> Tensor:
 # ---- natural --------------------------------------------------------------------------------------------------------
 
 
-def _crop(x: Tensor, area: float | None) -> Tensor:
+def _crop(x: Tensor, area: float | None = None) -> Tensor:
     """20 to 100 % of the area, sides 3:4 to 4:3, or a square of this area, resized bilinearly to the whole image; half
     of them mirrored."""
     n = len(x)
