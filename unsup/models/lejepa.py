@@ -28,7 +28,7 @@ class LeJEPA(Model):
         projection: width of the embeddings.
         views_per_image: how many views; at least 2.
         slices: random directions in which SIGReg looks, drawn anew each step.
-        sigreg: λ, from 0 to 1. SIGReg is a test statistic, which grows with the number of images in a step.
+        sigreg: λ, from 0 to 1 (.05 in the paper, .02 in its code's example); SIGReg grows with the batch.
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
 
@@ -42,10 +42,10 @@ class LeJEPA(Model):
         augmentation: str,
         backbone: Backbone = "conv",
         width: int = 16,
-        projection: int = 64,
-        views_per_image: int = 2,
+        projection: int = 16,
+        views_per_image: int = 4,
         slices: int = 256,
-        sigreg: float = 0.05,
+        sigreg: float = 0.005,
         weight_decay: float = 5e-4,
         lr: float = 2e-3,
     ) -> None:
