@@ -43,6 +43,8 @@ class Trained:
 
     def __init__(self, name: str, shuffle_labels: bool = False) -> None:
         self.model, self.data = build(name), TinyDigits()
+        if source := yaml.safe_load(RECIPES[name].read_text()).get("init_from"):
+            self.model.initialise(Trained(source).model.state_dict())
         self.data.setup()
         self.data.size("train")  # the split is drawn, stratified, before labels are shuffled
         if shuffle_labels:

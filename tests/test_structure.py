@@ -13,7 +13,14 @@ from unsup.floors import SCORING
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
-BRICKS = {"unsup.nets", "unsup.backbones", "unsup.augment", "unsup.processes", "unsup.schedule"}  # of methods
+BRICKS = {
+    "unsup.nets",
+    "unsup.backbones",
+    "unsup.augment",
+    "unsup.processes",
+    "unsup.schedule",
+    "unsup.spectral",
+}  # of methods
 PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
 CLUSTERINGS = ("cluster_count", "clustering", "mixtures")
 ESTIMATORS = (*CLUSTERINGS, "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
