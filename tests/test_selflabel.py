@@ -62,7 +62,7 @@ def test_the_head_tells_the_cut_apart(contrastive: SimCLR, data: TinyDigits) -> 
     model, x = started(contrastive), images(data)
     model.fit(lambda: iter([x]))
     z = contrastive.encode(x)
-    graph = neighbour_graph(contrastive.projector(z), 10) + 0.5 * neighbour_graph(principal(x.flatten(1)), 10)
+    graph = sum(neighbour_graph(space, 10) for space in (z, contrastive.projector(z), principal(x.flatten(1))))
     clusters = spectral_clusters(graph, 10)
     logits = model.eval().head(z)
     assert (logits.argmax(1).numpy() == clusters).mean() > 0.97
@@ -93,7 +93,8 @@ def test_clusters_come_near_the_classes_and_the_teacher_stays_behind(contrastive
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("clusters", 1), ("neighbours", 0), ("projection", 0), ("smoothing", 1.0), ("pixels", -0.1)]
+    ("option", "value"),
+    [("clusters", 1), ("neighbours", 0), ("projection", 0), ("smoothing", 1.0), ("confidence", 1.0), ("pixels", -0.1)],
 )
 def test_bad_options_are_named(option: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"model.{option}"):

