@@ -1,0 +1,119 @@
+"""Random views: range, independence of each image's draws, what each preset may and may not do."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from unsup import augment as module
+from unsup.augment import augment
+from unsup.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def noise() -> None:
+    torch.manual_seed(0)
+
+
+def blob(n: int, channels: int = 1, size: int = 28) -> Tensor:
+    """The same image n times: a grey bar right of the centre."""
+    x = torch.zeros(n, channels, size, size)
+    x[:, :, size // 4 : 3 * size // 4, size // 2 : 5 * size // 8] = 0.8
+    return x
+
+
+@pytest.mark.parametrize("preset", module.PRESETS)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 17, 40), (4, 16, 16)])
+def test_views_are_images_and_differ_from_image_to_image(preset: str, shape: tuple[int, int, int]) -> None:
+    x = torch.rand(1, *shape).expand(64, -1, -1, -1)
+    view = augment(x, preset)
+    assert view.shape == x.shape and view.dtype == torch.float32
+    assert view.min() >= 0 and view.max() <= 1
+    assert len({tuple(image.flatten().tolist()) for image in view}) > 60
+
+
+def test_views_are_drawn_from_the_seed() -> None:
+    x = torch.rand(8, 3, 32, 32)
+    torch.manual_seed(5)
+    one = augment(x, "natural")
+    torch.manual_seed(5)
+    assert torch.equal(augment(x, "natural"), one)
+    assert not torch.equal(augment(x, "natural"), one)
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(UsageError, match="digits, natural"):
+        augment(torch.rand(2, 1, 8, 8), "letters")
+
+
+def test_digits_without_strength_keep_their_place() -> None:
+    x = blob(200)
+    same = (augment(x, "digits", strength=0.0) - x).flatten(1).norm(dim=1) < 1e-4
+    assert 40 < same.sum() < 95  # a third of them: only the thickness of strokes does not depend on strength
+
+
+def test_digits_are_never_mirrored() -> None:
+    """A bar right of the centre stays right of it: shift, shear and turn are too small to carry it over."""
+    x = torch.zeros(300, 1, 28, 28)
+    x[:, :, 8:20, 20:23] = 1.0
+    columns = torch.arange(28.0)
+    view = module._deform(x, 1.0)
+    centre = (view.sum((1, 2)) @ columns) / view.sum((1, 2, 3))
+    assert (centre > 13.5).all()
+
+
+def test_strokes_are_thicker_thinner_or_as_they_were() -> None:
+    mass = module._strokes(blob(600)).sum((1, 2, 3)) / blob(1).sum()
+    for share in (mass > 1.01, mass < 0.99, (mass - 1).abs() < 1e-6):
+        assert 0.25 < share.float().mean() < 0.42
+
+
+def test_a_square_is_erased_from_some() -> None:
+    erased = (module._erase(torch.ones(1000, 1, 30, 30), 1.0) == 0).sum((1, 2, 3))
+    assert set(erased.tolist()) == {0, 100}
+    assert 0.25 < (erased > 0).float().mean() < 0.35
+
+
+def test_natural_views_are_mirrored_half_of_the_time() -> None:
+    ramp = torch.linspace(0, 1, 32).expand(400, 3, 32, 32)
+    view = module._crop(ramp)
+    rising = view[..., -1].mean((1, 2)) > view[..., 0].mean((1, 2))
+    assert 0.42 < rising.float().mean() < 0.58
+
+
+def test_crops_have_the_stated_size_and_stay_inside() -> None:
+    ramp = torch.linspace(0, 1, 64)
+    x = torch.stack([ramp.expand(64, 64), ramp.expand(64, 64).T, torch.ones(64, 64)]).expand(2000, 3, 64, 64)
+    view = module._crop(x)
+    width = (view[:, 0].amax((1, 2)) - view[:, 0].amin((1, 2))).clamp(max=1)
+    height = (view[:, 1].amax((1, 2)) - view[:, 1].amin((1, 2))).clamp(max=1)
+    assert torch.allclose(view[:, 2], torch.ones(1), atol=1e-5)  # nothing from outside
+    area = width * height
+    assert 0.17 < area.min() < 0.23 and 0.55 < area.mean() < 0.62
+    assert (width / height).max() < 1.4 and (height / width).max() < 1.4
+
+
+def test_colours_are_those_of_the_stated_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jitter everywhere, every bound reached: brightness 1.4, contrast 1.4, saturation 1.4, hue by 36 degrees."""
+    monkeypatch.setattr(module, "_uniform", lambda x, n, bound: torch.full((n,), float(bound)))
+    monkeypatch.setattr(module, "_chance", lambda x: torch.full((len(x), 1, 1, 1), 0.5))
+    x = 0.4 + 0.1 * torch.rand(2, 3, 6, 6)
+    luma, to_yiq = torch.tensor(module.GREY), torch.tensor(module.TO_YIQ)
+    angle = torch.tensor(0.2 * math.pi)
+    turn = torch.tensor([[1, 0, 0], [0, angle.cos(), -angle.sin()], [0, angle.sin(), angle.cos()]])
+    pixel = torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_yiq) @ turn @ to_yiq, x)
+    grey = torch.einsum("j,njhw->nhw", luma, pixel).unsqueeze(1)
+    pixel = 1.4 * (grey + 1.4 * (pixel - grey))
+    mean = torch.einsum("j,njhw->n", luma, pixel).view(-1, 1, 1, 1) / 36
+    expected = (mean + 1.4 * (pixel - mean)).clamp(0, 1)
+    assert torch.allclose(module._colour(x, 1.0), expected, atol=2e-3)
+
+
+def test_grey_images_stay_grey_and_a_fifth_of_the_coloured_become_grey() -> None:
+    view = module._colour(torch.rand(1000, 3, 4, 4), 1.0)
+    spread = (view.amax(1) - view.amin(1)).amax((1, 2))
+    assert 0.15 < (spread < 1e-5).float().mean() < 0.25
+    x = torch.rand(1000, 1, 4, 4)
+    unchanged = (module._colour(x, 1.0) - x).abs().amax((1, 2, 3)) < 1e-6
+    assert 0.15 < unchanged.float().mean() < 0.25

@@ -1,0 +1,86 @@
+"""SimCLR: two random views of an image find each other among the views of all other images of the batch."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unsup.augment import augment
+from unsup.backbones import Backbone, build_backbone
+from unsup.errors import UsageError
+from unsup.models.base import Model
+from unsup.nets import mlp
+from unsup.processes import gather, rank
+
+
+class SimCLR(Model):
+    """L = NT-Xent of the projections of two views; the code is what the projector sees.
+
+    Chen et al. 2020, "A simple framework for contrastive learning of visual representations", sections 2.1 and 4.2.
+
+    Args:
+        shape: (C, H, W) of an image.
+        augmentation: preset of the views (`unsup.augment`).
+        backbone: encoder (`unsup.backbones`).
+        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
+        projection: width of the projector's output.
+        temperature: divides the cosines between projections.
+        weight_decay: of the weights.
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: str,
+        backbone: Backbone = "conv",
+        width: int = 16,
+        projection: int = 128,
+        temperature: float = 0.2,
+        weight_decay: float = 1e-4,
+        lr: float = 2e-3,
+    ) -> None:
+        super().__init__(shape, lr)
+        if projection < 1:
+            raise UsageError(f"model.projection is {projection}: it must be at least 1")
+        if not temperature > 0:
+            raise UsageError(f"model.temperature is {temperature}: it must be above 0")
+        self.augmentation, self.temperature, self.weight_decay = augmentation, temperature, weight_decay
+        self.backbone, features = build_backbone(backbone, shape, width)
+        self.projector = mlp((features, features, projection), batch_norm=True)
+
+    def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(x, self.augmentation), augment(x, self.augmentation)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        z = self.projector(self.backbone(torch.cat(self.views(x)))).float()  # both views in one pass: (2N, P)
+        return {"loss": nt_xent(z[: len(x)], z[len(x) :], self.temperature)}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.backbone(x)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        return {"projection": self.projector(self.backbone(x))}
+
+
+def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
+    """Mean cross-entropy of finding the other view of each image among all 2N - 1 others, by cosine (equation 1).
+
+    Where several processes train, the others are those of all processes.
+
+    Args:
+        z1: (N, P) projections.
+        z2: (N, P) of the other views, in the same order.
+        temperature: divides the cosines.
+    """
+    n = len(z1)
+    first, second = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
+    everyone = torch.cat([gather(first), gather(second)])  # (2M, P), M images in all processes
+    total = len(everyone) // 2
+    own = torch.arange(n, device=z1.device) + rank() * n  # where this process's images stand among the M
+    logits = torch.cat([first, second]) @ everyone.T / temperature  # (2N, 2M)
+    itself = torch.cat([own, own + total])
+    logits = logits.scatter(1, itself[:, None], float("-inf"))
+    return F.cross_entropy(logits, torch.cat([own + total, own]))
