@@ -17,6 +17,7 @@ from unsup import runs
 from unsup.build import load_run, prepare
 from unsup.data.base import ImageData
 from unsup.draw import draw
+from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
@@ -83,7 +84,7 @@ def evaluate_run(
         spaces = feature_spaces(data, folder, say) if hasattr(model, "sample") else []
         evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=say)
         beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
-        now = git_state()
+        now, augmented = git_state(), "augmentation" in signature(type(model)).parameters
         say("report and figures")
         figures, pictures = draw(run, model, data, evaluation)
         report = {
@@ -95,7 +96,9 @@ def evaluate_run(
                 "seed": config["seed"],
                 "code_dim": evaluation.codes.shape[1],
                 "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-                "augmentation": "augmentation" in signature(type(model)).parameters,
+                "augmentation": augmented,
+                "views": data.augmentation if augmented else "none",
+                "images": {split: data.size(split) for split in SPLITS},
                 **training,
                 "command": versions.pop("command"),
                 "class_names": list(data.class_names),

@@ -1,9 +1,10 @@
 """Run folders: runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind.
 
 config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard's event files,
-training.json (epochs, seconds; written when the training has reached its end), report.{json,md,html}, figures/,
-correct.npz and heads.npz (what an evaluation keeps of each test image, and for new images); and what was made with it:
-classified/, export/. Whoever trains or evaluates the run holds the lock on its file .lock.
+training.json (epochs, seconds, how the recipe was chosen; written when the training has reached its end),
+report.{json,md,html}, figures/, correct.npz and heads.npz (what an evaluation keeps of each test image, and for new
+images); and what was made with it: classified/, export/. Whoever trains or evaluates the run holds the lock on its
+file .lock.
 """
 
 import json

@@ -28,6 +28,7 @@ from unsup.data.base import ImageData
 from unsup.errors import UsageError, UserError
 from unsup.evaluate import evaluate_run
 from unsup.models.base import Model
+from unsup.recipes import chosen
 
 
 def train(
@@ -131,7 +132,8 @@ def finish(
         raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
-    runs.write_json(run / "training.json", {"epochs": trainer.current_epoch, **throughput.record()})
+    record = {"epochs": trainer.current_epoch, **throughput.record(), "chosen": chosen(config)}
+    runs.write_json(run / "training.json", record)
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     try:
