@@ -9,7 +9,7 @@
 
 from pathlib import Path
 
-from unsup.config import CONFIGS, Config, names, pair
+from unsup.config import Config, named, names, pair
 
 CHOSEN = ("validation", "label-free", "published")
 NOT_STATED = "not stated"
@@ -33,9 +33,7 @@ def chosen(config: Config) -> str:
     Options of the command line are not covered: the recorded command shows them.
     """
     recipe, dataset = config["recipe"], config["dataset"]
+    files = [named("model", recipe)] if recipe in names("model") else []
     for data in (dataset, dataset.partition("-")[0]):  # folder-<name> is configured by folder.yaml
-        for path in pair(recipe, data) if data in names("data") else []:
-            if text := stated(path, "chosen"):
-                return text
-    path = CONFIGS / "model" / f"{recipe}.yaml"
-    return (stated(path, "chosen") if path.exists() else None) or NOT_STATED
+        files = [*(pair(recipe, data) if data in names("data") else []), *files]
+    return next((text for path in files if (text := stated(path, "chosen"))), NOT_STATED)

@@ -11,14 +11,14 @@ from unsup.evaluation.summary import Cells, Scores, accuracy, distance, error
 Path = tuple[str, ...]
 Columns = dict[str, tuple[Path, Callable[[float], str]]]  # column -> where it is in scores, how written
 
-OWN = "own clusters"  # in `clusterings`: of a model that assigns clusters itself
+OWN = "own"  # in `clusterings`: of a model that assigns clusters itself
 PROBES: Columns = {
     "linear probe": (("linear_probe", "accuracy"), accuracy),
     "few-label 10": (("few_label", "10", "mean"), accuracy),
 }
 CLUSTERS: Columns = {
     "k-means ACC": (("kmeans", "test", "acc"), accuracy),
-    f"{OWN} ACC": (("clusterings", OWN, "test", "acc"), accuracy),
+    "own clusters ACC": (("clusterings", OWN, "test", "acc"), accuracy),
 }
 HEADLINE: Columns = (
     PROBES

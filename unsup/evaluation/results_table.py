@@ -10,7 +10,6 @@ from unsup.evaluation.results_columns import (
     CLUSTERS,
     EFFORT,
     HEADLINE,
-    OWN,
     PROBES,
     at,
     average,
@@ -27,6 +26,12 @@ from unsup.evaluation.summary import Cells, Scores, floor_name, hardware, markdo
 FULL = "results/README.md"
 TWIN = "untrained: "
 SETTING = ("model", "dim", "augmentation", "chosen")  # what a row is
+VIEWS, LABELS, OWN = "†", "‡", "§"  # marks in the short table
+LEGEND = (
+    f"{VIEWS} trained on random views of the images · {LABELS} recipe chosen with the labels of validation images · "
+    f"{OWN} the model's own clusters, elsewhere those of k-means"
+)
+UNBROKEN = "\N{NO-BREAK SPACE}"
 SHARED = ("pca", "pixels")  # floors: a model of that name is the floor's row, not one more
 COMPARED = {  # columns of the short table with a best model: where its numbers are, the first that there is
     "linear probe": (HEADLINE["linear probe"][0],),
@@ -34,7 +39,7 @@ COMPARED = {  # columns of the short table with a best model: where its numbers 
     "clusters ACC": tuple(path for path, _ in reversed(CLUSTERS.values())),
     "SSE": (HEADLINE["reconstruction SSE"][0],),
 }
-SHORT = (*SETTING, "linear probe", "untrained", "few-label 10", "clusters ACC", "SSE", *EFFORT)
+SHORT = ("model", "dim", "linear probe", "untrained", "few-label 10", "clusters ACC", "SSE", "minutes")  # no scrolling
 
 
 def short_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
@@ -55,9 +60,11 @@ def short_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
     for data, here in _by_data(reports, about).items():
         rows = [_short(row) for row in _rows(here)]
         _embolden(rows, by_model(here))
+        for row in rows:
+            row["model"] += _marks(row)
         table = markdown_table(in_order(rows, SHORT))
-        link = f"More columns, layers, commands: [{FULL}]({FULL}#{data.lower()})."
-        parts.append(f"{_heading(data, here, about, '###')} {_commands(data, here)} {link}\n\n{table}\n")
+        link = f"[Seeds, deviations, more columns, layers]({FULL}#{data.lower()})."
+        parts.append(f"{_heading(data, here, about, '###')} {_commands(data, here)} {link}\n\n{table}\n\n{LEGEND}\n")
         if generation := generation_table(here):
             parts.append(generation)
     return "\n".join(parts)
@@ -140,10 +147,22 @@ def _command(model: str, reports: Sequence[Report]) -> str:
 
 
 def _short(row: Cells) -> Cells:
-    """A row of the short table: clusters of the model's own, marked, stand in the place of k-means'."""
+    """A row of the short table: the deviation of the linear probe alone; own clusters in the place of k-means'."""
     found = {"untrained": f"{TWIN}linear probe", "SSE": "reconstruction SSE", "clusters ACC": "k-means ACC"}
     short = row | {name: row[column] for name, column in found.items() if column in row}
-    return short | ({"clusters ACC": f"{row[f'{OWN} ACC']} (own)"} if f"{OWN} ACC" in row else {})
+    if "own clusters ACC" in row:
+        short["clusters ACC"] = row["own clusters ACC"]
+    short = {column: text if column == "linear probe" else text.partition(" ±")[0] for column, text in short.items()}
+    if "linear probe" in short:
+        short["linear probe"] = short["linear probe"].replace(" ", UNBROKEN)
+    return short | ({"clusters ACC": f"{short['clusters ACC']}{UNBROKEN}{OWN}"} if "own clusters ACC" in row else {})
+
+
+def _marks(row: Cells) -> str:
+    """What else went into a model than images: knowledge of their views, labels of validation images."""
+    seen = VIEWS if row.get("augmentation", "none") != "none" else ""
+    marks = seen + (LABELS if row.get("chosen") == "validation" else "")
+    return UNBROKEN + marks if marks else ""
 
 
 def _embolden(rows: Sequence[Cells], groups: Mapping[str, Sequence[Report]]) -> None:
