@@ -498,6 +498,7 @@ def test_groups_leave_out_what_is_unlike() -> None:
         unreadable={},
         given=np.zeros(5, np.bool_),
         named=0,
+        own=False,
         recognised=None,
     )
     assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]

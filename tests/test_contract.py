@@ -138,6 +138,19 @@ def test_optional_parts_keep_their_shapes(trained: Trained) -> None:
                 assert torch.allclose(h, torch.cat([row[key] for row in rows]), atol=1e-5, rtol=1e-4), key
 
 
+def test_clusters_are_a_fixed_function_of_each_image(trained: Trained) -> None:
+    if not hasattr(trained.model, "assign"):
+        pytest.skip("does not cluster")
+    model, x = trained.model, digits(40)
+    with torch.no_grad():
+        ids = model.assign(x)
+        assert ids.shape == (len(x),) and ids.dtype == torch.int64
+        assert ids.min() >= 0 and ids.max() < model.num_clusters
+        assert len(ids.unique()) > 1
+        assert torch.equal(ids, model.assign(x))
+        assert torch.equal(ids, torch.cat([model.assign(row[None]) for row in x]))
+
+
 def test_looking_at_samples_changes_nothing(trained: Trained) -> None:
     if not hasattr(trained.model, "sample"):
         pytest.skip("makes no images")

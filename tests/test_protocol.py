@@ -197,6 +197,54 @@ def test_views_are_judged_by_alignment(digits):
     assert free["alignment"] == pytest.approx(apart[0.3].mean())
 
 
+class Sorted(Pixels):
+    """Clusters of its own: 5 less the class that is marked; where half is set, cluster 5 for every other image."""
+
+    num_clusters = 6
+    half = False
+
+    def assign(self, x):
+        pixels = (x.flatten(1) * 255).round().long()
+        return 5 - pixels[:, :3].argmax(1) * (pixels[:, 3] % 2 if self.half else 1)
+
+
+def test_a_models_own_clusters_are_scored_as_they_are(monkeypatch):
+    data = Toy(thirds(300), thirds(90))
+    own = evaluate(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
+    assert own["k"] == 6 and own["used"] == 3 and own["fitted_on"] == data.size("train")
+    for part in ("train", "test", "transductive"):
+        assert own[part] == {"acc": 1.0, "nmi": 1.0, "ari": 1.0}
+    monkeypatch.setattr(Sorted, "half", True)
+    half = evaluate(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
+    assert all(0.5 < half[part]["acc"] < 0.8 for part in ("train", "test", "transductive"))
+    assert half["test"] != half["transductive"]
+    assert "own" not in evaluate(Pixels(Toy.shape), data, count=False).scores["clusterings"]
+
+
+def test_own_clusters_of_unlabelled_images_are_counted():
+    own = evaluate(Sorted(Toy.shape), Toy(None, None), count=False).scores["clusterings"]["own"]
+    assert own.keys() == {"k", "used", "fitted_on"} and own["used"] == 3
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (lambda x: torch.full((len(x),), 6), r"clusters 6 to 6: num_clusters 6 allows"),
+        (lambda x: torch.full((len(x),), -1), r"clusters -1 to -1"),
+        (lambda x: torch.zeros(len(x)), r"torch.float32 \(\d+,\): it must be torch.int64"),
+        (lambda x: torch.zeros(len(x), 6, dtype=torch.int64), r"it must be torch.int64 \(\d+,\)"),
+    ],
+)
+def test_clusters_that_are_none_are_refused_by_name(ids, expected, monkeypatch):
+    data = Toy(thirds(300), thirds(90))
+    monkeypatch.setattr(Sorted, "assign", lambda self, x: ids(x))
+    with pytest.raises(UserError, match=rf"^Sorted\.assign gave [^\n]*{expected}[^\n]*$"):
+        evaluate(Sorted(Toy.shape), data)
+    monkeypatch.setattr(Sorted, "num_clusters", None)
+    with pytest.raises(UserError, match="set num_clusters in __init__"):
+        evaluate(Sorted(Toy.shape), data)
+
+
 def test_reconstruction_is_scored_in_both_units(result, digits):
     net = Net(digits.shape).eval()
     x = torch.cat(list(digits.batches("test")))

@@ -111,6 +111,23 @@ def test_clusterings_say_whether_they_saw_the_test_images() -> None:
     assert column(table, "fitted on")[2] == "10,000" and column(table, "k")[0] == "12"
 
 
+def test_a_models_own_clusters_stand_beside_those_of_its_codes() -> None:
+    whole = full()
+    three = {"acc": 0.881, "nmi": 0.8, "ari": 0.7}
+    own = {"k": 10, "used": 9, "fitted_on": 55_000, "train": three, "test": three, "transductive": three | {"acc": 0.9}}
+    whole["scores"]["clusterings"] = {"own": own} | whole["scores"]["clusterings"]
+    text = to_markdown(whole)
+    table = section(text, "Clusterings")
+    assert column(table, "clustering")[2:5] == ["own clusters", "own clusters", "gaussian mixture"]
+    assert column(table, "setting")[2:4] == ["inductive", "transductive"]
+    assert column(table, "k")[2] == "10 (9 used)" and column(table, "all images")[3] == ".900 / .800 / .700"
+    assert column(section(text, "Summary"), "own clusters ACC")[0] == ".881"
+    how = section(text, "How the numbers were made")
+    told = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
+    assert told["own clusters"] == "none; they only score"
+    assert "own clusters" not in to_markdown(full())
+
+
 def test_clusters_of_unlabelled_images_have_no_scores() -> None:
     text = to_markdown(full(labelled=False))
     assert "## Clusterings" not in text and "gaussian mixture" not in text  # nothing to score them by

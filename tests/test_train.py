@@ -284,7 +284,15 @@ def test_weights_of_another_run_start_a_new_one(run: Path, root: Path) -> None:
     started = train(root, "deep_ae_layerwise", "--epochs", "0", "--init_from", str(run))
     first, second = load_run(run)[0].state_dict(), load_run(started)[0].state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert report_of(started)["provenance"]["config"]["init_from"] == str(run)
+    report, before = report_of(started), report_of(run)
+    assert report["provenance"]["config"]["init_from"] == str(run)
+    origin = report["provenance"]["init_from"]
+    assert origin["run"] == "digits/deep_ae_layerwise/0-001"
+    assert origin["weights_sha256"] == before["frozen"]["after"] == report["frozen"]["before"]
+    seconds = before["run"]["train_seconds"]
+    assert before["run"]["stages_seconds"] == seconds
+    assert report["run"]["stages_seconds"] == pytest.approx(seconds + report["run"]["train_seconds"])
+    assert f"`{origin['run']}`" in (started / "report.md").read_text()
     with pytest.raises(UserError, match="no run folder"):
         runs.find("nowhere")
 

@@ -12,20 +12,24 @@ from unsup.config import LINKED, Config, load_class
 from unsup.data.base import ImageData
 from unsup.errors import UsageError, UserError
 from unsup.models.base import Model
+from unsup.stages import check_stages
 
 
 def check(config: Config) -> None:
     """Find before anything is read or trained what cannot be trained.
 
     Raises:
-        UsageError: several devices are asked for, or no end of the training; an option's value is out of its range.
+        UsageError: several devices are asked for, or no end of the training; an option's value is out of its range;
+            there is nothing to start from.
     """
     trainer = config["trainer"]
     if trainer.get("devices", 1) not in (1, "1") or trainer.get("num_nodes", 1) != 1:
         raise UsageError("training on several devices is not there yet: leave trainer.devices and num_nodes at 1")
     if trainer.get("max_epochs", -1) == -1 and trainer.get("max_steps", -1) == -1:
         raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
-    build_model(config, build_data(config))
+    check_stages(config)
+    if build_model(config, build_data(config)).needs_init and not config["init_from"]:
+        raise UsageError(f"{config['recipe']} starts from weights of another run: name it, --init_from RECIPE or RUN")
 
 
 def build_data(config: Config) -> ImageData:
@@ -113,12 +117,6 @@ def fill(model: Model, checkpoint: dict[str, Any], path: Path) -> None:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as e:
         raise UserError(f"{path} does not fit {type(model).__name__}: was its code changed since?") from e
-
-
-def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Parameters and buffers in a checkpoint."""
-    weights: dict[str, torch.Tensor] = load_checkpoint(path)["state_dict"]
-    return weights
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Classified:
     unreadable: dict[str, str]  # the other files, and why
     given: NDArray[np.bool_]  # the user named the image
     named: int  # images whose names decided the classes; 0: they did not
+    own: bool  # the clusters are those of the model itself, not of k-means
     recognised: int | None  # of them, by a classifier fitted without them; None: a name has one image, or named is 0
 
     @cached_property
@@ -67,7 +68,8 @@ def classify_folder(run: Path, images: Path, labels: Path | None = None) -> Clas
 
     Class and confidence are those of the linear probe that the evaluation kept; where images of at least two names are
     named, those of one fitted on these. Where there are classes, a named image keeps its name as its class, with
-    confidence 1. A cluster is called as most of its named images are, or "cluster 7".
+    confidence 1. Clusters are the model's own where it has any, else those of k-means. A cluster is called as most of
+    its named images are, or "cluster 7".
 
     Args:
         run: the run folder, evaluated.
@@ -87,6 +89,7 @@ def classify_folder(run: Path, images: Path, labels: Path | None = None) -> Clas
     at, names = np.array([row[file] for file in given], np.int64), np.array(list(given.values()), np.str_)
     columns = encoded.columns
     classes, confidence = columns.get("class"), columns.get("confidence")
+    clusters = columns.get("own_cluster", columns["cluster"])
     recognised = None
     decided = len(set(given.values())) > 1
     if decided:
@@ -98,8 +101,9 @@ def classify_folder(run: Path, images: Path, labels: Path | None = None) -> Clas
         files=encoded.files,
         classes=None if classes is None else classes.tolist(),
         confidence=confidence,
-        clusters=columns["cluster"],
-        names=cluster_names(columns["cluster"], at, names),
+        clusters=clusters,
+        names=cluster_names(clusters, at, names),
+        own="own_cluster" in columns,
         code_distance=columns["code_distance"],
         error=columns.get("error"),
         distance=columns["distance"],

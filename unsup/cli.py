@@ -56,7 +56,7 @@ def build_parser() -> Parser:
         "--data", help="a data set in configs/data; without it MNIST, or digits where MNIST cannot be had"
     )
     train.add_argument("--seed", type=int, help="seed of the run (0)")
-    train.add_argument("--init_from", help="start from the weights of this run")
+    train.add_argument("--init_from", help="start from the weights of this run folder, or of a run of this recipe")
     train.add_argument("--matmul_precision", help="highest, high or medium")
     train.add_argument("--config", type=folder, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")

@@ -80,10 +80,20 @@ def compose(
             )
     config.setdefault("recipe", config["model"]["class_path"].rsplit(".", 1)[-1].lower())
     config.setdefault("dataset", config["data"]["class_path"].rsplit(".", 1)[-1].lower())
-    images = config["data"].get("init_args", {}).get("images")
-    if images and config["dataset"] in names("data"):  # folders of images are data sets of their own
-        config["dataset"] += "-" + re.sub(r"[^\w.-]+", "_", Path(images).resolve().name)
+    if config["dataset"] in names("data"):
+        config["dataset"] = full_name(config["dataset"], config)
     return config
+
+
+def full_name(data: str, config: Config) -> str:
+    """How a data set is called that a file in configs/data names: a folder of images is one of its own."""
+    images = config["data"].get("init_args", {}).get("images")
+    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(images).resolve().name) if images else data
+
+
+def data_name(config: Config) -> str | None:
+    """The file in configs/data that a configuration was made with; None: its class was given without one."""
+    return next((name for name in names("data") if full_name(name, config) == config["dataset"]), None)
 
 
 def read(path: Path) -> Config:
@@ -162,6 +172,8 @@ def resolve(config: Config) -> Config:
         raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {resolved['seed']!r}")
     if resolved["matmul_precision"] not in PRECISIONS:
         raise UsageError(f"matmul_precision: one of {', '.join(PRECISIONS)}, got {resolved['matmul_precision']!r}")
+    if not isinstance(resolved["init_from"], str | None):
+        raise UsageError(f"init_from: expected a recipe or a run folder, got {resolved['init_from']!r}")
     for section, base in (("model", Model), ("data", ImageData)):
         cls = load_class(config[section]["class_path"], base)
         values = typed(cls, section, config[section].get("init_args", {}), LINKED if section == "model" else ())

@@ -15,6 +15,7 @@ from unsup.data.listing import find_images
 from unsup.data.pictures import attempt, complaint
 from unsup.encoder import Encoder, load_encoder
 from unsup.errors import UsageError, UserError, printable
+from unsup.evaluation.answers import assigned
 from unsup.evaluation.codes import frozen
 from unsup.evaluation.heads import Heads
 from unsup.files import must_be_new, replacing
@@ -29,7 +30,7 @@ class Encoded:
     """What a run makes of the n readable images below a folder, in the order of their names."""
 
     files: list[str]  # relative to the folder
-    columns: Columns  # "codes" (n, D), and with heads those of `judged`; "class" is text
+    columns: Columns  # "codes" (n, D), maybe "own_cluster", and with heads those of `judged`; "class" is text
     unreadable: dict[str, str]  # the other files, and why
 
 
@@ -103,8 +104,13 @@ def batches(
 def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
     """The codes of images (n, C, H, W), and what the heads say: columns as in `write_codes`, "class" a number here."""
     codes = encoder(x).cpu().numpy()
+    own: Columns = {}
+    if hasattr(encoder.model, "assign"):
+        unit = encoder.unit(x)
+        with frozen(encoder.model):
+            own = {"own_cluster": assigned(encoder.model, unit).numpy()}
     if heads is None:
-        return {"codes": codes}
+        return {"codes": codes, **own}
     errors = None
     if heads.usual_error is not None:
         unit = encoder.unit(x)
@@ -112,7 +118,7 @@ def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
             difference = unit - cast(Any, encoder.model).reconstruct(unit)
         errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
     ratios = heads.ratios(codes, errors)
-    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": ratios.code}
+    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": ratios.code, **own}
     found |= {} if ratios.error is None else {"error": ratios.error}
     found |= {"distance": ratios.larger, "unlike": ratios.larger > 1}
     if heads.probe is not None:
@@ -124,7 +130,8 @@ def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
 def write_codes(run: Path, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
     """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
 
-    `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the run has been evaluated `cluster` (n,),
+    `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
+    `own_cluster` (n,) int64; where the run has been evaluated `cluster` (n,), by k-means,
     `code_distance` (n,) and, where the model reconstructs, `error` (n,), `distance` (n,), the larger one
     (`Heads.distance`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
     `confidence` (n,) float32. Parquet names the first two `file` and `code`, and has bytes of a name that are no text

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -39,6 +38,9 @@ SHOWN = (  # final scores in TensorBoard
     "kmeans/test/acc",
     "kmeans/test/nmi",
     "kmeans/test/ari",
+    "clusterings/own/test/acc",
+    "clusterings/own/test/nmi",
+    "clusterings/own/test/ari",
     "reconstruction/sse_per_image",
     "rankme",
     "generation/frechet",
@@ -84,7 +86,7 @@ def evaluate_run(
         spaces = feature_spaces(data, folder, say) if hasattr(model, "sample") else []
         evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=say)
         beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
-        now, augmented = git_state(), "augmentation" in signature(type(model)).parameters
+        now = git_state()
         say("report and figures")
         figures, pictures = draw(run, model, data, evaluation)
         report = {
@@ -96,10 +98,10 @@ def evaluate_run(
                 "seed": config["seed"],
                 "code_dim": evaluation.codes.shape[1],
                 "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-                "augmentation": augmented,
-                "views": data.augmentation if augmented else "none",
+                "augmentation": training.get("views", "none") != "none",
                 "images": {split: data.size(split) for split in SPLITS},
                 **training,
+                "stages_seconds": runs.seconds_of(training, versions),
                 "command": versions.pop("command"),
                 "class_names": list(data.class_names),
             },

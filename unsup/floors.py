@@ -21,7 +21,8 @@ from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, mixtures, protocol
-from unsup.evaluation.codes import frozen, likelihood, samples
+from unsup.evaluation.answers import likelihood
+from unsup.evaluation.codes import frozen, samples
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
@@ -33,9 +34,9 @@ from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
 
 SCORING = (  # files of the evaluation whose code decides scores
-    *("cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space", "generation"),
-    *("heads", "inception", "logistic", "mixtures", "paired", "parts", "probes", "protocol", "ridge", "robustness"),
-    "scores",
+    *("answers", "cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space"),
+    *("generation", "heads", "inception", "logistic", "mixtures", "paired", "parts", "probes", "protocol", "ridge"),
+    *("robustness", "scores"),
 )
 INITIALISATIONS = 3  # of the untrained twin; the first one is also probed layer by layer
 
@@ -203,6 +204,7 @@ def signature(model: Model, data: ImageData) -> str:
         with frozen(twin):
             outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
             outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
+            outputs += [twin.assign(x)] if hasattr(twin, "assign") else []
             outputs += likelihood(twin, x, 0).values()
         outputs += samples(twin, 64) if hasattr(twin, "sample") else []
     finally:

@@ -16,6 +16,7 @@ from unsup import runs
 from unsup.config import Config, compose, plain, resolve
 from unsup.errors import UsageError, UserError
 from unsup.evaluation.report import read_report
+from unsup.stages import from_recipe, source_of
 
 Option = tuple[str, Any]  # dotted key, value
 State = Literal["finished", "in use", "trained", "begun", "new"]
@@ -152,11 +153,27 @@ class Found:
         self.root = root
         self._known: dict[Path, Config | None] = {}  # a run's configuration never changes
 
+    def same(self, config: Config) -> list[Path]:
+        """The runs of this configuration, the newest first.
+
+        Where it starts from a recipe, that one's run had the configuration which that recipe has now, or is gone.
+        """
+        folder = self.root / config["dataset"] / config["recipe"]
+        runs_here = [p for p in folder.glob(f"{config['seed']}-*") if self._essence_of(p) == essence(config)]
+        if runs_here and from_recipe(config):
+            sources = self.same(source_of(config)[0])
+            begun = {run: self._start_of(run) for run in runs_here}
+            runs_here = [run for run, start in begun.items() if start in sources or not start.exists()]
+        return sorted(runs_here, reverse=True)
+
+    def trained(self, config: Config, data_sha256: str) -> Path | None:
+        """The newest run of this configuration on these images that is trained to its end."""
+        done = [run for run in self.same(config) if (run / "training.json").exists()]
+        return next((p for p in done if runs.record_of(p, "versions.json").get("data_sha256") == data_sha256), None)
+
     def look(self, config: Config) -> tuple[State, Path | None]:
         """How far the run of this configuration is: the furthest one, the newest where several are as far."""
-        folder = self.root / config["dataset"] / config["recipe"]
-        same = [p for p in sorted(folder.glob(f"{config['seed']}-*")) if self._essence_of(p) == essence(config)]
-        states = [(state_of(run), run) for run in reversed(same)]
+        states = [(state_of(run), run) for run in self.same(config)]
         for state in ("finished", "in use", "trained", "begun"):
             for found, run in states:
                 if found == state:
@@ -171,6 +188,10 @@ class Found:
             except UsageError:
                 self._known[run] = None
         return self._known.get(run)
+
+    def _start_of(self, run: Path) -> Path:
+        """Where the run that this one started from lies, if it is in this folder of runs."""
+        return self.root / runs.record_of(run, "versions.json").get("init_from", {}).get("run", "?")
 
 
 def essence(config: Config) -> Config:

@@ -1,9 +1,9 @@
 """Run folders: runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind.
 
 config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard's event files,
-training.json (epochs, seconds, how the recipe was chosen; written when the training has reached its end),
-report.{json,md,html}, figures/, correct.npz and heads.npz (what an evaluation keeps of each test image, and for new
-images); and what was made with it: classified/, export/. Whoever trains or evaluates the run holds the lock on its
+training.json (epochs, seconds, random views, how the recipe was chosen; written when the training has reached its
+end), report.{json,md,html}, figures/, correct.npz and heads.npz (what an evaluation keeps of each test image, and for
+new images); and what was made with it: classified/, export/. Whoever trains or evaluates the run holds the lock on its
 file .lock.
 """
 
@@ -28,10 +28,10 @@ LOCK = ".lock"
 PATIENCE = 2  # seconds to wait for a lock: a sweep that looks whether a run is in use holds it for a moment
 
 
-def create(root: Path, config: Config, command: str, data_sha256: str) -> Path:
+def create(root: Path, config: Config, command: str, data_sha256: str, init_from: dict[str, Any] | None = None) -> Path:
     """A new run folder, made exclusively (two starts at once get two folders), with config.yaml and versions.json.
 
-    A folder is a run once config.yaml is there: it comes last.
+    A folder is a run once config.yaml is there: it comes last. `init_from` is what `origin_of` says of another run.
 
     Raises:
         UserError: the folder cannot be written.
@@ -49,7 +49,8 @@ def create(root: Path, config: Config, command: str, data_sha256: str) -> Path:
             except FileExistsError:  # another start took it this instant
                 number += 1
         (run / "checkpoints").mkdir()
-        write_json(run / "versions.json", provenance() | {"command": command, "data_sha256": data_sha256})
+        record = provenance() | {"command": command, "data_sha256": data_sha256}
+        write_json(run / "versions.json", record | ({"init_from": init_from} if init_from else {}))
         replace(run / "config.yaml", dump(config))
     except OSError as e:
         raise UserError(
@@ -133,6 +134,26 @@ def record_of(run: Path, name: str) -> dict[str, Any]:
         return dict(json.loads((run / name).read_text()))
     except (OSError, ValueError) as e:
         raise UserError(f"{run / name} is missing or damaged: train this run again") from e
+
+
+def origin_of(run: Path, weights_sha256: str) -> dict[str, Any]:
+    """What versions.json keeps of the run that another one starts from: name, weights, seconds of training, views.
+
+    Args:
+        run: the run folder.
+        weights_sha256: the hash that its report has, too.
+    """
+    config, training = config_of(run), record_of(run, "training.json")
+    seconds = seconds_of(training, record_of(run, "versions.json"))
+    name = f"{config['dataset']}/{config['recipe']}/{run.name}"  # reports name no folder of a machine
+    seen = {"views": training.get("views", "none")}
+    return {"run": name, "weights_sha256": weights_sha256, "stages_seconds": seconds, **seen}
+
+
+def seconds_of(training: dict[str, Any], versions: dict[str, Any]) -> float:
+    """Seconds of training of a run, those of the runs that it started from included."""
+    before: float = versions.get("init_from", {}).get("stages_seconds", 0)
+    return before + float(training["train_seconds"])
 
 
 def check_images(run: Path, data_sha256: str) -> None:

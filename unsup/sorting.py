@@ -100,7 +100,8 @@ def remark(report: Report, classified: Classified) -> str:
         how = f"Classes by a logistic regression on the codes of the {classified.named:,} images that were named."
         return f"{how} {told_apart(classified)}"
     if classified.classes is None:
-        return "Clusters by k-means of the codes: the run had no labels."
+        by = "the model itself" if classified.own else "k-means of the codes"
+        return f"Clusters by {by}: the run had no labels."
     right, data = report["scores"]["linear_probe"]["accuracy"], report["run"]["data"]
     return f"Classes by the linear probe of the run, which was right for {right:.1%} of the test images of {data}."
 

@@ -5,10 +5,12 @@ A run that was interrupted goes on from its last checkpoint through the same lin
 
 import logging
 import os
+import shlex
 import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,14 +23,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from unsup import runs
-from unsup.build import build_model, check, fill, load_checkpoint, load_weights, prepare
+from unsup.build import build_model, check, fill, load_checkpoint, load_model, prepare
 from unsup.callbacks import Throughput, callbacks
-from unsup.config import Config
+from unsup.config import Config, data_name
 from unsup.data.base import ImageData
 from unsup.errors import UsageError, UserError
 from unsup.evaluate import evaluate_run
+from unsup.evaluation.codes import weights_hash
+from unsup.files import shown
 from unsup.models.base import Model
+from unsup.plan import Found, command_line
 from unsup.recipes import chosen
+from unsup.stages import from_recipe, source_of
 
 
 def train(
@@ -52,15 +58,51 @@ def train(
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
     """
     check(config)
-    data, model = begin(config, data)
+    source = origin = None
     if config["init_from"]:
-        model.initialise(load_weights(runs.checkpoint_of(runs.find(config["init_from"]))))
-    run = runs.create(runs_root, config, command, data.fingerprint())
+        data = data or prepare(config)
+        folder = start_of(config, runs_root, data.fingerprint())
+        source, notes = load_model(folder), [*notes, f"from {shown(folder)}"]
+        origin = runs.origin_of(folder, weights_hash(source))
+    data, model = begin(config, data)
+    if source:
+        model.initialise(source.state_dict())
+    run = runs.create(runs_root, config, command, data.fingerprint(), origin)
     aside = f" ({'; '.join(notes)})" if notes else ""
     heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
     with runs.locked(run):
         finish(run, config, model, data, heading)
     return run
+
+
+def start_of(config: Config, runs_root: Path, data_sha256: str) -> Path:
+    """The run that a configuration starts from, trained to its end.
+
+    Where `init_from` is a recipe it is the newest run of that recipe as it is now, on the same images with the same
+    seed, in the same folder of runs. Where there is none it is trained here, or resumed, and evaluated.
+
+    Raises:
+        UserError: no such run folder, or one that is not trained to its end; another process is training that run.
+    """
+    recipe = from_recipe(config)
+    if recipe is None:
+        run = runs.find(config["init_from"])
+        if not (run / "training.json").exists():
+            raise UserError(f"init_from: {run} is not trained to its end: make resume RUN={run}")
+        return run
+    found, (source, options) = Found(runs_root), source_of(config)
+    if trained := found.trained(source, data_sha256):
+        return trained
+    state, begun = found.look(source)
+    if state == "in use":
+        raise UserError(f"init_from: another process is training {begun}: wait until it has ended")
+    print(f"{config['recipe']} starts from a run of {recipe}, and none is trained yet: that comes first", flush=True)
+    if state == "begun" and begun:
+        resume(begun, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
+        return begun
+    words = ["train", recipe, *(("--data", data) if (data := data_name(config)) else ()), "--seed", str(config["seed"])]
+    words += [word for option in options for word in command_line(*option)]
+    return train(source, runs_root, f"unsup {shlex.join([*words, '--runs', str(runs_root)])}")
 
 
 def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -132,7 +174,9 @@ def finish(
         raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
-    record = {"epochs": trainer.current_epoch, **throughput.record(), "chosen": chosen(config)}
+    views = data.augmentation if "augmentation" in signature(type(model)).parameters else None
+    views = views or runs.record_of(run, "versions.json").get("init_from", {}).get("views", "none")
+    record = {"epochs": trainer.current_epoch, **throughput.record(), "views": views, "chosen": chosen(config)}
     runs.write_json(run / "training.json", record)
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from unsup.data.base import ImageData, Split
 from unsup.errors import UserError
+from unsup.evaluation.answers import Ids, assigned, between_views, likelihood, matrix
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.models.base import Model
 from unsup.seeds import seed_noise
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
-IMPORTANCE_SAMPLES = 100  # of the posterior of an image
 CHUNK = 500  # images sampled at a time
 
 Floats = NDArray[np.float32]
@@ -34,6 +33,7 @@ class Encoded:
     squared_error: Floats | None  # (n,) summed over an image's values; None: the model does not reconstruct
     likelihood: dict[str, Floats]  # in nats: "elbo" (n,), "kl" (n, D), "log_likelihood" (n,), as far as the model can
     between_views: Floats | None = None  # (n,) see `between_views`; None: the model has no `views`
+    clusters: Ids | None = None  # (n,) see `assigned`; None: the model has no `assign`
 
 
 def encode(
@@ -80,7 +80,7 @@ def certificate(model: Model, before: str) -> tuple[str, str]:
     after = weights_hash(model)
     if after != before:
         raise UserError(
-            f"{type(model).__name__}: the encoder changed while it was evaluated: in eval mode encode, layers, "
+            f"{type(model).__name__}: the encoder changed while it was evaluated: in eval mode encode, layers, assign, "
             "reconstruct, sample, views, elbo and log_likelihood must leave parameters and buffers alone"
         )
     return before, after
@@ -102,7 +102,7 @@ def encode_split(model: Model, data: ImageData, split: Split, layers: bool, scor
 
 
 def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers: bool, scored: bool = True) -> Encoded:
-    """Codes, inner layers, reconstruction errors, likelihoods and what views do to the codes, of all images.
+    """Codes, inner layers, the model's own clusters, reconstruction errors, likelihoods and what views do to the codes.
 
     The model runs on its own device, in eval mode, without gradients, with full float32 products whatever precision it
     was trained with. Its `training` flags, that precision and the global random state are put back afterwards.
@@ -114,7 +114,7 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
         scored: also what the model's `reconstruct` and, of test images, `elbo`, `log_likelihood` and `views` allow.
 
     Raises:
-        UserError: the codes are no matrix (n, D); something is not finite.
+        UserError: the codes are no matrix (n, D); something is not finite; clusters are not as `assigned` wants them.
     """
     name = type(model).__name__
     inner_layers: Callable[[Tensor], dict[str, Tensor]] | None = getattr(model, "layers", None) if layers else None
@@ -124,12 +124,15 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
     errors: list[Tensor] = []
     nats: dict[str, list[Tensor]] = {}
     apart: list[Tensor] = []
+    clusters: list[Tensor] = []
     with frozen(model):
         for i, x in enumerate(batches):
-            codes.append(_matrix(model.encode(x), len(x), f"{name}.encode"))
+            codes.append(matrix(model.encode(x), len(x), f"{name}.encode"))
+            if hasattr(model, "assign"):
+                clusters.append(assigned(model, x))
             if inner_layers:
                 for layer, z in inner_layers(x).items():
-                    inner.setdefault(layer, []).append(_matrix(z, len(x), f"{name}.layers: {layer}"))
+                    inner.setdefault(layer, []).append(matrix(z, len(x), f"{name}.layers: {layer}"))
             if reconstruction:
                 errors.append((x - reconstruction(x)).float().square().flatten(1).sum(1).cpu())
             if scored and split == "test":
@@ -143,39 +146,8 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
         squared_error=_finite(torch.cat(errors).numpy(), f"{name}: the reconstructions", split) if errors else None,
         likelihood={k: _finite(torch.cat(v).numpy(), f"{name}: {k}", split) for k, v in nats.items()},
         between_views=_finite(torch.cat(apart).numpy(), f"{name}: codes of views", split) if apart else None,
+        clusters=torch.cat(clusters).numpy() if clusters else None,
     )
-
-
-def between_views(model: Any, x: Tensor, batch: int) -> Tensor:
-    """(N,) squared distance in [0, 4] between the unit-length codes of the two `views` of each image.
-
-    The views are a function of the number of the batch alone.
-    """
-    seed_noise(model.device, "views", batch)
-    first, second = (F.normalize(_matrix(model.encode(view), len(x), "views"), dim=1) for view in model.views(x))
-    return (first - second).square().sum(1)
-
-
-def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
-    """ELBO (N,), KL of each latent dimension (N, D) and importance-sampled log p(x) (N,) of x, in nats.
-
-    What the model does not offer is absent. The noise is a function of the number of the batch alone.
-
-    Raises:
-        UserError: a shape is another one.
-    """
-    name, n = type(model).__name__, len(x)
-    found: dict[str, Tensor] = {}
-    if hasattr(model, "elbo"):
-        seed_noise(model.device, "elbo", batch)
-        log_p, kl = model.elbo(x)
-        found["kl"] = _matrix(kl, n, f"{name}.elbo: KL")
-        found["elbo"] = _vector(log_p, n, f"{name}.elbo: log p(x|z)") - found["kl"].sum(1)
-    if hasattr(model, "log_likelihood"):
-        seed_noise(model.device, "log_likelihood", batch)
-        values = model.log_likelihood(x, IMPORTANCE_SAMPLES)
-        found["log_likelihood"] = _vector(values, n, f"{name}.log_likelihood")
-    return found
 
 
 def samples(model: Any, n: int) -> Iterator[Tensor]:
@@ -219,18 +191,6 @@ def frozen(model: Model) -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         for module, flag in training.items():
             module.training = flag
-
-
-def _matrix(z: Tensor, n: int, what: str) -> Tensor:
-    if z.ndim != 2 or len(z) != n:
-        raise UserError(f"{what} gave shape {tuple(z.shape)} for {n} images: it must be ({n}, D), one row an image")
-    return z.float().cpu()
-
-
-def _vector(values: Tensor, n: int, what: str) -> Tensor:
-    if values.shape != (n,):
-        raise UserError(f"{what} gave shape {tuple(values.shape)} for {n} images: it must be ({n},)")
-    return values.float().cpu()
 
 
 def _finite(values: Floats, what: str, split: Split) -> Floats:

@@ -57,7 +57,7 @@ def evaluate(
     * Linear, ridge and few-label probes see codes standardised with training statistics.
     * k-means (k = classes), kNN and silhouette see them raw and scaled to length 1; the k-means headline is raw, where
       it then goes on on all images and is scored on them too (transductive). The spread over restarts is that of the
-      test accuracy. The other clusterings see them raw.
+      test accuracy. The other clusterings see them raw; a model's own (`assign`) are scored as they are.
     * Codes with more than 1,024 dimensions reach clusterings, kNN and diagnostics as 256 principal components of the
       training codes, and the scores say so (`reduced`); the linear probe is then not fitted again on other draws.
     * Likelihoods, where the model has them, come from the one pass over the test images; corrupted test images are
@@ -106,7 +106,8 @@ def evaluate(
     found["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     found["clusters"] |= done.get("number of clusters", {})
     found |= scores.diagnosed(done, say)
-    found["clusterings"] = scores.clusterings(done, labels)
+    own = scores.own_clusters(encoded, getattr(model, "num_clusters", 0), labels)
+    found["clusterings"] = own | scores.clusterings(done, labels)
     if generation:
         found["generation"] = {key: value for part in generation for key, value in done[part].items()}
     correct: dict[str, Floats] = {}

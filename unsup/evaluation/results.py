@@ -60,15 +60,20 @@ def add(run: Path, results: Path) -> Path:
 def for_others(report: Report) -> Report:
     """The report without its curves and without the folders of the machine that it was made on.
 
-    Of a folder of images the last name is left: the data set is called by it.
+    Of a folder of images the last name is left: the data set is called by it. A run that this one started from is
+    called by its place below runs/.
     """
     kept = copy.deepcopy(report)
-    kept["run"]["command"] = without_places(report["run"]["command"])
+    start = kept["provenance"].get("init_from", {}).get("run", "another")
+    kept["run"]["command"] = without_places(report["run"]["command"], start)
     kept.pop("curves", None)
-    options = kept["provenance"].get("config", {}).get("data", {}).get("init_args", {})
+    config = kept["provenance"].get("config", {})
+    options = config.get("data", {}).get("init_args", {})
     options.pop("root", None)
     if "images" in options:
         options["images"] = PurePath(options["images"]).name
+    if "/" in config.get("init_from", ""):
+        config["init_from"] = f"runs/{start}"
     return kept
 
 
@@ -82,7 +87,9 @@ def read_complete(path: Path) -> Report:
     missing = [key for key in NEEDED if key not in report]
     missing += [f"{key}.{inner}" for key in report.keys() & NEEDED for inner in NEEDED[key] if inner not in report[key]]
     if missing:
-        raise UserError(f"{path} has no {', '.join(sorted(missing))}: evaluate the run again, in a git checkout")
+        raise UserError(
+            f"{path} has no {', '.join(sorted(missing))}: train or evaluate it again, in a git checkout"
+        )
     return report
 
 

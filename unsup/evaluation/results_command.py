@@ -42,12 +42,19 @@ def train_words(run: dict[str, Any]) -> list[str]:
     return [*words[:2], *shlex.split(" ".join(kept))]
 
 
-def without_places(command: str) -> str:
-    """A recorded command that names no folder of the machine: of a folder of images only its last name is left."""
+def without_places(command: str, start: str) -> str:
+    """A recorded command that names no folder of the machine.
+
+    Args:
+        command: as it was typed.
+        start: <data>/<recipe>/<run> of the run that it started from, if it named a run folder.
+    """
     kept = []
     for name, value, written in _options(shlex.split(command)):
         if name == "--images":
             kept.append(shlex.join([name, PurePath(value).name]))
+        elif name == "--init_from" and "/" in value:
+            kept.append(shlex.join([name, f"runs/{start}"]))
         elif name not in PLACES:
             kept.append(written)
     return " ".join(kept)

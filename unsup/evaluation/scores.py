@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from unsup.evaluation import clustering, diagnostics, probes
-from unsup.evaluation.codes import IMPORTANCE_SAMPLES, SPLITS, Encoded
+from unsup.evaluation.answers import IMPORTANCE_SAMPLES
+from unsup.evaluation.codes import SPLITS, Encoded
 from unsup.evaluation.draws import RATIOS
 from unsup.evaluation.parts import FEW_LABELS, FewLabels, Labels
 
@@ -51,6 +52,22 @@ def clusterings(done: dict[str, Any], labels: Labels | None) -> Scores:
                     "test": clustering.scores(labels["test"], result.test),
                 }
     return found
+
+
+def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> Scores:
+    """The model's own clusters, where it has any: how many of the k training images are in, agreement with the classes.
+
+    On all images (transductive) as well: the same function.
+    """
+    ids = {split: one.clusters for split, one in encoded.items() if one.clusters is not None}
+    if not ids:
+        return {}
+    found: Scores = {"k": k, "used": len(np.unique(ids["train"])), "fitted_on": len(ids["train"])}
+    if labels is not None:
+        found |= {split: clustering.scores(labels[split], ids[split]) for split in ("train", "test")}
+        everything = [np.concatenate([of[split] for split in SPLITS]) for of in (labels, ids)]
+        found["transductive"] = clustering.scores(*everything)
+    return {"own": found}
 
 
 def labelled(done: dict[str, Any], labels: Labels, test: Encoded, say: Say) -> Scores:

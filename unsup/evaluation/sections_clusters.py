@@ -3,7 +3,7 @@
 from typing import Any
 
 from unsup.evaluation.document import Block, Note, Table, in_order
-from unsup.evaluation.summary import Cells, Scores, accuracy, error, named
+from unsup.evaluation.summary import CLUSTERINGS, Cells, Scores, accuracy, error, named
 
 Report = dict[str, Any]
 METRICS = ("acc", "nmi", "ari")
@@ -47,18 +47,25 @@ def clusterings(report: Report) -> list[Block]:
                 row = {"codes": name, "clustering": "k-means", "setting": "transductive"} | k
                 rows.append(row | {"all images": _three(scores["kmeans"]["transductive"])})
         for method, found in others.items():
-            row = {"codes": name, "clustering": method, "setting": "inductive"}
+            row = {"codes": name, "clustering": CLUSTERINGS.get(method, method), "setting": "inductive"}
             row |= {
                 title: _number(found[key]) for key, title in (("k", "k"), ("fitted_on", "fitted on")) if key in found
             }
             row |= {"dim": f"{found['dim']:,}"} if "dim" in found else {}
+            if found.get("used", found["k"]) < found["k"]:
+                row["k"] += f" ({_number(found['used'])} used)"
             rows.append(row | _train_and_test(found))
+            if "transductive" in found:
+                row = {"codes": name, "clustering": CLUSTERINGS.get(method, method), "setting": "transductive"}
+                rows.append(row | {"k": _number(found["k"]), "all images": _three(found["transductive"])})
     order = ("codes", "clustering", "setting", "k", "fitted on", "dim", "train", "test", "all images")
     rows = in_order(rows, order)
     note = "Inductive: fitted on training images alone, then applied to test images."
     if any(row["setting"] == "transductive" for row in rows):
         note += " Transductive: fitted and scored on all images, as most published figures are."
     note = f"ACC / NMI / ARI. {note} Labels are used for the score alone."
+    if "own" in report["scores"]["clusterings"]:
+        note += " Own clusters: the model's own, of the images, not found in its codes afterwards."
     if "dim" in rows[0]:
         note += " dim: dimensions of the codes that the clustering saw."
     return [Table("Other clusterings beside k-means", rows, texts=3), Note(note)]

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from unsup.evaluation.document import Block, Items, Listing, Table
-from unsup.evaluation.summary import Cells, Scores, hardware
+from unsup.evaluation.summary import CLUSTERINGS, Cells, Scores, hardware
 
 Report = dict[str, Any]
 Rows = list[tuple[str, str, str]]  # the number, how it was made, what part labels had
@@ -111,7 +111,9 @@ def _clusters(scores: Scores) -> Rows:
             continue
         on = f"{found['fitted_on']:,} training images" if "fitted_on" in found else "train"
         how = f"fitted on {on}, applied to test (inductive); k = {k}"
-        rows.append((method, how, labels))
+        if method == "own":
+            how = f"by the model itself as it was trained on {on}; k = {found['k']}, an option"
+        rows.append((CLUSTERINGS.get(method, method), how, labels if method != "own" else "none; they only score"))
     if scores.get("clusters", {}).keys() & {"silhouette", "bic"}:
         how = "k-means by its silhouette, Gaussian mixtures by their BIC, over a range of k; on training codes"
         rows.append(("number of clusters", how, "none"))
@@ -151,6 +153,10 @@ def provenance(report: Report) -> list[Block]:
     if "command" in run:
         facts.append(("command", f"`{run['command']}`"))
     trained = [f"{run['epochs']} epochs", f"{run['train_seconds'] / 60:.1f} minutes"]
+    if "init_from" in origin:
+        start = origin["init_from"]
+        facts.append(("started from", f"`{start['run']}`, weights SHA-256 `{start['weights_sha256'][:12]}`"))
+        trained[1] += f" ({run['stages_seconds'] / 60:.1f} with the runs that it started from)"
     trained += [f"{run['images_per_second']:,.0f} images/s"] if "images_per_second" in run else []
     facts.append(("training", ", ".join([*trained, f"{run['parameters']:,} parameters"])))
     if "views" in run:

@@ -6,6 +6,7 @@ Scores = dict[str, Any]
 Cells = dict[str, str]  # column -> text; a column that does not apply is absent
 
 FLOORS = ("untrained", "pca", "pixels")  # in the order of every table
+CLUSTERINGS = {"own": "own clusters"}  # how the model's own are called; other clusterings as they are named
 PROBES = {"linear_probe": "Linear probe", "few_label_10": "Few-label probe (10 labels a class)"}
 
 
@@ -79,6 +80,8 @@ def cells(scores: Scores) -> Cells:
     for metric in ("acc", "nmi", "ari"):
         if "kmeans" in scores:
             row[f"k-means {metric.upper()}"] = accuracy(scores["kmeans"]["test"][metric])
+        if "test" in (own := scores.get("clusterings", {}).get("own", {})):
+            row[f"own clusters {metric.upper()}"] = accuracy(own["test"][metric])
     if "reconstruction" in scores:
         row["reconstruction SSE"] = error(scores["reconstruction"]["sse_per_image"])
     if "rankme" in scores:

@@ -31,6 +31,7 @@ class Model(L.LightningModule):
     * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), both in nats an image, and
       `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from that many posterior samples;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
+    * `assign(x)` -> (N,) int64: the method's own cluster of each image, 0 to below `num_clusters`, an attribute;
     * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. Fitted
       state lives in parameters and buffers whose shapes are known from `__init__`. A method may have `losses` as well
       (stages: fit, then fine-tune).
@@ -52,6 +53,8 @@ class Model(L.LightningModule):
 
     seed: int = 0  # the run's seed; training sets it, all step noise derives from it
     weight_decay: float = 0.0  # of the weights, not of biases and scales: a method that wants some sets it
+    needs_init: bool = False  # whether the method makes no sense from nothing, without `init_from`
+    initialised: bool = False  # whether it has started from another run's weights; `fit` may ask
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
         super().__init__()
@@ -79,7 +82,12 @@ class Model(L.LightningModule):
         raise NotImplementedError(f"{type(self).__name__} does not define encode(x)")
 
     def initialise(self, state: dict[str, Tensor]) -> None:
-        """Start from another run's weights (`init_from`): every one of them must fit; what else there is stays new."""
+        """Start from another run's weights (`init_from`): every one of them must fit; what else there is stays new.
+
+        A method that takes some of them only hands these on to this.
+        """
+        if not state:
+            raise UserError(f"init_from: the other run has no weights that {type(self).__name__} starts from")
         own = self.state_dict()
         for name, value in state.items():
             if name not in own or own[name].shape != value.shape:
@@ -89,6 +97,7 @@ class Model(L.LightningModule):
                     "give it the other run's sizes"
                 )
         self.load_state_dict(state, strict=False)  # strict in the direction that matters, by the check above
+        self.initialised = True
 
     # ---- what a method may call -------------------------------------------------------------------------------------
 

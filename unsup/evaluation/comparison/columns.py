@@ -48,6 +48,7 @@ KMEANS = (
     "k-means: inductive (fitted on training codes, assigned to test images); restart by inertia, without any labels; "
     "k is the number of classes; for ACC clusters are matched to classes with test labels"
 )
+OWN = "own clusters: of methods that cluster, as they were trained, without any labels"
 MIXTURE = "mixture: Gaussian mixture, inductive and without any labels like k-means, the same k"
 TABLE = (
     Column("dim", ("scores", "code_dim"), whole, lower=True, spread=False),
@@ -63,6 +64,7 @@ TABLE = (
     Column("k-means ACC", ("scores", "kmeans", "test", "acc"), accuracy, KMEANS),
     Column("k-means NMI", ("scores", "kmeans", "test", "nmi"), accuracy, KMEANS),
     Column("k-means ARI", ("scores", "kmeans", "test", "ari"), accuracy, KMEANS),
+    Column("own clusters ACC", ("scores", "clusterings", "own", "test", "acc"), accuracy, OWN),
     Column("mixture ACC", ("scores", "clusterings", "gaussian mixture", "test", "acc"), accuracy, MIXTURE),
     Column("RankMe", ("scores", "rankme"), error, "RankMe: without any labels, on training codes"),
     Column(
@@ -154,7 +156,7 @@ def _checked(where: str, value: Any) -> float:
 def _derived(report: Report) -> Numbers:
     """What is computed from a report: minutes; the deviation by test sampling; mean accuracy over corruptions."""
     found = {}
-    seconds = number(report, ("run", "train_seconds"))
+    seconds = number(report, ("run", "stages_seconds")) or number(report, ("run", "train_seconds"))
     low, high = (number(report, ("scores", "linear_probe", end)) for end in ("low", "high"))
     if seconds is not None:
         found["minutes"] = seconds / 60

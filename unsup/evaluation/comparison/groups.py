@@ -130,7 +130,8 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             found |= flat(value, name)
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
-            found[name] = "/".join(Path(value).parts[-3:-1])
+            here = f"{config.get('dataset')}/{value}"
+            found[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else here
         elif name not in PLACES:
             found[name] = value
     return found

@@ -1,0 +1,266 @@
+"""Methods in stages: a run that starts from another recipe's run, which is found, resumed or trained first."""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from filelock import FileLock
+from tiny import SHAPE
+from toys import Coder
+
+import unsup.config
+import unsup.train
+from unsup import runs
+from unsup.build import load_model
+from unsup.cli import main
+from unsup.config import compose, resolve
+from unsup.errors import UserError
+from unsup.evaluation.codes import weights_hash
+from unsup.evaluation.comparison.groups import flat
+from unsup.evaluation.results import for_others
+from unsup.models.ae import AE
+from unsup.plan import Found
+from unsup.stages import source_of
+
+AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
+STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}
+WRONG = {"hen": {"init_from": "egg"}, "egg": {"init_from": "hen"}, "lost": {"init_from": "frist"}}
+
+
+@pytest.fixture
+def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of configs/ with recipes that start from each other."""
+    configs = tmp_path / "configs"
+    shutil.copytree(unsup.config.CONFIGS, configs)
+    for name, further in (STAGES | WRONG).items():
+        (configs / "model" / f"{name}.yaml").write_text(yaml.safe_dump(AE_RECIPE | further))
+    monkeypatch.setattr(unsup.config, "CONFIGS", configs)
+    return configs / "model"
+
+
+@pytest.fixture
+def root(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of runs without pictures and evaluation: they take seconds."""
+
+    def evaluated(run: Path, **_: Any) -> None:
+        runs.write_json(run / "report.json", {})
+
+    monkeypatch.setattr(unsup.train, "evaluate_run", evaluated)
+    monkeypatch.setattr(unsup.train, "callbacks", lambda throughput: [throughput])
+    return tmp_path / "runs"
+
+
+def train(root: Path, recipe: str, *words: str) -> int:
+    return main(["train", recipe, "--data", "digits", "--runs", str(root), *words])
+
+
+def made(root: Path) -> list[str]:
+    return sorted(str(path.parent.relative_to(root / "digits")) for path in root.glob("*/*/*/config.yaml"))
+
+
+def versions(root: Path, run: str) -> dict[str, Any]:
+    return dict(json.loads((root / "digits" / run / "versions.json").read_text()))
+
+
+def test_one_command_trains_the_whole_chain_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(root, "third", "--seed", "3", "--epochs", "0", "--model.lr", ".01") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "comes first" in line]
+    assert [line.split()[0] for line in lines] == ["third", "second"]
+    assert made(root) == ["first/3-001", "second/3-001", "third/3-001"]
+    first = runs.config_of(root / "digits/first/3-001")  # neither epochs nor options of the model are the target's
+    assert first["trainer"]["max_epochs"] == 1 and first["model"]["init_args"]["lr"] != 0.01
+    weights = [load_model(root / "digits" / name).state_dict() for name in ("second/3-001", "third/3-001")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])  # zero epochs change nothing
+    assert not torch.equal(
+        load_model(root / "digits/first/3-001").state_dict()["encoder.1.weight"], weights[0]["encoder.1.weight"]
+    )
+
+    assert train(root, "third", "--seed", "3", "--epochs", "1") == 0  # what there is is taken
+    assert made(root) == ["first/3-001", "second/3-001", "third/3-001", "third/3-002"]
+    assert "from" in capsys.readouterr().out.splitlines()[0]
+    assert train(root, "second", "--seed", "4") == 0  # another seed is another run
+    assert made(root)[:2] == ["first/3-001", "first/4-001"]
+
+
+def test_a_run_records_where_it_started(root: Path) -> None:
+    assert train(root, "third") == 0
+    origin = versions(root, "third/0-001")["init_from"]
+    second = load_model(root / "digits/second/0-001")
+    assert origin["run"] == "digits/second/0-001" and origin["weights_sha256"] == weights_hash(second)
+    seconds = [
+        json.loads((root / f"digits/{name}/0-001/training.json").read_text())["train_seconds"] for name in STAGES
+    ]
+    assert origin["stages_seconds"] == pytest.approx(sum(seconds[:2]))
+    record, of = runs.record_of(root / "digits/third/0-001", "training.json"), versions(root, "third/0-001")
+    assert runs.seconds_of(record, of) == pytest.approx(sum(seconds))
+    assert "init_from" not in versions(root, "first/0-001")
+
+
+class Seeing(AE):
+    """Is told how images may be varied."""
+
+    def __init__(self, shape: tuple[int, int, int], augmentation: str, code_dim: int = 4, lr: float = 1e-3) -> None:
+        super().__init__(shape, code_dim=code_dim, lr=lr)
+
+
+def test_what_the_first_stage_saw_the_last_one_owes_to_it(root: Path, recipes: Path) -> None:
+    assert train(root, "third") == 0
+    (recipes / "first.yaml").write_text("model: {class_path: test_stages.Seeing}\ntrainer: {max_epochs: 1}")
+    assert train(root, "third") == 0
+    views = {name: runs.record_of(root / "digits" / name, "training.json")["views"] for name in made(root)}
+    assert views == {f"{name}/0-00{i}": seen for name in STAGES for i, seen in ((1, "none"), (2, "digits"))}
+
+
+def test_the_command_of_a_source_repeats_it(root: Path) -> None:
+    assert train(root, "second", "--data_root", "else where") == 0
+    command = versions(root, "first/0-001")["command"]
+    assert command.startswith("unsup train first --data digits --seed 0 ") and "epochs" not in command
+    assert main(shlex.split(command)[1:]) == 0
+    first = root / "digits/first"
+    assert (first / "0-001/config.yaml").read_text() == (first / "0-002/config.yaml").read_text()
+
+
+def test_a_resolved_configuration_runs_again_and_a_sweep_knows_it(root: Path) -> None:
+    assert train(root, "second") == 0
+    run = root / "digits/second/0-001"
+    assert main(["train", "--config", str(run / "config.yaml"), "--runs", str(root)]) == 0
+    assert made(root) == ["first/0-001", "second/0-001", "second/0-002"]
+    again = torch.load(root / "digits/second/0-002/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(value, again[name]) for name, value in load_model(run).state_dict().items())
+    config = resolve(compose("second", "digits", [], [("seed", 0)]))
+    assert Found(root).look(config)[1] == root / "digits/second/0-002"
+
+
+def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Path) -> None:
+    assert train(root, "second") == 0
+    changed = yaml.safe_load((recipes / "first.yaml").read_text()) | {"trainer": {"max_epochs": 2}}
+    (recipes / "first.yaml").write_text(yaml.safe_dump(changed))
+    config = resolve(compose("second", "digits", [], [("seed", 0)]))
+    assert Found(root).look(config) == ("new", None)  # its own options are the same
+    assert train(root, "second") == 0
+    assert versions(root, "second/0-002")["init_from"]["run"] == "digits/first/0-002"
+    shutil.rmtree(root / "digits/first")  # what is gone cannot be asked
+    assert Found(root).look(config)[1] == root / "digits/second/0-002"
+
+
+def test_a_source_of_other_images_is_not_taken(root: Path) -> None:
+    assert train(root, "first") == 0
+    path = root / "digits/first/0-001/versions.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data_sha256": "others"}))
+    assert train(root, "second") == 0
+    assert versions(root, "second/0-001")["init_from"]["run"] == "digits/first/0-002"
+
+
+def test_a_source_that_was_interrupted_is_resumed_and_one_in_use_is_left_alone(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(root, "first") == 0
+    first = root / "digits/first/0-001"
+    for name in ("training.json", "report.json"):
+        (first / name).unlink()
+    with FileLock(first / ".lock"):
+        assert train(root, "second") == 1
+    assert "another process is training" in capsys.readouterr().err and made(root) == ["first/0-001"]
+    assert train(root, "second") == 0
+    assert made(root) == ["first/0-001", "second/0-001"] and (first / "training.json").exists()
+
+
+def test_a_run_is_resumed_without_its_source(root: Path) -> None:
+    assert train(root, "second") == 0
+    run = root / "digits/second/0-001"
+    for name in ("training.json", "report.json"):
+        (run / name).unlink()
+    shutil.rmtree(root / "digits/first")
+    assert main(["resume", str(run)]) == 0
+    assert (run / "training.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["lost"], "unknown model 'frist' (did you mean 'first'?); a run folder is written with a slash"),
+        (["hen"], "egg from hen from egg is a circle"),
+        (["first", "--init_from", "hen"], "is a circle"),
+        (["second", "--init_from", "frist"], "did you mean 'first'?"),
+        (["first", "--init_from", "./nowhere"], "no run folder './nowhere'"),
+    ],
+)
+def test_a_wrong_start_is_one_line_before_anything_is_trained(
+    words: list[str], expected: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(root, *words) in (1, 2)
+    error = capsys.readouterr().err
+    assert expected in error and error.count("\n") == 1
+    assert not root.exists()
+
+
+def test_the_command_line_overrides_the_recipe(root: Path) -> None:
+    assert train(root, "first") == 0
+    assert train(root, "third", "--init_from", str(root / "digits/first/0-001")) == 0
+    assert versions(root, "third/0-001")["init_from"]["run"] == "digits/first/0-001"
+    assert train(root, "third", "--init_from", "first") == 0
+    assert train(root, "first", "--init_from", "first") == 0  # no circle: that recipe starts from nothing
+    assert made(root) == ["first/0-001", "first/0-002", "third/0-001", "third/0-002"]
+
+
+def test_a_source_sees_the_same_images(recipes: Path, tmp_path: Path) -> None:
+    options = [("data.images", str(tmp_path)), ("data.size", 16), ("data.batch_size", 7), ("data.root", "there")]
+    config = resolve(compose("second", "folder", [], options))
+    source, _ = source_of(config)
+    assert source["recipe"] == "first" and source["dataset"] == config["dataset"] == f"folder-{tmp_path.name}"
+    arguments = source["data"]["init_args"]
+    assert arguments["size"] == 16 and arguments["images"] == str(tmp_path) and arguments["root"] == "there"
+    assert arguments["batch_size"] != 7
+
+
+def test_comparisons_and_kept_reports_name_the_recipe_and_no_folder() -> None:
+    for start in ("ae", "/of/runs/mnist/ae/3-001"):
+        assert flat({"dataset": "mnist", "init_from": start})["init_from"] == "mnist/ae"
+    report = {
+        "run": {"command": "unsup train dec --init_from /some/where/mnist/ae/3-001 --seed 3 --runs /some/where"},
+        "provenance": {
+            "config": {"init_from": "/some/where/mnist/ae/3-001"},
+            "init_from": {"run": "mnist/ae/3-001"},
+        },
+    }
+    kept = json.dumps(for_others(report))
+    assert "some" not in kept and kept.count("runs/mnist/ae/3-001") == 2
+
+
+# ---- models ----------------------------------------------------------------------------------------------------------
+
+
+class Later(Coder):
+    """Takes the encoder only, and cannot do without."""
+
+    needs_init = True
+
+    def initialise(self, state: dict[str, torch.Tensor]) -> None:
+        super().initialise({name: value for name, value in state.items() if name.startswith("encoder.")})
+
+
+def test_a_method_may_take_part_of_the_weights() -> None:
+    torch.manual_seed(0)
+    other, model = Coder(), Later()
+    decoder = model.decoder[0].weight.clone()
+    assert not model.initialised
+    model.initialise(other.state_dict())
+    assert model.initialised and torch.equal(model.encoder[1].weight, other.encoder[1].weight)
+    assert torch.equal(model.decoder[0].weight, decoder)
+    with pytest.raises(UserError, match="no weights that Later starts from"):
+        model.initialise({"backbone.weight": torch.zeros(3)})
+    with pytest.raises(UserError, match=r"AE cannot take encoder.1.weight \(4, 64\) \(shape \(8, 64\)\)"):
+        AE(SHAPE, 8).initialise(AE(SHAPE, 4).state_dict())
+
+
+def test_a_method_that_needs_a_start_says_so(root: Path, recipes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (recipes / "later.yaml").write_text("model: {class_path: test_stages.Later}")
+    assert train(root, "later") == 2
+    error = capsys.readouterr().err
+    assert "later starts from weights of another run" in error and error.count("\n") == 1
+    assert not root.exists()

@@ -1,0 +1,55 @@
+"""Methods in stages: `init_from` names the run, or the recipe of the run, whose weights a training starts from.
+
+A text with a slash is a run folder, any other one a recipe: then it is the run of that recipe as it is now, on the same
+images and with the same seed, without the options that the later stage was given for itself.
+"""
+
+from typing import Any
+
+from unsup.config import Config, compose, data_name, named, resolve
+from unsup.errors import UsageError
+
+LOADING = ("batch_size", "steps_per_call")  # options of a data set that say how to train, not on what
+
+
+def from_recipe(config: Config) -> str | None:
+    """The recipe that a configuration starts from; None where it starts from a run folder, or from nothing."""
+    start: str | None = config["init_from"]
+    return start if start and "/" not in start else None
+
+
+def source_of(config: Config) -> tuple[Config, list[tuple[str, Any]]]:
+    """The resolved configuration of the run that `config` starts from, and its options beside recipe, data and seed.
+
+    Args:
+        config: a resolved configuration for which `from_recipe` is a recipe.
+
+    Raises:
+        UsageError: there is no such recipe, or it does not go with these images.
+    """
+    recipe, data = str(from_recipe(config)), data_name(config)
+    named("model", recipe)
+    options = [(f"data.{key}", value) for key, value in config["data"]["init_args"].items() if key not in LOADING]
+    called: list[tuple[str, Any]] = [("seed", config["seed"])]
+    if data is None:  # a class that the command line or a file names
+        options.insert(0, ("data.class_path", config["data"]["class_path"]))
+        called.append(("dataset", config["dataset"]))
+    return resolve(compose(recipe, data, [], called + options)), options
+
+
+def check_stages(config: Config) -> None:
+    """Find before anything is trained what a chain of stages cannot start from.
+
+    Raises:
+        UsageError: a recipe that does not exist, or one that starts from itself in the end.
+    """
+    seen: list[str] = []
+    while recipe := from_recipe(config):
+        if recipe in seen:
+            circle = " from ".join([*seen[seen.index(recipe) :], recipe])
+            raise UsageError(f"init_from: {circle} is a circle: one of them must start from nothing")
+        seen.append(recipe)
+        try:
+            config = source_of(config)[0]
+        except UsageError as e:
+            raise UsageError(f"init_from: {e}; a run folder is written with a slash") from e
