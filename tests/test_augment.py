@@ -81,7 +81,7 @@ def test_rectangles_are_erased() -> None:
 
 def test_natural_views_are_mirrored_half_of_the_time() -> None:
     ramp = torch.linspace(0, 1, 32).expand(400, 3, 32, 32)
-    view = module._crop(ramp, 0.2)
+    view = module._crop(ramp, 0.2, 1.0)
     rising = view[..., -1].mean((1, 2)) > view[..., 0].mean((1, 2))
     assert 0.42 < rising.float().mean() < 0.58
 
@@ -89,7 +89,7 @@ def test_natural_views_are_mirrored_half_of_the_time() -> None:
 def test_crops_have_the_stated_size_and_stay_inside() -> None:
     ramp = torch.linspace(0, 1, 64)
     x = torch.stack([ramp.expand(64, 64), ramp.expand(64, 64).T, torch.ones(64, 64)]).expand(2000, 3, 64, 64)
-    view = module._crop(x, 0.2)
+    view = module._crop(x, 0.2, 1.0)
     width = (view[:, 0].amax((1, 2)) - view[:, 0].amin((1, 2))).clamp(max=1)
     height = (view[:, 1].amax((1, 2)) - view[:, 1].amin((1, 2))).clamp(max=1)
     assert torch.allclose(view[:, 2], torch.ones(1), atol=1e-5)  # nothing from outside

@@ -24,7 +24,7 @@ GREY = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-def augment(x: Tensor, preset: str, mild: bool = False) -> Tensor:
+def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = None) -> Tensor:
     """A random view of each image: (N, C, H, W) in [0, 1], of the same shape and range.
 
     Args:
@@ -32,25 +32,30 @@ def augment(x: Tensor, preset: str, mild: bool = False) -> Tensor:
         preset: "digits" or "natural".
         mild: views that nobody would mistake for another image: of "digits" the deformation alone, to 80 %; of
             "natural" crops of 60 % of the area and more, mirrored, in their own colours.
+        area: share of the image, above 0 to 1, that every view shows, cut out at random and resized to the whole;
+            None: all of it in "digits", and in "natural" the shares above.
 
     Raises:
         UsageError: there is no such preset.
     """
     if preset == "digits":
-        return _deform(x, 0.8) if mild else _strokes(_deform(_erase(x), 1.0))
+        return _deform(x, 0.8, area) if mild else _strokes(_deform(_erase(x), 1.0, area))
     if preset == "natural":
-        return _crop(x, 0.6) if mild else _colour(_crop(x, 0.2))
+        least, most = (0.6 if mild else 0.2, 1.0) if area is None else (area, area)
+        return _crop(x, least, most) if mild else _colour(_crop(x, least, most))
     raise UsageError(f"augmentation {preset!r}: the presets are {', '.join(PRESETS)}")
 
 
 # ---- digits ---------------------------------------------------------------------------------------------------------
 
 
-def _deform(x: Tensor, strength: float) -> Tensor:
+def _deform(x: Tensor, strength: float, area: float | None = None) -> Tensor:
     """Rotation to 25 degrees, scale by 1/1.25 to 1.25, shear to 15 degrees, shift to 6 % of the side, elastic field."""
-    n = len(x)
+    n, side = len(x), math.sqrt(area or 1)
     angle, shear, log_scale, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
-    scale = log_scale.exp()
+    scale = side * log_scale.exp()
+    if area is not None:
+        shift_x, shift_y = shift_x + _uniform(x, n, 1 - side), shift_y + _uniform(x, n, 1 - side)
     cos, sin, slant = angle.cos() * scale, angle.sin() * scale, shear.tan()
     rows = (cos, slant * cos - sin, shift_x, sin, slant * sin + cos, shift_y)
     affine = torch.stack(rows, dim=1).view(n, 2, 3)
@@ -92,10 +97,10 @@ def _erase(x: Tensor) -> Tensor:
 # ---- natural --------------------------------------------------------------------------------------------------------
 
 
-def _crop(x: Tensor, least: float) -> Tensor:
-    """A share `least` to 1 of the area, sides 3:4 to 4:3, resized to the whole image; every second one mirrored."""
+def _crop(x: Tensor, least: float, most: float) -> Tensor:
+    """Such a share of the area, sides 3:4 to 4:3, resized bilinearly to the whole image; every second one mirrored."""
     n = len(x)
-    area = (1 + least) / 2 + _uniform(x, n, (1 - least) / 2)
+    area = (most + least) / 2 + _uniform(x, n, (most - least) / 2)
     ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()
     width, height = (area.sqrt() * ratio).clamp(max=1), (area.sqrt() / ratio).clamp(max=1)
     mirror = torch.randint(0, 2, (n,), device=x.device).mul(2).sub(1)

@@ -1,0 +1,45 @@
+"""VICReg: its three terms by hand, and what each of them is blind to."""
+
+import math
+
+import pytest
+import torch
+from tiny import SHAPE, digits
+
+from unsup.errors import UsageError
+from unsup.models.vicreg import VICReg, spread
+
+
+def test_variance_and_covariance_of_a_hand_computed_batch() -> None:
+    z = torch.tensor([[0.5, 0.0], [-0.5, 2.0], [0.0, 4.0]])
+    shortfall, covariance = spread(z)
+    assert shortfall.item() == pytest.approx((1 - math.sqrt(0.25 + 1e-4)) / 2, abs=1e-6)  # the second is above 1
+    between = (0.5 * -2 + -0.5 * 0 + 0 * 2) / 2
+    assert covariance.item() == pytest.approx(2 * between**2 / 2, abs=1e-6)
+
+
+def test_independent_dimensions_of_deviation_one_cost_nothing() -> None:
+    z = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    assert [term.item() for term in spread(1.5 + z)] == [0, 0]
+
+
+def test_a_collapsed_batch_costs_the_whole_deviation_and_its_gradient_is_finite() -> None:
+    z = torch.ones(8, 3, requires_grad=True)
+    shortfall, covariance = spread(z)
+    assert shortfall.item() == pytest.approx(0.99) and covariance.item() == 0
+    shortfall.backward()
+    assert z.grad is not None and torch.isfinite(z.grad).all()
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
+    torch.manual_seed(0)
+    model = VICReg(SHAPE, "digits", width=2, projection=8, invariance=3.0, variance=5.0, covariance=7.0)
+    found = {name: value.item() for name, value in model.losses(digits(16)).items()}
+    weighted = 3 * found["invariance"] + 5 * found["variance"] + 7 * found["covariance"]
+    assert found["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
+@pytest.mark.parametrize("option", ["projection", "invariance", "variance", "covariance"])
+def test_options_outside_their_range_are_named(option: str) -> None:
+    with pytest.raises(UsageError, match=f"model.{option} is -1"):
+        VICReg(SHAPE, "digits", **{option: -1})

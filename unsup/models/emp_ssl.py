@@ -1,0 +1,128 @@
+"""EMP-SSL: many crops of one size of an image get the same embedding, and those of a batch span as much as they can."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unsup.augment import augment
+from unsup.backbones import Backbone, build_backbone
+from unsup.errors import UsageError
+from unsup.models.base import Model
+from unsup.nets import mlp
+from unsup.processes import gather
+
+
+class EMPSSL(Model):
+    """L = - R(Z) - similarity * cos(Z, mean of Z over an image's patches), both averaged over patches.
+
+    Tong, Chen, Ma & LeCun 2023, "EMP-SSL: towards self-supervised learning in one training epoch" (arXiv:2304.03977),
+    section 3. R is the total coding rate (`coding_rate`). The code is what the projector sees, of the whole image or,
+    as in the paper's evaluation, its mean over crops.
+
+    Args:
+        shape: (C, H, W) of an image.
+        augmentation: preset of the patches (`unsup.augment`).
+        backbone: encoder (`unsup.backbones`).
+        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
+        projection: width of the embeddings.
+        patches: random crops of an image in a step; at least 2.
+        area: share of the image that a crop shows, above 0 to 1.
+        similarity: weight of the cosine.
+        distortion: ε^2, the squared error at which R codes; embeddings have length 1.
+        test_patches: crops over which the code is averaged, on a square grid: 4, 9, 16, …; 0: the whole image's code.
+        weight_decay: of the weights.
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: str,
+        backbone: Backbone = "conv",
+        width: int = 16,
+        projection: int = 128,
+        patches: int = 20,
+        area: float = 0.25,
+        similarity: float = 200.0,
+        distortion: float = 0.2,
+        test_patches: int = 0,
+        weight_decay: float = 1e-4,
+        lr: float = 2e-3,
+    ) -> None:
+        super().__init__(shape, lr)
+        for name, value, least in (("projection", projection, 1), ("patches", patches, 2)):
+            if value < least:
+                raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+        if not 0 < area <= 1:
+            raise UsageError(f"model.area is {area}: it must be above 0 and at most 1")
+        if not similarity >= 0:
+            raise UsageError(f"model.similarity is {similarity}: it must be at least 0")
+        if not distortion > 0:
+            raise UsageError(f"model.distortion is {distortion}: it must be above 0")
+        if test_patches < 0 or test_patches == 1 or math.isqrt(test_patches) ** 2 != test_patches:
+            raise UsageError(f"model.test_patches is {test_patches}: it must be 0 or a square such as 4, 9, 16")
+        self.augmentation, self.weight_decay = augmentation, weight_decay
+        self.patches, self.area, self.test_patches = patches, area, test_patches
+        self.similarity, self.distortion = similarity, distortion
+        self.backbone, features = build_backbone(backbone, shape, width)
+        self.projector = mlp((features, 4 * features, projection), batch_norm=True)
+
+    def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(x, self.augmentation, area=self.area), augment(x, self.augmentation, area=self.area)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        patches = [augment(x, self.augmentation, area=self.area) for _ in range(self.patches)]
+        z = self.projector(self.backbone(torch.cat(patches))).float()
+        z = F.normalize(z, dim=1).view(len(patches), len(x), -1)  # (V, N, P)
+        similarity = F.cosine_similarity(z, z.mean(0, keepdim=True), dim=2).mean()
+        with torch.autocast(x.device.type, enabled=False):  # determinants in float32
+            rate = coding_rate(z, self.distortion).mean()
+        return {"loss": -rate - self.similarity * similarity, "rate": rate, "similarity": similarity}
+
+    def encode(self, x: Tensor) -> Tensor:
+        if not self.test_patches:
+            return self.backbone(x)
+        return torch.stack([self.backbone(patch) for patch in grid_of_crops(x, self.area, self.test_patches)]).mean(0)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        return {"projection": self.projector(self.encode(x))}
+
+
+def coding_rate(z: Tensor, distortion: float) -> Tensor:
+    """R(Z) = 1/2 log det(I + P / (N ε^2) Z^T Z) in nats (equation 2), over the rows of all processes.
+
+    Args:
+        z: (V, N, P): V matrices of N embeddings.
+        distortion: ε^2.
+
+    Returns:
+        (V,).
+    """
+    n, p = z.shape[1:]
+    moments = gather((z.transpose(1, 2) @ z / n)[None]).mean(0)  # (V, P, P); every process has as many rows
+    coded = torch.eye(p, device=z.device) + p / distortion * moments
+    return torch.linalg.cholesky(coded).diagonal(dim1=1, dim2=2).log().sum(1)
+
+
+def grid_of_crops(x: Tensor, area: float, count: int) -> list[Tensor]:
+    """Square crops of a share of the image, evenly from corner to corner, each resized to the whole image.
+
+    Args:
+        x: (N, C, H, W).
+        area: that share.
+        count: how many, a square number from 4 on.
+    """
+    side = math.sqrt(area)
+    places = torch.linspace(side - 1, 1 - side, math.isqrt(count)).tolist()  # of their centres; the image is [-1, 1]
+    crops = []
+    for top in places:
+        for left in places:
+            affine = torch.tensor([[side, 0.0, left], [0.0, side, top]], device=x.device).expand(len(x), 2, 3)
+            grid = F.affine_grid(affine, list(x.shape), align_corners=False)
+            crops.append(F.grid_sample(x, grid, padding_mode="reflection", align_corners=False))
+    return crops

@@ -1,0 +1,116 @@
+"""LeJEPA: every view predicts the mean of all views of its image, and embeddings are kept standard normal."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unsup.augment import augment
+from unsup.backbones import Backbone, build_backbone
+from unsup.errors import UsageError
+from unsup.models.base import Model
+from unsup.nets import mlp
+from unsup.processes import gather, processes
+
+T_MAX, INTERVALS = 5.0, 8  # the paper's 17 points on [-5, 5]; the integrand is even, so the 9 from 0 on say all
+
+
+class LeJEPA(Model):
+    """L = (1 - λ) prediction + λ SIGReg, no negatives, teacher or stop-gradient; the code is what the projector sees.
+
+    Balestriero & LeCun 2025, "LeJEPA: provable and scalable self-supervised learning without the heuristics"
+    (arXiv:2511.08544), sections 4 and 5. All views are global: images of this size leave no room for smaller ones.
+
+    Args:
+        shape: (C, H, W) of an image.
+        augmentation: preset of the views (`unsup.augment`).
+        backbone: encoder (`unsup.backbones`).
+        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
+        projection: width of the embeddings.
+        views_per_image: how many views; at least 2.
+        slices: random directions in which SIGReg looks, drawn anew each step.
+        sigreg: λ, from 0 to 1. SIGReg is a test statistic, which grows with the number of images in a step.
+        weight_decay: of the weights.
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: str,
+        backbone: Backbone = "conv",
+        width: int = 16,
+        projection: int = 64,
+        views_per_image: int = 2,
+        slices: int = 256,
+        sigreg: float = 0.05,
+        weight_decay: float = 5e-4,
+        lr: float = 2e-3,
+    ) -> None:
+        super().__init__(shape, lr)
+        for name, value, least in (
+            ("projection", projection, 1),
+            ("views_per_image", views_per_image, 2),
+            ("slices", slices, 1),
+        ):
+            if value < least:
+                raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+        if not 0 <= sigreg <= 1:
+            raise UsageError(f"model.sigreg is {sigreg}: it must be from 0 to 1")
+        self.augmentation, self.weight_decay = augmentation, weight_decay
+        self.views_per_image, self.slices, self.sigreg = views_per_image, slices, sigreg
+        self.backbone, features = build_backbone(backbone, shape, width)
+        self.projector = mlp((features, 4 * features, projection), batch_norm=True)
+
+    def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(x, self.augmentation), augment(x, self.augmentation)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        views = [augment(x, self.augmentation) for _ in range(self.views_per_image)]
+        z = self.projector(self.backbone(torch.cat(views))).float().view(len(views), len(x), -1)  # (V, N, P)
+        prediction = (z - z.mean(0)).square().mean()
+        with torch.autocast(x.device.type, enabled=False):
+            regularisation = sigreg(z, self.slices)
+        loss = (1 - self.sigreg) * prediction + self.sigreg * regularisation
+        return {"loss": loss, "prediction": prediction, "sigreg": regularisation}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.backbone(x)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        return {"projection": self.projector(self.backbone(x))}
+
+
+def sigreg(z: Tensor, slices: int) -> Tensor:
+    """Sketched isotropic Gaussian regularisation: `epps_pulley` in random directions, averaged over them and the views.
+
+    Args:
+        z: (V, N, P) embeddings.
+        slices: number of directions; with several processes all take those of the first.
+    """
+    directions = F.normalize(torch.randn(slices, z.shape[-1], device=z.device), dim=1)
+    return epps_pulley(z @ gather(directions)[:slices].T).mean()
+
+
+def epps_pulley(x: Tensor) -> Tensor:
+    """How far samples are from N(0, 1), by their characteristic function c: N times the integral of
+    |c(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2).
+
+    Epps & Pulley 1983, by the trapezoid rule; N and c are those of all processes. A normal sample of any size has a
+    mean of sqrt(2 pi) (1 - 1 / sqrt(3)) = 1.06; this many equal numbers have at least .41 N.
+
+    Args:
+        x: (..., N, K): K samples of N numbers.
+
+    Returns:
+        (..., K).
+    """
+    t = torch.linspace(0, T_MAX, INTERVALS + 1, device=x.device)
+    normal = (-t.square() / 2).exp()  # the characteristic function of N(0, 1), and the weight
+    angle = x.unsqueeze(-1) * t  # (..., N, K, T)
+    means = torch.stack((angle.cos().mean(-3), angle.sin().mean(-3)))  # (2, ..., K, T)
+    real, imaginary = gather(means[None]).mean(0)  # every process has as many rows
+    difference = (real - normal).square() + imaginary.square()
+    return 2 * x.shape[-2] * processes() * torch.trapezoid(difference * normal, t)

@@ -1,0 +1,93 @@
+"""VICReg: two views of an image get the same embedding; every dimension varies, and no two dimensions vary together."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from unsup.augment import augment
+from unsup.backbones import Backbone, build_backbone
+from unsup.errors import UsageError
+from unsup.models.base import Model
+from unsup.nets import mlp
+from unsup.processes import gather
+
+EPSILON = 1e-4  # added to a variance under its root: without it a collapsed dimension has an infinite gradient
+
+
+class VICReg(Model):
+    """L = invariance * s(Z, Z') + variance * [v(Z) + v(Z')] + covariance * [c(Z) + c(Z')]; the code is what the
+    expander sees.
+
+    Bardes, Ponce & LeCun 2022, "VICReg: variance-invariance-covariance regularization for self-supervised learning",
+    section 4 and algorithm 1, which averages s over dimensions too (equation 5 sums them).
+
+    Args:
+        shape: (C, H, W) of an image.
+        augmentation: preset of the views (`unsup.augment`).
+        backbone: encoder (`unsup.backbones`).
+        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
+        projection: width of the expander's three layers.
+        invariance: weight of s, the mean squared distance of the two views' embeddings.
+        variance: weight of v, the mean shortfall of the dimensions' standard deviations from 1.
+        covariance: weight of c, the squared covariances of different dimensions, summed, for each dimension.
+        weight_decay: of the weights.
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: str,
+        backbone: Backbone = "conv",
+        width: int = 16,
+        projection: int = 128,
+        invariance: float = 25.0,
+        variance: float = 25.0,
+        covariance: float = 1.0,
+        weight_decay: float = 1e-4,
+        lr: float = 2e-3,
+    ) -> None:
+        super().__init__(shape, lr)
+        if projection < 2:
+            raise UsageError(f"model.projection is {projection}: it must be at least 2")
+        for name, weight in (("invariance", invariance), ("variance", variance), ("covariance", covariance)):
+            if not weight >= 0:
+                raise UsageError(f"model.{name} is {weight}: it must be at least 0")
+        self.augmentation, self.weight_decay = augmentation, weight_decay
+        self.invariance, self.variance, self.covariance = invariance, variance, covariance
+        self.backbone, features = build_backbone(backbone, shape, width)
+        self.projector = mlp((features, projection, projection, projection), batch_norm=True)
+
+    def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(x, self.augmentation), augment(x, self.augmentation)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        z1, z2 = self.projector(self.backbone(torch.cat(self.views(x)))).float().chunk(2)  # (N, P) each
+        with torch.autocast(x.device.type, enabled=False):  # covariances in float32
+            (v1, c1), (v2, c2) = spread(z1), spread(z2)
+            s, v, c = F.mse_loss(z1, z2), v1 + v2, c1 + c2
+        loss = self.invariance * s + self.variance * v + self.covariance * c
+        return {"loss": loss, "invariance": s, "variance": v, "covariance": c}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.backbone(x)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        return {"projection": self.projector(self.backbone(x))}
+
+
+def spread(z: Tensor) -> tuple[Tensor, Tensor]:
+    """v(Z) and c(Z) (equations 1 and 4), over the rows of all processes where several train.
+
+    Args:
+        z: (N, P) embeddings.
+    """
+    z = gather(z)
+    z = z - z.mean(0)
+    covariance = z.T @ z / (len(z) - 1)  # (P, P)
+    variance = covariance.diagonal()
+    shortfall = F.relu(1 - (variance + EPSILON).sqrt()).mean()
+    return shortfall, (covariance.square().sum() - variance.square().sum()) / z.shape[1]
