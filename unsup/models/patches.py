@@ -15,6 +15,7 @@ PATCHES = 400_000  # drawn for the fit
 EPOCHS = 5  # passes of k-means over them
 CONTRAST = 10 / 255**2  # added to a patch's variance: flat patches are not blown up
 ZCA = 0.1  # added to the eigenvalues of the patches' covariance
+ROOT = 1e-4  # added before the square root: rounding near 0 is not blown up
 DISTANCES = 1_200_000  # between patches and centroids held at a time: they stay near the processor
 
 
@@ -77,7 +78,7 @@ class Patches(Model):
     def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
         patches = self.draw(images)
         self.mean.copy_(patches.mean(0))
-        centred = (patches - self.mean).double()
+        centred = (patches - self.mean).cpu().double()
         values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
         self.whitening.copy_(vectors / (values + ZCA).sqrt() @ vectors.T)
         kmeans = MiniBatchKMeans(
@@ -124,7 +125,7 @@ class Patches(Model):
         z = torch.cat([self.pooled(part) for part in x.split(chunk)])
         if self.mirrored:
             z = (z + torch.cat([self.pooled(part.flip(3)) for part in x.split(chunk)])) / 2
-        return z.sqrt()
+        return (z + ROOT).sqrt()
 
     def pooled(self, x: Tensor) -> Tensor:
         """(n, 4 K) of a few images."""
