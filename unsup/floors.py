@@ -64,9 +64,8 @@ def floors(
 ) -> dict[str, Floor]:
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
-    "untrained" only for a model that learns by gradients, or whose weights are drawn at random before it is fitted: PCA
-    has no other start than its images. "real" holds nothing but the scores of generation that training images get: no
-    generator can honestly have a smaller distance.
+    "untrained" only for a model that starts at random; "real" holds nothing but the scores of generation that training
+    images get: no generator can honestly have a smaller distance.
 
     Args:
         model: the model being judged; not touched.
@@ -102,12 +101,10 @@ def floors(
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
-    gradients = any(p.requires_grad for p in model.parameters())
-    if gradients or weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)):
+    if initialisations := twins_of(model):
 
         def untrained_mean() -> Floor:
-            seeds = range(INITIALISATIONS if gradients else 1)
-            return mean_floor([untrained(model, data, seed) for seed in seeds], data, spaces, say)
+            return mean_floor([untrained(model, data, seed) for seed in range(initialisations)], data, spaces, say)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
@@ -160,6 +157,13 @@ def without_prose(source: str) -> str:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
     return ast.dump(tree)
+
+
+def twins_of(model: Model) -> int:
+    """How many untrained twins a model gets: none where nothing is drawn at random before it is fitted, as for PCA."""
+    if any(p.requires_grad for p in model.parameters()):
+        return INITIALISATIONS
+    return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
 
 
 def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Sequence[FeatureSpace] = ()) -> Floor:

@@ -47,6 +47,7 @@ class Patches(Model):
     mean: Tensor
     whitening: Tensor
     centres: Tensor
+    pooling: Tensor
 
     def __init__(
         self,
