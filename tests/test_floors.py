@@ -5,8 +5,11 @@ import torch
 from tiny import SHAPE, TinyDigits
 from torch import Tensor
 
-from unsup.floors import protocol_hash, signature, without_prose
+from unsup.floors import INITIALISATIONS, protocol_hash, signature, twins_of, without_prose
 from unsup.models.ae import AE
+from unsup.models.patches import Patches
+from unsup.models.pca import PCA
+from unsup.models.pixels import Pixels
 
 SOURCE = '"""What it is."""\n\ndef f(x):\n    """What it does."""\n    return x + 1  # why\n'
 
@@ -46,3 +49,9 @@ def test_a_twin_is_told_by_what_it_computes_before_training() -> None:
     finally:
         torch.set_num_threads(threads)
     assert signature(AE(SHAPE, code_dim=5), data) != expected != signature(Scaled(SHAPE, code_dim=4), data)
+
+
+def test_a_twin_is_there_for_what_starts_at_random() -> None:
+    assert twins_of(AE(SHAPE, code_dim=4)) == INITIALISATIONS
+    assert twins_of(Patches(SHAPE, centroids=4)) == 1
+    assert twins_of(PCA(SHAPE, code_dim=4)) == twins_of(Pixels(SHAPE)) == 0

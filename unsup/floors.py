@@ -22,7 +22,7 @@ from torch.optim.swa_utils import update_bn
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, mixtures, protocol
 from unsup.evaluation.answers import likelihood
-from unsup.evaluation.codes import frozen, samples
+from unsup.evaluation.codes import frozen, samples, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
@@ -38,7 +38,7 @@ SCORING = (  # files of the evaluation whose code decides scores
     *("generation", "heads", "inception", "logistic", "mixtures", "paired", "parts", "probes", "protocol", "ridge"),
     *("robustness", "scores"),
 )
-INITIALISATIONS = 3  # of the untrained twin; the first one is also probed layer by layer
+INITIALISATIONS = 3  # of the untrained twin, 1 without gradients; the first one is also probed layer by layer
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
 Say = Callable[[str], None]
@@ -65,8 +65,8 @@ def floors(
 ) -> dict[str, Floor]:
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
-    "untrained" only for a model with trainable parameters; "real" holds nothing but the scores of generation that
-    training images get: no generator can honestly have a smaller distance.
+    "untrained" only for a model that starts at random; "real" holds nothing but the scores of generation that training
+    images get: no generator can honestly have a smaller distance.
 
     Args:
         model: the model being judged; not touched.
@@ -102,11 +102,10 @@ def floors(
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
-    if any(p.requires_grad for p in model.parameters()):
+    if initialisations := twins_of(model):
 
         def untrained_mean() -> Floor:
-            twins = [untrained(model, data, seed) for seed in range(INITIALISATIONS)]
-            return mean_floor(twins, data, spaces, say)
+            return mean_floor([untrained(model, data, seed) for seed in range(initialisations)], data, spaces, say)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
@@ -159,6 +158,13 @@ def without_prose(source: str) -> str:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
     return ast.dump(tree)
+
+
+def twins_of(model: Model) -> int:
+    """How many untrained twins a model gets: none where nothing is drawn at random before it is fitted, as for PCA."""
+    if any(p.requires_grad for p in model.parameters()):
+        return INITIALISATIONS
+    return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
 
 
 def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Sequence[FeatureSpace] = ()) -> Floor:
@@ -227,7 +233,8 @@ def mean_floor(twins: list[Model], data: ImageData, spaces: Sequence[FeatureSpac
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
     layers = each[0].scores.pop("layers", None)
     scores = mean([f.scores for f in each])
-    scores["initialisations"] = len(each)
+    if len(each) > 1:
+        scores["initialisations"] = len(each)
     if layers:
         scores["layers"] = layers
     if "linear_probe" in scores:
