@@ -5,11 +5,12 @@ import torch
 from tiny import SHAPE, TinyDigits
 from torch import Tensor
 
-from unsup.floors import INITIALISATIONS, protocol_hash, signature, twins_of, without_prose
+from unsup.floors import protocol_hash, without_prose
 from unsup.models.ae import AE
 from unsup.models.patches import Patches
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
+from unsup.twins import INITIALISATIONS, signature, twins_of
 
 SOURCE = '"""What it is."""\n\ndef f(x):\n    """What it does."""\n    return x + 1  # why\n'
 
