@@ -101,10 +101,12 @@ def floors(
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
-    if initialisations := twins_of(model):
+    gradients = any(p.requires_grad for p in model.parameters())
+    if gradients or weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)):
 
         def untrained_mean() -> Floor:
-            return mean_floor([untrained(model, data, seed) for seed in range(initialisations)], data, spaces, say)
+            seeds = range(INITIALISATIONS if gradients else 1)
+            return mean_floor([untrained(model, data, seed) for seed in seeds], data, spaces, say)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
@@ -157,13 +159,6 @@ def without_prose(source: str) -> str:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:]
     return ast.dump(tree)
-
-
-def twins_of(model: Model) -> int:
-    """How many untrained twins a model gets: none where nothing is drawn at random before it is fitted, as for PCA."""
-    if any(p.requires_grad for p in model.parameters()):
-        return INITIALISATIONS
-    return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
 
 
 def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Sequence[FeatureSpace] = ()) -> Floor:
