@@ -10,7 +10,6 @@ import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -174,7 +173,7 @@ def finish(
         raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
-    views = data.augmentation if "augmentation" in signature(type(model)).parameters else None
+    views = data.augmentation if hasattr(model, "views") else None
     views = views or runs.record_of(run, "versions.json").get("init_from", {}).get("views", "none")
     record = {"epochs": trainer.current_epoch, **throughput.record(), "views": views, "chosen": chosen(config)}
     runs.write_json(run / "training.json", record)
