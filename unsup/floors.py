@@ -28,7 +28,7 @@ from unsup.models import pixels as pixels_model
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.twins import signature, untrained
+from unsup.twins import signature, twins_of, untrained
 
 SCORING = (  # files of the evaluation whose code decides scores
     *("answers", "cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space"),
@@ -98,12 +98,10 @@ def floors(
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
-    gradients = any(p.requires_grad for p in model.parameters())
-    if gradients or weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)):
+    if initialisations := twins_of(model):
 
         def untrained_mean() -> Floor:
-            seeds = range(INITIALISATIONS if gradients else 1)
-            return mean_floor([untrained(model, data, seed) for seed in seeds], data, spaces, say)
+            return mean_floor([untrained(model, data, seed) for seed in range(initialisations)], data, spaces, say)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
