@@ -87,9 +87,7 @@ def read_complete(path: Path) -> Report:
     missing = [key for key in NEEDED if key not in report]
     missing += [f"{key}.{inner}" for key in report.keys() & NEEDED for inner in NEEDED[key] if inner not in report[key]]
     if missing:
-        raise UserError(
-            f"{path} has no {', '.join(sorted(missing))}: train or evaluate it again, in a git checkout"
-        )
+        raise UserError(f"{path} has no {', '.join(sorted(missing))}: train or evaluate it again, in a git checkout")
     return report
 
 
