@@ -14,8 +14,8 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install train resume sweep evaluate compare classify encode export models results selfcheck dashboard
-.PHONY: notebooks test test-all check clean
+.PHONY: help install train resume sweep evaluate compare classify encode export models results reproduce selfcheck
+.PHONY: dashboard notebooks test test-all check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,8 +69,12 @@ models: $(READY) ## list the recipes: what each is, expected score, minutes
 compare: $(READY) ## all reports side by side [DATA= RUNS= SORT="few-label 10"]
 	@$(PY) -m unsup compare $(if $(DATA),--data "$(DATA)") $(if $(SORT),--sort "$(SORT)") --runs "$(RUNS)" $(ARGS)
 
-results: $(READY) ## keep the reports of RUN="…" in results/ and write the README's table
+results: $(READY) ## keep the reports of RUN="…" in results/, write the tables and the cards from them
 	@$(PY) -m unsup results $(RUN) $(ARGS)
+
+reproduce: $(READY) ## train the row of CARD= (in results/cards) anew, check its scores [SEEDS="0 1" or all, DATA_ROOT= IMAGES=]
+	@$(PY) -m unsup reproduce $(if $(CARD),"$(CARD)") $(if $(SEEDS),--seeds $(SEEDS)) $(if $(IMAGES),--images "$(IMAGES)") \
+	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") --runs "$(RUNS)/reproduced" $(ARGS)
 
 selfcheck: $(READY) ## check the evaluator on planted codes
 	@$(PY) -m unsup selfcheck

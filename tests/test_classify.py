@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import used
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 import unsup.sheet
+from unsup.build import load_run
 from unsup.classify import FOLDS, Classified, by_names
 from unsup.cli import main
 from unsup.evaluation.heads import Heads, Probe
@@ -155,6 +157,23 @@ def test_a_run_without_labels_gives_clusters(
     assert groups and all(re.fullmatch(r"cluster \d", name) for name in groups)
     assert {p.name for p in (tmp_path / "out").iterdir() if p.is_dir()} == groups | {UNLIKE}
     assert "the run had no labels" in Page(tmp_path / "out" / "sheet.html").text
+
+
+def test_a_model_with_clusters_of_its_own_sorts_by_them(pictures: Path, tmp_path: Path) -> None:
+    own = used.finished(tmp_path / "runs", "dec", epochs=1, labelled=False)
+    rows = classify(own, pictures, tmp_path / "out")
+    model = load_run(own)[0]
+    expected = model.assign(torch.from_numpy(IMAGES[: N // 2]).float() / 255)
+    found = {row["file"]: int(row["cluster"]) for row in rows}
+    assert [found[f"left/{i:03}.png"] for i in range(N // 2)] == expected.tolist()
+    assert "Clusters by the model itself" in Page(tmp_path / "out" / "sheet.html").text
+    assert main(["encode", str(own), "--images", str(pictures), "--out", str(tmp_path / "codes.npz")]) == 0
+    saved = np.load(tmp_path / "codes.npz")
+    assert dict(zip(saved["files"].tolist(), saved["own_cluster"].tolist(), strict=True)) == found
+    assert (saved["own_cluster"] != saved["cluster"]).any()  # that is k-means
+    (own / "heads.npz").unlink()
+    assert main(["encode", str(own), "--images", str(pictures), "--out", str(tmp_path / "bare.npz")]) == 0
+    assert np.array_equal(np.load(tmp_path / "bare.npz")["own_cluster"], saved["own_cluster"])
 
 
 def test_a_handful_of_names_makes_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def test_random_crops_show_their_share(preset: str) -> None:
     """A ramp from 0 to 1 across the image rises by the side of the crop across a view."""
     torch.manual_seed(0)
     ramp = torch.linspace(0, 1, 32).expand(400, 1, 32, 32)
-    views = augment(ramp, preset, strength=0.0, area=0.25)
+    views = augment(ramp, preset, mild=True, area=0.25)
     rise = (views[:, 0, 8:24, 24] - views[:, 0, 8:24, 8]).mean(1).abs()  # over half of the view
     middle = views[:, 0, 16, 16]
-    assert rise.median().item() == pytest.approx(0.25 * 32 / 31, abs=0.02)
+    assert rise.median().item() == pytest.approx(0.25 * 32 / 31, abs=0.03)
     assert middle.min() < 0.3 and middle.max() > 0.7 and abs(middle.mean() - 0.5) < 0.05
 
 

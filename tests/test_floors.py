@@ -1,12 +1,21 @@
 """Kept floors are those of the code that computes scores, and of the architecture: nothing else makes them anew."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from tiny import SHAPE, TinyDigits
 from torch import Tensor
 
-from unsup.floors import protocol_hash, signature, without_prose
+from unsup import floors
+from unsup.floors import protocol_hash, without_prose
 from unsup.models.ae import AE
+from unsup.models.base import Model
+from unsup.models.patches import Patches
+from unsup.models.pca import PCA
+from unsup.models.pixels import Pixels
+from unsup.twins import signature
 
 SOURCE = '"""What it is."""\n\ndef f(x):\n    """What it does."""\n    return x + 1  # why\n'
 
@@ -46,3 +55,17 @@ def test_a_twin_is_told_by_what_it_computes_before_training() -> None:
     finally:
         torch.set_num_threads(threads)
     assert signature(AE(SHAPE, code_dim=5), data) != expected != signature(Scaled(SHAPE, code_dim=4), data)
+
+
+def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    def judge(model: Model, *args: Any, **kwargs: Any) -> floors.Floor:
+        judged.append(type(model).__name__)
+        return floors.Floor({"seeds": 1}, {})
+
+    monkeypatch.setattr(floors, "of", judge)
+    for number, model in enumerate([AE(SHAPE, code_dim=4), Patches(SHAPE, centroids=4), PCA(SHAPE), Pixels(SHAPE)]):
+        found = floors.floors(model, 4, TinyDigits(), tmp_path / str(number), [], lambda text: None)
+        assert ("untrained" in found) == (number < 2)
+    assert (judged.count("AE"), judged.count("Patches")) == (3, 1)  # initialisations; without gradients one

@@ -100,6 +100,8 @@ def test_variables_become_options(project: Project) -> None:
     (command,) = project.make("encode", py, "RUN=r", "IMAGES=i", "OUT=codes.parquet")[1]
     assert command == "-m unsup encode r --images i --out codes.parquet"
     assert project.make("export", py, "RUN=r", "ONNX=1")[1] == ["-m unsup export r --onnx"]
+    (command,) = project.make("reproduce", py, "CARD=mnist-ae", "SEEDS=0 2", "DATA_ROOT=d")[1]
+    assert command == "-m unsup reproduce mnist-ae --seeds 0 2 --data_root d --runs runs/reproduced"
 
 
 def test_variables_of_a_sweep_and_of_a_resumed_run_become_options(project: Project) -> None:
@@ -131,6 +133,7 @@ def test_help_lists_every_verb() -> None:
         "models",
         "compare",
         "results",
+        "reproduce",
         "dashboard",
         "notebooks",
         "test",

@@ -9,18 +9,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import generative, report, unlabelled
+import yaml
+from reports import clustered, generative, report, unlabelled
 from reports import scores as made_up
 
 from unsup.errors import UserError
 from unsup.evaluation.report import write_report
-from unsup.evaluation.results import BEGIN, END, add, update_readme
-from unsup.evaluation.results_table import make_command, results_table
+from unsup.evaluation.results import BEGIN, END, add, update_cards, update_full, update_readme
+from unsup.evaluation.results_command import make_command
+from unsup.evaluation.results_table import full_tables, short_tables
+
+TOP = Path(__file__).parents[1]
+
+
+def full(kept: list[dict[str, Any]]) -> str:
+    return full_tables(kept, {})
+
+
+def short(kept: list[dict[str, Any]]) -> str:
+    return short_tables(kept, {})
 
 
 def rows(table: str) -> dict[str, dict[str, str]]:
-    """{model: {column: cell}} of a table with one data set; the table of its layers is left out."""
-    models = table.partition("By layer")[0].splitlines()
+    """{model: {column: cell}} of tables of one data set; those of layers and of what generates are left out."""
+    models = table.partition("By layer")[0].partition("Generation, ")[0].splitlines()
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in models if line[:1] == "|"]
     return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
 
@@ -40,7 +52,7 @@ def readme(folder: Path) -> Path:
 def test_rows_are_means_and_deviations_over_seeds() -> None:
     probes = [0.9512, 0.9467, 0.9533]
     kept = [report(seed=seed, probe=probe) for seed, probe in enumerate(probes)]
-    row = rows(results_table(kept))["deep_ae"]
+    row = rows(full(kept))["deep_ae"]
     assert row["linear probe"] == f"{np.mean(probes):.3f} ± {np.std(probes, ddof=1):.3f}".replace("0.", ".")
     knn = [r["scores"]["knn"]["accuracy"] for r in kept]
     assert row["kNN"] == f"{np.mean(knn):.3f} ± {np.std(knn, ddof=1):.3f}".replace("0.", ".")
@@ -53,7 +65,7 @@ def test_rows_are_means_and_deviations_over_seeds() -> None:
 def test_layers_stand_beside_the_untrained_ones() -> None:
     kept = [report(seed=seed) for seed in range(2)]
     layers = kept[0]["scores"]["layers"]
-    table = results_table(kept).partition("By layer")[2]
+    table = full(kept).partition("By layer")[2]
     for name, scores in layers.items():
         twin = kept[0]["floors"]["untrained"]["layers"][name]
         (row,) = (line for line in table.splitlines() if f"| {name} |" in line)
@@ -72,7 +84,7 @@ def test_models_that_generate_have_a_further_table_with_floor_and_ceiling() -> N
     gan = generative("gan", frechet=3.1)
     for scores in (gan["scores"], gan["floors"]["untrained"]):
         del scores["likelihood"]
-    table = results_table([report(), gan, generative(seed=0), generative(seed=1, frechet=4.518)])
+    table = short([report(), gan, generative(seed=0), generative(seed=1, frechet=4.518)])
     found = generation_rows(table)
     assert list(found) == ["gan", "vae", "*gan, untrained*", "*vae, untrained*", "*real against real*"]
     assert found["vae"]["Fréchet"] == "4.42 ± 0.141" and found["vae"]["kernel"] == "0.0442 ± 0.00141"
@@ -85,8 +97,8 @@ def test_models_that_generate_have_a_further_table_with_floor_and_ceiling() -> N
     title = next(line for line in table.splitlines() if line.startswith("Generation"))
     assert "10,000, in 64 features of a small classifier, validation accuracy .991" in title
     assert "NLL from 100 posterior samples" in title
-    assert "Generation" not in results_table([report()])
-    assert set(rows(table.partition("By layer")[0])) >= {"vae", "gan", "deep_ae"}
+    assert "Generation" not in short([report()])
+    assert {name.partition("\xa0")[0] for name in rows(table)} >= {"vae", "gan", "deep_ae"}
 
 
 def test_a_likelihood_without_samples_has_its_table_too() -> None:
@@ -94,12 +106,12 @@ def test_a_likelihood_without_samples_has_its_table_too() -> None:
     for scores in (flow["scores"], flow["floors"]["untrained"]):
         del scores["generation"]
     del flow["floors"]["real"]
-    text = results_table([flow]).partition("Likelihood. NLL from 100 posterior samples:")[2]
+    text = short([flow]).partition("Likelihood. NLL from 100 posterior samples:")[2]
     assert "| flow | 101.3 | 96.69 | 1 | 2.5 |" in text and "*flow, untrained*" in text and "real" not in text
 
 
 def test_one_seed_has_no_spread() -> None:
-    table = results_table([report()])
+    table = full([report()])
     assert "±" not in table
     assert rows(table)["deep_ae"]["linear probe"] == ".951"
 
@@ -107,7 +119,7 @@ def test_one_seed_has_no_spread() -> None:
 def test_models_are_ranked_and_floors_follow() -> None:
     wide = report("wide", probe=0.93)
     wide["floors"]["pca"] = wide["floors"]["pca"] | {"code_dim": 64}
-    table = rows(results_table([report("b", probe=0.9), wide, report("a", probe=0.96)]))
+    table = rows(full([report("b", probe=0.9), wide, report("a", probe=0.96)]))
     assert list(table) == ["a", "wide", "b", "*PCA-64*", "*PCA-30*", "*raw pixels*"]
     assert table["*PCA-30*"]["linear probe"] == ".896" and table["*PCA-30*"]["reconstruction SSE"] == "13.87"
     assert table["*raw pixels*"]["dim"] == "784" and table["*raw pixels*"]["reconstruction SSE"] == ""
@@ -117,41 +129,48 @@ def test_models_are_ranked_and_floors_follow() -> None:
 def test_every_model_stands_beside_its_own_untrained_twin() -> None:
     other = report("b", probe=0.9)
     other["floors"]["untrained"] = made_up(30, 0.7123)
-    table = rows(results_table([other, report("a", probe=0.96)]))
+    table = rows(full([other, report("a", probe=0.96)]))
     assert table["a"]["untrained: linear probe"] == ".883" and table["b"]["untrained: linear probe"] == ".712"
     assert table["b"]["untrained: few-label 10"] == ".611"
     assert table["*raw pixels*"]["untrained: linear probe"] == ""
     del other["floors"]["untrained"]
-    assert rows(results_table([other, report("a")]))["b"]["untrained: linear probe"] == ""
+    assert rows(full([other, report("a")]))["b"]["untrained: linear probe"] == ""
 
 
 def test_columns_keep_their_order_when_the_best_model_does_not_reconstruct() -> None:
     best = report("best", probe=0.99)
     del best["scores"]["reconstruction"]
-    columns = list(rows(results_table([best, report()]))["best"])
+    columns = list(rows(full([best, report()]))["best"])
     assert columns[-4:] == ["reconstruction SSE", "seeds", "minutes", "command"]
 
 
 def test_data_sets_and_hardware_stand_above_their_tables() -> None:
     other = report(data="digits")
     other["provenance"]["hardware"] = {"processor": "Host", "cores": 16, "accelerator": "Big GPU"}
-    table = results_table([report(), other])
-    assert table.index("**digits**") < table.index("**mnist**")
-    assert "Big GPU, Host, 16 cores" in table and "Some CPU, 2 cores" in table
+    for tables in (short_tables, full_tables):
+        table = tables([report(), other], {})
+        assert table.index("# digits\n") < table.index("# mnist\n")  # by name where nothing is said about them
+        assert "Big GPU, Host, 16 cores" in table and "Some CPU, 2 cores" in table
+        table = tables([report(), other, report(data="alps")], {"zoo": "?", "mnist": "A text", "digits": "More"})
+        assert table.index("# mnist\n\nA text. ") < table.index("# digits\n\nMore. ") < table.index("# alps\n\nScores")
+        assert "zoo" not in table
 
 
 def test_unlabelled_data_have_only_the_columns_that_apply() -> None:
-    table = rows(results_table([unlabelled()]))
-    assert list(table["deep_ae"]) == ["model", "dim", "reconstruction SSE", "seeds", "minutes", "command"]
+    table = rows(full([unlabelled()]))
+    assert list(table["deep_ae"]) == [
+        *("model", "dim", "augmentation", "chosen"),
+        *("reconstruction SSE", "seeds", "minutes", "command"),
+    ]
 
 
 def test_seeds_of_different_settings_are_not_averaged() -> None:
     other = report(seed=1)
     other["run"]["command"] += " --model.lr 0.1"
     with pytest.raises(UserError, match="deep_ae were trained differently"):
-        results_table([report(), other])
+        full([report(), other])
     with pytest.raises(UserError, match="schemas"):
-        results_table([report(), report(seed=1) | {"schema": 1}])
+        full([report(), report(seed=1) | {"schema": 1}])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +199,7 @@ def test_the_readme_follows_the_kept_reports(tmp_path: Path) -> None:
     assert update_readme(path, kept, check=True) and path.read_text() == before
     assert update_readme(path, kept)
     text = path.read_text()
-    assert rows(text)["deep_ae"]["linear probe"] == ".951"
+    assert rows(text)["deep_ae\xa0‡"]["linear probe"] == "**.951**"
     assert text.startswith("# Title\n\n") and text.endswith("\n\nmore\n")
     assert not update_readme(path, kept, check=True) and not update_readme(path, kept)
     changed = json.loads(target.read_text())
@@ -202,6 +221,81 @@ def test_a_kept_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     assert kept["scores"] == made["scores"] and kept["floors"] == made["floors"]
 
 
+def test_a_folder_of_images_keeps_its_name_alone(tmp_path: Path) -> None:
+    made = report(data="folder-cats")
+    made["run"]["command"] = "unsup train deep_ae --images '/some/where/cats' --runs=/some/runs"
+    made["provenance"]["config"]["data"] = {"init_args": {"images": "/some/where/cats", "size": 32}}
+    write_report(tmp_path, made)
+    target = add(tmp_path, tmp_path / "results")
+    kept = json.loads(target.read_text())
+    assert "/some" not in target.read_text()
+    assert kept["run"]["command"] == "unsup train deep_ae --images cats"
+    assert kept["provenance"]["config"]["data"] == {"init_args": {"images": "cats", "size": 32}}
+    assert rows(full([kept]))["deep_ae"]["command"] == "`make train MODEL=deep_ae IMAGES=cats`"
+
+
+def test_the_short_table_says_who_is_best_at_what() -> None:
+    kept = [report("a", probe=0.96), report("b", probe=0.9), *(clustered(seed=seed, acc=0.9 + seed) for seed in (0, 1))]
+    kept[1]["scores"]["reconstruction"]["sse_per_image"] = 2.0
+    kept[1]["run"]["chosen"] = "label-free"
+    table = {name.replace("\xa0", " "): row for name, row in rows(short(kept)).items()}
+    assert list(table) == ["a ‡", "dec †", "b", "*PCA-30*", "*raw pixels*"]
+    columns = ["model", "dim", "linear probe", "untrained", "few-label 10", "clusters ACC", "SSE", "minutes"]
+    assert list(table["b"]) == columns
+    bold = {(model, column) for model, row in table.items() for column, text in row.items() if text.startswith("**")}
+    assert bold == {("a ‡", "linear probe"), ("a ‡", "few-label 10"), ("dec †", "clusters ACC"), ("b", "SSE")}
+    assert table["dec †"]["clusters ACC"] == "**1.400\xa0§**" and table["b"]["clusters ACC"] == ".630"
+    assert table["dec †"]["linear probe"] == ".910\xa0±\xa0.000" and table["dec †"]["SSE"] == "9.13"
+    assert table["dec †"]["minutes"] == "10.0"  # of all stages
+    assert table["b"]["untrained"] == ".883" and table["*raw pixels*"]["linear probe"] == ".926"
+    row = rows(full(kept))["dec"]
+    assert (row["augmentation"], row["chosen"], row["seeds"]) == ("digits", "published", "2")
+
+
+def test_own_clusters_stand_beside_kmeans_in_full() -> None:
+    row = rows(full([clustered(), report()]))["dec"]
+    assert row["own clusters ACC"] == ".871" and row["k-means ACC"] == ".637"
+
+
+def test_a_floor_that_was_run_as_a_model_is_one_row() -> None:
+    pca = report("pca", probe=0.8961)
+    table = rows(full([report(), pca]))
+    assert list(table) == ["deep_ae", "*PCA-30*", "*raw pixels*"]
+    assert table["*PCA-30*"]["command"] == "`make train MODEL=pca DATA=mnist`" and table["*PCA-30*"]["seeds"] == "1"
+    assert list(rows(full([pca]))) == ["*PCA-30*", "*raw pixels*"]
+
+
+def test_the_short_table_gives_the_command_once_and_the_exceptions() -> None:
+    other = report("b")
+    other["run"]["command"] += " --epochs 3"
+    text = short([report("a"), report("c"), other])
+    assert "`make train MODEL=… DATA=mnist`, but `make train MODEL=b DATA=mnist EPOCHS=3`, and" in text
+    assert "but" not in short([report("a")]) and "CARD=mnist-…" in text
+
+
+def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> None:
+    kept = tmp_path / "results"
+    add(run_folder(tmp_path / "run", report()), kept)
+    for update, path in ((update_full, kept / "README.md"), (update_cards, kept / "cards" / "mnist-deep_ae.yaml")):
+        assert update(kept, check=True) and not path.exists()
+        assert update(kept) and not update(kept) and path.exists()
+        path.write_text(path.read_text() + "by hand")
+        assert update(kept, check=True)
+        assert update(kept) and "by hand" not in path.read_text()
+    (kept / "cards" / "mnist-gone.yaml").write_text("")
+    assert update_cards(kept, check=True) and update_cards(kept)
+    assert [path.name for path in (kept / "cards").iterdir()] == ["mnist-deep_ae.yaml"]
+    (kept / "about.yaml").write_text("mnist: Digits\n")
+    assert update_full(kept) and "## mnist\n\nDigits. " in (kept / "README.md").read_text()
+
+
+def test_what_is_committed_is_up_to_date_and_explained() -> None:
+    assert not update_full(TOP / "results", check=True), "run make results"
+    assert not update_cards(TOP / "results", check=True), "run make results"
+    about = yaml.safe_load((TOP / "results" / "about.yaml").read_text())
+    assert {path.parts[-3] for path in (TOP / "results").glob("*/*/*.json")} <= about.keys()
+
+
 @pytest.mark.parametrize("text", ["no markers", f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
 def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -> None:
     (tmp_path / "README.md").write_text(text)
@@ -217,6 +311,7 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
         (("provenance", "resumed"), [{"dirty": False}, {"dirty": True}], "no commit holds"),
         (("provenance", "commit"), None, "has no provenance.commit"),
         (("run", "train_seconds"), None, "has no run.train_seconds"),
+        (("run", "chosen"), None, "has no run.chosen"),
         (("floors",), None, "has no floors"),
         (("selfcheck", "passed"), 8, "failed its own check"),
         (("frozen", "after"), "cd" * 32, "the encoder changed"),

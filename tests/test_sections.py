@@ -56,7 +56,7 @@ def full(labelled: bool = True) -> dict[str, Any]:
         scores |= judged(base, labelled, scores["code_dim"])
     whole["scores"]["alignment"] = 0.213
     whole["protocol"] = 2
-    whole["run"]["augmentation"] = True
+    whole["run"] |= {"augmentation": True, "views": "digits"}
     whole["curves"] = {
         "train/loss": [[step, 100 / (1 + step)] for step in range(0, 200, 10)],
         "val/loss": [[step, 110 / (1 + step)] for step in range(0, 200, 50)],
@@ -220,3 +220,11 @@ def test_the_certificate_shows_whole_hashes() -> None:
     assert "ab" * 32 in str(items) and "unchanged" in str(items)
     (items,) = certificate(content | {"frozen": {"before": "a", "after": "b"}})
     assert "**changed**" in str(items)
+
+
+def test_origin_says_what_went_into_the_model_besides_images() -> None:
+    text = section(to_markdown(full()), "Where it comes from")
+    assert "random views of the images in training, preset `digits`" in text
+    assert "chosen with the labels of validation images" in text
+    text = section(to_markdown(report()), "Where it comes from")
+    assert "augmentation: none" in text

@@ -22,7 +22,7 @@ from unsup.config import compose, resolve
 from unsup.errors import UserError
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.comparison.groups import flat
-from unsup.evaluation.results import without_places
+from unsup.evaluation.results import for_others
 from unsup.models.ae import AE
 from unsup.plan import Found
 from unsup.stages import source_of
@@ -99,6 +99,21 @@ def test_a_run_records_where_it_started(root: Path) -> None:
     record, of = runs.record_of(root / "digits/third/0-001", "training.json"), versions(root, "third/0-001")
     assert runs.seconds_of(record, of) == pytest.approx(sum(seconds))
     assert "init_from" not in versions(root, "first/0-001")
+
+
+class Seeing(AE):
+    """Is told how images may be varied."""
+
+    def __init__(self, shape: tuple[int, int, int], augmentation: str, code_dim: int = 4, lr: float = 1e-3) -> None:
+        super().__init__(shape, code_dim=code_dim, lr=lr)
+
+
+def test_what_the_first_stage_saw_the_last_one_owes_to_it(root: Path, recipes: Path) -> None:
+    assert train(root, "third") == 0
+    (recipes / "first.yaml").write_text("model: {class_path: test_stages.Seeing}\ntrainer: {max_epochs: 1}")
+    assert train(root, "third") == 0
+    views = {name: runs.record_of(root / "digits" / name, "training.json")["views"] for name in made(root)}
+    assert views == {f"{name}/0-00{i}": seen for name in STAGES for i, seen in ((1, "none"), (2, "digits"))}
 
 
 def test_the_command_of_a_source_repeats_it(root: Path) -> None:
@@ -213,7 +228,7 @@ def test_comparisons_and_kept_reports_name_the_recipe_and_no_folder() -> None:
             "init_from": {"run": "mnist/ae/3-001"},
         },
     }
-    kept = json.dumps(without_places(report))
+    kept = json.dumps(for_others(report))
     assert "some" not in kept and kept.count("runs/mnist/ae/3-001") == 2
 
 

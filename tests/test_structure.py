@@ -9,11 +9,19 @@ import pytest
 import yaml
 
 from unsup.floors import SCORING
+from unsup.recipes import CHOSEN, stated
 
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
-BRICKS = {"unsup.nets", "unsup.backbones", "unsup.augment", "unsup.processes", "unsup.schedule"}  # of methods
+BRICKS = {
+    "unsup.nets",
+    "unsup.backbones",
+    "unsup.augment",
+    "unsup.processes",
+    "unsup.schedule",
+    "unsup.spectral",
+}  # of methods
 PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
 CLUSTERINGS = ("cluster_count", "clustering", "mixtures")
 ESTIMATORS = (*CLUSTERINGS, "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
@@ -104,6 +112,7 @@ def test_recipes_say_what_to_expect() -> None:
     for recipe in (TOP / "configs" / "model").glob("*.yaml"):
         header = [line for line in recipe.read_text().splitlines() if line.startswith("#")]
         assert header, f"{recipe}: the first line says what it is"
+        assert stated(recipe, "chosen") in CHOSEN, f"{recipe}: '# chosen: …', one of {', '.join(CHOSEN)}"
         if "@" not in recipe.stem:
             text = "\n".join(header)
             assert "# expect: " in text and "# minutes: " in text, recipe

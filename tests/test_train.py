@@ -57,6 +57,8 @@ def test_report_has_every_promised_key(run: Path) -> None:
     report = report_of(run)
     assert report["run"]["model"] == "deep_ae_layerwise" and report["run"]["data"] == "digits"
     assert report["run"]["epochs"] == EPOCHS and report["run"]["code_dim"] == 16
+    assert report["run"]["chosen"] == "validation" and report["run"]["views"] == "none"
+    assert sum(report["run"]["images"].values()) == 1797
     assert report["run"]["parameters"] > 10_000 and report["run"]["images_per_second"] > 0
     assert {"versions", "commit", "dirty", "hardware", "config"} <= set(report["provenance"])
     assert report["selfcheck"]["passed"] == report["selfcheck"]["total"] > 5

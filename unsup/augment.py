@@ -3,8 +3,8 @@
 Two presets, named by the data set (`ImageData.augmentation`):
 
 * `digits`: what leaves a written character readable, and so never a mirror image: rotation, scale, shear, shift and
-  elastic deformation (Simard et al. 2003, section 2) by one resampling, strokes made thicker or thinner, a square
-  erased.
+  elastic deformation (Simard et al. 2003, section 2) by one resampling, rectangles erased before it, strokes made
+  thicker or thinner after it.
 * `natural`: SimCLR's views of small photographs (Chen et al. 2020, appendices A and B.9): a crop of 20 to 100 % of the
   area resized, mirror images, brightness, contrast, saturation and hue, sometimes grey; no blur. Hue turns colours in
   the YIQ space and all colour operations are one matrix per image, clamped once; torchvision works in HSV, in a random
@@ -24,35 +24,37 @@ GREY = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-def augment(x: Tensor, preset: str, strength: float = 1.0, area: float | None = None) -> Tensor:
+def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = None) -> Tensor:
     """A random view of each image: (N, C, H, W) in [0, 1], of the same shape and range.
 
     Args:
         x: images.
         preset: "digits" or "natural".
-        strength: scales how far the views of `digits` are from their image, and the colours of `natural`.
+        mild: views that nobody would mistake for another image: of "digits" the deformation alone, to 80 %; of
+            "natural" crops of 60 % of the area and more, mirrored, in their own colours.
         area: share of the image, above 0 to 1, that every view shows, cut out at random and resized to the whole;
-            None: all of it in `digits`, and in `natural` the shares above.
+            None: all of it in "digits", and in "natural" the shares above.
 
     Raises:
         UsageError: there is no such preset.
     """
     if preset == "digits":
-        return _erase(_strokes(_deform(x, strength, 1.0 if area is None else area)), strength)
+        return _deform(x, 0.8, area) if mild else _strokes(_deform(_erase(x), 1.0, area))
     if preset == "natural":
-        return _colour(_crop(x, area), strength)
+        least, most = (0.6 if mild else 0.2, 1.0) if area is None else (area, area)
+        return _crop(x, least, most) if mild else _colour(_crop(x, least, most))
     raise UsageError(f"augmentation {preset!r}: the presets are {', '.join(PRESETS)}")
 
 
 # ---- digits ---------------------------------------------------------------------------------------------------------
 
 
-def _deform(x: Tensor, strength: float, area: float = 1.0) -> Tensor:
+def _deform(x: Tensor, strength: float, area: float | None = None) -> Tensor:
     """Rotation to 25 degrees, scale by 1/1.25 to 1.25, shear to 15 degrees, shift to 6 % of the side, elastic field."""
-    n, side = len(x), math.sqrt(area)
+    n, side = len(x), math.sqrt(area or 1)
     angle, shear, log_scale, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
     scale = side * log_scale.exp()
-    if area < 1:
+    if area is not None:
         shift_x, shift_y = shift_x + _uniform(x, n, 1 - side), shift_y + _uniform(x, n, 1 - side)
     cos, sin, slant = angle.cos() * scale, angle.sin() * scale, shear.tan()
     rows = (cos, slant * cos - sin, shift_x, sin, slant * sin + cos, shift_y)
@@ -75,31 +77,32 @@ def _strokes(x: Tensor) -> Tensor:
     return torch.where(choice < 1 / 3, thicker, torch.where(choice > 2 / 3, thinner, x))
 
 
-def _erase(x: Tensor, strength: float) -> Tensor:
-    """A square of a third of the side turns black in 30 % of the images."""
+def _erase(x: Tensor) -> Tensor:
+    """Random erasing (Zhong et al. 2020, section 3.2): twice, in every second image, a rectangle turns black.
+
+    It has 5 to 20 % of the area, sides from 1:6 to 6:1 (thin ones cut single strokes) and its centre anywhere.
+    """
     n, _, height, width = x.shape
-    side = max(1, round(min(height, width) / 3))
-    top = torch.randint(0, height - side + 1, (n, 1), device=x.device)
-    left = torch.randint(0, width - side + 1, (n, 1), device=x.device)
-    row, column = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
-    inside_rows = (row >= top) & (row < top + side)  # (N, H)
-    inside = inside_rows[:, None, :, None] & ((column >= left) & (column < left + side))[:, None, None, :]
-    return x.masked_fill(inside & (_chance(x) < 0.3 * strength), 0.0)
+    row, column = torch.arange(height, device=x.device) + 0.5, torch.arange(width, device=x.device) + 0.5
+    for _ in range(2):
+        side, ratio = (0.125 + _uniform(x, n, 0.075)).sqrt(), _uniform(x, n, math.log(6)).mul(0.5).exp()
+        top, left = torch.rand(2, n, 1, device=x.device)
+        rows = (row / height - top).abs() < (side * ratio / 2)[:, None]  # (N, H)
+        columns = (column / width - left).abs() < (side / ratio / 2)[:, None]  # (N, W)
+        inside = rows[:, None, :, None] & columns[:, None, None, :]
+        x = x.masked_fill(inside & (_chance(x) < 0.5), 0.0)
+    return x
 
 
 # ---- natural --------------------------------------------------------------------------------------------------------
 
 
-def _crop(x: Tensor, area: float | None = None) -> Tensor:
-    """20 to 100 % of the area, sides 3:4 to 4:3, or a square of this area, resized bilinearly to the whole image; half
-    of them mirrored."""
+def _crop(x: Tensor, least: float, most: float) -> Tensor:
+    """Such a share of the area, sides 3:4 to 4:3, resized bilinearly to the whole image; every second one mirrored."""
     n = len(x)
-    if area is None:
-        size = (0.6 + _uniform(x, n, 0.4)).sqrt()
-        ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()
-        width, height = (size * ratio).clamp(max=1), (size / ratio).clamp(max=1)
-    else:
-        width = height = torch.full((n,), math.sqrt(area), device=x.device)
+    area = (most + least) / 2 + _uniform(x, n, (most - least) / 2)
+    ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()
+    width, height = (area.sqrt() * ratio).clamp(max=1), (area.sqrt() / ratio).clamp(max=1)
     mirror = torch.randint(0, 2, (n,), device=x.device).mul(2).sub(1)
     zero = torch.zeros(n, device=x.device)
     rows = (width * mirror, zero, (1 - width) * _uniform(x, n, 1), zero, height, (1 - height) * _uniform(x, n, 1))
@@ -108,17 +111,16 @@ def _crop(x: Tensor, area: float | None = None) -> Tensor:
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
 
 
-def _colour(x: Tensor, strength: float) -> Tensor:
+def _colour(x: Tensor) -> Tensor:
     """Brightness, contrast and saturation times 0.6 to 1.4, hue turned to 36 degrees, in 80 %; 20 % become grey."""
     n, channels = x.shape[:2]
-    bright, contrast, saturation = (1 + strength * _uniform(x, n, 0.4).view(n, 1, 1) for _ in range(3))
+    bright, contrast, saturation = (1 + _uniform(x, n, 0.4).view(n, 1, 1) for _ in range(3))
     eye = torch.eye(channels, device=x.device)
     change = bright * contrast * eye.expand(n, -1, -1)  # (N, C, C): what it does to a pixel's channels
     luma = torch.tensor(GREY if channels == 3 else (1 / channels,) * channels, device=x.device)
     if channels == 3:
         grey = luma.expand(3, 3)
-        turn = strength * _uniform(x, n, 0.2 * math.pi)
-        change = change @ (saturation * eye + (1 - saturation) * grey) @ _turned(turn)
+        change = change @ (saturation * eye + (1 - saturation) * grey) @ _turned(_uniform(x, n, 0.2 * math.pi))
     jittered = (_chance(x) < 0.8).view(n, 1, 1)
     change = torch.where(jittered, change, eye)
     if channels == 3:

@@ -80,9 +80,19 @@ def build_parser() -> Parser:
     add_uses(verb)
     verb("models", verbs.models, "list the recipes: what each is, expected score, minutes")
     verb("selfcheck", verbs.selfcheck, "check the evaluator on planted codes whose scores are known")
-    results = verb("results", verbs.results, "keep reports in results/ and write the README's table from them")
+    results = verb("results", verbs.results, "keep reports in results/, write the tables and the cards from them")
     results.add_argument("add", nargs="*", type=folder, metavar="RUN", help="run folders whose reports are to be kept")
-    results.add_argument("--check", action="store_true", help="only say whether the table is up to date (exit code 1)")
+    results.add_argument("--check", action="store_true", help="only say whether all is up to date (exit code 1)")
+    reproduce = verb("reproduce", verbs.reproduce, "train a recorded row anew and check its scores (exit code 1)")
+    reproduce.add_argument("card", metavar="CARD", help="a card in results/cards, such as mnist-deep_ae")
+    reproduce.add_argument(
+        "--seeds", nargs="+", type=seed_or_all, default=[], metavar="SEED", help="seeds, or all (the first of the card)"
+    )
+    reproduce.add_argument("--data_root", help="folder that holds data sets (data)")
+    reproduce.add_argument("--images", help="your copy of the folder of images, for cards of one")
+    reproduce.add_argument(
+        "--runs", type=folder, default=Path("runs/reproduced"), help="folder for the new runs (runs/reproduced)"
+    )
     compare = verb("compare", verbs.compare, "all reports of a data set side by side, over seeds and beside the floors")
     compare.add_argument("--data", help="the data set; without it every one that has reports")
     compare.add_argument("--runs", type=folder, default=Path("runs"), help="folder that holds runs (runs)")
@@ -116,6 +126,10 @@ def seed_of(text: str) -> int:
     return int(text)
 
 
+def seed_or_all(text: str) -> int | str:
+    return text if text == "all" else seed_of(text)
+
+
 def folder(text: str) -> Path:
     """A path as the user means it."""
     return Path(text).expanduser()
@@ -128,15 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        options, rest = split_options(argv)
-        args, unknown = build_parser().parse_known_args(rest)
-        if unknown:
-            word = unknown[0].partition("=")[0]
-            raise UsageError(f"{args.verb} has no option {word} ({nearest(word, args.known)})")
-        if options and args.verb not in ("train", "sweep"):
-            raise UsageError(f"--{options[0][0]} is an option of train, not of {args.verb}")
-        args.options = options
-        args.command = "unsup " + shlex.join(argv)
+        args = parse(argv)
         args.run(args)
     except UserError as e:
         if os.environ.get("UNSUP_DEBUG"):
@@ -152,6 +158,24 @@ def main(argv: list[str] | None = None) -> int:
         print("unsup: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """A command line read and checked; `options` holds the dotted ones, `command` the line as it was typed.
+
+    Raises:
+        UsageError: it is wrong.
+    """
+    options, rest = split_options(argv)
+    args, unknown = build_parser().parse_known_args(rest)
+    if unknown:
+        word = unknown[0].partition("=")[0]
+        raise UsageError(f"{args.verb} has no option {word} ({nearest(word, args.known)})")
+    if options and args.verb not in ("train", "sweep"):
+        raise UsageError(f"--{options[0][0]} is an option of train, not of {args.verb}")
+    args.options = options
+    args.command = "unsup " + shlex.join(argv)
+    return args
 
 
 def split_options(argv: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +16,7 @@ from unsup import runs
 from unsup.build import load_run, prepare
 from unsup.data.base import ImageData
 from unsup.draw import draw
+from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.report import summary_table, write_report
@@ -98,7 +98,8 @@ def evaluate_run(
                 "seed": config["seed"],
                 "code_dim": evaluation.codes.shape[1],
                 "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-                "augmentation": "augmentation" in signature(type(model)).parameters,
+                "augmentation": training.get("views", "none") != "none",
+                "images": {split: data.size(split) for split in SPLITS},
                 **training,
                 "stages_seconds": runs.seconds_of(training, versions),
                 "command": versions.pop("command"),

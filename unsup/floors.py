@@ -14,15 +14,11 @@ from typing import Any
 
 import numpy as np
 import sklearn
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
+from unsup import twins
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, mixtures, protocol
-from unsup.evaluation.answers import likelihood
-from unsup.evaluation.codes import frozen, samples
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
@@ -32,13 +28,13 @@ from unsup.models import pixels as pixels_model
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
+from unsup.twins import signature, twins_of, untrained
 
 SCORING = (  # files of the evaluation whose code decides scores
     *("answers", "cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space"),
     *("generation", "heads", "inception", "logistic", "mixtures", "paired", "parts", "probes", "protocol", "ridge"),
     *("robustness", "scores"),
 )
-INITIALISATIONS = 3  # of the untrained twin; the first one is also probed layer by layer
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
 Say = Callable[[str], None]
@@ -65,8 +61,8 @@ def floors(
 ) -> dict[str, Floor]:
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
-    "untrained" only for a model with trainable parameters; "real" holds nothing but the scores of generation that
-    training images get: no generator can honestly have a smaller distance.
+    "untrained" only for a model that starts at random; "real" holds nothing but the scores of generation that training
+    images get: no generator can honestly have a smaller distance.
 
     Args:
         model: the model being judged; not touched.
@@ -102,11 +98,10 @@ def floors(
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
-    if any(p.requires_grad for p in model.parameters()):
+    if initialisations := twins_of(model):
 
         def untrained_mean() -> Floor:
-            twins = [untrained(model, data, seed) for seed in range(INITIALISATIONS)]
-            return mean_floor(twins, data, spaces, say)
+            return mean_floor([untrained(model, data, seed) for seed in range(initialisations)], data, spaces, say)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
@@ -147,7 +142,7 @@ def protocol_hash() -> str:
     digest = hashlib.sha256(f"{VERSION} {sklearn.__version__} {sorted(mixtures.methods())}".encode())
     folder = Path(protocol.__file__).parent
     scoring = [folder / f"{name}.py" for name in SCORING]
-    for path in [*scoring, Path(pca_model.__file__), Path(pixels_model.__file__), Path(__file__)]:
+    for path in [*scoring, Path(pca_model.__file__), Path(pixels_model.__file__), Path(twins.__file__), Path(__file__)]:
         digest.update(without_prose(path.read_text()).encode())
     return digest.hexdigest()
 
@@ -166,68 +161,14 @@ def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Se
     return Floor(evaluation.scores, evaluation.correct)
 
 
-def untrained(model: Model, data: ImageData, seed: int) -> Model:
-    """The same architecture, freshly initialised, with batch-norm statistics taken from training images.
-
-    Layers that no image passes on its way to code and reconstruction (a GAN's generator) keep their initial ones.
-    """
-    twin = initialised(model, seed).to(model.device)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        update_bn(data.batches("train", model.device), _Forward(twin))
-    return twin.eval()
-
-
-class _Forward(nn.Module):
-    """A model as a plain function of x: the way of an image to its code and, where there is one, its reconstruction."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model  # a submodule: its batch-norm layers are found
-        self.whole: Any = getattr(model, "reconstruct", model.encode)
-
-    def forward(self, x: Tensor) -> Any:
-        return self.whole(x)
-
-
-def signature(model: Model, data: ImageData) -> str:
-    """Two untrained twins are the same floor exactly when they are the same function: the hash of some outputs.
-
-    They are computed on one thread of the CPU: with more, the last bits would be others.
-    """
-    digest = hashlib.sha256()
-    twin: Any = initialised(model, 0)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        x = next(data.batches("train", size=64))
-        with frozen(twin):
-            outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
-            outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
-            outputs += [twin.assign(x)] if hasattr(twin, "assign") else []
-            outputs += likelihood(twin, x, 0).values()
-        outputs += samples(twin, 64) if hasattr(twin, "sample") else []
-    finally:
-        torch.set_num_threads(threads)
-    for output in outputs:
-        digest.update(output.contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-def initialised(model: Model, seed: int) -> Model:
-    """The same architecture with new weights."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return type(model)(**model.hparams)
-
-
-def mean_floor(twins: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:
+def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:
     """The mean over initialisations of every score and of each test image's correctness."""
-    each = [of(twin, data, say, layers=i == 0, spaces=spaces) for i, twin in enumerate(twins)]
+    each = [of(model, data, say, layers=i == 0, spaces=spaces) for i, model in enumerate(models)]
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
     layers = each[0].scores.pop("layers", None)
     scores = mean([f.scores for f in each])
-    scores["initialisations"] = len(each)
+    if len(each) > 1:
+        scores["initialisations"] = len(each)
     if layers:
         scores["layers"] = layers
     if "linear_probe" in scores:

@@ -1,9 +1,10 @@
 """Run folders: runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind.
 
 config.yaml (resolved; `--config` reads it again), versions.json, checkpoints/, TensorBoard's event files,
-training.json (epochs, seconds; written when the training has reached its end), report.{json,md,html}, figures/,
-correct.npz and heads.npz (what an evaluation keeps of each test image, and for new images); and what was made with it:
-classified/, export/. Whoever trains or evaluates the run holds the lock on its file .lock.
+training.json (epochs, seconds, random views, how the recipe was chosen; written when the training has reached its
+end), report.{json,md,html}, figures/, correct.npz and heads.npz (what an evaluation keeps of each test image, and for
+new images); and what was made with it: classified/, export/. Whoever trains or evaluates the run holds the lock on its
+file .lock.
 """
 
 import json
@@ -136,15 +137,17 @@ def record_of(run: Path, name: str) -> dict[str, Any]:
 
 
 def origin_of(run: Path, weights_sha256: str) -> dict[str, Any]:
-    """What versions.json keeps of the run that another one starts from: its name, weights and seconds of training.
+    """What versions.json keeps of the run that another one starts from: name, weights, seconds of training, views.
 
     Args:
         run: the run folder.
         weights_sha256: the hash that its report has, too.
     """
-    config, seconds = config_of(run), seconds_of(record_of(run, "training.json"), record_of(run, "versions.json"))
+    config, training = config_of(run), record_of(run, "training.json")
+    seconds = seconds_of(training, record_of(run, "versions.json"))
     name = f"{config['dataset']}/{config['recipe']}/{run.name}"  # reports name no folder of a machine
-    return {"run": name, "weights_sha256": weights_sha256, "stages_seconds": seconds}
+    seen = {"views": training.get("views", "none")}
+    return {"run": name, "weights_sha256": weights_sha256, "stages_seconds": seconds, **seen}
 
 
 def seconds_of(training: dict[str, Any], versions: dict[str, Any]) -> float:

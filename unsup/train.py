@@ -32,6 +32,7 @@ from unsup.evaluation.codes import weights_hash
 from unsup.files import shown
 from unsup.models.base import Model
 from unsup.plan import Found, command_line
+from unsup.recipes import chosen
 from unsup.stages import from_recipe, source_of
 
 
@@ -172,7 +173,10 @@ def finish(
         raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
     if not checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(checkpoint)
-    runs.write_json(run / "training.json", {"epochs": trainer.current_epoch, **throughput.record()})
+    views = data.augmentation if hasattr(model, "views") else None
+    views = views or runs.record_of(run, "versions.json").get("init_from", {}).get("views", "none")
+    record = {"epochs": trainer.current_epoch, **throughput.record(), "views": views, "chosen": chosen(config)}
+    runs.write_json(run / "training.json", record)
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     try:

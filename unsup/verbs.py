@@ -7,16 +7,12 @@ from unsup.errors import UsageError, UserError
 
 
 def train(args: argparse.Namespace) -> None:
-    from unsup.config import compose, dump, pair, read, resolve
+    from unsup.config import dump, pair, read
 
-    options = [("seed", args.seed), ("init_from", args.init_from), ("matmul_precision", args.matmul_precision)]
-    options = [(key, value) for key, value in options if value is not None] + given(args)
     data = named_data(args)
     data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)
     chosen_here = data is None and not data_in_files
-    config = compose(args.model, "mnist" if chosen_here else data, args.config, options)
-
-    resolved = resolve(config)
+    resolved = configured(args, "mnist" if chosen_here else data)
     if args.print_config:
         print(dump(resolved), end="")
         return
@@ -30,9 +26,18 @@ def train(args: argparse.Namespace) -> None:
         notes.append(note)
         data = "mnist" if prepared else "digits"
         if not prepared:
-            resolved = resolve(compose(args.model, data, args.config, options))
+            resolved = configured(args, data)
     notes += [f"with {path.name}" for path in pair(args.model, data)]
     start(resolved, args.runs, args.command, notes, prepared)
+
+
+def configured(args: argparse.Namespace, data: str | None) -> dict[str, Any]:
+    """The resolved configuration of a training."""
+    from unsup.config import compose, resolve
+
+    options = [("seed", args.seed), ("init_from", args.init_from), ("matmul_precision", args.matmul_precision)]
+    options = [(key, value) for key, value in options if value is not None] + given(args)
+    return resolve(compose(args.model, data, args.config, options))
 
 
 def sweep(args: argparse.Namespace) -> None:
@@ -114,13 +119,12 @@ def export(args: argparse.Namespace) -> None:
 
 def models(args: argparse.Namespace) -> None:
     from unsup.config import CONFIGS, names
+    from unsup.recipes import header, stated
 
     for name in names("model"):
-        lines = (CONFIGS / "model" / f"{name}.yaml").read_text().splitlines()
-        header = [line[1:].strip() for line in lines if line.startswith("#")]
-        fields = dict(line.split(": ", 1) for line in header if line.startswith(("expect: ", "minutes: ")))
-        print(f"{name:18} {header[0] if header else ''}")
-        print(f"{'':18} {fields.get('expect', '?')}; minutes: {fields.get('minutes', '?')}")
+        path = CONFIGS / "model" / f"{name}.yaml"
+        print(f"{name:18} {next(iter(header(path)), '')}")
+        print(f"{'':18} {stated(path, 'expect') or '?'}; minutes: {stated(path, 'minutes') or '?'}")
 
 
 def selfcheck(args: argparse.Namespace) -> None:
@@ -137,16 +141,60 @@ def selfcheck(args: argparse.Namespace) -> None:
 
 def results(args: argparse.Namespace) -> None:
     from unsup.config import CONFIGS
-    from unsup.evaluation.results import add, update_readme
+    from unsup.evaluation.results import add, update_cards, update_full, update_readme
 
     top = CONFIGS.parent
+    folder = top / "results"
     for run in args.add:
-        add(run, top / "results")
-    for readme in sorted(top.glob("README*.md")):
-        changed = update_readme(readme, top / "results", check=args.check)
-        if changed and args.check:
-            raise UserError(f"the table in {readme.name} is not what results/ says: run make results")
-        print(f"{readme.name}: table " + ("rewritten" if changed else "up to date"))
+        add(run, folder)
+    changed = {path.name: update_readme(path, folder, args.check) for path in sorted(top.glob("README*.md"))}
+    changed |= {"results/README.md": update_full(folder, args.check), "results/cards": update_cards(folder, args.check)}
+    for name, was_old in changed.items():
+        if was_old and args.check:
+            raise UserError(f"{name} is not what the reports in results/ say: run make results")
+        print(f"{name}: " + ("rewritten" if was_old else "up to date"))
+
+
+def reproduce(args: argparse.Namespace) -> None:
+    import shlex
+
+    from unsup.cli import parse
+    from unsup.config import CONFIGS
+    from unsup.evaluation.cards import check, check_table, read_card
+
+    card = read_card(CONFIGS.parent / "results" / "cards", args.card)
+    words = shlex.split(card.command)[1:]
+    if "--images" in words and not args.images:
+        raise UsageError(f"{args.card} is of a folder of images: name yours, IMAGES=<folder> ({card.what})")
+    places = {"--data_root": args.data_root, "--images": args.images, "--runs": args.runs}
+    words += [word for option, place in places.items() if place for word in (option, str(place))]
+    seeds = card.seeds if "all" in args.seeds else args.seeds or card.seeds[:1]
+    from unsup.build import prepare
+    from unsup.evaluation.protocol import VERSION
+    from unsup.evaluation.report import read_report
+    from unsup.train import train as start
+
+    if card.protocol != VERSION:
+        raise UserError(
+            f"{args.card} is of protocol {card.protocol}, this code's is {VERSION}: it has to be recorded anew"
+        )
+    missed = []
+    for seed in seeds:
+        typed = parse([*words, "--seed", str(seed)])
+        config = configured(typed, named_data(typed))
+        data = prepare(config)
+        if data.fingerprint() != card.data["sha256"]:
+            raise UserError(
+                f"these are not the images of {args.card}: SHA-256 {data.fingerprint()[:12]} over images, labels and "
+                f"split, the card has {card.data['sha256'][:12]} ({card.what})"
+            )
+        run = start(config, args.runs, typed.command, [f"card {args.card}"], data)
+        checks = check(card, read_report(run / "report.json"))
+        print(f"\n{args.card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
+        missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
+    if missed:
+        raise UserError(f"{args.card} does not hold: {', '.join(missed)}")
+    print(f"{args.card} holds")
 
 
 def compare(args: argparse.Namespace) -> None:

@@ -1,21 +1,28 @@
-"""The reports kept in results/<data>/<model>/<seed>.json, and the README's tables made from them."""
+"""The reports kept in results/<data>/<model>/<seed>.json, and the tables and cards made from them."""
 
 import copy
 import json
 import re
-import shlex
-from pathlib import Path
+from pathlib import Path, PurePath
+
+import yaml
 
 from unsup.errors import UserError
+from unsup.evaluation.cards import make_cards
 from unsup.evaluation.report import Report, read_report
-from unsup.evaluation.results_table import results_table
+from unsup.evaluation.results_command import without_places
+from unsup.evaluation.results_table import full_tables, short_tables
 from unsup.files import replace
 
+TITLE = """# Results
+
+Written by `make results` from the reports in this folder; what the columns are is said in the [README](../README.md).
+"""
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-PLACES = ("--data_root", "--runs")
 NEEDED = {
     "schema": (),
-    "run": ("model", "data", "seed", "train_seconds", "command"),
+    "protocol": (),
+    "run": ("model", "data", "seed", "train_seconds", "command", "views", "chosen", "images"),
     "provenance": ("commit", "dirty", "data_sha256", "hardware", "versions"),
     "selfcheck": ("passed", "total"),
     "frozen": ("before", "after"),
@@ -43,29 +50,28 @@ def add(run: Path, results: Path) -> Path:
     who = report["run"]
     if not all(re.fullmatch(r"\w[\w@.-]*", str(who[key])) for key in ("data", "model", "seed")):
         raise UserError(f"{source}: {who['data']}, {who['model']}, {who['seed']} cannot be the name of a file")
-    results_table([report])
+    short_tables([report], {})
     target = results / who["data"] / who["model"] / f"{who['seed']}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    replace(target, json.dumps(without_places(report), indent=1, ensure_ascii=False) + "\n")
+    replace(target, json.dumps(for_others(report), indent=1, ensure_ascii=False) + "\n")
     return target
 
 
-def without_places(report: Report) -> Report:
-    """The report without the folders of the machine that it was made on, and without its curves: for others to read."""
-    kept, words = copy.deepcopy(report), []
-    config, start = kept["provenance"].get("config", {}), kept["provenance"].get("init_from", {}).get("run", "another")
-    options = iter(shlex.split(report["run"]["command"]))
-    for word in options:
-        name, equals, value = word.partition("=")
-        if name in (*PLACES, "--init_from"):
-            value = value if equals else next(options, "")
-            if name == "--init_from":
-                words += [name, f"runs/{start}" if "/" in value else value]
-        else:
-            words.append(word)
-    kept["run"]["command"] = shlex.join(words)
+def for_others(report: Report) -> Report:
+    """The report without its curves and without the folders of the machine that it was made on.
+
+    Of a folder of images the last name is left: the data set is called by it. A run that this one started from is
+    called by its place below runs/.
+    """
+    kept = copy.deepcopy(report)
+    start = kept["provenance"].get("init_from", {}).get("run", "another")
+    kept["run"]["command"] = without_places(report["run"]["command"], start)
     kept.pop("curves", None)
-    config.get("data", {}).get("init_args", {}).pop("root", None)
+    config = kept["provenance"].get("config", {})
+    options = config.get("data", {}).get("init_args", {})
+    options.pop("root", None)
+    if "images" in options:
+        options["images"] = PurePath(options["images"]).name
     if "/" in config.get("init_from", ""):
         config["init_from"] = f"runs/{start}"
     return kept
@@ -81,12 +87,12 @@ def read_complete(path: Path) -> Report:
     missing = [key for key in NEEDED if key not in report]
     missing += [f"{key}.{inner}" for key in report.keys() & NEEDED for inner in NEEDED[key] if inner not in report[key]]
     if missing:
-        raise UserError(f"{path} has no {', '.join(sorted(missing))}: evaluate the run again, in a git checkout")
+        raise UserError(f"{path} has no {', '.join(sorted(missing))}: train or evaluate it again, in a git checkout")
     return report
 
 
-def update_readme(readme: Path, reports_folder: Path, check: bool = False) -> bool:
-    """Write the table of all kept reports between the README's two markers; returns whether it was out of date.
+def update_readme(readme: Path, results: Path, check: bool = False) -> bool:
+    """Write the tables of all kept reports between the README's two markers; returns whether it was out of date.
 
     Args:
         check: only tell, write nothing.
@@ -97,9 +103,35 @@ def update_readme(readme: Path, reports_folder: Path, check: bool = False) -> bo
     text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise UserError(f"{readme} must have the lines {BEGIN} and {END} once each, in this order")
-    table = results_table([read_complete(path) for path in sorted(reports_folder.glob("*/*/*.json"))])
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    new = f"{before}{BEGIN}\n{table}{END}{after}"
-    if new != text and not check:
-        replace(readme, new)
-    return new != text
+    return _update(readme, f"{before}{BEGIN}\n{short_tables(*_kept(results))}{END}{after}", check)
+
+
+def update_full(results: Path, check: bool = False) -> bool:
+    """Write results/README.md, as `update_readme`."""
+    return _update(results / "README.md", f"{TITLE}\n{full_tables(*_kept(results))}", check)
+
+
+def update_cards(results: Path, check: bool = False) -> bool:
+    """Write the cards of all kept reports into results/cards and remove those of others, as `update_readme`."""
+    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(*_kept(results)).items()}
+    stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards]
+    changed = [path for path, text in cards.items() if _update(path, text, check)]
+    for path in stale if not check else ():
+        path.unlink()
+    return bool(stale or changed)
+
+
+def _kept(results: Path) -> tuple[list[Report], dict[str, str]]:
+    """All kept reports; and what the images of each data set are, from results/about.yaml, in the tables' order."""
+    about = results / "about.yaml"
+    texts = yaml.safe_load(about.read_text(encoding="utf-8")) if about.exists() else {}
+    return [read_complete(path) for path in sorted(results.glob("*/*/*.json"))], texts
+
+
+def _update(path: Path, new: str, check: bool) -> bool:
+    changed = not path.exists() or path.read_text(encoding="utf-8") != new
+    if changed and not check:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, new)
+    return changed

@@ -1,215 +1,201 @@
-"""The README's results tables: for each data set its models, their layers, what they generate, and the floors."""
+"""The results tables: for each data set its models beside the floors, in short for the README and in full."""
 
-import shlex
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from unsup.errors import UserError
 from unsup.evaluation.report import Report
-from unsup.evaluation.summary import Cells, Scores, accuracy, distance, error, floor_name, hardware, markdown_table
+from unsup.evaluation.results_columns import (
+    CLUSTERS,
+    EFFORT,
+    HEADLINE,
+    PROBES,
+    at,
+    average,
+    by_model,
+    effort,
+    in_order,
+    means,
+    values,
+)
+from unsup.evaluation.results_command import make_command
+from unsup.evaluation.results_generation import generation_table
+from unsup.evaluation.summary import Cells, Scores, floor_name, hardware, markdown_table
 
-Columns = dict[str, tuple[tuple[str, ...], Callable[[float], str]]]  # column -> where it is in scores, how written
-HEADLINE: Columns = {
-    "linear probe": (("linear_probe", "accuracy"), accuracy),
-    "few-label 10": (("few_label", "10", "mean"), accuracy),
-    "kNN": (("knn", "accuracy"), accuracy),
-    "k-means ACC": (("kmeans", "test", "acc"), accuracy),
-    "own clusters ACC": (("clusterings", "own", "test", "acc"), accuracy),
-    "reconstruction SSE": (("reconstruction", "sse_per_image"), error),
+FULL = "results/README.md"
+TWIN = "untrained: "
+SETTING = ("model", "dim", "augmentation", "chosen")  # what a row is
+VIEWS, LABELS, OWN = "†", "‡", "§"  # marks in the short table
+LEGEND = (
+    f"{VIEWS} trained on random views of the images · {LABELS} recipe chosen with the labels of validation images · "
+    f"{OWN} the model's own clusters, elsewhere those of k-means"
+)
+UNBROKEN = "\N{NO-BREAK SPACE}"
+SHARED = ("pca", "pixels")  # floors: a model of that name is the floor's row, not one more
+COMPARED = {  # columns of the short table with a best model: where its numbers are, the first that there is
+    "linear probe": (HEADLINE["linear probe"][0],),
+    "few-label 10": (HEADLINE["few-label 10"][0],),
+    "clusters ACC": tuple(path for path, _ in reversed(CLUSTERS.values())),
+    "SSE": (HEADLINE["reconstruction SSE"][0],),
 }
-TWIN = {name: HEADLINE[name] for name in ("linear probe", "few-label 10")}  # of the untrained twin, too
-GENERATION: Columns = {  # of `_costs`
-    "Fréchet": (("generation", "frechet"), distance),
-    "kernel": (("generation", "kernel"), distance),
-    "precision": (("generation", "precision"), accuracy),
-    "recall": (("generation", "recall"), accuracy),
-    "FID": (("generation", "fid"), distance),
-    "-ELBO": (("nats", "elbo"), error),
-    "NLL": (("nats", "log_likelihood"), error),
-}
-EFFORT = ("seeds", "minutes")
-MAKE = {"--data": "DATA", "--epochs": "EPOCHS", "--images": "IMAGES"}  # options of train -> variables of `make train`
-PLACES = ("--seed", "--data_root", "--runs")  # they say which seed and where things lie, not what is trained
+SHORT = ("model", "dim", "linear probe", "untrained", "few-label 10", "clusters ACC", "SSE", "minutes")  # no scrolling
 
 
-def results_table(reports: list[Report]) -> str:
-    """Markdown: for each data set the models, best linear probe first, then the floors that they share in italics.
+def short_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
+    """For the README: a table for each data set, best linear probe first, then the floors in italics; what generates.
 
-    A model's row is the mean over its seeds, ± standard deviation (ddof 1) from two seeds on.
+    A model's row is the mean over its seeds, ± standard deviation (ddof 1) from two seeds on; the best model of each
+    column is bold.
+
+    Args:
+        reports: the kept ones.
+        about: {data set: what its images are}, in the order of the tables; others follow by name.
 
     Raises:
         UserError: the seeds of a model were trained with different commands, or reports are of different schemas or,
             under one name, of different images.
     """
-    if len({report["schema"] for report in reports}) > 1:
-        raise UserError("results/ holds reports of different schemas: make evaluate the older ones again")
     parts = []
-    for data in sorted({report["run"]["data"] for report in reports}):
-        here = [report for report in reports if report["run"]["data"] == data]
-        if len({report["provenance"]["data_sha256"] for report in here}) > 1:
-            raise UserError(f"results/{data} holds reports of different images: keep those of one data set")
-        machines = sorted({hardware(report) for report in here})
-        title = f"**{data}**, test images; minutes of training on {'; '.join(machines)}"
-        parts.append(f"{title}\n\n{markdown_table(_rows(here))}\n")
-        if layers := _layer_rows(here):
-            parts.append(f"By layer, beside the same layer untrained:\n\n{markdown_table(layers, texts=2)}\n")
-        if generation := _generation_table(here):
+    for data, here in _by_data(reports, about).items():
+        rows = [_short(row) for row in _rows(here)]
+        _embolden(rows, by_model(here))
+        for row in rows:
+            row["model"] += _marks(row)
+        table = markdown_table(in_order(rows, SHORT))
+        link = f"[Seeds, deviations, more columns, layers]({FULL}#{data.lower()})."
+        parts.append(f"{_heading(data, here, about, '###')} {_commands(data, here)} {link}\n\n{table}\n\n{LEGEND}\n")
+        if generation := generation_table(here):
             parts.append(generation)
     return "\n".join(parts)
 
 
-def _rows(reports: list[Report]) -> list[Cells]:
+def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
+    """All columns and the command of each row, then every layer beside the same layer untrained; as `short_tables`."""
+    parts = []
+    for data, here in _by_data(reports, about).items():
+        twins = [name for column in HEADLINE for name in (column, f"{TWIN}{column}")]
+        table = markdown_table(in_order(_rows(here), (*SETTING, *twins, *EFFORT, "command")))
+        parts.append(f"{_heading(data, here, about, '##')}\n\n{table}\n")
+        if layers := _layer_rows(here):
+            parts.append(f"By layer, beside the same layer untrained:\n\n{markdown_table(layers, texts=2)}\n")
+    return "\n".join(parts)
+
+
+def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, list[Report]]:
+    if len({report["schema"] for report in reports}) > 1:
+        raise UserError("results/ holds reports of different schemas: make evaluate the older ones again")
+    there = {report["run"]["data"] for report in reports}
+    groups = {}
+    for data in [*(name for name in about if name in there), *sorted(there - about.keys())]:
+        here = groups[data] = [report for report in reports if report["run"]["data"] == data]
+        if len({report["provenance"]["data_sha256"] for report in here}) > 1:
+            raise UserError(f"results/{data} holds reports of different images: keep those of one data set")
+    return groups
+
+
+def _heading(data: str, reports: Sequence[Report], about: Mapping[str, str], level: str) -> str:
+    machines = sorted({hardware(report) for report in reports})
+    title = f"{level} {data}\n\n" + (f"{about[data]}. " if data in about else "")
+    return f"{title}Scores on test images; minutes of training on {'; '.join(machines)}."
+
+
+def _commands(data: str, reports: Sequence[Report]) -> str:
+    """The command that most rows share, with … for the model, and those of the others."""
+    commands = {model: make_command(own[0]["run"]) for model, own in by_model(reports).items()}
+    patterns = {model: text.replace(f"MODEL={model}", "MODEL=…", 1) for model, text in commands.items()}
+    usual = Counter(patterns.values()).most_common(1)[0][0]
+    others = [f"`{commands[model]}`" for model, pattern in patterns.items() if pattern != usual]
+    also = f", but {', '.join(others)}" if others else ""
+    return f"A row is `{usual}`{also}, and `make reproduce CARD={data}-…` checks it."
+
+
+def _rows(reports: Sequence[Report]) -> list[Cells]:
     """The rows of one data set."""
-    models = sorted({report["run"]["model"] for report in reports})
-    groups = {model: [report for report in reports if report["run"]["model"] == model] for model in models}
+    groups = by_model(reports)
+    models = [model for model in groups if model not in SHARED]
     order = sorted(models, key=lambda model: _rank([report["scores"] for report in groups[model]]))
     rows = [_model_row(model, groups[model]) for model in order]
-    best = groups[order[0]][0]
-    dims = {report["floors"]["pca"]["code_dim"]: report for report in reports if "pca" in report["floors"]}
-    floors = [("pca", dims[dim]) for dim in sorted(dims, reverse=True)]
-    floors += [("pixels", best)] if "pixels" in best["floors"] else []
-    for key, report in floors:
-        scores = report["floors"][key]
-        rows.append({"model": f"*{floor_name(key, scores)}*"} | _cells([scores]))
-    columns = [name for column in HEADLINE for name in (column, f"untrained: {column}")]
-    return _in_order(rows, ("model", "dim", *columns, *EFFORT, "command"))
+    for key, scores in _floors(reports):
+        row = {"model": f"*{floor_name(key, scores)}*", "dim": f"{scores['code_dim']:,}"} | means([scores], HEADLINE)
+        own = [report for report in groups.get(key, []) if report["scores"]["code_dim"] == scores["code_dim"]]
+        rows.append(row | (effort(own) | {"command": _command(key, own)} if own else {}))
+    return rows
 
 
-def _in_order(rows: list[Cells], columns: Sequence[str]) -> list[Cells]:
-    """The rows with the columns that any of them has, in this order."""
-    some = [column for column in columns if any(column in row for row in rows)]
-    return [{column: row.get(column, "") for column in some} for row in rows]
+def _floors(reports: Sequence[Report]) -> list[tuple[str, Scores]]:
+    """PCA at every dimension of a code, the largest first, and raw pixels."""
+    everything = [report["floors"] for report in reports]
+    dims = {floors["pca"]["code_dim"]: floors["pca"] for floors in everything if "pca" in floors}
+    pixels = [floors["pixels"] for floors in everything if "pixels" in floors]
+    return [("pca", dims[dim]) for dim in sorted(dims, reverse=True)] + [("pixels", scores) for scores in pixels[:1]]
 
 
-def _layer_rows(reports: list[Report]) -> list[Cells]:
+def _model_row(model: str, reports: Sequence[Report]) -> Cells:
+    run, scores = reports[0]["run"], [report["scores"] for report in reports]
+    row = {"model": model, "dim": f"{scores[0]['code_dim']:,}", "augmentation": run["views"], "chosen": run["chosen"]}
+    twin = means([reports[0]["floors"].get("untrained", {})], PROBES)
+    row |= means(scores, HEADLINE) | {f"{TWIN}{column}": text for column, text in twin.items()}
+    return row | effort(reports) | {"command": _command(model, reports)}
+
+
+def _command(model: str, reports: Sequence[Report]) -> str:
+    commands = {make_command(report["run"]) for report in reports}
+    if len(commands) > 1:
+        raise UserError(f"the seeds of {model} were trained differently: {' / '.join(sorted(commands))}")
+    return f"`{commands.pop()}`"
+
+
+def _short(row: Cells) -> Cells:
+    """A row of the short table: the deviation of the linear probe alone; own clusters in the place of k-means'."""
+    found = {"untrained": f"{TWIN}linear probe", "SSE": "reconstruction SSE", "clusters ACC": "k-means ACC"}
+    short = row | {name: row[column] for name, column in found.items() if column in row}
+    if "own clusters ACC" in row:
+        short["clusters ACC"] = row["own clusters ACC"]
+    short = {column: text if column == "linear probe" else text.partition(" ±")[0] for column, text in short.items()}
+    if "linear probe" in short:
+        short["linear probe"] = short["linear probe"].replace(" ", UNBROKEN)
+    return short | ({"clusters ACC": f"{short['clusters ACC']}{UNBROKEN}{OWN}"} if "own clusters ACC" in row else {})
+
+
+def _marks(row: Cells) -> str:
+    """What else went into a model than images: knowledge of their views, labels of validation images."""
+    seen = VIEWS if row.get("augmentation", "none") != "none" else ""
+    marks = seen + (LABELS if row.get("chosen") == "validation" else "")
+    return UNBROKEN + marks if marks else ""
+
+
+def _embolden(rows: Sequence[Cells], groups: Mapping[str, Sequence[Report]]) -> None:
+    """In every column of COMPARED the best mean of a model becomes bold."""
+    for column, paths in COMPARED.items():
+        found: dict[str, float] = {}
+        for row in rows:
+            if row["model"] in groups and column in row:
+                scores = [report["scores"] for report in groups[row["model"]]]
+                found[row["model"]] = fmean(next(several for path in paths if (several := values(scores, path))))
+        best = (min if column == "SSE" else max)(found.values(), default=None)
+        for row in rows:
+            if found.get(row["model"], float("nan")) == best:
+                row[column] = f"**{row[column]}**"
+
+
+def _layer_rows(reports: Sequence[Report]) -> list[Cells]:
     """One row for each layer of each model that has any: means over seeds; untrained from the first seed's floors."""
     rows = []
-    for model in sorted({report["run"]["model"] for report in reports}):
-        own = [report for report in reports if report["run"]["model"] == model]
+    for model, own in by_model(reports).items():
         for layer, first in own[0]["scores"].get("layers", {}).items():
             row = {"model": model, "layer": layer, "dim": f"{first['dim']:,}"}
             twin = own[0]["floors"].get("untrained", {}).get("layers", {}).get(layer, {})
-            for column, (path, written) in TWIN.items():
-                found = [_at(report["scores"]["layers"][layer], path) for report in own]
-                values, beside = [value for value in found if value is not None], _at(twin, path)
-                row[column] = written(float(np.mean(values))) if len(values) == len(own) else ""
-                row[f"untrained: {column}"] = "" if beside is None else written(beside)
+            for column, (path, written) in PROBES.items():
+                found = values([report["scores"]["layers"][layer] for report in own], path)
+                beside = at(twin, path)
+                row[column] = written(fmean(found)) if found else ""
+                row[f"{TWIN}{column}"] = "" if beside is None else written(beside)
             rows.append(row)
     return rows
 
 
-def _generation_table(reports: list[Report]) -> str:
-    """Of the models that generate or have a likelihood, smallest Fréchet distance first; empty where there are none.
-
-    Their untrained twins follow, then real images in the place of generated ones.
-    """
-    groups: dict[str, list[Report]] = {}
-    for report in reports:
-        if {"generation", "likelihood"} & report["scores"].keys():
-            groups.setdefault(report["run"]["model"], []).append(report)
-    if not groups:
-        return ""
-    costs = {model: [_costs(report["scores"]) for report in groups[model]] for model in groups}
-    order = sorted(groups, key=lambda model: _average(costs[model], GENERATION["Fréchet"][0], missing=float("inf")))
-    rows = [{"model": model} | _means(costs[model], GENERATION) | _effort(groups[model]) for model in order]
-    floors = {f"{model}, untrained": groups[model][0]["floors"].get("untrained", {}) for model in order}
-    real = [report["floors"]["real"] for model in order for report in groups[model] if "real" in report["floors"]]
-    floors["real against real"] = real[0] if real else {}
-    for name, scores in floors.items():
-        if cells := _means([_costs(scores)], GENERATION):
-            rows.append({"model": f"*{name}*"} | cells)
-    table = markdown_table(_in_order(rows, ("model", *GENERATION, *EFFORT)))
-    return f"{_generation_title([report['scores'] for model in order for report in groups[model]])}\n\n{table}\n"
-
-
-def _generation_title(several: list[Scores]) -> str:
-    """What was compared with what, and where."""
-    judged = [scores["generation"] for scores in several if "generation" in scores]
-    compared = sorted({f"{found['n']:,}, in {found['space']}" for found in judged})
-    likely = [scores["likelihood"] for scores in several if "samples" in scores.get("likelihood", {})]
-    draws = sorted({f"{found['samples']}" for found in likely})
-    title = f"Generation, new images against as many test images: {'; '.join(compared)}" if compared else "Likelihood"
-    return title + (f". NLL from {' or '.join(draws)} posterior samples:" if draws else ":")
-
-
-def _costs(scores: Scores) -> Scores:
-    """Generation as it is, and nats a test image: log-likelihoods with their sign changed."""
-    nats = {name: -value for name, value in scores.get("likelihood", {}).items() if name in ("elbo", "log_likelihood")}
-    return {"generation": scores.get("generation", {}), "nats": nats}
-
-
-def _model_row(model: str, reports: list[Report]) -> Cells:
-    commands = {make_command(report["run"]) for report in reports}
-    if len(commands) > 1:
-        raise UserError(f"the seeds of {model} were trained differently: {' / '.join(sorted(commands))}")
-    row = {"model": model} | _cells([report["scores"] for report in reports])
-    twin = _means([reports[0]["floors"].get("untrained", {})], TWIN)
-    row |= {f"untrained: {column}": text for column, text in twin.items()}
-    return row | _effort(reports) | {"command": f"`{commands.pop()}`"}
-
-
-def _effort(reports: list[Report]) -> Cells:
-    several = [report["run"] for report in reports]
-    minutes = np.mean([run.get("stages_seconds", run["train_seconds"]) for run in several]) / 60
-    return dict(zip(EFFORT, (str(len(reports)), f"{minutes:.1f}"), strict=True))
-
-
-def _cells(several: list[Scores]) -> Cells:
-    return {"dim": f"{several[0]['code_dim']:,}"} | _means(several, HEADLINE)
-
-
-def _means(several: list[Scores], columns: Columns) -> Cells:
-    """Means over seeds of the numbers that all of them have."""
-    row = {}
-    for column, (path, written) in columns.items():
-        values = [value for scores in several if (value := _at(scores, path)) is not None]
-        if len(values) == len(several):
-            row[column] = written(float(np.mean(values)))
-            if len(values) > 1:
-                row[column] += f" ± {written(float(np.std(values, ddof=1)))}"
-    return row
-
-
-def _rank(several: list[Scores]) -> tuple[float, float]:
+def _rank(several: Sequence[Scores]) -> tuple[float, float]:
     """Sorts by mean linear probe, best first; without labels by reconstruction error."""
-    probe = _average(several, HEADLINE["linear probe"][0], missing=-1.0)
-    return -probe, _average(several, HEADLINE["reconstruction SSE"][0], missing=float("inf"))
-
-
-def _average(several: list[Scores], path: tuple[str, ...], missing: float) -> float:
-    """Mean of what there is."""
-    values = [value for scores in several if (value := _at(scores, path)) is not None]
-    return float(np.mean(values)) if values else missing
-
-
-def _at(scores: Any, path: tuple[str, ...]) -> float | None:
-    for key in path:
-        scores = scores.get(key, {})
-    return None if scores == {} else float(scores)
-
-
-def make_command(run: dict[str, Any]) -> str:
-    """What a reader types to train this recipe: the recorded `unsup train …` as `make train`, whatever the seed.
-
-    Raises:
-        UserError: the run was not started from the command line.
-    """
-    words = shlex.split(run.get("command", ""))
-    if words[:2] != ["unsup", "train"]:
-        raise UserError(f"{run['model']} on {run['data']}, seed {run['seed']}: not trained by `unsup train`")
-    variables, rest = {"DATA": run["data"]}, []
-    options = iter(words[2:])
-    for word in options:
-        name, equals, value = word.partition("=")
-        if name in MAKE or name in PLACES:
-            value = value if equals else next(options, "")
-            if name in MAKE:
-                variables[MAKE[name]] = value
-        elif name.startswith("--"):
-            rest.append(word if equals else shlex.join([word, next(options, "")]))
-    if "IMAGES" in variables:
-        del variables["DATA"]
-    command = shlex.join(["make", "train", f"MODEL={run['model']}", *(f"{k}={v}" for k, v in variables.items())])
-    return f'{command} ARGS="{" ".join(rest)}"' if rest else command
+    probe = average(several, HEADLINE["linear probe"][0], missing=-1.0)
+    return -probe, average(several, HEADLINE["reconstruction SSE"][0], missing=float("inf"))

@@ -10,6 +10,12 @@ from unsup.evaluation.summary import CLUSTERINGS, Cells, Scores, hardware
 Report = dict[str, Any]
 Rows = list[tuple[str, str, str]]  # the number, how it was made, what part labels had
 
+CHOSEN = {  # what a recipe states -> in words
+    "validation": "chosen with the labels of validation images",
+    "label-free": "chosen without any labels",
+    "published": "as published or set beforehand: nothing was searched",
+}
+
 
 def checks(report: Report) -> list[str]:
     """Sentences on the evaluator's own check, the frozen encoder and the test images; bold where something is wrong."""
@@ -153,9 +159,11 @@ def provenance(report: Report) -> list[Block]:
         trained[1] += f" ({run['stages_seconds'] / 60:.1f} with the runs that it started from)"
     trained += [f"{run['images_per_second']:,.0f} images/s"] if "images_per_second" in run else []
     facts.append(("training", ", ".join([*trained, f"{run['parameters']:,} parameters"])))
-    if "augmentation" in run:
-        used = "random views of the images in training" if run["augmentation"] else "none"
-        facts.append(("augmentation", used))
+    if "views" in run:
+        seen = f"random views of the images in training, preset `{run['views']}`"
+        facts.append(("augmentation", "none" if run["views"] == "none" else seen))
+    if "chosen" in run:
+        facts.append(("numbers of the recipe", CHOSEN.get(run["chosen"], run["chosen"])))
     if "commit" in origin:
         state = "**with uncommitted changes**" if origin["dirty"] else "nothing uncommitted"
         facts.append(("commit", f"`{origin['commit']}`, {state}"))

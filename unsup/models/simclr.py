@@ -38,7 +38,7 @@ class SimCLR(Model):
         backbone: Backbone = "conv",
         width: int = 16,
         projection: int = 128,
-        temperature: float = 0.2,
+        temperature: float = 0.5,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:

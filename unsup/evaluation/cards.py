@@ -1,0 +1,212 @@
+"""Reproduction cards: which numbers a kept row should give again, here or on another machine, and how nearly."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import yaml
+from scipy.special import stdtrit
+
+from unsup.errors import UsageError, UserError, nearest
+from unsup.evaluation.report import Report
+from unsup.evaluation.results_columns import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values
+from unsup.evaluation.results_columns import Path as Place
+from unsup.evaluation.results_command import train_words
+from unsup.evaluation.summary import hardware
+
+LEVEL = 0.95  # of a whole card
+PRIOR = 4  # degrees of freedom that the typical deviation is worth
+ROUNDING = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
+TURNED = 3  # test images that rounding alone may turn over
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a card.
+
+    Attributes:
+        place: in a report's scores.
+        deviation: over seeds, as the first recorded rows had it (MNIST, seven models with three to five seeds, pooled);
+            of a number that is no share relative to its mean.
+        share: whether it is a share of the test images.
+    """
+
+    place: Place
+    deviation: float
+    share: bool = True
+
+
+METRICS = {
+    "linear probe": Metric(PROBES["linear probe"][0], 0.0023),
+    "few-label 10": Metric(PROBES["few-label 10"][0], 0.0055),
+    **{name: Metric(place, 0.02) for name, (place, _) in CLUSTERS.items()},
+    "reconstruction SSE": Metric(HEADLINE["reconstruction SSE"][0], 0.018, share=False),
+    "Fréchet": Metric(GENERATION["Fréchet"][0], 0.048, share=False),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What results/cards/<data>-<model>.yaml holds.
+
+    Attributes:
+        what: the model, the size of its codes and the images, for readers.
+        command: trains it, without a seed and without places.
+        data: {name, sha256}: the fingerprint of images, labels and split.
+        seeds: those recorded.
+        minutes: of training, a mean over seeds, on `hardware`.
+        protocol: of the evaluation.
+        commits: of the code that trained.
+        metrics: {name: {expected, tolerance, seeds: {seed: value}}}.
+    """
+
+    what: str
+    command: str
+    data: dict[str, str]
+    seeds: list[int]
+    minutes: float
+    hardware: str
+    protocol: int
+    commits: list[str]
+    metrics: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One metric of a new run beside its card; `recorded`: what the card has for the same seed, if it has that seed."""
+
+    metric: str
+    measured: float | None
+    expected: float
+    tolerance: float
+    recorded: float | None
+
+    @property
+    def holds(self) -> bool:
+        return self.measured is not None and abs(self.measured - self.expected) <= self.tolerance
+
+
+def tolerance(recorded: Sequence[float], metric: Metric, images: int, metrics: int) -> float:
+    """How far from the mean of the recorded seeds a new run may lie.
+
+    Another machine rounds differently, and a training soon diverges from the recorded one: its result is that of one
+    more seed, on the same test images. So this is a prediction interval for one more draw,
+    t · s̃ · sqrt(1 + 1/k) for k recorded seeds. Their own deviation s is poorly known (k is 1, 3 or 5, where Student's
+    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is moderated as in Smyth 2004
+    (doi:10.2202/1544-6115.1027, equation 1): s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of
+    freedom, d₀ = PRIOR. s₀ is the metric's typical deviation, and for shares of n test images at least
+    sqrt(p (1 - p) / n): by so much two equally good runs differ when they err on images independently of each other.
+    The interval's level is 1 - (1 - LEVEL) / metrics (Bonferroni): a sound reproduction holds in all metrics of its
+    card with a probability of about LEVEL (`tests/test_cards.py` measures it; .84 where all deviate twice as usual).
+
+    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING is left, or
+    TURNED test images.
+
+    Args:
+        recorded: one value a seed.
+        metric: which number it is.
+        images: how many test images there are.
+        metrics: how many numbers the card has.
+    """
+    mean, k = fmean(recorded), len(recorded)
+    if k >= 3 and len(set(recorded)) == 1:
+        return max(ROUNDING, TURNED / images) if metric.share else ROUNDING * abs(mean)
+    typical = metric.deviation if metric.share else metric.deviation * abs(mean)
+    if metric.share:
+        typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
+    freedom = PRIOR + k - 1
+    variance = (PRIOR * typical**2 + sum((value - mean) ** 2 for value in recorded)) / freedom
+    t = float(stdtrit(freedom, 1 - (1 - LEVEL) / metrics / 2))
+    return t * math.sqrt(variance * (1 + 1 / k))
+
+
+def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, str]:
+    """{name: text} of the card of every model on every data set.
+
+    Args:
+        reports: the kept ones; the seeds of a model were trained with one command.
+        about: {data set: what its images are}.
+    """
+    cards = {}
+    for data in sorted({report["run"]["data"] for report in reports}):
+        for model, own in by_model([report for report in reports if report["run"]["data"] == data]).items():
+            name = f"{data}-{model}"
+            note = f"# Written by `make results` from results/{data}/{model}/; make reproduce CARD={name} checks it\n"
+            fields = asdict(_card(model, data, own, about.get(data, "")))
+            cards[name] = note + yaml.safe_dump(
+                fields, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+            )
+    return cards
+
+
+def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
+    first, seeds = reports[0], [report["run"]["seed"] for report in reports]
+    found = {name: values([report["scores"] for report in reports], metric.place) for name, metric in METRICS.items()}
+    found = {name: several for name, several in found.items() if several}
+    images = first["run"]["images"]["test"]
+    return Card(
+        what=f"{model}, codes of {first['scores']['code_dim']:,} dimensions, on {data}" + (about and f": {about}"),
+        command=" ".join(train_words(first["run"])),
+        data={"name": data, "sha256": first["provenance"]["data_sha256"]},
+        seeds=seeds,
+        minutes=float(effort(reports)["minutes"]),
+        hardware="; ".join(sorted({hardware(report) for report in reports})),
+        protocol=first["protocol"],
+        commits=sorted({report["provenance"]["commit"] for report in reports}),
+        metrics={
+            name: {
+                "expected": digits(fmean(several)),
+                "tolerance": digits(tolerance(several, METRICS[name], images, len(found)), 3),
+                "seeds": dict(zip(seeds, map(digits, several), strict=True)),
+            }
+            for name, several in found.items()
+        },
+    )
+
+
+def digits(value: float, number: int = 7) -> float:
+    """Rounded to so many significant digits."""
+    return float(f"{value:.{number}g}")
+
+
+def read_card(folder: Path, name: str) -> Card:
+    """The card of that name.
+
+    Raises:
+        UsageError: there is none.
+        UserError: it is damaged.
+    """
+    known = [path.stem for path in folder.glob("*.yaml")]
+    if name not in known:
+        raise UsageError(f"no card {name!r} in results/cards ({nearest(name, known) if known else 'it is empty'})")
+    try:
+        return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
+    except (TypeError, ValueError, yaml.YAMLError) as e:
+        raise UserError(f"results/cards/{name}.yaml is damaged: make results writes it again") from e
+
+
+def check(card: Card, report: Report) -> list[Check]:
+    """Every metric of the card beside what a new run's report says."""
+    found = []
+    for name, entry in card.metrics.items():
+        measured = at(report["scores"], METRICS[name].place)
+        recorded = entry["seeds"].get(report["run"]["seed"])
+        measured = None if measured is None else digits(measured)
+        found.append(Check(name, measured, entry["expected"], entry["tolerance"], recorded))
+    return found
+
+
+def check_table(checks: Sequence[Check]) -> str:
+    """measured | expected ± tolerance | holds, and what was recorded for the same seed."""
+    lines = [("", "measured", "expected", "holds", "recorded")]
+    for one in checks:
+        measured = "nothing" if one.measured is None else f"{one.measured:.4g}"
+        same = " (the same)" if one.recorded == one.measured else ""
+        recorded = "other seeds" if one.recorded is None else f"{one.recorded:.4g}{same}"
+        expected = f"{one.expected:.4g} ± {one.tolerance:.2g}"
+        lines.append((one.metric, measured, expected, "yes" if one.holds else "NO", recorded))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

@@ -1,0 +1,74 @@
+"""The commands of kept reports: as a reader types them, and without what belongs to one machine."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+from unsup.errors import UserError
+
+MAKE = {"--data": "DATA", "--epochs": "EPOCHS", "--images": "IMAGES"}  # options of train -> variables of `make train`
+PLACES = ("--data_root", "--runs")  # where things lie
+
+
+def make_command(run: dict[str, Any]) -> str:
+    """What a reader types to train this recipe: the recorded `unsup train …` as `make train`, whatever the seed.
+
+    Raises:
+        UserError: the run was not started from the command line.
+    """
+    variables, rest = {"DATA": run["data"]}, []
+    for name, value, written in _options(train_words(run)[2:]):
+        if name in MAKE:
+            variables[MAKE[name]] = value
+        elif name:
+            rest.append(written)
+    if "IMAGES" in variables:
+        del variables["DATA"]
+    command = shlex.join(["make", "train", f"MODEL={run['model']}", *(f"{k}={v}" for k, v in variables.items())])
+    return f'{command} ARGS="{" ".join(rest)}"' if rest else command
+
+
+def train_words(run: dict[str, Any]) -> list[str]:
+    """["unsup", "train", …] as recorded, without the seed and without places: the same for all seeds of a model.
+
+    Raises:
+        UserError: as in `make_command`.
+    """
+    words = shlex.split(run.get("command", ""))
+    if words[:2] != ["unsup", "train"]:
+        raise UserError(f"{run['model']} on {run['data']}, seed {run['seed']}: not trained by `unsup train`")
+    kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", *PLACES)]
+    return [*words[:2], *shlex.split(" ".join(kept))]
+
+
+def without_places(command: str, start: str) -> str:
+    """A recorded command that names no folder of the machine.
+
+    Args:
+        command: as it was typed.
+        start: <data>/<recipe>/<run> of the run that it started from, if it named a run folder.
+    """
+    kept = []
+    for name, value, written in _options(shlex.split(command)):
+        if name == "--images":
+            kept.append(shlex.join([name, PurePath(value).name]))
+        elif name == "--init_from" and "/" in value:
+            kept.append(shlex.join([name, f"runs/{start}"]))
+        elif name not in PLACES:
+            kept.append(written)
+    return " ".join(kept)
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
+    """(--name, value, both as written) of every option; ("", word, word) of the other words."""
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--"):
+            yield "", word, shlex.quote(word)
+        elif equals:
+            yield name, value, shlex.quote(word)
+        else:
+            value = next(rest, "")
+            yield name, value, shlex.join([name, value])

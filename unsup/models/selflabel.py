@@ -1,0 +1,147 @@
+"""Self-labelling: clusters of another run's codes become the classes of a classifier that teaches itself from there."""
+
+import copy
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from unsup.augment import augment
+from unsup.backbones import Backbone, build_backbone
+from unsup.errors import UsageError
+from unsup.models.base import Model
+from unsup.nets import mlp
+from unsup.spectral import neighbour_graph, spectral_clusters
+
+
+class SelfLabel(Model):
+    """L = cross-entropy of random views against what the network, as it was before this epoch, says of their image.
+
+    `fit` cuts a graph of neighbours into clusters and takes a logistic regression on them as the head
+    (`unsup.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to classify images
+    without labels", section 2.3: only images count of which the network is sure.
+
+    The graph joins neighbours in the codes of a contrastive run, in their projections and in pixels. None of the three
+    will do alone (MNIST, matched accuracy .82, .97 and .68; together .986): codes forget what their views change, and
+    so keep sevens with a bar apart from those without, which are neighbours in pixels.
+
+    Args:
+        shape: (C, H, W) of an image.
+        augmentation: preset of the views (`unsup.augment`).
+        backbone: encoder (`unsup.backbones`), as in the run that this one starts from.
+        width: its channels after the first convolution, as there.
+        projection: width of the projector's output, as there.
+        clusters: how many there are to be.
+        neighbours: of an image in each graph.
+        pixels: what an edge between neighbours in pixels weighs, beside those in codes and in projections.
+        confidence: the least probability of an image's cluster for it to count.
+        smoothing: of the labels (Szegedy et al. 2016, section 7).
+        weight_decay: of the weights.
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    needs_init = True
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        augmentation: str,
+        backbone: Backbone = "conv",
+        width: int = 16,
+        projection: int = 128,
+        clusters: int = 10,
+        neighbours: int = 10,
+        pixels: float = 1.0,
+        confidence: float = 0.7,
+        smoothing: float = 0.1,
+        weight_decay: float = 1e-2,
+        lr: float = 2e-3,
+    ) -> None:
+        super().__init__(shape, lr)
+        for name, value, least in (
+            ("projection", projection, 1),
+            ("clusters", clusters, 2),
+            ("neighbours", neighbours, 1),
+        ):
+            if value < least:
+                raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+        for name, share in (("confidence", confidence), ("smoothing", smoothing)):
+            if not 0 <= share < 1:
+                raise UsageError(f"model.{name} is {share}: from 0 to below 1")
+        if pixels < 0:
+            raise UsageError(f"model.pixels is {pixels}: it must not be below 0")
+        self.augmentation, self.weight_decay, self.num_clusters = augmentation, weight_decay, clusters
+        self.neighbours, self.pixels, self.confidence, self.smoothing = neighbours, pixels, confidence, smoothing
+        self.backbone, features = build_backbone(backbone, shape, width)
+        self.projector = mlp((features, features, projection), batch_norm=True).requires_grad_(False)
+        self.head = nn.Linear(features, clusters)
+        self.teacher = copy.deepcopy(nn.Sequential(self.backbone, self.head)).requires_grad_(False)
+
+    @torch.no_grad()
+    def fit(self, images: Callable[[], Iterable[Tensor]]) -> None:
+        """Cluster all training images, and make the head tell the clusters apart."""
+        self.eval()
+        codes = torch.cat([self.backbone(x) for x in images()]).float()
+        count = min(self.neighbours, len(codes) - 1)
+        graph = neighbour_graph(codes, count) + neighbour_graph(self.projector(codes), count)
+        if self.pixels:
+            graph = graph + self.pixels * neighbour_graph(principal(torch.cat([x.flatten(1) for x in images()])), count)
+        clusters = torch.from_numpy(spectral_clusters(graph, self.num_clusters)).to(codes.device)
+        self._separate(codes, clusters)
+        self.train()
+
+    def _separate(self, codes: Tensor, clusters: Tensor) -> None:
+        """The head becomes a logistic regression that tells the clusters (N,) of the codes (N, D) apart.
+
+        It is as sure as smoothed labels want it: logits far beyond that cost the codes their structure in a few steps
+        (MNIST: matched accuracy .982 -> .951 in an epoch, against .982 -> .985).
+        """
+        mean, std = codes.mean(0), codes.std(0) + 1e-6
+        known = LogisticRegression(max_iter=1000).fit(((codes - mean) / std).cpu().numpy(), clusters.cpu().numpy())
+        weight, bias = known.coef_, known.intercept_
+        if len(weight) == 1:  # of two clusters it has the second one's logit only
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        scaled = torch.from_numpy(weight.astype(np.float32)).to(codes.device) / std
+        self.head.weight.copy_(scaled)
+        self.head.bias.copy_(torch.from_numpy(bias.astype(np.float32)).to(codes.device) - scaled @ mean)
+        logits = self.head(codes)
+        temperatures = [2.0**i for i in range(10)]
+        costs = [F.cross_entropy(logits / t, clusters, label_smoothing=self.smoothing).item() for t in temperatures]
+        for values in self.head.parameters():
+            values.div_(temperatures[int(np.argmin(costs))])
+
+    def on_train_epoch_start(self) -> None:
+        """The teacher of an epoch is the network as it stands."""
+        self.teacher.load_state_dict(nn.Sequential(self.backbone, self.head).state_dict())
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        self.teacher.eval()
+        with torch.no_grad():
+            probability, cluster = self.teacher(x).float().softmax(dim=1).max(dim=1)
+        sure = (probability >= self.confidence).float()
+        logits = self.head(self.backbone(augment(x, self.augmentation, mild=True))).float()
+        costs = F.cross_entropy(logits, cluster, label_smoothing=self.smoothing, reduction="none")
+        return {"loss": (costs * sure).sum() / sure.sum().clamp(min=1), "sure": sure.mean()}
+
+    def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return augment(x, self.augmentation, mild=True), augment(x, self.augmentation, mild=True)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.backbone(x)
+
+    def assign(self, x: Tensor) -> Tensor:
+        return self.head(self.backbone(x)).argmax(dim=1)
+
+
+def principal(x: Tensor, components: int = 50) -> Tensor:
+    """(N, D) -> (N, 50): the rows scaled to length 1, then their first principal components."""
+    unit = F.normalize(x, dim=1)
+    centred = unit - unit.mean(0)
+    _, _, axes = torch.pca_lowrank(centred, min(components, *centred.shape), center=False, niter=4)
+    return centred @ axes

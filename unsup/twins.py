@@ -1,0 +1,77 @@
+"""The untrained twin: the architecture of a model with new weights, the floor that shows what training has added."""
+
+import hashlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
+
+from unsup.data.base import ImageData
+from unsup.evaluation.answers import likelihood
+from unsup.evaluation.codes import frozen, samples, weights_hash
+from unsup.models.base import Model
+
+INITIALISATIONS = 3  # of the untrained twin, 1 without gradients; the first one is also probed layer by layer
+
+
+def twins_of(model: Model) -> int:
+    """How many untrained twins a model gets: none where nothing is drawn at random before it is fitted, as for PCA."""
+    if any(p.requires_grad for p in model.parameters()):
+        return INITIALISATIONS
+    return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
+
+
+def untrained(model: Model, data: ImageData, seed: int) -> Model:
+    """The same architecture, freshly initialised, with batch-norm statistics taken from training images.
+
+    Layers that no image passes on its way to code and reconstruction (a GAN's generator) keep their initial ones.
+    """
+    twin = initialised(model, seed).to(model.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        update_bn(data.batches("train", model.device), _Forward(twin))
+    return twin.eval()
+
+
+class _Forward(nn.Module):
+    """A model as a plain function of x: the way of an image to its code and, where there is one, its reconstruction."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model  # a submodule: its batch-norm layers are found
+        self.whole: Any = getattr(model, "reconstruct", model.encode)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.whole(x)
+
+
+def signature(model: Model, data: ImageData) -> str:
+    """Two untrained twins are the same floor exactly when they are the same function: the hash of some outputs.
+
+    They are computed on one thread of the CPU: with more, the last bits would be others.
+    """
+    digest = hashlib.sha256()
+    twin: Any = initialised(model, 0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        x = next(data.batches("train", size=64))
+        with frozen(twin):
+            outputs = [twin.encode(x), *(twin.layers(x).values() if hasattr(twin, "layers") else ())]
+            outputs += [twin.reconstruct(x)] if hasattr(twin, "reconstruct") else []
+            outputs += [twin.assign(x)] if hasattr(twin, "assign") else []
+            outputs += likelihood(twin, x, 0).values()
+        outputs += samples(twin, 64) if hasattr(twin, "sample") else []
+    finally:
+        torch.set_num_threads(threads)
+    for output in outputs:
+        digest.update(output.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def initialised(model: Model, seed: int) -> Model:
+    """The same architecture with new weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return type(model)(**model.hparams)
