@@ -22,14 +22,14 @@ CONFIGS = Path(__file__).parents[1] / "configs/model"
 
 
 def joint() -> dict[str, tuple[type[Model], dict[str, Any]]]:
-    """The recipes whose models project the views of an image: class and arguments."""
+    """The recipes that learn from nothing but the projected views of images: class and arguments."""
     found = {}
     for path in sorted(CONFIGS.glob("*.yaml")):
         model = yaml.safe_load(path.read_text()).get("model", {})
         if "class_path" in model:
             module, _, name = model["class_path"].rpartition(".")
             cls = getattr(import_module(module), name)
-            if hasattr(cls, "views") and "projection" in inspect.signature(cls).parameters:
+            if hasattr(cls, "views") and "projection" in inspect.signature(cls).parameters and not cls.needs_init:
                 found[path.stem] = cls, {"shape": SHAPE, "augmentation": "digits", **model["init_args"]}
     return found
 
