@@ -102,10 +102,13 @@ def test_a_run_records_where_it_started(root: Path) -> None:
 
 
 class Seeing(AE):
-    """Is told how images may be varied."""
+    """Has views of an image."""
 
     def __init__(self, shape: tuple[int, int, int], augmentation: str, code_dim: int = 4, lr: float = 1e-3) -> None:
         super().__init__(shape, code_dim=code_dim, lr=lr)
+
+    def views(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, x
 
 
 def test_what_the_first_stage_saw_the_last_one_owes_to_it(root: Path, recipes: Path) -> None:
