@@ -56,6 +56,11 @@ def test_another_size_is_refused(contrastive: SimCLR) -> None:
         SelfLabel(SHAPE, "digits", width=4, projection=32).initialise(contrastive.state_dict())
 
 
+def test_another_method_is_refused() -> None:
+    with pytest.raises(UserError, match="such as a run of simclr"):
+        SelfLabel(SHAPE, "digits").initialise({"mean": torch.zeros(9)})
+
+
 @torch.no_grad()
 def test_the_head_tells_the_cut_apart(contrastive: SimCLR, data: TinyDigits) -> None:
     """And is as sure of it as smoothed labels want: not ten times surer or less sure."""

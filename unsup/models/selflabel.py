@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError
+from unsup.errors import UsageError, UserError
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.spectral import neighbour_graph, spectral_clusters
@@ -82,6 +82,12 @@ class SelfLabel(Model):
         self.projector = mlp((features, features, projection), batch_norm=True).requires_grad_(False)
         self.head = nn.Linear(features, clusters)
         self.teacher = copy.deepcopy(nn.Sequential(self.backbone, self.head)).requires_grad_(False)
+
+    def initialise(self, state: dict[str, Tensor]) -> None:
+        """From a contrastive run: its backbone and its projector. UserError: another method, or other sizes."""
+        if not all(name.startswith(("backbone.", "projector.")) for name in state):
+            raise UserError("init_from: selflabel starts from a backbone with a projector, such as a run of simclr")
+        super().initialise(state)
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterable[Tensor]]) -> None:
