@@ -122,11 +122,17 @@ class Patches(Model):
         return (patches - self.mean) @ self.whitening
 
     def encode(self, x: Tensor) -> Tensor:
-        chunk = max(1, DISTANCES // (self.pooling.shape[1] * len(self.centres)))
-        z = torch.cat([self.pooled(part) for part in x.split(chunk)])
+        z = self.of_all(x)
         if self.mirrored:
-            z = (z + torch.cat([self.pooled(part.flip(3)) for part in x.split(chunk)])) / 2
+            z = (z + self.of_all(x.flip(3))) / 2
         return (z + ROOT).sqrt()
+
+    def of_all(self, x: Tensor) -> Tensor:
+        """(N, 4 K), a few images at a time."""
+        if torch.compiler.is_exporting():  # an exported program knows no number of images
+            return self.pooled(x)
+        chunk = max(1, DISTANCES // (self.pooling.shape[1] * len(self.centres)))
+        return torch.cat([self.pooled(part) for part in x.split(chunk)])
 
     def pooled(self, x: Tensor) -> Tensor:
         """(n, 4 K) of a few images."""
