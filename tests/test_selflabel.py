@@ -79,7 +79,7 @@ def test_the_head_tells_the_cut_apart(contrastive: SimCLR, data: TinyDigits) -> 
 
 
 def test_two_clusters_have_a_head_of_two(contrastive: SimCLR, data: TinyDigits) -> None:
-    model, x = started(contrastive, clusters=2), images(data)
+    model, x = started(contrastive, num_clusters=2), images(data)
     model.fit(lambda: iter([x]))
     assert set(model.eval().assign(x).tolist()) == {0, 1}
 
@@ -99,7 +99,14 @@ def test_clusters_come_near_the_classes_and_the_teacher_stays_behind(contrastive
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("clusters", 1), ("neighbours", 0), ("projection", 0), ("smoothing", 1.0), ("confidence", 1.0), ("pixels", -0.1)],
+    [
+        ("num_clusters", 1),
+        ("neighbours", 0),
+        ("projection", 0),
+        ("smoothing", 1.0),
+        ("confidence", 1.0),
+        ("pixels", -0.1),
+    ],
 )
 def test_bad_options_are_named(option: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"model.{option}"):

@@ -95,7 +95,8 @@ def start_of(config: Config, runs_root: Path, data_sha256: str) -> Path:
     state, begun = found.look(source)
     if state == "in use":
         raise UserError(f"init_from: another process is training {begun}: wait until it has ended")
-    print(f"{config['recipe']} starts from a run of {recipe}, and none is trained yet: that comes first", flush=True)
+    first = "and none of that recipe as it is now is trained yet: that comes first"
+    print(f"{config['recipe']} starts from a run of {recipe}, {first}", flush=True)
     if state == "begun" and begun:
         resume(begun, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
         return begun
@@ -229,7 +230,7 @@ def quiet() -> None:
         "The '.*_dataloader' does not have many workers",  # batches come from memory
         "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
         "Checkpoint directory .* exists and is not empty",
-        ".*`configure_optimizers` returned `None`",
+        ".*configure_optimizers` returned `None`",
         "The number of training batches .* is smaller than the logging interval",  # val losses are logged all the same
     ):
         warnings.filterwarnings("ignore", message=known)

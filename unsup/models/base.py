@@ -30,6 +30,7 @@ class Model(L.LightningModule):
       `generate(noise)`, noise (n, `noise_dim`) -> (n, C, H, W) in [0, 1];
     * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), both in nats an image, and
       `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from that many posterior samples;
+    * `views(x)` -> two random views (N, C, H, W) each: how near their codes are is scored as alignment;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
     * `assign(x)` -> (N,) int64: the method's own cluster of each image, 0 to below `num_clusters`, an attribute;
     * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. Fitted

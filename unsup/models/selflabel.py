@@ -34,7 +34,7 @@ class SelfLabel(Model):
         backbone: encoder (`unsup.backbones`), as in the run that this one starts from.
         width: its channels after the first convolution, as there.
         projection: width of the projector's output, as there.
-        clusters: how many there are to be.
+        num_clusters: how many there are to be.
         neighbours: of an image in each graph.
         pixels: what an edge between neighbours in pixels weighs, beside those in codes and in projections.
         confidence: the least probability of an image's cluster for it to count.
@@ -55,7 +55,7 @@ class SelfLabel(Model):
         backbone: Backbone = "conv",
         width: int = 16,
         projection: int = 128,
-        clusters: int = 10,
+        num_clusters: int = 10,
         neighbours: int = 10,
         pixels: float = 1.0,
         confidence: float = 0.7,
@@ -66,7 +66,7 @@ class SelfLabel(Model):
         super().__init__(shape, lr)
         for name, value, least in (
             ("projection", projection, 1),
-            ("clusters", clusters, 2),
+            ("num_clusters", num_clusters, 2),
             ("neighbours", neighbours, 1),
         ):
             if value < least:
@@ -76,11 +76,11 @@ class SelfLabel(Model):
                 raise UsageError(f"model.{name} is {share}: from 0 to below 1")
         if pixels < 0:
             raise UsageError(f"model.pixels is {pixels}: it must not be below 0")
-        self.augmentation, self.weight_decay, self.num_clusters = augmentation, weight_decay, clusters
+        self.augmentation, self.weight_decay, self.num_clusters = augmentation, weight_decay, num_clusters
         self.neighbours, self.pixels, self.confidence, self.smoothing = neighbours, pixels, confidence, smoothing
         self.backbone, features = build_backbone(backbone, shape, width)
         self.projector = mlp((features, features, projection), batch_norm=True).requires_grad_(False)
-        self.head = nn.Linear(features, clusters)
+        self.head = nn.Linear(features, num_clusters)
         self.teacher = copy.deepcopy(nn.Sequential(self.backbone, self.head)).requires_grad_(False)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
