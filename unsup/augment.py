@@ -9,6 +9,9 @@ Two presets, named by the data set (`ImageData.augmentation`):
   area resized, mirror images, brightness, contrast, saturation and hue, sometimes grey; no blur. Hue turns colours in
   the YIQ space and all colour operations are one matrix per image, clamped once; torchvision works in HSV, in a random
   order, and clamps after every step.
+
+SimCLR learns as much from them: 10,000 photographs, validation probe .450 against .443 on torchvision's views (one seed
+of `benchmarks/augmentation.py`), which take 17 times as long to draw.
 """
 
 import math
