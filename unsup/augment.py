@@ -61,11 +61,9 @@ def _deform(x: Tensor, strength: float, area: float | None = None) -> Tensor:
         shift_x, shift_y = shift_x + _uniform(x, n, 1 - side), shift_y + _uniform(x, n, 1 - side)
     cos, sin, slant = angle.cos() * scale, angle.sin() * scale, shear.tan()
     rows = (cos, slant * cos - sin, shift_x, sin, slant * sin + cos, shift_y)
-    affine = torch.stack(rows, dim=1).view(n, 2, 3)
-    grid = F.affine_grid(affine, list(x.shape), align_corners=False)  # (N, H, W, 2) in [-1, 1]
     coarse = ELASTIC * strength * torch.randn(n, 2, 4, 4, device=x.device)
     field = F.interpolate(coarse, size=x.shape[2:], mode="bicubic", align_corners=True)
-    return F.grid_sample(x, grid + field.permute(0, 2, 3, 1), align_corners=False)
+    return F.grid_sample(x, _grid(x, rows) + field.permute(0, 2, 3, 1), align_corners=False)
 
 
 DEFORMATION = (math.radians(25), math.radians(15), math.log(1.25), 0.12, 0.12)  # bounds of what `_deform` draws
@@ -109,9 +107,7 @@ def _crop(x: Tensor, least: float, most: float) -> Tensor:
     mirror = torch.randint(0, 2, (n,), device=x.device).mul(2).sub(1)
     zero = torch.zeros(n, device=x.device)
     rows = (width * mirror, zero, (1 - width) * _uniform(x, n, 1), zero, height, (1 - height) * _uniform(x, n, 1))
-    affine = torch.stack(rows, dim=1).view(n, 2, 3)
-    grid = F.affine_grid(affine, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    return F.grid_sample(x, _grid(x, rows), padding_mode="reflection", align_corners=False)
 
 
 def _colour(x: Tensor) -> Tensor:
@@ -140,6 +136,11 @@ def _turned(angle: Tensor) -> Tensor:
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     turn = torch.stack((one, zero, zero, zero, cos, -sin, zero, sin, cos), dim=1).view(-1, 3, 3)
     return torch.linalg.inv(to_yiq) @ turn @ to_yiq
+
+
+def _grid(x: Tensor, rows: tuple[Tensor, ...]) -> Tensor:
+    """(N, H, W, 2) in [-1, 1]: where in its image each pixel of a view lies; rows: an affine map, six times (N,)."""
+    return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(x.shape), align_corners=False)
 
 
 def _uniform(x: Tensor, n: int, bound: float) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 
 Backbone = Literal["conv", "resnet18"]
 
@@ -26,8 +26,7 @@ def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> t
     Raises:
         UsageError: `width` below 1, or an image under 8 x 8.
     """
-    if width < 1:
-        raise UsageError(f"model.width is {width}: it must be at least 1")
+    at_least(1, width=width)
     if min(shape[1:]) < 8:
         raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for a convolutional encoder: 8 x 8 at least")
     layers: list[nn.Module] = []

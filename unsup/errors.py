@@ -18,6 +18,13 @@ class UsageError(UserError):
     exit_code = 2
 
 
+def at_least(least: float, **options: float) -> None:
+    """Refuse options of a model that are below `least`, or no number: UsageError names the first of them."""
+    for name, value in options.items():
+        if not value >= least:
+            raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a message: the nearest known name, or all of them when there are few."""
     known = sorted(known)

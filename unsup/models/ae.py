@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.errors import at_least
 from unsup.models.base import Model
 
 
@@ -24,8 +24,7 @@ class AE(Model):
 
     def __init__(self, shape: tuple[int, int, int], hidden: int = 32, code_dim: int = 32, lr: float = 1e-3) -> None:
         super().__init__(shape, lr)
-        if hidden < 1:
-            raise UsageError(f"model.hidden is {hidden}: it must be at least 1")
+        at_least(1, hidden=hidden)
         pixels = shape[0] * shape[1] * shape[2]
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, code_dim))
         self.decoder = nn.Sequential(nn.Linear(code_dim, pixels), nn.Sigmoid(), nn.Unflatten(1, shape))

@@ -11,7 +11,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
-from unsup.errors import UsageError, UserError, choices
+from unsup.errors import UsageError, UserError, at_least, choices
 from unsup.schedule import annealed_adam
 from unsup.seeds import seed_noise
 
@@ -65,8 +65,8 @@ class Model(L.LightningModule):
             if known and self.hparams[name] not in known:
                 raise UsageError(f"model.{name} is {self.hparams[name]!r}: choose one of {', '.join(map(str, known))}")
         code_dim = self.hparams.get("code_dim")
-        if code_dim is not None and code_dim < 1:
-            raise UsageError(f"model.code_dim is {code_dim}: it must be at least 1")
+        if code_dim is not None:
+            at_least(1, code_dim=code_dim)
         if not 0 < lr < math.inf:
             raise UsageError(f"model.lr is {lr}: it must be above 0")
         self.shape = shape

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import Residual, down, halvings, up
 
@@ -39,9 +39,8 @@ class ConvAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        for name, value, least in (("width", width, 1), ("blocks", blocks, 0), ("hidden", hidden, 1)):
-            if value < least:
-                raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+        at_least(1, width=width, hidden=hidden)
+        at_least(0, blocks=blocks)
         if min(shape[1:]) < 8:
             raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for conv_ae: 8 x 8 at least")
         sizes = halvings(shape[1:], stop=7)

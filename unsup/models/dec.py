@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from unsup.errors import UsageError, UserError
+from unsup.errors import UsageError, UserError, at_least
 from unsup.models.base import Batch, Model
 from unsup.nets import mlp
 
@@ -59,8 +59,7 @@ class DEC(Model):
         super().__init__(shape, lr)
         if min(widths, default=1) < 1:
             raise UsageError(f"model.widths {list(widths)} must all be above 0")
-        if num_clusters < 2:
-            raise UsageError(f"model.num_clusters is {num_clusters}: it must be at least 2")
+        at_least(2, num_clusters=num_clusters)
         if not 0 <= reconstruction_weight < float("inf"):
             raise UsageError(f"model.reconstruction_weight is {reconstruction_weight}: it must be 0 or above")
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]

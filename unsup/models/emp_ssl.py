@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.processes import gather
@@ -55,13 +55,11 @@ class EMPSSL(Model):
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        for name, value, least in (("projection", projection, 1), ("patches", patches, 2)):
-            if value < least:
-                raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+        at_least(1, projection=projection)
+        at_least(2, patches=patches)
+        at_least(0, similarity=similarity)
         if not 0 < area <= 1:
             raise UsageError(f"model.area is {area}: it must be above 0 and at most 1")
-        if not similarity >= 0:
-            raise UsageError(f"model.similarity is {similarity}: it must be at least 0")
         if not distortion > 0:
             raise UsageError(f"model.distortion is {distortion}: it must be above 0")
         if test_patches < 0 or test_patches == 1 or math.isqrt(test_patches) ** 2 != test_patches:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Batch, Model
 from unsup.nets import down, halvings, keep_statistics, pooled, up
 
@@ -69,9 +69,7 @@ class GAN(Model):
         lr: float = 2e-4,
     ) -> None:
         super().__init__(shape, lr)
-        for name, count in (("noise_dim", noise_dim), ("width", width), ("d_steps", d_steps)):
-            if count < 1:
-                raise UsageError(f"model.{name} is {count}: it must be at least 1")
+        at_least(1, noise_dim=noise_dim, width=width, d_steps=d_steps)
         for name, share in (("label_smoothing", label_smoothing), ("dropout", dropout), ("ema", ema)):
             if not 0 <= share < 1:
                 raise UsageError(f"model.{name} is {share}: it must be from 0 to below 1")

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.processes import gather, processes
@@ -50,13 +50,8 @@ class LeJEPA(Model):
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        for name, value, least in (
-            ("projection", projection, 1),
-            ("views_per_image", views_per_image, 2),
-            ("slices", slices, 1),
-        ):
-            if value < least:
-                raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+        at_least(1, projection=projection, slices=slices)
+        at_least(2, views_per_image=views_per_image)
         if not 0 <= sigreg <= 1:
             raise UsageError(f"model.sigreg is {sigreg}: it must be from 0 to 1")
         self.augmentation, self.weight_decay = augmentation, weight_decay

@@ -8,7 +8,7 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from unsup.errors import UsageError, UserError
+from unsup.errors import UsageError, UserError, at_least
 from unsup.models.base import Model
 
 PATCHES = 400_000  # drawn for the fit
@@ -58,9 +58,7 @@ class Patches(Model):
         stride: int = 1,
     ) -> None:
         super().__init__(shape)
-        for name, value in (("centroids", centroids), ("patch", patch), ("stride", stride)):
-            if value < 1:
-                raise UsageError(f"model.{name} is {value}: it must be at least 1")
+        at_least(1, centroids=centroids, patch=patch, stride=stride)
         height, width = ((side - patch) // stride + 1 for side in shape[1:])
         if min(height, width) < 2:
             raise UsageError(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError, UserError
+from unsup.errors import UsageError, UserError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.spectral import neighbour_graph, spectral_clusters
@@ -25,7 +25,7 @@ class SelfLabel(Model):
     without labels", section 2.3: only images count of which the network is sure.
 
     The graph joins neighbours in the codes of a contrastive run, in their projections and in pixels. None of the three
-    will do alone (MNIST, matched accuracy .82, .97 and .68; together .986): codes forget what their views change, and
+    will do alone (MNIST, matched accuracy .82, .97 and .68; together .985): codes forget what their views change, and
     so keep sevens with a bar apart from those without, which are neighbours in pixels.
 
     Args:
@@ -64,13 +64,8 @@ class SelfLabel(Model):
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        for name, value, least in (
-            ("projection", projection, 1),
-            ("num_clusters", num_clusters, 2),
-            ("neighbours", neighbours, 1),
-        ):
-            if value < least:
-                raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+        at_least(1, projection=projection, neighbours=neighbours)
+        at_least(2, num_clusters=num_clusters)
         for name, share in (("confidence", confidence), ("smoothing", smoothing)):
             if not 0 <= share < 1:
                 raise UsageError(f"model.{name} is {share}: from 0 to below 1")

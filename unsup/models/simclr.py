@@ -6,7 +6,7 @@ from torch import Tensor
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.processes import gather, rank
@@ -43,8 +43,7 @@ class SimCLR(Model):
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if projection < 1:
-            raise UsageError(f"model.projection is {projection}: it must be at least 1")
+        at_least(1, projection=projection)
         if not temperature > 0:
             raise UsageError(f"model.temperature is {temperature}: it must be above 0")
         self.augmentation, self.temperature, self.weight_decay = augmentation, temperature, weight_decay

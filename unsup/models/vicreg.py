@@ -6,7 +6,7 @@ from torch import Tensor
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError
+from unsup.errors import at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.processes import gather
@@ -51,11 +51,8 @@ class VICReg(Model):
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if projection < 2:
-            raise UsageError(f"model.projection is {projection}: it must be at least 2")
-        for name, weight in (("invariance", invariance), ("variance", variance), ("covariance", covariance)):
-            if not weight >= 0:
-                raise UsageError(f"model.{name} is {weight}: it must be at least 0")
+        at_least(2, projection=projection)
+        at_least(0, invariance=invariance, variance=variance, covariance=covariance)
         self.augmentation, self.weight_decay = augmentation, weight_decay
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
         self.backbone, features = build_backbone(backbone, shape, width)
