@@ -59,8 +59,8 @@ def report(model: str = "deep_ae", data: str = "mnist", seed: int = 0, probe: fl
     untrained["layers"] = {"h1": {"dim": 1000, **probes(0.9377)}, "h2": {"dim": 500, **probes(0.9266)}}
     floors = {"pixels": scores(784, 0.9263), "pca": scores(30, 0.8961, 13.874), "untrained": untrained}
     return {
-        "schema": 2,
-        "protocol": 2,
+        "schema": 3,
+        "protocol": 3,
         "run": {
             "model": model,
             "data": data,

@@ -17,6 +17,7 @@ import unsup.train
 from unsup.cli import main
 from unsup.errors import UserError
 from unsup.evaluation.cards import METRICS, PRIOR, Metric, check, check_table, digits, make_cards, read_card, tolerance
+from unsup.evaluation.protocol import VERSION
 from unsup.evaluation.report import read_report
 from unsup.evaluation.results import read_complete
 
@@ -213,7 +214,7 @@ def test_other_images_protocols_and_missing_data_are_refused_before_training(
     change(shop, protocol=0)
     assert main(["reproduce", "digits-pca"]) == 1
     assert "protocol 0" in capsys.readouterr().err
-    change(shop, protocol=2, command="unsup train pca --images cats")
+    change(shop, protocol=VERSION, command="unsup train pca --images cats")
     assert main(["reproduce", "digits-pca"]) == 2
     assert "IMAGES=<folder>" in capsys.readouterr().err
     assert main(["reproduce", "digits-pca", "--images", "nowhere"]) == 1

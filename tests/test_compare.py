@@ -162,7 +162,7 @@ def test_codes_of_another_size_are_another_group(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("where", "value", "said"),
-    [(("protocol",), 3, "protocol"), (("provenance", "data_sha256"), "a" * 64, "version of the data")],
+    [(("protocol",), 4, "protocol"), (("provenance", "data_sha256"), "a" * 64, "version of the data")],
 )
 def test_what_is_not_comparable_stands_in_a_table_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], where: tuple[str, ...], value: Any, said: str
@@ -184,7 +184,7 @@ def test_older_schemas_are_named_once_and_not_mixed(tmp_path: Path, capsys: pyte
     for seed in range(2):
         put(tmp_path, report("ae", seed=seed) | {"schema": 1, "protocol": 1}, correct=False)
     newest, older = made(tmp_path)
-    assert (newest.version.schema, older.version.schema, older.version.protocol) == (2, 1, 1)
+    assert (newest.version.schema, older.version.schema, older.version.protocol) == (3, 1, 1)
     assert [group.name for group in older.groups] == ["ae"]
     told = [line for line in capsys.readouterr().err.splitlines() if "schema" in line]
     assert len(told) == 1 and "2 report(s) of the older schema 1" in told[0]

@@ -12,10 +12,11 @@ from unsup import floors
 from unsup.floors import protocol_hash, without_prose
 from unsup.models.ae import AE
 from unsup.models.base import Model
+from unsup.models.conv_ae import ConvAE
 from unsup.models.patches import Patches
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.twins import signature
+from unsup.twins import signature, untrained
 
 SOURCE = '"""What it is."""\n\ndef f(x):\n    """What it does."""\n    return x + 1  # why\n'
 
@@ -55,6 +56,15 @@ def test_a_twin_is_told_by_what_it_computes_before_training() -> None:
     finally:
         torch.set_num_threads(threads)
     assert signature(AE(SHAPE, code_dim=5), data) != expected != signature(Scaled(SHAPE, code_dim=4), data)
+
+
+def test_a_twin_is_the_network_as_it_is_built() -> None:
+    model = ConvAE(SHAPE, code_dim=4).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        built = ConvAE(SHAPE, code_dim=4).eval()
+    x = torch.rand(3, *SHAPE)
+    assert torch.equal(untrained(model, 7).encode(x), built.encode(x))
 
 
 def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

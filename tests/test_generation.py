@@ -481,7 +481,7 @@ def test_a_run_reports_what_it_generates(
     shown = capsys.readouterr().out
     run = runs / "tiny" / "blobs" / "0-001"
     report = json.loads((run / "report.json").read_text())
-    assert report["test_reads"] == 1 and report["schema"] == 2
+    assert report["test_reads"] == 1 and report["schema"] == 3
     assert report["floors"]["real"].keys() == {"generation"} and "real" not in report["comparisons"]
     keys = {"space", "frechet", "kernel", "precision", "recall", "n"}
     judged = (report["scores"], report["floors"]["real"], report["floors"]["untrained"])

@@ -55,7 +55,6 @@ def full(labelled: bool = True) -> dict[str, Any]:
     for scores, base in zip((whole["scores"], *whole["floors"].values()), (0.95, 0.92, 0.91, 0.9), strict=True):
         scores |= judged(base, labelled, scores["code_dim"])
     whole["scores"]["alignment"] = 0.213
-    whole["protocol"] = 2
     whole["run"] |= {"augmentation": True, "views": "digits"}
     whole["curves"] = {
         "train/loss": [[step, 100 / (1 + step)] for step in range(0, 200, 10)],

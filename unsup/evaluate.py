@@ -27,7 +27,7 @@ from unsup.floors import Floor, feature_spaces, floors
 from unsup.kept import Arrays, keep
 from unsup.provenance import git_state
 
-SCHEMA = 2  # of report.json: another layout or another `protocol.VERSION` is another schema
+SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
 PLACES = ("root", "images")  # options that say where things lie, not what is trained
 SHOWN = (  # final scores in TensorBoard

@@ -67,7 +67,7 @@ def floors(
     Args:
         model: the model being judged; not touched.
         code_dim: PCA is fitted at this dimension, or at the most that the data allow.
-        data: PCA and batch-norm statistics see its training split.
+        data: PCA is fitted on its training split.
         folder: where floors are kept, made when missing.
         spaces: where generated images were compared with real ones; none for a model that does not generate.
         say: told what is being computed.
@@ -101,7 +101,7 @@ def floors(
     if initialisations := twins_of(model):
 
         def untrained_mean() -> Floor:
-            return mean_floor([untrained(model, data, seed) for seed in range(initialisations)], data, spaces, say)
+            return mean_floor([untrained(model, seed) for seed in range(initialisations)], data, spaces, say)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:

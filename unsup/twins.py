@@ -4,8 +4,6 @@ import hashlib
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
 from unsup.data.base import ImageData
 from unsup.evaluation.answers import likelihood
@@ -22,28 +20,14 @@ def twins_of(model: Model) -> int:
     return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
 
 
-def untrained(model: Model, data: ImageData, seed: int) -> Model:
-    """The same architecture, freshly initialised, with batch-norm statistics taken from training images.
+def untrained(model: Model, seed: int) -> Model:
+    """The same architecture, freshly initialised, on the device of `model`.
 
-    Layers that no image passes on its way to code and reconstruction (a GAN's generator) keep their initial ones.
+    Batch-norm passes images on as they are, as it is built. Statistics taken from training images would make the floor
+    a lower one (linear probe on validation images of MNIST: simclr .83 -> .67, conv_ae .74 -> .51, vae .75 -> .62;
+    ResNet-18 on CIFAR-10: .37 -> .26).
     """
-    twin = initialised(model, seed).to(model.device)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        update_bn(data.batches("train", model.device), _Forward(twin))
-    return twin.eval()
-
-
-class _Forward(nn.Module):
-    """A model as a plain function of x: the way of an image to its code and, where there is one, its reconstruction."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model  # a submodule: its batch-norm layers are found
-        self.whole: Any = getattr(model, "reconstruct", model.encode)
-
-    def forward(self, x: Tensor) -> Any:
-        return self.whole(x)
+    return initialised(model, seed).to(model.device).eval()
 
 
 def signature(model: Model, data: ImageData) -> str:

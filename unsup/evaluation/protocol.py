@@ -21,7 +21,7 @@ from unsup.evaluation.probes import Floats, Ids, LinearProbe
 from unsup.evaluation.robustness import robustness
 from unsup.models.base import Model
 
-VERSION = 2
+VERSION = 3
 
 Say = Callable[[str], None]
 
