@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from unsup.evaluation.figures import (
+    Own,
     draw_clusters,
     draw_confusion,
     draw_map,
@@ -66,6 +67,14 @@ def test_unlabelled_images(tmp_path: Path) -> None:
     assert shown["map"].endswith("coloured by k-means cluster")
     for name in shown:
         assert_shows_something(tmp_path / f"{name}.png")
+
+
+def test_a_models_own_clusters_have_a_picture_and_colour_the_map_of_unlabelled_images(tmp_path: Path) -> None:
+    own = Own.of(LABELS % 2 * 3, CODES)  # clusters 0 and 3 of four: two are empty
+    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), apart(LABELS % 3), own=own)
+    assert list(shown) == ["clusters", "own_clusters", "map"]
+    assert shown["own_clusters"].startswith("Each own cluster") and shown["map"].endswith("coloured by own cluster")
+    assert_shows_something(tmp_path / "own_clusters.png")
 
 
 def test_written_again_the_files_are_the_same(tmp_path: Path) -> None:
@@ -136,7 +145,8 @@ def columns(path: Path, colour: tuple[float, float, float]) -> list[tuple[int, i
 def test_clusters_show_their_own_images_the_largest_first(tmp_path: Path) -> None:
     images = np.concatenate([plain(5, BLUE), plain(30, RED)])
     order = np.random.default_rng(0).permutation(35)
-    draw_clusters(tmp_path / "x.png", images[order], apart(np.repeat([2, 7], [5, 30])[order]), None, ())
+    ids = np.repeat([2, 7], [5, 30])[order]
+    draw_clusters(tmp_path / "x.png", images[order], ids, apart(ids), None, ())
     red, blue = where(tmp_path / "x.png", RED), where(tmp_path / "x.png", BLUE)
     assert red[:, 0].max() < blue[:, 0].min()
     assert len(red) / len(blue) == pytest.approx(14 / 5, rel=0.05)  # at most 7 and 7, and no image of the five twice
@@ -149,7 +159,7 @@ def test_typical_and_borderline_members(tmp_path: Path) -> None:
     own, other = np.repeat([[1, 3, 5, 2, 2], [9, 3.1, 9, 9, 9]], 8, axis=1)
     order = np.random.default_rng(0).permutation(40)
     distances = np.stack([other, own], axis=1).astype(np.float32)[order]
-    draw_clusters(tmp_path / "x.png", images[order], distances, None, ())
+    draw_clusters(tmp_path / "x.png", images[order], distances.argmin(axis=1), distances, None, ())
     typical, borderline = columns(tmp_path / "x.png", BLUE), columns(tmp_path / "x.png", RED)
     assert len(typical) == len(borderline) == 7
     assert borderline[0][0] - typical[-1][1] > typical[0][1] - typical[0][0]  # the gap is wider than an image
@@ -157,7 +167,7 @@ def test_typical_and_borderline_members(tmp_path: Path) -> None:
 
 
 def test_with_one_centre_nothing_is_borderline(tmp_path: Path) -> None:
-    draw_clusters(tmp_path / "x.png", plain(30, RED), np.ones((30, 1), np.float32), None, ())
+    draw_clusters(tmp_path / "x.png", plain(30, RED), np.zeros(30, np.int64), np.ones((30, 1), np.float32), None, ())
     assert len(columns(tmp_path / "x.png", RED)) == 7
 
 
@@ -193,14 +203,16 @@ def test_many_classes(tmp_path: Path, classes: int) -> None:
 )
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
 def test_the_map_says_how_it_was_made(tmp_path: Path, codes: NDArray[np.float32], method: str) -> None:
-    title = draw_map(tmp_path / "x.png", plane_of(codes), LABELS[: len(codes)], NAMES)
+    title = draw_map(tmp_path / "x.png", plane_of(codes), LABELS[: len(codes)], NAMES, "class")
     assert title.startswith(f"{method} of {len(codes)} test codes")
     assert pixels(tmp_path / "x.png").std() > 2
 
 
 def test_the_map_keeps_to_2000_codes(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).normal(size=(3000, 2)).astype(np.float32)
-    assert "of 2,000 test codes" in draw_map(tmp_path / "x.png", plane_of(codes), np.zeros(3000, np.int64), ("all",))
+    assert "of 2,000 test codes" in draw_map(
+        tmp_path / "x.png", plane_of(codes), np.zeros(3000, np.int64), ("all",), "class"
+    )
 
 
 def test_a_way_stands_between_its_originals(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from unsup.data.base import ImageData
 from unsup.evaluation import generated, geometry
 from unsup.evaluation.codes import frozen
-from unsup.evaluation.figures import PAIRS, draw_reconstructions, plane_of, write_figures
+from unsup.evaluation.figures import PAIRS, Own, draw_reconstructions, plane_of, write_figures
 from unsup.evaluation.hardest import hardest
 from unsup.evaluation.hover_map import CodeMap
 from unsup.evaluation.html import Pictures
@@ -57,10 +57,12 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
                 folder / "interpolations.png", _made(model.generate, noise, model)
             )
     plane = plane_of(evaluation.codes)
+    own = None if evaluation.own is None else Own.of(evaluation.own, evaluation.codes)
+    clusters = evaluation.clusters if own is None else own.clusters
     shown |= write_figures(
-        folder, images, plane, evaluation.cluster_distances, labels, evaluation.predicted, data.class_names
+        folder, images, plane, evaluation.cluster_distances, labels, evaluation.predicted, data.class_names, own
     )
-    code_map = CodeMap.of(plane, images, evaluation.clusters, labels, evaluation.predicted, data.class_names)
+    code_map = CodeMap.of(plane, images, clusters, labels, evaluation.predicted, data.class_names)
     probe, mistakes = evaluation.heads.probe, []
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)

@@ -11,6 +11,7 @@ PAIRS = 16  # reconstructions shown
 MEMBERS = 7  # typical images of a cluster, and as many borderline ones
 ROWS = 20  # clusters shown, largest first
 NAMED = 20  # classes that still get a colour and a number each
+KMEANS, OWN = "k-means cluster", "own cluster"  # how a cluster is called: found in the codes, or the model's
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
 
 
@@ -22,6 +23,21 @@ class Plane(NamedTuple):
     points: Array  # (m, 2)
 
 
+class Own(NamedTuple):
+    """Clusters of the model itself."""
+
+    clusters: Array  # (n,) of the test images
+    distances: Array  # (n, k) of their codes to the mean code of each cluster
+
+    @classmethod
+    def of(cls, clusters: Array, codes: Array) -> "Own":
+        """From clusters (n,) and codes (n, D) of the test images; one without images is infinitely far away."""
+        distances = np.full((len(codes), clusters.max() + 1), np.inf)
+        for i in np.unique(clusters):
+            distances[:, i] = np.linalg.norm(codes - codes[clusters == i].mean(axis=0), axis=1)
+        return cls(clusters, distances)
+
+
 def write_figures(
     folder: Path,
     images: Array,
@@ -30,6 +46,7 @@ def write_figures(
     labels: Array | None = None,
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
+    own: Own | None = None,
 ) -> dict[str, str]:
     """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
 
@@ -41,16 +58,20 @@ def write_figures(
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
         class_names: one for each class, in label order.
+        own: the model's own clusters, where it has any.
 
     Returns:
         {name: what the picture shows}, in the report's order.
     """
     names = class_names or tuple(str(c) for c in range(0 if labels is None else int(labels.max()) + 1))
-    shown = {"clusters": draw_clusters(folder / "clusters.png", images, distances, labels, names)}
+    ids = distances.argmin(axis=1)
+    shown = {"clusters": draw_clusters(folder / "clusters.png", images, ids, distances, labels, names)}
+    if own is not None:
+        shown["own_clusters"] = draw_clusters(folder / "own_clusters.png", images, *own, labels, names, kind=OWN)
     if labels is not None and predicted is not None:
         shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
-    groups = distances.argmin(axis=1) if labels is None else labels
-    shown["map"] = draw_map(folder / "map.png", plane, groups, names)
+    kind, groups = ("class", labels) if labels is not None else (KMEANS, ids) if own is None else (OWN, own.clusters)
+    shown["map"] = draw_map(folder / "map.png", plane, groups, names, kind)
     return shown
 
 
@@ -63,22 +84,31 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
     return title
 
 
-def draw_clusters(path: Path, images: Array, distances: Array, labels: Array | None, names: tuple[str, ...]) -> str:
-    """A line for each k-means cluster, largest first: members nearest to its centre, a gap, those between two centres.
+def draw_clusters(
+    path: Path,
+    images: Array,
+    clusters: Array,
+    distances: Array,
+    labels: Array | None,
+    names: tuple[str, ...],
+    kind: str = KMEANS,
+) -> str:
+    """A line for each cluster, largest first: members nearest to its centre, a gap, those about as near to another.
 
-    No image is shown twice: of few members half are typical.
+    No image is shown twice: of few members half are typical. The clusters (n,) are columns of the distances (n, k).
     """
-    clusters = distances.argmin(axis=1)
     ids, sizes = np.unique(clusters, return_counts=True)
-    nearest = np.sort(distances, axis=1)[:, :2]  # to the own centre and, where there are several, to the next one
+    to_own = np.take_along_axis(distances, clusters[:, None], axis=1)
+    others = np.where(np.arange(distances.shape[1]) == clusters[:, None], np.inf, distances)
+    nearness, margins = to_own[:, 0], (others - to_own).min(axis=1)  # one centre: all margins are infinite
     blank = np.ones_like(rgb(images[0]))
     lines, texts = [], []
     for i in np.argsort(-sizes, kind="stable")[:ROWS]:
         members = np.flatnonzero(clusters == ids[i])
-        members = members[np.argsort(nearest[members, 0], kind="stable")]
-        typical, others = np.split(members, [min(MEMBERS, (len(members) + 1) // 2)])
-        margins = nearest[others, 1] - nearest[others, 0] if nearest.shape[1] > 1 else others[:0]
-        borderline = others[np.argsort(margins, kind="stable")][:MEMBERS]
+        members = members[np.argsort(nearness[members], kind="stable")]
+        typical, rest = np.split(members, [min(MEMBERS, (len(members) + 1) // 2)])
+        rest = rest[np.isfinite(margins[rest])]
+        borderline = rest[np.argsort(margins[rest], kind="stable")][:MEMBERS]
         line = [blank] * (2 * MEMBERS + 1)
         line[: len(typical)] = [rgb(images[j]) for j in typical]
         line[MEMBERS + 1 : MEMBERS + 1 + len(borderline)] = [rgb(images[j]) for j in borderline]
@@ -88,7 +118,7 @@ def draw_clusters(path: Path, images: Array, distances: Array, labels: Array | N
             counts = np.bincount(labels[members], minlength=len(names))
             text += f"\n{counts.max() / sizes[i]:.0%} are {short_name(names[counts.argmax()])}"
         texts.append(text)
-    which = "Each k-means cluster" if len(ids) <= ROWS else f"The {ROWS} largest of {len(ids)} k-means clusters"
+    which = f"Each {kind}" if len(ids) <= ROWS else f"The {ROWS} largest of {len(ids)} {kind}s"
     title = f"{which}: the test images nearest to its centre, and those about as near to another"
     heads = [""] * (2 * MEMBERS + 1)
     heads[MEMBERS // 2], heads[-1 - MEMBERS // 2] = "typical", "borderline"
@@ -124,7 +154,7 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
     return title
 
 
-def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...]) -> str:
+def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by: str) -> str:
     """A plane with one point a code, coloured by class, or by cluster where `names` is empty; groups (n,) of all."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
@@ -132,7 +162,6 @@ def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...]) ->
     method, chosen, points = plane
     groups = groups[chosen]
     ids = np.unique(groups)
-    by = "class" if names else "k-means cluster"
     title = f"{method} of {len(chosen):,} test codes, coloured by {by}"
     palette = colormaps["tab10" if len(ids) <= 10 else "tab20" if len(ids) <= NAMED else "turbo"]
     with figure_at(path, (8.0, 6.5), title) as figure:

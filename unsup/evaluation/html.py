@@ -36,7 +36,7 @@ FIRST = (  # sections of the page in this order, before all others
     "Classes",
     "Hardest test images",
 )
-BESIDE = {"confusion": "Classes", "clusters": "k-means"}  # pictures that stand in another section than "Pictures"
+BESIDE = {"confusion": "Classes", "clusters": "k-means", "own_clusters": "Clusterings"}  # not under "Pictures"
 OUTCOMES = {"above": "▲ above", "mixed": "◆ mixed", "not above": "▼ not above", "unknown": "○ not compared"}
 
 

@@ -42,6 +42,7 @@ class Evaluation:
     heads: Heads  # for new images
     frozen: tuple[str, str]  # SHA-256 over parameters and buffers, before and after
     test_reads: int  # passes over the test images
+    own: Ids | None = None  # (n_test,) clusters of a model that assigns them itself
 
 
 def evaluate(
@@ -138,6 +139,7 @@ def evaluate(
         heads=heads,
         frozen=certificate(model, before),
         test_reads=data.test_reads - reads,
+        own=encoded["test"].clusters,
     )
 
 
