@@ -123,7 +123,7 @@ def test_a_models_own_clusters_stand_beside_those_of_its_codes() -> None:
     assert column(section(text, "Summary"), "own clusters ACC")[0] == ".881"
     how = section(text, "How the numbers were made")
     told = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
-    assert told["own clusters"] == "none; they only score"
+    assert told["own clusters"] == "none beyond that number; they only score the result"
     assert "own clusters" not in to_markdown(full())
 
 

@@ -179,7 +179,7 @@ def reproduce(args: argparse.Namespace) -> None:
             f"{args.card} is of protocol {card.protocol}, this code's is {VERSION}: it has to be recorded anew"
         )
     missed = []
-    for seed in seeds:
+    for seed in dict.fromkeys(seeds):
         typed = parse([*words, "--seed", str(seed)])
         config = configured(typed, named_data(typed))
         data = prepare(config)

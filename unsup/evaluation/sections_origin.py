@@ -110,10 +110,11 @@ def _clusters(scores: Scores) -> Rows:
         if "test" not in found:
             continue
         on = f"{found['fitted_on']:,} training images" if "fitted_on" in found else "train"
-        how = f"fitted on {on}, applied to test (inductive); k = {k}"
+        how, seen = f"fitted on {on}, applied to test (inductive); k = {k}", labels
         if method == "own":
             how = f"by the model itself as it was trained on {on}; k = {found['k']}, an option"
-        rows.append((CLUSTERINGS.get(method, method), how, labels if method != "own" else "none; they only score"))
+            seen = "none beyond that number; they only score the result"
+        rows.append((CLUSTERINGS.get(method, method), how, seen))
     if scores.get("clusters", {}).keys() & {"silhouette", "bic"}:
         how = "k-means by its silhouette, Gaussian mixtures by their BIC, over a range of k; on training codes"
         rows.append(("number of clusters", how, "none"))
@@ -152,13 +153,14 @@ def provenance(report: Report) -> list[Block]:
     facts = []
     if "command" in run:
         facts.append(("command", f"`{run['command']}`"))
-    trained = [f"{run['epochs']} epochs", f"{run['train_seconds'] / 60:.1f} minutes"]
+    trained = [f"{run['epochs']} epoch{'s' * (run['epochs'] != 1)}", f"{run['train_seconds'] / 60:.1f} minutes"]
     if "init_from" in origin:
         start = origin["init_from"]
         facts.append(("started from", f"`{start['run']}`, weights SHA-256 `{start['weights_sha256'][:12]}`"))
         trained[1] += f" ({run['stages_seconds'] / 60:.1f} with the runs that it started from)"
     trained += [f"{run['images_per_second']:,.0f} images/s"] if "images_per_second" in run else []
-    facts.append(("training", ", ".join([*trained, f"{run['parameters']:,} parameters"])))
+    trained += [f"{run['parameters']:,} parameters"] if run["parameters"] else []
+    facts.append(("training", ", ".join(trained)))
     if "views" in run:
         seen = f"random views of the images in training, preset `{run['views']}`"
         facts.append(("augmentation", "none" if run["views"] == "none" else seen))
