@@ -1,6 +1,5 @@
 """Self-labelling: clusters of another run's codes become the classes of a classifier that teaches itself from there."""
 
-import copy
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
@@ -16,13 +16,16 @@ from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.spectral import neighbour_graph, spectral_clusters
 
+UNCHANGED = 0.5  # share of images in a batch that are not augmented: on views alone whole styles change their cluster
+
 
 class SelfLabel(Model):
-    """L = cross-entropy of random views against what the network, as it was before this epoch, says of their image.
+    """L = cross-entropy of images and views against what a moving average of the network says of the image.
 
     `fit` cuts a graph of neighbours into clusters and takes a logistic regression on them as the head
     (`unsup.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to classify images
-    without labels", section 2.3: only images count of which the network is sure.
+    without labels", section 2.3: only images count of which the teacher is sure. The teacher is the moving average of
+    the network, as in Tarvainen & Valpola 2017, "Mean teachers are better role models", section 2.
 
     The graph joins neighbours in the codes of a contrastive run, in their projections and in pixels. None of the three
     will do alone (MNIST, matched accuracy .82, .97 and .68; together .985): codes forget what their views change, and
@@ -39,6 +42,7 @@ class SelfLabel(Model):
         pixels: what an edge between neighbours in pixels weighs, beside those in codes and in projections.
         confidence: the least probability of an image's cluster for it to count.
         smoothing: of the labels (Szegedy et al. 2016, section 7).
+        ema: how much of the teacher a step leaves as it was.
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
 
@@ -60,13 +64,14 @@ class SelfLabel(Model):
         pixels: float = 1.0,
         confidence: float = 0.7,
         smoothing: float = 0.1,
+        ema: float = 0.998,
         weight_decay: float = 1e-2,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
         at_least(1, projection=projection, neighbours=neighbours)
         at_least(2, num_clusters=num_clusters)
-        for name, share in (("confidence", confidence), ("smoothing", smoothing)):
+        for name, share in (("confidence", confidence), ("smoothing", smoothing), ("ema", ema)):
             if not 0 <= share < 1:
                 raise UsageError(f"model.{name} is {share}: from 0 to below 1")
         if pixels < 0:
@@ -76,7 +81,12 @@ class SelfLabel(Model):
         self.backbone, features = build_backbone(backbone, shape, width)
         self.projector = mlp((features, features, projection), batch_norm=True).requires_grad_(False)
         self.head = nn.Linear(features, num_clusters)
-        self.teacher = copy.deepcopy(nn.Sequential(self.backbone, self.head)).requires_grad_(False)
+        average = get_ema_multi_avg_fn(ema)
+        self.teacher = AveragedModel(self.student(), multi_avg_fn=average, use_buffers=True).requires_grad_(False)
+
+    def student(self) -> nn.Module:
+        """What the teacher is the average of."""
+        return nn.Sequential(self.backbone, self.head)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
         """From a contrastive run: its backbone and its projector. UserError: another method, or other sizes."""
@@ -117,16 +127,16 @@ class SelfLabel(Model):
         for values in self.head.parameters():
             values.div_(temperatures[int(np.argmin(costs))])
 
-    def on_train_epoch_start(self) -> None:
-        """The teacher of an epoch is the network as it stands."""
-        self.teacher.load_state_dict(nn.Sequential(self.backbone, self.head).state_dict())
-
     def losses(self, x: Tensor) -> dict[str, Tensor]:
+        if self.training:
+            self.teacher.update_parameters(self.student())  # the first time it copies them
         self.teacher.eval()
         with torch.no_grad():
             probability, cluster = self.teacher(x).float().softmax(dim=1).max(dim=1)
         sure = (probability >= self.confidence).float()
-        logits = self.head(self.backbone(augment(x, self.augmentation, mild=True))).float()
+        view = augment(x, self.augmentation, mild=True)
+        view = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < UNCHANGED, x, view)
+        logits = self.student()(view).float()
         costs = F.cross_entropy(logits, cluster, label_smoothing=self.smoothing, reduction="none")
         return {"loss": (costs * sure).sum() / sure.sum().clamp(min=1), "sure": sure.mean()}
 
