@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reports import comparable, generative, report, unlabelled
+from rich.console import Console
 from scipy.stats import t as student
 
 from unsup.cli import main
@@ -20,6 +21,7 @@ from unsup.errors import UsageError, UserError
 from unsup.evaluation.compare import compare, compare_folder
 from unsup.evaluation.comparison.columns import NAMES, TABLE
 from unsup.evaluation.comparison.part import Part
+from unsup.evaluation.comparison.terminal import show
 from unsup.evaluation.paired import paired_over_seeds
 
 IMAGES = 400
@@ -535,6 +537,16 @@ def test_each_column_says_how_it_was_chosen(tmp_path: Path) -> None:
 
 
 # ---- terminal --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", range(60, 130))
+def test_names_stay_whole_at_any_width(tmp_path: Path, width: int) -> None:
+    seeds(tmp_path, "selflabel")
+    part, out = made(tmp_path)[0], io.StringIO()
+    show(part, Console(file=out, width=width))
+    lines = out.getvalue().splitlines()
+    assert any(line.startswith("selflabel ") for line in lines)
+    assert any(line.startswith("  untrained ") for line in lines)
 
 
 def test_piped_output_fits_a_hundred_columns_and_names_the_rest(

@@ -18,7 +18,7 @@ MOST_MODELS = 10  # in what follows the table
 NAME_WIDTH = 30
 FIRST = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
 NAMES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
-GAP = 2
+GAP = 3  # blanks from a column to the next
 
 
 def show(part: Part, console: Console) -> None:
@@ -81,7 +81,7 @@ def _plain_table(rows: Sequence[Cells]) -> Table:
 
 def _table(columns: Mapping[str, Sequence[str]]) -> Table:
     """An empty table for these texts: heads are broken to the width of what stands below them."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))  # the box has one
     for i, (name, texts) in enumerate(columns.items()):
         head = "\n".join(textwrap.wrap(name, _width(name, texts)))
         if i == 0 or name == "better":
