@@ -10,7 +10,7 @@ import yaml
 
 from unsup import config
 from unsup.cli import main, split_options
-from unsup.config import CONFIGS, compose, dump, merge, names, read, resolve
+from unsup.config import CONFIGS, compose, dump, fitted_to, merge, names, pair, read, resolve
 from unsup.errors import UsageError
 
 MODELS, DATA = names("model"), names("data")
@@ -44,13 +44,15 @@ def test_later_layers_win(tmp_path: Path) -> None:
 
 def test_pair_file_is_found_and_keeps_the_recipe_name() -> None:
     pairs = sorted(CONFIGS.glob("model/*@*.yaml"))
-    assert pairs, "the tests need one M@D.yaml to check"
+    assert any("+" in path.stem for path in pairs) and any("+" not in path.stem for path in pairs), "both are checked"
     for path in pairs:
-        model, _, data = path.stem.partition("@")
-        assert model in MODELS and data in DATA, path
-        merged = compose(model, data, [], [])
-        assert merged["recipe"] == model and merged["dataset"] == data
-        assert merge(merged, read(path)) == merged  # it is in there, on top
+        model = path.stem.partition("@")[0]
+        for data in fitted_to(path):
+            assert model in MODELS and data in DATA, path
+            assert pair(model, data) == [path], "one file for one pair"
+            merged = compose(model, data, [], [])
+            assert merged["recipe"] == model and merged["dataset"] == data
+            assert merge(merged, read(path)) == merged  # it is in there, on top
 
 
 def test_another_class_drops_the_arguments_of_the_one_before() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from unsup.evaluation.figures import (
-    Own,
+    Clustering,
     draw_clusters,
     draw_confusion,
     draw_map,
@@ -38,6 +38,10 @@ def apart(clusters: NDArray[np.int64]) -> NDArray[np.float32]:
     return 1 - np.eye(clusters.max() + 1, dtype=np.float32)[clusters]
 
 
+def kmeans(clusters: NDArray[np.int64]) -> Clustering:
+    return Clustering.of_kmeans(clusters, apart(clusters))
+
+
 def pixels(path: Path) -> NDArray[np.uint8]:
     return np.asarray(Image.open(path).convert("RGB"))
 
@@ -53,7 +57,7 @@ def assert_shows_something(path: Path, size: int = 1_000_000) -> None:
 @pytest.mark.parametrize("colour", [False, True])
 def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
     images = np.repeat(IMAGES, 3, axis=1) if colour else IMAGES / 255
-    shown = write_figures(tmp_path, images, plane_of(CODES), apart(LABELS % 4), LABELS, LABELS[::-1], NAMES)
+    shown = write_figures(tmp_path, images, plane_of(CODES), [kmeans(LABELS % 4)], LABELS, LABELS[::-1], NAMES)
     assert list(shown) == ["clusters", "confusion", "map"]
     for name, title in shown.items():
         assert_shows_something(tmp_path / f"{name}.png")
@@ -62,7 +66,7 @@ def test_all_pictures_of_labelled_images(tmp_path: Path, colour: bool) -> None:
 
 
 def test_unlabelled_images(tmp_path: Path) -> None:
-    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), apart(LABELS % 3))
+    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), [kmeans(LABELS % 3)])
     assert list(shown) == ["clusters", "map"]
     assert shown["map"].endswith("coloured by k-means cluster")
     for name in shown:
@@ -70,8 +74,8 @@ def test_unlabelled_images(tmp_path: Path) -> None:
 
 
 def test_a_models_own_clusters_have_a_picture_and_colour_the_map_of_unlabelled_images(tmp_path: Path) -> None:
-    own = Own.of(LABELS % 2 * 3, CODES)  # clusters 0 and 3 of four: two are empty
-    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), apart(LABELS % 3), own=own)
+    own = Clustering.of_model(LABELS % 2 * 3, CODES)  # clusters 0 and 3 of four: two are empty
+    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), [kmeans(LABELS % 3), own])
     assert list(shown) == ["clusters", "own_clusters", "map"]
     assert shown["own_clusters"].startswith("Each own cluster") and shown["map"].endswith("coloured by own cluster")
     assert_shows_something(tmp_path / "own_clusters.png")
@@ -80,7 +84,7 @@ def test_a_models_own_clusters_have_a_picture_and_colour_the_map_of_unlabelled_i
 def test_written_again_the_files_are_the_same(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        write_figures(tmp_path / folder, IMAGES, plane_of(CODES), apart(LABELS % 3), LABELS, LABELS, NAMES)
+        write_figures(tmp_path / folder, IMAGES, plane_of(CODES), [kmeans(LABELS % 3)], LABELS, LABELS, NAMES)
     for name in ("clusters", "confusion", "map"):
         first, second = (tmp_path / folder / f"{name}.png" for folder in ("a", "b"))
         assert first.read_bytes() == second.read_bytes(), name
@@ -146,7 +150,7 @@ def test_clusters_show_their_own_images_the_largest_first(tmp_path: Path) -> Non
     images = np.concatenate([plain(5, BLUE), plain(30, RED)])
     order = np.random.default_rng(0).permutation(35)
     ids = np.repeat([2, 7], [5, 30])[order]
-    draw_clusters(tmp_path / "x.png", images[order], ids, apart(ids), None, ())
+    draw_clusters(tmp_path / "x.png", images[order], kmeans(ids), None, ())
     red, blue = where(tmp_path / "x.png", RED), where(tmp_path / "x.png", BLUE)
     assert red[:, 0].max() < blue[:, 0].min()
     assert len(red) / len(blue) == pytest.approx(14 / 5, rel=0.05)  # at most 7 and 7, and no image of the five twice
@@ -159,7 +163,9 @@ def test_typical_and_borderline_members(tmp_path: Path) -> None:
     own, other = np.repeat([[1, 3, 5, 2, 2], [9, 3.1, 9, 9, 9]], 8, axis=1)
     order = np.random.default_rng(0).permutation(40)
     distances = np.stack([other, own], axis=1).astype(np.float32)[order]
-    draw_clusters(tmp_path / "x.png", images[order], distances.argmin(axis=1), distances, None, ())
+    draw_clusters(
+        tmp_path / "x.png", images[order], Clustering.of_kmeans(distances.argmin(axis=1), distances), None, ()
+    )
     typical, borderline = columns(tmp_path / "x.png", BLUE), columns(tmp_path / "x.png", RED)
     assert len(typical) == len(borderline) == 7
     assert borderline[0][0] - typical[-1][1] > typical[0][1] - typical[0][0]  # the gap is wider than an image
@@ -167,7 +173,8 @@ def test_typical_and_borderline_members(tmp_path: Path) -> None:
 
 
 def test_with_one_centre_nothing_is_borderline(tmp_path: Path) -> None:
-    draw_clusters(tmp_path / "x.png", plain(30, RED), np.zeros(30, np.int64), np.ones((30, 1), np.float32), None, ())
+    one = Clustering.of_kmeans(np.zeros(30, np.int64), np.ones((30, 1), np.float32))
+    draw_clusters(tmp_path / "x.png", plain(30, RED), one, None, ())
     assert len(columns(tmp_path / "x.png", RED)) == 7
 
 
@@ -184,7 +191,7 @@ def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
 def test_many_classes(tmp_path: Path, classes: int) -> None:
     labels = np.arange(120) % classes
     names = tuple(f"name {i}" for i in range(classes))
-    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), apart(labels), labels, labels, names)
+    shown = write_figures(tmp_path, IMAGES, plane_of(CODES), [kmeans(labels)], labels, labels, names)
     for name in shown:
         assert_shows_something(tmp_path / f"{name}.png")
     assert shown["clusters"].startswith("The 20 largest of 100" if classes == 100 else "Each k-means")

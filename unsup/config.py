@@ -29,7 +29,7 @@ Config = dict[str, Any]  # as in config.yaml
 
 
 def names(kind: str) -> list[str]:
-    """Recipes in configs/<kind>, variants for one data set (`M@D`) left out."""
+    """Recipes in configs/<kind>, variants for some data sets (`M@D`, `M@D+E`) left out."""
     return sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml") if "@" not in p.stem)
 
 
@@ -45,9 +45,13 @@ def named(kind: str, name: str) -> Path:
 
 
 def pair(model: str | None, data: str | None) -> list[Path]:
-    """What a recipe needs for one data set: configs/model/M@D.yaml, where there is such a file."""
-    path = CONFIGS / "model" / f"{model}@{data}.yaml"
-    return [path] if path.exists() else []
+    """What a recipe needs for a data set: configs/model/M@D.yaml or, for several of them, M@D+E+F.yaml."""
+    return [path for path in sorted((CONFIGS / "model").glob(f"{model}@*.yaml")) if data in fitted_to(path)]
+
+
+def fitted_to(path: Path) -> list[str]:
+    """The data sets that a variant of a recipe is for."""
+    return path.stem.partition("@")[2].split("+")
 
 
 def compose(

@@ -12,7 +12,7 @@ from torch import Tensor
 from unsup.data.base import ImageData
 from unsup.evaluation import generated, geometry
 from unsup.evaluation.codes import frozen
-from unsup.evaluation.figures import PAIRS, Own, draw_reconstructions, plane_of, write_figures
+from unsup.evaluation.figures import PAIRS, Clustering, draw_reconstructions, plane_of, write_figures
 from unsup.evaluation.hardest import hardest
 from unsup.evaluation.hover_map import CodeMap
 from unsup.evaluation.html import Pictures
@@ -40,6 +40,10 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
     folder.mkdir(exist_ok=True)
     images = torch.cat(list(data.batches("test"))).numpy()  # (n, C, H, W)
     labels = data.labels("test")
+    clusterings = [Clustering.of_kmeans(evaluation.clusters, evaluation.cluster_distances)]
+    if evaluation.own is not None:
+        clusterings.append(Clustering.of_model(evaluation.own, evaluation.codes))
+    groups, kind = (clusterings[-1].clusters, "clusters") if labels is None else (labels, "classes")
     shown: dict[str, str] = {}
     with frozen(model):
         if hasattr(model, "reconstruct"):
@@ -49,7 +53,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
         if hasattr(model, "sample"):
             shown |= _samples(folder, model, data)
         if hasattr(model, "decode"):
-            shown |= _code_space(folder, model, images, evaluation, labels)
+            shown |= _code_space(folder, model, images, evaluation.codes, groups, kind)
         elif hasattr(model, "generate"):
             ends = np.random.default_rng(0).standard_normal((BETWEEN, 2, model.noise_dim), np.float32)
             noise = np.stack([geometry.spherical(start, end, STEPS) for start, end in ends])
@@ -57,12 +61,8 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
                 folder / "interpolations.png", _made(model.generate, noise, model)
             )
     plane = plane_of(evaluation.codes)
-    own = None if evaluation.own is None else Own.of(evaluation.own, evaluation.codes)
-    clusters = evaluation.clusters if own is None else own.clusters
-    shown |= write_figures(
-        folder, images, plane, evaluation.cluster_distances, labels, evaluation.predicted, data.class_names, own
-    )
-    code_map = CodeMap.of(plane, images, clusters, labels, evaluation.predicted, data.class_names)
+    shown |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
+    code_map = CodeMap.of(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)
     probe, mistakes = evaluation.heads.probe, []
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)
@@ -92,12 +92,9 @@ def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
     return shown
 
 
-def _code_space(
-    folder: Path, model: Any, images: Array, evaluation: Evaluation, labels: Array | None
-) -> dict[str, str]:
-    """Ways between the codes of test images and along single entries, decoded."""
-    shown, codes = {}, evaluation.codes
-    groups, kind = (evaluation.clusters, "clusters") if labels is None else (labels, "classes")
+def _code_space(folder: Path, model: Any, images: Array, codes: Array, groups: Array, kind: str) -> dict[str, str]:
+    """Ways between the codes of test images of several groups and along single entries, decoded."""
+    shown = {}
     pairs = geometry.across_groups(groups, BETWEEN)
     if len(pairs):
         ways = np.stack([geometry.straight(codes[start], codes[end], STEPS) for start, end in pairs])

@@ -1,5 +1,6 @@
 """Pictures beside a report, from arrays alone: reconstructions, clusters, confusion, a map of the codes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ PAIRS = 16  # reconstructions shown
 MEMBERS = 7  # typical images of a cluster, and as many borderline ones
 ROWS = 20  # clusters shown, largest first
 NAMED = 20  # classes that still get a colour and a number each
-KMEANS, OWN = "k-means cluster", "own cluster"  # how a cluster is called: found in the codes, or the model's
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
 
 
@@ -23,30 +23,36 @@ class Plane(NamedTuple):
     points: Array  # (m, 2)
 
 
-class Own(NamedTuple):
-    """Clusters of the model itself."""
+class Clustering(NamedTuple):
+    """A cluster for each of the test images."""
 
-    clusters: Array  # (n,) of the test images
-    distances: Array  # (n, k) of their codes to the mean code of each cluster
+    picture: str  # name of its picture
+    kind: str  # what one of the clusters is called
+    clusters: Array  # (n,)
+    distances: Array  # (n, k) of the codes to the centres of the clusters
 
     @classmethod
-    def of(cls, clusters: Array, codes: Array) -> "Own":
-        """From clusters (n,) and codes (n, D) of the test images; one without images is infinitely far away."""
+    def of_kmeans(cls, clusters: Array, distances: Array) -> "Clustering":
+        """That of k-means in the codes."""
+        return cls("clusters", "k-means cluster", clusters, distances)
+
+    @classmethod
+    def of_model(cls, clusters: Array, codes: Array) -> "Clustering":
+        """The model's own, around the mean codes (n, D); a cluster without images is infinitely far away."""
         distances = np.full((len(codes), clusters.max() + 1), np.inf)
         for i in np.unique(clusters):
             distances[:, i] = np.linalg.norm(codes - codes[clusters == i].mean(axis=0), axis=1)
-        return cls(clusters, distances)
+        return cls("own_clusters", "own cluster", clusters, distances)
 
 
 def write_figures(
     folder: Path,
     images: Array,
     plane: Plane,
-    distances: Array,
+    clusterings: Sequence[Clustering],
     labels: Array | None = None,
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
-    own: Own | None = None,
 ) -> dict[str, str]:
     """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
 
@@ -54,23 +60,21 @@ def write_figures(
         folder: where the pictures go, as <name>.png.
         images: (n, C, H, W), uint8 or in [0, 1]; C is 1 or 3.
         plane: of the codes.
-        distances: (n, k) to the centres of k-means; an image belongs to the nearest.
+        clusterings: at least one; the last one colours the map where there are no labels.
         labels: (n,) classes, None where there are none.
         predicted: (n,) classes given by the linear probe.
         class_names: one for each class, in label order.
-        own: the model's own clusters, where it has any.
 
     Returns:
         {name: what the picture shows}, in the report's order.
     """
     names = class_names or tuple(str(c) for c in range(0 if labels is None else int(labels.max()) + 1))
-    ids = distances.argmin(axis=1)
-    shown = {"clusters": draw_clusters(folder / "clusters.png", images, ids, distances, labels, names)}
-    if own is not None:
-        shown["own_clusters"] = draw_clusters(folder / "own_clusters.png", images, *own, labels, names, kind=OWN)
+    shown = {}
+    for one in clusterings:
+        shown[one.picture] = draw_clusters(folder / f"{one.picture}.png", images, one, labels, names)
     if labels is not None and predicted is not None:
         shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
-    kind, groups = ("class", labels) if labels is not None else (KMEANS, ids) if own is None else (OWN, own.clusters)
+    kind, groups = (clusterings[-1].kind, clusterings[-1].clusters) if labels is None else ("class", labels)
     shown["map"] = draw_map(folder / "map.png", plane, groups, names, kind)
     return shown
 
@@ -85,18 +89,13 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
 
 
 def draw_clusters(
-    path: Path,
-    images: Array,
-    clusters: Array,
-    distances: Array,
-    labels: Array | None,
-    names: tuple[str, ...],
-    kind: str = KMEANS,
+    path: Path, images: Array, clustering: Clustering, labels: Array | None, names: tuple[str, ...]
 ) -> str:
     """A line for each cluster, largest first: members nearest to its centre, a gap, those about as near to another.
 
-    No image is shown twice: of few members half are typical. The clusters (n,) are columns of the distances (n, k).
+    No image is shown twice: of few members half are typical.
     """
+    _, kind, clusters, distances = clustering
     ids, sizes = np.unique(clusters, return_counts=True)
     to_own = np.take_along_axis(distances, clusters[:, None], axis=1)
     others = np.where(np.arange(distances.shape[1]) == clusters[:, None], np.inf, distances)

@@ -128,15 +128,16 @@ class SelfLabel(Model):
             values.div_(temperatures[int(np.argmin(costs))])
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
+        student = self.student()
         if self.training:
-            self.teacher.update_parameters(self.student())  # the first time it copies them
+            self.teacher.update_parameters(student)  # the first time it copies them
         self.teacher.eval()
         with torch.no_grad():
             probability, cluster = self.teacher(x).float().softmax(dim=1).max(dim=1)
         sure = (probability >= self.confidence).float()
         view = augment(x, self.augmentation, mild=True)
         view = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < UNCHANGED, x, view)
-        logits = self.student()(view).float()
+        logits = student(view).float()
         costs = F.cross_entropy(logits, cluster, label_smoothing=self.smoothing, reduction="none")
         return {"loss": (costs * sure).sum() / sure.sum().clamp(min=1), "sure": sure.mean()}
 
