@@ -12,11 +12,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tiny import SHAPE, Memory, TinyDigits, same_weights
 from torch import Tensor, nn
 
-from unsup.callbacks import Curves, Progress, Stopwatch, Throughput, callbacks
+from unsup.callbacks import Curves, GradientNorm, Layout, Progress, Stopwatch, Throughput, callbacks
 from unsup.models.base import Model
+from unsup.quick import QuickScores
 from unsup.snapshots import Pictures
 
 
@@ -87,14 +89,47 @@ def images(folder: Path) -> dict[str, list[int]]:
     return {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]}
 
 
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
 def test_training_is_the_same_with_and_without_callbacks(tmp_path: Path) -> None:
     plain, watched = noisy(), noisy()
     fit(plain, [])
-    own = [Throughput(), Pictures()]
-    fit(watched, own, logger=TensorBoardLogger(tmp_path, name="", version=""))
+    fit(watched, callbacks(Throughput()), logger=TensorBoardLogger(tmp_path, name="", version=""))
     assert same_weights(plain, watched)
-    assert images(tmp_path)  # it did look
+    assert images(tmp_path) and "quick/linear_probe" in scalars(tmp_path)  # it did look
     assert not same_weights(plain, noisy())  # and training moved the weights
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 2])
+def test_the_norm_is_that_of_the_gradients_before_they_are_clipped(steps_per_call: int) -> None:
+    """Of the loss (w - 1)² / 2 summed over 3 weights that start at 3: the first gradient is (2, 2, 2)."""
+
+    class Bowl(Model):
+        def __init__(self) -> None:
+            super().__init__(SHAPE, 1e-2)
+            self.weight = nn.Parameter(torch.full((3,), 3.0))
+
+        def losses(self, x: Tensor) -> dict[str, Tensor]:
+            return {"loss": (self.weight - 1).square().sum() / 2}
+
+    memory = Memory()
+    clip = {"gradient_clip_val": 0.1} if steps_per_call == 1 else {}
+    fit(Bowl(), [GradientNorm()], 1, TinyDigits(steps_per_call=steps_per_call), logger=memory, **clip)
+    curve = memory.curves["train/grad_norm"]
+    assert curve[0] == (0, pytest.approx(12**0.5)) and [step for step, _ in curve] == [0, 1, 2, 3, 4]
+    assert [norm for _, norm in curve] == sorted((norm for _, norm in curve), reverse=True)
+
+
+def test_curves_that_belong_together_share_a_drawing(tmp_path: Path) -> None:
+    fit(noisy(), callbacks(Throughput()), logger=TensorBoardLogger(tmp_path, name="", version=""))
+    layout = EventAccumulator(str(tmp_path)).Reload().Tensors("custom_scalars__config__")
+    written = layout_pb2.Layout.FromString(layout[0].tensor_proto.string_val[0])
+    assert [category.title for category in written.category] == ["Learning", "Representation"]
+    tags = {tag for category in written.category for chart in category.chart for tag in chart.multiline.tag}
+    assert tags - {"train/lr"} <= set(scalars(tmp_path)) | {"train/lr"}
 
 
 def test_throughput_counts_every_image_and_leaves_validation_out(tmp_path: Path) -> None:
@@ -154,7 +189,7 @@ def test_stopwatch() -> None:
 @pytest.mark.parametrize(("epochs", "lines"), [(1, 1), (3, 3), (20, 20), (41, 15)])
 def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
     throughput = Throughput()
-    fit(noisy(), [throughput, Progress(throughput)], epochs=epochs, data=TinyDigits(n=60, batch_size=60))
+    fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=epochs, data=TinyDigits(n=60, batch_size=60))
     printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
     assert len(printed) == lines
     assert printed[-1].startswith(f"epoch {epochs}/{epochs}  train ")
@@ -163,7 +198,7 @@ def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.C
 
 def test_progress_counts_epochs_of_a_run_given_in_steps(capsys: pytest.CaptureFixture[str]) -> None:
     throughput = Throughput()
-    fit(noisy(), [throughput, Progress(throughput)], epochs=-1, max_steps=12)
+    fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=-1, max_steps=12)
     assert "epoch 3/3  " in capsys.readouterr().err
 
 
@@ -175,7 +210,7 @@ def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     throughput = Throughput()
-    fit(noisy(), [throughput, Progress(throughput)], epochs=3)
+    fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=3)
     shown = terminal.getvalue()
     assert shown.count("\n") == 1  # the bar stays on its line
     last = shown.strip().rsplit("\r", 1)[-1]
@@ -195,5 +230,6 @@ def test_curves_are_on_disk_before_a_checkpoint_is(tmp_path: Path, monkeypatch: 
 
 def test_callbacks_in_their_order() -> None:
     found = callbacks(Throughput())
-    assert [type(c) for c in found] == [Throughput, Progress, Pictures, Curves]
-    assert isinstance(found[1], Progress) and found[1].throughput is found[0]
+    assert [type(c) for c in found] == [Throughput, GradientNorm, QuickScores, Progress, Pictures, Layout, Curves]
+    progress = found[3]
+    assert isinstance(progress, Progress) and progress.throughput is found[0] and progress.quick is found[2]

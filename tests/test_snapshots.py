@@ -15,9 +15,11 @@ from torch import Tensor
 from toys import Coder, Decoder, Generator, Still, Variational
 
 from unsup.models.base import Model
-from unsup.snapshots import Pictures, evenly, looking_at, pairs, thumbnails
+from unsup.snapshots import Pictures, evenly, filters, looking_at, pairs, thumbnails
 
-SAMPLES, RECONSTRUCTIONS = "pictures/samples", "pictures/reconstructions"
+SAMPLES, RECONSTRUCTIONS, WALKS, FILTERS = (
+    f"pictures/{name}" for name in ("samples", "reconstructions", "traversals", "filters")
+)
 
 
 def fit(
@@ -95,11 +97,16 @@ def test_pictures_of_a_long_run_are_few_and_spread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "tags"),
-    [(Coder, set()), (Decoder, {RECONSTRUCTIONS}), (Generator, {SAMPLES}), (Variational, {SAMPLES, RECONSTRUCTIONS})],
+    [
+        (Coder, set()),
+        (Decoder, {RECONSTRUCTIONS, WALKS}),
+        (Generator, {SAMPLES}),
+        (Variational, {SAMPLES, RECONSTRUCTIONS, WALKS}),
+    ],
 )
 def test_a_model_shows_what_it_has(kind: type[Coder], tags: set[str], tmp_path: Path) -> None:
     pictures = fit(new(kind), tmp_path, 2)
-    assert shown(tmp_path) == {tag: [1, 2] for tag in tags}
+    assert shown(tmp_path) == {tag: [1, 2] for tag in {*tags, FILTERS}}
     assert (tmp_path / "figures" / "progress.png").exists() == (SAMPLES in tags)
     assert list(pictures.state_dict()["strip"]) == ([1, 2] if SAMPLES in tags else [])
 
@@ -116,13 +123,13 @@ def test_the_end_is_shown_once_even_if_unforeseen(tmp_path: Path) -> None:
             trainer.should_stop = trainer.current_epoch == 6
 
     pictures = fit(new(Variational), tmp_path, 1000, Stop())
-    assert shown(tmp_path) == {SAMPLES: [1, 7], RECONSTRUCTIONS: [1, 7]}
+    assert shown(tmp_path) == {tag: [1, 7] for tag in (SAMPLES, RECONSTRUCTIONS, WALKS, FILTERS)}
     assert list(pictures.state_dict()["strip"]) == [1, 7]
 
 
 def test_epochs_of_a_run_given_in_steps(tmp_path: Path) -> None:
     fit(new(Generator), tmp_path, -1, max_steps=3)
-    assert shown(tmp_path) == {SAMPLES: [1, 2, 3]}
+    assert shown(tmp_path) == {SAMPLES: [1, 2, 3], FILTERS: [1, 2, 3]}
 
 
 class Fitted(Model):
@@ -149,7 +156,7 @@ def test_a_model_without_epochs_gets_its_picture_and_no_progress(tmp_path: Path)
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
 def test_pictures_of_reduced_precision(tmp_path: Path, precision: str) -> None:
     fit(new(Variational), tmp_path, 2, precision=precision)
-    assert shown(tmp_path) == {SAMPLES: [1, 2], RECONSTRUCTIONS: [1, 2]}
+    assert shown(tmp_path) == {tag: [1, 2] for tag in (SAMPLES, RECONSTRUCTIONS, WALKS, FILTERS)}
 
 
 def test_the_strip_goes_on_after_a_resume(tmp_path: Path) -> None:
@@ -176,6 +183,15 @@ def test_evenly() -> None:
     for n in range(11, 60):
         few = evenly(range(1, n + 1), 10)
         assert len(few) == 10 and few[0] == 1 and few[-1] == n
+
+
+def test_filters_are_grey_where_they_look_at_nothing() -> None:
+    weight = torch.zeros(70, 1, 4, 4)
+    weight[0, 0, 0, 0], weight[1, 0, 1, 1], weight[1, 0, 2, 2] = 3.0, -0.02, 0.01
+    cells = filters(weight)[0, 2:, 2:].unfold(0, 4, 6).unfold(1, 4, 6)
+    assert cells.shape[:2] == (8, 8)  # 64 of 70
+    assert cells[0, 0, 0, 0] == 1 and cells[0, 1, 1, 1] == 0 and cells[0, 1, 2, 2] == 0.75
+    assert (cells == 0.5).sum() == 64 * 16 - 3
 
 
 def test_thumbnails() -> None:

@@ -1,4 +1,4 @@
-"""What training measures and tells: throughput, one progress line. None of it changes a weight."""
+"""What training measures and tells: throughput, gradients, one progress line. None of it changes a weight."""
 
 import math
 import shutil
@@ -12,14 +12,35 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from torch import Tensor
 from tqdm import tqdm
 
-from unsup.snapshots import Pictures, planned_epochs
+from unsup.quick import QuickScores
+from unsup.snapshots import Pictures, boards, planned_epochs
 
 LINES = 20  # of progress in a run whose output is not a terminal
+LAYOUT = {
+    "Learning": {
+        "loss": ["train/loss", "val/loss"],
+        "learning rate": ["train/lr"],
+        "gradient norm": ["train/grad_norm"],
+        "images a second": ["train/images_per_second"],
+    },
+    "Representation": {
+        "quick scores of validation codes": ["quick/linear_probe", "quick/kmeans_acc", "quick/kmeans_nmi"],
+        "effective rank of validation codes": ["quick/effective_rank"],
+    },
+}
+GAME = {  # of two players
+    "GAN game": {
+        "losses": ["train/d_loss", "train/g_loss"],
+        "what D makes of images": ["train/log_d_real", "train/d_fake"],
+        "gradient norms": ["train/grad_norm_d", "train/grad_norm_g"],
+    }
+}
 
 
 def callbacks(throughput: "Throughput") -> list[Callback]:
     """The callbacks of every training, in the order that they need: time is measured before anything is drawn."""
-    return [throughput, Progress(throughput), Pictures(), Curves()]
+    quick = QuickScores()
+    return [throughput, GradientNorm(), quick, Progress(throughput, quick), Pictures(), Layout(), Curves()]
 
 
 class Curves(Callback):
@@ -28,6 +49,32 @@ class Curves(Callback):
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         for logger in trainer.loggers:
             logger.save()
+
+
+class GradientNorm(Callback):
+    """Euclidean norm of a step's gradients, before any clipping: `train/grad_norm`, as often as the losses.
+
+    A method that steps several optimizers records the norm of each by itself.
+    """
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
+        every, step = trainer.log_every_n_steps, _step(pl_module)  # type: ignore[attr-defined]
+        if not every or step % every or len(trainer.optimizers) > 1:
+            return
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/grad_norm": norm}, step)
+
+
+class Layout(Callback):
+    """TensorBoard's "custom scalars": the curves that belong together, in one drawing each."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        chapters = LAYOUT | (GAME if len(trainer.optimizers) > 1 else {})
+        layout = {title: {name: ["Multiline", tags] for name, tags in of.items()} for title, of in chapters.items()}
+        for board in boards(trainer):
+            board.experiment.add_custom_scalars(layout)
 
 
 class Throughput(Callback):
@@ -112,9 +159,9 @@ class Stopwatch:
 class Progress(ProgressBar):
     """In a terminal one bar for the whole run; elsewhere some 20 plain lines a run, each about one epoch."""
 
-    def __init__(self, throughput: Throughput) -> None:
+    def __init__(self, throughput: Throughput, quick: QuickScores) -> None:
         super().__init__()
-        self.throughput = throughput
+        self.throughput, self.quick = throughput, quick
         self._enabled = True
         self._bar: Any = None
         self._recorded: Tensor | None = None  # the training loss that was shown last
@@ -156,6 +203,8 @@ class Progress(ProgressBar):
         else:
             self._recorded = metrics["train"]
         values = [f"{title} {value:.4g}" for title, value in metrics.items() if value is not None]
+        if "linear_probe" in self.quick.newest:
+            values.append(f"probe {self.quick.newest['linear_probe']:.3f}")
         text = "  ".join([*values, f"{self.throughput.epoch_rate:,.0f} images/s"])
         if self._bar is not None:
             self._bar.set_postfix_str(text)

@@ -22,8 +22,6 @@ from unsup.seeds import seed_noise
 SAMPLES = 100  # shown, and compared with as many validation images
 BETWEEN = 6  # pairs with a way from one to the other
 STEPS = 9  # images on such a way
-WALKS = 8  # entries of a code that are walked along
-OFFSETS = np.linspace(-2.5, 2.5, 11)  # places on a walk, in standard deviations
 
 Array = NDArray[Any]
 
@@ -101,11 +99,11 @@ def _code_space(folder: Path, model: Any, images: Array, codes: Array, groups: A
         shown["interpolations"] = generated.draw_lines_between(
             folder / "interpolations.png", _made(model.decode, ways, model), images[pairs], kind
         )
-    entries, deviations, along = geometry.walks(codes, WALKS, OFFSETS)
+    entries, deviations, along = geometry.walks(codes)
     if len(entries):
         decoded = _made(model.decode, along, model)
         shown["traversals"] = generated.draw_walks(
-            folder / "traversals.png", decoded, entries, deviations, OFFSETS, codes.shape[1]
+            folder / "traversals.png", decoded, entries, deviations, geometry.OFFSETS, codes.shape[1]
         )
     return shown
 

@@ -12,14 +12,14 @@ Curves = dict[str, list[list[float]]]  # tag -> [step, value] pairs, in the orde
 
 
 def curves_of(run: Path) -> Curves:
-    """What training and validation logged as `train/…` and `val/…`; a value that is not finite is left out.
+    """What training logged as `train/…`, `val/…` and `quick/…`; a value that is not finite is left out.
 
     A longer curve keeps 200 of its points, its first and last among them.
     """
     events = EventAccumulator(str(run), size_guidance={SCALARS: 0}).Reload()
     found: Curves = {}
     for tag in events.Tags()[SCALARS]:
-        if not tag.startswith(("train/", "val/")) or tag in LEFT_OUT:
+        if not tag.startswith(("train/", "val/", "quick/")) or tag in LEFT_OUT:
             continue
         points = {event.step: event.value for event in events.Scalars(tag) if np.isfinite(event.value)}
         steps = sorted(points)

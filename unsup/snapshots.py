@@ -12,32 +12,34 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.utils import make_grid
 
+from unsup.evaluation import geometry
 from unsup.evaluation.generated import COLUMNS, draw_progress
 from unsup.models.base import Model
 from unsup.seeds import seed_noise
 
 IMAGES = 32  # in a picture
 PICTURES = 30  # of samples in a run
-ROWS = 10  # pictures of reconstructions in a run, and lines of the progress strip
-THUMBNAIL = 64  # pixels of the longer side of an image in that strip, at most: checkpoints hold it
+ROWS = 10  # other pictures in a run, and lines of the progress strip
+THUMBNAIL = 64  # pixels of the longer side of an image in a picture, at most
+FILTERS = 64
 
 
 class Pictures(Callback):
-    """Samples from the same noise each time, and validation images above their reconstructions, in TensorBoard.
+    """Samples from the same noise each time, and what else `sights` finds in a model, in TensorBoard.
 
-    Samples come after every epoch, in a long run after 30 of them; reconstructions after 10 of these epochs. Both are
+    Samples come after every epoch, in a long run after 30 of them; the other pictures after 10 of these epochs. All are
     spread evenly over the run, the first and the last epoch always among them. When training ends, figures/progress.png
     in the run folder shows the first samples of 10 epochs, also of those before a run was resumed.
     """
 
     def __init__(self) -> None:
         self._sampled: list[int] = []  # epochs, from 1, after which samples are shown
-        self._sparse: list[int] = []  # those with reconstructions and a line of the strip
+        self._sparse: list[int] = []  # those with all pictures and a line of the strip
         self._strip: dict[int, Tensor] = {}  # epoch -> samples (n, C, h, w) uint8
-        self._newest: dict[str, int] = {}  # tag -> training step of its newest picture
+        self._newest: dict[str, int] = {}  # name -> training step of its newest picture
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._sampled = evenly(range(1, planned_epochs(trainer) + 1), PICTURES)
@@ -51,9 +53,9 @@ class Pictures(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._draw(trainer, pl_module, trainer.current_epoch, sparse=True)  # training may end before its plan
-        boards = _boards(trainer)
-        if boards and len(self._strip) > 1:
-            path = Path(boards[0].log_dir) / "figures" / "progress.png"
+        found = boards(trainer)
+        if found and len(self._strip) > 1:
+            path = Path(found[0].log_dir) / "figures" / "progress.png"
             path.parent.mkdir(exist_ok=True)
             draw_progress(path, {epoch: self._strip[epoch].numpy() for epoch in evenly(sorted(self._strip), ROWS)})
 
@@ -64,25 +66,23 @@ class Pictures(Callback):
         self._strip = state_dict["strip"]
 
     def _draw(self, trainer: L.Trainer, model: Any, epoch: int, sparse: bool) -> None:
-        boards = _boards(trainer)
-        if not boards:
+        if not boards(trainer):
             return
         pictures = {}
         with looking_at(model), trainer.precision_plugin.forward_context():
-            if sparse and hasattr(model, "reconstruct"):
-                x = trainer.precision_plugin.convert_input(_first_images(trainer, model.device))
-                pictures["pictures/reconstructions"] = pairs(x, model.reconstruct(x))
+            if sparse:
+                pictures = sights(model, trainer.precision_plugin.convert_input(_first_images(trainer, model.device)))
             if hasattr(model, "sample"):
                 seed_noise(model.device, model.seed, "pictures")  # the same noise each time: one sees it change
                 samples = model.sample(IMAGES).float().clamp(0, 1)
-                pictures["pictures/samples"] = make_grid(samples, nrow=8, pad_value=1)
+                pictures["samples"] = make_grid(small(samples), nrow=8, pad_value=1)
                 if sparse:
                     self._strip[epoch] = thumbnails(samples[:COLUMNS])
-        for tag, picture in pictures.items():
-            if self._newest.get(tag) != model.iteration:
-                self._newest[tag] = model.iteration
-                for board in boards:
-                    board.experiment.add_image(tag, picture.float().clamp(0, 1).cpu(), model.iteration)
+        for name, picture in pictures.items():
+            if self._newest.get(name) != model.iteration:
+                self._newest[name] = model.iteration
+                for board in boards(trainer):
+                    board.experiment.add_image(f"pictures/{name}", picture.float().clamp(0, 1).cpu(), model.iteration)
 
 
 def planned_epochs(trainer: L.Trainer) -> int:
@@ -105,12 +105,39 @@ def evenly(numbers: Sequence[int], most: int) -> list[int]:
     return sorted({numbers[i] for i in np.abs(np.subtract.outer(places, numbers)).argmin(axis=1)})
 
 
-def thumbnails(x: Tensor) -> Tensor:
-    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, large images scaled down."""
+def sights(model: Any, x: Tensor) -> dict[str, Tensor]:
+    """{name: picture (3, h, w)}: what the model's methods allow of a few images x (N, C, H, W)."""
+    found = {}
+    if hasattr(model, "reconstruct"):
+        found["reconstructions"] = pairs(small(x), small(model.reconstruct(x).float()))
+    if hasattr(model, "decode"):
+        _, _, along = geometry.walks(model.encode(x).float().cpu().numpy())
+        if len(along):  # none: all codes are equal
+            walked = model.decode(torch.from_numpy(along).to(x).flatten(0, 1)).float()
+            found["traversals"] = make_grid(small(walked.clamp(0, 1)), nrow=len(geometry.OFFSETS), pad_value=1)
+    pixels = math.prod(model.shape)
+    dense = (m.weight for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == pixels)
+    if (weight := next(dense, None)) is not None:
+        found["filters"] = filters(weight.detach().float().unflatten(1, model.shape))
+    return found
+
+
+def filters(weight: Tensor) -> Tensor:
+    """What the first units of a dense layer (N, C, H, W) look at: grey is 0, each unit on a scale of its own."""
+    shown = weight[:FILTERS]
+    scaled = shown / shown.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    return make_grid(small((scaled + 1) / 2), nrow=8, pad_value=1)
+
+
+def small(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, h, w), large images scaled down."""
     scale = THUMBNAIL / max(x.shape[2:])
-    if scale < 1:
-        x = F.interpolate(x, scale_factor=scale, mode="area")
-    return (255 * x).round().byte().cpu()
+    return F.interpolate(x, scale_factor=scale, mode="area") if scale < 1 else x
+
+
+def thumbnails(x: Tensor) -> Tensor:
+    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, large images scaled down: checkpoints hold them."""
+    return (255 * small(x)).round().byte().cpu()
 
 
 def pairs(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -135,7 +162,7 @@ def looking_at(model: Model) -> Iterator[None]:
                 module.training = mode
 
 
-def _boards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+def boards(trainer: L.Trainer) -> list[TensorBoardLogger]:
     """The loggers that take pictures, in the one process that draws them."""
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]
 

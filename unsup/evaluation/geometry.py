@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Positions = NDArray[np.int64]
 
+WALKS = 8  # entries of a code that are walked along
+OFFSETS = np.linspace(-2.5, 2.5, 11)  # places on a walk, in standard deviations
+
 
 def straight(start: Array, end: Array, steps: int) -> Array:
     """(steps, D) codes at even distances on the line from `start` (D,) to `end`, both among them."""
@@ -44,7 +47,7 @@ def across_groups(groups: Array, count: int) -> Positions:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def walks(codes: Array, most: int, offsets: Array) -> tuple[Positions, Array, Array]:
+def walks(codes: Array, most: int = WALKS, offsets: Array = OFFSETS) -> tuple[Positions, Array, Array]:
     """Walks along single entries of the code nearest to the mean, all other entries kept.
 
     Args:
