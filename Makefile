@@ -80,6 +80,9 @@ selfcheck: $(READY) ## check the evaluator on planted codes
 	@$(PY) -m unsup selfcheck
 
 dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
+	@test -d "$(RUNS)" || { echo "no runs in $(RUNS): make train MODEL=ae makes one, RUNS=<folder> says where they lie" >&2; exit 2; }
+	@echo "models side by side  http://localhost:$(PORT)/#hparams"
+	@echo "curves, drawn together  http://localhost:$(PORT)/#custom_scalars"
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" --host localhost --port $(PORT)
 
 notebooks: $(READY) ## execute the notebooks; the rendered copies go to runs/notebooks

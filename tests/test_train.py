@@ -107,11 +107,15 @@ def test_report_md_shows_its_figures(run: Path) -> None:
 
 def test_tensorboard_has_every_promised_tag(run: Path) -> None:
     events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
-    scalars = set(events.Tags()["scalars"])
+    scalars, tensors = set(events.Tags()["scalars"]), set(events.Tags()["tensors"])
     terms = {"loss", "reconstruction", "layers", "relative_1", "norm_1", "relative_2", "norm_2"}
     assert {f"{split}/{name}" for split in ("train", "val") for name in terms} <= scalars
     assert {"train/lr", "final/linear_probe/accuracy", "final/kmeans/test/acc"} <= scalars
-    assert "pictures/reconstructions" in events.Tags()["images"]
+    assert {"train/grad_norm", "train/images_per_second"} <= scalars
+    assert {f"quick/{name}" for name in ("linear_probe", "kmeans_acc", "kmeans_nmi", "effective_rank")} <= scalars
+    pictures = {f"pictures/{name}" for name in ("reconstructions", "traversals", "filters", "confusion")}
+    assert pictures == set(events.Tags()["images"])
+    assert {"custom_scalars__config__", *(f"probe/{c}" for c in range(10))} == tensors
     assert "_hparams_/session_start_info" in events.summary_metadata
     final = events.Scalars("final/linear_probe/accuracy")[-1].value
     assert final == pytest.approx(report_of(run)["scores"]["linear_probe"]["accuracy"])
@@ -125,6 +129,9 @@ def test_evaluate_repeats_scores_and_floors_bit_for_bit(run: Path) -> None:
     shutil.rmtree(run.parents[1] / "floors")
     assert main(["evaluate", str(run)]) == 0
     after = report_of(run)
+    events = EventAccumulator(str(run)).Reload()
+    assert len(list(run.glob("events.*"))) == 2  # the curves, and what the last evaluation found
+    assert len(events.Scalars("final/linear_probe/accuracy")) == len(events.Tensors("probe/3")) == 1
     assert after["scores"] == before["scores"]
     assert after["floors"] == before["floors"]  # computed anew, without the kept ones
     assert after["comparisons"] == before["comparisons"]

@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from lightning.pytorch.loggers import Logger
 from rich.console import Console
 
 from unsup import runs
 from unsup.build import load_run, prepare
+from unsup.dashboard import write_dashboard
 from unsup.data.base import ImageData
 from unsup.draw import draw
 from unsup.evaluation.codes import SPLITS
@@ -29,33 +29,12 @@ from unsup.provenance import git_state
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
-PLACES = ("root", "images")  # options that say where things lie, not what is trained
-SHOWN = (  # final scores in TensorBoard
-    "linear_probe/accuracy",
-    "few_label/1/mean",
-    "few_label/10/mean",
-    "knn/accuracy",
-    "kmeans/test/acc",
-    "kmeans/test/nmi",
-    "kmeans/test/ari",
-    "clusterings/own/test/acc",
-    "clusterings/own/test/nmi",
-    "clusterings/own/test/ari",
-    "reconstruction/sse_per_image",
-    "rankme",
-    "generation/frechet",
-    "generation/precision",
-    "generation/recall",
-    "likelihood/elbo",
-    "likelihood/log_likelihood",
-)
 
 
 def evaluate_run(
     run: Path,
     data: ImageData | None = None,
     moved: Mapping[str, str] = MappingProxyType({}),
-    logger: Logger | None = None,
 ) -> dict[str, Any]:
     """Judge a finished run and write its report; the same checkpoint and data give the same scores bit for bit.
 
@@ -63,7 +42,6 @@ def evaluate_run(
         run: the run folder.
         data: its data module, when it is loaded already.
         moved: where the data lie now, if not where the run found them: options of the data set (root, images).
-        logger: also gets the final scores, beside the hyper-parameters.
 
     Raises:
         UserError: the run is not complete, or the data that it was trained on are not at hand.
@@ -122,8 +100,8 @@ def evaluate_run(
         keep(run / "heads.npz", evaluation.heads.arrays())
         keep(run / "correct.npz", correctness(evaluation, beside))
         write_report(run, report, pictures)
-    if logger:
-        log_final(logger, config, evaluation.scores)
+        say("dashboard")
+        write_dashboard(run, config, data, evaluation)
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
     print(f"report     {shown(run / 'report.html')}\ndashboard  make dashboard")
     return report
@@ -146,28 +124,6 @@ def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
     """Paired differences, this model less the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
     return {name: paired_difference(evaluation.correct[name], floor.correct[name]) for name in names}
-
-
-def log_final(logger: Logger, config: dict[str, Any], scores: dict[str, Any]) -> None:
-    """The final scores into TensorBoard's HPARAMS tab, beside the options of model, data and trainer."""
-    options = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
-    for section in ("model", "data"):
-        values = config[section]["init_args"].items()
-        options |= {f"{section}.{key}": str(value) for key, value in values if key not in PLACES}
-    final = {f"final/{name}": value for name, value in flat(scores).items() if name in SHOWN}
-    logger.log_hyperparams(options, final)
-    logger.save()
-
-
-def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """{"kmeans": {"test": {"acc": .5}}} -> {"kmeans/test/acc": .5}."""
-    leaves: dict[str, float] = {}
-    for name, value in scores.items():
-        if isinstance(value, dict):
-            leaves |= flat(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float):
-            leaves[prefix + name] = float(value)
-    return leaves
 
 
 @contextmanager

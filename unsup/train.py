@@ -181,7 +181,7 @@ def finish(
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     try:
-        evaluate_run(run, data=data, logger=trainer.logger)
+        evaluate_run(run, data=data)
     except KeyboardInterrupt:
         print(f"stopped: make evaluate RUN={run} judges what was trained", file=sys.stderr)
         raise

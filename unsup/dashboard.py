@@ -1,0 +1,120 @@
+"""What TensorBoard shows of a run that was evaluated: final scores by options, confusion, probe, space of codes."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from unsup.data.base import ImageData
+from unsup.evaluation.diagnostics import WIDE, principal_components, sample
+from unsup.evaluation.figures import NAMED
+from unsup.evaluation.protocol import Evaluation
+from unsup.snapshots import small
+
+SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one replaces it
+PROJECTED = 2_500  # test images in the projector
+PLACES = ("root", "images")  # options that say where things lie, not what is trained
+SHOWN = (  # final scores
+    "linear_probe/accuracy",
+    "few_label/1/mean",
+    "few_label/10/mean",
+    "knn/accuracy",
+    "kmeans/test/acc",
+    "kmeans/test/nmi",
+    "kmeans/test/ari",
+    "clusterings/own/test/acc",
+    "clusterings/own/test/nmi",
+    "clusterings/own/test/ari",
+    "reconstruction/sse_per_image",
+    "rankme",
+    "generation/frechet",
+    "generation/precision",
+    "generation/recall",
+    "likelihood/elbo",
+    "likelihood/log_likelihood",
+)
+
+Array = NDArray[Any]
+
+
+def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation) -> None:
+    """Put an evaluation beside the curves of its run; what an earlier one left there is replaced.
+
+    * `final/…`: the scores, in the HPARAMS tab beside the options of model, data and trainer;
+    * `pictures/confusion`: that picture of the report;
+    * `probe/<class>`: precision over recall as the probe's threshold falls, of at most 20 classes;
+    * the projector: codes of at most 2,500 test images, with the images; wide ones as principal components.
+
+    Args:
+        run: the run folder, with the figures of its report.
+        config: of the run.
+        data: its data set.
+        evaluation: what was found.
+    """
+    for old in run.glob(f"events.out.tfevents.*{SUFFIX}"):
+        old.unlink()
+    (run / "projector_config.pbtxt").unlink(missing_ok=True)
+    shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
+    with SummaryWriter(run, filename_suffix=SUFFIX) as board:
+        found = flat(evaluation.scores)
+        final = {f"final/{name}": found[name] for name in SHOWN if name in found}
+        for part in hparams(options_of(config), final):
+            board._get_file_writer().add_summary(part)  # `add_hparams` would make a run of its own
+        for name, value in final.items():
+            board.add_scalar(name, value, 0)
+        if (confusion := run / "figures" / "confusion.png").exists():
+            board.add_image(
+                "pictures/confusion", np.asarray(Image.open(confusion).convert("RGB")), 0, dataformats="HWC"
+            )
+        labels = data.labels("test")
+        names = [" ".join(name.split()) for name in data.class_names]
+        probe = evaluation.heads.probe
+        if probe is not None and labels is not None and len(probe.classes) <= NAMED:
+            shares = probe.probabilities(evaluation.codes)
+            for i, c in enumerate(probe.classes):
+                board.add_pr_curve(f"probe/{names[c]}", labels == c, shares[:, i], 0)
+        project(board, data, evaluation, labels, names)
+
+
+def project(
+    board: SummaryWriter, data: ImageData, evaluation: Evaluation, labels: Array | None, names: list[str]
+) -> None:
+    """The codes of test images for TensorBoard's projector, each with its image and with what is known of it."""
+    codes = evaluation.codes
+    at = sample(len(codes), PROJECTED)
+    if codes.shape[1] > WIDE // 8:  # as text they would take tens of megabytes
+        codes = principal_components(codes).transform(codes)[:, : WIDE // 8]
+    known = {"cluster": [str(c) for c in (evaluation.clusters if evaluation.own is None else evaluation.own)[at]]}
+    if labels is not None:
+        known = {"class": [names[c] for c in labels[at]]} | known
+        if evaluation.predicted is not None:
+            known["class by the probe"] = [names[c] for c in evaluation.predicted[at]]
+    images = torch.cat(list(data.batches("test", at=at)))
+    rows = [list(row) for row in zip(*known.values(), strict=True)]
+    board.add_embedding(codes[at], rows, small(images), global_step=0, tag="codes", metadata_header=list(known))
+
+
+def options_of(config: dict[str, Any]) -> dict[str, str | int]:
+    """What was trained, as TensorBoard's HPARAMS tab lists it."""
+    options: dict[str, str | int] = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
+    for section in ("model", "data"):
+        values = config[section]["init_args"].items()
+        options |= {f"{section}.{key}": str(value) for key, value in values if key not in PLACES}
+    return options
+
+
+def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """{"kmeans": {"test": {"acc": .5}}} -> {"kmeans/test/acc": .5}."""
+    leaves: dict[str, float] = {}
+    for name, value in scores.items():
+        if isinstance(value, dict):
+            leaves |= flat(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            leaves[prefix + name] = float(value)
+    return leaves
