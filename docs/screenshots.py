@@ -12,14 +12,12 @@ from pathlib import Path
 from tensorboard.program import TensorBoard
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-VIEWS = {  # name: what stands in the address
-    "curves": "?smoothing=0&tagFilter=quick/(eff|lin|kmeans_acc)|val/loss#timeseries",
-    "scores": "#hparams",
-    "layout": "#custom_scalars",
-    "codes": "#projector",
+VIEWS = {  # name: what stands in the address, pixels of the window
+    "scores": ("#hparams", "1900,480"),
+    "layout": ("#custom_scalars", "1400,1400"),
+    "codes": ("#projector", "1400,900"),
 }
-SIZE = "1400,900"
-PATIENCE = 40_000  # milliseconds of the page's own clock until its picture is taken
+PATIENCE = 60_000  # milliseconds of the page's own clock until its picture is taken
 
 
 def main(runs: str, folder: str = str(Path(__file__).parent)) -> int:
@@ -31,11 +29,11 @@ def main(runs: str, folder: str = str(Path(__file__).parent)) -> int:
     board.configure(argv=["tensorboard", "--logdir", runs, "--host", "localhost", "--port", "0", "--load_fast=false"])
     address = board.launch()
     Path(folder).mkdir(exist_ok=True)
-    for name, view in VIEWS.items():
+    for name, (view, size) in VIEWS.items():
         path = Path(folder) / f"{name}.png"
         with tempfile.TemporaryDirectory() as profile:
             words = ["--headless=new", "--no-sandbox", "--hide-scrollbars", "--enable-unsafe-swiftshader"]
-            words += [f"--user-data-dir={profile}", f"--window-size={SIZE}", f"--virtual-time-budget={PATIENCE}"]
+            words += [f"--user-data-dir={profile}", f"--window-size={size}", f"--virtual-time-budget={PATIENCE}"]
             words += [f"--screenshot={path}", address + view]
             subprocess.run([browser, *words], check=True, capture_output=True, timeout=300)
         print(path)

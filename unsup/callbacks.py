@@ -31,7 +31,7 @@ LAYOUT = {
 GAME = {  # of two players
     "GAN game": {
         "losses": ["train/d_loss", "train/g_loss"],
-        "what D makes of images": ["train/log_d_real", "train/d_fake"],
+        "log D(x) and D(G(z))": ["train/log_d_real", "train/d_fake"],
         "gradient norms": ["train/grad_norm_d", "train/grad_norm_g"],
     }
 }
