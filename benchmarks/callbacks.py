@@ -21,7 +21,7 @@ from unsup.build import build_model, prepare
 from unsup.callbacks import Throughput
 from unsup.config import Config, compose, resolve
 from unsup.data.base import ImageData
-from unsup.train import build_trainer, quiet
+from unsup.trainer import build_trainer, quiet
 
 
 class Stop(Callback):

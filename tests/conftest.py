@@ -2,5 +2,33 @@
 them tenfold where other work shares the cores."""
 
 import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; notebooks' kernels inherit it
+
+
+@pytest.fixture
+def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings without their evaluation."""
+    monkeypatch.setattr("unsup.train.evaluate_run", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Makes trainings end as `interruptions.Stop` says; without arguments they do not any more."""
+    from interruptions import Stop
+
+    import unsup.trainer
+
+    usual = unsup.trainer.callbacks
+    interrupts = signal.getsignal(signal.SIGINT)  # Lightning ignores them once it has seen one
+
+    def until(*where: Any) -> None:
+        monkeypatch.setattr(unsup.trainer, "callbacks", lambda t: [*usual(t), *([Stop(*where)] if where else [])])
+
+    yield until
+    signal.signal(signal.SIGINT, interrupts)

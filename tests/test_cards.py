@@ -14,6 +14,7 @@ from reports import clustered, generative, report, unlabelled
 
 import unsup.config
 import unsup.train
+import unsup.trainer
 from unsup.cli import main
 from unsup.errors import UserError
 from unsup.evaluation.cards import METRICS, PRIOR, Metric, check, check_table, digits, make_cards, read_card, tolerance

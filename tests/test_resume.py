@@ -2,18 +2,15 @@
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
 import pytest
-import torch
+from interruptions import OPTIONS, curves, equal, start, state
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import unsup.train
 from unsup import runs
@@ -24,13 +21,13 @@ from unsup.models.pca import PCA
 
 TOP = Path(__file__).parents[1]
 MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one step a call
-OPTIONS = ("--data", "digits", "--epochs", "3", "--trainer.log_every_n_steps", "1")
 
 # Trains each model in a process of its own that kills itself after the first batch of the second epoch.
 KILLED = f"""
 import os, signal, sys
 import lightning.pytorch as L
 import unsup.train
+import unsup.trainer
 from unsup.cli import main
 
 class Kill(L.Callback):
@@ -39,8 +36,8 @@ class Kill(L.Callback):
             trainer.logger.save()  # what was drawn after the checkpoint is on disk, too
             os.kill(os.getpid(), signal.SIGKILL)
 
-usual = unsup.train.callbacks
-unsup.train.callbacks = lambda throughput: [*usual(throughput), Kill()]
+usual = unsup.trainer.callbacks
+unsup.trainer.callbacks = lambda throughput: [*usual(throughput), Kill()]
 for model in {MODELS}:
     child = os.fork()
     if child == 0:
@@ -48,65 +45,6 @@ for model in {MODELS}:
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 """
-
-
-class Stop(L.Callback):
-    """Ends a training in the hook of this name, from the second epoch on, by raising this."""
-
-    def __init__(self, hook: str, error: BaseException) -> None:
-        def stop(trainer: L.Trainer, *args: Any) -> None:
-            if trainer.current_epoch >= 1:
-                raise error
-
-        setattr(self, hook, stop)
-
-
-def start(root: Path, model: str, *words: str) -> tuple[int, Path]:
-    """Exit code and run folder of a training."""
-    code = main(["train", model, "--runs", str(root), *(words or OPTIONS)])
-    return code, next(root.glob(f"*/{model}/0-001"))
-
-
-def state(run: Path) -> dict[str, Any]:
-    return dict(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True))
-
-
-def equal(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
-    return bool(a == b)
-
-
-def curves(run: Path) -> dict[str, set[tuple[int, float]]]:
-    """The points of each curve. The step after a checkpoint may be drawn twice, with one value."""
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
-    tags = [tag for tag in events.Tags()["scalars"] if tag != "train/images_per_second"]
-    points = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
-    assert all(len(drawn) - len(set(drawn)) <= tag.startswith("train/") for tag, drawn in points.items())
-    return {tag: set(drawn) for tag, drawn in points.items()}
-
-
-@pytest.fixture
-def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings without their evaluation."""
-    monkeypatch.setattr(unsup.train, "evaluate_run", lambda *args, **kwargs: None)
-
-
-@pytest.fixture
-def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Makes trainings end as `Stop` says; without arguments they do not any more."""
-    usual = unsup.train.callbacks
-    interrupts = signal.getsignal(signal.SIGINT)  # Lightning ignores them once it has seen one
-
-    def until(*where: Any) -> None:
-        monkeypatch.setattr(unsup.train, "callbacks", lambda t: [*usual(t), *([Stop(*where)] if where else [])])
-
-    yield until
-    signal.signal(signal.SIGINT, interrupts)
 
 
 @pytest.fixture(scope="module")

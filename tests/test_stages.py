@@ -51,7 +51,7 @@ def root(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         runs.write_json(run / "report.json", {})
 
     monkeypatch.setattr(unsup.train, "evaluate_run", evaluated)
-    monkeypatch.setattr(unsup.train, "callbacks", lambda throughput: [throughput])
+    monkeypatch.setattr(unsup.trainer, "callbacks", lambda throughput: [throughput])
     return tmp_path / "runs"
 
 

@@ -1,13 +1,13 @@
 """From a resolved configuration to its objects: data, model, a model with a run's weights."""
 
 import inspect
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unsup import runs
+from unsup.checkpoints import load_checkpoint
 from unsup.config import LINKED, Config, load_class
 from unsup.data.base import ImageData
 from unsup.errors import UsageError, UserError
@@ -95,7 +95,7 @@ def load_model(run: Path) -> Model:
         UserError: no checkpoint, a damaged one, or one of another model.
     """
     config = runs.config_of(run)
-    path = runs.checkpoint_of(run)
+    path = runs.checkpoints_of(run)[0]
     checkpoint = load_checkpoint(path)
     try:
         with torch.random.fork_rng([]):
@@ -117,18 +117,3 @@ def fill(model: Model, checkpoint: dict[str, Any], path: Path) -> None:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as e:
         raise UserError(f"{path} does not fit {type(model).__name__}: was its code changed since?") from e
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """`state_dict`, `hyper_parameters` and `global_step` (optimizer steps) in a checkpoint, on the CPU.
-
-    Code that it might hold never runs.
-
-    Raises:
-        UserError: it is damaged or no checkpoint of a model.
-    """
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: checkpoint[key] for key in ("state_dict", "hyper_parameters", "global_step")}
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as e:
-        raise UserError(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e

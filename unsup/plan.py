@@ -211,7 +211,7 @@ def state_of(run: Path) -> State:
         return "in use"
     if (run / "training.json").exists():
         return "trained"
-    return "begun" if (run / "checkpoints" / "last.ckpt").exists() else "new"
+    return "begun" if runs.begun(run) else "new"
 
 
 def evaluated(run: Path) -> bool:

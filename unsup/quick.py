@@ -48,6 +48,12 @@ class QuickScores(Callback):
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._score(trainer, pl_module)  # training may end before its plan
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"newest": self.newest, "scored": self._scored}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.newest, self._scored = state_dict["newest"], state_dict["scored"]
+
     def _score(self, trainer: L.Trainer, model: Any) -> None:
         if not trainer.is_global_zero or not trainer.loggers or model.iteration == self._scored:
             return

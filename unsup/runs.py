@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unsup.evaluation.heads import Heads
 
 LOCK = ".lock"
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
 PATIENCE = 2  # seconds to wait for a lock: a sweep that looks whether a run is in use holds it for a moment
 
 
@@ -112,16 +113,21 @@ def config_of(run: Path) -> Config:
     return resolve(compose(None, None, [run / "config.yaml"]))
 
 
-def checkpoint_of(run: Path) -> Path:
-    """The checkpoint that reports judge: the last one.
+def checkpoints_of(run: Path) -> list[Path]:
+    """The checkpoints of a run, the newest first: last.ckpt, which reports judge, and the one before.
 
     Raises:
         UserError: the run has none.
     """
-    path = run / "checkpoints" / "last.ckpt"
-    if not path.is_file():
-        raise UserError(f"{run} has no checkpoints/last.ckpt: the training did not reach the end of its first epoch")
-    return path
+    found = [path for name in (LAST, PREVIOUS) if (path := run / "checkpoints" / name).is_file()]
+    if not found:
+        raise UserError(f"{run} has no checkpoints/{LAST}: the training did not reach the end of its first epoch")
+    return found
+
+
+def begun(run: Path) -> bool:
+    """Whether the run has a checkpoint to go on from."""
+    return any((run / "checkpoints" / name).exists() for name in (LAST, PREVIOUS))
 
 
 def record_of(run: Path, name: str) -> dict[str, Any]:

@@ -60,10 +60,10 @@ class Pictures(Callback):
             draw_progress(path, {epoch: self._strip[epoch].numpy() for epoch in evenly(sorted(self._strip), ROWS)})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"strip": self._strip}
+        return {"strip": self._strip, "newest": self._newest}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._strip = state_dict["strip"]
+        self._strip, self._newest = state_dict["strip"], state_dict["newest"]
 
     def _draw(self, trainer: L.Trainer, model: Any, epoch: int, sparse: bool) -> None:
         if not boards(trainer):

@@ -3,27 +3,21 @@
 A run that was interrupted goes on from its last checkpoint through the same lines (`resume`).
 """
 
-import logging
-import os
 import shlex
 import shutil
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-import jsonargparse
 import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from unsup import runs
-from unsup.build import build_model, check, fill, load_checkpoint, load_model, prepare
-from unsup.callbacks import Throughput, callbacks
+from unsup.build import build_model, check, fill, load_model, prepare
+from unsup.callbacks import Throughput
+from unsup.checkpoints import newest
 from unsup.config import Config, data_name
 from unsup.data.base import ImageData
 from unsup.errors import UsageError, UserError
@@ -34,6 +28,7 @@ from unsup.models.base import Model
 from unsup.plan import Found, command_line
 from unsup.recipes import chosen
 from unsup.stages import from_recipe, source_of
+from unsup.trainer import build_trainer, quiet, told
 
 
 def train(
@@ -129,14 +124,16 @@ def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
             return
         config = runs.config_of(run)
         config["data"]["init_args"] |= moved
-        path = runs.checkpoint_of(run)
+        path, checkpoint = newest(run)
         data, model = begin(config)
         runs.check_images(run, data.fingerprint())
-        checkpoint = load_checkpoint(path)
         fill(model, checkpoint, path)
         iteration = checkpoint["global_step"] // model.steps_per_batch
         runs.record_resumption(run)
-        finish(run, config, model, data, f"{run} goes on after training step {iteration:,}", iteration)
+        heading = f"{run} goes on after training step {iteration:,}"
+        if path.name != runs.LAST:  # the damaged one must not take the place of this one
+            (run / "checkpoints" / runs.LAST).unlink(missing_ok=True)
+        finish(run, config, model, data, heading, path, iteration)
 
 
 def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
@@ -149,10 +146,15 @@ def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
 
 
 def finish(
-    run: Path, config: Config, model: Model, data: ImageData, heading: str, resumed_at: int | None = None
+    run: Path,
+    config: Config,
+    model: Model,
+    data: ImageData,
+    heading: str,
+    checkpoint: Path | None = None,
+    resumed_at: int | None = None,
 ) -> None:
-    """Train to the end, from the last checkpoint if it was made at the training step `resumed_at`; evaluate."""
-    checkpoint = run / "checkpoints" / "last.ckpt"
+    """Train to the end, from a checkpoint where there is one, made at the training step `resumed_at`; evaluate."""
     throughput = Throughput()
     try:
         trainer = build_trainer(config, run, throughput, resumed_at)
@@ -163,17 +165,21 @@ def finish(
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
-        trainer.fit(model, datamodule=data, ckpt_path=None if resumed_at is None else checkpoint, weights_only=True)
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # Lightning has stopped at a signal
-        if checkpoint.exists():
+        if runs.begun(run):
             print(f"stopped: make resume RUN={run} goes on after the last whole epoch", file=sys.stderr)
         sys.exit(143 if trainer.received_sigterm else 130)
     except (MisconfigurationException, UsageError) as e:  # options that do not go together: nothing was trained
         discard(run)
         text = " ".join(str(e).split())
         raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
-    if not checkpoint.exists():  # zero epochs write none
-        trainer.save_checkpoint(checkpoint)
+    except UserError:
+        raise
+    except Exception as e:
+        raise told(e, run, data) from e
+    if not (last := run / "checkpoints" / runs.LAST).exists():  # zero epochs write none
+        trainer.save_checkpoint(last)
     views = data.augmentation if hasattr(model, "views") else None
     views = views or runs.record_of(run, "versions.json").get("init_from", {}).get("views", "none")
     record = {"epochs": trainer.current_epoch, **throughput.record(), "views": views, "chosen": chosen(config)}
@@ -189,48 +195,5 @@ def finish(
 
 def discard(run: Path) -> None:
     """Remove a run folder, unless it holds something that was trained."""
-    if not (run / "checkpoints" / "last.ckpt").exists():
+    if not runs.begun(run):
         shutil.rmtree(run)
-
-
-def build_trainer(config: Config, run: Path, throughput: Throughput, resumed_at: int | None = None) -> L.Trainer:
-    """Lightning's trainer, writing into the run folder only.
-
-    Points of the curves after the training step `resumed_at` are taken back: they are drawn again.
-    """
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
-    given: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
-    given = {key: given[key] for key in config["trainer"]}
-    checkpoint = ModelCheckpoint(  # the newest one; `save_last` with `save_top_k=0` writes none before the end
-        run / "checkpoints", "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    extra = given.pop("callbacks", None) or []
-    purge = None if resumed_at is None else resumed_at + 1
-    logger = TensorBoardLogger(run, name="", version="", default_hp_metric=False, purge_step=purge)
-    trainer = L.Trainer(
-        **given,
-        logger=logger,
-        default_root_dir=run,
-        callbacks=[checkpoint, *callbacks(throughput), *(extra if isinstance(extra, list) else [extra])],
-        enable_model_summary=False,
-    )
-    if not torch.cuda.is_available():  # Lightning's "1" costs a failing library load in every optimizer step
-        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-    return trainer
-
-
-def quiet() -> None:
-    """Silence advertisements and deprecation noise of the libraries; real warnings stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    for known in (
-        "The '.*_dataloader' does not have many workers",  # batches come from memory
-        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
-        "Checkpoint directory .* exists and is not empty",
-        ".*configure_optimizers` returned `None`",
-        "The number of training batches .* is smaller than the logging interval",  # val losses are logged all the same
-    ):
-        warnings.filterwarnings("ignore", message=known)

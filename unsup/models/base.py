@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from unsup.errors import UsageError, UserError, at_least, choices
+from unsup.finite import Watch
 from unsup.schedule import annealed_adam
 from unsup.seeds import seed_noise
 
@@ -71,6 +72,8 @@ class Model(L.LightningModule):
             raise UsageError(f"model.lr is {lr}: it must be above 0")
         self.shape = shape
         self.lr = lr
+        self.watch = Watch(lr)
+        self._batch_index: Tensor | None = None  # (n,) of the batch in training
 
     # ---- what a method provides -------------------------------------------------------------------------------------
 
@@ -124,16 +127,14 @@ class Model(L.LightningModule):
         """Write training values as `train/<name>` every `trainer.log_every_n_steps` steps: never a sync in between.
 
         Raises:
-            UserError: the loss is no longer finite.
+            UserError: the loss is no longer finite (`Watch`).
         """
+        self.watch.see(values["loss"].detach(), self.iteration, self._batch_index)
         every = cast(Any, self.trainer).log_every_n_steps
         if not every or self.iteration % every:
             return
+        self.watch.check()
         scalars = {f"train/{name}": value.detach().item() for name, value in values.items()}
-        if not math.isfinite(scalars["train/loss"]):
-            raise UserError(
-                f"the loss is {scalars['train/loss']} at step {self.iteration}: lower model.lr (now {self.lr:g})"
-            )
         self.log("loss", values["loss"].detach(), prog_bar=True, logger=False)
         scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.loggers:
@@ -194,6 +195,7 @@ class Model(L.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the noise of this step: what is drawn is a function of (seed, step, process)."""
         seed_noise(self.device, self.seed, "step", self.global_step, self.global_rank)
+        self._batch_index = None if isinstance(batch, list) else batch[1]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         """One optimizer step on (x, index); on a list of them (`data.steps_per_call` > 1), one step on each."""
@@ -238,6 +240,10 @@ class Model(L.LightningModule):
             raise UserError(f"the validation loss is {means['val/loss']} at step {self.iteration}: lower model.lr")
         for logger in self.loggers:
             logger.log_metrics(means, self.iteration)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises UserError: a loss since the start was not finite."""
+        self.watch.check()
 
     def configure_optimizers(self) -> Any:
         """Adam, warm-up over a tenth of the steps, cosine to 0; no optimizer for a method without parameters."""

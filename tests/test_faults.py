@@ -1,0 +1,251 @@
+"""Faults end a training with one line that names cause and remedy, and nothing that was saved is lost."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import pytest
+import torch
+from interruptions import OPTIONS, curves, equal, start, state
+from tiny import SHAPE, TinyDigits
+from torch import Tensor, nn
+
+import unsup.trainer
+from unsup.checkpoints import WholeCheckpoints, load_checkpoint
+from unsup.cli import main
+from unsup.errors import UserError
+from unsup.finite import Watch
+from unsup.models.base import Model
+
+TOP = Path(__file__).parents[1]
+
+# Trains `ae` in a process that dies, or meets a full disk, as it writes the checkpoint of the second epoch.
+IN_A_WRITE = """
+import os, resource, signal, sys, torch
+import unsup.train
+from unsup.cli import main
+
+unsup.train.evaluate_run = lambda *args, **kwargs: None
+usual, written = torch.save, []
+def save(content, file):
+    written.append(file)
+    if len(written) == 2:
+        if sys.argv[2] == "kill":
+            file.write(b"half of a checkpoint")
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+    usual(content, file)
+torch.save = save
+sys.exit(main(["train", "ae", *{OPTIONS}, "--runs", sys.argv[1]]))
+""".replace("{OPTIONS}", repr(OPTIONS))
+
+
+def train_with(fault: str, root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", IN_A_WRITE, str(root), fault]
+    return subprocess.run(command, cwd=TOP, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `ae` that nothing interrupted."""
+    root = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unsup.train.evaluate_run", lambda *args, **kwargs: None)
+        return start(root, "ae")[1]
+
+
+def assert_ends_like(run: Path, whole: Path) -> None:
+    assert main(["resume", str(run)]) == 0
+    ours, theirs = state(run), state(whole)
+    assert all(equal(ours[key], theirs[key]) for key in ("state_dict", "optimizer_states", "global_step", "epoch"))
+
+
+def test_a_process_that_dies_while_it_writes_a_checkpoint(tmp_path: Path, whole: Path, unjudged: None) -> None:
+    assert train_with("kill", tmp_path).returncode == -signal.SIGKILL
+    run = tmp_path / "digits" / "ae" / "0-001"
+    assert state(run)["epoch"] == 0
+    assert_ends_like(run, whole)
+
+
+def test_a_full_disk(tmp_path: Path, whole: Path, unjudged: None) -> None:
+    done = train_with("full", tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("unsup: cannot write") and "File too large" in last and "Traceback" not in done.stderr
+    run = tmp_path / "digits" / "ae" / "0-001"
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["last.ckpt"]  # no half one beside it
+    assert_ends_like(run, whole)
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+    tmp_path: Path, whole: Path, stop: Callable[..., None], unjudged: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop("on_train_end", UserError("stopped"))
+    _, run = start(tmp_path, "ae")
+    stop()
+    last = run / "checkpoints" / "last.ckpt"
+    content = last.read_bytes()
+    last.write_bytes(content[: len(content) // 2])
+    assert_ends_like(run, whole)
+    told = capsys.readouterr().err
+    assert f"{last} cannot be read" in told and "going on from the one before" in told
+
+
+def test_of_two_damaged_checkpoints_there_is_no_way_on(
+    tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "training.json").unlink()
+    for name in ("last.ckpt", "previous.ckpt"):
+        (run / "checkpoints" / name).write_bytes(b"PK damaged")
+    assert main(["resume", str(run)]) == 1
+    assert "previous.ckpt cannot be read as a checkpoint" in capsys.readouterr().err
+    assert not (run / "training.json").exists()
+
+
+def test_a_checkpoint_of_another_layout_is_refused_and_kept(
+    tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "training.json").unlink()
+    last = run / "checkpoints" / "last.ckpt"
+    torch.save(state(run) | {"layout": 2}, last)
+    assert main(["resume", str(run)]) == 1
+    assert "has the layout 2, this version of unsup reads 1" in capsys.readouterr().err
+    assert last.exists()
+
+
+class Breaks(Model):
+    """Its loss, or its weight after the step, is not finite at one step."""
+
+    def __init__(
+        self, shape: tuple[int, int, int] = SHAPE, step: int = 7, part: str = "loss", lr: float = 1e-3
+    ) -> None:
+        super().__init__(shape, lr)
+        self.weight = nn.Parameter(torch.ones(1))
+        self.step, self.part = step, part
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        now = self.training and self.iteration == self.step
+        if now and self.part == "memory":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB")
+        return {"loss": self.weight.square().sum() * (float("nan") if now and self.part == "loss" else 1.0)}
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def on_train_epoch_end(self) -> None:
+        if self.part == "weight" and self.iteration > self.step:
+            with torch.no_grad():
+                self.weight.fill_(float("inf"))
+
+
+def broken(root: Path, **options: Any) -> tuple[int, Path]:
+    """Five steps an epoch; nothing is logged before the tenth."""
+    config = root / "breaks.yaml"
+    words = ", ".join(f"{key}: {value}" for key, value in options.items())
+    config.write_text(
+        f"recipe: breaks\ndataset: tiny\nmodel: {{class_path: test_faults.Breaks, init_args: {{{words}}}}}\n"
+        "data: {class_path: tiny.TinyDigits}\n"
+    )
+    code = main(["train", "--config", str(config), "--epochs", "3", "--runs", str(root), *ROUNDS])
+    return code, root / "tiny" / "breaks" / "0-001"
+
+
+ROUNDS = ("--trainer.log_every_n_steps", "10")
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("loss", "unsup: the loss is nan at step 7 on the training images "),
+        ("weight", "unsup: the weights weight are not finite after epoch 2: lower model.lr"),
+        ("memory", "unsup: out of memory with batches of 32 images: lower data.batch_size; make resume"),
+    ],
+)
+def test_what_breaks_stops_the_run_with_finite_checkpoints(
+    part: str, told: str, tmp_path: Path, unjudged: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, run = broken(tmp_path, part=part)
+    assert code == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(told)
+    checkpoints = list((run / "checkpoints").iterdir())
+    assert [p.name for p in checkpoints] == ["last.ckpt"]
+    assert load_checkpoint(checkpoints[0])["state_dict"]["weight"].isfinite().all()
+    assert not (run / "training.json").exists()
+
+
+def test_the_images_of_a_bad_batch_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken(tmp_path, step=0)
+    told = capsys.readouterr().err
+    data = TinyDigits()
+    data.setup()
+    first = next(iter(data.train_dataloader()))[1]
+    assert f"images {', '.join(map(str, first[:5].tolist()))}, … ({len(first)} in the batch)" in told
+
+
+def test_on_an_accelerator_the_first_bad_step_is_kept_and_read_later() -> None:
+    """The meta device stands in for one in `see`; what it would have counted is put in its place for `check`."""
+    watch = Watch(0.1)
+    watch.see(torch.ones((), device="meta"), 3)
+    assert watch._bad is not None and watch._bad.device.type == "meta"  # nothing was waited for
+    watch._bad = torch.tensor(-1)
+    watch.check()
+    for step, loss in enumerate([1.0, float("inf"), 1.0, float("nan")], start=5):
+        bad = torch.tensor(loss).isfinite() | (watch._bad >= 0)  # as in `see`
+        watch._bad = torch.where(bad, watch._bad, step)
+    with pytest.raises(UserError, match="no longer finite at step 6: lower model.lr"):
+        watch.check()
+
+
+def test_a_run_folder_that_vanishes(
+    tmp_path: Path, unjudged: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Vanish(L.Callback):
+        def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            if trainer.current_epoch == 1:
+                shutil.rmtree(trainer.default_root_dir)
+
+    usual = unsup.trainer.callbacks
+    monkeypatch.setattr(unsup.trainer, "callbacks", lambda throughput: [*usual(throughput), Vanish()])
+    code = main(["train", "ae", *OPTIONS, "--runs", str(tmp_path)])
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert code == 1 and told.startswith("unsup: cannot write") and "No such file or directory" in told
+
+
+def test_an_interrupt_between_the_two_players_of_a_gan(
+    tmp_path: Path, stop: Callable[..., None], unjudged: None
+) -> None:
+    _, whole = start(tmp_path / "whole", "gan")
+    stop("on_before_optimizer_step", KeyboardInterrupt())
+    with pytest.raises(SystemExit) as stopped:
+        start(tmp_path / "half", "gan")
+    assert stopped.value.code == 130
+    stop()
+    run = tmp_path / "half" / "digits" / "gan" / "0-001"
+    assert_ends_like(run, whole)
+    assert curves(run) == curves(whole)
+
+
+def test_the_checkpoint_before_is_kept(tmp_path: Path) -> None:
+    io, path = WholeCheckpoints(), tmp_path / "last.ckpt"
+    for epoch in range(3):
+        content = {"state_dict": {"w": torch.full((2,), float(epoch))}, "hyper_parameters": {}, "global_step": epoch}
+        io.save_checkpoint(content | {"epoch": epoch}, path)
+    found = {p.name: load_checkpoint(p)["global_step"] for p in tmp_path.iterdir()}
+    assert found == {"last.ckpt": 2, "previous.ckpt": 1}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o500)
+    assert main(["train", "ae", "--data", "digits", "--runs", str(tmp_path / "runs")]) == 1
+    assert "cannot write the run folder" in capsys.readouterr().err

@@ -1,0 +1,96 @@
+"""Checkpoints: written whole or not at all, the one before kept, none with weights that are not finite."""
+
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from unsup.errors import UserError
+from unsup.files import replacing, shown
+from unsup.runs import PREVIOUS, checkpoints_of
+
+LAYOUT = 1  # of what stands in a checkpoint; another one is refused
+NEEDED = ("state_dict", "hyper_parameters", "global_step")
+
+
+class Damaged(UserError):
+    """A checkpoint that cannot be read."""
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one, to the disk itself, then renames; the old one becomes previous.ckpt.
+
+    Lightning's own writes to the system's temporary folder and copies: where that is another file system, a process
+    that dies or a full disk leaves half a checkpoint in the place of the last good one.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Raises UserError: weights are not finite; the file cannot be written. What was there before is intact."""
+        path = Path(path)
+        for name, value in checkpoint["state_dict"].items():
+            if value.is_floating_point() and not value.isfinite().all():
+                raise UserError(
+                    f"the weights {name} are not finite after epoch {checkpoint['epoch'] + 1}: lower model.lr"
+                )
+        try:
+            with replacing(path) as temporary:
+                with temporary.open("wb") as file:
+                    torch.save(checkpoint | {"layout": LAYOUT}, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if path.exists():
+                    path.replace(path.with_name(PREVIOUS))
+        except (OSError, RuntimeError) as e:
+            found = system_error(e)
+            reason = (found.strerror or str(found)) if found else " ".join(str(e).split())
+            raise UserError(f"cannot write {shown(path)}: {reason}; the checkpoints before it are intact") from e
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """`state_dict`, `hyper_parameters` and `global_step` (optimizer steps) in a checkpoint, on the CPU.
+
+    Code that it might hold never runs.
+
+    Raises:
+        UserError: it is damaged, no checkpoint of a model, or of another layout.
+    """
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        found = {key: checkpoint[key] for key in NEEDED}
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as e:
+        raise Damaged(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
+    if checkpoint.get("layout") != LAYOUT:
+        theirs = checkpoint.get("layout", "unknown")
+        raise UserError(f"{path} has the layout {theirs}, this version of unsup reads {LAYOUT}: train this run again")
+    return found
+
+
+def newest(run: Path) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint of a run to go on from, and what `load_checkpoint` reads: the one before where it is damaged.
+
+    Raises:
+        UserError: the run has none that is whole and of this layout.
+    """
+    newer, *older = checkpoints_of(run)
+    try:
+        return newer, load_checkpoint(newer)
+    except Damaged as e:
+        if not older:
+            raise
+        print(f"{e}; going on from the one before, {PREVIOUS}", file=sys.stderr)
+        return older[0], load_checkpoint(older[0])
+
+
+def system_error(error: BaseException | None) -> OSError | None:
+    """The error of the operating system behind another one: libraries hide a full disk behind their own words."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
