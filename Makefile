@@ -82,8 +82,8 @@ selfcheck: $(READY) ## check the evaluator on planted codes
 dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" --host localhost --port $(PORT)
 
-notebooks: $(READY) ## execute the notebooks; the rendered copies go to runs/notebooks
-	@$(PY) -m jupyter nbconvert --to html --execute --output-dir runs/notebooks notebooks/*.ipynb
+notebooks: $(READY) ## execute the notebooks; the rendered copies go to docs/notebooks
+	@$(PY) notebooks/render.py
 
 test: $(READY) ## the quick tests, offline
 	@$(PY) -m pytest -m "not slow" $(ARGS)
