@@ -85,8 +85,8 @@ dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
 	@echo "curves, drawn together  http://localhost:$(PORT)/#custom_scalars"
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" --host localhost --port $(PORT)
 
-notebooks: $(READY) ## execute the notebooks; the rendered copies go to runs/notebooks
-	@$(PY) -m jupyter nbconvert --to html --execute --output-dir runs/notebooks notebooks/*.ipynb
+notebooks: $(READY) ## execute the notebooks; the rendered copies go to docs/notebooks
+	@$(PY) notebooks/render.py
 
 test: $(READY) ## the quick tests, offline
 	@$(PY) -m pytest -m "not slow" $(ARGS)
