@@ -15,7 +15,7 @@ from PIL import Image
 import unsup.train
 from unsup import runs
 from unsup.cli import main
-from unsup.config import compose, resolve
+from unsup.config import compose, names, resolve
 from unsup.errors import UserError
 from unsup.models.pca import PCA
 
@@ -191,3 +191,25 @@ def test_a_run_is_locked_while_it_is_trained_and_evaluated(tmp_path: Path, monke
     monkeypatch.setattr(unsup.train, "evaluate_run", lambda run, **kwargs: held.append(runs.in_use(run)))
     _, run = start(tmp_path, "pixels", "--data", "digits")
     assert held == [True] and not runs.in_use(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", names("model"))
+def test_every_recipe_goes_on_exactly(
+    recipe: str, tmp_path: Path, stop: Callable[..., None], unjudged: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupted in the second of three epochs, before a step of its optimizer."""
+    assert main(["train", recipe, *OPTIONS, "--runs", str(tmp_path)]) == 0
+    whole = tmp_path / "digits" / recipe / "0-001"
+    if state(whole)["global_step"] == 0:
+        pytest.skip("learns without steps: there is nothing to interrupt")
+    stop("on_before_optimizer_step", UserError("interrupted"))
+    assert main(["train", recipe, *OPTIONS, "--runs", str(tmp_path)]) == 1
+    run = tmp_path / "digits" / recipe / "0-002"
+    assert "unsup: interrupted" in capsys.readouterr().err and not (run / "training.json").exists()
+    stop()
+    assert main(["resume", str(run)]) == 0
+    ours, theirs = state(run), state(whole)
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
+        assert equal(ours[key], theirs[key]), key
+    assert curves(run) == curves(whole)

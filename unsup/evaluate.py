@@ -130,7 +130,7 @@ def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
 def progress() -> Iterator[Callable[[str], None]]:
     """A function that says what is being computed: a moving line in a terminal, elsewhere a line every few seconds."""
     console = Console(stderr=True)
-    if console.is_terminal:
+    if sys.stderr.isatty():  # not `console.is_terminal`: that believes an environment that asks for colours
         with console.status("evaluating") as status:
             yield lambda text: status.update(f"evaluating: {text}")
         return
