@@ -101,7 +101,6 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--data", "digits", "--trainer.max_epoch", "3"], "(did you mean 'max_epochs'?)"),
         (["train", "ae", "--data", "digits", "--trainer.max_epochs", "x"], "trainer.max_epochs: expected"),
         (["train", "ae", "--data", "digits", "--trainer.logger", "false"], "trainer.logger is decided by the run"),
-        (["train", "ae", "--data", "digits", "--trainer.devices", "2"], "several devices is not there yet"),
         (["train", "ae", "--data", "digits", "--modell.lr", "3"], "unknown key 'modell' (did you mean 'model'?)"),
         (["train", "ae", "--data", "digits", "--matmul_precision", "low"], "highest, high, medium"),
         (["train", "ae", "--data", "folder"], "data.images must be given"),

@@ -19,12 +19,10 @@ def check(config: Config) -> None:
     """Find before anything is read or trained what cannot be trained.
 
     Raises:
-        UsageError: several devices are asked for, or no end of the training; an option's value is out of its range;
+        UsageError: no end of the training is given; an option's value is out of its range;
             there is nothing to start from.
     """
     trainer = config["trainer"]
-    if trainer.get("devices", 1) not in (1, "1") or trainer.get("num_nodes", 1) != 1:
-        raise UsageError("training on several devices is not there yet: leave trainer.devices and num_nodes at 1")
     if trainer.get("max_epochs", -1) == -1 and trainer.get("max_steps", -1) == -1:
         raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
     check_stages(config)

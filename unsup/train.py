@@ -6,7 +6,8 @@ A run that was interrupted goes on from its last checkpoint through the same lin
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from unsup import runs
+from unsup import runs, world
 from unsup.build import build_model, check, fill, load_model, prepare
 from unsup.callbacks import Throughput
 from unsup.checkpoints import newest
@@ -28,7 +29,7 @@ from unsup.models.base import Model
 from unsup.plan import Found, command_line
 from unsup.recipes import chosen
 from unsup.stages import from_recipe, source_of
-from unsup.trainer import build_trainer, quiet, told
+from unsup.trainer import bare_trainer, build_trainer, quiet, several, told
 
 
 def train(
@@ -48,7 +49,7 @@ def train(
         data: the data module, when it is prepared already.
 
     Raises:
-        UsageError: several devices are asked for, or no end of the training; options that do not go together.
+        UsageError: no end of the training is given; options that do not go together.
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
     """
     check(config)
@@ -61,12 +62,33 @@ def train(
     data, model = begin(config, data)
     if source:
         model.initialise(source.state_dict())
-    run = runs.create(runs_root, config, command, data.fingerprint(), origin)
+    fingerprint = data.fingerprint()
+    run = shared(config, model, lambda: runs.create(runs_root, config, command, fingerprint, origin))
     aside = f" ({'; '.join(notes)})" if notes else ""
     heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
-    with runs.locked(run):
+    with held(run):
         finish(run, config, model, data, heading)
     return run
+
+
+def shared(config: Config, model: Model, make: Callable[[], Path]) -> Path:
+    """The run folder, made by the first of several processes.
+
+    Raises:
+        UsageError: what Lightning says of options that do not go together.
+    """
+    if not several(config):
+        return make()
+    try:
+        trainer = bare_trainer(config, model.unused_parameters)
+    except (MisconfigurationException, ValueError, RuntimeError) as e:
+        raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
+    return world.agree(trainer, make)
+
+
+def held(run: Path) -> AbstractContextManager[None]:
+    """The run's lock; of several processes that train it the first one has it."""
+    return runs.locked(run) if world.first() else nullcontext()
 
 
 def start_of(config: Config, runs_root: Path, data_sha256: str) -> Path:
@@ -87,6 +109,8 @@ def start_of(config: Config, runs_root: Path, data_sha256: str) -> Path:
     found, (source, options) = Found(runs_root), source_of(config)
     if trained := found.trained(source, data_sha256):
         return trained
+    if several(config):
+        raise UserError(f"init_from: no run of {recipe} as it is now is trained yet: train it first, on these devices")
     state, begun = found.look(source)
     if state == "in use":
         raise UserError(f"init_from: another process is training {begun}: wait until it has ended")
@@ -116,7 +140,7 @@ def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
         UserError: the run is finished, or another process works on it; there is no checkpoint, or a damaged one;
             the images are others than those that it was started with.
     """
-    with runs.locked(run):
+    with held(run):
         if (run / "report.json").exists():
             raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
         if (run / "training.json").exists():
@@ -129,10 +153,11 @@ def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
         runs.check_images(run, data.fingerprint())
         fill(model, checkpoint, path)
         iteration = checkpoint["global_step"] // model.steps_per_batch
-        runs.record_resumption(run)
         heading = f"{run} goes on after training step {iteration:,}"
-        if path.name != runs.LAST:  # the damaged one must not take the place of this one
-            (run / "checkpoints" / runs.LAST).unlink(missing_ok=True)
+        if world.first():
+            runs.record_resumption(run)
+            if path.name != runs.LAST:  # the damaged one must not take the place of this one
+                (run / "checkpoints" / runs.LAST).unlink(missing_ok=True)
         finish(run, config, model, data, heading, path, iteration)
 
 
@@ -157,11 +182,14 @@ def finish(
     """Train to the end, from a checkpoint where there is one, made at the training step `resumed_at`; evaluate."""
     throughput = Throughput()
     try:
-        trainer = build_trainer(config, run, throughput, resumed_at)
+        trainer = build_trainer(config, run, throughput, model.unused_parameters, resumed_at)
     except (MisconfigurationException, ValueError, RuntimeError) as e:  # what a trainer says of its options
         discard(run)
         raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
-    print(heading, flush=True)
+    if world.first():
+        print(heading, flush=True)
+    if trainer.world_size > 1:  # an optimizer step by hand is one that DDP does not see
+        data.steps_per_call = 1
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
@@ -180,6 +208,9 @@ def finish(
         raise told(e, run, data) from e
     if not (last := run / "checkpoints" / runs.LAST).exists():  # zero epochs write none
         trainer.save_checkpoint(last)
+    world.part()
+    if not trainer.is_global_zero:
+        return
     views = data.augmentation if hasattr(model, "views") else None
     views = views or runs.record_of(run, "versions.json").get("init_from", {}).get("views", "none")
     record = {"epochs": trainer.current_epoch, **throughput.record(), "views": views, "chosen": chosen(config)}

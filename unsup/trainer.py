@@ -21,15 +21,38 @@ from unsup.data.base import ImageData
 from unsup.errors import UserError
 
 
-def build_trainer(config: Config, run: Path, throughput: Throughput, resumed_at: int | None = None) -> L.Trainer:
-    """Lightning's trainer, writing into the run folder only.
-
-    Points of the curves after the training step `resumed_at` are taken back: they are drawn again.
-    """
+def arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
+    """The trainer's arguments that a configuration gives; objects in it are built."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
     given: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
     given = {key: given[key] for key in config["trainer"]}
+    if unused_parameters and several(config) and given.get("strategy", "auto") in ("auto", "ddp"):
+        given["strategy"] = "ddp_find_unused_parameters_true"
+    return given
+
+
+def several(config: Config) -> bool:
+    """Whether more than one device may be meant."""
+    return config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1
+
+
+def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
+    """A trainer on the devices of a run that writes nothing."""
+    given = arguments(config, unused_parameters) | {"callbacks": None, "plugins": None}
+    return L.Trainer(
+        **given, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
+    )
+
+
+def build_trainer(
+    config: Config, run: Path, throughput: Throughput, unused_parameters: bool = False, resumed_at: int | None = None
+) -> L.Trainer:
+    """Lightning's trainer, writing into the run folder only.
+
+    Points of the curves after the training step `resumed_at` are taken back: they are drawn again.
+    """
+    given = arguments(config, unused_parameters)
     checkpoint = ModelCheckpoint(  # the newest one; `save_last` with `save_top_k=0` writes none before the end
         run / "checkpoints",
         Path(runs.LAST).stem,
@@ -78,6 +101,8 @@ def told(error: Exception, run: Path, data: ImageData) -> Exception:
     again = f"make resume RUN={run} goes on" if runs.begun(run) else f"no checkpoint was written in {run} yet"
     if found := system_error(error):
         return UserError(f"cannot write into {run}: {found.strerror or found}; that mended, {again}")
+    if "Connection closed by peer" in str(error):
+        return UserError(f"another process of this training has ended, its message says why; {again}")
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return UserError(f"out of memory with batches of {data.batch_size} images: lower data.batch_size; {again}")
     return error

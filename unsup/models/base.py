@@ -56,6 +56,7 @@ class Model(L.LightningModule):
     seed: int = 0  # the run's seed; training sets it, all step noise derives from it
     weight_decay: float = 0.0  # of the weights, not of biases and scales: a method that wants some sets it
     needs_init: bool = False  # whether the method makes no sense from nothing, without `init_from`
+    unused_parameters: bool = False  # whether some get no gradient in a backward pass, as a GAN's other player
     initialised: bool = False  # whether it has started from another run's weights; `fit` may ask
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
@@ -168,7 +169,6 @@ class Model(L.LightningModule):
         return int(total)
 
     # ---- what Lightning calls ---------------------------------------------------------------------------------------
-
     @property
     def _data(self) -> Any:  # the ImageData in training: models do not import the data package
         return cast(Any, self.trainer).datamodule

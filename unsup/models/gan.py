@@ -53,6 +53,8 @@ class GAN(Model):
 
     projection: Tensor | None
 
+    unused_parameters = True
+
     def __init__(
         self,
         shape: tuple[int, int, int],
