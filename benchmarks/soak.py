@@ -1,0 +1,143 @@
+"""Kills trainings at random moments, resumes them, and compares what comes out with trainings that nobody touched.
+
+python benchmarks/soak.py [--kills 200 --minutes 40 --workers 2 --seed 0]
+
+Real SIGKILLs to real processes, at a moment drawn evenly from the time that the whole training takes, also while a
+resumed one is at work. Every tenth run is evaluated in the end. Exit code 1 where weights or optimizer differ.
+"""
+
+import argparse
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MODELS = ("ae", "vae", "gan")
+OPTIONS = ("--data", "digits", "--epochs", "6", "--trainer.log_every_n_steps", "1")
+EVALUATED = 10  # one run in so many
+COMPARED = ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch")
+
+
+def work(words: list[str], judged: bool) -> None:
+    """What a process does: a verb of `unsup`, in silence."""
+    import unsup.train
+    from unsup.cli import main
+
+    torch.set_num_threads(1)
+    if not judged:
+        unsup.train.evaluate_run = lambda *args, **kwargs: {}  # type: ignore[attr-defined]
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        code = main(words)
+    sys.exit(code)
+
+
+class Soak:
+    """Counts of all workers."""
+
+    def __init__(self, folder: Path, kills: int, until: float) -> None:
+        self.folder, self.most, self.until = folder, kills, until
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["unsup.train", "unsup.cli", "torch"])
+        self.kills = self.runs = self.evaluated = self.begun_anew = 0
+        self.mismatches: list[str] = []
+        self.wholes: dict[str, tuple[dict[str, Any], float]] = {}  # model: its last checkpoint, seconds
+
+    def process(self, words: list[str], judged: bool = False, seconds: float | None = None) -> int | None:
+        """Exit code of a process; None: it was killed after so many seconds."""
+        child = self.context.Process(target=work, args=(words, judged))
+        child.start()
+        child.join(seconds)
+        if child.exitcode is None:
+            child.kill()
+            child.join()
+            return None
+        return child.exitcode
+
+    def whole(self, model: str) -> None:
+        root = self.folder / "whole"
+        for _ in range(2):  # the second one knows how long it takes
+            start = time.perf_counter()
+            assert self.process(["train", model, *OPTIONS, "--runs", str(root)]) == 0
+            seconds = time.perf_counter() - start
+        self.wholes[model] = (saved(root / "digits" / model / "0-001"), seconds)
+
+    def one(self, number: int, draw: random.Random) -> None:
+        """A run that is killed until it comes to its end."""
+        model = draw.choice(MODELS)
+        whole, seconds = self.wholes[model]
+        root = self.folder / str(number)
+        judged = number % EVALUATED == 0
+        run: Path | None = None
+        while True:
+            words = ["resume", str(run)] if run else ["train", model, *OPTIONS, "--runs", str(root)]
+            code = self.process(words, judged, draw.uniform(0, seconds))
+            self.kills += code is None
+            found = sorted((root / "digits" / model).glob("0-*/config.yaml"))
+            run = found[-1].parent if found else None
+            if run and (run / "training.json").exists():
+                break
+            if code == 1:  # killed before its first checkpoint: there is nothing to go on from
+                run, self.begun_anew = None, self.begun_anew + 1
+        if judged:
+            self.process(["evaluate", str(run)], judged)
+            self.evaluated += (run / "report.json").exists()
+        self.runs += 1
+        ours = saved(run)
+        if not all(equal(ours[key], whole[key]) for key in COMPARED):
+            self.mismatches.append(f"{model}: {run}")
+
+    def worker(self, seed: int) -> None:
+        draw, number = random.Random(seed), 0
+        while self.kills < self.most and time.monotonic() < self.until:
+            self.one(1_000_000 * seed + number, draw)
+            number += 1
+
+
+def saved(run: Path) -> dict[str, Any]:
+    return dict(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True))
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        soak = Soak(Path(folder), args.kills, time.monotonic() + 60 * args.minutes)
+        for model in MODELS:
+            soak.whole(model)
+        with ThreadPoolExecutor(args.workers) as pool:
+            for worker in [pool.submit(soak.worker, args.seed + i + 1) for i in range(args.workers)]:
+                worker.result()
+    print(
+        f"{soak.kills} kills of {soak.runs} runs ({soak.begun_anew} begun anew, killed before a checkpoint), "
+        f"{soak.evaluated} evaluated, {len(soak.mismatches)} mismatches"
+    )
+    for mismatch in soak.mismatches:
+        print(mismatch)
+    return 1 if soak.mismatches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
