@@ -63,8 +63,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         found = {key: checkpoint[key] for key in NEEDED}
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as e:
         raise Damaged(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
-    if checkpoint.get("layout") != LAYOUT:
-        theirs = checkpoint.get("layout", "unknown")
+    if (theirs := checkpoint.get("layout", 1)) != LAYOUT:  # the first ones did not say theirs
         raise UserError(f"{path} has the layout {theirs}, this version of unsup reads {LAYOUT}: train this run again")
     return found
 
