@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
     "dataset": "tiny",
     "model": {"init_args": {"code_dim": 3}},
     "data": {"init_args": {"root": "somewhere", "batch_size": 32}},
+    "trainer": {"max_epochs": 4},
 }
 
 
@@ -38,7 +39,7 @@ def written(folder: Path, data: TinyDigits) -> EventAccumulator:
     torch.manual_seed(0)
     evaluation = evaluate(Coder(), data, layers=False)
     for _ in range(2):  # the second one replaces the first
-        write_dashboard(folder, CONFIG, data, evaluation)
+        write_dashboard(folder, CONFIG, data, evaluation, step=40)
     return EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
 
 
@@ -46,8 +47,9 @@ def test_scores_stand_beside_options(tmp_path: Path) -> None:
     events = written(tmp_path, TinyDigits())
     start = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     options = dict(plugin_data_pb2.HParamsPluginData.FromString(start).session_start_info.hparams)
-    assert set(options) == {"seed", "model", "data", "model.code_dim", "data.batch_size"}  # not where things lie
-    assert len(events.Scalars("final/linear_probe/accuracy")) == 1
+    assert set(options) == {"seed", "model", "data", "code_dim", "batch_size", "epochs"}  # not where things lie
+    assert options["code_dim"].number_value == 3
+    assert [event.step for event in events.Scalars("final/linear_probe/accuracy")] == [40]
     assert len(list(tmp_path.glob("events.*"))) == 1
 
 

@@ -154,7 +154,7 @@ def test_data_may_have_moved_but_not_changed(
 def test_a_run_without_a_good_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = runs.create(tmp_path, resolve(compose("ae", "digits")), "", "")
     assert main(["resume", str(run)]) == 1
-    assert "has no checkpoints/last.ckpt" in capsys.readouterr().err
+    assert "has no checkpoint: its first epoch did not end" in capsys.readouterr().err
     (run / "checkpoints" / "last.ckpt").write_bytes(b"PK damaged")
     runs.write_json(run / "versions.json", {"data_sha256": unsup.train.prepare(runs.config_of(run)).fingerprint()})
     assert main(["resume", str(run)]) == 1

@@ -52,7 +52,7 @@ def test_unknown_and_unfinished_runs_are_named(tmp_path: Path, monkeypatch: pyte
         runs.find("x")
     assert runs.find(str(run)) == run.resolve()
     with pytest.raises(UserError, match=r"no checkpoints/last\.ckpt"):
-        runs.checkpoints_of(run)
+        runs.checkpoint_of(run)
     with pytest.raises(UserError, match=r"training\.json is missing"):
         runs.record_of(run, "training.json")
 

@@ -93,7 +93,7 @@ def load_model(run: Path) -> Model:
         UserError: no checkpoint, a damaged one, or one of another model.
     """
     config = runs.config_of(run)
-    path = runs.checkpoints_of(run)[0]
+    path = runs.checkpoint_of(run)
     checkpoint = load_checkpoint(path)
     try:
         with torch.random.fork_rng([]):

@@ -58,13 +58,12 @@ class GradientNorm(Callback):
     """
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
-        every, step = trainer.log_every_n_steps, _step(pl_module)  # type: ignore[attr-defined]
-        if not every or step % every or len(trainer.optimizers) > 1:
+        if not pl_module.logging or len(trainer.optimizers) > 1:
             return
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
         for logger in trainer.loggers:
-            logger.log_metrics({"train/grad_norm": norm}, step)
+            logger.log_metrics({"train/grad_norm": norm}, _step(pl_module))
 
 
 class Layout(Callback):

@@ -74,14 +74,18 @@ def newest(run: Path) -> tuple[Path, dict[str, Any]]:
     Raises:
         UserError: the run has none that is whole and of this layout.
     """
-    newer, *older = checkpoints_of(run)
-    try:
-        return newer, load_checkpoint(newer)
-    except Damaged as e:
-        if not older:
-            raise
-        print(f"{e}; going on from the one before, {PREVIOUS}", file=sys.stderr)
-        return older[0], load_checkpoint(older[0])
+    damaged = []
+    for path in checkpoints_of(run):
+        try:
+            checkpoint = load_checkpoint(path)
+        except Damaged as e:
+            damaged.append(str(e))
+            continue
+        if damaged:
+            print(f"{damaged[0]}; going on from the one before, {path.name}", file=sys.stderr)
+        return path, checkpoint
+    reason = damaged[0] if damaged else f"{run} has no checkpoint: its first epoch did not end, or they were deleted"
+    raise UserError(f"{reason}; there is nothing to go on from: train this run again")
 
 
 def system_error(error: BaseException | None) -> OSError | None:

@@ -21,6 +21,7 @@ SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one re
 PROJECTED = 2_500  # test images in the projector
 PROJECTED_DIM = 128  # of their codes, at most: they are written as text
 PLACES = ("root", "images")  # options that say where things lie, not what is trained
+COMMON = {"lr": "lr", "code_dim": "code_dim", "batch_size": "batch_size", "max_epochs": "epochs"}  # without a dot
 SHOWN = (  # final scores
     "linear_probe/accuracy",
     "few_label/1/mean",
@@ -44,7 +45,7 @@ SHOWN = (  # final scores
 Array = NDArray[Any]
 
 
-def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation) -> None:
+def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation, step: int) -> None:
     """Put an evaluation beside the curves of its run; what an earlier one left there is replaced.
 
     * `final/…`: the scores, in the HPARAMS tab beside the options of model, data and trainer;
@@ -57,6 +58,7 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
         config: of the run.
         data: its data set.
         evaluation: what was found.
+        step: how many training steps the run has had.
     """
     for old in run.glob(f"events.out.tfevents.*{SUFFIX}"):
         old.unlink()
@@ -68,10 +70,10 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
         for part in hparams(options_of(config), final):
             board._get_file_writer().add_summary(part)  # `add_hparams` would make a run of its own
         for name, value in final.items():
-            board.add_scalar(name, value, 0)
+            board.add_scalar(name, value, step)
         if (confusion := run / "figures" / "confusion.png").exists():
             board.add_image(
-                "pictures/confusion", np.asarray(Image.open(confusion).convert("RGB")), 0, dataformats="HWC"
+                "pictures/confusion", np.asarray(Image.open(confusion).convert("RGB")), step, dataformats="HWC"
             )
         labels = data.labels("test")
         names = [" ".join(name.split()) for name in data.class_names]
@@ -79,7 +81,7 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
         if probe is not None and labels is not None and len(probe.classes) <= NAMED:
             shares = probe.probabilities(evaluation.codes)
             for i, c in enumerate(probe.classes):
-                board.add_pr_curve(f"probe/{names[c]}", labels == c, shares[:, i], 0)
+                board.add_pr_curve(f"probe/{names[c]}", labels == c, shares[:, i], step)
         project(board, data, evaluation, labels, names)
 
 
@@ -101,13 +103,13 @@ def project(
     board.add_embedding(codes[at], rows, small(images), global_step=0, tag="codes", metadata_header=list(known))
 
 
-def options_of(config: dict[str, Any]) -> dict[str, str | int]:
-    """What was trained, as TensorBoard's HPARAMS tab lists it."""
-    options: dict[str, str | int] = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
-    for section in ("model", "data"):
-        values = config[section]["init_args"].items()
-        options |= {f"{section}.{key}": str(value) for key, value in values if key not in PLACES}
-    return options
+def options_of(config: dict[str, Any]) -> dict[str, str | int | float]:
+    """What was trained, as the HPARAMS tab lists it, by the alphabet: what every model has comes without a dot."""
+    options = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
+    for section in ("model", "data", "trainer"):
+        values = config[section].get("init_args", config[section] if section == "trainer" else {})
+        options |= {COMMON.get(key, f"{section}.{key}"): value for key, value in values.items() if key not in PLACES}
+    return {key: value if isinstance(value, int | float | str) else str(value) for key, value in options.items()}
 
 
 def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:

@@ -64,7 +64,7 @@ def evaluate_run(
         spaces = feature_spaces(data, folder, say) if hasattr(model, "sample") else []
         evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=say)
         beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
-        now = git_state()
+        now, curves = git_state(), curves_of(run)
         say("report and figures")
         figures, pictures = draw(run, model, data, evaluation)
         report = {
@@ -94,14 +94,15 @@ def evaluate_run(
             "scores": evaluation.scores,
             "floors": {name: floor.scores for name, floor in beside.items()},
             "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
-            "curves": curves_of(run),
+            "curves": curves,
             "figures": figures,
         }
         keep(run / "heads.npz", evaluation.heads.arrays())
         keep(run / "correct.npz", correctness(evaluation, beside))
         write_report(run, report, pictures)
         say("dashboard")
-        write_dashboard(run, config, data, evaluation)
+        steps = [points[-1][0] for points in curves.values() if points]
+        write_dashboard(run, config, data, evaluation, step=int(max(steps, default=0)))
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
     print(f"report     {shown(run / 'report.html')}\ndashboard  make dashboard")
     return report

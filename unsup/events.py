@@ -1,5 +1,6 @@
 """Learning curves of a run, read back from its TensorBoard events."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ def curves_of(run: Path) -> Curves:
 
     A longer curve keeps 200 of its points, its first and last among them.
     """
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # of a resumed run it says that steps were taken back
     events = EventAccumulator(str(run), size_guidance={SCALARS: 0}).Reload()
     found: Curves = {}
     for tag in events.Tags()[SCALARS]:

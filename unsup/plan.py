@@ -211,7 +211,7 @@ def state_of(run: Path) -> State:
         return "in use"
     if (run / "training.json").exists():
         return "trained"
-    return "begun" if runs.begun(run) else "new"
+    return "begun" if runs.checkpoints_of(run) else "new"
 
 
 def evaluated(run: Path) -> bool:

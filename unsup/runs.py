@@ -113,21 +113,21 @@ def config_of(run: Path) -> Config:
     return resolve(compose(None, None, [run / "config.yaml"]))
 
 
-def checkpoints_of(run: Path) -> list[Path]:
-    """The checkpoints of a run, the newest first: last.ckpt, which reports judge, and the one before.
+def checkpoint_of(run: Path) -> Path:
+    """The checkpoint that reports judge: the last one.
 
     Raises:
         UserError: the run has none.
     """
-    found = [path for name in (LAST, PREVIOUS) if (path := run / "checkpoints" / name).is_file()]
-    if not found:
-        raise UserError(f"{run} has no checkpoints/{LAST}: the training did not reach the end of its first epoch")
-    return found
+    path = run / "checkpoints" / LAST
+    if not path.is_file():
+        raise UserError(f"{run} has no checkpoints/{LAST}: its training did not get that far, or it was deleted")
+    return path
 
 
-def begun(run: Path) -> bool:
-    """Whether the run has a checkpoint to go on from."""
-    return any((run / "checkpoints" / name).exists() for name in (LAST, PREVIOUS))
+def checkpoints_of(run: Path) -> list[Path]:
+    """What a training can go on from, the newest first: the last checkpoint and the one before, as far as there are."""
+    return [path for name in (LAST, PREVIOUS) if (path := run / "checkpoints" / name).is_file()]
 
 
 def record_of(run: Path, name: str) -> dict[str, Any]:

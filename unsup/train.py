@@ -195,7 +195,7 @@ def finish(
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # Lightning has stopped at a signal
-        if runs.begun(run):
+        if runs.checkpoints_of(run):
             print(f"stopped: make resume RUN={run} goes on after the last whole epoch", file=sys.stderr)
         sys.exit(143 if trainer.received_sigterm else 130)
     except (MisconfigurationException, UsageError) as e:  # options that do not go together: nothing was trained
@@ -226,5 +226,5 @@ def finish(
 
 def discard(run: Path) -> None:
     """Remove a run folder, unless it holds something that was trained."""
-    if not runs.begun(run):
+    if not runs.checkpoints_of(run):
         shutil.rmtree(run)

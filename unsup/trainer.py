@@ -98,7 +98,7 @@ def quiet() -> None:
 
 def told(error: Exception, run: Path, data: ImageData) -> Exception:
     """What ended a training, in words that name the cause and the remedy where it is one that users can mend."""
-    again = f"make resume RUN={run} goes on" if runs.begun(run) else f"no checkpoint was written in {run} yet"
+    again = f"make resume RUN={run} goes on" if runs.checkpoints_of(run) else f"no checkpoint was written in {run} yet"
     if found := system_error(error):
         where = os.fsdecode(found.filename) if found.filename else run
         return UserError(f"input or output failed: {where}: {found.strerror or found}; that mended, {again}")

@@ -10,6 +10,7 @@ from scipy.special import bdtr, stdtrit
 
 RESAMPLES = 10_000
 LEVEL = 0.95
+DIGITS = 7  # of an interval's ends: shares are kept as float32, and 0 would be -1e-9
 FINEST = 1_000  # values are told apart to at least this fraction of 1 where no coarser grid holds them all
 
 
@@ -123,7 +124,7 @@ def chance_spearman(n: int, seed: int = 0) -> float:
 
 def _interval(means: NDArray[np.float64]) -> tuple[float, float]:
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return round(float(low), DIGITS), round(float(high), DIGITS)
 
 
 def _standard_error(x: NDArray[np.float64]) -> float:

@@ -66,18 +66,15 @@ class Model(L.LightningModule):
             known = choices(hint)
             if known and self.hparams[name] not in known:
                 raise UsageError(f"model.{name} is {self.hparams[name]!r}: choose one of {', '.join(map(str, known))}")
-        code_dim = self.hparams.get("code_dim")
-        if code_dim is not None:
+        if (code_dim := self.hparams.get("code_dim")) is not None:
             at_least(1, code_dim=code_dim)
         if not 0 < lr < math.inf:
             raise UsageError(f"model.lr is {lr}: it must be above 0")
-        self.shape = shape
-        self.lr = lr
+        self.shape, self.lr = shape, lr
         self.watch = Watch(lr)
         self._batch_index: Tensor | None = None  # (n,) of the batch in training
 
     # ---- what a method provides -------------------------------------------------------------------------------------
-
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Scalars of this batch: "loss" is minimised, all are logged. Views, noise and masks are drawn in here."""
         raise NotImplementedError(f"{type(self).__name__} defines neither losses(x) nor its own training_step")
@@ -105,7 +102,6 @@ class Model(L.LightningModule):
         self.initialised = True
 
     # ---- what a method may call -------------------------------------------------------------------------------------
-
     def training_images(self) -> Iterator[Tensor]:
         """One ordered, clean, label-free pass over the training split on this device, as batches of x.
 
@@ -120,19 +116,20 @@ class Model(L.LightningModule):
         return self.global_step // self.steps_per_batch
 
     @property
+    def logging(self) -> bool:
+        """Whether values of this step are: every `trainer.log_every_n_steps` steps, at least once an epoch."""
+        every = min(cast(Any, self.trainer).log_every_n_steps, self._data.steps_per_epoch)
+        return bool(every) and self.iteration % every == 0
+
+    @property
     def steps_per_batch(self) -> int:
         """Optimizer steps that a batch takes: 1, unless a method steps several optimizers by itself."""
         return 1
 
     def record(self, values: dict[str, Tensor]) -> None:
-        """Write training values as `train/<name>` every `trainer.log_every_n_steps` steps: never a sync in between.
-
-        Raises:
-            UserError: the loss is no longer finite (`Watch`).
-        """
+        """Write training values as `train/<name>` when `logging` says so. UserError: a loss is not finite (`Watch`)."""
         self.watch.see(values["loss"].detach(), self.iteration, self._batch_index)
-        every = cast(Any, self.trainer).log_every_n_steps
-        if not every or self.iteration % every:
+        if not self.logging:
             return
         self.watch.check()
         scalars = {f"train/{name}": value.detach().item() for name, value in values.items()}
