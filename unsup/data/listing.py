@@ -94,6 +94,13 @@ def _class(file: str) -> str:
     return file.split("/")[-2]
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: decoding will name it
+        return False
+
+
 def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Iterator[str]:
     """Image files below the folder, relative to it, in the order of their names."""
     here = folder.resolve()
@@ -106,7 +113,7 @@ def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) ->
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from find_images(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
         elif entry.name.lower().endswith(SUFFIXES):
             yield prefix + entry.name

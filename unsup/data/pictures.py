@@ -83,6 +83,8 @@ def picture(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     Grey of 16 bits is divided by 257. Raises whatever Pillow does, and its refusal of decompression bombs.
     """
     channels, size, _ = shape
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")  # to read a pipe may take for ever
     with Image.open(path, formats=FORMATS) as file:
         file.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a half, quarter or eighth of its size
         image = ImageOps.exif_transpose(file)

@@ -98,7 +98,7 @@ def _content(path: Path) -> Report:
         report = json.loads(_without_curves(path.read_bytes()), parse_constant=refuse)
     except OSError as e:
         raise UserError(f"cannot be read ({e.strerror})") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise UserError(f"damaged or half-written ({e})") from e
     if not isinstance(report, dict):
         raise UserError("not a report")

@@ -1,0 +1,526 @@
+"""The inputs of fuzz.py: each source draws one, and says what it is, what to do with it, and for how many it counts."""
+
+import copy
+import io
+import json
+import os
+import pickle
+import random
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TOP = Path(__file__).parents[1]
+Input = tuple[str, Callable[[], Any], int]
+
+BOMB = "\n".join(
+    ["a: &a [x, x]", *(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}]" for a, b in zip("abcdefghi", "bcdefghij"))]
+)
+TEXTS = [  # what YAML and what reads it stumble over
+    *("\0", "\t", "\x1b[2J", "\u2028", "---\n", "...\n", "%YAML 9.9\n---\n", "? [a]\n: b\n", "=", "<<: *x", "<<: 3"),
+    *(
+        "&a [*a]",
+        "&a {x: *a}",
+        "*gone",
+        BOMB,
+        "[" * 400,
+        "{a: " * 400,
+        "- " * 400,
+        "!!python/object/apply:os.system [id]",
+    ),
+    *(
+        "!!python/name:os.system",
+        "!!int x",
+        "!!int ''",
+        "!!float {}",
+        "!!float x",
+        "!!bool x",
+        "!!null x",
+        "!!set {a, b}",
+    ),
+    *(
+        "!!omap [a: 1]",
+        "!!pairs [a: 1]",
+        "!!binary x",
+        "!!timestamp x",
+        "2001-99-99",
+        "2001-02-03",
+        "2001-12-14t21:59:99Z",
+    ),
+    *(
+        "9" * 5000,
+        "-1",
+        "0",
+        "1e9999",
+        ".inf",
+        "-.inf",
+        ".nan",
+        "0b",
+        "0x_",
+        "0o8",
+        "1:60:99999",
+        "1_0",
+        "''",
+        '""',
+        "~",
+        "{}",
+    ),
+    *(
+        "[]",
+        "[[]]",
+        "[null]",
+        "[-1]",
+        "[0]",
+        "[1.5, x]",
+        "{1: 2}",
+        "{a: {b: 1}}",
+        "{null: 1}",
+        "{[]: 1}",
+        "yes",
+        "null",
+        "a: b: c",
+    ),
+    *(
+        '"\\0"',
+        '"\\uD800"',
+        '"a\\nb"',
+        "x" * 9_000,
+        "../../x",
+        "/",
+        "~nobody/x",
+        "@x",
+        "unsup.models.ae.AE",
+        "..x.y",
+        "a..b",
+    ),
+    *(
+        "{class_path: os.system, init_args: {command: id}}",
+        "{class_path: lightning.pytorch.callbacks.Timer}",
+        "18446744073709551616",
+    ),
+    *(
+        "100000000000000000000",
+        "123456789012345678901234567890.5",
+        "é\u202e",
+        "{a: 1, a: 2}",
+        "!x y",
+        "|\n  a\n b",
+        "'",
+        '"',
+        "`",
+        "@",
+        "%",
+    ),
+]
+VALUES: list[Any] = [
+    *(None, True, False, -1, 0, 1, 10**18, 2**63, 10**400, -(10**30), 0.5, -0.5, 1e308, float("inf"), float("nan")),
+    *(
+        "",
+        "x",
+        "\0",
+        "\ud800",
+        "a\nb",
+        "\x1b[31m",
+        "../../x",
+        "/",
+        "~nobody/x",
+        "<script>",
+        "x" * 300,
+        "x" * 5000,
+        "1e999",
+        "3",
+    ),
+    *([], {}, [[]], [None], [-1], [0], ["x"], [1, 2], [10**18], {"a": 1}, {"": {}}, {"class_path": "os.system"}),
+]
+for _ in range(3):  # deeper than what reads it may recurse, once written
+    VALUES.append([VALUES[-1]] * 3)
+DEEP: Any = 1
+for _ in range(60):
+    DEEP = {"a": [DEEP]}
+VALUES.append(DEEP)
+
+
+def mutated(content: bytes, draw: random.Random, tokens: list[bytes]) -> bytes:
+    """A few bytes changed, lost, doubled, or a token put among them."""
+    for _ in range(draw.choice((1, 1, 2, 4, 16))):
+        at = draw.randrange(len(content) + 1)
+        length = draw.choice((1, 1, 4, 32, 256))
+        match draw.randrange(6):
+            case 0 if content:
+                at = min(at, len(content) - 1)
+                content = content[:at] + bytes([content[at] ^ 1 << draw.randrange(8)]) + content[at + 1 :]
+            case 1:
+                content = content[:at] + content[at + length :]
+            case 2:
+                content = content[:at] + content[at : at + length] * 2 + content[at + length :]
+            case 3 if draw.random() < 0.3:
+                content = content[:at]
+            case 4:
+                content = content[:at] + draw.randbytes(length) + content[at + length :]
+            case _:
+                content = content[:at] + draw.choice(tokens) + content[at:]
+    return content
+
+
+def spoiled(content: Any, draw: random.Random, values: list[Any]) -> Any:
+    """A copy in which one or two places hold something else, are gone, or have a neighbour."""
+    content = copy.deepcopy(content)
+    for _ in range(draw.choice((1, 1, 2))):
+        holder = content
+        while True:
+            places = list(holder) if isinstance(holder, dict) else range(len(holder))
+            key = draw.choice(list(places))
+            inner = holder[key]
+            if not (isinstance(inner, dict | list) and inner) or draw.random() < 0.2:
+                break
+            holder = inner
+        value = draw.choice(values)
+        if isinstance(holder, dict) and draw.random() < 0.2:
+            del holder[key]
+            if draw.random() < 0.5:
+                holder[draw.choice(("", "x", "a\nb", "\ud800", "0", "class_path", "<b>"))] = inner
+        else:
+            holder[key] = value
+        if not content:
+            break
+    return content
+
+
+class Configurations:
+    """YAML files given with --config, and dotted options of the command line."""
+
+    def __init__(self, scratch: Path) -> None:
+        from unsup import build, train
+        from unsup.plain_yaml import dump
+        from unsup.trainer import bare_trainer, explained
+
+        def start(config: dict[str, Any], *_: Any) -> None:
+            """What a training does before it reads images or writes anything."""
+            build.check(config)
+            with explained():
+                bare_trainer(config, unused_parameters=False)
+            yaml.safe_load(dump(config))
+
+        build.mnist_at_hand = lambda config: (None, "no network here")
+        train.train = start  # type: ignore[assignment]
+        self.scratch = scratch
+        self.files = [path.read_bytes() for path in sorted((TOP / "configs").rglob("*.yaml"))]
+        self.models = [path.stem for path in sorted((TOP / "configs" / "model").glob("*.yaml")) if "@" not in path.stem]
+        self.keys = self.known_keys()
+
+    def known_keys(self) -> list[str]:
+        import inspect
+
+        from lightning.pytorch import Trainer
+
+        from unsup.config import compose, resolve
+
+        keys = [f"trainer.{key}" for key in inspect.signature(Trainer).parameters]
+        for model in self.models:
+            config = resolve(compose(model, "digits"))
+            keys += [f"model.{key}" for key in config["model"]["init_args"]]
+        folder = ("images", "size", "channels", "root", "batch_size", "steps_per_call")
+        keys += [f"data.{key}" for key in folder] * 4
+        return [
+            *keys,
+            "model.class_path",
+            "data.class_path",
+            "model.init_args",
+            "data.init_args.x",
+            "a.b",
+            ".",
+            "model.",
+            "trainer..x",
+        ]
+
+    def command(self, draw: random.Random) -> list[str]:
+        """What the user typed beside the hostile part."""
+        words = ["train", *([draw.choice(self.models)] if draw.random() < 0.8 else [])]
+        words += ["--data", draw.choice(("digits", "digits", "folder"))] if draw.random() < 0.8 else []
+        return words + (["--print_config"] if draw.random() < 0.4 else [])
+
+    def run(self, words: list[str]) -> Input:
+        from unsup.cli import main
+
+        return repr(words), lambda: main(words), 1
+
+    def file(self, draw: random.Random) -> Input:
+        content = draw.choice(self.files)
+        if draw.random() < 0.5:
+            content = mutated(
+                content, draw, [text.encode(errors="surrogatepass") for text in TEXTS] + [b"\xff", b"\x80abc"]
+            )
+        else:
+            config = spoiled(yaml.safe_load(content), draw, VALUES)
+            content = yaml.safe_dump(config).encode(errors="surrogatepass")
+        path = self.scratch / "hostile.yaml"
+        path.write_bytes(content)
+        what, act, count = self.run([*self.command(draw), "--config", str(path)])
+        return f"{what} {content[:400]!r}", act, count
+
+    def options(self, draw: random.Random) -> Input:
+        words = self.command(draw)
+        for _ in range(draw.choice((1, 1, 2, 3))):
+            key, value = draw.choice(self.keys), draw.choice(TEXTS)
+            if draw.random() < 0.1:
+                key = draw.choice(
+                    ("seed", "init_from", "matmul_precision", "config", "runs", "epochs", "images", "data_root")
+                )
+            words.append(f"--{key}={value}")
+        return self.run(words)
+
+
+def png(width: int, height: int) -> bytes:
+    """The beginning of a PNG file that claims this size."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(b"\0" * 1000)
+    parts = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (header, data)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+class Images:
+    """Folders of images: damaged files, false headers, odd names, links and what is no file at all."""
+
+    NAMES = (
+        b"\xff\xfe",
+        b"a\nb",
+        b"\x1b[2J",
+        b"<script>",
+        b"..a",
+        b" ",
+        b"x" * 240,
+        "é\u202e".encode(),
+        b"a\\b",
+        b"'\"",
+        b"%s{}",
+    )
+
+    def __init__(self, scratch: Path) -> None:
+        from PIL import Image
+
+        self.scratch, self.files = scratch / "images", []
+        picture = Image.linear_gradient("L").resize((24, 20))
+        for mode, format_, more in (
+            *(("RGB", "PNG", {}), ("P", "PNG", {}), ("I;16", "PNG", {}), ("LA", "PNG", {}), ("RGB", "JPEG", {})),
+            *(("CMYK", "JPEG", {}), ("L", "JPEG", {"progressive": True}), ("P", "GIF", {}), ("RGB", "BMP", {})),
+            *(("RGBA", "WEBP", {}), ("RGB", "TIFF", {}), ("L", "TIFF", {"compression": "tiff_lzw"}), ("F", "TIFF", {})),
+            *(("RGB", "PPM", {}), ("1", "PPM", {}), ("RGB", "TIFF", {"compression": "jpeg"})),
+        ):
+            out = io.BytesIO()
+            picture.convert("RGB" if mode == "CMYK" else "L").convert(mode).save(out, format_, **more)
+            self.files.append(out.getvalue())
+        self.good = self.files[0]
+        self.files += [png(60_000, 60_000), png(13_000, 13_000), png(0, 0), b"", b"P6 60000 60000 255\n" + b"x" * 99]
+        self.files += [
+            b"GIF89a" + b"\xff\xff\xff\xff" + b"\0" * 40,
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        ]
+        self.files += [b"<svg xmlns='http://www.w3.org/2000/svg'/>", zlib.compress(b"\0" * 10**6), b"%PDF-1.4"]
+
+    def folder(self, draw: random.Random) -> Input:
+        """Good images in one or two classes and a few hostile entries; each of these counts."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        top = os.fsencode(self.scratch / draw.choice(("set", "a\nb", "\udcff")))
+        places = [
+            os.path.join(top, place)
+            for place in draw.choice(((b"",), (b"a", b"b"), (b"train/a", b"train/b", b"test/a")))
+        ]
+        for place in places:
+            os.makedirs(place, exist_ok=True)
+            for i in range(24):
+                Path(os.fsdecode(place), f"{i}.png").write_bytes(self.good)
+        count = draw.choice((1, 4, 16))
+        for i in range(count):
+            name = (
+                b"%d" % i
+                + draw.choice((b"", draw.choice(self.NAMES)))
+                + draw.choice((b".png", b".jpg", b".TIF", b".gif"))
+            )
+            place = draw.choice(places)
+            if draw.random() < 0.1:
+                place = os.path.join(place, draw.choice((*self.NAMES, b"test", b"x.png")))
+                os.makedirs(place, exist_ok=True)
+            self.entry(os.path.join(place, name), draw)
+        channels = draw.choice((1, 3))
+
+        def act() -> None:
+            from unsup.build import prepare
+            from unsup.config import compose, resolve
+
+            options = [("data.images", os.fsdecode(top)), ("data.size", 8), ("data.channels", channels)]
+            prepare(resolve(compose("pixels", "folder", [], [*options, ("data.root", str(self.scratch / "root"))])))
+
+        return f"{sorted(str(p) for p in self.scratch.rglob('*'))[-9:]}", act, count
+
+    def entry(self, path: bytes, draw: random.Random) -> None:
+        if len(os.path.basename(path)) > 255 or os.path.lexists(path):
+            return
+        match draw.randrange(12):
+            case 0:
+                os.symlink(draw.choice((path, b"/nonexistent", b"..", b"/dev/zero", b"/proc/self/mem", b".")), path)
+            case 1:
+                os.mkdir(path)
+            case 2:
+                os.mkfifo(path)
+            case _:
+                content = draw.choice(self.files)
+                content = mutated(content, draw, [b"\0" * 64, b"\xff" * 8, content]) if draw.random() < 0.8 else content
+                Path(os.fsdecode(path)).write_bytes(content)
+
+
+class Run:
+    """A run of a small model, not evaluated, whose files are spoiled."""
+
+    def __init__(self, scratch: Path) -> None:
+        import torch
+
+        from unsup.build import build_data, build_model
+        from unsup.checkpoints import LAYOUT
+        from unsup.config import compose, resolve
+        from unsup.plain_yaml import dump
+
+        config = resolve(compose("ae", "digits", [], [("model.hidden", 16)]))
+        model = build_model(config, build_data(config))
+        self.folder = scratch / "runs" / "digits" / "ae" / "0-001"
+        (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (self.folder / "config.yaml").write_text(dump(config))
+        self.checkpoint = {
+            "state_dict": model.state_dict(),
+            "hyper_parameters": dict(model.hparams),
+            "global_step": 5,
+            "epoch": 0,
+            "layout": LAYOUT,
+        }
+        out = io.BytesIO()
+        torch.save(self.checkpoint, out)
+        self.content = out.getvalue()
+
+
+class Code:
+    """Pickled, it is a command that is run by whoever unpickles it."""
+
+    def __reduce__(self) -> Any:
+        return os.system, ("echo run by a checkpoint > witness",)
+
+
+class Checkpoints(Run):
+    """Checkpoints whose bytes or whose content is changed, and those that hold code."""
+
+    def one(self, draw: random.Random) -> Input:
+        import torch
+
+        from unsup.build import load_model
+        from unsup.checkpoints import newest
+
+        path, kind = self.folder / "checkpoints" / "last.ckpt", draw.randrange(10)
+        if kind < 5:
+            content = mutated(self.content, draw, [b"PK\x05\x06", pickle.dumps(Code()), b"\0" * 4096])
+        elif kind < 8:
+            values = [*VALUES, torch.zeros(3), torch.tensor(float("nan")), torch.zeros(2, dtype=torch.int8)]
+            out = io.BytesIO()
+            torch.save(spoiled(self.checkpoint, draw, values), out)
+            content = out.getvalue()
+        else:
+            content = self.with_code(draw)
+        path.write_bytes(content)
+
+        def act() -> None:
+            newest(self.folder)
+            load_model(self.folder)
+
+        return f"checkpoint {kind} {content[:40]!r}", act, 1
+
+    def with_code(self, draw: random.Random) -> bytes:
+        code = pickle.dumps({"state_dict": Code(), "hyper_parameters": {}}, draw.choice((0, 2, 4)))
+        if draw.random() < 0.3:
+            return code
+        out = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(self.content)) as whole, zipfile.ZipFile(out, "w") as other:
+            for name in whole.namelist():
+                other.writestr(name, code if name.endswith("data.pkl") else whole.read(name))
+        return out.getvalue()
+
+
+class Records(Run):
+    """versions.json, training.json and config.yaml of a run."""
+
+    def one(self, draw: random.Random) -> Input:
+        from unsup import runs
+        from unsup.plan import Found
+
+        contents = {
+            "versions.json": {
+                "command": "unsup",
+                "data_sha256": "ab",
+                "init_from": {"run": "a/b/c", "stages_seconds": 3.0},
+            },
+            "training.json": {"epochs": 3, "train_seconds": 2.5, "views": "none", "chosen": "published"},
+        }
+        for name, content in contents.items():
+            text = json.dumps(spoiled(content, draw, VALUES)).encode()
+            text = mutated(text, draw, [b"[" * 99999, b"NaN", b"\xff"]) if draw.random() < 0.3 else text
+            (self.folder / name).write_bytes(text)
+        config = runs.config_of(self.folder)
+
+        def act() -> None:
+            Found(self.folder.parents[2]).look(config)
+            Found(self.folder.parents[2]).trained(config, "ab")
+            runs.check_images(self.folder, "ab")
+            runs.origin_of(self.folder, "cd")
+
+        return " ".join((self.folder / name).read_bytes()[:300].decode(errors="replace") for name in contents), act, 1
+
+
+class Reports:
+    """A report beside a sound one: compared, kept among the results, shown as a page, and asked for its classes."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.root = scratch / "reports"
+        kept = sorted((TOP / "results").glob("*/*/0.json"))
+        self.reports = [json.loads(path.read_text()) for path in kept]
+        (self.root / "mnist" / "sound" / "0-001").mkdir(parents=True)
+        (self.root / "mnist" / "sound" / "0-001" / "report.json").write_text(kept[-1].read_text())
+        self.run = self.root / "mnist" / "bad" / "0-001"
+        self.run.mkdir(parents=True)
+
+    def one(self, draw: random.Random) -> Input:
+        report = draw.choice(self.reports)
+        if draw.random() < 0.3:
+            tokens = [
+                b"NaN",
+                b"null",
+                b"1e999",
+                b"9" * 400,
+                b"[" * 99999,
+                b"\xff",
+                b'"\\ud800"',
+                b"{}",
+                b",",
+                b"<script>",
+            ]
+            content = mutated(json.dumps(report, indent=1).encode(), draw, tokens)
+        else:
+            content = json.dumps(spoiled(report, draw, VALUES)).encode()
+        (self.run / "report.json").write_bytes(content)
+        return "report", draw.choice((self.compare, self.compare, self.keep, self.classes)), 1
+
+    def compare(self) -> int:
+        from unsup.cli import main
+
+        return main(["compare", "--runs", str(self.root)])
+
+    def keep(self) -> None:
+        from unsup.evaluation.results import add
+
+        add(self.run, self.root / "results")
+
+    def classes(self) -> None:
+        from unsup.runs import class_names_of
+
+        class_names_of(self.run)
