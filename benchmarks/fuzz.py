@@ -30,7 +30,7 @@ from hostile import Checkpoints, Configurations, Images, Records, Reports
 
 SECONDS = 30  # that a call may take
 MEMORY = 12 << 30  # bytes of address space: what asks for more is refused, as on a full machine
-SHARES = {"configuration": 30, "option": 25, "image": 20, "checkpoint": 10, "report": 12, "record": 3}  # in a hundred
+SHARES = {"configuration": 25, "option": 25, "image": 25, "checkpoint": 12, "report": 9, "record": 4}  # in a hundred
 
 
 class TooSlow(BaseException):
@@ -105,7 +105,7 @@ class Judge:
             self.broken.append(f"stderr: {lines[-5:]}")
         if code not in (0, 1, 2) and not self.broken:
             self.broken.append(f"ended as {code}")
-        ended = {0: "worked", 1: "refused (1)", 2: "refused (2)"}.get(code, "FAULT")  # type: ignore[call-overload]
+        ended = {0: "worked", 1: "refused (1)", 2: "refused (2)"}.get(code, "FAULT")
         self.counts[kind, "FAULT" if self.broken else ended] += count
         if self.broken:
             self.faults.append(f"{kind}: {what[:600]}\n  " + "\n  ".join(self.broken[:3]))

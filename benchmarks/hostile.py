@@ -1,8 +1,11 @@
 """The inputs of fuzz.py: each source draws one, and says what it is, what to do with it, and for how many it counts."""
 
 import copy
+import inspect
 import io
+import itertools
 import json
+import math
 import os
 import pickle
 import random
@@ -19,127 +22,43 @@ import yaml
 TOP = Path(__file__).parents[1]
 Input = tuple[str, Callable[[], Any], int]
 
-BOMB = "\n".join(
-    ["a: &a [x, x]", *(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}]" for a, b in zip("abcdefghi", "bcdefghij"))]
-)
-TEXTS = [  # what YAML and what reads it stumble over
-    *("\0", "\t", "\x1b[2J", "\u2028", "---\n", "...\n", "%YAML 9.9\n---\n", "? [a]\n: b\n", "=", "<<: *x", "<<: 3"),
+LETTERS = "abcdefghij"
+BOMB = "\n".join(["a: &a [x, x]", *(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]" for a, b in itertools.pairwise(LETTERS))])
+WORDS = """
+= @ % ` ' !!null !x 0b 0x_ 0o8 1_0 1:60:99999 -1 0 1 2 0.5 1e9999 .inf -.inf .nan yes null ~ {} [] [[]] [null] [-1] [0]
+[3] [1.5,x] {1:2} {[]:1} 2001-99-99 2001-02-03 2001-12-14t21:59:99Z 18446744073709551616 ../../x / ..x.y a..b @x
+~nobody/x unsup.models.ae.AE unsup.models.base.Model lightning.LightningModule os.system *gone --- ...
+"""
+SIZES = """
+-1 0 1 2 0.5 -0.5 1e308 1e-320 .nan .inf -.inf 10000000000 999999999999999999 [] [0] [-1] [2,0] [9999999999]
+"""
+NUMBERS = SIZES.split()
+TEXTS = [  # what YAML, and what reads its values, stumbles over
+    *WORDS.split(),
     *(
-        "&a [*a]",
-        "&a {x: *a}",
-        "*gone",
-        BOMB,
-        "[" * 400,
-        "{a: " * 400,
-        "- " * 400,
-        "!!python/object/apply:os.system [id]",
-    ),
-    *(
-        "!!python/name:os.system",
-        "!!int x",
-        "!!int ''",
-        "!!float {}",
-        "!!float x",
-        "!!bool x",
-        "!!null x",
-        "!!set {a, b}",
-    ),
-    *(
-        "!!omap [a: 1]",
-        "!!pairs [a: 1]",
-        "!!binary x",
-        "!!timestamp x",
-        "2001-99-99",
-        "2001-02-03",
-        "2001-12-14t21:59:99Z",
-    ),
-    *(
-        "9" * 5000,
-        "-1",
-        "0",
-        "1e9999",
-        ".inf",
-        "-.inf",
-        ".nan",
-        "0b",
-        "0x_",
-        "0o8",
-        "1:60:99999",
-        "1_0",
-        "''",
-        '""',
-        "~",
-        "{}",
-    ),
-    *(
-        "[]",
-        "[[]]",
-        "[null]",
-        "[-1]",
-        "[0]",
-        "[1.5, x]",
-        "{1: 2}",
-        "{a: {b: 1}}",
-        "{null: 1}",
-        "{[]: 1}",
-        "yes",
-        "null",
-        "a: b: c",
-    ),
-    *(
+        "\0",
+        "\t",
+        "\x1b[2J",
+        "\u2028",
+        "é\u202e",
         '"\\0"',
         '"\\uD800"',
         '"a\\nb"',
-        "x" * 9_000,
-        "../../x",
-        "/",
-        "~nobody/x",
-        "@x",
-        "unsup.models.ae.AE",
-        "..x.y",
-        "a..b",
-    ),
-    *(
-        "{class_path: os.system, init_args: {command: id}}",
-        "{class_path: lightning.pytorch.callbacks.Timer}",
-        "18446744073709551616",
-    ),
-    *(
-        "100000000000000000000",
-        "123456789012345678901234567890.5",
-        "é\u202e",
-        "{a: 1, a: 2}",
-        "!x y",
         "|\n  a\n b",
-        "'",
-        '"',
-        "`",
-        "@",
-        "%",
+        "a: b: c",
+        "? [a]\n: b\n",
     ),
+    *("%YAML 9.9\n---\n", "<<: *x", "<<: 3", "&a [*a]", "&a {x: *a}", BOMB, "{a: 1, a: 2}", "{null: 1}", "{a: {b: 1}}"),
+    *("!!int x", "!!int ''", "!!float {}", "!!float x", "!!bool x", "!!set {a, b}", "!!omap [a: 1]", "!!pairs [a: 1]"),
+    *("!!binary x", "!!timestamp x", "!!python/name:os.system", "!!python/object/apply:os.system [echo > witness]"),
+    *("[" * 400, "{a: " * 400, "- " * 400, "[" * 15 + "]" * 15, "9" * 5000, "9" * 30, "x" * 9_000, "x" * 300),
+    *("{class_path: os.system, init_args: {command: id}}", "{class_path: lightning.pytorch.callbacks.Timer}"),
 ]
 VALUES: list[Any] = [
-    *(None, True, False, -1, 0, 1, 10**18, 2**63, 10**400, -(10**30), 0.5, -0.5, 1e308, float("inf"), float("nan")),
-    *(
-        "",
-        "x",
-        "\0",
-        "\ud800",
-        "a\nb",
-        "\x1b[31m",
-        "../../x",
-        "/",
-        "~nobody/x",
-        "<script>",
-        "x" * 300,
-        "x" * 5000,
-        "1e999",
-        "3",
-    ),
+    *(None, True, False, -1, 0, 1, 2, 10**18, 2**63, 10**400, -(10**30), 0.5, -0.5, 1e308, math.inf, math.nan),
+    *("", "x", "\0", "\ud800", "a\nb", "\x1b[31m", "../../x", "/", "~nobody/x", "<script>", "x" * 300, "x" * 5000, "3"),
     *([], {}, [[]], [None], [-1], [0], ["x"], [1, 2], [10**18], {"a": 1}, {"": {}}, {"class_path": "os.system"}),
 ]
-for _ in range(3):  # deeper than what reads it may recurse, once written
-    VALUES.append([VALUES[-1]] * 3)
 DEEP: Any = 1
 for _ in range(60):
     DEEP = {"a": [DEEP]}
@@ -180,7 +99,7 @@ def spoiled(content: Any, draw: random.Random, values: list[Any]) -> Any:
             if not (isinstance(inner, dict | list) and inner) or draw.random() < 0.2:
                 break
             holder = inner
-        value = draw.choice(values)
+        value = copy.deepcopy(draw.choice(values))
         if isinstance(holder, dict) and draw.random() < 0.2:
             del holder[key]
             if draw.random() < 0.5:
@@ -196,7 +115,10 @@ class Configurations:
     """YAML files given with --config, and dotted options of the command line."""
 
     def __init__(self, scratch: Path) -> None:
+        from lightning.pytorch import Trainer
+
         from unsup import build, train
+        from unsup.config import compose, resolve
         from unsup.plain_yaml import dump
         from unsup.trainer import bare_trainer, explained
 
@@ -212,38 +134,14 @@ class Configurations:
         self.scratch = scratch
         self.files = [path.read_bytes() for path in sorted((TOP / "configs").rglob("*.yaml"))]
         self.models = [path.stem for path in sorted((TOP / "configs" / "model").glob("*.yaml")) if "@" not in path.stem]
-        self.keys = self.known_keys()
-
-    def known_keys(self) -> list[str]:
-        import inspect
-
-        from lightning.pytorch import Trainer
-
-        from unsup.config import compose, resolve
-
-        keys = [f"trainer.{key}" for key in inspect.signature(Trainer).parameters]
-        for model in self.models:
-            config = resolve(compose(model, "digits"))
-            keys += [f"model.{key}" for key in config["model"]["init_args"]]
-        folder = ("images", "size", "channels", "root", "batch_size", "steps_per_call")
-        keys += [f"data.{key}" for key in folder] * 4
-        return [
-            *keys,
-            "model.class_path",
-            "data.class_path",
-            "model.init_args",
-            "data.init_args.x",
-            "a.b",
-            ".",
-            "model.",
-            "trainer..x",
-        ]
+        self.trainer = [f"trainer.{key}" for key in inspect.signature(Trainer).parameters]
+        self.model = {model: list(resolve(compose(model, "digits"))["model"]["init_args"]) for model in self.models}
 
     def command(self, draw: random.Random) -> list[str]:
         """What the user typed beside the hostile part."""
-        words = ["train", *([draw.choice(self.models)] if draw.random() < 0.8 else [])]
-        words += ["--data", draw.choice(("digits", "digits", "folder"))] if draw.random() < 0.8 else []
-        return words + (["--print_config"] if draw.random() < 0.4 else [])
+        choices = (["--data", "digits"], ["--data", "digits"], ["--images", "x"], ["--data", "folder"], [])
+        data = draw.choice(choices)
+        return ["train", *data, *(["--print_config"] if draw.random() < 0.3 else [])]
 
     def run(self, words: list[str]) -> Input:
         from unsup.cli import main
@@ -253,26 +151,32 @@ class Configurations:
     def file(self, draw: random.Random) -> Input:
         content = draw.choice(self.files)
         if draw.random() < 0.5:
-            content = mutated(
-                content, draw, [text.encode(errors="surrogatepass") for text in TEXTS] + [b"\xff", b"\x80abc"]
-            )
+            tokens = [text.encode(errors="surrogatepass") for text in TEXTS]
+            content = mutated(content, draw, [*tokens, b"\xff", b"\x80abc"])
         else:
-            config = spoiled(yaml.safe_load(content), draw, VALUES)
-            content = yaml.safe_dump(config).encode(errors="surrogatepass")
+            content = yaml.safe_dump(spoiled(yaml.safe_load(content), draw, VALUES)).encode(errors="surrogatepass")
         path = self.scratch / "hostile.yaml"
         path.write_bytes(content)
-        what, act, count = self.run([*self.command(draw), "--config", str(path)])
+        words = [*self.command(draw), *([draw.choice(self.models)] if b"unsup.models" not in content else [])]
+        what, act, count = self.run([*words, "--config", str(path)])
         return f"{what} {content[:400]!r}", act, count
 
     def options(self, draw: random.Random) -> Input:
-        words = self.command(draw)
-        for _ in range(draw.choice((1, 1, 2, 3))):
-            key, value = draw.choice(self.keys), draw.choice(TEXTS)
-            if draw.random() < 0.1:
-                key = draw.choice(
-                    ("seed", "init_from", "matmul_precision", "config", "runs", "epochs", "images", "data_root")
-                )
-            words.append(f"--{key}={value}")
+        model = draw.choice(self.models)
+        data = ("images", "size", "channels", "root", "batch_size", "steps_per_call", "class_path", "init_args")
+        odd = ("model.class_path", "data.init_args.x", "a.b", ".", "model.", "trainer..x", "model.init_args")
+        plain = ("seed", "init_from", "matmul_precision", "config", "runs", "epochs", "images", "data_root")
+        words = [*self.command(draw), model]
+        for _ in range(draw.choice((1, 1, 1, 2, 3))):
+            keys = (
+                self.trainer,
+                [f"model.{key}" for key in self.model[model]],
+                [f"data.{key}" for key in data],
+                odd,
+                plain,
+            )
+            key = draw.choice(draw.choice(keys) or odd)
+            words.append(f"--{key}={draw.choice(draw.choice((TEXTS, NUMBERS)))}")
         return self.run(words)
 
 
@@ -287,19 +191,7 @@ def png(width: int, height: int) -> bytes:
 class Images:
     """Folders of images: damaged files, false headers, odd names, links and what is no file at all."""
 
-    NAMES = (
-        b"\xff\xfe",
-        b"a\nb",
-        b"\x1b[2J",
-        b"<script>",
-        b"..a",
-        b" ",
-        b"x" * 240,
-        "é\u202e".encode(),
-        b"a\\b",
-        b"'\"",
-        b"%s{}",
-    )
+    NAMES = ("\udcff\udcfe", "a\nb", "\x1b[2J", "<script>", "..a", " ", "x" * 240, "é\u202e", "a\\b", "'\"", "%s{}")
 
     def __init__(self, scratch: Path) -> None:
         from PIL import Image
@@ -324,54 +216,46 @@ class Images:
         self.files += [b"<svg xmlns='http://www.w3.org/2000/svg'/>", zlib.compress(b"\0" * 10**6), b"%PDF-1.4"]
 
     def folder(self, draw: random.Random) -> Input:
-        """Good images in one or two classes and a few hostile entries; each of these counts."""
+        """Good images in up to three folders and a few hostile entries; each of these counts."""
         shutil.rmtree(self.scratch, ignore_errors=True)
-        top = os.fsencode(self.scratch / draw.choice(("set", "a\nb", "\udcff")))
-        places = [
-            os.path.join(top, place)
-            for place in draw.choice(((b"",), (b"a", b"b"), (b"train/a", b"train/b", b"test/a")))
-        ]
+        top = self.scratch / draw.choice(("set", "a\nb", "\udcff"))
+        places = [top / place for place in draw.choice((("",), ("a", "b"), ("train/a", "train/b", "test/a")))]
         for place in places:
-            os.makedirs(place, exist_ok=True)
+            place.mkdir(parents=True)
             for i in range(24):
-                Path(os.fsdecode(place), f"{i}.png").write_bytes(self.good)
-        count = draw.choice((1, 4, 16))
+                (place / f"{i}.png").write_bytes(self.good)
+        count = draw.choice((1, 1, 4, 16))
         for i in range(count):
-            name = (
-                b"%d" % i
-                + draw.choice((b"", draw.choice(self.NAMES)))
-                + draw.choice((b".png", b".jpg", b".TIF", b".gif"))
-            )
             place = draw.choice(places)
             if draw.random() < 0.1:
-                place = os.path.join(place, draw.choice((*self.NAMES, b"test", b"x.png")))
-                os.makedirs(place, exist_ok=True)
-            self.entry(os.path.join(place, name), draw)
+                place /= draw.choice((*self.NAMES, "test", "x.png"))
+                place.mkdir(exist_ok=True)
+            name = draw.choice(("", draw.choice(self.NAMES))) + draw.choice((".png", ".jpg", ".TIF", ".gif"))
+            self.entry(place / f"h{i}{name}", draw)
         channels = draw.choice((1, 3))
 
         def act() -> None:
             from unsup.build import prepare
             from unsup.config import compose, resolve
 
-            options = [("data.images", os.fsdecode(top)), ("data.size", 8), ("data.channels", channels)]
+            options = [("data.images", str(top)), ("data.size", 8), ("data.channels", channels)]
             prepare(resolve(compose("pixels", "folder", [], [*options, ("data.root", str(self.scratch / "root"))])))
 
-        return f"{sorted(str(p) for p in self.scratch.rglob('*'))[-9:]}", act, count
+        return f"{sorted(str(path) for path in self.scratch.rglob('h*'))[:16]}", act, count
 
-    def entry(self, path: bytes, draw: random.Random) -> None:
-        if len(os.path.basename(path)) > 255 or os.path.lexists(path):
-            return
+    def entry(self, path: Path, draw: random.Random) -> None:
         match draw.randrange(12):
             case 0:
-                os.symlink(draw.choice((path, b"/nonexistent", b"..", b"/dev/zero", b"/proc/self/mem", b".")), path)
+                target = draw.choice((str(path), "/nonexistent", "..", "/dev/zero", "/proc/self/mem", "."))
+                path.symlink_to(target)
             case 1:
-                os.mkdir(path)
+                path.mkdir()
             case 2:
                 os.mkfifo(path)
             case _:
                 content = draw.choice(self.files)
-                content = mutated(content, draw, [b"\0" * 64, b"\xff" * 8, content]) if draw.random() < 0.8 else content
-                Path(os.fsdecode(path)).write_bytes(content)
+                changed = mutated(content, draw, [b"\0" * 64, b"\xff" * 8, content])
+                path.write_bytes(changed if draw.random() < 0.8 else content)
 
 
 class Run:
@@ -464,7 +348,11 @@ class Records(Run):
         }
         for name, content in contents.items():
             text = json.dumps(spoiled(content, draw, VALUES)).encode()
-            text = mutated(text, draw, [b"[" * 99999, b"NaN", b"\xff"]) if draw.random() < 0.3 else text
+            text = (
+                mutated(text, draw, [b"[" * 99999, b"[" * 900 + b"]" * 900, b"NaN", b"\xff"])
+                if draw.random() < 0.3
+                else text
+            )
             (self.folder / name).write_bytes(text)
         config = runs.config_of(self.folder)
 
@@ -492,18 +380,8 @@ class Reports:
     def one(self, draw: random.Random) -> Input:
         report = draw.choice(self.reports)
         if draw.random() < 0.3:
-            tokens = [
-                b"NaN",
-                b"null",
-                b"1e999",
-                b"9" * 400,
-                b"[" * 99999,
-                b"\xff",
-                b'"\\ud800"',
-                b"{}",
-                b",",
-                b"<script>",
-            ]
+            tokens = [b"NaN", b"null", b"1e999", b"9" * 400, b"\xff", b'"\\ud800"', b"{}", b",", b"<script>"]
+            tokens += [b"[" * 99999, b"[" * 900 + b"]" * 900]
             content = mutated(json.dumps(report, indent=1).encode(), draw, tokens)
         else:
             content = json.dumps(spoiled(report, draw, VALUES)).encode()

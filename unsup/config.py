@@ -90,7 +90,7 @@ def compose(
     for key in ("recipe", "dataset"):
         if not re.fullmatch(r"\w[\w.@+-]*", config[key]):
             raise UsageError(
-                f"{key} is {config[key]!r}: run folders are called by it, write letters, digits, _ - + . @"
+                f"{key} is {config[key]!r}: a run folder is called by it, write letters, digits, _ - + . @"
             )
     return config
 

@@ -45,7 +45,7 @@ def explained() -> Iterator[None]:
     """What a trainer says of its options becomes a UsageError."""
     try:
         yield
-    except (MisconfigurationException, ValueError, RuntimeError) as e:
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError) as e:
         raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
 
 
