@@ -30,7 +30,7 @@ from hostile import Checkpoints, Configurations, Images, Records, Reports
 
 SECONDS = 30  # that a call may take
 MEMORY = 12 << 30  # bytes of address space: what asks for more is refused, as on a full machine
-SHARES = {"configuration": 25, "option": 25, "image": 25, "checkpoint": 12, "report": 9, "record": 4}  # in a hundred
+SHARES = {"configuration": 20, "option": 20, "image": 35, "checkpoint": 15, "report": 7, "record": 3}  # in a hundred
 
 
 class TooSlow(BaseException):

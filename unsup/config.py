@@ -11,6 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def compose(
     if config["dataset"] in names("data"):
         config["dataset"] = full_name(config["dataset"], config)
     for key in ("recipe", "dataset"):
-        if not re.fullmatch(r"\w[\w.@+-]*", config[key]):
+        if not (isinstance(config[key], str) and re.fullmatch(r"\w[\w.@+-]*", config[key])):
             raise UsageError(
                 f"{key} is {config[key]!r}: a run folder is called by it, write letters, digits, _ - + . @"
             )
@@ -127,9 +128,6 @@ def check_outline(layer: Any, source: str) -> None:
     for key in layer:
         if key not in TOP:
             raise UsageError(f"{source}: unknown key {key!r} ({nearest(str(key), TOP)})")
-    for key in ("recipe", "dataset"):
-        if not isinstance(layer.get(key, ""), str):
-            raise UsageError(f"{source}: {key} is a name, got {layer[key]!r}")
     for section in ("model", "data", "trainer"):
         values = layer.get(section, {})
         if not isinstance(values, dict):
@@ -222,19 +220,22 @@ def typed(cls: type, section: str, values: Config, linked: tuple[str, ...]) -> C
             raise UsageError(f"{section}.{key} comes from the data set and cannot be set")
         if key not in parameters:
             raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({nearest(str(key), parameters)})")
+    for key in parameters:
+        if key not in values and inspect.signature(cls).parameters[key].default is inspect.Parameter.empty:
+            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
+    with suppress(Exception):  # jsonargparse reads texts as YAML once more, whose constructors raise anything
+        if not any(value is None and not allows_none(hints.get(key)) for key, value in values.items()):
+            return parse(cls, section, values, skip=set(linked))
     for key, value in values.items():  # one by one: the culprit is known without reading the parser's prose
         try:
             if value is None and not allows_none(hints.get(key)):
                 raise TypeError("null")
             parse(cls, section, {key: value}, skip={*parameters, *linked} - {key})
-        except Exception as e:  # jsonargparse reads texts as YAML once more, whose constructors raise anything
+        except Exception as e:
             known = ", ".join(map(str, choices(hints[key])))
             expected = f"one of {known}" if known else inspect.formatannotation(hints[key]).replace("typing.", "")
             raise UsageError(f"{section}.{key}: expected {expected}, got {value!r}") from e
-    for key in parameters:
-        if key not in values and inspect.signature(cls).parameters[key].default is inspect.Parameter.empty:
-            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
-    return parse(cls, section, values, skip=set(linked))
+    raise UsageError(f"{section}: {cls.__name__} does not take these options together")
 
 
 def parse(cls: type, section: str, values: Config, skip: set[str]) -> Config:
