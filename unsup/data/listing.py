@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unsup.data.base import draw
 from unsup.data.pictures import SUFFIXES
-from unsup.errors import UserError
+from unsup.errors import UserError, printable
 
 FEWEST = 20  # images that can be split into training, validation and test
 
@@ -49,7 +49,7 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
         n = len(listings[0].files)
         aside = draw(n, round(n / 6), listings[0].labels)
         listings = [listings[0].at(np.setdiff1d(np.arange(n), aside)), listings[0].at(aside)]
-    return tuple(number), listings[0], listings[1]
+    return tuple(map(printable, number)), listings[0], listings[1]  # figures and tables take text alone
 
 
 def _splits(top: Path) -> dict[str, list[str]]:
