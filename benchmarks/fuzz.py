@@ -1,6 +1,6 @@
 """Hostile input: mutated configurations, options, images, folders, checkpoints and reports, each judged.
 
-python benchmarks/fuzz.py [--inputs 20000 --seed 0 --kinds configuration option ...]
+python benchmarks/fuzz.py [--inputs 20000 --minutes 60 --seed 0 --kinds configuration option ...]
 
 Each of them has to work, or to end in lines that begin with `unsup: ` and with exit code 1 or 2. A traceback is counted
 and listed, and so are a call of over 30 seconds, a file written outside the scratch folder and a process that is
@@ -10,6 +10,7 @@ started. Exit code 1 where there was any. The same seed makes the same inputs.
 import argparse
 import collections
 import io
+import math
 import os
 import random
 import resource
@@ -47,6 +48,7 @@ class Judge:
     def __init__(self, scratch: Path) -> None:
         self.scratch = str(scratch.resolve())
         self.counts: collections.Counter[tuple[str, str]] = collections.Counter()
+        self.done: collections.Counter[str] = collections.Counter()  # inputs of a kind
         self.faults: list[str] = []
         self.watching = False
         self.broken: list[str] = []  # promises of the call at work
@@ -94,6 +96,8 @@ class Judge:
             code = e.code
         except TooSlow:
             code = "too slow"
+        except KeyboardInterrupt:
+            raise
         except BaseException:
             code = "traceback"
             self.broken.append(traceback.format_exc(limit=-6))
@@ -107,12 +111,13 @@ class Judge:
             self.broken.append(f"ended as {code}")
         ended = {0: "worked", 1: "refused (1)", 2: "refused (2)"}.get(code, "FAULT")
         self.counts[kind, "FAULT" if self.broken else ended] += count
+        self.done[kind] += count
         if self.broken:
             self.faults.append(f"{kind}: {what[:600]}\n  " + "\n  ".join(self.broken[:3]))
 
 
-def fuzz(inputs: int, seed: int, kinds: list[str], scratch: Path) -> Judge:
-    """Judge about so many inputs of these kinds."""
+def fuzz(inputs: int, seed: int, kinds: list[str], scratch: Path, minutes: float = math.inf) -> Judge:
+    """Judge about so many inputs of these kinds, or as many as the minutes allow."""
     judge = Judge(scratch)
     configurations = Configurations(scratch)
     sources = {
@@ -123,19 +128,18 @@ def fuzz(inputs: int, seed: int, kinds: list[str], scratch: Path) -> Judge:
         "report": Reports(scratch).one,
         "record": Records(scratch).one,
     }
-    whole = sum(SHARES[kind] for kind in kinds)
-    for kind in kinds:
-        draw, done = random.Random(f"{seed} {kind}"), 0
-        while done < inputs * SHARES[kind] / whole:
-            what, act, count = sources[kind](draw)
-            judge.call(kind, what, act, count)
-            done += count
+    draw, until = random.Random(seed), time.monotonic() + 60 * minutes
+    while sum(judge.counts.values()) < inputs and time.monotonic() < until:
+        behind = min(kinds, key=lambda kind: judge.done[kind] / SHARES[kind])
+        what, act, count = sources[behind](draw)
+        judge.call(behind, what, act, count)
     return judge
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=20_000)
+    parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", choices=tuple(SHARES), default=list(SHARES))
     args = parser.parse_args()
@@ -143,7 +147,7 @@ def main() -> int:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        judge = fuzz(args.inputs, args.seed, args.kinds, Path(folder))
+        judge = fuzz(args.inputs, args.seed, args.kinds, Path(folder), args.minutes)
         os.chdir("/")
     for fault in judge.faults:
         print(fault)
