@@ -139,7 +139,13 @@ class Configurations:
 
     def command(self, draw: random.Random) -> list[str]:
         """What the user typed beside the hostile part."""
-        choices = (["--data", "digits"], ["--data", "digits"], ["--images", "x"], ["--data", "folder"], [])
+        choices: tuple[list[str], ...] = (
+            ["--data", "digits"],
+            ["--data", "digits"],
+            ["--images", "x"],
+            ["--data", "folder"],
+            [],
+        )
         data = draw.choice(choices)
         return ["train", *data, *(["--print_config"] if draw.random() < 0.3 else [])]
 
