@@ -148,7 +148,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(steps_per_call: int) -> None:
             values = super().losses(x)
             return {"loss": values["loss"] / (self.global_step != 3)}
 
-    with pytest.raises(UserError, match=r"inf at step 3: lower model.lr \(now 0.01\)"):
+    with pytest.raises(UserError, match=r"inf at step 3 on the training images \d.*: lower model.lr \(now 0.01\)"):
         train(Bursts(SHAPE), TinyDigits(steps_per_call=steps_per_call))
 
 

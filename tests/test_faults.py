@@ -235,6 +235,52 @@ def test_an_interrupt_between_the_two_players_of_a_gan(
     assert curves(run) == curves(whole)
 
 
+# Trains the GAN twice, in processes that send themselves a signal between its two players in the second epoch.
+SIGNALLED = """
+import os, signal, sys
+import lightning.pytorch as L
+import unsup.train, unsup.trainer
+from unsup.cli import main
+
+class Signal(L.Callback):
+    def __init__(self, number):
+        self.number = number
+    def on_before_optimizer_step(self, trainer, model, optimizer):
+        if trainer.current_epoch == 1 and optimizer is trainer.optimizers[0]:
+            os.kill(os.getpid(), self.number)
+
+usual = unsup.trainer.callbacks
+for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+    if (child := os.fork()) == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        unsup.trainer.callbacks = lambda throughput: [*usual(throughput), Signal(number)]
+        sys.exit(main(["train", "gan", *{OPTIONS}, "--runs", f"{sys.argv[1]}/{code}"]))
+    found = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert found == code, (found, code)
+"""
+
+
+def test_signals_leave_a_run_that_goes_on(tmp_path: Path, unjudged: None) -> None:
+    script = SIGNALLED.replace("{OPTIONS}", repr(OPTIONS))
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=TOP, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    _, whole = start(tmp_path / "whole", "gan")
+    for code in (143, 130):
+        run = tmp_path / str(code) / "digits" / "gan" / "0-001"
+        assert f"make resume RUN={run} goes on after the last whole epoch" in done.stderr
+        assert state(run)["epoch"] == 0
+        assert_ends_like(run, whole)
+
+
+def test_a_best_checkpoint_stands_beside_the_last_two(tmp_path: Path, unjudged: None) -> None:
+    best = "{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {monitor: val/loss, filename: best}}"
+    config = tmp_path / "best.yaml"
+    config.write_text(f"trainer: {{callbacks: [{best}]}}\n")
+    _, run = start(tmp_path, "ae", *OPTIONS, "--config", str(config))
+    found = {path.name: torch.load(path, weights_only=True)["epoch"] for path in (run / "checkpoints").iterdir()}
+    assert found == {"last.ckpt": 2, "previous.ckpt": 1, "best.ckpt": 2}
+
+
 def test_the_checkpoint_before_is_kept(tmp_path: Path) -> None:
     io, path = WholeCheckpoints(), tmp_path / "last.ckpt"
     for epoch in range(3):

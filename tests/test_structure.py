@@ -19,6 +19,7 @@ BRICKS = {
     "unsup.backbones",
     "unsup.augment",
     "unsup.processes",
+    "unsup.finite",
     "unsup.schedule",
     "unsup.spectral",
 }  # of methods

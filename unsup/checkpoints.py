@@ -11,7 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from unsup.errors import UserError
 from unsup.files import replacing, shown
-from unsup.runs import PREVIOUS, checkpoints_of
+from unsup.runs import LAST, PREVIOUS, checkpoints_of
 
 LAYOUT = 1  # of what stands in a checkpoint; another one is refused
 NEEDED = {"state_dict": dict, "hyper_parameters": dict, "global_step": int}
@@ -22,7 +22,7 @@ class Damaged(UserError):
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one, to the disk itself, then renames; the old one becomes previous.ckpt.
+    """Writes a checkpoint beside the old one, to the disk itself, then renames; of last.ckpt the one before is kept.
 
     Lightning's own writes to the system's temporary folder and copies: where that is another file system, a process
     that dies or a full disk leaves half a checkpoint in the place of the last good one.
@@ -42,7 +42,7 @@ class WholeCheckpoints(TorchCheckpointIO):
                     torch.save(checkpoint | {"layout": LAYOUT}, file)
                     file.flush()
                     os.fsync(file.fileno())
-                if path.exists():
+                if path.name == LAST and path.exists():
                     path.replace(path.with_name(PREVIOUS))
         except (OSError, RuntimeError) as e:
             found = system_error(e)
@@ -70,7 +70,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             raise TypeError
     except Exception as e:  # damaged files raise anything
         raise Damaged(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
-    theirs = checkpoint.get("layout", "unknown")
+    theirs = checkpoint.get("layout", 1)  # the first ones did not say theirs
     if type(theirs) is not int or theirs != LAYOUT:
         raise UserError(f"{path} has the layout {theirs}, this version of unsup reads {LAYOUT}: train this run again")
     return found

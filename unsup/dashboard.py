@@ -12,13 +12,14 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from unsup.data.base import ImageData
-from unsup.evaluation.diagnostics import WIDE, principal_components, sample
+from unsup.evaluation.diagnostics import principal_components, sample
 from unsup.evaluation.figures import NAMED
 from unsup.evaluation.protocol import Evaluation
 from unsup.snapshots import small
 
 SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one replaces it
 PROJECTED = 2_500  # test images in the projector
+PROJECTED_DIM = 128  # of their codes, at most: they are written as text
 PLACES = ("root", "images")  # options that say where things lie, not what is trained
 SHOWN = (  # final scores
     "linear_probe/accuracy",
@@ -88,8 +89,8 @@ def project(
     """The codes of test images for TensorBoard's projector, each with its image and with what is known of it."""
     codes = evaluation.codes
     at = sample(len(codes), PROJECTED)
-    if codes.shape[1] > WIDE // 8:  # as text they would take tens of megabytes
-        codes = principal_components(codes).transform(codes)[:, : WIDE // 8]
+    if codes.shape[1] > PROJECTED_DIM:
+        codes = principal_components(codes).transform(codes)[:, :PROJECTED_DIM]
     known = {"cluster": [str(c) for c in (evaluation.clusters if evaluation.own is None else evaluation.own)[at]]}
     if labels is not None:
         known = {"class": [names[c] for c in labels[at]]} | known

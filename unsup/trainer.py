@@ -112,7 +112,8 @@ def told(error: Exception, run: Path, data: ImageData) -> Exception:
     """What ended a training, in words that name the cause and the remedy where it is one that users can mend."""
     again = f"make resume RUN={run} goes on" if runs.begun(run) else f"no checkpoint was written in {run} yet"
     if found := system_error(error):
-        return UserError(f"cannot write into {run}: {found.strerror or found}; that mended, {again}")
+        where = os.fsdecode(found.filename) if found.filename else run
+        return UserError(f"input or output failed: {where}: {found.strerror or found}; that mended, {again}")
     if "Connection closed by peer" in str(error):
         return UserError(f"another process of this training has ended, its message says why; {again}")
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
