@@ -4,8 +4,10 @@ one test for each fault that it found."""
 import importlib.util
 import io
 import json
+import logging
 import os
 import signal
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,8 @@ def test_files_that_say_the_impossible(
         (["--runs", "~nobody-of-this-name/x"], "there is no such user"),
         (["--data.images", "~nobody-of-this-name/x", "--data", "folder"], "there is no such user"),
         (["--trainer.accelerator", "cpu", "--trainer.devices", "-1"], "trainer: "),
+        (["--trainer.accelerator", "cpu", "--trainer.devices", str(10**18)], "trainer: MemoryError"),
+        (["--config", "\0"], "no file name has"),
     ],
 )
 def test_what_cannot_be_made(
@@ -192,6 +196,21 @@ def test_class_names_that_are_code_or_no_text_stay_text(tmp_path: Path) -> None:
     assert runs.class_names_of(run) == [r"$\frac{$", "<script>alert(1)<", r"caf\udce9\n"]
 
 
+def test_pillow_says_nothing_beside_the_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It logs that a TIFF file has more samples than it decodes."""
+    logging.getLogger("PIL").setLevel(logging.NOTSET)
+    top = tmp_path / "images"
+    pictures(top, 25)
+    out = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(out, "TIFF")
+    content = out.getvalue()
+    samples = struct.pack("<HHIH", 277, 3, 1, 3)  # the tag SamplesPerPixel: one short, 3
+    assert content.count(samples) == 1
+    (top / "many.tif").write_bytes(content.replace(samples, struct.pack("<HHIH", 277, 3, 1, 20)))
+    assert "many.tif (" in complaint(Folder(str(top), size=8, root=str(tmp_path / "root")))
+    assert not caplog.records
+
+
 # ---- checkpoints and records -----------------------------------------------------------------------------------------
 
 
@@ -223,7 +242,7 @@ def test_checkpoints_of_another_kind(run: Any, change: dict[str, Any]) -> None:
         load_model(run.folder)
 
 
-@pytest.mark.parametrize("arguments", [{"hidden": -5}, {"hidden": 10**18}, {"shape": "x"}])
+@pytest.mark.parametrize("arguments", [{"hidden": -5}, {"hidden": 10**18}, {"shape": "x"}, {"shape": {"a": 1}}])
 def test_arguments_in_a_checkpoint_that_make_no_model(run: Any, arguments: dict[str, Any]) -> None:
     changed = run.checkpoint | {"hyper_parameters": run.checkpoint["hyper_parameters"] | arguments}
     torch.save(changed, run.folder / "checkpoints" / "last.ckpt")
@@ -239,7 +258,7 @@ def test_records_of_another_kind(tmp_path: Path, text: str) -> None:
 
 
 def test_the_run_that_a_run_started_from_is_checked_too(tmp_path: Path) -> None:
-    for origin in (3, {"run": 3}, {"stages_seconds": "x"}):
+    for origin in (3, {"run": 3}, {"stages_seconds": "x"}, {"stages_seconds": 10**400}):
         (tmp_path / "versions.json").write_text(json.dumps({"data_sha256": "a", "init_from": origin}))
         with pytest.raises(UserError, match="damaged"):
             runs.record_of(tmp_path, "versions.json")

@@ -14,7 +14,7 @@ from unsup.errors import UsageError, UserError
 from unsup.models.base import Model
 from unsup.stages import check_stages
 
-REFUSALS = (ArithmeticError, IndexError, MemoryError, RuntimeError, TypeError, ValueError)  # of arguments
+REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)  # of arguments
 
 
 def check(config: Config) -> None:

@@ -31,8 +31,10 @@ def place(text: str) -> Path:
     """A path as the user means it.
 
     Raises:
-        UsageError: it begins with the ~name of a user who is not there.
+        UsageError: it begins with the ~name of a user who is not there, or no file can be called so.
     """
+    if "\0" in text:
+        raise UsageError(f"{text!r} holds a character that no file name has")
     try:
         return Path(text).expanduser()
     except RuntimeError as e:
@@ -47,8 +49,8 @@ def resolved(path: Path) -> Path:
     """
     try:
         return path.resolve()
-    except (RuntimeError, OSError) as e:
-        raise UserError(f"{path} is a link in a circle, or too long: name the folder itself") from e
+    except (RuntimeError, OSError, ValueError) as e:
+        raise UserError(f"{path} is a link in a circle, or no name of a folder: name the folder itself") from e
 
 
 def shown(path: Path) -> Path:

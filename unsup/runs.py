@@ -9,6 +9,7 @@ file .lock.
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,11 +152,16 @@ def record_of(run: Path, name: str) -> dict[str, Any]:
         if not isinstance(record, dict) or not record.keys() >= set(NEEDED[name]):
             raise ValueError("incomplete")
         for found, kinds in ((record, KINDS), (record.get("init_from", {}), ORIGIN)):
-            if not all(isinstance(found[key], kind) for key, kind in kinds.items() if key in found):
+            if not all(_is(found[key], kind) for key, kind in kinds.items() if key in found):
                 raise TypeError("of another kind")
         return record
     except (OSError, ValueError, TypeError, RecursionError) as e:
         raise UserError(f"{run / name} is missing or damaged: train this run again") from e
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of JSON is of a kind; a number also finite as a float."""
+    return isinstance(value, kind) and (not isinstance(value, int | float) or abs(value) <= sys.float_info.max)
 
 
 def origin_of(run: Path, weights_sha256: str) -> dict[str, Any]:

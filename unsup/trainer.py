@@ -45,8 +45,8 @@ def explained() -> Iterator[None]:
     """What a trainer says of its options becomes a UsageError."""
     try:
         yield
-    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError) as e:
-        raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as e:
+        raise UsageError(f"trainer: {' '.join(str(e).split()) or type(e).__name__}") from e
 
 
 def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:

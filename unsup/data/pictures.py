@@ -1,5 +1,6 @@
 """Image files of any size and mode -> uint8 arrays of one shape."""
 
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def attempt(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Attempt]
                 reasons[i] = _reason(error)
         return images, reasons
 
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is told in one line
     Image.init()  # all formats, before threads race for it
     threads = os.cpu_count() or 1
     with (
