@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unsup import config
 from unsup.cli import main, split_options
-from unsup.config import CONFIGS, compose, dump, fitted_to, merge, names, pair, read, resolve
+from unsup.config import CONFIGS, compose, fitted_to, merge, names, pair, read, resolve
 from unsup.errors import UsageError
+from unsup.plain_yaml import dump
+from unsup.plain_yaml import plain as listed
 
 MODELS, DATA = names("model"), names("data")
 
@@ -70,7 +71,7 @@ def test_resolved_config_can_be_run_again(tmp_path: Path) -> None:
 
 
 def plain(value: object) -> object:
-    return yaml.safe_load(yaml.safe_dump(config.plain(value)))
+    return yaml.safe_load(yaml.safe_dump(listed(value)))
 
 
 def test_options_are_split_from_words() -> None:

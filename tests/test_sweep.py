@@ -17,8 +17,9 @@ from reports import report
 import unsup.sweep
 from unsup import runs
 from unsup.cli import main
-from unsup.config import Config, compose, dump, resolve
+from unsup.config import Config, compose, resolve
 from unsup.errors import UsageError, UserError
+from unsup.plain_yaml import dump
 from unsup.plan import Found, Job, parse_grid, plan, state_of
 from unsup.sweep import duration, exit_text, seconds_left
 

@@ -14,6 +14,8 @@ from unsup.errors import UsageError, UserError
 from unsup.models.base import Model
 from unsup.stages import check_stages
 
+REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)  # of arguments
+
 
 def check(config: Config) -> None:
     """Find before anything is read or trained what cannot be trained.
@@ -32,7 +34,7 @@ def check(config: Config) -> None:
 
 def build_data(config: Config) -> ImageData:
     """The data module, nothing loaded yet."""
-    data = load_class(config["data"]["class_path"], ImageData)(**config["data"]["init_args"])
+    data: ImageData = made("data", load_class(config["data"]["class_path"], ImageData), config["data"]["init_args"])
     data.seed = config["seed"]
     return data
 
@@ -65,9 +67,24 @@ def build_model(config: Config, data: ImageData) -> Model:
     """The model, newly initialised; what depends on the data (`shape`, `augmentation`) comes from the data module."""
     cls = load_class(config["model"]["class_path"], Model)
     linked = {name: getattr(data, name) for name in LINKED if name in inspect.signature(cls).parameters}
-    model = cls(**linked, **config["model"]["init_args"])
+    model: Model = made("model", cls, linked | config["model"]["init_args"])
     model.seed = config["seed"]
     return model
+
+
+def made(section: str, cls: type, arguments: dict[str, Any]) -> Any:
+    """An object of a class.
+
+    Raises:
+        UsageError: torch or the class itself refuses the arguments: a negative or an immense size, an empty list.
+    """
+    try:
+        return cls(**arguments)
+    except REFUSALS as e:
+        reason = next(iter(str(e).splitlines()), "") or type(e).__name__
+        raise UsageError(
+            f"{section}: {cls.__name__} cannot be made with these options: {reason} (UNSUP_DEBUG=1 shows where)"
+        ) from e
 
 
 def load_run(run: Path, data: ImageData | None = None) -> tuple[Model, ImageData]:
@@ -98,7 +115,7 @@ def load_model(run: Path) -> Model:
     try:
         with torch.random.fork_rng([]):
             model: Model = load_class(config["model"]["class_path"], Model)(**checkpoint["hyper_parameters"])
-    except TypeError as e:
+    except REFUSALS as e:
         raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
     fill(model, checkpoint, path)
     model.seed = config["seed"]

@@ -1,8 +1,8 @@
 """Checkpoints: written whole or not at all, the one before kept, none with weights that are not finite."""
 
 import os
-import pickle
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from unsup.files import replacing, shown
 from unsup.runs import LAST, PREVIOUS, checkpoints_of
 
 LAYOUT = 1  # of what stands in a checkpoint; another one is refused
-NEEDED = ("state_dict", "hyper_parameters", "global_step")
+NEEDED = {"state_dict": dict, "hyper_parameters": dict, "global_step": int}
 
 
 class Damaged(UserError):
@@ -59,11 +59,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: it is damaged, no checkpoint of a model, or of another layout.
     """
     try:
+        with zipfile.ZipFile(path) as file:  # torch does not look at the checksums that it writes
+            if file.testzip() is not None:
+                raise ValueError("checksum")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = {key: checkpoint[key] for key in NEEDED}
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as e:
+        if not all(isinstance(found[key], kind) for key, kind in NEEDED.items()):
+            raise TypeError
+        if not all(isinstance(name, str) and isinstance(w, torch.Tensor) for name, w in found["state_dict"].items()):
+            raise TypeError
+    except Exception as e:  # damaged files raise anything
         raise Damaged(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
-    if (theirs := checkpoint.get("layout", 1)) != LAYOUT:  # the first ones did not say theirs
+    theirs = checkpoint.get("layout", 1)  # the first ones did not say theirs
+    if type(theirs) is not int or theirs != LAYOUT:
         raise UserError(f"{path} has the layout {theirs}, this version of unsup reads {LAYOUT}: train this run again")
     return found
 

@@ -1,6 +1,7 @@
 """The command line: verbs, exit codes, one-line errors. Nothing heavy is imported until the command is valid."""
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from unsup import __version__, verbs
-from unsup.errors import UsageError, UserError, nearest
+from unsup.errors import UsageError, UserError, nearest, one_line, printable
+from unsup.files import place
 
 OPTION_HELP = """\
 options of a recipe are given by name and override every file:
@@ -58,7 +60,7 @@ def build_parser() -> Parser:
     train.add_argument("--seed", type=int, help="seed of the run (0)")
     train.add_argument("--init_from", help="start from the weights of this run folder, or of a run of this recipe")
     train.add_argument("--matmul_precision", help="highest, high or medium")
-    train.add_argument("--config", type=folder, action="append", default=[], metavar="FILE", help="one more YAML layer")
+    train.add_argument("--config", type=place, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
     sweep = verb("sweep", verbs.sweep, "train every model with every seed, past what is finished already", SWEEP_HELP)
     sweep.add_argument("models", nargs="+", metavar="MODEL", help="recipes in configs/model")
@@ -69,7 +71,7 @@ def build_parser() -> Parser:
         sub.add_argument("--epochs", type=int, help="short for --trainer.max_epochs")
         sub.add_argument("--data_root", help="folder that holds data sets (data)")
         sub.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
-        sub.add_argument("--runs", type=folder, default=Path("runs"), help="folder that holds runs (runs)")
+        sub.add_argument("--runs", type=place, default=Path("runs"), help="folder that holds runs (runs)")
     for sub in (
         verb("resume", verbs.resume, "go on with an interrupted run from its last checkpoint, then evaluate it"),
         verb("evaluate", verbs.evaluate, "repeat the evaluation of a finished run"),
@@ -81,7 +83,7 @@ def build_parser() -> Parser:
     verb("models", verbs.models, "list the recipes: what each is, expected score, minutes")
     verb("selfcheck", verbs.selfcheck, "check the evaluator on planted codes whose scores are known")
     results = verb("results", verbs.results, "keep reports in results/, write the tables and the cards from them")
-    results.add_argument("add", nargs="*", type=folder, metavar="RUN", help="run folders whose reports are to be kept")
+    results.add_argument("add", nargs="*", type=place, metavar="RUN", help="run folders whose reports are to be kept")
     results.add_argument("--check", action="store_true", help="only say whether all is up to date (exit code 1)")
     reproduce = verb("reproduce", verbs.reproduce, "train a recorded row anew and check its scores (exit code 1)")
     reproduce.add_argument("card", metavar="CARD", help="a card in results/cards, such as mnist-deep_ae")
@@ -91,11 +93,11 @@ def build_parser() -> Parser:
     reproduce.add_argument("--data_root", help="folder that holds data sets (data)")
     reproduce.add_argument("--images", help="your copy of the folder of images, for cards of one")
     reproduce.add_argument(
-        "--runs", type=folder, default=Path("runs/reproduced"), help="folder for the new runs (runs/reproduced)"
+        "--runs", type=place, default=Path("runs/reproduced"), help="folder for the new runs (runs/reproduced)"
     )
     compare = verb("compare", verbs.compare, "all reports of a data set side by side, over seeds and beside the floors")
     compare.add_argument("--data", help="the data set; without it every one that has reports")
-    compare.add_argument("--runs", type=folder, default=Path("runs"), help="folder that holds runs (runs)")
+    compare.add_argument("--runs", type=place, default=Path("runs"), help="folder that holds runs (runs)")
     compare.add_argument("--sort", metavar="COLUMN", help="a column of the table (linear probe)")
     for sub in subparsers.choices.values():
         sub.set_defaults(known=[text for action in sub._actions for text in action.option_strings])
@@ -110,12 +112,12 @@ def add_uses(verb: Callable[..., Parser]) -> None:
     for sub in (classify, encode, export):
         sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
     for sub in (classify, encode):
-        sub.add_argument("--images", type=folder, required=True, help="a folder of images, in any arrangement")
-    classify.add_argument("--out", type=folder, help="the folder to make (RUN/classified/<name of IMAGES>-<number>)")
-    classify.add_argument("--labels", type=folder, help="names of some of the images: a CSV with the columns file,name")
+        sub.add_argument("--images", type=place, required=True, help="a folder of images, in any arrangement")
+    classify.add_argument("--out", type=place, help="the folder to make (RUN/classified/<name of IMAGES>-<number>)")
+    classify.add_argument("--labels", type=place, help="names of some of the images: a CSV with the columns file,name")
     classify.add_argument("--sort", choices=("copy", "link"), help="also folders of copies or links, one a class")
-    encode.add_argument("--out", type=folder, help="the file to write (RUN/encoded/<name of IMAGES>.npz)")
-    export.add_argument("--out", type=folder, help="the folder to make (RUN/export)")
+    encode.add_argument("--out", type=place, help="the file to write (RUN/encoded/<name of IMAGES>.npz)")
+    export.add_argument("--out", type=place, help="the folder to make (RUN/export)")
     export.add_argument("--onnx", action="store_true", help="also as ONNX")
 
 
@@ -130,29 +132,27 @@ def seed_or_all(text: str) -> int | str:
     return text if text == "all" else seed_of(text)
 
 
-def folder(text: str) -> Path:
-    """A path as the user means it."""
-    return Path(text).expanduser()
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failure, 2 usage, 130 Ctrl-C.
 
     A mistake that a person can mend is one line on stderr; UNSUP_DEBUG=1 shows the traceback.
     """
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):  # names of files need not be text, and terminals not Unicode's
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         args = parse(argv)
         args.run(args)
     except UserError as e:
         if os.environ.get("UNSUP_DEBUG"):
             raise
-        print(f"unsup: {e}", file=sys.stderr)
+        print(f"unsup: {one_line(e)}", file=sys.stderr)
         return e.exit_code
     except OSError as e:  # a full disk, a folder that vanished or may not be written
         if os.environ.get("UNSUP_DEBUG"):
             raise
-        print(f"unsup: {e.filename or 'input or output'}: {e.strerror or e}", file=sys.stderr)
+        print(f"unsup: {printable(str(e.filename or 'input or output'))}: {e.strerror or e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("unsup: interrupted", file=sys.stderr)
@@ -198,9 +198,9 @@ def split_options(argv: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
 
 def parse_value(key: str, text: str) -> Any:
     """A command-line value as YAML reads it: 3, 0.1, true, [500, 250]; anything else is text."""
-    import yaml
+    from unsup import plain_yaml
 
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as e:
-        raise UsageError(f"{key}: cannot read the value {text!r}") from e
+        return plain_yaml.load(text)
+    except plain_yaml.NotPlain as e:
+        raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e

@@ -11,13 +11,15 @@ import re
 import types
 import typing
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
-import yaml
 
+from unsup import plain_yaml
 from unsup.errors import UsageError, choices, nearest
+from unsup.files import resolved as on_disk
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "model", "data", "trainer")
@@ -86,13 +88,19 @@ def compose(
     config.setdefault("dataset", config["data"]["class_path"].rsplit(".", 1)[-1].lower())
     if config["dataset"] in names("data"):
         config["dataset"] = full_name(config["dataset"], config)
+    for key in ("recipe", "dataset"):
+        if not (isinstance(config[key], str) and re.fullmatch(r"\w[\w.@+-]*", config[key])):
+            raise UsageError(
+                f"{key} is {config[key]!r}: a run folder is called by it, write letters, digits, _ - + . @"
+            )
     return config
 
 
 def full_name(data: str, config: Config) -> str:
     """How a data set is called that a file in configs/data names: a folder of images is one of its own."""
     images = config["data"].get("init_args", {}).get("images")
-    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(images).resolve().name) if images else data
+    named_by = images and isinstance(images, str)  # what else stands there, `resolve` refuses
+    return data + "-" + re.sub(r"[^\w.-]+", "_", on_disk(Path(images)).name) if named_by else data
 
 
 def data_name(config: Config) -> str | None:
@@ -103,12 +111,11 @@ def data_name(config: Config) -> str | None:
 def read(path: Path) -> Config:
     """One YAML layer, its outline checked."""
     try:
-        layer = yaml.safe_load(path.read_text())
+        layer = plain_yaml.read(path)
     except OSError as e:
         raise UsageError(f"cannot read configuration {path}: {e.strerror}") from e
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        where = f" line {e.problem_mark.line + 1}" if isinstance(e, yaml.MarkedYAMLError) and e.problem_mark else ""
-        raise UsageError(f"{path} is not valid YAML:{where} {getattr(e, 'problem', None) or 'not text'}") from e
+    except plain_yaml.NotPlain as e:
+        raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))
     return layer
@@ -172,7 +179,7 @@ def resolve(config: Config) -> Config:
     from unsup.models.base import Model
 
     resolved: Config = {"seed": 0, "init_from": None, "matmul_precision": "highest"} | config
-    if not isinstance(resolved["seed"], int) or not 0 <= resolved["seed"] < 2**32:
+    if type(resolved["seed"]) is not int or not 0 <= resolved["seed"] < 2**32:
         raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {resolved['seed']!r}")
     if resolved["matmul_precision"] not in PRECISIONS:
         raise UsageError(f"matmul_precision: one of {', '.join(PRECISIONS)}, got {resolved['matmul_precision']!r}")
@@ -193,10 +200,11 @@ def resolve(config: Config) -> Config:
 
 def load_class(path: str, base: type) -> type:
     """The class of an import path such as unsup.models.ae.AE."""
-    module, _, name = str(path).rpartition(".")
+    module, _, name = path.rpartition(".")
+    dotted = module and all(part.isidentifier() for part in path.split("."))
     try:
-        found = getattr(importlib.import_module(module), name, None) if module else None
-    except ModuleNotFoundError as e:
+        found = getattr(importlib.import_module(module), name, None) if dotted else None
+    except ImportError as e:
         raise UsageError(f"class_path {path}: {e}") from e
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise UsageError(f"class_path {path}: no {base.__name__} of that name there")
@@ -212,19 +220,22 @@ def typed(cls: type, section: str, values: Config, linked: tuple[str, ...]) -> C
             raise UsageError(f"{section}.{key} comes from the data set and cannot be set")
         if key not in parameters:
             raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({nearest(str(key), parameters)})")
+    for key in parameters:
+        if key not in values and inspect.signature(cls).parameters[key].default is inspect.Parameter.empty:
+            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
+    with suppress(Exception):  # jsonargparse reads texts as YAML once more, whose constructors raise anything
+        if not any(value is None and not allows_none(hints.get(key)) for key, value in values.items()):
+            return parse(cls, section, values, skip=set(linked))
     for key, value in values.items():  # one by one: the culprit is known without reading the parser's prose
         try:
             if value is None and not allows_none(hints.get(key)):
                 raise TypeError("null")
             parse(cls, section, {key: value}, skip={*parameters, *linked} - {key})
-        except (jsonargparse.ArgumentError, TypeError, ValueError) as e:
+        except Exception as e:
             known = ", ".join(map(str, choices(hints[key])))
             expected = f"one of {known}" if known else inspect.formatannotation(hints[key]).replace("typing.", "")
             raise UsageError(f"{section}.{key}: expected {expected}, got {value!r}") from e
-    for key in parameters:
-        if key not in values and inspect.signature(cls).parameters[key].default is inspect.Parameter.empty:
-            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
-    return parse(cls, section, values, skip=set(linked))
+    raise UsageError(f"{section}: {cls.__name__} does not take these options together")
 
 
 def parse(cls: type, section: str, values: Config, skip: set[str]) -> Config:
@@ -236,15 +247,3 @@ def parse(cls: type, section: str, values: Config, skip: set[str]) -> Config:
 
 def allows_none(hint: Any) -> bool:
     return hint is None or hint is Any or types.NoneType in typing.get_args(hint)
-
-
-def dump(config: Config) -> str:
-    """The configuration as YAML that --config reads again."""
-    return yaml.safe_dump(plain(config), sort_keys=False, default_flow_style=None, width=100)
-
-
-def plain(value: Any) -> Any:
-    """Tuples as lists: what YAML and JSON hold."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value

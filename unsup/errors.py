@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+LONGEST = 2000  # characters of a message
+
 
 class UserError(Exception):
     """Something in the data, a run folder or the machine is wrong (exit code 1)."""
@@ -44,3 +46,9 @@ def choices(hint: Any) -> tuple[Any, ...]:
 def printable(text: str) -> str:
     """On one line whatever a file or a class is called: control characters and bytes that are no text as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(error: Exception) -> str:
+    """What is told of an error: one line, and of a long one (it quotes what it refuses) both ends."""
+    text = printable(str(error))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"

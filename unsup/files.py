@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unsup.errors import UserError
+from unsup.errors import UsageError, UserError
 
 
 def replace(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename: readers see the old one or the whole new one."""
     with replacing(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        # a name need not be text: "\\udcff" is what JSON reads back
+        temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -24,6 +25,32 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def place(text: str) -> Path:
+    """A path as the user means it.
+
+    Raises:
+        UsageError: it begins with the ~name of a user who is not there, or no file can be called so.
+    """
+    if "\0" in text:
+        raise UsageError(f"{text!r} holds a character that no file name has")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as e:
+        raise UsageError(f"{text}: there is no such user") from e
+
+
+def resolved(path: Path) -> Path:
+    """Where a path leads.
+
+    Raises:
+        UserError: nowhere, its links go in a circle.
+    """
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError, ValueError) as e:
+        raise UserError(f"{path} is a link in a circle, or no name of a folder: name the folder itself") from e
 
 
 def shown(path: Path) -> Path:

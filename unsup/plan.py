@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 import yaml
 
-from unsup import runs
-from unsup.config import Config, compose, plain, resolve
+from unsup import plain_yaml, runs
+from unsup.config import Config, compose, resolve
 from unsup.errors import UsageError, UserError
 from unsup.evaluation.report import read_report
+from unsup.plain_yaml import plain
 from unsup.stages import from_recipe, source_of
 
 Option = tuple[str, Any]  # dotted key, value
@@ -65,9 +66,9 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
         try:
-            values = yaml.safe_load(f"[{text}]")
-        except yaml.YAMLError as e:
-            raise UsageError(f"--grid {key}: cannot read the values {text!r}") from e
+            values = plain_yaml.load(f"[{text}]")
+        except plain_yaml.NotPlain as e:
+            raise UsageError(f"--grid {key}: cannot read the values {text!r}: {e}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")
         if len({as_yaml(value) for value in values}) < len(values):

@@ -9,6 +9,7 @@ file .lock.
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +17,25 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from unsup.config import Config, compose, dump, resolve
+from unsup.config import Config, compose, resolve
 from unsup.errors import UserError
-from unsup.files import replace
+from unsup.files import place, replace, resolved
+from unsup.plain_yaml import dump
 from unsup.provenance import git_state, provenance
 
 if TYPE_CHECKING:
     from unsup.evaluation.heads import Heads
 
 LOCK = ".lock"
+NEEDED = {"versions.json": ("data_sha256",), "training.json": ("train_seconds",)}
+KINDS: dict[str, Any] = {
+    "data_sha256": str,
+    "train_seconds": int | float,
+    "views": str,
+    "init_from": dict,
+    "resumed": list,
+}
+ORIGIN: dict[str, Any] = {"run": str, "stages_seconds": int | float, "views": str}  # in init_from
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
 PATIENCE = 2  # seconds to wait for a lock: a sweep that looks whether a run is in use holds it for a moment
 
@@ -100,7 +111,7 @@ def find(text: str) -> Path:
     Raises:
         UserError: there is none, with the newest ones that there are.
     """
-    run = Path(text).expanduser().resolve()
+    run = resolved(place(text))
     if (run / "config.yaml").is_file():
         return run
     around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
@@ -137,9 +148,20 @@ def record_of(run: Path, name: str) -> dict[str, Any]:
         UserError: missing or damaged.
     """
     try:
-        return dict(json.loads((run / name).read_text()))
-    except (OSError, ValueError) as e:
+        record = json.loads((run / name).read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or not record.keys() >= set(NEEDED[name]):
+            raise ValueError("incomplete")
+        for found, kinds in ((record, KINDS), (record.get("init_from", {}), ORIGIN)):
+            if not all(_is(found[key], kind) for key, kind in kinds.items() if key in found):
+                raise TypeError("of another kind")
+        return record
+    except (OSError, ValueError, TypeError, RecursionError) as e:
         raise UserError(f"{run / name} is missing or damaged: train this run again") from e
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of JSON is of a kind; a number also finite as a float."""
+    return isinstance(value, kind) and (not isinstance(value, int | float) or abs(value) <= sys.float_info.max)
 
 
 def origin_of(run: Path, weights_sha256: str) -> dict[str, Any]:
@@ -197,4 +219,8 @@ def class_names_of(run: Path) -> list[str]:
     """The classes that the probe in `heads_of` tells apart, in label order; none for unlabelled images."""
     from unsup.evaluation.report import read_report
 
-    return list(read_report(run / "report.json").get("run", {}).get("class_names", []))
+    report = read_report(run / "report.json")
+    names = report["run"].get("class_names", []) if isinstance(report.get("run"), dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{run / 'report.json'} is damaged: make evaluate RUN={run} writes it again")
+    return names

@@ -29,7 +29,7 @@ from unsup.models.base import Model
 from unsup.plan import Found, command_line
 from unsup.recipes import chosen
 from unsup.stages import from_recipe, source_of
-from unsup.trainer import bare_trainer, build_trainer, quiet, several, told
+from unsup.trainer import bare_trainer, build_trainer, explained, quiet, several, told
 
 
 def train(
@@ -79,10 +79,8 @@ def shared(config: Config, model: Model, make: Callable[[], Path]) -> Path:
     """
     if not several(config):
         return make()
-    try:
+    with explained():
         trainer = bare_trainer(config, model.unused_parameters)
-    except (MisconfigurationException, ValueError, RuntimeError) as e:
-        raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
     return world.agree(trainer, make)
 
 
@@ -182,10 +180,11 @@ def finish(
     """Train to the end, from a checkpoint where there is one, made at the training step `resumed_at`; evaluate."""
     throughput = Throughput()
     try:
-        trainer = build_trainer(config, run, throughput, model.unused_parameters, resumed_at)
-    except (MisconfigurationException, ValueError, RuntimeError) as e:  # what a trainer says of its options
+        with explained():
+            trainer = build_trainer(config, run, throughput, model.unused_parameters, resumed_at)
+    except UsageError:
         discard(run)
-        raise UsageError(f"trainer: {' '.join(str(e).split())}") from e
+        raise
     if world.first():
         print(heading, flush=True)
     if trainer.world_size > 1:  # an optimizer step by hand is one that DDP does not see

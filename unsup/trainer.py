@@ -4,12 +4,15 @@ import logging
 import os
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import lightning.pytorch as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -18,7 +21,7 @@ from unsup.callbacks import Throughput, callbacks
 from unsup.checkpoints import WholeCheckpoints, system_error
 from unsup.config import Config
 from unsup.data.base import ImageData
-from unsup.errors import UserError
+from unsup.errors import UsageError, UserError
 
 
 def arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
@@ -35,6 +38,15 @@ def arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
 def several(config: Config) -> bool:
     """Whether more than one device may be meant."""
     return config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What a trainer says of its options becomes a UsageError."""
+    try:
+        yield
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as e:
+        raise UsageError(f"trainer: {' '.join(str(e).split()) or type(e).__name__}") from e
 
 
 def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:

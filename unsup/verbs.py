@@ -7,7 +7,8 @@ from unsup.errors import UsageError, UserError
 
 
 def train(args: argparse.Namespace) -> None:
-    from unsup.config import dump, pair, read
+    from unsup.config import pair, read
+    from unsup.plain_yaml import dump
 
     data = named_data(args)
     data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)

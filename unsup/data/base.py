@@ -7,7 +7,6 @@ that damage is found before training, and read only by `batches("test")`, which 
 import hashlib
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import lightning.pytorch as L
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from unsup.data.batches import ResidentBatches, as_tensor, to_unit
 from unsup.errors import UsageError, UserError
+from unsup.files import place
 
 Split = Literal["train", "val", "test"]
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W), labels (N,) or None: unlabelled
@@ -51,7 +51,7 @@ class ImageData(L.LightningDataModule):
         for name, value in (("batch_size", batch_size), ("steps_per_call", steps_per_call)):
             if value < 1:
                 raise UsageError(f"data.{name} is {value}: it must be at least 1")
-        self.root = str(Path(root).expanduser())
+        self.root = str(place(root))
         self.batch_size = batch_size
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images

@@ -14,6 +14,7 @@ from unsup.data.base import Arrays, ImageData
 from unsup.data.listing import Listing, list_folder
 from unsup.data.pictures import decode
 from unsup.errors import UsageError, UserError
+from unsup.files import place
 
 
 class Folder(ImageData):
@@ -56,7 +57,7 @@ class Folder(ImageData):
             raise UsageError(
                 f"data.size is {size}, data.channels {channels}: a size from 1 and 1 or 3 channels it takes"
             )
-        self.images = Path(images).expanduser()
+        self.images = place(images)
         self.shape = (channels, size, size)
 
     @cached_property
@@ -117,7 +118,7 @@ class Folder(ImageData):
             path = self.images / file
             try:
                 stat = path.stat()
-            except FileNotFoundError:
-                stat = path.lstat()  # a dangling link: decoding will name it
+            except OSError:
+                stat = path.lstat()  # a link to nothing, or in a circle: decoding will name it
             digest.update(os.fsencode(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
         return digest.hexdigest()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unsup.data.base import draw
 from unsup.data.pictures import SUFFIXES
-from unsup.errors import UserError
+from unsup.errors import UserError, printable
 
 FEWEST = 20  # images that can be split into training, validation and test
 
@@ -49,7 +49,7 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
         n = len(listings[0].files)
         aside = draw(n, round(n / 6), listings[0].labels)
         listings = [listings[0].at(np.setdiff1d(np.arange(n), aside)), listings[0].at(aside)]
-    return tuple(number), listings[0], listings[1]
+    return tuple(map(printable, number)), listings[0], listings[1]  # figures and tables take text alone
 
 
 def _splits(top: Path) -> dict[str, list[str]]:
@@ -94,6 +94,13 @@ def _class(file: str) -> str:
     return file.split("/")[-2]
 
 
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: decoding will name it
+        return False
+
+
 def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Iterator[str]:
     """Image files below the folder, relative to it, in the order of their names."""
     here = folder.resolve()
@@ -106,7 +113,7 @@ def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) ->
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from find_images(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
         elif entry.name.lower().endswith(SUFFIXES):
             yield prefix + entry.name

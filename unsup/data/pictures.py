@@ -1,5 +1,6 @@
 """Image files of any size and mode -> uint8 arrays of one shape."""
 
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def attempt(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Attempt]
                 reasons[i] = _reason(error)
         return images, reasons
 
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is told in one line
     Image.init()  # all formats, before threads race for it
     threads = os.cpu_count() or 1
     with (
@@ -83,6 +85,8 @@ def picture(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     Grey of 16 bits is divided by 257. Raises whatever Pillow does, and its refusal of decompression bombs.
     """
     channels, size, _ = shape
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")  # to read a pipe may take for ever
     with Image.open(path, formats=FORMATS) as file:
         file.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a half, quarter or eighth of its size
         image = ImageOps.exif_transpose(file)

@@ -20,6 +20,7 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 120,
     "font.family": "DejaVu Sans",
     "font.size": 9,
+    "text.parse_math": False,  # a class may be called "$x$"
     "figure.titlesize": 11,
     "figure.titleweight": "bold",
     "text.color": INK,

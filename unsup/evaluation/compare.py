@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unsup.errors import UserError, nearest
+from unsup.errors import UserError, nearest, one_line, printable
 from unsup.evaluation.comparison.files import to_csv, to_html, to_json, to_markdown
 from unsup.evaluation.comparison.groups import Run, group, read
 from unsup.evaluation.comparison.part import Part, differences, part
@@ -44,7 +44,7 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
         except UserError as e:
             unusable.append(e)
     for earlier in unusable[:-1]:
-        print(f"unsup: {earlier}", file=sys.stderr)
+        print(f"unsup: {one_line(earlier)}", file=sys.stderr)
     if unusable:
         raise unusable[-1]
 
@@ -60,7 +60,8 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
         try:
             runs.append(read(path))
         except UserError as e:
-            print(f"unsup: skipped {path}: {e}; make evaluate RUN={path.parent} writes it again", file=sys.stderr)
+            told = printable(f"skipped {path}: {one_line(e)}")
+            print(f"unsup: {told}; make evaluate RUN={path.parent} writes it again", file=sys.stderr)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
@@ -68,7 +69,7 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
     notes += _older(runs)
     notes += [f"no report has a {sort}: sorted by {one.sort}" for one in parts if sort and one.sort != sort]
     for note in notes:
-        print(f"unsup: {note}", file=sys.stderr)
+        print(f"unsup: {printable(note)}", file=sys.stderr)
     name = folder.name
     replace(folder / "compare.json", to_json(name, parts, notes))
     replace(folder / "compare.csv", to_csv(parts))

@@ -47,12 +47,12 @@ def read_report(path: Path) -> Report:
         UserError: it is missing, damaged, or holds a value that a report cannot have; the message names the file.
     """
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report: Report = json.loads(path.read_text(encoding="utf-8"))
+        check_values(str(path), report)
     except OSError as e:
         raise UserError(f"cannot read {path}: {e.strerror}") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise UserError(f"{path} is not valid JSON ({e}): write it again with `make evaluate`") from e
-    check_values(str(path), report)
     return report
 
 

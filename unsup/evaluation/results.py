@@ -19,6 +19,7 @@ TITLE = """# Results
 Written by `make results` from the reports in this folder; what the columns are is said in the [README](../README.md).
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # what a value of a wrong kind raises
 NEEDED = {
     "schema": (),
     "protocol": (),
@@ -45,15 +46,19 @@ def add(run: Path, results: Path) -> Path:
     if report["frozen"]["before"] != report["frozen"]["after"] or report["test_reads"] != 1:
         raise UserError(f"{source}: the encoder changed or the test images were read again; evaluate the run again")
     made = report["provenance"]
-    if any(code.get("dirty") for code in (made, made.get("evaluation", {}), *made.get("resumed", []))):
+    codes = (made, made.get("evaluation", {}), *(made["resumed"] if isinstance(made.get("resumed"), list) else ()))
+    if any(not isinstance(code, dict) or code.get("dirty") for code in codes):
         raise UserError(f"{source}: the run was made with changes that no commit holds; commit them and train again")
     who = report["run"]
     if not all(re.fullmatch(r"\w[\w@.-]*", str(who[key])) for key in ("data", "model", "seed")):
         raise UserError(f"{source}: {who['data']}, {who['model']}, {who['seed']} cannot be the name of a file")
-    short_tables([report], {})
     target = results / who["data"] / who["model"] / f"{who['seed']}.json"
+    try:
+        kept = for_others(report)
+    except MISFITS as e:
+        raise UserError(f"{source} is damaged ({e}): evaluate the run again") from e
     target.parent.mkdir(parents=True, exist_ok=True)
-    replace(target, json.dumps(for_others(report), indent=1, ensure_ascii=False) + "\n")
+    replace(target, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     return target
 
 
@@ -84,10 +89,18 @@ def read_complete(path: Path) -> Report:
         UserError: it is damaged, or something is missing; the message names both.
     """
     report = read_report(path)
+    for key in NEEDED:
+        if NEEDED[key] and not isinstance(report.get(key, {}), dict):
+            raise UserError(f"{path} is damaged: {key} is {report[key]!r}; evaluate the run again")
     missing = [key for key in NEEDED if key not in report]
     missing += [f"{key}.{inner}" for key in report.keys() & NEEDED for inner in NEEDED[key] if inner not in report[key]]
     if missing:
         raise UserError(f"{path} has no {', '.join(sorted(missing))}: train or evaluate it again, in a git checkout")
+    try:  # whatever is of another kind than it should be is found by this one report, not among all
+        full_tables([report], {})
+        make_cards([report], {})
+    except MISFITS as e:
+        raise UserError(f"{path} is damaged ({type(e).__name__}: {e}): evaluate the run again") from e
     return report
 
 

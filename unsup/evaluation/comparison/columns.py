@@ -1,5 +1,6 @@
 """What a comparison shows of a report: each number's name, where it stands, how it is written and how it was chosen."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -148,7 +149,7 @@ def number(report: Report, path: Path) -> float | None:
 
 
 def _checked(where: str, value: Any) -> float:
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{where} is {value!r}")
     return float(value)
 

@@ -70,7 +70,9 @@ def read(path: Path) -> Run:
     try:
         found = numbers(report)
         beside = {name: numbers({"scores": floors[name]}) for name in FLOORS if name in floors}
-    except ValueError as e:
+        options = flat(provenance["config"]) | {"dim": scores["code_dim"]}
+        _key("", options)
+    except (ValueError, RecursionError) as e:  # the latter: lists inside lists without end
         raise UserError(f"damaged: {e}") from e
     check, frozen = report.get("selfcheck", {}), report.get("frozen", {})
     if check.get("passed") != check.get("total"):
@@ -84,7 +86,7 @@ def read(path: Path) -> Run:
         recipe=report["run"]["model"],
         seed=report["run"]["seed"],
         version=Version(report["schema"], report.get("protocol", 1), provenance["data_sha256"]),
-        options=flat(provenance["config"]) | {"dim": scores["code_dim"]},
+        options=options,
         numbers=found,
         floors=beside,
     )
@@ -98,7 +100,7 @@ def _content(path: Path) -> Report:
         report = json.loads(_without_curves(path.read_bytes()), parse_constant=refuse)
     except OSError as e:
         raise UserError(f"cannot be read ({e.strerror})") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise UserError(f"damaged or half-written ({e})") from e
     if not isinstance(report, dict):
         raise UserError("not a report")
