@@ -149,6 +149,11 @@ def test_what_cannot_be_made(
     assert reason in told and not list(tmp_path.rglob("*.ckpt"))
 
 
+def test_a_network_that_would_be_built_for_hours(capsys: pytest.CaptureFixture[str]) -> None:
+    told = line(capsys, "train", "conv_ae", "--data", "digits", "--model.blocks", "999999999999")
+    assert "model.blocks is 999999999999: it must be at most 100" in told
+
+
 def test_links_in_a_circle(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
@@ -286,6 +291,16 @@ def test_numbers_beyond_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixtu
     compare(tmp_path)
     told = capsys.readouterr().err
     assert "mnist/bad/0-001/report.json: damaged: scores.rankme is " in told and told.count("skipped") == 1
+
+
+@pytest.mark.parametrize("key", ["floors", "protocol", "selfcheck"])
+def test_null_in_place_of_what_may_be_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
+    for model in ("good", "bad"):
+        (tmp_path / "mnist" / model / "0-001").mkdir(parents=True)
+        content = comparable(model) | ({key: None} if model == "bad" else {})
+        (tmp_path / "mnist" / model / "0-001" / "report.json").write_text(json.dumps(content))
+    compare(tmp_path)
+    assert f"mnist/bad/0-001/report.json: incomplete: {key} is None" in capsys.readouterr().err
 
 
 def test_names_that_no_file_can_hold_are_written_as_escapes(tmp_path: Path) -> None:

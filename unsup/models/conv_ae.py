@@ -9,6 +9,8 @@ from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import Residual, down, halvings, up
 
+MOST_BLOCKS = 100  # a number with a mistyped end would be built for hours
+
 
 class ConvAE(Model):
     """x -> [strided convolution, residual blocks] per halving -> `hidden` -> code -> the mirror image -> x̂ (sigmoid).
@@ -26,7 +28,7 @@ class ConvAE(Model):
         lr: peak learning rate (`Model`).
 
     Raises:
-        UsageError: a value below 1 (`blocks`: below 0), or an image under 8 x 8.
+        UsageError: a value below 1 (`blocks`: below 0) or more than 100 blocks, or an image under 8 x 8.
     """
 
     def __init__(
@@ -41,6 +43,8 @@ class ConvAE(Model):
         super().__init__(shape, lr)
         at_least(1, width=width, hidden=hidden)
         at_least(0, blocks=blocks)
+        if blocks > MOST_BLOCKS:
+            raise UsageError(f"model.blocks is {blocks}: it must be at most {MOST_BLOCKS}")
         if min(shape[1:]) < 8:
             raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for conv_ae: 8 x 8 at least")
         sizes = halvings(shape[1:], stop=7)

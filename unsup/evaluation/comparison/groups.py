@@ -23,6 +23,7 @@ NEEDED: dict[tuple[str, ...], type] = {  # a path after the one that it goes thr
     ("scores",): dict,
     ("scores", "code_dim"): int,
 }
+MISSING = object()
 OPTIONAL: dict[tuple[str, ...], type] = {("protocol",): int, ("floors",): dict, ("selfcheck",): dict, ("frozen",): dict}
 
 
@@ -107,9 +108,9 @@ def _content(path: Path) -> Report:
     for keys, kind in (NEEDED | OPTIONAL).items():
         found: Any = report
         for key in keys:
-            found = found.get(key)
-        if not isinstance(found, kind) and (keys in NEEDED or found is not None):
-            raise UserError(f"incomplete: {'.'.join(keys)} is {'missing' if found is None else repr(found)}")
+            found = found.get(key, MISSING)
+        if not isinstance(found, kind) and (keys in NEEDED or found is not MISSING):
+            raise UserError(f"incomplete: {'.'.join(keys)} is {'missing' if found is MISSING else repr(found)}")
     return report
 
 
