@@ -20,6 +20,9 @@ from typing import Any
 
 import torch
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # what the tests of resuming compare, and how
+from interruptions import equal, state
+
 MODELS = ("ae", "vae", "gan")
 OPTIONS = ("--data", "digits", "--epochs", "6", "--trainer.log_every_n_steps", "1")
 EVALUATED = 10  # one run in so many
@@ -67,7 +70,7 @@ class Soak:
             start = time.perf_counter()
             assert self.process(["train", model, *OPTIONS, "--runs", str(root)]) == 0
             seconds = time.perf_counter() - start
-        self.wholes[model] = (saved(root / "digits" / model / "0-001"), seconds)
+        self.wholes[model] = (state(root / "digits" / model / "0-001"), seconds)
 
     def one(self, number: int, draw: random.Random) -> None:
         """A run that is killed until it comes to its end."""
@@ -90,7 +93,7 @@ class Soak:
             self.process(["evaluate", str(run)], judged)
             self.evaluated += (run / "report.json").exists()
         self.runs += 1
-        ours = saved(run)
+        ours = state(run)
         if not all(equal(ours[key], whole[key]) for key in COMPARED):
             self.mismatches.append(f"{model}: {run}")
 
@@ -99,21 +102,6 @@ class Soak:
         while self.kills < self.most and time.monotonic() < self.until:
             self.one(1_000_000 * seed + number, draw)
             number += 1
-
-
-def saved(run: Path) -> dict[str, Any]:
-    return dict(torch.load(run / "checkpoints" / "last.ckpt", weights_only=True))
-
-
-def equal(a: Any, b: Any) -> bool:
-    """Bit for bit."""
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(equal, a, b))
-    return bool(a == b)
 
 
 def main() -> int:

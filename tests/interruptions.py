@@ -34,6 +34,7 @@ def state(run: Path) -> dict[str, Any]:
 
 
 def equal(a: Any, b: Any) -> bool:
+    """Bit for bit."""
     if isinstance(a, torch.Tensor):
         return torch.equal(a, b)
     if isinstance(a, dict):
