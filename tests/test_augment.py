@@ -34,6 +34,18 @@ def test_views_are_images_and_differ_from_image_to_image(preset: str, shape: tup
     assert len({tuple(image.flatten().tolist()) for image in view}) > 60
 
 
+@pytest.mark.parametrize("preset", module.PRESETS)
+def test_smaller_views_show_the_same(preset: str) -> None:
+    x = F.interpolate(torch.rand(20, 3, 4, 4), size=(32, 32), mode="bilinear")
+    views = []
+    for scale in (1.0, 0.75):
+        torch.manual_seed(0)
+        views.append(augment(x, preset, mild=True, scale=scale))
+    assert views[1].shape == (20, 3, 24, 24)
+    resized = F.interpolate(views[0], size=(24, 24), mode="bilinear")
+    assert (resized - views[1]).abs().mean() < 0.03 < 0.1 < (resized.roll(1, 0) - views[1]).abs().mean()
+
+
 def test_views_are_drawn_from_the_seed() -> None:
     x = torch.rand(8, 3, 32, 32)
     torch.manual_seed(5)

@@ -15,6 +15,7 @@ of `benchmarks/augmentation.py`), which take 17 times as long to draw.
 """
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -25,10 +26,11 @@ from unsup.errors import UsageError
 PRESETS = ("digits", "natural")
 GREY = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+TO_RGB = tuple(map(tuple, torch.linalg.inv(torch.tensor(TO_YIQ)).tolist()))
 
 
-def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = None) -> Tensor:
-    """A random view of each image: (N, C, H, W) in [0, 1], of the same shape and range.
+def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = None, scale: float = 1.0) -> Tensor:
+    """A random view of each image: (N, C, H, W) in [0, 1], of the same range and, with `scale` 1, of the same shape.
 
     Args:
         x: images.
@@ -37,33 +39,35 @@ def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = Non
             "natural" crops of 60 % of the area and more, mirrored, in their own colours.
         area: share of the image, above 0 to 1, that every view shows, cut out at random and resized to the whole;
             None: all of it in "digits", and in "natural" the shares above.
+        scale: sides of a view, as a share of the image's.
 
     Raises:
         UsageError: there is no such preset.
     """
     if preset == "digits":
-        return _deform(x, 0.8, area) if mild else _strokes(_deform(_erase(x), 1.0, area))
+        return _deform(x, 0.8, area, scale) if mild else _strokes(_deform(_erase(x), 1.0, area, scale))
     if preset == "natural":
         least, most = (0.6 if mild else 0.2, 1.0) if area is None else (area, area)
-        return _crop(x, least, most) if mild else _colour(_crop(x, least, most))
+        return _crop(x, least, most, scale) if mild else _colour(_crop(x, least, most, scale))
     raise UsageError(f"augmentation {preset!r}: the presets are {', '.join(PRESETS)}")
 
 
 # ---- digits ---------------------------------------------------------------------------------------------------------
 
 
-def _deform(x: Tensor, strength: float, area: float | None = None) -> Tensor:
+def _deform(x: Tensor, strength: float, area: float | None = None, scale: float = 1.0) -> Tensor:
     """Rotation to 25 degrees, scale by 1/1.25 to 1.25, shear to 15 degrees, shift to 6 % of the side, elastic field."""
     n, side = len(x), math.sqrt(area or 1)
-    angle, shear, log_scale, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
-    scale = side * log_scale.exp()
+    angle, shear, log_zoom, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
+    zoom = side * log_zoom.exp()
     if area is not None:
         shift_x, shift_y = shift_x + _uniform(x, n, 1 - side), shift_y + _uniform(x, n, 1 - side)
-    cos, sin, slant = angle.cos() * scale, angle.sin() * scale, shear.tan()
+    cos, sin, slant = angle.cos() * zoom, angle.sin() * zoom, shear.tan()
     rows = (cos, slant * cos - sin, shift_x, sin, slant * sin + cos, shift_y)
     coarse = ELASTIC * strength * torch.randn(n, 2, 4, 4, device=x.device)
-    field = F.interpolate(coarse, size=x.shape[2:], mode="bicubic", align_corners=True)
-    return F.grid_sample(x, _grid(x, rows) + field.permute(0, 2, 3, 1), align_corners=False)
+    grid = _grid(x, rows, scale)
+    field = F.interpolate(coarse, size=grid.shape[1:3], mode="bicubic", align_corners=True)
+    return F.grid_sample(x, grid + field.permute(0, 2, 3, 1), align_corners=False)
 
 
 DEFORMATION = (math.radians(25), math.radians(15), math.log(1.25), 0.12, 0.12)  # bounds of what `_deform` draws
@@ -98,7 +102,7 @@ def _erase(x: Tensor) -> Tensor:
 # ---- natural --------------------------------------------------------------------------------------------------------
 
 
-def _crop(x: Tensor, least: float, most: float) -> Tensor:
+def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
     """Such a share of the area, sides 3:4 to 4:3, resized bilinearly to the whole image; every second one mirrored."""
     n = len(x)
     area = (most + least) / 2 + _uniform(x, n, (most - least) / 2)
@@ -107,7 +111,7 @@ def _crop(x: Tensor, least: float, most: float) -> Tensor:
     mirror = torch.randint(0, 2, (n,), device=x.device).mul(2).sub(1)
     zero = torch.zeros(n, device=x.device)
     rows = (width * mirror, zero, (1 - width) * _uniform(x, n, 1), zero, height, (1 - height) * _uniform(x, n, 1))
-    return F.grid_sample(x, _grid(x, rows), padding_mode="reflection", align_corners=False)
+    return F.grid_sample(x, _grid(x, rows, scale), padding_mode="reflection", align_corners=False)
 
 
 def _colour(x: Tensor) -> Tensor:
@@ -116,7 +120,7 @@ def _colour(x: Tensor) -> Tensor:
     bright, contrast, saturation = (1 + _uniform(x, n, 0.4).view(n, 1, 1) for _ in range(3))
     eye = torch.eye(channels, device=x.device)
     change = bright * contrast * eye.expand(n, -1, -1)  # (N, C, C): what it does to a pixel's channels
-    luma = torch.tensor(GREY if channels == 3 else (1 / channels,) * channels, device=x.device)
+    luma = _constant(GREY if channels == 3 else (1 / channels,) * channels, x.device)
     if channels == 3:
         grey = luma.expand(3, 3)
         change = change @ (saturation * eye + (1 - saturation) * grey) @ _turned(_uniform(x, n, 0.2 * math.pi))
@@ -132,15 +136,22 @@ def _colour(x: Tensor) -> Tensor:
 
 def _turned(angle: Tensor) -> Tensor:
     """(N,) radians -> (N, 3, 3): RGB to YIQ, the two colour axes turned, and back."""
-    to_yiq = torch.tensor(TO_YIQ, device=angle.device)
+    to_yiq, to_rgb = _constant(TO_YIQ, angle.device), _constant(TO_RGB, angle.device)
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     turn = torch.stack((one, zero, zero, zero, cos, -sin, zero, sin, cos), dim=1).view(-1, 3, 3)
-    return torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    return to_rgb @ turn @ to_yiq
 
 
-def _grid(x: Tensor, rows: tuple[Tensor, ...]) -> Tensor:
-    """(N, H, W, 2) in [-1, 1]: where in its image each pixel of a view lies; rows: an affine map, six times (N,)."""
-    return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(x.shape), align_corners=False)
+@cache
+def _constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """Copied to the device once: a copy in every step would have the processor wait for the device."""
+    return torch.tensor(values, device=device)
+
+
+def _grid(x: Tensor, rows: tuple[Tensor, ...], scale: float) -> Tensor:
+    """(N, h, w, 2) in [-1, 1]: where in its image each pixel of a view lies; rows: an affine map, six times (N,)."""
+    size = [*x.shape[:2], *(max(1, round(scale * side)) for side in x.shape[2:])]
+    return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), size, align_corners=False)
 
 
 def _uniform(x: Tensor, n: int, bound: float) -> Tensor:

@@ -60,6 +60,7 @@ def build_parser() -> Parser:
     train.add_argument("--seed", type=int, help="seed of the run (0)")
     train.add_argument("--init_from", help="start from the weights of this run folder, or of a run of this recipe")
     train.add_argument("--matmul_precision", help="highest, high or medium")
+    train.add_argument("--compile", help="compile the losses: default, reduce-overhead (CUDA graphs), max-autotune")
     train.add_argument("--config", type=place, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
     sweep = verb("sweep", verbs.sweep, "train every model with every seed, past what is finished already", SWEEP_HELP)

@@ -22,10 +22,11 @@ from unsup.errors import UsageError, choices, nearest
 from unsup.files import resolved as on_disk
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "model", "data", "trainer")
+TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "compile", "model", "data", "trainer")
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
 RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
 PRECISIONS = ("highest", "high", "medium")
+COMPILE_MODES = (None, "default", "reduce-overhead", "max-autotune")  # of torch.compile
 
 Config = dict[str, Any]  # as in config.yaml
 
@@ -178,11 +179,12 @@ def resolve(config: Config) -> Config:
     from unsup.data.base import ImageData
     from unsup.models.base import Model
 
-    resolved: Config = {"seed": 0, "init_from": None, "matmul_precision": "highest"} | config
+    resolved: Config = {"seed": 0, "init_from": None, "matmul_precision": "highest", "compile": None} | config
     if type(resolved["seed"]) is not int or not 0 <= resolved["seed"] < 2**32:
         raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {resolved['seed']!r}")
-    if resolved["matmul_precision"] not in PRECISIONS:
-        raise UsageError(f"matmul_precision: one of {', '.join(PRECISIONS)}, got {resolved['matmul_precision']!r}")
+    for key, known in (("matmul_precision", PRECISIONS), ("compile", COMPILE_MODES)):
+        if resolved[key] not in known:
+            raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {resolved[key]!r}")
     if not isinstance(resolved["init_from"], str | None):
         raise UsageError(f"init_from: expected a recipe or a run folder, got {resolved['init_from']!r}")
     for section, base in (("model", Model), ("data", ImageData)):
@@ -190,9 +192,8 @@ def resolve(config: Config) -> Config:
         values = typed(cls, section, config[section].get("init_args", {}), LINKED if section == "model" else ())
         resolved[section] = {"class_path": config[section]["class_path"], "init_args": values}
     given = config.get("trainer", {})
-    for key in RUN_OWNED:
-        if key in given:
-            raise UsageError(f"trainer.{key} is decided by the run folder and cannot be set")
+    for key in set(RUN_OWNED) & given.keys():
+        raise UsageError(f"trainer.{key} is decided by the run folder and cannot be set")
     values = typed(Trainer, "trainer", given, ())
     resolved["trainer"] = {key: values[key] for key in given}
     return {key: resolved[key] for key in TOP}

@@ -21,7 +21,7 @@ from unsup.stages import from_recipe, source_of
 
 Option = tuple[str, Any]  # dotted key, value
 State = Literal["finished", "in use", "trained", "begun", "new"]
-UNDOTTED = ("init_from", "matmul_precision")  # options of `train` that have no dot
+UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
 SHORT = {"trainer.max_epochs": "epochs", "data.root": "data_root", "data.images": "images"}  # as commands are recorded
 COMPLETE = {"run", "scores", "floors"}  # what a report has at least
 

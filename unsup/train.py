@@ -165,7 +165,12 @@ def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
     data = data or prepare(config)
-    return data, build_model(config, data)
+    model = build_model(config, data)
+    if mode := config["compile"]:
+        if type(model).training_step is not Model.training_step:
+            raise UsageError(f"compile: {type(model).__name__} has its own training_step: set it to null")
+        model.compiled_losses = torch.compile(model.losses, mode=mode, dynamic=False)
+    return data, model
 
 
 def finish(

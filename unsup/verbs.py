@@ -36,8 +36,8 @@ def configured(args: argparse.Namespace, data: str | None) -> dict[str, Any]:
     """The resolved configuration of a training."""
     from unsup.config import compose, resolve
 
-    options = [("seed", args.seed), ("init_from", args.init_from), ("matmul_precision", args.matmul_precision)]
-    options = [(key, value) for key, value in options if value is not None] + given(args)
+    plain = [(key, getattr(args, key)) for key in ("seed", "init_from", "matmul_precision", "compile")]
+    options = [(key, value) for key, value in plain if value is not None] + given(args)
     return resolve(compose(args.model, data, args.config, options))
 
 

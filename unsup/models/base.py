@@ -1,7 +1,7 @@
 """The contract of a method: images in; losses, codes and, where it has them, reconstructions out. No labels, ever."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from inspect import signature
 from typing import Any, cast, get_type_hints
 
@@ -54,6 +54,7 @@ class Model(L.LightningModule):
     """
 
     seed: int = 0  # the run's seed; training sets it, all step noise derives from it
+    compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # for the training step; training sets it
     weight_decay: float = 0.0  # of the weights, not of biases and scales: a method that wants some sets it
     needs_init: bool = False  # whether the method makes no sense from nothing, without `init_from`
     unused_parameters: bool = False  # whether some get no gradient in a backward pass, as a GAN's other player
@@ -133,7 +134,7 @@ class Model(L.LightningModule):
             return
         self.watch.check()
         scalars = {f"train/{name}": value.detach().item() for name, value in values.items()}
-        self.log("loss", values["loss"].detach(), prog_bar=True, logger=False)
+        self.log("loss", scalars["train/loss"], prog_bar=True, logger=False)
         scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.loggers:
             logger.log_metrics(scalars, self.iteration)
@@ -213,7 +214,7 @@ class Model(L.LightningModule):
         return None
 
     def _training_loss(self, batch: Batch) -> Tensor:
-        values = self.losses(batch[0])
+        values = (self.compiled_losses or self.losses)(batch[0])
         self.record(values)
         return values["loss"]
 

@@ -24,6 +24,9 @@ class SimCLR(Model):
         width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the projector's output.
         temperature: divides the cosines between projections.
+        view_scale: sides of a training view as a share of the image's, above 0 to 1. A view shows a part of its image,
+            so things look larger in it than in the whole image that is encoded; smaller views undo that (Touvron et al.
+            2019, "Fixing the train-test resolution discrepancy") and cost less.
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
 
@@ -39,6 +42,7 @@ class SimCLR(Model):
         width: int = 16,
         projection: int = 128,
         temperature: float = 0.5,
+        view_scale: float = 1.0,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
@@ -46,12 +50,16 @@ class SimCLR(Model):
         at_least(1, projection=projection)
         if not temperature > 0:
             raise UsageError(f"model.temperature is {temperature}: it must be above 0")
+        if not 0 < view_scale <= 1:
+            raise UsageError(f"model.view_scale is {view_scale}: it must be above 0 and at most 1")
         self.augmentation, self.temperature, self.weight_decay = augmentation, temperature, weight_decay
+        self.view_scale = view_scale
         self.backbone, features = build_backbone(backbone, shape, width)
         self.projector = mlp((features, features, projection), batch_norm=True)
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return augment(x, self.augmentation), augment(x, self.augmentation)
+        first, second = (augment(x, self.augmentation, scale=self.view_scale) for _ in range(2))
+        return first, second
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         z = self.projector(self.backbone(torch.cat(self.views(x)))).float()  # both views in one pass: (2N, P)
