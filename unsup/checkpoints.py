@@ -37,6 +37,7 @@ class WholeCheckpoints(TorchCheckpointIO):
                     f"the weights {name} are not finite after epoch {checkpoint['epoch'] + 1}: lower model.lr"
                 )
         try:
+            path.parent.mkdir(exist_ok=True)
             with replacing(path) as temporary:
                 with temporary.open("wb") as file:
                     torch.save(checkpoint | {"layout": LAYOUT}, file)

@@ -104,7 +104,8 @@ def coding_rate(z: Tensor, distortion: float) -> Tensor:
     n, p = z.shape[1:]
     moments = gather((z.transpose(1, 2) @ z / n)[None]).mean(0)  # (V, P, P); every process has as many rows
     coded = torch.eye(p, device=z.device) + p / distortion * moments
-    return torch.linalg.cholesky(coded).diagonal(dim1=1, dim2=2).log().sum(1)
+    factor = torch.linalg.cholesky_ex(coded).L  # `cholesky` would wait for the device to say whether it went well
+    return factor.diagonal(dim1=1, dim2=2).log().sum(1)
 
 
 def grid_of_crops(x: Tensor, area: float, count: int) -> list[Tensor]:

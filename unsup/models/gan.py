@@ -1,7 +1,7 @@
 """A deep convolutional generative adversarial network; its codes are the discriminator's feature maps."""
 
 import math
-from functools import partial
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any, Literal, cast
 
@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.optim.swa_utils import AveragedModel
 
 from unsup.errors import UsageError, at_least
 from unsup.models.base import Batch, Model
@@ -93,10 +92,8 @@ class GAN(Model):
         # float32 steps on a CPU take an eighth less time, tensor cores want it
         self.generator.to(memory_format=torch.channels_last)
         self.discriminator.to(memory_format=torch.channels_last)
-        self.averaged: AveragedModel | None = None
-        if ema:
-            self.averaged = AveragedModel(self.generator, avg_fn=partial(moving_average, ema), use_buffers=True)
-            self.averaged.requires_grad_(False)
+        self.ema = ema
+        self.averaged = deepcopy(self.generator).requires_grad_(False) if ema else None
         self.register_buffer("projection", None if code_dim is None else self._draw_projection(code_dim))
 
     def _draw_projection(self, code_dim: int) -> Tensor:
@@ -141,7 +138,7 @@ class GAN(Model):
         g_optimizer.step()
         self.untoggle_optimizer(g_optimizer)
         if self.averaged is not None:
-            self.averaged.update_parameters(self.generator)
+            follow(self.averaged, self.generator, self.ema, self.iteration)
 
     def _backward(self, optimizer: LightningOptimizer, loss: Tensor) -> Tensor:
         """New gradients of one player; their norm."""
@@ -218,9 +215,12 @@ def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Seq
     return nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
 
 
-def moving_average(decay: float, old: Tensor, new: Tensor, n: Tensor | int) -> Tensor:
-    """The average after step n; its decay is at most (1 + n) / (10 + n), so that the beginning is forgotten."""
-    return torch.lerp(new.float(), old.float(), torch.as_tensor((1 + n) / (10 + n)).clamp(max=decay))
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """The moving average after a step, counted from 1: its decay is at most n / (n + 9), 0 at first: a quick start."""
+    decay = min(decay, step / (step + 9)) if step > 1 else 0.0
+    for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        old.copy_(torch.lerp(new.float(), old.float(), decay))
 
 
 class Discriminator(nn.Module):
