@@ -10,6 +10,7 @@ are counted by torch's FlopCounterMode in one step of the losses and their gradi
 import argparse
 import json
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from unsup.models.base import Model
 from unsup.train import begin
 from unsup.trainer import build_trainer, quiet
 
+DRIVER = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 SECONDS = 2.5  # of a row, at least; and at least two epochs
 Options = list[tuple[str, Any]]
 BF16: Options = [("trainer.precision", "bf16-mixed"), ("matmul_precision", "high")]
@@ -140,6 +142,7 @@ def main() -> None:
     quiet()
     found: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
+        "driver": subprocess.check_output(DRIVER, text=True).strip(),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
         "peak_tflops": {name: peak(getattr(torch, name)) for name in ("bfloat16", "float32")},

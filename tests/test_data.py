@@ -20,6 +20,7 @@ from unsup.data.digits import Digits
 from unsup.data.download import Downloaded
 from unsup.data.folder import Folder
 from unsup.data.mnist import MNIST
+from unsup.data.stl10 import STL10
 from unsup.errors import UsageError, UserError
 
 TOP = Path(__file__).parents[1]
@@ -33,8 +34,9 @@ def build(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> ImageDat
     module, _, name = recipe["class_path"].rpartition(".")
     cls: Any = getattr(importlib.import_module(module), name)
     arguments = {"root": str(root), **recipe.get("init_args", {})}
-    if issubclass(cls, MNIST | CIFAR10):
-        files = synthetic.mnist_files() if issubclass(cls, MNIST) else synthetic.cifar_files(cls)
+    if issubclass(cls, MNIST | CIFAR10 | STL10):
+        makers = ((MNIST, synthetic.mnist_files), (STL10, synthetic.stl10_files))
+        files = next((make() for kind, make in makers if issubclass(cls, kind)), None) or synthetic.cifar_files(cls)
         synthetic.expect(monkeypatch, cls, files)
         synthetic.place(root, cls, files)
     elif issubclass(cls, Folder):
@@ -57,12 +59,14 @@ def test_contract(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         images, labels = data.load(train)
         assert images.dtype == np.uint8 and images.shape[1:] == shape and images.flags.c_contiguous
         assert labels is not None and labels.dtype == np.int64 and len(labels) == len(images)
-        assert set(labels) <= set(range(len(data.class_names)))
+        assert set(labels) <= set(range(-1 if train else 0, len(data.class_names)))
     assert data.augmentation in ("digits", "natural")
 
-    everything = np.concatenate([data._index("train"), data._index("val")])
-    assert sorted(everything) == list(range(len(data.load(True)[0])))
+    everything, labels = np.concatenate([data._index("train"), data._index("val")]), data.load(True)[1]
+    known = np.arange(len(data.load(True)[0])) if labels is None else np.flatnonzero(labels >= 0)
+    assert sorted(everything) == list(known)
     assert data.size("val") == round(len(everything) / 10)
+    assert data.size("learn") + data.size("val") == len(data.load(True)[0])
     seen = {row.tobytes() for row in data.load(True)[0]}
     assert not any(row.tobytes() in seen for row in data.load(False)[0])
 
@@ -178,7 +182,7 @@ def test_batches_at_positions_of_a_split() -> None:
         ((np.zeros((30, 1, 1, 2), np.uint8), np.zeros(29, np.int64)), "30 images but 29 labels"),
         ((np.zeros((30, 1, 2, 2), np.uint8), None), "(1, 2, 2), expected uint8 (1, 1, 2)"),
         ((np.zeros((30, 1, 1, 2), np.float32), None), "float32 images"),
-        ((np.zeros((30, 1, 1, 2), np.uint8), np.full(30, 2)), "labels 2 to 2, expected 0 to 1"),
+        ((np.zeros((30, 1, 1, 2), np.uint8), np.full(30, 2)), "labels 2 to 2, expected -1 to 1"),
         ((np.zeros((30, 1, 1, 2), np.uint8), np.full(30, -1)), "labels -1 to -1, expected 0 to 1"),
     ],
 )

@@ -19,8 +19,9 @@ from unsup.data.batches import ResidentBatches, as_tensor, to_unit
 from unsup.errors import UsageError, UserError
 from unsup.files import place
 
-Split = Literal["train", "val", "test"]
+Split = Literal["learn", "train", "val", "test"]  # models learn from "learn": "train" and the images without a label
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W), labels (N,) or None: unlabelled
+UNLABELLED = -1  # in place of a training image's label
 
 
 class ImageData(L.LightningDataModule):
@@ -56,13 +57,14 @@ class ImageData(L.LightningDataModule):
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images
         self._stores: dict[bool, Arrays] = {}  # True: official training images, False: official test images
-        self._carved: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        self._carved: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None  # training and validation positions
         self._resident: Tensor | None = None  # the training images where the batches are cut
         self._fingerprint: str | None = None
 
     def load(self, train: bool) -> Arrays:
         """The official training or test images, uint8 (N, C, H, W), and their labels, int64 (N,), or None.
 
+        Where some training images have no label, theirs is -1: models learn from them, probes do not see them.
         Only reads, and may return a read-only memory map.
 
         Raises:
@@ -123,8 +125,9 @@ class ImageData(L.LightningDataModule):
                 )
             if labels is not None and len(labels) != len(images):
                 raise UserError(f"{name}: {len(images)} images but {len(labels)} labels")
-            if labels is not None and len(labels) and (labels.min() < 0 or labels.max() >= classes):
-                raise UserError(f"{name}: labels {labels.min()} to {labels.max()}, expected 0 to {classes - 1}")
+            least = UNLABELLED if train else 0
+            if labels is not None and len(labels) and (labels.min() < least or labels.max() >= classes):
+                raise UserError(f"{name}: labels {labels.min()} to {labels.max()}, expected {least} to {classes - 1}")
             self._stores[train] = images, None if labels is None else np.ascontiguousarray(labels, np.int64)
         return self._stores[train]
 
@@ -143,7 +146,11 @@ class ImageData(L.LightningDataModule):
         if split == "test":
             return np.arange(len(images))
         if self._carved is None:
-            self._carved = carve(len(images), labels)
+            known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
+            train, val = carve(len(known), None if labels is None else labels[known])
+            self._carved = known[train], known[val]
+        if split == "learn":
+            return np.setdiff1d(np.arange(len(images)), self._carved[1])
         return self._carved[split == "val"]
 
     # ---- what Lightning calls ---------------------------------------------------------------------------------------
@@ -152,10 +159,10 @@ class ImageData(L.LightningDataModule):
     def steps_per_epoch(self) -> int:
         """Optimizer steps of one epoch on one device."""
         world = self.trainer.world_size if self.trainer else 1
-        return math.ceil(self.size("train") // world / self.batch_size)
+        return math.ceil(self.size("learn") // world / self.batch_size)
 
     def train_dataloader(self) -> ResidentBatches:
-        return self._loader("train", shuffle=True, steps_per_call=self.steps_per_call)
+        return self._loader("learn", shuffle=True, steps_per_call=self.steps_per_call)
 
     def val_dataloader(self) -> ResidentBatches:
         return self._loader("val", shuffle=False, steps_per_call=1)

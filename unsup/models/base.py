@@ -16,7 +16,7 @@ from unsup.finite import Watch
 from unsup.schedule import annealed_adam
 from unsup.seeds import seed_noise
 
-Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions in the training split
+Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions among the training images
 
 
 class Model(L.LightningModule):
@@ -104,12 +104,12 @@ class Model(L.LightningModule):
 
     # ---- what a method may call -------------------------------------------------------------------------------------
     def training_images(self) -> Iterator[Tensor]:
-        """One ordered, clean, label-free pass over the training split on this device, as batches of x.
+        """One ordered, clean, label-free pass over all training images on this device, as batches of x.
 
         For hooks that need the whole set: a target distribution each epoch, a fit by least squares, cluster centres.
         Row i of the pass is the image that training batches call index i.
         """
-        return self._data.batches("train", self.device)
+        return self._data.batches("learn", self.device)
 
     @property
     def iteration(self) -> int:

@@ -1,0 +1,43 @@
+"""STL-10 through torchvision: most of its training images have no label."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from unsup.data.base import Arrays
+from unsup.data.download import Archive, Downloaded
+from unsup.errors import UserError
+
+
+class STL10(Downloaded):
+    """100,000 unlabelled, 5,000 labelled training and 8,000 test photographs of ten kinds of things, 96 × 96 RGB.
+
+    Models learn from the unlabelled images and from 4,500 of the labelled ones; these alone are probed. The 500 others
+    are validation. In memory they take 3 GB.
+
+    Source: A. Coates, H. Lee and A. Y. Ng, An analysis of single-layer networks in unsupervised feature learning,
+    AISTATS (2011).
+    """
+
+    name = "STL10"
+    folder = "stl10_binary"
+    files = ("train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin")
+    shape = (3, 96, 96)
+    class_names = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+
+    def load(self, train: bool) -> Arrays:
+        from torchvision import datasets
+
+        self.require_files()
+        try:
+            found = datasets.STL10(self.root, split="train+unlabeled" if train else "test")
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"{self.place}: a file is altered or cut short: delete it to download it again") from error
+        return np.ascontiguousarray(found.data), np.asarray(
+            found.labels, np.int64
+        )  # torchvision's label of an unlabelled image is -1
+
+    def archives(self) -> Iterator[Archive]:
+        from torchvision.datasets import STL10 as source
+
+        yield Archive(self.place.parent / source.filename, source.tgz_md5, [source.url], self.files)

@@ -1,0 +1,52 @@
+"""Any data set of torchvision as one of this project, in a few lines."""
+
+import numpy as np
+from PIL import Image
+from torchvision.datasets import VisionDataset
+
+from unsup.data.base import Arrays, ImageData
+from unsup.data.download import FAILURES
+from unsup.errors import UserError
+
+
+class TorchvisionImages(ImageData):
+    """What a torchvision data set of (PIL image, class) gives, resized to `shape`; a subclass fills in `open`.
+
+    ```python
+    class SVHN(TorchvisionImages):
+        shape, class_names = (3, 32, 32), tuple("0123456789")
+
+        def open(self, train: bool) -> VisionDataset:
+            return datasets.SVHN(self.root, "train" if train else "test", download=True)
+    ```
+
+    Images of another size are resized bilinearly, with the sides' proportions changed where they differ.
+    """
+
+    def open(self, train: bool) -> VisionDataset:
+        """torchvision's data set of official training or test images, downloaded where it is not at hand."""
+        raise NotImplementedError
+
+    def prepare_data(self) -> None:
+        """Raises UserError: it cannot be downloaded, or its files are damaged."""
+        for train in (True, False):
+            self._opened(train)
+
+    def load(self, train: bool) -> Arrays:
+        found = self._opened(train)
+        channels, height, width = self.shape
+        images, labels = np.empty((len(found), *self.shape), np.uint8), np.empty(len(found), np.int64)
+        for i in range(len(found)):
+            image, labels[i] = found[i]
+            image = image.convert("L" if channels == 1 else "RGB")
+            if image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image).reshape(height, width, channels)
+            images[i] = pixels.transpose(2, 0, 1)
+        return images, labels
+
+    def _opened(self, train: bool) -> VisionDataset:
+        try:
+            return self.open(train)
+        except FAILURES as error:
+            raise UserError(f"{type(self).__name__} cannot be had in {self.root}: {error}") from error
