@@ -14,11 +14,11 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install train resume sweep evaluate compare classify encode export models results reproduce selfcheck
+.PHONY: help install train resume sweep evaluate compare classify encode export zero_shot models results reproduce selfcheck
 .PHONY: dashboard notebooks test test-all check clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The interpreter is order-only: its date must not trigger an install.
 $(VENV)/bin/python:
@@ -62,6 +62,10 @@ encode: $(READY) ## the codes of all pictures of IMAGES= by a trained RUN= [OUT=
 
 export: $(READY) ## the encoder of RUN= for use elsewhere, loaded again and checked [OUT= ONNX=1]
 	@$(PY) -m unsup export $(if $(RUN),"$(RUN)") $(if $(OUT),--out "$(OUT)") $(if $(ONNX),--onnx) $(ARGS)
+
+zero_shot: $(READY) ## name the clusters of RUN= from WORDS="cat dog" by ENCODER= (a folder with CLIP or SigLIP, or module:name)
+	@$(PY) -m unsup zero_shot $(if $(RUN),"$(RUN)") $(if $(WORDS),--words $(WORDS)) $(if $(ENCODER),--encoder "$(ENCODER)") \
+	  $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
 
 models: $(READY) ## list the recipes: what each is, expected score, minutes
 	@$(PY) -m unsup models

@@ -110,7 +110,10 @@ def add_uses(verb: Callable[..., Parser]) -> None:
     classify = verb("classify", verbs.classify, "sort new images with a trained run: a table and a contact sheet")
     encode = verb("encode", verbs.encode, "the codes of all images below a folder, as .npz or .parquet")
     export = verb("export", verbs.export, "the encoder of a run for use elsewhere, and its probe")
-    for sub in (classify, encode, export):
+    zero_shot = verb(
+        "zero_shot", verbs.zero_shot, "name a run's clusters from a list of words, by an image-text encoder"
+    )
+    for sub in (classify, encode, export, zero_shot):
         sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
     for sub in (classify, encode):
         sub.add_argument("--images", type=place, required=True, help="a folder of images, in any arrangement")
@@ -118,6 +121,10 @@ def add_uses(verb: Callable[..., Parser]) -> None:
     classify.add_argument("--labels", type=place, help="names of some of the images: a CSV with the columns file,name")
     classify.add_argument("--sort", choices=("copy", "link"), help="also folders of copies or links, one a class")
     encode.add_argument("--out", type=place, help="the file to write (RUN/encoded/<name of IMAGES>.npz)")
+    zero_shot.add_argument("--words", nargs="+", required=True, metavar="WORD", help="two or more")
+    zero_shot.add_argument("--encoder", required=True, help="a folder of transformers' (CLIP, SigLIP), or module:name")
+    zero_shot.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
+    zero_shot.add_argument("--images", help="your own folder of images, if it has moved since")
     export.add_argument("--out", type=place, help="the folder to make (RUN/export)")
     export.add_argument("--onnx", action="store_true", help="also as ONNX")
 

@@ -118,6 +118,13 @@ def export(args: argparse.Namespace) -> None:
     print(f"exported and checked: {shown(export_run(runs.find(args.folder), args.out, args.onnx))}")
 
 
+def zero_shot(args: argparse.Namespace) -> None:
+    from unsup import runs
+    from unsup.zero_shot import name_run
+
+    name_run(runs.find(args.folder), args.words, args.encoder, moved(args))
+
+
 def models(args: argparse.Namespace) -> None:
     from unsup.config import CONFIGS, names
     from unsup.recipes import header, stated
