@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import comparable, generative, report, unlabelled
+from reports import comparable, generative, report, scores, unlabelled
 from rich.console import Console
 from scipy.stats import t as student
 
@@ -363,6 +363,32 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
     below = found["ae", "raw pixels"]
     assert below.found["high"] < 0 and below.text.startswith("ae < raw pixels by ")
     assert plain(tmp_path)["tables"][0]["paired"][3] == {"a": "deep_ae", "b": "ae", "text": expected, **one.found}
+
+
+@pytest.mark.parametrize("probes", [[0.9], [0.9, 0.8925]])
+def test_initialisations_of_the_twin_that_scatter_are_heard(tmp_path: Path, probes: list[float]) -> None:
+    each = [0.6, 0.95, 0.9]
+    for seed, probe in enumerate(probes):
+        content = comparable(seed=seed, probe=probe)
+        content["floors"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
+        run = put(tmp_path, content)
+    (part,) = made(tmp_path)
+    (one,) = [one for one in part.statements if one.b == "untrained twin"]
+    own = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
+    a, twin = np.stack([one["linear_probe"] for one in own]), own[0]["untrained/linear_probe"]
+    assert one.found == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
+    assert not one.found["separable"] and paired_over_seeds(a, twin)["separable"]
+
+
+@pytest.mark.parametrize("wrong", [3, [], {"linear_probe": 0.9}, {"linear_probe": []}, {"linear_probe": ["x"]}])
+def test_damaged_initialisations_are_named(tmp_path: Path, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    content = comparable(seed=1)
+    content["floors"]["untrained"]["by_initialisation"] = wrong
+    put(tmp_path, content)
+    seeds(tmp_path, probes=[0.95])
+    (part,) = made(tmp_path)
+    assert [one.row.seeds for one in part.entries if one.group] == [1]
+    assert "damaged: by_initialisation" in capsys.readouterr().err
 
 
 def test_what_cannot_be_separated_is_called_so(tmp_path: Path) -> None:

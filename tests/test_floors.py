@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny import SHAPE, TinyDigits
@@ -79,3 +80,16 @@ def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: 
         found = floors.floors(model, 4, TinyDigits(), tmp_path / str(number), [], lambda text: None)
         assert ("untrained" in found) == (number < 2)
     assert (judged.count("AE"), judged.count("Patches")) == (3, 1)  # initialisations; without gradients one
+
+
+def test_a_mean_of_twins_keeps_the_accuracy_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = iter([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
+
+    def judge(*args: Any, **kwargs: Any) -> floors.Floor:
+        return floors.Floor({"rankme": 1.0}, {"few_label_10": np.array(next(right), dtype=np.float32)})
+
+    monkeypatch.setattr(floors, "of", judge)
+    found = floors.mean_floor([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), [], lambda text: None)
+    assert found.scores["initialisations"] == 3
+    assert found.scores["by_initialisation"] == {"few_label_10": [0.5, 0.25, 0.75]}
+    assert found.correct["few_label_10"] == pytest.approx([1, 2 / 3, 1 / 3, 0])

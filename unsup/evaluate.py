@@ -124,7 +124,10 @@ def correctness(evaluation: Evaluation, floors: Mapping[str, Floor]) -> Arrays:
 def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
     """Paired differences, this model less the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
-    return {name: paired_difference(evaluation.correct[name], floor.correct[name]) for name in names}
+    each = floor.scores.get("by_initialisation", {})
+    return {
+        name: paired_difference(evaluation.correct[name], floor.correct[name], each.get(name, ())) for name in names
+    }
 
 
 @contextmanager

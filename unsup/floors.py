@@ -32,8 +32,8 @@ from unsup.twins import signature, twins_of, untrained
 
 SCORING = (  # files of the evaluation whose code decides scores
     *("answers", "cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space"),
-    *("generation", "heads", "inception", "logistic", "mixtures", "paired", "parts", "probes", "protocol", "ridge"),
-    *("robustness", "scores"),
+    *("generation", "heads", "inception", "logistic", "mixtures", "moderated", "paired", "parts", "probes"),
+    *("protocol", "ridge", "robustness", "scores"),
 )
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
@@ -162,13 +162,19 @@ def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Se
 
 
 def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:
-    """The mean over initialisations of every score and of each test image's correctness."""
+    """The mean over initialisations of every score and of each test image's correctness.
+
+    `by_initialisation`: {name in `correct`: the accuracy of each}; what the probes' spread is told by.
+    """
     each = [of(model, data, say, layers=i == 0, spaces=spaces) for i, model in enumerate(models)]
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
     layers = each[0].scores.pop("layers", None)
     scores = mean([f.scores for f in each])
     if len(each) > 1:
         scores["initialisations"] = len(each)
+    scores["by_initialisation"] = {
+        name: [float(np.mean(f.correct[name], dtype=np.float64)) for f in each] for name in correct
+    }
     if layers:
         scores["layers"] = layers
     if "linear_probe" in scores:

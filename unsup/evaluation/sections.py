@@ -80,6 +80,8 @@ def _comparisons(report: Report) -> list[Block]:
                 row[title] = difference(probes[probe]) + told
         rows.append(row)
     note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
+    if "by_initialisation" in report.get("floors", {}).get("untrained", {}):
+        note += " Against the untrained twin they also hold the spread over its initialisations."
     return [Table("Differences of test accuracy", rows), Note(note)] if rows else []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from unsup.errors import UserError
-from unsup.evaluation.comparison.columns import Numbers, Report, numbers
+from unsup.evaluation.comparison.columns import Numbers, Report, initialisations, numbers
 
 FLOORS = ("untrained", "pca", "pixels")
 PLACES = ("seed", "data.root", "data.images")  # they say which seed and where things lie, not what is trained
@@ -46,6 +46,7 @@ class Run:
     options: dict[str, Any]  # resolved configuration by dotted name, without seed and places
     numbers: Numbers
     floors: dict[str, Numbers]  # of FLOORS, those that there are
+    initialisations: dict[str, list[float]]  # of the untrained twin, by probe
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def read(path: Path) -> Run:
     try:
         found = numbers(report)
         beside = {name: numbers({"scores": floors[name]}) for name in FLOORS if name in floors}
+        each = initialisations(floors.get("untrained", {}))
         options = flat(provenance["config"]) | {"dim": scores["code_dim"]}
         _key("", options)
     except (ValueError, RecursionError) as e:  # the latter: lists inside lists without end
@@ -90,6 +92,7 @@ def read(path: Path) -> Run:
         options=options,
         numbers=found,
         floors=beside,
+        initialisations=each,
     )
 
 
