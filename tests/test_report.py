@@ -171,6 +171,41 @@ def test_the_verdict_praises_only_what_is_clearly_above() -> None:
     assert "cannot be told from PCA-30" in " ".join(terminal(content).split())
 
 
+@pytest.mark.parametrize(
+    ("curves", "scores", "told"),
+    [
+        (
+            {"train/loss": [[0, 20.0], [50, 9e12], [99, 7e12]]},
+            {},
+            "never fell below its first value (20, at last 7e+12)",
+        ),
+        ({"train/loss": [[0, 2.0], [50, 2.0]]}, {}, "never fell below its first value (2, at last 2)"),
+        ({"val/loss": [[50, 3.25], [99, 3.25], [150, 3.25]]}, {}, "the validation loss stayed at 3.25"),
+        ({}, {"dead_units": 30, "rankme": 1.0}, "all images have the same code"),
+        ({}, {"rankme": 1.04}, "the codes are of one direction (effective rank 1.0 of 30)"),
+    ],
+)
+def test_a_dead_training_is_called_so_before_anything_else(
+    curves: dict[str, Any], scores: dict[str, Any], told: str
+) -> None:
+    content = report() | {"curves": curves}
+    content["scores"] |= scores
+    first = verdict(content).partition("; try a smaller learning rate.**")
+    assert first[0].startswith("**This training is dead: ") and first[0].endswith(told) and first[1]
+    assert told in " ".join(terminal(content).split())
+    assert verdict(content).endswith(verdict(report()))
+
+
+def test_a_training_that_learned_is_not_called_dead() -> None:
+    train = [[0, 20.0], [50, 4.0], [99, 25.0]]  # it fell, whatever came later
+    val = [[50, 3.25], [99, 3.26]]
+    for content in (report(), report() | {"curves": {"train/loss": train, "val/loss": val}}, unlabelled()):
+        assert "dead" not in verdict(content)
+    alone = report() | {"curves": {"train/loss": [[0, 20.0]], "val/loss": [[0, 3.0]]}}
+    alone["scores"] |= {"code_dim": 1, "rankme": 1.0}  # more than one direction it cannot have
+    assert "dead" not in verdict(alone)
+
+
 def test_a_model_that_equals_a_floor_cannot_be_told_from_it() -> None:
     content = report()
     content["comparisons"] = {"pixels": {"linear_probe": difference(0.0, 0.0)}}
