@@ -93,3 +93,16 @@ def test_a_mean_of_twins_keeps_the_accuracy_of_each(monkeypatch: pytest.MonkeyPa
     assert found.scores["initialisations"] == 3
     assert found.scores["by_initialisation"] == {"few_label_10": [0.5, 0.25, 0.75]}
     assert found.correct["few_label_10"] == pytest.approx([1, 2 / 3, 1 / 3, 0])
+
+
+def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge(model: Model, data: Any, say: Any, **kwargs: Any) -> floors.Floor:
+        say("kNN: 0.1 s (1 of 12 parts)")
+        return floors.Floor({}, {})
+
+    told: list[str] = []
+    monkeypatch.setattr(floors, "of", judge)
+    floors.floors(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [], told.append)
+    counted = [line.partition(": kNN")[0] for line in told if "parts)" in line]
+    twins = [f"floor untrained: {i} of 3" for i in (1, 2, 3)]
+    assert counted == ["floor pixels", "floor pca-4", *twins]

@@ -23,7 +23,7 @@ from unsup.evaluation.report import summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.events import curves_of
 from unsup.files import shown
-from unsup.floors import Floor, feature_spaces, floors
+from unsup.floors import Floor, about, feature_spaces, floors
 from unsup.kept import Arrays, keep
 from unsup.provenance import git_state
 
@@ -62,7 +62,8 @@ def evaluate_run(
         in_place = run.parts[-3:-1] == (config["dataset"], config["recipe"])
         folder = (run.parents[1] if in_place else run) / "floors"
         spaces = feature_spaces(data, folder, say) if hasattr(model, "sample") else []
-        evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=say)
+        told = about(config["recipe"], say)
+        evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=told)
         beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
         now, curves = git_state(), curves_of(run)
         say("report and figures")
