@@ -106,3 +106,18 @@ def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
     counted = [line.partition(": kNN")[0] for line in told if "parts)" in line]
     twins = [f"floor untrained: {i} of 3" for i in (1, 2, 3)]
     assert counted == ["floor pixels", "floor pca-4", *twins]
+
+
+def test_layers_and_corrupted_images_are_of_the_first_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[bool, bool]] = []
+
+    def judge(*args: Any, layers: bool, corrupted: bool, **kwargs: Any) -> floors.Floor:
+        told.append((layers, corrupted))
+        found = {"layers": {"h": {"dim": 4}}, "robustness": {"images": 9, "blur": [0.5]}} if layers else {}
+        return floors.Floor({"rankme": float(len(told)), **found}, {})
+
+    monkeypatch.setattr(floors, "of", judge)
+    scores = floors.mean_floor([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), [], lambda text: None).scores
+    assert told == [(True, True), (False, False), (False, False)] and scores["rankme"] == 2
+    assert scores["layers"] == {"h": {"dim": 4}}
+    assert scores["robustness"] == {"images": 9, "blur": [0.5], "initialisations": 1}

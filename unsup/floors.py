@@ -161,30 +161,39 @@ def about(what: str, say: Say) -> Say:
     return lambda text: say(f"{what}: {text}")
 
 
-def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Sequence[FeatureSpace] = ()) -> Floor:
-    evaluation = evaluate(model, data, layers, count=False, feature_spaces=spaces, say=say)
+def of(
+    model: Model,
+    data: ImageData,
+    say: Say,
+    layers: bool = False,
+    corrupted: bool = True,
+    spaces: Sequence[FeatureSpace] = (),
+) -> Floor:
+    evaluation = evaluate(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces, say=say)
     return Floor(evaluation.scores, evaluation.correct)
 
 
 def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:
     """The mean over initialisations of every score and of each test image's correctness.
 
+    Layers and corrupted images are of the first initialisation alone: they take the most time.
     `by_initialisation`: {name in `correct`: the accuracy of each}; what the probes' spread is told by.
     """
     each = [
-        of(model, data, about(f"{i} of {len(models)}", say), layers=i == 1, spaces=spaces)
+        of(model, data, about(f"{i} of {len(models)}", say), layers=i == 1, corrupted=i == 1, spaces=spaces)
         for i, model in enumerate(models, 1)
     ]
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
-    layers = each[0].scores.pop("layers", None)
+    of_first = {key: each[0].scores.pop(key) for key in ("layers", "robustness") if key in each[0].scores}
     scores = mean([f.scores for f in each])
     if len(each) > 1:
         scores["initialisations"] = len(each)
     scores["by_initialisation"] = {
         name: [float(np.mean(f.correct[name], dtype=np.float64)) for f in each] for name in correct
     }
-    if layers:
-        scores["layers"] = layers
+    scores |= of_first
+    if "robustness" in scores:
+        scores["robustness"]["initialisations"] = 1
     if "linear_probe" in scores:
         scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = each[0].scores["linear_probe"]["C"]
