@@ -253,7 +253,10 @@ def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
         assert f'class="verdict {word.replace(" ", "-")}"' in text
         assert str(inline(outcome(content)[1])) in text and str(inline(verdict(content))) in text
     assert outcome(above)[1] == "Above every floor by the linear probe and by 10 labels a class."
-    assert outcome(mixed)[1] == "Not above PCA-30 by the linear probe; above every floor by 10 labels a class."
+    assert outcome(mixed)[1] == (
+        "Not above PCA-30, above untrained twin and raw pixels by the linear probe; above every floor by 10 labels a "
+        "class."
+    )
     assert outcome(below)[1] == "Below every floor by the linear probe and by 10 labels a class."
     assert outcome(equal)[1] == (
         "Below untrained twin and raw pixels, not above PCA-30 by the linear probe; not above untrained twin, PCA-30 "

@@ -188,7 +188,7 @@ def test_the_verdict_praises_only_what_is_clearly_above() -> None:
 def test_a_dead_training_is_called_so_before_anything_else(
     curves: dict[str, Any], scores: dict[str, Any], told: str
 ) -> None:
-    content = report() | {"curves": curves}
+    content = report() | {"curves": {"train/grad_norm": [[0, 1.0]], **curves}}
     content["scores"] |= scores
     first = verdict(content).partition("; try a smaller learning rate.**")
     assert first[0].startswith("**This training is dead: ") and first[0].endswith(told) and first[1]
@@ -199,9 +199,12 @@ def test_a_dead_training_is_called_so_before_anything_else(
 def test_a_training_that_learned_is_not_called_dead() -> None:
     train = [[0, 20.0], [50, 4.0], [99, 25.0]]  # it fell, whatever came later
     val = [[50, 3.25], [99, 3.26]]
-    for content in (report(), report() | {"curves": {"train/loss": train, "val/loss": val}}, unlabelled()):
+    norm = {"train/grad_norm": [[0, 1.0]]}
+    game = {"train/loss": [[0, 1.4], [50, 2.0]]}  # without that norm: several optimizers
+    learned = {"train/loss": train, "val/loss": val, **norm}
+    for content in (report(), report() | {"curves": learned}, report() | {"curves": game}, unlabelled()):
         assert "dead" not in verdict(content)
-    alone = report() | {"curves": {"train/loss": [[0, 20.0]], "val/loss": [[0, 3.0]]}}
+    alone = report() | {"curves": {"train/loss": [[0, 20.0]], "val/loss": [[0, 3.0]], **norm}}
     alone["scores"] |= {"code_dim": 1, "rankme": 1.0}  # more than one direction it cannot have
     assert "dead" not in verdict(alone)
 

@@ -34,9 +34,10 @@ def dead(report: Report) -> str:
     By facts that no working training has: a loss that never fell below its first value or does not change, and codes
     that are all equal or of one direction.
     """
-    scores, facts = report["scores"], []
-    train, val = ([value for _, value in report.get("curves", {}).get(tag, [])] for tag in ("train/loss", "val/loss"))
-    if len(train) > 1 and min(train[1:]) >= train[0]:
+    scores, curves, facts = report["scores"], report.get("curves", {}), []
+    train, val = ([value for _, value in curves.get(tag, [])] for tag in ("train/loss", "val/loss"))
+    alone = "train/grad_norm" in curves  # one optimizer: in a game of several no loss has to fall
+    if alone and len(train) > 1 and min(train[1:]) >= train[0]:
         facts.append(f"the training loss never fell below its first value ({train[0]:.4g}, at last {train[-1]:.4g})")
     if len(val) > 1 and len(set(val)) == 1:
         facts.append(f"the validation loss stayed at {val[0]:.4g}")
@@ -90,10 +91,10 @@ def outcome(report: Report) -> tuple[str, str]:
         stands = {name: _stands(c) for name, c in found.items() if c}
         if stands:
             standings += stands.values()
-            by.setdefault(_missed(stands), []).append(told)
+            by.setdefault(_placed(stands), []).append(told)
     if not standings:
         return "unknown", "Not compared with its floors by a probe: no paired differences were computed."
-    return _in_words(standings, [f"{missed} {enumeration(probes)}" for missed, probes in by.items()])
+    return _in_words(standings, [f"{placed} {enumeration(probes)}" for placed, probes in by.items()])
 
 
 def _stands(comparison: Scores) -> int:
@@ -102,14 +103,14 @@ def _stands(comparison: Scores) -> int:
     return BETTER if comparison["difference"] > 0 else WORSE
 
 
-def _missed(stands: dict[str, int]) -> str:
-    """The floors that a probe is below, and those that it is not above; or every floor."""
-    below, unclear = ([name for name, one in stands.items() if one == kind] for kind in (WORSE, UNCLEAR))
-    if len(below) == len(stands):
-        return "below every floor"
-    parts = [f"below {enumeration(below)}"] if below else []
-    parts += [f"not above {enumeration(unclear)}"] if unclear else []
-    return ", ".join(parts) or "above every floor"
+def _placed(stands: dict[str, int]) -> str:
+    """The floors that a probe is below, those that it is not above and those that it is above; or every floor."""
+    words = {WORSE: "below", UNCLEAR: "not above", BETTER: "above"}
+    by = {word: [name for name, one in stands.items() if one == kind] for kind, word in words.items()}
+    parts = [f"{word} {enumeration(names)}" for word, names in by.items() if names]
+    if len(parts) > 1 or by["not above"]:
+        return ", ".join(parts)
+    return "above every floor" if by["above"] else "below every floor"
 
 
 def _standing(found: list[tuple[str, Scores]]) -> str:
