@@ -132,8 +132,22 @@ def test_groups_are_told_apart_by_exactly_the_options_in_which_they_differ(tmp_p
     seeds(tmp_path, number=2, probes=[0.9, 0.91], code_dim=30, lr=0.02, widths=[500, 250])
     seeds(tmp_path, "ae", probes=[0.85], code_dim=30)
     (part,) = made(tmp_path)
-    assert [group.name for group in part.groups] == ["deep_ae, model.lr=0.01", "deep_ae, model.lr=0.02", "ae"]
+    assert [group.name for group in part.groups] == ["deep_ae, lr=0.01", "deep_ae, lr=0.02", "ae"]
     assert [len(group.runs) for group in part.groups] == [3, 2, 1]
+
+
+def test_a_short_name_is_still_a_name_of_one_group(tmp_path: Path) -> None:
+    options = [{"a": {"size": 1}, "b": {"size": 1}}, {"a": {"size": 2}, "b": {"size": 1}, "mask": 0.5}]
+    options += [{"a": {"size": 2}, "b": {"size": 2}}, {"a": {"size": 1}, "b": {"size": 2}}]
+    for i, one in enumerate(options):
+        put(tmp_path, comparable("ae", probe=0.95 - i / 100, **one), i + 1)
+    (part,) = made(tmp_path)
+    assert [group.name for group in part.groups] == [
+        "ae, model.a.size=1, model.b.size=1",
+        "ae, model.a.size=2, model.b.size=1, mask=0.5",
+        "ae, model.a.size=2, model.b.size=2",
+        "ae, model.a.size=1, model.b.size=2",
+    ]
 
 
 def test_places_and_seeds_make_no_groups(tmp_path: Path) -> None:
@@ -159,7 +173,7 @@ def test_codes_of_another_size_are_another_group(tmp_path: Path) -> None:
     small["scores"]["code_dim"] = 20
     put(tmp_path, small)
     (part,) = made(tmp_path)  # what follows from an option is not named
-    assert {"ae, model.code_dim=10", "ae, model.code_dim=20"} <= {group.name for group in part.groups}
+    assert {"ae, code_dim=10", "ae, code_dim=20"} <= {group.name for group in part.groups}
 
 
 @pytest.mark.parametrize(
@@ -601,7 +615,7 @@ def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixt
     made(tmp_path)
     out = capsys.readouterr().out
     assert "Of the other 4 models the files tell more." in out
-    assert len(re.findall(r"^ae, model.lr=\d+ \S+ untrained twin", out, re.M)) == 10
+    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained twin", out, re.M)) == 10
     assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
 
 

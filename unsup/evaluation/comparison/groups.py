@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,15 +164,21 @@ def group(runs: Sequence[Run]) -> tuple[dict[Version, list[Group]], list[str]]:
 
 
 def named(groups: Sequence[Sequence[Run]]) -> list[Group]:
-    """Groups told apart by exactly the options in which those of one recipe differ."""
+    """Groups told apart by exactly the options in which those of one recipe differ.
+
+    An option is called by its last word where that is clear, and not named where a group does not have it.
+    """
     siblings: dict[str, list[Sequence[Run]]] = {}
     for runs in groups:
         siblings.setdefault(runs[0].recipe, []).append(runs)
     found = []
     for recipe, several in siblings.items():
         differing = _differing([runs[0].options for runs in several])
+        words = Counter(key.rpartition(".")[2] for key in differing)
+        called = {key: last if words[last := key.rpartition(".")[2]] == 1 else key for key in differing}
         for runs in several:
-            options = [f"{key}={_written(runs[0].options.get(key))}" for key in differing]
+            own = runs[0].options
+            options = [f"{word}={_written(own[key])}" for key, word in called.items() if own.get(key) is not None]
             found.append(Group(", ".join([recipe, *options]), runs))
     return sorted(found, key=lambda one: one.name)
 
