@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports import difference, generative, report, scores, unlabelled
+from reports import difference, generative, probes, report, scores, unlabelled
 from rich.console import Console
 
 from unsup.errors import UserError
@@ -169,6 +169,16 @@ def test_the_verdict_praises_only_what_is_clearly_above() -> None:
     assert column(against, "Linear probe")[1] == "+.001 [-.003, +.005] **not separable**"
     assert column(against, "this model minus") == ["untrained twin", "PCA-30", "raw pixels"]
     assert "cannot be told from PCA-30" in " ".join(terminal(content).split())
+
+
+def test_the_summary_shows_where_a_run_started() -> None:
+    content = report("dec")
+    before = section(to_markdown(content), "Summary")
+    content["start"] = {"run": "mnist/dae_wide/3-001", "scores": {"code_dim": 10, **probes(0.9)}}
+    text = section(to_markdown(content), "Summary")
+    names, accuracies = column(text, "codes"), column(text, "linear probe")
+    assert names[:2] == ["**dec**", "dae_wide 3-001, where it started"] and accuracies[1].startswith(".900 ")
+    assert [names[0], *names[2:]] == column(before, "codes")
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from unsup.build import load_run, prepare
 from unsup.dashboard import write_dashboard
 from unsup.data.base import ImageData
 from unsup.draw import draw
+from unsup.errors import UserError
 from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
-from unsup.evaluation.report import summary_table, write_report
+from unsup.evaluation.report import read_report, summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.events import curves_of
 from unsup.files import shown
@@ -28,6 +29,7 @@ from unsup.kept import Arrays, keep
 from unsup.provenance import git_state
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
+OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
 
 
@@ -95,6 +97,7 @@ def evaluate_run(
             "scores": evaluation.scores,
             "floors": {name: floor.scores for name, floor in beside.items()},
             "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
+            **started_from(run, versions),
             "curves": curves,
             "figures": figures,
         }
@@ -107,6 +110,26 @@ def evaluate_run(
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
     print(f"report     {shown(run / 'report.html')}\ndashboard  make dashboard")
     return report
+
+
+def started_from(run: Path, versions: Mapping[str, Any]) -> dict[str, Any]:
+    """{"start": {"run", "scores"}}: what the run that this one started from was worth, on the same images.
+
+    Empty where it started from none, or that run's report is not at hand or not of these weights and this protocol.
+    """
+    origin = versions.get("init_from")
+    if not origin:
+        return {}
+    try:
+        source = run.resolve().parents[2] / origin["run"]
+        found, images = read_report(source / "report.json"), runs.record_of(source, "versions.json")["data_sha256"]
+        wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
+        if (found["protocol"], found["frozen"]["after"], images) != wanted:
+            return {}
+        scores = {key: found["scores"][key] for key in OF_START if key in found["scores"]}
+    except (LookupError, TypeError, UserError):  # gone, moved or damaged: this run's own numbers do not need it
+        return {}
+    return {"start": {"run": origin["run"], "scores": scores}}
 
 
 def applicable(value: Any) -> Any:
