@@ -85,6 +85,8 @@ selfcheck: $(READY) ## check the evaluator on planted codes
 
 dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
 	@test -d "$(RUNS)" || { echo "no runs in $(RUNS): make train MODEL=ae makes one, RUNS=<folder> says where they lie" >&2; exit 2; }
+	@$(PY) -c 'import socket, sys; socket.create_server(("localhost", int(sys.argv[1]))).close()' "$(PORT)" 2>/dev/null \
+	  || { echo "PORT=$(PORT) is in use or no port that may be used: make dashboard PORT=6007, say" >&2; exit 2; }
 	@echo "models side by side  http://localhost:$(PORT)/#hparams"
 	@echo "curves, drawn together  http://localhost:$(PORT)/#custom_scalars"
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" --host localhost --port $(PORT)

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from unsup.callbacks import Curves, GradientNorm, Layout, Progress, Stopwatch, Throughput, callbacks
 from unsup.models.base import Model
-from unsup.quick import QuickScores
-from unsup.snapshots import Pictures
+from unsup.quick import TIMES, QuickScores
+from unsup.snapshots import Pictures, evenly
 
 
 class Noisy(Model):
@@ -194,6 +194,14 @@ def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.C
     assert len(printed) == lines
     assert printed[-1].startswith(f"epoch {epochs}/{epochs}  train ")
     assert "  val " in printed[-1] and printed[-1].endswith(" images/s")
+
+
+def test_progress_shows_a_probe_in_the_epochs_in_which_it_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    throughput, quick = Throughput(), QuickScores()
+    fit(noisy(), [throughput, quick, Progress(throughput, quick)], epochs=20, logger=Memory())
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    measured = evenly(range(1, 21), TIMES)
+    assert [i for i, line in enumerate(lines, 1) if "  probe " in line] == measured
 
 
 def test_progress_counts_epochs_of_a_run_given_in_steps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,8 @@ import unsup.train
 import unsup.trainer
 from unsup.cli import main
 from unsup.errors import UserError
-from unsup.evaluation.cards import METRICS, PRIOR, Metric, check, check_table, digits, make_cards, read_card, tolerance
+from unsup.evaluation.cards import METRICS, Metric, check, check_table, digits, make_cards, read_card, tolerance
+from unsup.evaluation.moderated import PRIOR
 from unsup.evaluation.protocol import VERSION
 from unsup.evaluation.report import read_report
 from unsup.evaluation.results import read_complete

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import comparable, generative, report, unlabelled
+from reports import comparable, generative, report, scores, unlabelled
 from rich.console import Console
 from scipy.stats import t as student
 
@@ -132,8 +132,22 @@ def test_groups_are_told_apart_by_exactly_the_options_in_which_they_differ(tmp_p
     seeds(tmp_path, number=2, probes=[0.9, 0.91], code_dim=30, lr=0.02, widths=[500, 250])
     seeds(tmp_path, "ae", probes=[0.85], code_dim=30)
     (part,) = made(tmp_path)
-    assert [group.name for group in part.groups] == ["deep_ae, model.lr=0.01", "deep_ae, model.lr=0.02", "ae"]
+    assert [group.name for group in part.groups] == ["deep_ae, lr=0.01", "deep_ae, lr=0.02", "ae"]
     assert [len(group.runs) for group in part.groups] == [3, 2, 1]
+
+
+def test_a_short_name_is_still_a_name_of_one_group(tmp_path: Path) -> None:
+    options = [{"a": {"size": 1}, "b": {"size": 1}}, {"a": {"size": 2}, "b": {"size": 1}, "mask": 0.5}]
+    options += [{"a": {"size": 2}, "b": {"size": 2}}, {"a": {"size": 1}, "b": {"size": 2}}]
+    for i, one in enumerate(options):
+        put(tmp_path, comparable("ae", probe=0.95 - i / 100, **one), i + 1)
+    (part,) = made(tmp_path)
+    assert [group.name for group in part.groups] == [
+        "ae, model.a.size=1, model.b.size=1",
+        "ae, model.a.size=2, model.b.size=1, mask=0.5",
+        "ae, model.a.size=2, model.b.size=2",
+        "ae, model.a.size=1, model.b.size=2",
+    ]
 
 
 def test_places_and_seeds_make_no_groups(tmp_path: Path) -> None:
@@ -159,7 +173,7 @@ def test_codes_of_another_size_are_another_group(tmp_path: Path) -> None:
     small["scores"]["code_dim"] = 20
     put(tmp_path, small)
     (part,) = made(tmp_path)  # what follows from an option is not named
-    assert {"ae, model.code_dim=10", "ae, model.code_dim=20"} <= {group.name for group in part.groups}
+    assert {"ae, code_dim=10", "ae, code_dim=20"} <= {group.name for group in part.groups}
 
 
 @pytest.mark.parametrize(
@@ -363,6 +377,32 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
     below = found["ae", "raw pixels"]
     assert below.found["high"] < 0 and below.text.startswith("ae < raw pixels by ")
     assert plain(tmp_path)["tables"][0]["paired"][3] == {"a": "deep_ae", "b": "ae", "text": expected, **one.found}
+
+
+@pytest.mark.parametrize("probes", [[0.9], [0.9, 0.8925]])
+def test_initialisations_of_the_twin_that_scatter_are_heard(tmp_path: Path, probes: list[float]) -> None:
+    each = [0.6, 0.95, 0.9]
+    for seed, probe in enumerate(probes):
+        content = comparable(seed=seed, probe=probe)
+        content["floors"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
+        run = put(tmp_path, content)
+    (part,) = made(tmp_path)
+    (one,) = [one for one in part.statements if one.b == "untrained twin"]
+    own = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
+    a, twin = np.stack([one["linear_probe"] for one in own]), own[0]["untrained/linear_probe"]
+    assert one.found == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
+    assert not one.found["separable"] and paired_over_seeds(a, twin)["separable"]
+
+
+@pytest.mark.parametrize("wrong", [3, [], {"linear_probe": 0.9}, {"linear_probe": []}, {"linear_probe": ["x"]}])
+def test_damaged_initialisations_are_named(tmp_path: Path, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    content = comparable(seed=1)
+    content["floors"]["untrained"]["by_initialisation"] = wrong
+    put(tmp_path, content)
+    seeds(tmp_path, probes=[0.95])
+    (part,) = made(tmp_path)
+    assert [one.row.seeds for one in part.entries if one.group] == [1]
+    assert "damaged: by_initialisation" in capsys.readouterr().err
 
 
 def test_what_cannot_be_separated_is_called_so(tmp_path: Path) -> None:
@@ -575,7 +615,7 @@ def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixt
     made(tmp_path)
     out = capsys.readouterr().out
     assert "Of the other 4 models the files tell more." in out
-    assert len(re.findall(r"^ae, model.lr=\d+ \S+ untrained twin", out, re.M)) == 10
+    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained twin", out, re.M)) == 10
     assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny import SHAPE, TinyDigits
@@ -79,3 +80,44 @@ def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: 
         found = floors.floors(model, 4, TinyDigits(), tmp_path / str(number), [], lambda text: None)
         assert ("untrained" in found) == (number < 2)
     assert (judged.count("AE"), judged.count("Patches")) == (3, 1)  # initialisations; without gradients one
+
+
+def test_a_mean_of_twins_keeps_the_accuracy_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = iter([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
+
+    def judge(*args: Any, **kwargs: Any) -> floors.Floor:
+        return floors.Floor({"rankme": 1.0}, {"few_label_10": np.array(next(right), dtype=np.float32)})
+
+    monkeypatch.setattr(floors, "of", judge)
+    found = floors.mean_floor([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), [], lambda text: None)
+    assert found.scores["initialisations"] == 3
+    assert found.scores["by_initialisation"] == {"few_label_10": [0.5, 0.25, 0.75]}
+    assert found.correct["few_label_10"] == pytest.approx([1, 2 / 3, 1 / 3, 0])
+
+
+def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge(model: Model, data: Any, say: Any, **kwargs: Any) -> floors.Floor:
+        say("kNN: 0.1 s (1 of 12 parts)")
+        return floors.Floor({}, {})
+
+    told: list[str] = []
+    monkeypatch.setattr(floors, "of", judge)
+    floors.floors(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [], told.append)
+    counted = [line.partition(": kNN")[0] for line in told if "parts)" in line]
+    twins = [f"floor untrained: {i} of 3" for i in (1, 2, 3)]
+    assert counted == ["floor pixels", "floor pca-4", *twins]
+
+
+def test_layers_and_corrupted_images_are_of_the_first_twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[bool, bool]] = []
+
+    def judge(*args: Any, layers: bool, corrupted: bool, **kwargs: Any) -> floors.Floor:
+        told.append((layers, corrupted))
+        found = {"layers": {"h": {"dim": 4}}, "robustness": {"images": 9, "blur": [0.5]}} if layers else {}
+        return floors.Floor({"rankme": float(len(told)), **found}, {})
+
+    monkeypatch.setattr(floors, "of", judge)
+    scores = floors.mean_floor([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), [], lambda text: None).scores
+    assert told == [(True, True), (False, False), (False, False)] and scores["rankme"] == 2
+    assert scores["layers"] == {"h": {"dim": 4}}
+    assert scores["robustness"] == {"images": 9, "blur": [0.5], "initialisations": 1}

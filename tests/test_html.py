@@ -237,22 +237,30 @@ def test_the_map_and_the_mistakes_show_their_words(folder: Path) -> None:
 
 
 def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
-    above, mixed, below = report(), report(), report()
+    above, mixed, equal, below = report(), report(), report(), report()
     mixed["comparisons"]["pca"]["linear_probe"] = difference(0.001)
     for probes in below["comparisons"].values():
         for name in probes:
             probes[name] = difference(-0.1)
+    for probes in equal["comparisons"].values():
+        probes |= {"linear_probe": difference(-0.1), "few_label_10": difference(-0.001)}
+    equal["comparisons"]["pca"]["linear_probe"] = difference(0.001)
     without = report() | {"floors": {}, "comparisons": {}}
-    cases = [(above, "above"), (mixed, "mixed"), (below, "not above"), (unlabelled(), "above"), (without, "unknown")]
-    for content, word in cases:
+    cases = [(above, "above"), (mixed, "mixed"), (equal, "not above"), (below, "below"), (without, "unknown")]
+    for content, word in [*cases, (unlabelled(), "above")]:
         assert outcome(content)[0] == word
         text = to_html(content, folder)
         assert f'class="verdict {word.replace(" ", "-")}"' in text
         assert str(inline(outcome(content)[1])) in text and str(inline(verdict(content))) in text
     assert outcome(above)[1] == "Above every floor by the linear probe and by 10 labels a class."
-    assert outcome(mixed)[1] == "Not above PCA-30 by the linear probe; above every floor by 10 labels a class."
-    assert outcome(below)[1] == (
-        "Not above untrained twin, PCA-30 and raw pixels by the linear probe and by 10 labels a class."
+    assert outcome(mixed)[1] == (
+        "Not above PCA-30, above untrained twin and raw pixels by the linear probe; above every floor by 10 labels a "
+        "class."
+    )
+    assert outcome(below)[1] == "Below every floor by the linear probe and by 10 labels a class."
+    assert outcome(equal)[1] == (
+        "Below untrained twin and raw pixels, not above PCA-30 by the linear probe; not above untrained twin, PCA-30 "
+        "and raw pixels by 10 labels a class."
     )
 
 
@@ -271,7 +279,11 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
     assert outcome(mixed)[0] == outcome(collapsed)[0] == "mixed"
     assert "reconstructs worse than PCA-30: 20.00 against 13.87" in outcome(mixed)[1]
     assert outcome(collapsed)[1].endswith("the codes use about 2 of 30 dimensions.")
-    assert outcome(below)[0] == "not above" and "153.8 against 52.31" in outcome(below)[1]
+    assert outcome(below)[0] == "not above"
+    below["scores"]["rankme"] = 22.0
+    assert outcome(below)[0] == "below"
+    below["scores"]["rankme"] = 2.2
+    assert "153.8 against 52.31" in outcome(below)[1]
     assert "**not better than untrained twin and PCA-30**. **The codes use about 2 of 30 dimensions.**" in verdict(
         below
     )

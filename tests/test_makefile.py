@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,16 @@ def test_variables_of_a_sweep_and_of_a_resumed_run_become_options(project: Proje
     assert command == "-m unsup sweep ae --images my pictures --runs r"
     (command,) = project.make("resume", py, "RUN=a b", "DATA_ROOT=d")[1]
     assert command == "-m unsup resume a b --data_root d"
+
+
+def test_a_port_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("localhost", 0)) as taken:
+        for port in (str(taken.getsockname()[1]), "http", "99999"):
+            words = ["make", "dashboard", f"PY={sys.executable}", f"RUNS={tmp_path}", f"PORT={port}"]
+            done = subprocess.run(words, cwd=TOP, capture_output=True, text=True)
+            told, *rest = done.stderr.splitlines()
+            assert done.returncode == 2 and told.startswith(f"PORT={port} is in use") and "make dashboard PORT=" in told
+            assert len(rest) == 1 and rest[0].startswith("make: ") and not done.stdout
 
 
 def test_help_lists_every_verb() -> None:

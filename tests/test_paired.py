@@ -8,6 +8,7 @@ from scipy.special import ndtr
 from scipy.stats import binomtest, spearmanr
 from scipy.stats import t as student
 
+from unsup.evaluation.moderated import INITIALISED, PRIOR, few_initialisations
 from unsup.evaluation.paired import (
     bootstrap_interval,
     chance_spearman,
@@ -204,6 +205,55 @@ def test_equal_methods_are_seldom_called_separable():
         ease = rng.normal(size=500)
         called.append(paired_over_seeds(method.correct(ease, 3, rng), method.correct(ease, 3, rng))["separable"])
     assert np.mean(called) < 0.08
+
+
+def untrained(seeds, spread, rng, images=500):
+    """Of a model that training left as it was, on seeds of its own (s, n), and of the mean of three initialisations."""
+    method, ease = Method(1.0, spread), rng.normal(size=images)
+    twins = method.correct(ease, 3, rng)
+    return method.correct(ease, seeds, rng), twins.mean(axis=0), list(twins.mean(axis=1))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize(("spread", "most"), [(0.05, 0.09), (0.1, 0.09), (0.2, 0.09), (0.3, 0.2)])  # 1 to 7 points
+def test_one_more_initialisation_is_seldom_called_better_than_the_untrained_twin(spread, most, seeds):
+    """.05 with a standard error of .013; the last deviates more than twice as much as networks typically do."""
+    rng, called = np.random.default_rng(0), []
+    for _ in range(300):
+        a, twin, each = untrained(seeds, spread, rng)
+        called.append(paired_over_seeds(a, twin, each)["separable"])
+        if seeds == 1:
+            assert paired_difference(a[0], twin, each)["separable"] == called[-1]
+    assert np.mean(called) < most
+
+
+def test_without_their_spread_it_would_often_be():
+    rng = np.random.default_rng(0)
+    called = [paired_difference(a[0], twin)["separable"] for a, twin, _ in (untrained(1, 0.2, rng) for _ in range(60))]
+    assert np.mean(called) > 0.4
+
+
+def test_what_was_learned_is_told_from_initialisations_that_scatter():
+    """Fifteen points better than initialisations that deviate by three, as digits has them."""
+    rng = np.random.default_rng(0)
+    right, twin = rng.random(500) < 0.95, rng.random(500) < 0.80
+    found = paired_difference(right, twin, [0.77, 0.80, 0.83])
+    assert found["separable"] and found["difference"] == pytest.approx(0.15, abs=0.03)
+    assert not paired_difference(right, twin, [0.6, 0.8, 1.0])["separable"]
+
+
+def test_the_spread_over_initialisations_is_students_t_with_the_moderated_deviation():
+    p, k = 0.8, 3
+    each, typical = [0.77, 0.80, 0.83], INITIALISED * p * (1 - p)
+    variance, freedom = few_initialisations(each, seeds=1)
+    s = np.sqrt((PRIOR * typical**2 + (k - 1) * 0.03**2) / (PRIOR + k - 1))
+    assert (variance, freedom) == (pytest.approx(s**2 * (1 + 1 / k)), PRIOR + k - 1)
+    assert few_initialisations(each, seeds=2) == (pytest.approx(s**2 / k), freedom)
+    assert few_initialisations([p], seeds=1) == (pytest.approx(2 * typical**2), PRIOR)
+    same = np.ones(500)  # images add nothing
+    low, high = student.interval(0.95, freedom, 0, np.sqrt(variance))
+    found = paired_difference(same, same, each)
+    assert (found["low"], found["high"]) == pytest.approx((low, high), rel=0.05)
 
 
 @pytest.mark.parametrize("n", [40, 360, 10_000])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports import difference, generative, report, scores, unlabelled
+from reports import difference, generative, probes, report, scores, unlabelled
 from rich.console import Console
 
 from unsup.errors import UserError
@@ -169,6 +169,54 @@ def test_the_verdict_praises_only_what_is_clearly_above() -> None:
     assert column(against, "Linear probe")[1] == "+.001 [-.003, +.005] **not separable**"
     assert column(against, "this model minus") == ["untrained twin", "PCA-30", "raw pixels"]
     assert "cannot be told from PCA-30" in " ".join(terminal(content).split())
+
+
+def test_the_summary_shows_where_a_run_started() -> None:
+    content = report("dec")
+    before = section(to_markdown(content), "Summary")
+    content["start"] = {"run": "mnist/dae_wide/3-001", "scores": {"code_dim": 10, **probes(0.9)}}
+    text = section(to_markdown(content), "Summary")
+    names, accuracies = column(text, "codes"), column(text, "linear probe")
+    assert names[:2] == ["**dec**", "dae_wide 3-001, where it started"] and accuracies[1].startswith(".900 ")
+    assert [names[0], *names[2:]] == column(before, "codes")
+
+
+@pytest.mark.parametrize(
+    ("curves", "scores", "told"),
+    [
+        (
+            {"train/loss": [[0, 20.0], [50, 9e12], [99, 7e12]]},
+            {},
+            "never fell below its first value (20, at last 7e+12)",
+        ),
+        ({"train/loss": [[0, 2.0], [50, 2.0]]}, {}, "never fell below its first value (2, at last 2)"),
+        ({"val/loss": [[50, 3.25], [99, 3.25], [150, 3.25]]}, {}, "the validation loss stayed at 3.25"),
+        ({}, {"dead_units": 30, "rankme": 1.0}, "all images have the same code"),
+        ({}, {"rankme": 1.04}, "the codes are of one direction (effective rank 1.0 of 30)"),
+    ],
+)
+def test_a_dead_training_is_called_so_before_anything_else(
+    curves: dict[str, Any], scores: dict[str, Any], told: str
+) -> None:
+    content = report() | {"curves": {"train/grad_norm": [[0, 1.0]], **curves}}
+    content["scores"] |= scores
+    first = verdict(content).partition("; try a smaller learning rate.**")
+    assert first[0].startswith("**This training is dead: ") and first[0].endswith(told) and first[1]
+    assert told in " ".join(terminal(content).split())
+    assert verdict(content).endswith(verdict(report()))
+
+
+def test_a_training_that_learned_is_not_called_dead() -> None:
+    train = [[0, 20.0], [50, 4.0], [99, 25.0]]  # it fell, whatever came later
+    val = [[50, 3.25], [99, 3.26]]
+    norm = {"train/grad_norm": [[0, 1.0]]}
+    game = {"train/loss": [[0, 1.4], [50, 2.0]]}  # without that norm: several optimizers
+    learned = {"train/loss": train, "val/loss": val, **norm}
+    for content in (report(), report() | {"curves": learned}, report() | {"curves": game}, unlabelled()):
+        assert "dead" not in verdict(content)
+    alone = report() | {"curves": {"train/loss": [[0, 20.0]], "val/loss": [[0, 3.0]], **norm}}
+    alone["scores"] |= {"code_dim": 1, "rankme": 1.0}  # more than one direction it cannot have
+    assert "dead" not in verdict(alone)
 
 
 def test_a_model_that_equals_a_floor_cannot_be_told_from_it() -> None:

@@ -74,6 +74,15 @@ def test_robustness_shows_severities_and_the_means_of_the_floors() -> None:
     assert "on 2,000 test images" in table
 
 
+def test_corrupted_images_of_one_twin_alone_are_said_to_be() -> None:
+    content = full()
+    assert "first initialisation" not in to_markdown(content)  # older reports: a mean of three
+    content["floors"]["untrained"]["robustness"]["initialisations"] = 1
+    table = section(to_markdown(content), "Robustness")
+    assert "; the untrained twin's: of its first initialisation." in table
+    assert column(table, "test images") == ["clean", *CORRUPTIONS, "**all corruptions**"]
+
+
 def test_a_corruption_that_a_floor_lacks_is_left_blank() -> None:
     content = full()
     del content["floors"]["pca"]["robustness"]["blur"]

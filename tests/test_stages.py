@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
+from reports import report
 from tiny import SHAPE
 from toys import Coder
 
@@ -20,6 +21,7 @@ from unsup.build import load_model
 from unsup.cli import main
 from unsup.config import compose, resolve
 from unsup.errors import UserError
+from unsup.evaluate import started_from
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.comparison.groups import flat
 from unsup.evaluation.results import for_others
@@ -149,6 +151,26 @@ def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Pa
     assert versions(root, "second/0-002")["init_from"]["run"] == "digits/first/0-002"
     shutil.rmtree(root / "digits/first")  # what is gone cannot be asked
     assert Found(root).look(config)[1] == root / "digits/second/0-002"
+
+
+def test_a_report_knows_what_its_start_was_worth(tmp_path: Path) -> None:
+    run, source = tmp_path / "digits/second/0-001", tmp_path / "digits/first/0-001"
+    source.mkdir(parents=True)
+    assert started_from(run, {}) == {}
+    origin = {"run": "digits/first/0-001", "weights_sha256": "ab" * 32}
+    own = {"data_sha256": "images", "init_from": origin}
+    record = {"data_sha256": "images", "versions": {}, "hardware": {}, "command": "unsup train first"}
+    assert started_from(run, own) == {}  # no report
+    (source / "report.json").write_text(json.dumps(report("first")))
+    assert started_from(run, own) == {}  # no versions.json
+    (source / "versions.json").write_text(json.dumps(record))
+    found = started_from(run, own)["start"]
+    assert found["run"] == origin["run"] and found["scores"]["linear_probe"] == report()["scores"]["linear_probe"]
+    assert started_from(run, own | {"data_sha256": "others"}) == {}
+    assert started_from(run, own | {"init_from": origin | {"weights_sha256": "cd" * 32}}) == {}
+    for damage in ({"protocol": 1}, {"frozen": 3}, {"scores": [1]}, {"scores": 1}):
+        (source / "report.json").write_text(json.dumps(report("first") | damage))
+        assert started_from(run, own).get("start", {}).get("scores", {}) == {}
 
 
 def test_a_source_of_other_images_is_not_taken(root: Path) -> None:

@@ -25,7 +25,7 @@ BRICKS = {
 }  # of methods
 PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
 CLUSTERINGS = ("cluster_count", "clustering", "mixtures")
-ESTIMATORS = (*CLUSTERINGS, "diagnostics", "draws", "generation", "logistic", "paired", "probes", "ridge")
+ESTIMATORS = (*CLUSTERINGS, "diagnostics", "draws", "generation", "logistic", "moderated", "paired", "probes", "ridge")
 ARRAYS_ONLY = (*ESTIMATORS, *PICTURES)  # they see arrays alone
 
 

@@ -164,6 +164,7 @@ class Progress(ProgressBar):
         self._enabled = True
         self._bar: Any = None
         self._recorded: Tensor | None = None  # the training loss that was shown last
+        self._scores = quick.newest  # those that were shown last
 
     def enable(self) -> None:
         self._enabled = True
@@ -174,6 +175,7 @@ class Progress(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         calls = int(trainer.num_training_batches)  # of training_step in an epoch
         self._epochs = planned_epochs(trainer)
+        self._scores = self.quick.newest  # of a resumed run: shown already
         if self._enabled and sys.stderr.isatty():
             screen = shutil.get_terminal_size()  # tqdm's own look at it shows nothing where the size is unknown
             self._bar = tqdm(
@@ -202,8 +204,9 @@ class Progress(ProgressBar):
         else:
             self._recorded = metrics["train"]
         values = [f"{title} {value:.4g}" for title, value in metrics.items() if value is not None]
-        if "linear_probe" in self.quick.newest:
-            values.append(f"probe {self.quick.newest['linear_probe']:.3f}")
+        fresh, self._scores = self.quick.newest is not self._scores, self.quick.newest
+        if fresh and "linear_probe" in self._scores:
+            values.append(f"probe {self._scores['linear_probe']:.3f}")
         text = "  ".join([*values, f"{self.throughput.epoch_rate:,.0f} images/s"])
         if self._bar is not None:
             self._bar.set_postfix_str(text)

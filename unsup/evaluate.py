@@ -16,18 +16,20 @@ from unsup.build import load_run, prepare
 from unsup.dashboard import write_dashboard
 from unsup.data.base import ImageData
 from unsup.draw import draw
+from unsup.errors import UserError
 from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.paired import paired_difference
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
-from unsup.evaluation.report import summary_table, write_report
+from unsup.evaluation.report import read_report, summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.events import curves_of
 from unsup.files import shown
-from unsup.floors import Floor, feature_spaces, floors
+from unsup.floors import Floor, about, feature_spaces, floors
 from unsup.kept import Arrays, keep
 from unsup.provenance import git_state
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
+OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
 
 
@@ -62,7 +64,8 @@ def evaluate_run(
         in_place = run.parts[-3:-1] == (config["dataset"], config["recipe"])
         folder = (run.parents[1] if in_place else run) / "floors"
         spaces = feature_spaces(data, folder, say) if hasattr(model, "sample") else []
-        evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=say)
+        told = about(config["recipe"], say)
+        evaluation = evaluate(model, data, layers=True, feature_spaces=spaces, say=told)
         beside = floors(model, evaluation.codes.shape[1], data, folder, spaces, say)
         now, curves = git_state(), curves_of(run)
         say("report and figures")
@@ -94,6 +97,7 @@ def evaluate_run(
             "scores": evaluation.scores,
             "floors": {name: floor.scores for name, floor in beside.items()},
             "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
+            **started_from(run, versions),
             "curves": curves,
             "figures": figures,
         }
@@ -106,6 +110,26 @@ def evaluate_run(
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
     print(f"report     {shown(run / 'report.html')}\ndashboard  make dashboard")
     return report
+
+
+def started_from(run: Path, versions: Mapping[str, Any]) -> dict[str, Any]:
+    """{"start": {"run", "scores"}}: what the run that this one started from was worth, on the same images.
+
+    Empty where it started from none, or that run's report is not at hand or not of these weights and this protocol.
+    """
+    origin = versions.get("init_from")
+    if not origin:
+        return {}
+    try:
+        source = run.resolve().parents[2] / origin["run"]
+        found, images = read_report(source / "report.json"), runs.record_of(source, "versions.json")["data_sha256"]
+        wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
+        if (found["protocol"], found["frozen"]["after"], images) != wanted:
+            return {}
+        scores = {key: found["scores"][key] for key in OF_START if key in found["scores"]}
+    except (LookupError, TypeError, UserError):  # gone, moved or damaged: this run's own numbers do not need it
+        return {}
+    return {"start": {"run": origin["run"], "scores": scores}}
 
 
 def applicable(value: Any) -> Any:
@@ -124,7 +148,10 @@ def correctness(evaluation: Evaluation, floors: Mapping[str, Floor]) -> Arrays:
 def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
     """Paired differences, this model less the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
-    return {name: paired_difference(evaluation.correct[name], floor.correct[name]) for name in names}
+    each = floor.scores.get("by_initialisation", {})
+    return {
+        name: paired_difference(evaluation.correct[name], floor.correct[name], each.get(name, ())) for name in names
+    }
 
 
 @contextmanager

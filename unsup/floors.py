@@ -32,8 +32,8 @@ from unsup.twins import signature, twins_of, untrained
 
 SCORING = (  # files of the evaluation whose code decides scores
     *("answers", "cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space"),
-    *("generation", "heads", "inception", "logistic", "mixtures", "paired", "parts", "probes", "protocol", "ridge"),
-    *("robustness", "scores"),
+    *("generation", "heads", "inception", "logistic", "mixtures", "moderated", "paired", "parts", "probes"),
+    *("protocol", "ridge", "robustness", "scores"),
 )
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
@@ -76,21 +76,21 @@ def floors(
     rulers = "".join(space.digest() for space in spaces)
     dimension = min(code_dim, data.size("learn"), int(np.prod(data.shape)))
 
-    def pixels() -> Floor:
+    def pixels(say: Say) -> Floor:
         return of(Pixels(data.shape).to(model.device), data, say)
 
-    def pca() -> Floor:
+    def pca(say: Say) -> Floor:
         pca = PCA(data.shape, dimension)
         pca.fit(lambda: data.batches("learn"))
         return of(pca.to(model.device), data, say)
 
-    def real() -> Floor:
+    def real(say: Say) -> Floor:
         return Floor({"generation": {k: v for space in spaces for k, v in space.scores(space.train).items()}}, {})
 
-    def floor(name: str, key: str, compute: Callable[[], Floor]) -> Floor:
+    def floor(name: str, key: str, compute: Callable[[Say], Floor]) -> Floor:
         def announced() -> Floor:
             say(f"floor {name} (computed once per data set)")
-            return compute()
+            return compute(about(f"floor {name}", say))
 
         return kept(folder, name, key, announced, Floor.of)
 
@@ -100,7 +100,7 @@ def floors(
     }
     if initialisations := twins_of(model):
 
-        def untrained_mean() -> Floor:
+        def untrained_mean(say: Say) -> Floor:
             return mean_floor([untrained(model, seed) for seed in range(initialisations)], data, spaces, say)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
@@ -156,21 +156,44 @@ def without_prose(source: str) -> str:
     return ast.dump(tree)
 
 
-def of(model: Model, data: ImageData, say: Say, layers: bool = False, spaces: Sequence[FeatureSpace] = ()) -> Floor:
-    evaluation = evaluate(model, data, layers, count=False, feature_spaces=spaces, say=say)
+def about(what: str, say: Say) -> Say:
+    """Progress that names what is being evaluated: the parts are counted anew for each."""
+    return lambda text: say(f"{what}: {text}")
+
+
+def of(
+    model: Model,
+    data: ImageData,
+    say: Say,
+    layers: bool = False,
+    corrupted: bool = True,
+    spaces: Sequence[FeatureSpace] = (),
+) -> Floor:
+    evaluation = evaluate(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces, say=say)
     return Floor(evaluation.scores, evaluation.correct)
 
 
 def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:
-    """The mean over initialisations of every score and of each test image's correctness."""
-    each = [of(model, data, say, layers=i == 0, spaces=spaces) for i, model in enumerate(models)]
+    """The mean over initialisations of every score and of each test image's correctness.
+
+    Layers and corrupted images are of the first initialisation alone: they take the most time.
+    `by_initialisation`: {name in `correct`: the accuracy of each}; what the probes' spread is told by.
+    """
+    each = [
+        of(model, data, about(f"{i} of {len(models)}", say), layers=i == 1, corrupted=i == 1, spaces=spaces)
+        for i, model in enumerate(models, 1)
+    ]
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
-    layers = each[0].scores.pop("layers", None)
+    of_first = {key: each[0].scores.pop(key) for key in ("layers", "robustness") if key in each[0].scores}
     scores = mean([f.scores for f in each])
     if len(each) > 1:
         scores["initialisations"] = len(each)
-    if layers:
-        scores["layers"] = layers
+    scores["by_initialisation"] = {
+        name: [float(np.mean(f.correct[name], dtype=np.float64)) for f in each] for name in correct
+    }
+    scores |= of_first
+    if "robustness" in scores:
+        scores["robustness"]["initialisations"] = 1
     if "linear_probe" in scores:
         scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = each[0].scores["linear_probe"]["C"]

@@ -10,7 +10,7 @@ from unsup.evaluation.answers import likelihood
 from unsup.evaluation.codes import frozen, samples, weights_hash
 from unsup.models.base import Model
 
-INITIALISATIONS = 3  # of the untrained twin, 1 without gradients; the first one is also probed layer by layer
+INITIALISATIONS = 3  # of the untrained twin, 1 without gradients; layers and corrupted images: of the first alone
 
 
 def twins_of(model: Model) -> int:

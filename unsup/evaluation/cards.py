@@ -11,6 +11,7 @@ import yaml
 from scipy.special import stdtrit
 
 from unsup.errors import UsageError, UserError, nearest
+from unsup.evaluation.moderated import moderated
 from unsup.evaluation.report import Report
 from unsup.evaluation.results_columns import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values
 from unsup.evaluation.results_columns import Path as Place
@@ -18,7 +19,6 @@ from unsup.evaluation.results_command import train_words
 from unsup.evaluation.summary import hardware
 
 LEVEL = 0.95  # of a whole card
-PRIOR = 4  # degrees of freedom that the typical deviation is worth
 ROUNDING = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
 TURNED = 3  # test images that rounding alone may turn over
 
@@ -95,9 +95,9 @@ def tolerance(recorded: Sequence[float], metric: Metric, images: int, metrics: i
     Another machine rounds differently, and a training soon diverges from the recorded one: its result is that of one
     more seed, on the same test images. So this is a prediction interval for one more draw,
     t · s̃ · sqrt(1 + 1/k) for k recorded seeds. Their own deviation s is poorly known (k is 1, 3 or 5, where Student's
-    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is moderated as in Smyth 2004
-    (doi:10.2202/1544-6115.1027, equation 1): s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of
-    freedom, d₀ = PRIOR. s₀ is the metric's typical deviation, and for shares of n test images at least
+    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is `moderated`:
+    s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom.
+    s₀ is the metric's typical deviation, and for shares of n test images at least
     sqrt(p (1 - p) / n): by so much two equally good runs differ when they err on images independently of each other.
     The interval's level is 1 - (1 - LEVEL) / metrics (Bonferroni): a sound reproduction holds in all metrics of its
     card with a probability of about LEVEL (`tests/test_cards.py` measures it; .84 where all deviate twice as usual).
@@ -117,8 +117,7 @@ def tolerance(recorded: Sequence[float], metric: Metric, images: int, metrics: i
     typical = metric.deviation if metric.share else metric.deviation * abs(mean)
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
-    freedom = PRIOR + k - 1
-    variance = (PRIOR * typical**2 + sum((value - mean) ** 2 for value in recorded)) / freedom
+    variance, freedom = moderated(recorded, typical)
     t = float(stdtrit(freedom, 1 - (1 - LEVEL) / metrics / 2))
     return t * math.sqrt(variance * (1 + 1 / k))
 

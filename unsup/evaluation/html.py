@@ -37,7 +37,13 @@ FIRST = (  # sections of the page in this order, before all others
     "Hardest test images",
 )
 BESIDE = {"confusion": "Classes", "clusters": "k-means", "own_clusters": "Clusterings"}  # not under "Pictures"
-OUTCOMES = {"above": "▲ above", "mixed": "◆ mixed", "not above": "▼ not above", "unknown": "○ not compared"}
+OUTCOMES = {
+    "above": "▲ above",
+    "mixed": "◆ mixed",
+    "not above": "▼ not above",
+    "below": "▼ below",
+    "unknown": "○ not compared",
+}
 
 
 @dataclass(frozen=True)

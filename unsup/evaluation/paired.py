@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, stdtrit
 
+from unsup.evaluation.moderated import few_initialisations
+
 RESAMPLES = 10_000
 LEVEL = 0.95
 DIGITS = 7  # of an interval's ends: shares are kept as float32, and 0 would be -1e-9
@@ -19,10 +21,17 @@ def bootstrap_interval(correct: NDArray[Any], seed: int = 0) -> tuple[float, flo
     return _interval(_resampled_means(correct, seed))
 
 
-def paired_difference(a: NDArray[Any], b: NDArray[Any]) -> dict[str, float | bool]:
+def paired_difference(
+    a: NDArray[Any], b: NDArray[Any], initialisations: Sequence[float] = ()
+) -> dict[str, float | bool]:
     """mean(a) - mean(b) for two models on the same test images (n,), with its 95 % paired bootstrap interval.
 
     `separable`: the interval leaves out 0.
+
+    Args:
+        initialisations: where b is the mean of a network's k untrained initialisations, the accuracy of each. The
+            question is then whether `a` is more than one further initialisation: the bootstrap's draws get draws of
+            Student's t times the deviation of `few_initialisations` added.
 
     Raises:
         ValueError: a and b are not of one length, so not of the same images.
@@ -30,7 +39,10 @@ def paired_difference(a: NDArray[Any], b: NDArray[Any]) -> dict[str, float | boo
     if len(a) != len(b):
         raise ValueError(f"paired_difference: {len(a)} and {len(b)} images: both must be scored on the same ones")
     gain = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    low, high = bootstrap_interval(gain)
+    if initialisations:
+        low, high = _interval(_bootstrap_quantiles(gain) + _draws([few_initialisations(initialisations, 1)]))
+    else:
+        low, high = bootstrap_interval(gain)
     return {"difference": float(gain.mean()), "low": low, "high": high, "separable": low > 0 or high < 0}
 
 
@@ -47,7 +59,7 @@ def seeds_interval(values: Sequence[float]) -> dict[str, float]:
     return found
 
 
-def paired_over_seeds(a: NDArray[Any], b: NDArray[Any]) -> dict[str, Any]:
+def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequence[float] = ()) -> dict[str, Any]:
     """Mean difference a - b of two methods over their training seeds, on the same test images, with a 95 % interval.
 
     Two independent sources are added up, and quantiles of the sum taken. Test sampling: the paired bootstrap over
@@ -59,6 +71,8 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any]) -> dict[str, Any]:
 
     Args:
         a, b: (s_a, n) and (s_b, n): per seed and image 0/1, or the share of tries that were right.
+        initialisations: where b (1, n) is the mean of a network's untrained initialisations, the accuracy of each:
+            the variance of `few_initialisations` then joins that over seeds.
 
     Returns:
         {difference, low, high, separable, seeds: [s_a, s_b]}; separable: the interval leaves out 0. Where both hold
@@ -77,7 +91,8 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any]) -> dict[str, Any]:
     if repeated := [x for x in (a, b) if len(x) > 1]:
         images, together = gain.var() / len(gain), sum(_together(x) for x in repeated)
         draws *= np.sqrt(max(0, 1 - together / images)) if images else 1
-        draws += _seed_draws([x.mean(axis=1) for x in repeated])
+    few = [(_standard_error(x.mean(axis=1)) ** 2, len(x) - 1) for x in repeated]
+    draws += _draws(few + ([few_initialisations(initialisations, len(a))] if initialisations else []))
     low, high = _interval(difference + draws)
     found: dict[str, Any] = {"difference": difference, "low": low, "high": high, "separable": low > 0 or high < 0}
     found["seeds"] = [len(a), len(b)]
@@ -139,11 +154,14 @@ def _together(correct: NDArray[np.float64]) -> float:
     return max(0.0, float(within - correct.mean(axis=1).var(ddof=1))) / (seeds * images)
 
 
-def _seed_draws(sides: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """How far a difference of means over seeds, (s,) on each side, may lie off for want of more: `RESAMPLES` draws."""
-    variances = [_standard_error(x) ** 2 for x in sides]
-    total, parts = sum(variances), sum(v**2 / (len(x) - 1) for v, x in zip(variances, sides, strict=True))
-    return _student(round(total**2 / parts, 1)) * np.sqrt(total) if parts else np.zeros(RESAMPLES)
+def _draws(parts: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
+    """How far a difference of means may lie off for want of more seeds: `RESAMPLES` draws.
+
+    Args:
+        parts: the variance of each mean, and its degrees of freedom.
+    """
+    total, over = sum(v for v, _ in parts), sum(v**2 / freedom for v, freedom in parts)
+    return _student(round(total**2 / over, 1)) * np.sqrt(total) if over else np.zeros(RESAMPLES)
 
 
 @cache

@@ -50,6 +50,7 @@ def evaluate(
     data: ImageData,
     layers: bool = True,
     count: bool = True,
+    corrupted: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
     say: Say = lambda text: None,
 ) -> Evaluation:
@@ -72,6 +73,7 @@ def evaluate(
     Args:
         layers: also probe the model's `layers`, if it has any.
         count: also estimate the number of clusters where the classes say it.
+        corrupted: also probe corrupted test images.
         feature_spaces: where to judge what the model's `sample` gives; none: it is not judged.
         say: takes one line of progress at a time.
 
@@ -116,7 +118,8 @@ def evaluate(
     if labels is not None:
         probe = cast(LinearProbe, done["linear probe"].probe)
         found |= scores.labelled(done, labels, encoded["test"], say)
-        found["robustness"] = robustness(model, images, labels["test"], probe.fitted, say)
+        if corrupted:
+            found["robustness"] = robustness(model, images, labels["test"], probe.fitted, say)
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
     kmeans = done["k-means raw"].found

@@ -53,6 +53,9 @@ def _summary(report: Report) -> list[Block]:
     rows = [
         {"codes": f"**{name}**" if i == 0 else name} | cells(scores) for i, (name, scores) in enumerate(named(report))
     ]
+    if start := report.get("start"):
+        model, run = start["run"].split("/")[-2:]
+        rows.insert(1, {"codes": f"{model} {run}, where it started"} | cells(start["scores"]))
     lower = [LOWER[key] for key in LOWER if any(key in scores for _, scores in named(report))]
     note = f"On test images; higher is better{', but for ' + enumeration(lower) if lower else ''}."
     if any("rankme" in scores for _, scores in named(report)):
@@ -80,6 +83,8 @@ def _comparisons(report: Report) -> list[Block]:
                 row[title] = difference(probes[probe]) + told
         rows.append(row)
     note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
+    if "by_initialisation" in report.get("floors", {}).get("untrained", {}):
+        note += " Against the untrained twin they also hold the spread over its initialisations."
     return [Table("Differences of test accuracy", rows), Note(note)] if rows else []
 
 

@@ -44,7 +44,9 @@ def robustness(report: Report) -> list[Block]:
     some = f"{own['images']:,} test images" if "images" in own else "test images"
     note = f"Accuracy of the linear probe, fitted on clean images, on {some}, corrupted."
     if beside:
-        note += " The floors' columns: their mean over the severities."
+        note += " The floors' columns: their mean over the severities"
+        first = any(found.get("initialisations") == 1 for _, found in beside)
+        note += "; the untrained twin's: of its first initialisation." if first else "."
     blocks: list[Block] = [Table("Accuracy on corrupted images", rows), Note(note)]
     if strengths := [f"{kind}: {STRENGTHS[kind]}" for kind in kinds if kind in STRENGTHS]:
         small = f" {SMALL}" if {"blur", "shift"} & set(kinds) else ""

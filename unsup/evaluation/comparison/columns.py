@@ -148,6 +148,18 @@ def number(report: Report, path: Path) -> float | None:
     return _checked(".".join(path), found)
 
 
+def initialisations(floor: dict[str, Any]) -> dict[str, list[float]]:
+    """{"linear_probe": accuracy of each initialisation, …} of an untrained twin; empty where its report has none.
+
+    Raises:
+        ValueError: as in `numbers`.
+    """
+    found = floor.get("by_initialisation", {})
+    if not isinstance(found, dict) or not all(isinstance(each, list) and each for each in found.values()):
+        raise ValueError(f"by_initialisation is {found!r}")
+    return {name: [_checked(f"by_initialisation.{name}", one) for one in each] for name, each in found.items()}
+
+
 def _checked(where: str, value: Any) -> float:
     if not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{where} is {value!r}")

@@ -2,13 +2,14 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from unsup.errors import UserError
-from unsup.evaluation.comparison.columns import Numbers, Report, numbers
+from unsup.evaluation.comparison.columns import Numbers, Report, initialisations, numbers
 
 FLOORS = ("untrained", "pca", "pixels")
 PLACES = ("seed", "data.root", "data.images")  # they say which seed and where things lie, not what is trained
@@ -46,6 +47,7 @@ class Run:
     options: dict[str, Any]  # resolved configuration by dotted name, without seed and places
     numbers: Numbers
     floors: dict[str, Numbers]  # of FLOORS, those that there are
+    initialisations: dict[str, list[float]]  # of the untrained twin, by probe
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def read(path: Path) -> Run:
     try:
         found = numbers(report)
         beside = {name: numbers({"scores": floors[name]}) for name in FLOORS if name in floors}
+        each = initialisations(floors.get("untrained", {}))
         options = flat(provenance["config"]) | {"dim": scores["code_dim"]}
         _key("", options)
     except (ValueError, RecursionError) as e:  # the latter: lists inside lists without end
@@ -90,6 +93,7 @@ def read(path: Path) -> Run:
         options=options,
         numbers=found,
         floors=beside,
+        initialisations=each,
     )
 
 
@@ -160,15 +164,21 @@ def group(runs: Sequence[Run]) -> tuple[dict[Version, list[Group]], list[str]]:
 
 
 def named(groups: Sequence[Sequence[Run]]) -> list[Group]:
-    """Groups told apart by exactly the options in which those of one recipe differ."""
+    """Groups told apart by exactly the options in which those of one recipe differ.
+
+    An option is called by its last word where that is clear, and not named where a group does not have it.
+    """
     siblings: dict[str, list[Sequence[Run]]] = {}
     for runs in groups:
         siblings.setdefault(runs[0].recipe, []).append(runs)
     found = []
     for recipe, several in siblings.items():
         differing = _differing([runs[0].options for runs in several])
+        words = Counter(key.rpartition(".")[2] for key in differing)
+        called = {key: last if words[last := key.rpartition(".")[2]] == 1 else key for key in differing}
         for runs in several:
-            options = [f"{key}={_written(runs[0].options.get(key))}" for key in differing]
+            own = runs[0].options
+            options = [f"{word}={_written(own[key])}" for key, word in called.items() if own.get(key) is not None]
             found.append(Group(", ".join([recipe, *options]), runs))
     return sorted(found, key=lambda one: one.name)
 

@@ -14,7 +14,8 @@ ONE_SEED = "Where a side has 1 seed the interval holds for that seed alone."
 PAIRED = (
     "In points of accuracy on the same test images; brackets: 95 % interval over test images (paired bootstrap) and "
     f"training seeds (Student's t). {ONE_SEED} McNemar: pairs of seeds in which its exact test finds p < .05 in the "
-    "same direction. The three initialisations of an untrained twin count as one; draws of few labels stay the same."
+    "same direction. The spread over an untrained twin's initialisations counts, in older reports not; draws of few "
+    "labels stay the same."
 )
 VARIANCE = (
     "Standard deviations in points of accuracy: over training seeds; over test images, draws of the probe's training "

@@ -48,7 +48,8 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
         first, seeds = group.runs[0], len(group.runs)
         for floor in (floor for floor in FLOORS if floor in own):
             name, numbers = floor_name(floor, first.floors[floor]), first.floors[floor]
-            found = paired_over_seeds(own[OWN], own[floor])
+            each = first.initialisations.get(PROBES[column], ()) if floor == "untrained" else ()
+            found = paired_over_seeds(own[OWN], own[floor], each)
             text = sentence(group.name, name, found, seeds_in_words(seeds), _dimensions(first.numbers, numbers))
             yield Statement(group.name, text, name, found)
         following = loaded[i + 1] if i + 1 < len(groups) else ""
