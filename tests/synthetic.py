@@ -82,6 +82,21 @@ def place(root: Path, cls: type[Downloaded], files: dict[str, bytes]) -> None:
         (folder / file).write_bytes(content)
 
 
+def stream(folder: Path, **sizes: int) -> None:
+    """learn/, probe/, test/ as litdata writes them: image i of 8 x 8 shows i in its first two pixels, class i % 3."""
+    from litdata.streaming.writer import BinaryWriter
+
+    for number, (part, n) in enumerate(sizes.items()):
+        (folder / part).mkdir(parents=True)
+        writer = BinaryWriter(str(folder / part), chunk_bytes=100_000)
+        pixels = np.random.default_rng(number).integers(0, 256, (n, 1, 8, 8), np.uint8)
+        pixels[:, 0, 0, 0], pixels[:, 0, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
+        for i in range(n):
+            writer.add_item(i, {"image": pixels[i], "label": i % 3})
+        writer.done()
+        writer.merge()
+
+
 def pictures(folder: Path, n: int, size: tuple[int, int] = (9, 7), seed: int = 0) -> None:
     """`n` random colour images, 0.png, 1.png, …."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,138 @@
+"""Images that are read while they are learned from: for more of them than memory, or the disk, holds."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unsup.data.base import Arrays, ImageData, Split
+from unsup.data.batches import to_unit
+from unsup.errors import UserError
+from unsup.seeds import derived_seed
+
+
+class Streamed(ImageData):
+    """Three folders (or addresses) that litdata's `optimize` has written: learn/, probe/ and test/.
+
+    Items are {"image": uint8 (C, H, W), "label": int}. Models learn from learn/, whose labels nobody reads, chunk by
+    chunk in an order that the seed and the epoch decide; several processes take disjoint shares. probe/ and test/ are
+    held in memory: a tenth of probe/ is validation, probes are fitted on the rest and judged on test/.
+
+    Args:
+        stream: what holds the three: a folder, or an address that litdata reads, such as s3://bucket/images.
+        root: not used.
+        batch_size: images in an optimizer step, per device; what is left of an epoch after whole batches sits out.
+        steps_per_call: as in `ImageData`.
+
+    Raises:
+        UserError: litdata is not installed, or one of the three cannot be read.
+    """
+
+    def __init__(self, stream: str, root: str = "data", batch_size: int = 256, steps_per_call: int = 1) -> None:
+        super().__init__(root, batch_size, steps_per_call)
+        self.stream = stream if "://" in stream else str(Path(stream).resolve())
+        self.shape = cast(tuple[int, int, int], tuple(np.shape(self._open("test")[0]["image"])))
+        self._length = total(self._open("learn"))
+
+    def load(self, train: bool) -> Arrays:
+        found = self._open("probe" if train else "test")
+        n = total(found)
+        images, labels = np.empty((n, *self.shape), np.uint8), np.empty(n, np.int64)
+        for i in range(n):
+            item = found[i]
+            images[i], labels[i] = item["image"], item["label"]
+        if train:
+            self.class_names = tuple(map(str, range(labels.max(initial=-1) + 1)))
+        return images, labels
+
+    def size(self, split: Split) -> int:
+        return self._length if split == "learn" else super().size(split)
+
+    def batches(
+        self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
+    ) -> Iterator[Tensor]:
+        if split != "learn":
+            return super().batches(split, device, size, at)
+        found = self._open("learn")
+        positions = np.arange(self._length) if at is None else at
+        parts = np.array_split(positions, max(1, math.ceil(len(positions) / size)))
+        return (to_unit(pixels([found[int(i)] for i in part]).to(device)) for part in parts)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        world = self.trainer.world_size if self.trainer else 1
+        return max(1, self.size("learn") // world // self.batch_size)
+
+    def train_dataloader(self) -> Any:
+        device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+        return StreamedBatches(self, device)
+
+    def _open(self, part: str, **options: Any) -> Any:
+        try:
+            from litdata import StreamingDataset
+        except ImportError as e:
+            raise UserError("streamed images need litdata: pip install -e '.[stream]'") from e
+
+        class Numbered(StreamingDataset):  # type: ignore[misc]
+            """Items know their position among all."""
+
+            def __getitem__(self, index: Any) -> Any:
+                return super().__getitem__(index) | {"at": getattr(index, "index", index)}
+
+        try:
+            return Numbered(f"{self.stream}/{part}", **options)
+        except (OSError, RuntimeError, ValueError) as e:
+            reason = next(iter(str(e).splitlines()), type(e).__name__)
+            raise UserError(f"{self.stream}/{part} is not what litdata's optimize writes: {reason}") from e
+
+
+class StreamedBatches:
+    """Yields (x, index) as `ResidentBatches` does, or lists of them.
+
+    Args:
+        data: the streamed data set.
+        device: where x goes.
+    """
+
+    batch_sampler = None  # Lightning looks here before `sampler`
+
+    def __init__(self, data: Streamed, device: torch.device) -> None:
+        self.data, self.device, self.epoch = data, device, 0
+        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self.data.steps_per_epoch / self.data.steps_per_call)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = self._batches()
+        if self.data.steps_per_call == 1:
+            yield from batches
+        while call := list(islice(batches, self.data.steps_per_call)):
+            yield call
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        seed = derived_seed(self.data.seed, "order", self.epoch) % 2**31  # as much as numpy's generator takes
+        found = self.data._open("learn", shuffle=True, drop_last=True, seed=seed)
+        items = (item for item in found)  # asked for its iterator once more, `found` would start again
+        for _ in range(self.data.steps_per_epoch):
+            part = list(islice(items, self.data.batch_size))
+            yield to_unit(pixels(part).to(self.device)), torch.tensor([item["at"] for item in part], device=self.device)
+
+
+def total(found: Any) -> int:
+    """Items of a StreamingDataset in all; its `len` is of this process's share."""
+    return sum(end - start for start, end in found.region_of_interest)
+
+
+def pixels(items: Sequence[dict[str, Any]]) -> Tensor:
+    """(n, C, H, W) uint8 of n items."""
+    return torch.from_numpy(np.stack([item["image"] for item in items]))
