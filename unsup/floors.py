@@ -67,21 +67,21 @@ def floors(
     Args:
         model: the model being judged; not touched.
         code_dim: PCA is fitted at this dimension, or at the most that the data allow.
-        data: PCA is fitted on its training images, labelled or not.
+        data: PCA is fitted on its training split, which is in memory; on no images without labels.
         folder: where floors are kept, made when missing.
         spaces: where generated images were compared with real ones; none for a model that does not generate.
         say: told what is being computed.
     """
     common = f"{protocol_hash()}-{data.fingerprint()}"
     rulers = "".join(space.digest() for space in spaces)
-    dimension = min(code_dim, data.size("learn"), int(np.prod(data.shape)))
+    dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
 
     def pixels(say: Say) -> Floor:
         return of(Pixels(data.shape).to(model.device), data, say)
 
     def pca(say: Say) -> Floor:
         pca = PCA(data.shape, dimension)
-        pca.fit(lambda: data.batches("learn"))
+        pca.fit(lambda: data.batches("train"))
         return of(pca.to(model.device), data, say)
 
     def real(say: Say) -> Floor:
