@@ -1,5 +1,6 @@
 """What every method gets from the base: steps, schedule, noise, logging, whole passes, other runs' weights."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -8,12 +9,14 @@ import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
-from tiny import SHAPE, TinyDigits, digits, same_weights, train
+from tiny import SHAPE, TinyDigits, digits, same_weights, train, trainer
 from torch import Tensor, nn
 
+from unsup.config import compose, resolve
 from unsup.errors import UsageError, UserError
 from unsup.models.base import Batch, Model
 from unsup.schedule import warmup_cosine
+from unsup.train import begin
 
 
 class Linear(Model):
@@ -315,3 +318,18 @@ def test_a_choice_that_there_is_not_is_refused() -> None:
 def test_a_code_without_entries_is_refused_for_every_method() -> None:
     with pytest.raises(UsageError, match="^model.code_dim is 0: it must be at least 1$"):
         Linear(SHAPE, code_dim=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_compiled_losses_train_to_the_same_weights() -> None:
+    options = [("trainer.max_epochs", 2), ("trainer.accelerator", "cpu")]
+    models = []
+    for mode in (None, "default"):
+        data, model = begin(resolve(compose("ae", "digits", [], [*options, ("compile", mode)])))
+        trainer(2).fit(model, datamodule=data)
+        models.append(model)
+    eager, compiled = models
+    assert eager.compiled_losses is None and compiled.compiled_losses is not None
+    for ours, theirs in zip(compiled.parameters(), eager.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)

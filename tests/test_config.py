@@ -28,7 +28,8 @@ def line(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_recipe_goes_with_every_data_set(model: str, data: str) -> None:
-    options = [("data.images", "somewhere")] if data == "folder" else []
+    places = {"folder": [("data.images", "somewhere")], "streamed": [("data.stream", "elsewhere")]}
+    options = places.get(data, [])
     resolved = resolve(compose(model, data, [], options))
     assert resolved["recipe"] == model and resolved["dataset"] == ("folder-somewhere" if data == "folder" else data)
     assert resolved["seed"] == 0
@@ -104,6 +105,8 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--data", "digits", "--trainer.logger", "false"], "trainer.logger is decided by the run"),
         (["train", "ae", "--data", "digits", "--modell.lr", "3"], "unknown key 'modell' (did you mean 'model'?)"),
         (["train", "ae", "--data", "digits", "--matmul_precision", "low"], "highest, high, medium"),
+        (["train", "ae", "--data", "digits", "--compile", "fast"], "null, default, reduce-overhead, max-autotune"),
+        (["train", "gan", "--data", "digits", "--compile", "default"], "compile: GAN has its own training_step"),
         (["train", "ae", "--data", "folder"], "data.images must be given"),
         (["train", "ae", "--data", "mnist", "--images", "x"], "--images goes with --data folder"),
         (["train", "ae", "--config", "nope.yaml"], "cannot read configuration nope.yaml: No such file"),
