@@ -192,10 +192,10 @@ class Model(L.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the noise of this step: what is drawn is a function of (seed, step, process)."""
         seed_noise(self.device, self.seed, "step", self.global_step, self.global_rank)
-        self._batch_index = None if isinstance(batch, list) else batch[1]
+        self._batch_index = batch[1] if isinstance(batch, tuple) else None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
-        """One optimizer step on (x, index); on a list of them (`data.steps_per_call` > 1), one step on each."""
+        """One optimizer step on (x, index); on several of them (`data.steps_per_call` > 1), one step on each."""
         if self.automatic_optimization:
             return self._training_loss(batch)
         optimizer = cast(LightningOptimizer, self.optimizers())

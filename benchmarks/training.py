@@ -1,0 +1,249 @@
+"""Training: a plain PyTorch loop (a), this project as `make train` runs it (b), and what others do (c, d in peers.py).
+
+All of them train the same network on the same loss with the same arithmetic (the recipe's precision and products of
+matrices), on MNIST's 55,000 training images. a is the practical limit: tensors in memory, the model's own losses, its
+optimizer and schedule, and nothing else. b has everything on: TensorBoard, checkpoints, progress bar, callbacks,
+validation; measured is the first tenth of the recipe's plan, which has one tenth of its pictures and quick scores.
+Weights of a and b are compared, bit for bit.
+"""
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from peers import PYTHAE, pythae, usual
+from timing import Clock, Seconds, ratios, shown, table, terminal
+from torch import Tensor
+
+from unsup.build import build_data
+from unsup.callbacks import Throughput
+from unsup.config import Config, compose, resolve
+from unsup.data.base import ImageData
+from unsup.data.batches import to_unit
+from unsup.models.base import Model
+from unsup.models.gan import GAN
+from unsup.nets import keep_statistics
+from unsup.schedule import annealed_adam
+from unsup.seeds import derived_seed, seed_noise
+from unsup.train import begin
+from unsup.trainer import build_trainer
+
+MODELS = ("ae", "deep_ae", "vae", "conv_ae", "gan")
+GOALS = {  # least ratios of images a second
+    "b/a": {"ae": 0.90, "deep_ae": 0.95, "vae": 0.95, "conv_ae": 0.95, "gan": 0.95},
+    "b/c": {"ae": 6.0, "vae": 2.0, "deep_ae": 1.5},
+    "b/d": {"ae": 2.0},
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and how much of it is measured."""
+
+    config: Config
+    data: ImageData
+    device: torch.device
+    epochs: int  # measured
+    limit: int | None  # batches of an epoch; None: all
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return min(self.data.steps_per_epoch, self.limit or self.data.steps_per_epoch)
+
+    @property
+    def images(self) -> int:
+        """Training images measured."""
+        return self.epochs * round(self.data.size("train") * self.steps / self.data.steps_per_epoch)
+
+
+def planned(name: str, options: Any, limit: int | None) -> Plan:
+    """The recipe on MNIST. UserError: MNIST is not there."""
+    overrides = [("data.root", options.data_root), ("data.batch_size", options.batch_size)]
+    overrides += [("trainer.accelerator", options.accelerator)]
+    overrides += [("trainer.limit_train_batches", limit)] if limit else []
+    config = resolve(compose(name, "mnist", [], overrides))
+    data = build_data(config)
+    data.setup("fit")
+    if limit:  # counted in calls of training_step, each of one batch
+        data.steps_per_call = 1
+    torch.set_float32_matmul_precision(config["matmul_precision"])
+    cuda = options.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    epochs = max(1, round(config["trainer"]["max_epochs"] / 10))
+    return Plan(config, data, torch.device("cuda", 0) if cuda else torch.device("cpu"), epochs, limit)
+
+
+# ---- a: the plain loop ----------------------------------------------------------------------------------------------
+
+
+def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
+    """Seconds of the steps, of validation (once an epoch, as in b), and the model."""
+    seed, device, data = plan.config["seed"], plan.device, plan.data
+    _, model = begin(plan.config, data)
+    model.to(device).train()
+    step = game(model) if isinstance(model, GAN) else descent(model, plan.steps * plan.config["trainer"]["max_epochs"])
+    autocast = plan.config["trainer"].get("precision") == "bf16-mixed"
+    images, rows = data._images("train", device), torch.from_numpy(data._index("train"))
+    clock, number = Clock(device), 0
+    for epoch in range(plan.epochs):
+        generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
+        order = rows[torch.randperm(len(rows), generator=generator)].to(device)
+        for part in order.tensor_split(data.steps_per_epoch)[: plan.steps]:
+            seed_noise(device, seed, "step", number * model.steps_per_batch, 0)
+            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+                step(images.index_select(0, part).float().mul_(1 / 255))
+            number += 1
+    steps, clock = clock.seconds(), Clock(device)
+    model.eval()
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        held_out = data._images("val", device)
+        for part in torch.from_numpy(data._index("val")).to(device).split(data.batch_size):
+            model.losses(to_unit(held_out.index_select(0, part)))
+    once = clock.seconds()
+    return steps, Seconds(plan.epochs * once.cpu, plan.epochs * once.wall), model
+
+
+def descent(model: Model, total: int) -> Callable[[Tensor], None]:
+    """One optimizer's step on a batch x."""
+    made = annealed_adam(model, model.lr, model.weight_decay, lambda: total)
+    optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
+
+    def step(x: Tensor) -> None:
+        loss = model.losses(x)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+    return step
+
+
+def game(model: GAN) -> Callable[[Tensor], None]:
+    """The discriminator's step, then the generator's, which does not touch the discriminator."""
+    d_optimizer, g_optimizer = model.configure_optimizers()
+    judge = list(model.discriminator.parameters())
+
+    def step(x: Tensor) -> None:
+        with torch.no_grad():
+            made = model.make(len(x))
+        loss, _ = model.discriminate(x, made)
+        d_optimizer.zero_grad()
+        loss.backward()
+        d_optimizer.step()
+        for p in judge:
+            p.requires_grad_(False)
+        with keep_statistics(model.discriminator):
+            loss, _ = model.deceive(model.make(len(x)))
+        g_optimizer.zero_grad()
+        loss.backward()
+        g_optimizer.step()
+        for p in judge:
+            p.requires_grad_(True)
+        if model.averaged is not None:
+            model.averaged.update_parameters(model.generator)
+
+    return step
+
+
+# ---- b: this project ------------------------------------------------------------------------------------------------
+
+
+class Window(Callback):
+    """The first epochs of a plan, from their first step to after the last one's checkpoint; then training stops."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.found: Seconds | None = None
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == 0:
+            self.clock = Clock(self.plan.device)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch + 1 == self.plan.epochs
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.found = self.clock.seconds()
+
+
+def ours(plan: Plan) -> tuple[Seconds, Model]:
+    data, model = begin(plan.config, plan.data)
+    window = Window(plan)
+    with tempfile.TemporaryDirectory() as run:
+        (Path(run) / "checkpoints").mkdir()
+        trainer = build_trainer(plan.config, Path(run), Throughput(), model.unused_parameters)
+        trainer.callbacks.insert(0, window)  # type: ignore[attr-defined]
+        with terminal():
+            trainer.fit(model, datamodule=data)
+    assert window.found is not None
+    return window.found, model
+
+
+# ---- all sides ------------------------------------------------------------------------------------------------------
+
+
+def measure(options: Any) -> dict[str, Any]:
+    """Of each model: images a second of every side, ratios of pairs, whether weights are equal."""
+    return {name: of_model(name, options) for name in options.models}
+
+
+def of_model(name: str, options: Any) -> dict[str, Any]:
+    ours(planned(name, options, limit=2))  # what is loaded once is loaded now
+    plan = planned(name, options, limit=10 if options.quick else None)
+    epochs, batch = f"{plan.epochs} of {plan.config['trainer']['max_epochs']} epochs", plan.data.batch_size
+    print(f"{name}: {epochs}, {plan.steps} steps of {batch} images each, on {plan.device}", flush=True)
+    found: dict[str, list[Seconds]] = {}  # of an image
+    equal = []
+    for number in range(options.pairs):
+        steps, validation, by_loop = plain(plan)
+        whole, by_us = ours(plan)
+        weights = by_us.state_dict()
+        equal.append(all(torch.equal(v, weights[k].to(v.device)) for k, v in by_loop.state_dict().items()))
+        sides = {"a": per(steps, plan.images), "validation": per(validation, plan.images), "b": per(whole, plan.images)}
+        sides |= {"c": usual(plan)} | ({"d": peer} if (peer := pythae(plan)) else {})
+        for side, seconds in sides.items():
+            found.setdefault(side, []).append(seconds)
+        rates = ", ".join(f"{k} {1 / v.cpu:,.0f}" for k, v in sides.items() if k != "validation")
+        print(f"  round {number + 1}: images/s of processor time: {rates}; equal weights: {equal[-1]}", flush=True)
+    validated = [Seconds(a.cpu + v.cpu, a.wall + v.wall) for a, v in zip(found["a"], found["validation"], strict=True)]
+    del found["validation"]
+    return {
+        "measured": f"{epochs}, {plan.steps} steps of {batch} images each, {options.pairs} rounds",
+        "device": torch.cuda.get_device_name() if plan.device.type == "cuda" else "cpu",
+        "equal_weights": all(equal),
+        "images_per_second": {
+            side: {which: round(1 / statistics.median(getattr(s, which) for s in of)) for which in ("cpu", "wall")}
+            for side, of in found.items()
+        },
+        "b/a": ratios(found["a"], found["b"]),
+        "b/(a + validation)": ratios(validated, found["b"]),
+        "b/c": ratios(found["c"], found["b"]),
+        **({"b/d": ratios(found["d"], found["b"])} if "d" in found else {}),
+    }
+
+
+def per(seconds: Seconds, images: int) -> Seconds:
+    return Seconds(seconds.cpu / images, seconds.wall / images)
+
+
+def told(found: dict[str, Any]) -> str:
+    rows = []
+    for name, row in found.items():
+        for pair in ("b/a", "b/(a + validation)", "b/c", "b/d"):
+            if pair in row:
+                goal = GOALS.get(pair, {}).get(name)
+                verdict = "" if goal is None else "yes" if row[pair]["cpu"]["median"] >= goal else "NO"
+                rows.append([name, pair, shown(row[pair]["cpu"]), shown(row[pair]["wall"]), goal or "", verdict])
+    rates = [
+        [name, *(f"{row['images_per_second'].get(side, {}).get('wall', 0):,}" for side in "abcd"), row["equal_weights"]]
+        for name, row in found.items()
+    ]
+    text = table(["images/s, wall", "a", "b", "c", "d", "weights a = b"], rates)
+    text += "\n\n" + table(["ratio of images/s", "", "processor", "wall", "goal", "reached"], rows)
+    return text + f"\na plain loop, b unsup, c Lightning's defaults, d pythae ({PYTHAE})"
