@@ -1,12 +1,12 @@
-"""What others do with the same network and loss: Lightning's defaults with torchvision's MNIST, and pythae's trainer."""
+"""What others do with the same network and loss: Lightning's defaults with torchvision's MNIST; pythae's trainer."""
 
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from timing import Clock, Seconds, terminal
+from timing import Clock, Seconds, per, terminal
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
@@ -61,7 +61,7 @@ class UsualGAN(L.LightningModule):
         self.automatic_optimization = False
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        d_optimizer, g_optimizer = self.optimizers()  # type: ignore[misc]
+        d_optimizer, g_optimizer = cast(list[Any], self.optimizers())
         x = batch[0]
         self.toggle_optimizer(g_optimizer)
         g_loss, _ = self.model.deceive(self.model.make(len(x)))
@@ -105,8 +105,10 @@ def usual(plan: Any) -> Seconds:
     """Of an image."""
     model, config = build_model(plan.config, plan.data), plan.config["trainer"]
     whole = MNIST(plan.data.root, train=True, transform=transforms.ToTensor())
-    train, val = (DataLoader(Subset(whole, plan.data._index(split).tolist()), plan.data.batch_size, split == "train")
-                  for split in ("train", "val"))
+    train, val = (
+        DataLoader(Subset(whole, plan.data._index(split).tolist()), plan.data.batch_size, split == "train")
+        for split in ("train", "val")
+    )
     steps = Steps(min(STEPS, plan.steps), plan.device)
     module = UsualGAN(model) if isinstance(model, GAN) else Usual(model)
     with tempfile.TemporaryDirectory() as folder, terminal():
@@ -122,7 +124,7 @@ def usual(plan: Any) -> Seconds:
         )
         trainer.fit(module, train, val)
     assert steps.found is not None
-    return Seconds(steps.found.cpu / steps.images, steps.found.wall / steps.images)
+    return per(steps.found, steps.images)
 
 
 # ---- d: pythae's trainer --------------------------------------------------------------------------------------------
@@ -148,7 +150,7 @@ class Adapted(nn.Module):
 
 
 def pythae(plan: Any) -> Seconds | None:
-    """Of an image, for one epoch with its validation; None where pythae is missing, or has no such trainer: for a GAN."""
+    """Of an image, for one epoch with its validation; None where pythae is missing, and for a GAN: no such trainer."""
     model = build_model(plan.config, plan.data)
     if PYTHAE.startswith("skipped") or isinstance(model, GAN):
         return None
@@ -171,4 +173,4 @@ def pythae(plan: Any) -> Seconds | None:
         clock = Clock(plan.device)
         trainer.train()
         found = clock.seconds()
-    return Seconds(found.cpu / n, found.wall / n)
+    return per(found, n)

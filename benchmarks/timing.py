@@ -20,6 +20,9 @@ class Seconds:
     cpu: float
     wall: float
 
+    def __add__(self, other: "Seconds") -> "Seconds":
+        return Seconds(self.cpu + other.cpu, self.wall + other.wall)
+
 
 class Clock:
     """Reads both once the device has done what it was given."""
@@ -46,7 +49,7 @@ def timed(act: Callable[[], Any], device: torch.device | str = "cpu") -> Seconds
 
 
 def alternating(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[Seconds]]:
-    """A B A B …: the seconds of each side, round by round. Each runs once before: what is loaded once is loaded then."""
+    """A B A B …: seconds of each side, round by round. Each runs once before: what is loaded once is loaded then."""
     for act in sides.values():
         act()
     found: dict[str, list[Seconds]] = {name: [] for name in sides}
@@ -65,19 +68,32 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
 def ratios(above: Sequence[Seconds], below: Sequence[Seconds]) -> dict[str, dict[str, float]]:
     """`ratio` of processor time and of wall time."""
     return {
-        which: ratio([getattr(s, which) for s in above], [getattr(s, which) for s in below]) for which in ("cpu", "wall")
+        which: ratio([getattr(s, which) for s in above], [getattr(s, which) for s in below])
+        for which in ("cpu", "wall")
     }
+
+
+def per(seconds: Seconds, images: int) -> Seconds:
+    """Of one image."""
+    return Seconds(seconds.cpu / images, seconds.wall / images)
+
+
+def typical(found: Sequence[Seconds]) -> dict[str, float]:
+    """Medians of both."""
+    return {which: statistics.median(getattr(s, which) for s in found) for which in ("cpu", "wall")}
+
+
+def rates(of_image: Sequence[Seconds]) -> dict[str, int]:
+    """Images a second of both."""
+    return {which: round(1 / seconds) for which, seconds in typical(of_image).items()}
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Columns of even width, the first to the left."""
     cells = [[str(cell) for cell in row] for row in [heads, *rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
-        for row in cells
-    ]
-    return "\n".join(lines)
+    lines = [[cell.rjust(w) for cell, w in zip(row, widths, strict=True)] for row in cells]
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *line[1:]]) for row, line in zip(cells, lines, strict=True))
 
 
 def shown(found: dict[str, float]) -> str:
