@@ -14,9 +14,10 @@ from torchvision.datasets import MNIST
 
 from unsup.build import build_model
 from unsup.models.base import Model
+from unsup.models.conv_ae import ConvAE
 from unsup.models.gan import GAN
 
-STEPS = 100  # of Lightning's defaults that are measured, at most: no checkpoint, no validation among them
+STEPS = 50  # of Lightning's defaults that are measured, at most: no checkpoint, no validation among them
 
 try:
     from pythae.data.datasets import BaseDataset
@@ -150,9 +151,9 @@ class Adapted(nn.Module):
 
 
 def pythae(plan: Any) -> Seconds | None:
-    """Of an image, for one epoch with its validation; None where pythae is missing, and for a GAN: no such trainer."""
+    """Of an image, for one epoch with its validation; None where pythae is missing, and for other than dense networks."""
     model = build_model(plan.config, plan.data)
-    if PYTHAE.startswith("skipped") or isinstance(model, GAN):
+    if PYTHAE.startswith("skipped") or isinstance(model, GAN | ConvAE):
         return None
     n = plan.images // plan.epochs
     train, val = (torch.cat(list(plan.data.batches(split))) for split in ("train", "val"))
@@ -167,9 +168,6 @@ def pythae(plan: Any) -> Seconds | None:
             no_cuda=plan.device.type != "cuda",
         )
         trainer = BaseTrainer(Adapted(model), *sets, training_config=config)
-        trainer.amp_context = torch.autocast(
-            plan.device.type, torch.bfloat16, plan.config["trainer"].get("precision") == "bf16-mixed"
-        )
         clock = Clock(plan.device)
         trainer.train()
         found = clock.seconds()

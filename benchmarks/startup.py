@@ -18,22 +18,25 @@ COMMANDS = {
     "import torch": ["-c", "import torch"],
     "import unsup.train": ["-c", "import unsup.train"],
 }
-HEAVY = ("import torch", "import unsup.train")
+LIGHT = ("python", "unsup --help", "unsup models")  # all that --quick looks at
 STEPS = 20  # of the trainings whose memory is looked at: more do not need more
 
 
 def measure(options: Any) -> dict[str, Any]:
     rounds = 1 if options.quick else options.pairs
-    found: dict[str, list[Seconds]] = {name: [] for name in COMMANDS}
+    commands = {name: words for name, words in COMMANDS.items() if name in LIGHT or not options.quick}
+    found: dict[str, list[Seconds]] = {name: [] for name in commands}
     for number in range(rounds + 1):  # the first one reads the files from disk
-        for name, words in COMMANDS.items():
-            if number or not (options.quick and name in HEAVY):
-                seconds = answer(words)
-                found[name] += [seconds] if number else []
-    models = options.models[:1] if options.quick else options.models
+        for name, words in commands.items():
+            seconds = answer(words)
+            found[name] += [seconds] if number else []
+    sides = ("b",) if options.quick else ("a", "b")
     return {
         "seconds": {name: typical(of) for name, of in found.items()},
-        "peak_memory_mb": {name: {side: peak(name, side, options) for side in ("a", "b")} for name in models},
+        "peak_memory_mb": {
+            name: {side: peak(name, side, options) for side in sides}
+            for name in (options.models[:1] if options.quick else options.models)
+        },
     }
 
 
@@ -67,7 +70,7 @@ def held(model: str, side: str, options: Any) -> dict[str, int]:
 def told(found: dict[str, Any]) -> str:
     rows = [[name, f"{of['cpu']:.2f}", f"{of['wall']:.2f}"] for name, of in found["seconds"].items()]
     memory = [
-        [name, *(" + ".join(f"{mb:,}" for mb in of[side].values()) for side in ("a", "b"))]
+        [name, *(" + ".join(f"{mb:,}" for mb in of.get(side, {}).values()) for side in ("a", "b"))]
         for name, of in found["peak_memory_mb"].items()
     ]
     return (

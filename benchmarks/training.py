@@ -11,6 +11,7 @@ import gc
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def planned(name: str, options: Any, limit: int | None) -> Plan:
     overrides += [("trainer.accelerator", options.accelerator)]
     if limit:  # counted in calls of training_step
         overrides += [("trainer.limit_train_batches", limit), ("data.steps_per_call", 1)]
+        overrides += [("trainer.limit_val_batches", 2)]
     elif options.steps_per_call:
         overrides += [("data.steps_per_call", options.steps_per_call)]
     config = resolve(compose(name, "mnist", [], overrides))
@@ -91,7 +93,8 @@ def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
     _, model = begin(plan.config, data)
     model.to(device).train()
     step = game(model) if isinstance(model, GAN) else descent(model, plan.steps * plan.config["trainer"]["max_epochs"])
-    autocast = plan.config["trainer"].get("precision") == "bf16-mixed"
+    cast = plan.config["trainer"].get("precision") == "bf16-mixed"
+    autocast = partial(torch.autocast, device.type, torch.bfloat16, cast, cache_enabled=False)  # as Lightning's
     images, rows = data._images("train", device), torch.from_numpy(data._index("train"))
     clock, number = Clock(device), 0
     for epoch in range(plan.epochs):
@@ -99,12 +102,12 @@ def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
         order = rows[torch.randperm(len(rows), generator=generator)].to(device)
         for part in order.tensor_split(data.steps_per_epoch)[: plan.steps]:
             seed_noise(device, seed, "step", number * model.steps_per_batch, 0)
-            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            with autocast():
                 step(images.index_select(0, part).float().mul_(1 / 255))
             number += 1
     steps, clock = clock.seconds(), Clock(device)
     model.eval()
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+    with torch.no_grad(), autocast():
         held_out = data._images("val", device)
         for part in torch.from_numpy(data._index("val")).to(device).split(data.batch_size):
             model.losses(to_unit(held_out.index_select(0, part)))
@@ -118,40 +121,36 @@ def descent(model: Model, total: int) -> Callable[[Tensor], None]:
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
 
     def step(x: Tensor) -> None:
-        loss = model.losses(x)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        learn(optimizer, model.losses(x)["loss"])
         schedule.step()
 
     return step
 
 
 def game(model: GAN) -> Callable[[Tensor], None]:
-    """The discriminator's step, then the generator's, which does not touch the discriminator."""
+    """The discriminator's step, then the generator's; who does not learn takes no gradients."""
     d_optimizer, g_optimizer = model.configure_optimizers()
-    judge = list(model.discriminator.parameters())
 
     def step(x: Tensor) -> None:
-        with torch.no_grad():
-            made = model.make(len(x))
-        loss, _ = model.discriminate(x, made)
-        d_optimizer.zero_grad()
-        loss.backward()
-        d_optimizer.step()
-        for p in judge:
-            p.requires_grad_(False)
+        model.discriminator.requires_grad_(True)
+        model.generator.requires_grad_(False)
+        loss, _ = model.discriminate(x, model.make(len(x)))
+        learn(d_optimizer, loss)
+        model.discriminator.requires_grad_(False)
+        model.generator.requires_grad_(True)
         with keep_statistics(model.discriminator):
             loss, _ = model.deceive(model.make(len(x)))
-        g_optimizer.zero_grad()
-        loss.backward()
-        g_optimizer.step()
-        for p in judge:
-            p.requires_grad_(True)
+        learn(g_optimizer, loss)
         if model.averaged is not None:
             model.averaged.update_parameters(model.generator)
 
     return step
+
+
+def learn(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
 
 
 # ---- b: this project ------------------------------------------------------------------------------------------------

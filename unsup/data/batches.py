@@ -11,7 +11,6 @@ from torch import Tensor
 
 from unsup.seeds import derived_seed
 
-
 Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
 Part = tuple[Tensor, Tensor]  # index (n,), rows of the store (n,)
 
