@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
-SECTIONS = ("training", "data_paths", "evaluation", "startup", "scale")
-ON_CPU = ("data_paths", "evaluation", "scale")  # they say nothing of an accelerator
+SECTIONS = ("training", "data_paths", "evaluation", "startup", "scale", "switches")
+ON_CPU = ("data_paths", "evaluation", "scale", "switches")  # they say nothing of an accelerator
 MODELS = ("ae", "deep_ae", "vae", "conv_ae", "gan")
 OUT = Path(__file__).with_name("results.json")
 
@@ -57,15 +57,17 @@ def main() -> int:
             print(f"\n{name}: of the processor alone, skipped beside an accelerator")
             continue
         section: Any = import_module(name)
-        print(f"\n{name}: {section.__doc__.splitlines()[0]}", flush=True)
-        try:
-            found = section.measure(options)
-        except UserError as e:
-            print(f"{e}; --data_root says where MNIST lies", file=sys.stderr)
-            return 1
-        print(f"\n{section.told(found)}", flush=True)
-        if not options.quick:
-            write(options.out, name, {"machine": about, "command": " ".join(sys.argv[1:]), "found": found})
+        print(f"\n{section.__doc__}", flush=True)
+        several = [[model] for model in options.models] if name == "training" else [options.models]
+        for models in several:  # each written as soon as it is there
+            try:
+                found = section.measure(argparse.Namespace(**{**vars(options), "models": models}))
+            except UserError as e:
+                print(f"{e}; --data_root says where MNIST lies", file=sys.stderr)
+                return 1
+            print(f"\n{section.told(found)}\n", flush=True)
+            if not options.quick:
+                write(options.out, name, about, found)
     return 0
 
 
@@ -83,10 +85,12 @@ def cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def write(out: Path, name: str, section: Mapping[str, Any]) -> None:
-    """Put a section among the others."""
+def write(out: Path, name: str, about: Mapping[str, str], found: Any) -> None:
+    """Put what a section has found among the others; models measured before stay."""
     kept = json.loads(out.read_text()) if out.exists() else {}
-    out.write_text(json.dumps(kept | {name: section}, indent=1, default=str) + "\n")
+    if isinstance(found, dict):
+        found = kept.get(name, {}).get("found", {}) | found
+    out.write_text(json.dumps(kept | {name: {"machine": about, "found": found}}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -102,8 +102,9 @@ class Steps(Callback):
             trainer.should_stop = True
 
 
-def usual(plan: Any) -> Seconds:
-    """Of an image."""
+def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
+    """Of an image; with the recipe's arithmetic, or float32 as torch and Lightning have it where nothing is said."""
+    torch.set_float32_matmul_precision("highest" if own_arithmetic else plan.config["matmul_precision"])
     model, config = build_model(plan.config, plan.data), plan.config["trainer"]
     whole = MNIST(plan.data.root, train=True, transform=transforms.ToTensor())
     train, val = (
@@ -116,7 +117,7 @@ def usual(plan: Any) -> Seconds:
         trainer = L.Trainer(
             accelerator=config["accelerator"],
             devices=1,
-            precision=config.get("precision", "32-true"),
+            precision="32-true" if own_arithmetic else config.get("precision", "32-true"),
             default_root_dir=folder,
             callbacks=[steps],
             max_epochs=1,
@@ -151,7 +152,7 @@ class Adapted(nn.Module):
 
 
 def pythae(plan: Any) -> Seconds | None:
-    """Of an image, for one epoch with its validation; None where pythae is missing, and for other than dense networks."""
+    """Of an image, for an epoch with its validation; None where pythae is missing, and for convolutional networks."""
     model = build_model(plan.config, plan.data)
     if PYTHAE.startswith("skipped") or isinstance(model, GAN | ConvAE):
         return None

@@ -28,7 +28,7 @@ def to_unit(images: Tensor) -> Tensor:
 
 
 class Call:
-    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory, as in the cache.
+    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache.
 
     Args:
         parts: of each batch the positions in the split (n,) and the rows of the store (n,).
