@@ -17,7 +17,7 @@ from unsup.models.base import Model
 from unsup.models.conv_ae import ConvAE
 from unsup.models.gan import GAN
 
-STEPS = 50  # of Lightning's defaults that are measured, at most: no checkpoint, no validation among them
+STEPS = 50  # of Lightning's defaults that are measured, at most, and as much of validation; no checkpoint
 
 try:
     from pythae.data.datasets import BaseDataset
@@ -79,16 +79,19 @@ class UsualGAN(L.LightningModule):
         d_optimizer.zero_grad()
         self.untoggle_optimizer(d_optimizer)
 
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("val_loss", self.model.losses(batch[0])["loss"], prog_bar=True)
+
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         players = (self.model.discriminator, self.model.generator)
         return [torch.optim.Adam(p.parameters(), lr=self.model.lr, betas=(0.5, 0.999)) for p in players]
 
 
 class Steps(Callback):
-    """From the first step to the end of the last one."""
+    """From the first step to the end of validation, before the checkpoint."""
 
-    def __init__(self, steps: int, device: torch.device) -> None:
-        self.steps, self.device = steps, device
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.found: Seconds | None = None
         self.images = 0
 
@@ -97,9 +100,10 @@ class Steps(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.images += len(batch[0])
-        if batch_idx + 1 == self.steps:
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if not trainer.sanity_checking:
             self.found = self.clock.seconds()
-            trainer.should_stop = True
 
 
 def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
@@ -111,7 +115,8 @@ def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
         DataLoader(Subset(whole, plan.data._index(split).tolist()), plan.data.batch_size, split == "train")
         for split in ("train", "val")
     )
-    steps = Steps(min(STEPS, plan.steps), plan.device)
+    limit, share = min(STEPS, plan.steps), plan.data.size("val") / plan.data.size("train")
+    steps = Steps(plan.device)
     module = UsualGAN(model) if isinstance(model, GAN) else Usual(model)
     with tempfile.TemporaryDirectory() as folder, terminal():
         trainer = L.Trainer(
@@ -121,8 +126,8 @@ def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
             default_root_dir=folder,
             callbacks=[steps],
             max_epochs=1,
-            limit_train_batches=steps.steps,
-            limit_val_batches=1,
+            limit_train_batches=limit,
+            limit_val_batches=round(limit * share),
         )
         trainer.fit(module, train, val)
     assert steps.found is not None
