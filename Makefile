@@ -15,7 +15,7 @@ export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
 .PHONY: help install train resume sweep evaluate compare classify encode export zero_shot models results reproduce selfcheck
-.PHONY: dashboard notebooks test test-all check clean
+.PHONY: bench dashboard notebooks test test-all check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ reproduce: $(READY) ## train the row of CARD= (in results/cards) anew, check its
 
 selfcheck: $(READY) ## check the evaluator on planted codes
 	@$(PY) -m unsup selfcheck
+
+bench: $(READY) ## how fast it is beside a plain loop, Lightning's defaults and others [ARGS=--quick DATA_ROOT=]
+	@$(PY) benchmarks/bench.py $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
 
 dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
 	@test -d "$(RUNS)" || { echo "no runs in $(RUNS): make train MODEL=ae makes one, RUNS=<folder> says where they lie" >&2; exit 2; }

@@ -8,7 +8,7 @@ from synthetic import Numbered, ids
 from tiny import TinyDigits, trainer
 
 from unsup.data.base import ImageData
-from unsup.data.batches import ResidentBatches
+from unsup.data.batches import Call, ResidentBatches
 
 
 def loader(data: ImageData, seed: int = 0) -> ResidentBatches:
@@ -50,12 +50,13 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 @pytest.mark.parametrize("steps", [2, 4, 15, 100])
-def test_lists_of_batches_hold_the_same_batches(steps: int) -> None:
+def test_calls_hold_the_same_batches(steps: int) -> None:
     single = list(loader(Numbered(batch_size=64)))
     batches = loader(Numbered(batch_size=64, steps_per_call=steps))
     calls = list(batches)
     assert len(calls) == len(batches) == -(-15 // steps)
-    assert all(isinstance(call, list) and len(call) <= steps for call in calls)
+    assert all(isinstance(call, Call) and len(call) <= steps for call in calls)
+    assert sum(call.images for call in calls) == len(batches.index)
     flat = [batch for call in calls for batch in call]
     assert len(flat) == len(single) == 15
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(flat, single, strict=True))

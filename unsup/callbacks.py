@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from torch import Tensor
 from tqdm import tqdm
 
+from unsup.data.batches import Call
 from unsup.quick import QuickScores
 from unsup.snapshots import Pictures, boards, planned_epochs
 
@@ -105,10 +106,8 @@ class Throughput(Callback):
         self._epoch_start = (self.images, self._steps.seconds)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
-        batch = args[1]  # (x, index), or a list of them
-        self.images += trainer.world_size * (
-            sum(len(x) for x, _ in batch) if isinstance(batch, list) else len(batch[0])
-        )
+        batch = args[1]  # (x, index), or several of them
+        self.images += trainer.world_size * (batch.images if isinstance(batch, Call) else len(batch[0]))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         _wait(pl_module.device)

@@ -192,8 +192,8 @@ def finish(
         raise
     if world.first():
         print(heading, flush=True)
-    if trainer.world_size > 1:  # an optimizer step by hand is one that DDP does not see
-        data.steps_per_call = 1
+    if trainer.world_size > 1 or trainer.gradient_clip_val or trainer.accumulate_grad_batches > 1:
+        data.steps_per_call = 1  # these act on Lightning's own steps alone; the weights are the same
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:

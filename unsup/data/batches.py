@@ -2,9 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unsup.seeds import derived_seed
+
+Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
+Part = tuple[Tensor, Tensor]  # index (n,), rows of the store (n,)
 
 
 def as_tensor(images: NDArray[np.uint8]) -> Tensor:
@@ -26,12 +27,35 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float().mul_(1 / 255)
 
 
+class Call:
+    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache.
+
+    Args:
+        parts: of each batch the positions in the split (n,) and the rows of the store (n,).
+        cut: makes a batch of them.
+    """
+
+    def __init__(self, parts: Sequence[Part], cut: Callable[[Tensor, Tensor], Batch]) -> None:
+        self.parts, self.cut = parts, cut
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self.cut(*part) for part in self.parts)
+
+    @property
+    def images(self) -> int:
+        """In all of its batches."""
+        return sum(len(index) for index, _ in self.parts)
+
+
 class ResidentBatches:
     """Yields (x, index): x (n, C, H, W) float32 in [0, 1], index (n,) the images' positions in the split.
 
     The order is a function of (seed, epoch) alone. All batches have `batch_size` images or a little less, so that no
     last one is too small for batch statistics. With several processes each takes a disjoint shard of equal length (at
-    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, lists of that many batches.
+    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `Call`s of that many batches.
 
     Args:
         images: (N, C, H, W) uint8, on `device` or on the CPU.
@@ -67,14 +91,13 @@ class ResidentBatches:
     def __len__(self) -> int:
         return math.ceil(self._steps() / self.steps_per_call)
 
-    def __iter__(self) -> Iterator[Any]:
-        batches = self._batches()
-        if self.steps_per_call == 1:
-            yield from batches
-        while call := list(islice(batches, self.steps_per_call)):
-            yield call
+    def __iter__(self) -> Iterator[Batch | Call]:
+        parts, k = self._parts(), self.steps_per_call
+        for first in range(0, len(parts), k):
+            yield Call(parts[first : first + k], self._cut) if k > 1 else self._cut(*parts[first])
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _parts(self) -> list[Part]:
+        """What the batches of this epoch and process are made of."""
         rank, world = _shard()
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
@@ -85,8 +108,10 @@ class ResidentBatches:
         order = order[rank : n - n % world : world]
         rows = self.index[order].to(self.images.device)  # once an epoch, not once a batch
         order = order.to(self.device)
-        for index, part in zip(order.tensor_split(steps), rows.tensor_split(steps), strict=True):
-            yield to_unit(self.images.index_select(0, part).to(self.device)), index
+        return list(zip(order.tensor_split(steps), rows.tensor_split(steps), strict=True))
+
+    def _cut(self, index: Tensor, rows: Tensor) -> Batch:
+        return to_unit(self.images.index_select(0, rows).to(self.device)), index
 
     def _steps(self) -> int:
         return math.ceil(len(self.index) // _shard()[1] / self.batch_size)
