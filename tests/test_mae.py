@@ -17,7 +17,7 @@ def small(**options: Any) -> MAE:
 
 
 def hidden_of(model: MAE, x: Tensor) -> Tensor:
-    """(N, T) bool: which patches the next `losses` hides; from which tokens the decoder is asked to restore."""
+    """(N, T) bool: which patches the next `losses` hides; the decoder gets as many tokens as there are others."""
     seen: list[Tensor] = []
     restore = model.restore
 
@@ -60,7 +60,7 @@ def test_every_image_has_a_mask_of_its_own_that_the_noise_of_the_step_draws() ->
 
 
 def test_the_loss_counts_hidden_patches_only_and_the_encoder_never_sees_them() -> None:
-    """Gradients to the patches: of the loss to what is hidden as target alone; of what is restored, none."""
+    """Other hidden patches: what is restored is the same, and the loss is its mean squared error on these alone."""
     model, x = small(), digits(8)
     torch.manual_seed(5)
     hidden = hidden_of(model, x)
