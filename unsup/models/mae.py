@@ -1,0 +1,148 @@
+"""The masked autoencoder: a transformer sees a quarter of an image's patches, a small one restores the others."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unsup.errors import UsageError, at_least
+from unsup.models.base import Model
+from unsup.nets import mlp
+
+
+class MAE(Model):
+    """L = E |x_h - g(f(x_v))|^2 / pixels of x_h: hidden patches restored from the visible ones, other ones every step.
+
+    He et al. 2022, "Masked autoencoders are scalable vision learners", section 3 and appendix A.1. The code is the mean
+    of the encoder's tokens, all patches visible; there is no class token. The decoder never learns to restore what is
+    visible, so there is no `reconstruct`.
+
+    Args:
+        shape: (C, H, W) of an image.
+        patch: side of the square patches in pixels; it divides H and W.
+        width: of the encoder's tokens, and so of the code; a multiple of 4 and of `heads`.
+        depth: transformer blocks of the encoder.
+        heads: of the attention, in both halves.
+        decoder_width: of the decoder's tokens; a multiple of 4 and of `heads`.
+        decoder_depth: transformer blocks of the decoder.
+        mask: share of the patches that is hidden, above 0 to below 1; one patch at least is hidden, one visible.
+        weight_decay: of the weights.
+        lr: peak learning rate (`Model`).
+
+    Raises:
+        UsageError: a value outside its range, or an image that is not made of two patches or more.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        patch: int = 4,
+        width: int = 64,
+        depth: int = 4,
+        heads: int = 4,
+        decoder_width: int = 32,
+        decoder_depth: int = 1,
+        mask: float = 0.75,
+        weight_decay: float = 0.05,
+        lr: float = 1e-3,
+    ) -> None:
+        super().__init__(shape, lr)
+        at_least(1, patch=patch, width=width, depth=depth, heads=heads, decoder_width=decoder_width)
+        at_least(0, decoder_depth=decoder_depth)
+        channels, height, columns = shape
+        if height % patch or columns % patch or height * columns == patch**2:
+            raise UsageError(f"model.patch is {patch}: images of {height} x {columns} are not made of such patches")
+        for name, value in (("width", width), ("decoder_width", decoder_width)):
+            if value % math.lcm(4, heads):
+                raise UsageError(f"model.{name} is {value}: it must be a multiple of 4 and of model.heads, {heads}")
+        if not 0 < mask < 1:
+            raise UsageError(f"model.mask is {mask}: it must be above 0 and below 1")
+        self.patch, self.weight_decay = patch, weight_decay
+        grid = (height // patch, columns // patch)
+        tokens = grid[0] * grid[1]
+        self.visible = min(max(tokens - round(mask * tokens), 1), tokens - 1)
+        self.embed = nn.Linear(channels * patch**2, width)
+        self.encoder = nn.Sequential(*(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width))
+        self.bridge = nn.Linear(width, decoder_width)
+        self.mask_token = nn.Parameter(0.02 * torch.randn(decoder_width))
+        blocks = (Block(decoder_width, heads) for _ in range(decoder_depth))
+        self.decoder = nn.Sequential(
+            *blocks, nn.LayerNorm(decoder_width), nn.Linear(decoder_width, channels * patch**2)
+        )
+        self.places: Tensor
+        self.decoder_places: Tensor
+        self.register_buffer("places", positions(*grid, width), persistent=False)
+        self.register_buffer("decoder_places", positions(*grid, decoder_width), persistent=False)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        patches = self.patches(x)  # (N, T, P)
+        order = torch.rand(patches.shape[:2], device=x.device).argsort(1)  # each image has its own
+        visible, hidden = order[:, : self.visible], order[:, self.visible :]
+        tokens = self.encoder(take(self.tokens(patches), visible))  # (N, visible, width): the encoder sees no others
+        restored = self.restore(tokens, visible).float()
+        return {"loss": F.mse_loss(take(restored, hidden), take(patches, hidden))}
+
+    def patches(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, T, P): T patches row by row, P = C patch^2 values each."""
+        return F.pixel_unshuffle(x, self.patch).flatten(2).transpose(1, 2)
+
+    def tokens(self, patches: Tensor) -> Tensor:
+        """(N, T, P) -> (N, T, width): what the encoder is given, if it sees all."""
+        return self.embed(4 * patches - 2) + self.places  # near variance 1, as the places: either can be told
+
+    def restore(self, tokens: Tensor, visible: Tensor) -> Tensor:
+        """All patches (N, T, P) from the encoder's tokens (N, V, width) of those at `visible` (N, V)."""
+        known = self.bridge(tokens)
+        n, everywhere = len(tokens), len(self.decoder_places)
+        full = self.mask_token.to(known.dtype).expand(n, everywhere, -1)
+        full = full.scatter(1, visible[..., None].expand_as(known), known)
+        return self.decoder(full + self.decoder_places)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(self.tokens(self.patches(x))).mean(1)
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        h = self.tokens(self.patches(x))
+        for block in self.encoder[:-2]:  # after the last one come the codes
+            h = block(h)
+            found[f"block_{len(found) + 1}"] = h.mean(1)
+        return found
+
+
+class Block(nn.Module):
+    """(N, T, D) -> (N, T, D): attention, then a perceptron, each behind a layer-norm and added to what it was given.
+
+    Dosovitskiy et al. 2021, "An image is worth 16x16 words", equations 2 and 3. Attention is written out: on a CPU the
+    fused one takes seven times as long in bfloat16 (49 tokens, forward and backward, one thread).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = mlp((width, 4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(self.norm1(x)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (N, heads, T, d)
+        attention = (q / math.sqrt(q.shape[3]) @ k.mT).softmax(3)  # (N, heads, T, T)
+        x = x + self.out((attention @ v).transpose(1, 2).flatten(2))
+        return x + self.mlp(self.norm2(x))
+
+
+def take(rows: Tensor, places: Tensor) -> Tensor:
+    """(N, T, D) at places (N, K) -> (N, K, D)."""
+    return rows.gather(1, places[..., None].expand(-1, -1, rows.shape[2]))
+
+
+def positions(rows: int, columns: int, width: int) -> Tensor:
+    """(rows * columns, width): sines and cosines of the row, then of the column, a quarter of the width each.
+
+    Frequencies fall from 1 to nearly 1 / 10,000 (Vaswani et al. 2017, section 3.5).
+    """
+    frequency = 10_000.0 ** -(torch.arange(width // 4) / (width // 4))
+    places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))  # (T, 2)
+    angles = [places[:, i, None] * frequency for i in range(2)]
+    return torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)
