@@ -22,14 +22,14 @@ class DBN(Model):
     """L = -E Σ x log x̂ + (1 - x) log(1 - x̂), summed over pixels, x̂ = g(f(x)), from weights that `fit` has found.
 
     Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks", and its supporting
-    material. `fit` trains one restricted Boltzmann machine (`RBM`) a layer, the first on the images, each further one on
-    the hidden probabilities of the one before it; unrolled, their weights are those of the encoder f and, transposed,
-    those of the decoder g. `losses` then fine-tunes all of them, no longer tied. All units are
-    logistic; those of the code are linear, with Gaussian noise of variance 1 in the pre-training.
+    material. `fit` trains one restricted Boltzmann machine (`RBM`) a layer, the first on the images, each further one
+    on the hidden probabilities of the one before it; unrolled, their weights are those of the encoder f and,
+    transposed, those of the decoder g. `losses` then fine-tunes all of them, no longer tied. All units are logistic;
+    those of the code are linear, with Gaussian noise of variance 1 in the pre-training.
 
     Not as published: fine-tuning is by Adam on the data set's batches, its rate annealed (`Model`); the paper has 200
-    epochs of conjugate gradients, three line searches on every 1,000 images. `reconstruction` is the squared error summed
-    over pixels, what the paper reports; `pretrain/layer_<i>` that of each machine's own reconstructions, by epoch.
+    epochs of conjugate gradients, three line searches on every 1,000 images. `reconstruction` is the squared error
+    summed over pixels, what the paper reports; `pretrain/layer_<i>` that of each machine's own, by epoch.
 
     Args:
         shape: (C, H, W) of an image; pixels are flattened. `fit` holds all images, or one layer's activities of them.
