@@ -14,13 +14,12 @@ from unsup.models.base import Batch, Model
 class BiGAN(Model):
     """min_{G, E} max_D  E log D(x, E(x)) + E log(1 - D(G(z), z)), z ~ N(0, I).
 
-    Donahue et al. 2017, "Adversarial feature learning", equation 2. D tells pairs of an image and its code from pairs
-    of a made image and its noise; where it cannot, E inverts G (theorem 2). No loss ever compares G(E(x)) with x.
+    Donahue et al. 2017, "Adversarial feature learning", section 3. D tells pairs of an image and its code from pairs
+    of a made image and its noise; where it cannot, E inverts G. No loss ever compares G(E(x)) with x.
 
-    The networks are those of the permutation-invariant MNIST of appendix C: perceptrons of two hidden layers, the
+    The networks are those of the permutation-invariant MNIST of the appendix: perceptrons of two hidden layers, the
     second with batch-norm, leaky units (.2) in D and E; Adam with β1 .5, weights of deviation .02 that decay. As there,
-    E and G descend the loss with D's targets exchanged (section 3.4). Not as there: z is normal, not uniform; the rate
-    is constant.
+    E and G descend the loss with D's targets exchanged. Not as there: z is normal, not uniform; the rate is constant.
 
     In a training step D and then E with G take one step each, on the same pairs. D does not learn in their step, and
     they do not in D's.
@@ -54,7 +53,7 @@ class BiGAN(Model):
         return 2
 
     def configure_optimizers(self) -> Any:
-        """Adam for D, Adam for E and G, β1 .5 (appendix C); weights decay, biases and scales do not."""
+        """Adam for D, Adam for E and G, β1 .5; weights decay, biases and scales do not."""
         optimizers = []
         for players in ([self.discriminator], [self.encoder, self.generator]):
             parameters = [p for player in players for p in player.parameters()]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -68,7 +69,8 @@ class DBN(Model):
         if self.initialised or not self.pretrain_epochs:
             return
         v = torch.cat([x.flatten(1) for x in images()])
-        for i, (up, down) in enumerate(zip(self.encoder, reversed(self.decoder), strict=True), start=1):
+        halves = zip(cast(list[nn.Linear], self.encoder), reversed(cast(list[nn.Linear], self.decoder)), strict=True)
+        for i, (up, down) in enumerate(halves, start=1):
             rbm = RBM(up, down, linear=i == len(self.encoder))
             for epoch in range(self.pretrain_epochs):
                 error = rbm.train(v, MOMENTUM if epoch >= FIRST_EPOCHS else FIRST_MOMENTUM)

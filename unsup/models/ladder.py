@@ -15,7 +15,7 @@ EPS = 1e-5  # added to variances, as in batch-norm
 class Ladder(Model):
     """L = Σ_l λ_l E ||ẑ^l - z^l||² / (m_l s_l²), l from 0 (the pixels, s_0 = 1) to the code, m_l the layer's width.
 
-    Rasmus et al. 2015, "Semi-supervised learning with ladder networks", algorithm 1 and equation 7, without its labels:
+    Rasmus et al. 2015, "Semi-supervised learning with ladder networks", algorithm 1, without its labels:
     the network of Valpola 2014, "From neural PCA to deep unsupervised learning".
 
     * clean encoder: h^0 = x; z^l = W^l h^(l-1), h^l = max(0, BN(z^l) + β^l);
@@ -65,7 +65,7 @@ class Ladder(Model):
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         targets = self._clean(x)
-        terms = []
+        terms: list[Tensor] = []
         for target, estimate in zip(targets, self._estimates(self._noisy(x)), strict=True):
             error = (estimate - target).square()
             if terms:  # above the pixels
@@ -121,7 +121,7 @@ class Ladder(Model):
 class Combinator(nn.Module):
     """g(z̃, u) = (z̃ - μ(u)) υ(u) + μ(u), each unit by itself; μ and υ are a sigmoid(b u + c) + d u + e each.
 
-    Rasmus et al. 2015, equation 2: where unit and noise are Gaussian given u, the best estimate has this form. It
+    Rasmus et al. 2015, section 3: where unit and noise are Gaussian given u, the best estimate has this form. It
     starts as g(z̃, u) = z̃, the noise not removed.
     """
 
