@@ -1,0 +1,147 @@
+"""A bidirectional generative adversarial network: its encoder learns to invert the generator; codes are E(x)."""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from unsup.errors import at_least
+from unsup.models.base import Batch, Model
+
+
+class BiGAN(Model):
+    """min_{G, E} max_D  E log D(x, E(x)) + E log(1 - D(G(z), z)), z ~ N(0, I).
+
+    Donahue et al. 2017, "Adversarial feature learning", section 3. D tells pairs of an image and its code from pairs
+    of a made image and its noise; where it cannot, E inverts G. No loss ever compares G(E(x)) with x.
+
+    The networks are those of the permutation-invariant MNIST of the appendix: perceptrons of two hidden layers, the
+    second with batch-norm, leaky units (.2) in D and E; Adam with β1 .5, weights of deviation .02 that decay. As there,
+    E and G descend the loss with D's targets exchanged. Not as there: z is normal, not uniform; the rate is constant.
+
+    In a training step D and then E with G take one step each, on the same pairs. D does not learn in their step, and
+    they do not in D's.
+
+    Args:
+        shape: (C, H, W) of an image; pixels are flattened.
+        code_dim: size of z and of the code.
+        width: of each hidden layer.
+        lr: learning rate of both steps, constant.
+
+    Raises:
+        UsageError: a value outside its range.
+    """
+
+    unused_parameters = True
+    weight_decay = 2.5e-5
+
+    def __init__(self, shape: tuple[int, int, int], code_dim: int = 50, width: int = 1024, lr: float = 2e-4) -> None:
+        super().__init__(shape, lr)
+        at_least(1, width=width)
+        self.automatic_optimization = False
+        self.noise_dim, pixels = code_dim, shape[0] * shape[1] * shape[2]
+        self.encoder = perceptron(pixels, width, code_dim, slope=0.2)
+        self.generator = perceptron(code_dim, width, pixels, slope=0.0)
+        self.discriminator = perceptron(pixels + code_dim, width, 1, slope=0.2)
+
+    # ---- the game ---------------------------------------------------------------------------------------------------
+
+    @property
+    def steps_per_batch(self) -> int:
+        return 2
+
+    def configure_optimizers(self) -> Any:
+        """Adam for D, Adam for E and G, β1 .5; weights decay, biases and scales do not."""
+        optimizers = []
+        for players in ([self.discriminator], [self.encoder, self.generator]):
+            parameters = [p for player in players for p in player.parameters()]
+            groups = [
+                {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
+                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            ]
+            optimizers.append(torch.optim.Adam(groups, lr=self.lr, betas=(0.5, 0.999), fused=True))
+        return optimizers
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """D learns from the pairs of this batch, then E and G do."""
+        d_optimizer, eg_optimizer = cast(list[LightningOptimizer], self.optimizers())
+        real, made = self.pairs(batch[0])
+
+        self.toggle_optimizer(d_optimizer)
+        d_loss, values = self.discriminate(real.detach(), made.detach())
+        values["grad_norm_d"] = self._backward(d_optimizer, d_loss)
+        d_optimizer.step()
+        self.untoggle_optimizer(d_optimizer)
+
+        self.toggle_optimizer(eg_optimizer)  # D is frozen: its parameters take no gradient
+        eg_loss, told = self.deceive(real, made)
+        values |= told | {"grad_norm_eg": self._backward(eg_optimizer, eg_loss)}
+        self.record({"loss": d_loss + eg_loss, **values})  # before the step that completes this iteration
+        eg_optimizer.step()
+        self.untoggle_optimizer(eg_optimizer)
+
+    def _backward(self, optimizer: LightningOptimizer, loss: Tensor) -> Tensor:
+        """New gradients of one player; their norm."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        """Both players' losses, for validation: nothing learns."""
+        real, made = self.pairs(x)
+        d_loss, values = self.discriminate(real, made)
+        eg_loss, told = self.deceive(real, made)
+        return {"loss": d_loss + eg_loss, **values, **told}
+
+    def pairs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(x, E(x)) and (G(z), z) for new z, (n, pixels + code_dim) each, pixels in [-1, 1]."""
+        z = torch.randn(len(x), self.noise_dim, device=x.device)
+        return torch.cat([2 * x.flatten(1) - 1, self.encode(x)], 1), torch.cat([self.generator(z).tanh(), z], 1)
+
+    def discriminate(self, real: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """D's loss, and it beside the mean D(x, E(x))."""
+        logits = self.discriminator(real)
+        loss = (F.softplus(-logits).mean() + F.softplus(self.discriminator(made)).mean()) / 2
+        return loss, {"d_loss": loss, "d_real": logits.sigmoid().mean()}
+
+    def deceive(self, real: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """E's and G's loss, and it beside the mean D(G(z), z)."""
+        logits = self.discriminator(made)
+        loss = (F.softplus(self.discriminator(real)).mean() + F.softplus(-logits).mean()) / 2
+        return loss, {"eg_loss": loss, "d_fake": logits.sigmoid().mean()}
+
+    # ---- what was learned -------------------------------------------------------------------------------------------
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encoder(2 * x.flatten(1) - 1)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return ((self.generator(z).tanh() + 1) / 2).unflatten(1, self.shape)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+    def generate(self, noise: Tensor) -> Tensor:
+        return self.decode(noise)
+
+    def sample(self, n: int) -> Tensor:
+        return self.generated(n)
+
+
+def perceptron(inputs: int, width: int, outputs: int, slope: float) -> nn.Sequential:
+    """(N, inputs) -> (N, outputs) by two hidden layers of (leaky) rectified units; `slope` is that below 0."""
+    network = nn.Sequential(
+        nn.Linear(inputs, width),
+        nn.LeakyReLU(slope),
+        nn.Linear(width, width, bias=False),
+        nn.BatchNorm1d(width),
+        nn.LeakyReLU(slope),
+        nn.Linear(width, outputs),
+    )
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=0.02)
+    return network
