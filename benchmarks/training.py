@@ -8,6 +8,7 @@ has one tenth of its pictures and quick scores. Weights of a and b are compared,
 """
 
 import gc
+import itertools
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from unsup.config import Config, compose, resolve
 from unsup.data.base import ImageData
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
-from unsup.models.gan import GAN
+from unsup.models.gan import GAN, follow
 from unsup.nets import keep_statistics
 from unsup.schedule import annealed_adam
 from unsup.seeds import derived_seed, seed_noise
@@ -132,6 +133,7 @@ def descent(model: Model, total: int) -> Callable[[Tensor], None]:
 def game(model: GAN) -> Callable[[Tensor], None]:
     """The discriminator's step, then the generator's; who does not learn takes no gradients."""
     d_optimizer, g_optimizer = model.configure_optimizers()
+    count = itertools.count(1)
 
     def step(x: Tensor) -> None:
         model.discriminator.requires_grad_(True)
@@ -144,7 +146,7 @@ def game(model: GAN) -> Callable[[Tensor], None]:
             loss, _ = model.deceive(model.make(len(x)))
         learn(g_optimizer, loss)
         if model.averaged is not None:
-            model.averaged.update_parameters(model.generator)
+            follow(model.averaged, model.generator, model.ema, next(count))
 
     return step
 

@@ -79,7 +79,7 @@ class Streamed(ImageData):
         except ImportError as e:
             raise UserError("streamed images need litdata: pip install -e '.[stream]'") from e
 
-        class Numbered(StreamingDataset):  # type: ignore[misc]
+        class Numbered(StreamingDataset):
             """Items know their position among all."""
 
             def __getitem__(self, index: Any) -> Any:
