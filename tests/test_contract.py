@@ -24,8 +24,10 @@ def recipe(name: str) -> tuple[type[Model], dict[str, Any]]:
     module, _, cls = config["class_path"].rpartition(".")
     found: type[Model] = getattr(import_module(module), cls)
     linked = {"shape": SHAPE, "augmentation": TinyDigits.augmentation}
-    named = inspect.signature(found).parameters
-    return found, {key: value for key, value in linked.items() if key in named} | config.get("init_args", {})
+    named, given = inspect.signature(found).parameters, config.get("init_args", {})
+    if given.get("width", 0) > 32:  # made for a GPU
+        given["width"] = 16
+    return found, {key: value for key, value in linked.items() if key in named} | given
 
 
 def build(name: str) -> Model:
