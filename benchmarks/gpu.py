@@ -1,6 +1,6 @@
 """What training costs on a GPU: images a second of each recipe and option, and their share of the card's matmul peak.
 
-python benchmarks/gpu.py [--data_root data --images folder --rows ae vae … --out gpu.json]
+python benchmarks/gpu.py [--data_root data --images folder --rows ae vae … --out benchmarks/gpu.json]
 
 A row is this project's trainer as `make train` builds it (TensorBoard, checkpoints, progress, all callbacks) on the
 resident data, for a few seconds after a warm-up; images a second are those of the epochs that follow the first. FLOPs
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--images", help="folder of photographs for simclr_resnet18; without it that row is left out")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--whole", action="store_true", help=f"also the seconds of whole trainings, epochs: {WHOLE}")
-    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/gpu.json"))
     args = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("benchmarks/gpu.py measures a CUDA device, and there is none here")
