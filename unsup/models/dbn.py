@@ -30,7 +30,7 @@ class DBN(Model):
 
     Not as published: fine-tuning is by Adam on the data set's batches, its rate annealed (`Model`); the paper has 200
     epochs of conjugate gradients, three line searches on every 1,000 images. `reconstruction` is the squared error
-    summed over pixels, what the paper reports; `pretrain/layer_<i>` that of each machine's own, by epoch.
+    summed over pixels, what the paper reports; `pretrain/layer_<i>` that of each machine's own, by epoch up to 0.
 
     Args:
         shape: (C, H, W) of an image; pixels are flattened. `fit` holds all images, or one layer's activities of them.
@@ -74,8 +74,8 @@ class DBN(Model):
             rbm = RBM(up, down, linear=i == len(self.encoder))
             for epoch in range(self.pretrain_epochs):
                 error = rbm.train(v, MOMENTUM if epoch >= FIRST_EPOCHS else FIRST_MOMENTUM)
-                for logger in self.loggers:
-                    logger.log_metrics({f"pretrain/layer_{i}": error}, epoch + 1)
+                for logger in self.loggers:  # up to 0, where fine-tuning starts: a resumed run redraws what is above
+                    logger.log_metrics({f"pretrain/layer_{i}": error}, epoch + 1 - self.pretrain_epochs)
             if not torch.isfinite(rbm.weight).all():
                 raise UserError(f"the weights of layer {i} grew without bound: lower model.pretrain_epochs")
             down.weight.copy_(rbm.weight.T)
