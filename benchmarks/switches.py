@@ -45,7 +45,7 @@ def measure(options: Any) -> dict[str, Any]:
         found[f"{name}: {cores} threads / 1"] = compared(
             steps(name, x, few, threads=cores), steps(name, x, few, threads=1), rounds
         )
-    for name in ("ae", "conv_ae"):
+    for name in ("conv_ae",) if not options.quick else ():  # its processes take long to start
         sides = {"told": child(name, options.data_root, MALLOC), "as it is": child(name, options.data_root, {})}
         found[f"{name}: MALLOC_…THRESHOLD_ / as it is"] = quotients(alternating(sides, rounds))
     return found
