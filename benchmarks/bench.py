@@ -26,7 +26,7 @@ OUT = Path(__file__).with_name("results.json")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two pairs of ten steps, small sizes")
+    parser.add_argument("--quick", action="store_true", help="two pairs of five steps, small sizes")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, metavar="SECTION")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, metavar="MODEL")
     parser.add_argument("--pairs", type=int, default=5, help="at least 5 for figures that are to be believed")

@@ -201,7 +201,7 @@ def measure(options: Any) -> dict[str, Any]:
 
 def of_model(name: str, options: Any) -> dict[str, Any]:
     ours(planned(name, options, limit=2))  # what is loaded once is loaded now
-    plan = planned(name, options, limit=10 if options.quick else None)
+    plan = planned(name, options, limit=5 if options.quick else None)
     epochs, batch = f"{plan.epochs} of {plan.config['trainer']['max_epochs']} epochs", plan.data.batch_size
     print(f"{name}: {epochs}, {plan.steps} steps of {batch} images each", flush=True)
     found: dict[str, list[Seconds]] = {}  # of an image
@@ -216,7 +216,7 @@ def of_model(name: str, options: Any) -> dict[str, Any]:
         sides = {"a": steps, "(a + validation)": steps + validation, "b": whole}
         sides = {side: per(seconds, plan.images) for side, seconds in sides.items()} | {"c": usual(plan)}
         sides |= {"d": peer} if (peer := pythae(plan)) else {}
-        if plan.config["matmul_precision"] != "highest":
+        if plan.config["matmul_precision"] != "highest" and not options.quick:
             sides["c in float32"] = usual(plan, own_arithmetic=True)
         for side, seconds in sides.items():
             found.setdefault(side, []).append(seconds)
