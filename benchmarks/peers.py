@@ -127,7 +127,7 @@ def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
             callbacks=[steps],
             max_epochs=1,
             limit_train_batches=limit,
-            limit_val_batches=round(limit * share),
+            limit_val_batches=max(1, round(limit * share)),
         )
         trainer.fit(module, train, val)
     assert steps.found is not None
