@@ -48,7 +48,9 @@ def test_an_epoch_is_every_image_once_in_an_order_of_its_own(folder: Path) -> No
     assert order != [i for x, _ in epoch(data) for i in numbers(x)]
     data.steps_per_call, data.seed = 4, 0
     calls = epoch(data)
-    assert [len(call) for call in calls] == [4, 4, 2] and torch.equal(calls[1][0][0], first[4][0])
+    assert [len(call) for call in calls] == [4, 4, 2]
+    assert [call.images for call in calls] == [400, 400, 200]  # type: ignore[attr-defined]
+    assert torch.equal(next(iter(calls[1]))[0], first[4][0])
 
 
 def test_what_is_left_after_whole_batches_sits_out(folder: Path) -> None:

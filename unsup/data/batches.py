@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from unsup.seeds import derived_seed
 
 Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
-Part = tuple[Tensor, Tensor]  # index (n,), rows of the store (n,)
+Part = tuple[Tensor, Tensor]  # index (n,); rows of the store (n,), or pixels (n, C, H, W) uint8
 
 
 def as_tensor(images: NDArray[np.uint8]) -> Tensor:
@@ -31,7 +32,7 @@ class Call:
     """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache.
 
     Args:
-        parts: of each batch the positions in the split (n,) and the rows of the store (n,).
+        parts: of each batch the positions of its images, and what x is made of.
         cut: makes a batch of them.
     """
 
@@ -50,7 +51,47 @@ class Call:
         return sum(len(index) for index, _ in self.parts)
 
 
-class ResidentBatches:
+class Batches:
+    """What a loader of a data set has in common: epochs, and calls of several batches. `_parts`, `_cut` are filled in.
+
+    Yields (x, index), or with `steps_per_call` above 1 `Call`s of that many of them.
+
+    Args:
+        steps_per_call: batches handed over at a time.
+        device: where x goes.
+    """
+
+    batch_sampler = None  # Lightning looks here before `sampler`
+
+    def __init__(self, steps_per_call: int, device: torch.device) -> None:
+        self.steps_per_call, self.device, self.epoch = steps_per_call, device, 0
+        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self._steps() / self.steps_per_call)
+
+    def __iter__(self) -> Iterator[Batch | Call]:
+        parts, k = iter(self._parts()), self.steps_per_call
+        while group := list(islice(parts, k)):
+            yield Call(group, self._cut) if k > 1 else self._cut(*group[0])
+
+    def _parts(self) -> Iterable[Part]:
+        """What the batches of this epoch and process are made of."""
+        raise NotImplementedError
+
+    def _cut(self, index: Tensor, source: Tensor) -> Batch:
+        """A batch of such a part."""
+        raise NotImplementedError
+
+    def _steps(self) -> int:
+        """Batches of an epoch, in this process."""
+        raise NotImplementedError
+
+
+class ResidentBatches(Batches):
     """Yields (x, index): x (n, C, H, W) float32 in [0, 1], index (n,) the images' positions in the split.
 
     The order is a function of (seed, epoch) alone. All batches have `batch_size` images or a little less, so that no
@@ -67,8 +108,6 @@ class ResidentBatches:
         device: where x goes.
     """
 
-    batch_sampler = None  # Lightning looks here before `sampler`
-
     def __init__(
         self,
         images: Tensor,
@@ -79,25 +118,11 @@ class ResidentBatches:
         steps_per_call: int,
         device: torch.device,
     ) -> None:
+        super().__init__(steps_per_call, device)
         self.images, self.index = images, index
-        self.batch_size, self.shuffle, self.seed, self.steps_per_call = batch_size, shuffle, seed, steps_per_call
-        self.device = device
-        self.epoch = 0
-        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return math.ceil(self._steps() / self.steps_per_call)
-
-    def __iter__(self) -> Iterator[Batch | Call]:
-        parts, k = self._parts(), self.steps_per_call
-        for first in range(0, len(parts), k):
-            yield Call(parts[first : first + k], self._cut) if k > 1 else self._cut(*parts[first])
-
-    def _parts(self) -> list[Part]:
-        """What the batches of this epoch and process are made of."""
+    def _parts(self) -> Iterable[Part]:
         rank, world = _shard()
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
@@ -108,10 +133,10 @@ class ResidentBatches:
         order = order[rank : n - n % world : world]
         rows = self.index[order].to(self.images.device)  # once an epoch, not once a batch
         order = order.to(self.device)
-        return list(zip(order.tensor_split(steps), rows.tensor_split(steps), strict=True))
+        return zip(order.tensor_split(steps), rows.tensor_split(steps), strict=True)
 
-    def _cut(self, index: Tensor, rows: Tensor) -> Batch:
-        return to_unit(self.images.index_select(0, rows).to(self.device)), index
+    def _cut(self, index: Tensor, source: Tensor) -> Batch:
+        return to_unit(self.images.index_select(0, source).to(self.device)), index
 
     def _steps(self) -> int:
         return math.ceil(len(self.index) // _shard()[1] / self.batch_size)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unsup.data.base import Arrays, ImageData, Split
-from unsup.data.batches import to_unit
+from unsup.data.batches import Batch, Batches, Part, to_unit
 from unsup.errors import UserError
 from unsup.seeds import derived_seed
 
@@ -92,40 +92,31 @@ class Streamed(ImageData):
             raise UserError(f"{self.stream}/{part} is not what litdata's optimize writes: {reason}") from e
 
 
-class StreamedBatches:
-    """Yields (x, index) as `ResidentBatches` does, or lists of them.
+class StreamedBatches(Batches):
+    """Yields (x, index) as `ResidentBatches` does, or `Call`s of several.
 
     Args:
         data: the streamed data set.
         device: where x goes.
     """
 
-    batch_sampler = None  # Lightning looks here before `sampler`
-
     def __init__(self, data: Streamed, device: torch.device) -> None:
-        self.data, self.device, self.epoch = data, device, 0
-        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+        super().__init__(data.steps_per_call, device)
+        self.data = data
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return math.ceil(self.data.steps_per_epoch / self.data.steps_per_call)
-
-    def __iter__(self) -> Iterator[Any]:
-        batches = self._batches()
-        if self.data.steps_per_call == 1:
-            yield from batches
-        while call := list(islice(batches, self.data.steps_per_call)):
-            yield call
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _parts(self) -> Iterator[Part]:
         seed = derived_seed(self.data.seed, "order", self.epoch) % 2**31  # as much as numpy's generator takes
         found = self.data._open("learn", shuffle=True, drop_last=True, seed=seed)
         items = (item for item in found)  # asked for its iterator once more, `found` would start again
-        for _ in range(self.data.steps_per_epoch):
+        for _ in range(self._steps()):
             part = list(islice(items, self.data.batch_size))
-            yield to_unit(pixels(part).to(self.device)), torch.tensor([item["at"] for item in part], device=self.device)
+            yield torch.tensor([item["at"] for item in part], device=self.device), pixels(part)
+
+    def _cut(self, index: Tensor, source: Tensor) -> Batch:
+        return to_unit(source.to(self.device)), index
+
+    def _steps(self) -> int:
+        return self.data.steps_per_epoch
 
 
 def total(found: Any) -> int:
