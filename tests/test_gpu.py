@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from test_contract import RECIPES, Trained, build
-from tiny import TinyDigits, digits
+from tiny import TinyDigits, digits, trainer
 
 from unsup.errors import UserError
 from unsup.models.base import Model
@@ -31,20 +31,9 @@ class NoWaiting(Callback):
 
 
 def fit(model: Model, data: TinyDigits, epochs: int = 2, **kwargs: Any) -> L.Trainer:
-    trainer = L.Trainer(
-        accelerator="cuda",
-        devices=1,
-        max_epochs=epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=4,
-        **kwargs,
-    )
-    trainer.fit(model, datamodule=data)
-    return trainer
+    t = trainer(epochs, accelerator="cuda", devices=1, log_every_n_steps=4, **kwargs)
+    t.fit(model, datamodule=data)
+    return t
 
 
 @pytest.mark.parametrize("name", RECIPES)

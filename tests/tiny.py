@@ -51,14 +51,13 @@ class Memory(Logger):
 
 def trainer(epochs: int = 1, logger: Logger | bool = False, **kwargs: Any) -> L.Trainer:
     return L.Trainer(
-        accelerator="cpu",
         max_epochs=epochs,
         logger=logger,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        **{"log_every_n_steps": 1, **kwargs},
+        **{"accelerator": "cpu", "log_every_n_steps": 1, **kwargs},
     )
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from unsup.data.batches import Call
 from unsup.quick import QuickScores
+from unsup.schedule import gradient_norm
 from unsup.snapshots import Pictures, boards, planned_epochs
 
 LINES = 20  # of progress in a run whose output is not a terminal
@@ -61,8 +62,7 @@ class GradientNorm(Callback):
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
         if not pl_module.logging or len(trainer.optimizers) > 1:
             return
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).item()
+        norm = gradient_norm(optimizer).item()
         for logger in trainer.loggers:
             logger.log_metrics({"train/grad_norm": norm}, _step(pl_module))
 

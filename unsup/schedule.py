@@ -1,11 +1,11 @@
-"""The optimizer that methods share: Adam, its learning rate warmed up, then annealed."""
+"""Optimizers as methods share them: Adam, warmed up and annealed; what decays; how large gradients are."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 
@@ -21,16 +21,25 @@ def annealed_adam(network: nn.Module, lr: float, weight_decay: float, steps: Cal
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
         return None
-    groups: list[dict[str, Any]] = [{"params": trained}]
-    if weight_decay:
-        groups = [
-            {"params": [p for p in trained if p.ndim > 1]},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-        ]
+    groups = decaying(trained, weight_decay) if weight_decay else [{"params": trained}]
     total = steps()
     optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=True)
     schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def decaying(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """An optimizer's groups: weights decay, biases and scales do not."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def gradient_norm(optimizer: Any) -> Tensor:
+    """Euclidean norm of the gradients of all that an optimizer steps, before any clipping."""
+    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
 def warmup_cosine(step: int, total: int) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from unsup.errors import at_least
 from unsup.models.base import Batch, Model
+from unsup.schedule import decaying, gradient_norm
 
 
 class BiGAN(Model):
@@ -57,10 +58,7 @@ class BiGAN(Model):
         optimizers = []
         for players in ([self.discriminator], [self.encoder, self.generator]):
             parameters = [p for player in players for p in player.parameters()]
-            groups = [
-                {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
-                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-            ]
+            groups = decaying(parameters, self.weight_decay)
             optimizers.append(torch.optim.Adam(groups, lr=self.lr, betas=(0.5, 0.999), fused=True))
         return optimizers
 
@@ -86,8 +84,7 @@ class BiGAN(Model):
         """New gradients of one player; their norm."""
         optimizer.zero_grad()
         self.manual_backward(loss)
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        return torch.nn.utils.get_total_norm(gradients)
+        return gradient_norm(optimizer)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Both players' losses, for validation: nothing learns."""

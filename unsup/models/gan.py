@@ -14,6 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from unsup.errors import UsageError, at_least
 from unsup.models.base import Batch, Model
 from unsup.nets import down, halvings, keep_statistics, pooled, up
+from unsup.schedule import gradient_norm
 
 
 class GAN(Model):
@@ -144,8 +145,7 @@ class GAN(Model):
         """New gradients of one player; their norm."""
         optimizer.zero_grad()
         self.manual_backward(loss)
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        return torch.nn.utils.get_total_norm(gradients)
+        return gradient_norm(optimizer)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Both players' losses, for validation: nothing learns."""
