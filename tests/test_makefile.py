@@ -124,7 +124,8 @@ def test_a_port_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("localhost", 0)) as taken:
         for port in (str(taken.getsockname()[1]), "http", "99999"):
             words = ["make", "dashboard", f"PY={sys.executable}", f"RUNS={tmp_path}", f"PORT={port}"]
-            done = subprocess.run(words, cwd=TOP, capture_output=True, text=True)
+            clean = {"PATH": os.environ["PATH"]}  # nothing of an outer make
+            done = subprocess.run(words, cwd=TOP, env=clean, capture_output=True, text=True)
             told, *rest = done.stderr.splitlines()
             assert done.returncode == 2 and told.startswith(f"PORT={port} is in use") and "make dashboard PORT=" in told
             assert len(rest) == 1 and rest[0].startswith("make: ") and not done.stdout
