@@ -97,11 +97,14 @@ dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
 notebooks: $(READY) ## execute the notebooks; the rendered copies go to docs/notebooks
 	@$(PY) notebooks/render.py
 
+# a file's tests share what they train, so a file goes to one process
+PYTEST := -m pytest -n auto --maxprocesses 8 --dist loadfile
+
 test: $(READY) ## the quick tests, offline
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+	@$(PY) $(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(READY) ## every test
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) $(PYTEST) $(ARGS)
 
 check: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check .

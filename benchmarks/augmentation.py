@@ -43,7 +43,7 @@ def train(cls: type[SimCLR], x: Tensor, epochs: int, batch: int, seed: int) -> t
     torch.manual_seed(seed)
     model = cls((3, 32, 32), "natural", backbone="resnet18", width=16)
     steps = len(x) // batch
-    plan = annealed_adam(model, model.lr, model.weight_decay, lambda: steps * epochs)
+    plan = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: steps * epochs)
     optimizer, schedule = plan["optimizer"], plan["lr_scheduler"]["scheduler"]
     for _ in range(epochs):
         for index in torch.randperm(len(x))[: steps * batch].split(batch):

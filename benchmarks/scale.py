@@ -81,7 +81,7 @@ def private() -> float:
 def of_model(model: Model, batch: int, steps: int) -> dict[str, Any]:
     """Optimizer steps of a plain loop; float32."""
     x = torch.rand(batch, *model.shape)
-    made = annealed_adam(model, model.lr, model.weight_decay, lambda: 1000)
+    made = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: 1000)
     seconds = [step(model, made["optimizer"], x) for _ in range(steps + 1)][1:]
     parameters = sum(p.numel() for p in model.parameters())
     return {

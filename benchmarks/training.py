@@ -120,7 +120,7 @@ def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
 
 def descent(model: Model, total: int) -> Callable[[Tensor], None]:
     """One optimizer's step on a batch x."""
-    made = annealed_adam(model, model.lr, model.weight_decay, lambda: total)
+    made = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: total)
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
 
     def step(x: Tensor) -> None:

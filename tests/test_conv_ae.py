@@ -29,6 +29,8 @@ def test_too_small_images_and_sizes_are_refused() -> None:
         ConvAE((1, 7, 28))
     with pytest.raises(UsageError, match="model.blocks is -1"):
         ConvAE((1, 28, 28), blocks=-1)
+    with pytest.raises(UsageError, match="model.beta2 is 1: it must be from 0 to below 1"):
+        ConvAE((1, 28, 28), beta2=1)
     assert sum(p.numel() for p in ConvAE((1, 28, 28), blocks=0).parameters()) < sum(
         p.numel() for p in ConvAE((1, 28, 28)).parameters()
     )

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def annealed_adam(network: nn.Module, lr: float, weight_decay: float, steps: Callable[[], int]) -> Any:
+def annealed_adam(network: nn.Module, lr: float, beta2: float, weight_decay: float, steps: Callable[[], int]) -> Any:
     """What `configure_optimizers` returns; None where there is nothing to train.
 
     Weights decay (AdamW, Loshchilov & Hutter 2019), biases and scales do not.
 
     Args:
         lr: the highest learning rate.
+        beta2: decay of the average of squared gradients.
         steps: tells how many optimizer steps there will be; asked only where there is something to train.
     """
     trained = [p for p in network.parameters() if p.requires_grad]
@@ -23,7 +24,7 @@ def annealed_adam(network: nn.Module, lr: float, weight_decay: float, steps: Cal
         return None
     groups = decaying(trained, weight_decay) if weight_decay else [{"params": trained}]
     total = steps()
-    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, beta2), weight_decay=weight_decay, fused=True)
     schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -55,6 +55,7 @@ class Model(L.LightningModule):
 
     seed: int = 0  # the run's seed; training sets it, all step noise derives from it
     compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # for the training step; training sets it
+    beta2: float = 0.999  # how slowly Adam's average of squared gradients moves
     weight_decay: float = 0.0  # of the weights, not of biases and scales: a method that wants some sets it
     needs_init: bool = False  # whether the method makes no sense from nothing, without `init_from`
     unused_parameters: bool = False  # whether some get no gradient in a backward pass, as a GAN's other player
@@ -245,4 +246,4 @@ class Model(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, warm-up over a tenth of the steps, cosine to 0; no optimizer for a method without parameters."""
-        return annealed_adam(self, self.lr, self.weight_decay, self.total_steps)
+        return annealed_adam(self, self.lr, self.beta2, self.weight_decay, self.total_steps)

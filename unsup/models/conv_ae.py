@@ -25,10 +25,12 @@ class ConvAE(Model):
         blocks: residual blocks at every size.
         hidden: width of the dense layer between the last map and the code.
         code_dim: size of the code.
+        beta2: decay of Adam's average of squared gradients.
         lr: peak learning rate (`Model`).
 
     Raises:
-        UsageError: a value below 1 (`blocks`: below 0) or more than 100 blocks, or an image under 8 x 8.
+        UsageError: a value below 1 (`blocks`: below 0) or more than 100 blocks, `beta2` not from 0 to below 1, or an
+            image under 8 x 8.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class ConvAE(Model):
         blocks: int = 1,
         hidden: int = 512,
         code_dim: int = 30,
+        beta2: float = 0.999,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
@@ -45,6 +48,9 @@ class ConvAE(Model):
         at_least(0, blocks=blocks)
         if blocks > MOST_BLOCKS:
             raise UsageError(f"model.blocks is {blocks}: it must be at most {MOST_BLOCKS}")
+        if not 0 <= beta2 < 1:
+            raise UsageError(f"model.beta2 is {beta2}: it must be from 0 to below 1")
+        self.beta2 = beta2
         if min(shape[1:]) < 8:
             raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for conv_ae: 8 x 8 at least")
         sizes = halvings(shape[1:], stop=7)
