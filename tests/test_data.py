@@ -13,7 +13,7 @@ import torch
 import yaml
 from synthetic import Numbered, ids
 
-from unsup.data.base import Arrays, ImageData, carve, draw
+from unsup.data.base import Arrays, ImageData, Split, carve, draw
 from unsup.data.batches import as_tensor, to_unit
 from unsup.data.cifar import CIFAR10
 from unsup.data.digits import Digits
@@ -165,10 +165,19 @@ def test_fingerprint_sees_a_pixel_a_label_and_their_absence() -> None:
     values = [of(), of("train pixel"), of("train label"), of("test pixel"), of("test label")]
     values.append(Numbered(labelled=False).fingerprint())
     other_split = Numbered()
-    other_split._carved = (np.arange(900), np.arange(900, 1000))
+    other_split._positions = {"val": np.arange(900, 1000)}
     values.append(other_split.fingerprint())
     assert len(set(values)) == 7
     assert of() == values[0]
+
+
+def test_a_split_is_found_once() -> None:
+    """Every training step asks for the number of images: that must not take a pass over them."""
+    data = Numbered(n=1000)
+    splits: tuple[Split, ...] = ("learn", "train", "val", "test")
+    found = {split: data._index(split) for split in splits}
+    assert all(data._index(split) is index for split, index in found.items())
+    assert sorted([*found["train"], *found["val"]]) == sorted([*found["learn"], *found["val"]]) == list(range(1000))
 
 
 def test_batches_at_positions_of_a_split() -> None:

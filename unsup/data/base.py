@@ -58,7 +58,9 @@ class ImageData(L.LightningDataModule):
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images
         self._stores: dict[bool, Arrays] = {}  # True: official training images, False: official test images
-        self._carved: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None  # training and validation positions
+        self._positions: dict[
+            Split, NDArray[np.int64]
+        ] = {}  # of each split's images in their store, once they are known
         self._resident: Tensor | None = None  # the training images where the batches are cut
         self._fingerprint: str | None = None
 
@@ -143,16 +145,17 @@ class ImageData(L.LightningDataModule):
         return self._resident
 
     def _index(self, split: Split) -> NDArray[np.int64]:
-        images, labels = self._store(split != "test")
-        if split == "test":
-            return np.arange(len(images))
-        if self._carved is None:
-            known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
-            train, val = carve(len(known), None if labels is None else labels[known])
-            self._carved = known[train], known[val]
-        if split == "learn":
-            return np.setdiff1d(np.arange(len(images)), self._carved[1])
-        return self._carved[split == "val"]
+        """Positions of a split's images in their store, found once: every training step asks for their number."""
+        if split not in self._positions:
+            images, labels = self._store(split != "test")
+            if split == "test":
+                self._positions["test"] = np.arange(len(images))
+            else:
+                known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
+                train, val = carve(len(known), None if labels is None else labels[known])
+                learn = np.setdiff1d(np.arange(len(images)), known[val])
+                self._positions |= {"train": known[train], "val": known[val], "learn": learn}
+        return self._positions[split]
 
     # ---- what Lightning calls ---------------------------------------------------------------------------------------
 
