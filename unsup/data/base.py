@@ -60,7 +60,7 @@ class ImageData(L.LightningDataModule):
         self._stores: dict[bool, Arrays] = {}  # True: official training images, False: official test images
         self._positions: dict[
             Split, NDArray[np.int64]
-        ] = {}  # of each split's images in their store, once they are known
+        ] = {}  # of each split's images in their store, once known
         self._resident: Tensor | None = None  # the training images where the batches are cut
         self._fingerprint: str | None = None
 
