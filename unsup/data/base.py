@@ -58,9 +58,7 @@ class ImageData(L.LightningDataModule):
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images
         self._stores: dict[bool, Arrays] = {}  # True: official training images, False: official test images
-        self._positions: dict[
-            Split, NDArray[np.int64]
-        ] = {}  # of each split's images in their store, once known
+        self._positions: dict[Split, NDArray[np.int64]] = {}  # of each split's images in their store, once known
         self._resident: Tensor | None = None  # the training images where the batches are cut
         self._fingerprint: str | None = None
 
