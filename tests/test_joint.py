@@ -100,7 +100,7 @@ def one_of_two(rank: int, folder: str) -> None:
 
 
 def test_two_processes_have_the_loss_and_the_gradients_of_one(tmp_path: Path) -> None:
-    mp.start_processes(one_of_two, (str(tmp_path),), nprocs=2, start_method="fork")
+    mp.spawn(one_of_two, (str(tmp_path),), nprocs=2)
     parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     z = embeddings().requires_grad_()
     loss = terms(z)

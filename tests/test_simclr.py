@@ -63,7 +63,7 @@ def test_two_processes_have_the_loss_and_the_gradient_of_one(tmp_path: Path) -> 
     torch.manual_seed(0)
     x1, x2, weight = torch.randn(6, 5), torch.randn(6, 5), torch.randn(5, 4)
     torch.save((x1, x2, weight), tmp_path / "in.pt")
-    mp.start_processes(process, args=(str(tmp_path),), nprocs=2, start_method="fork")
+    mp.spawn(process, args=(str(tmp_path),), nprocs=2)
     loss, gradient = torch.load(tmp_path / "out.pt")
     weight.requires_grad_()
     whole = nt_xent(projected(weight, x1), projected(weight, x2), 0.3)

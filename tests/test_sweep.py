@@ -276,11 +276,14 @@ def test_a_signal_ends_the_sweep_and_its_child(
         time.sleep(0.2)  # the second one is waited for by now
         os.kill(os.getpid(), sent)
 
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     threading.Thread(target=interrupt, daemon=True).start()
     try:
         ended: Any = children.sweep("ae")
     except SystemExit as e:
         ended = e.code
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert ended == code
     assert [child.poll() for child in started] == [0, -signal.SIGTERM]
     assert len(children.asked()) == 2  # the third never began
