@@ -98,7 +98,7 @@ notebooks: $(READY) ## execute the notebooks; the rendered copies go to docs/not
 	@$(PY) notebooks/render.py
 
 # a file's tests share what they train, so a file goes to one process
-PYTEST := -m pytest -n auto --maxprocesses 8 --dist loadfile
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test: $(READY) ## the quick tests, offline
 	@$(PY) $(PYTEST) -m "not slow" $(ARGS)
