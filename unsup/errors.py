@@ -27,6 +27,13 @@ def at_least(least: float, **options: float) -> None:
             raise UsageError(f"model.{name} is {value}: it must be at least {least}")
 
 
+def below_one(**options: float) -> None:
+    """Refuse options of a model that are not from 0 to below 1: UsageError names the first of them."""
+    for name, value in options.items():
+        if not 0 <= value < 1:
+            raise UsageError(f"model.{name} is {value}: it must be from 0 to below 1")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a message: the nearest known name, or all of them when there are few."""
     known = sorted(known)

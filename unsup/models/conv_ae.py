@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError, at_least
+from unsup.errors import UsageError, at_least, below_one
 from unsup.models.base import Model
 from unsup.nets import Residual, down, halvings, up
 
@@ -48,8 +48,7 @@ class ConvAE(Model):
         at_least(0, blocks=blocks)
         if blocks > MOST_BLOCKS:
             raise UsageError(f"model.blocks is {blocks}: it must be at most {MOST_BLOCKS}")
-        if not 0 <= beta2 < 1:
-            raise UsageError(f"model.beta2 is {beta2}: it must be from 0 to below 1")
+        below_one(beta2=beta2)
         self.beta2 = beta2
         if min(shape[1:]) < 8:
             raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for conv_ae: 8 x 8 at least")

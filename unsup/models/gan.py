@@ -11,7 +11,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from unsup.errors import UsageError, at_least
+from unsup.errors import UsageError, at_least, below_one
 from unsup.models.base import Batch, Model
 from unsup.nets import down, halvings, keep_statistics, pooled, up
 from unsup.schedule import gradient_norm
@@ -72,9 +72,7 @@ class GAN(Model):
     ) -> None:
         super().__init__(shape, lr)
         at_least(1, noise_dim=noise_dim, width=width, d_steps=d_steps)
-        for name, share in (("label_smoothing", label_smoothing), ("dropout", dropout), ("ema", ema)):
-            if not 0 <= share < 1:
-                raise UsageError(f"model.{name} is {share}: it must be from 0 to below 1")
+        below_one(label_smoothing=label_smoothing, dropout=dropout, ema=ema)
         if objective == "hinge" and label_smoothing:
             raise UsageError("model.label_smoothing does not go with the hinge objective: set it to 0")
         if min(shape[1:]) < 8:
