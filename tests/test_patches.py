@@ -1,5 +1,6 @@
 """K-means on patches: whitening, the triangle, the pooling and the centroids have known answers."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -24,10 +25,9 @@ def rows(x: Tensor, patch: int) -> Tensor:
 
 
 def test_whitened_patches_have_an_identity_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patches, "ZCA", 0.0)
     mixing = torch.eye(9) + 0.3 * torch.rand(9, 9, generator=torch.Generator().manual_seed(1))
     drawn = torch.randn(20_000, 9) @ mixing + 5
-    found = model()
+    found = model(zca=0.0)
     monkeypatch.setattr(found, "draw", lambda images: drawn)
     found.fit(lambda: iter(()))
     assert torch.allclose(torch.cov(found.whitened(drawn).T), torch.eye(9), atol=0.01)
@@ -75,13 +75,15 @@ def test_drawn_patches_come_from_the_images() -> None:
     assert len(drawn.unique(dim=0)) > 500  # from all over
 
 
-def test_codes_are_roots_of_the_quadrants_means_of_the_triangle() -> None:
-    found, x = model(), digits(5)
+@pytest.mark.parametrize("grid", [2, 3])
+def test_codes_are_roots_of_the_regions_means_of_the_triangle(grid: int) -> None:
+    found, x, side = model(grid=grid), digits(5), 6 // grid
     train(found, TinyDigits(), epochs=0)
     activations = found.triangle(found.whitened(found.normalised(rows(x, 3)))).unflatten(1, (6, 6))
-    quadrants = [activations[:, top : top + 3, left : left + 3].mean((1, 2)) for top in (0, 3) for left in (0, 3)]
-    assert found.encode(x).shape == (5, 4 * 16)
-    assert torch.allclose(found.encode(x), (torch.cat(quadrants, 1) + patches.ROOT).sqrt(), atol=1e-5)
+    corners = itertools.product(range(0, 6, side), repeat=2)
+    regions = [activations[:, top : top + side, left : left + side].mean((1, 2)) for top, left in corners]
+    assert found.encode(x).shape == (5, grid**2 * 16)
+    assert torch.allclose(found.encode(x), (torch.cat(regions, 1) + patches.ROOT).sqrt(), atol=1e-5)
 
 
 def test_a_move_inside_a_quadrant_changes_nothing() -> None:
@@ -133,7 +135,11 @@ def test_the_same_seed_gives_the_same_codes() -> None:
 def test_small_images_are_one_line() -> None:
     with pytest.raises(UsageError, match=r"^model.patch is 8, model.stride 1: under 2 x 2 patches in 8 x 8 pixels$"):
         model(patch=8)
-    for option in ("centroids", "patch", "stride"):
+    with pytest.raises(UsageError, match="under 7 x 7 patches in 8 x 8 pixels"):
+        model(grid=7)
+    with pytest.raises(UsageError, match=r"^[^\n]*zca is -1[^\n]*$"):
+        model(zca=-1.0)
+    for option in ("centroids", "patch", "stride", "grid"):
         with pytest.raises(UsageError, match=rf"^[^\n]*{option} is 0[^\n]*$"):
             model(**{option: 0})
 

@@ -41,5 +41,6 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
 
 @pytest.mark.parametrize("option", ["projection", "invariance", "variance", "covariance"])
 def test_options_outside_their_range_are_named(option: str) -> None:
-    with pytest.raises(UsageError, match=f"model.{option} is -1"):
-        VICReg(SHAPE, "digits", **{option: -1})
+    for value in (-1, math.inf, math.nan):
+        with pytest.raises(UsageError, match=f"model.{option} is {value}"):
+            VICReg(SHAPE, "digits", **{option: value})

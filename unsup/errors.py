@@ -1,6 +1,7 @@
 """Mistakes a person can mend: shown as one line that names the thing and the remedy, without a traceback."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -21,9 +22,9 @@ class UsageError(UserError):
 
 
 def at_least(least: float, **options: float) -> None:
-    """Refuse options of a model that are below `least`, or no number: UsageError names the first of them."""
+    """Refuse options of a model that are below `least`, infinite or no number: UsageError names the first of them."""
     for name, value in options.items():
-        if not value >= least:
+        if not least <= value < math.inf:
             raise UsageError(f"model.{name} is {value}: it must be at least {least}")
 
 

@@ -43,6 +43,13 @@ def gradient_norm(optimizer: Any) -> Tensor:
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
+def backward(model: Any, optimizer: Any, loss: Tensor) -> Tensor:
+    """New gradients of what one of a model's optimizers steps, by manual optimization; their norm."""
+    optimizer.zero_grad()
+    model.manual_backward(loss)
+    return gradient_norm(optimizer)
+
+
 def warmup_cosine(step: int, total: int) -> float:
     """Share of the peak learning rate at `step`: linear over the first tenth, then a half cosine to 0 at `total`."""
     warmup = max(1, total // 10)

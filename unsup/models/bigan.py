@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unsup.errors import at_least
 from unsup.models.base import Batch, Model
-from unsup.schedule import decaying, gradient_norm
+from unsup.schedule import backward, decaying
 
 
 class BiGAN(Model):
@@ -69,22 +69,16 @@ class BiGAN(Model):
 
         self.toggle_optimizer(d_optimizer)
         d_loss, values = self.discriminate(real.detach(), made.detach())
-        values["grad_norm_d"] = self._backward(d_optimizer, d_loss)
+        values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
         d_optimizer.step()
         self.untoggle_optimizer(d_optimizer)
 
         self.toggle_optimizer(eg_optimizer)  # D is frozen: its parameters take no gradient
         eg_loss, told = self.deceive(real, made)
-        values |= told | {"grad_norm_eg": self._backward(eg_optimizer, eg_loss)}
+        values |= told | {"grad_norm_eg": backward(self, eg_optimizer, eg_loss)}
         self.record({"loss": d_loss + eg_loss, **values})  # before the step that completes this iteration
         eg_optimizer.step()
         self.untoggle_optimizer(eg_optimizer)
-
-    def _backward(self, optimizer: LightningOptimizer, loss: Tensor) -> Tensor:
-        """New gradients of one player; their norm."""
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        return gradient_norm(optimizer)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Both players' losses, for validation: nothing learns."""

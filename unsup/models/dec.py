@@ -60,8 +60,7 @@ class DEC(Model):
         if min(widths, default=1) < 1:
             raise UsageError(f"model.widths {list(widths)} must all be above 0")
         at_least(2, num_clusters=num_clusters)
-        if not 0 <= reconstruction_weight < float("inf"):
-            raise UsageError(f"model.reconstruction_weight is {reconstruction_weight}: it must be 0 or above")
+        at_least(0, reconstruction_weight=reconstruction_weight)
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]
         self.num_clusters, self.reconstruction_weight = num_clusters, reconstruction_weight
         self.encoder = mlp(sizes)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least, below_one
 from unsup.models.base import Model
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
@@ -71,11 +71,8 @@ class DeepAE(Model):
         super().__init__(shape, lr)
         if not widths or min(widths) < 1:
             raise UsageError(f"model.widths {list(widths)}: at least one width, all above 0")
-        if not 0 <= mask < 1:
-            raise UsageError(f"model.mask is {mask}: it is a share, from 0 to below 1")
-        for name, value in (("noise", noise), ("layer_noise", layer_noise), ("layer_weight", layer_weight)):
-            if not 0 <= value < float("inf"):
-                raise UsageError(f"model.{name} is {value}: it must be 0 or more")
+        below_one(mask=mask)
+        at_least(0, noise=noise, layer_noise=layer_noise, layer_weight=layer_weight)
         self.activation, self.output, self.target, self.normalise = activation, output, target, normalise
         self.mask, self.noise, self.layer_noise = mask, noise, layer_noise
         self.layer_weight, self.layer_mean = layer_weight, layer_mean

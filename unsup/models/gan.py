@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from unsup.errors import UsageError, at_least, below_one
 from unsup.models.base import Batch, Model
 from unsup.nets import down, halvings, keep_statistics, pooled, up
-from unsup.schedule import gradient_norm
+from unsup.schedule import backward
 
 
 class GAN(Model):
@@ -125,25 +125,19 @@ class GAN(Model):
         for part in x.tensor_split(self.d_steps):
             self.toggle_optimizer(d_optimizer)
             d_loss, values = self.discriminate(part, self.make(len(part)).detach())
-            values["grad_norm_d"] = self._backward(d_optimizer, d_loss)
+            values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
             d_optimizer.step()
             self.untoggle_optimizer(d_optimizer)
 
         self.toggle_optimizer(g_optimizer)  # D is frozen: its parameters take no gradient
         with keep_statistics(self.discriminator):
             g_loss, told = self.deceive(self.make(len(part)))
-        values |= told | {"grad_norm_g": self._backward(g_optimizer, g_loss)}
+        values |= told | {"grad_norm_g": backward(self, g_optimizer, g_loss)}
         self.record({"loss": d_loss + g_loss, **values})  # before the step that completes this iteration
         g_optimizer.step()
         self.untoggle_optimizer(g_optimizer)
         if self.averaged is not None:
             follow(self.averaged, self.generator, self.ema, self.iteration)
-
-    def _backward(self, optimizer: LightningOptimizer, loss: Tensor) -> Tensor:
-        """New gradients of one player; their norm."""
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        return gradient_norm(optimizer)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Both players' losses, for validation: nothing learns."""

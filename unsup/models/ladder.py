@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 
 EPS = 1e-5  # added to variances, as in batch-norm
@@ -51,8 +51,7 @@ class Ladder(Model):
         super().__init__(shape, lr)
         if not widths or min(widths) < 1:
             raise UsageError(f"model.widths {list(widths)}: at least one width, all above 0")
-        if not 0 <= noise < float("inf"):
-            raise UsageError(f"model.noise is {noise}: it must be 0 or more")
+        at_least(0, noise=noise)
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]
         if len(layer_weights) != len(sizes) or not all(0 <= w < float("inf") for w in layer_weights):
             raise UsageError(f"model.layer_weights {list(layer_weights)}: {len(sizes)} numbers, all 0 or more")

@@ -14,19 +14,18 @@ from unsup.models.base import Model
 PATCHES = 400_000  # drawn for the fit
 EPOCHS = 5  # passes of k-means over them
 CONTRAST = 10 / 255**2  # added to a patch's variance: flat patches are not blown up
-ZCA = 0.1  # added to the eigenvalues of the patches' covariance
 ROOT = 1e-4  # added before the square root: rounding near 0 is not blown up
 DISTANCES = 1_200_000  # between patches and centroids held at a time: they stay near the processor
 
 
 class Patches(Model):
-    """z: how near the patches of each quadrant of the image are to each of K centroids, on average; (N, 4 K).
+    """z: how near the patches of each region of the image are to each of K centroids, on average; (N, grid² K).
 
     Coates, Lee & Ng 2011, "An analysis of single-layer networks in unsupervised feature learning", sections 3 and 4:
     random patches, each less its mean and divided by its deviation, together whitened (ZCA); k-means on them, here in
     mini-batches. A patch with distances d_k to the centroids activates max(0, mean(d) - d_k), the "triangle", about
-    half of them; activations are averaged over each quadrant. Published on CIFAR-10 with an SVM: 77.9 % with K = 1,600,
-    79.6 % with 4,000.
+    half of them; activations are averaged over each region, there a quadrant. Published on CIFAR-10 with an SVM: 77.9 %
+    with K = 1,600, 79.6 % with 4,000.
 
     Two things the paper does not do: where an image keeps its meaning in a mirror (`augmentation`), the average is over
     its mirror image as well; and the code is the square root of the averages, as Perronnin, Sánchez & Mensink 2010,
@@ -38,9 +37,11 @@ class Patches(Model):
         centroids: K.
         patch: side of a patch in pixels.
         stride: pixels from a patch to the next.
+        grid: regions in a row and in a column.
+        zca: added to the eigenvalues of the patches' covariance, at least 0: what varies less is hardly blown up.
 
     Raises:
-        UsageError: a value outside its range; images that hold under 2 x 2 patches.
+        UsageError: a value outside its range; images that hold under grid x grid patches.
         UserError: fewer patches than centroids in the training images.
     """
 
@@ -56,30 +57,34 @@ class Patches(Model):
         centroids: int = 800,
         patch: int = 6,
         stride: int = 1,
+        grid: int = 2,
+        zca: float = 0.1,
     ) -> None:
         super().__init__(shape)
-        at_least(1, centroids=centroids, patch=patch, stride=stride)
+        at_least(1, centroids=centroids, patch=patch, stride=stride, grid=grid)
+        at_least(0, zca=zca)
         height, width = ((side - patch) // stride + 1 for side in shape[1:])
-        if min(height, width) < 2:
+        if min(height, width) < grid:
             raise UsageError(
-                f"model.patch is {patch}, model.stride {stride}: under 2 x 2 patches in {shape[1]} x {shape[2]} pixels"
+                f"model.patch is {patch}, model.stride {stride}: "
+                f"under {grid} x {grid} patches in {shape[1]} x {shape[2]} pixels"
             )
-        self.patch, self.stride = patch, stride
+        self.patch, self.stride, self.zca = patch, stride, zca
         self.mirrored = augmentation == "natural"
         size = shape[0] * patch**2
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("whitening", torch.eye(size))
         self.register_buffer("centres", torch.randn(centroids, size))
-        row, column = (torch.arange(count) * 2 // count for count in (height, width))
-        quadrant = F.one_hot((2 * row[:, None] + column).flatten(), 4).float()  # (positions, 4)
-        self.register_buffer("pooling", (quadrant / quadrant.sum(0)).T.contiguous(), persistent=False)
+        row, column = (torch.arange(count) * grid // count for count in (height, width))
+        region = F.one_hot((grid * row[:, None] + column).flatten(), grid**2).float()  # (positions, grid²)
+        self.register_buffer("pooling", (region / region.sum(0)).T.contiguous(), persistent=False)
 
     def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
         patches = self.draw(images)
         self.mean.copy_(patches.mean(0))
         centred = (patches - self.mean).cpu().double()
         values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
-        self.whitening.copy_(vectors / (values + ZCA).sqrt() @ vectors.T)
+        self.whitening.copy_(vectors / (values + self.zca).sqrt() @ vectors.T)
         kmeans = MiniBatchKMeans(
             len(self.centres),
             init="random",
@@ -126,14 +131,14 @@ class Patches(Model):
         return (z + ROOT).sqrt()
 
     def of_all(self, x: Tensor) -> Tensor:
-        """(N, 4 K), a few images at a time."""
+        """(N, grid² K), a few images at a time."""
         if torch.compiler.is_exporting():  # an exported program knows no number of images
             return self.pooled(x)
         chunk = max(1, DISTANCES // (self.pooling.shape[1] * len(self.centres)))
         return torch.cat([self.pooled(part) for part in x.split(chunk)])
 
     def pooled(self, x: Tensor) -> Tensor:
-        """(n, 4 K) of a few images."""
+        """(n, grid² K) of a few images."""
         windows = x.unfold(2, self.patch, self.stride).unfold(3, self.patch, self.stride)
         patches = windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)  # (n, positions, C·p·p)
         return (self.pooling @ self.triangle(self.whitened(self.normalised(patches)))).flatten(1)

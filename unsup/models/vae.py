@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.seeds import derived_seed
@@ -61,9 +61,7 @@ class VAE(Model):
         super().__init__(shape, lr)
         if min(widths, default=1) < 1:
             raise UsageError(f"model.widths {list(widths)} must all be above 0")
-        for name, value in (("beta", beta), ("free_bits", free_bits)):
-            if not 0 <= value < math.inf:
-                raise UsageError(f"model.{name} is {value}: it must be 0 or more")
+        at_least(0, beta=beta, free_bits=free_bits)
         if not 0 <= warmup <= 1:
             raise UsageError(f"model.warmup is {warmup}: it is a share of the training, from 0 to 1")
         self.noise_dim = code_dim
