@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError, UserError, at_least
+from unsup.errors import UserError, at_least, below_one
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.spectral import neighbour_graph, spectral_clusters
@@ -71,11 +71,8 @@ class SelfLabel(Model):
         super().__init__(shape, lr)
         at_least(1, projection=projection, neighbours=neighbours)
         at_least(2, num_clusters=num_clusters)
-        for name, share in (("confidence", confidence), ("smoothing", smoothing), ("ema", ema)):
-            if not 0 <= share < 1:
-                raise UsageError(f"model.{name} is {share}: from 0 to below 1")
-        if pixels < 0:
-            raise UsageError(f"model.pixels is {pixels}: it must not be below 0")
+        at_least(0, pixels=pixels)
+        below_one(confidence=confidence, smoothing=smoothing, ema=ema)
         self.augmentation, self.weight_decay, self.num_clusters = augmentation, weight_decay, num_clusters
         self.neighbours, self.pixels, self.confidence, self.smoothing = neighbours, pixels, confidence, smoothing
         self.backbone, features = build_backbone(backbone, shape, width)
