@@ -11,7 +11,7 @@ import torch
 import yaml
 from tiny import SHAPE, TinyDigits, digits, same_weights, train
 
-from unsup.errors import UserError
+from unsup.errors import UsageError, UserError
 from unsup.models.base import Model
 
 RECIPES = {p.stem: p for p in sorted((Path(__file__).parents[1] / "configs/model").glob("*.yaml")) if "@" not in p.stem}
@@ -63,6 +63,14 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def trained(name: str) -> Trained:
     return Trained(name)
+
+
+def test_a_weight_decay_below_zero_is_one_line(name: str) -> None:
+    cls, arguments = recipe(name)
+    if "weight_decay" not in inspect.signature(cls).parameters:
+        pytest.skip("has no such option")
+    with pytest.raises(UsageError, match="^model.weight_decay is -1: it must be at least 0$"):
+        cls(**arguments | {"weight_decay": -1})
 
 
 def test_every_trainable_parameter_moves_and_stays_finite(name: str, trained: Trained) -> None:

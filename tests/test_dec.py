@@ -143,7 +143,7 @@ def test_it_starts_from_an_autoencoder(pretrained: DAE) -> None:
         assert torch.equal(model.encode(digits()), pretrained.encode(digits()))
     assert torch.equal(idec.reconstruct(digits()), pretrained.reconstruct(digits()))
     assert torch.equal(dec.centres, centres) and DEC.needs_init
-    with pytest.raises(UserError, match="give it the other run's sizes"):
+    with pytest.raises(UserError, match="give DEC that run's options and images"):
         dec.initialise(DAE(SHAPE, (16,), 4).state_dict())
 
 

@@ -296,3 +296,11 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, capsys: pytest.Capture
     tmp_path.chmod(0o500)
     assert main(["train", "ae", "--data", "digits", "--runs", str(tmp_path / "runs")]) == 1
     assert "cannot write the run folder" in capsys.readouterr().err
+
+
+def test_a_run_that_trained_nothing_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "patches", "--data", "digits", "--model.centroids", "500000", "--runs", str(tmp_path / "runs")]
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert "fewer than centroids: lower model.centroids" in error and error.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*/*/*"))

@@ -133,9 +133,9 @@ def test_the_same_seed_gives_the_same_codes() -> None:
 
 
 def test_small_images_are_one_line() -> None:
-    with pytest.raises(UsageError, match=r"^model.patch is 8, model.stride 1: under 2 x 2 patches in 8 x 8 pixels$"):
+    with pytest.raises(UsageError, match="^model.patch 8, model.stride 1 give 1 x 1 patches in 8 x 8 pixels, "):
         model(patch=8)
-    with pytest.raises(UsageError, match="under 7 x 7 patches in 8 x 8 pixels"):
+    with pytest.raises(UsageError, match="give 6 x 6 patches in 8 x 8 pixels, model.grid 7 wants 7 x 7$"):
         model(grid=7)
     with pytest.raises(UsageError, match=r"^[^\n]*zca is -1[^\n]*$"):
         model(zca=-1.0)

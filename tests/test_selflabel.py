@@ -84,6 +84,12 @@ def test_two_clusters_have_a_head_of_two(contrastive: SimCLR, data: TinyDigits) 
     assert set(model.eval().assign(x).tolist()) == {0, 1}
 
 
+def test_more_clusters_than_images_is_one_line(contrastive: SimCLR, data: TinyDigits) -> None:
+    x = images(data)[:12]
+    with pytest.raises(UserError, match="^12 images are too few for 12: lower model.num_clusters$"):
+        started(contrastive, num_clusters=12).fit(lambda: iter([x]))
+
+
 def test_clusters_come_near_the_classes(contrastive: SimCLR, data: TinyDigits) -> None:
     fitted = started(contrastive)
     fitted.fit(lambda: iter([images(data)]))

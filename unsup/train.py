@@ -56,7 +56,7 @@ def train(
     source = origin = None
     if config["init_from"]:
         data = data or prepare(config)
-        folder = start_of(config, runs_root, data.fingerprint())
+        folder = start_of(config, runs_root, data)
         source, notes = load_model(folder), [*notes, f"from {shown(folder)}"]
         origin = runs.origin_of(folder, weights_hash(source))
     data, model = begin(config, data)
@@ -89,14 +89,15 @@ def held(run: Path) -> AbstractContextManager[None]:
     return runs.locked(run) if world.first() else nullcontext()
 
 
-def start_of(config: Config, runs_root: Path, data_sha256: str) -> Path:
+def start_of(config: Config, runs_root: Path, data: ImageData) -> Path:
     """The run that a configuration starts from, trained to its end.
 
     Where `init_from` is a recipe it is the newest run of that recipe as it is now, on the same images with the same
     seed, in the same folder of runs. Where there is none it is trained here, or resumed, and evaluated.
 
     Raises:
-        UserError: no such run folder, or one that is not trained to its end; another process is training that run.
+        UserError: no such run folder, or one that is not trained to its end; another process is training that run; its
+            weights will not fit.
     """
     recipe = from_recipe(config)
     if recipe is None:
@@ -105,10 +106,11 @@ def start_of(config: Config, runs_root: Path, data_sha256: str) -> Path:
             raise UserError(f"init_from: {run} is not trained to its end: make resume RUN={run}")
         return run
     found, (source, options) = Found(runs_root), source_of(config)
-    if trained := found.trained(source, data_sha256):
+    if trained := found.trained(source, data.fingerprint()):
         return trained
     if several(config):
         raise UserError(f"init_from: no run of {recipe} as it is now is trained yet: train it first, on these devices")
+    build_model(config, data).initialise(build_model(source, data).state_dict())  # refuses now what would not fit later
     state, begun = found.look(source)
     if state == "in use":
         raise UserError(f"init_from: another process is training {begun}: wait until it has ended")
@@ -117,7 +119,7 @@ def start_of(config: Config, runs_root: Path, data_sha256: str) -> Path:
     if state == "begun" and begun:
         resume(begun, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
         return begun
-    words = ["train", recipe, *(("--data", data) if (data := data_name(config)) else ()), "--seed", str(config["seed"])]
+    words = ["train", recipe, *(("--data", name) if (name := data_name(config)) else ()), "--seed", str(config["seed"])]
     words += [word for option in options for word in command_line(*option)]
     return train(source, runs_root, f"unsup {shlex.join([*words, '--runs', str(runs_root)])}")
 
@@ -207,6 +209,8 @@ def finish(
         text = " ".join(str(e).split())
         raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
     except UserError:
+        if not model.iteration:
+            discard(run)
         raise
     except Exception as e:
         raise told(e, run, data) from e
@@ -230,5 +234,5 @@ def finish(
 
 def discard(run: Path) -> None:
     """Remove a run folder, unless it holds something that was trained."""
-    if not runs.checkpoints_of(run):
+    if world.first() and run.exists() and not runs.checkpoints_of(run):
         shutil.rmtree(run)

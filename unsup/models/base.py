@@ -70,6 +70,7 @@ class Model(L.LightningModule):
                 raise UsageError(f"model.{name} is {self.hparams[name]!r}: choose one of {', '.join(map(str, known))}")
         if (code_dim := self.hparams.get("code_dim")) is not None:
             at_least(1, code_dim=code_dim)
+        at_least(0, weight_decay=self.hparams.get("weight_decay", 0.0))
         if not 0 < lr < math.inf:
             raise UsageError(f"model.lr is {lr}: it must be above 0")
         self.shape, self.lr = shape, lr
@@ -96,10 +97,10 @@ class Model(L.LightningModule):
         own = self.state_dict()
         for name, value in state.items():
             if name not in own or own[name].shape != value.shape:
-                have = f"shape {tuple(own[name].shape)}" if name in own else "no such weight"
+                have = f"{tuple(own[name].shape)} here" if name in own else "no such weight here"
                 raise UserError(
-                    f"init_from: {type(self).__name__} cannot take {name} {tuple(value.shape)} ({have}): "
-                    "give it the other run's sizes"
+                    f"init_from: {name} is {tuple(value.shape)} in the other run, {have}: "
+                    f"give {type(self).__name__} that run's options and images"
                 )
         self.load_state_dict(state, strict=False)  # strict in the direction that matters, by the check above
         self.initialised = True

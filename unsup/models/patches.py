@@ -63,11 +63,11 @@ class Patches(Model):
         super().__init__(shape)
         at_least(1, centroids=centroids, patch=patch, stride=stride, grid=grid)
         at_least(0, zca=zca)
-        height, width = ((side - patch) // stride + 1 for side in shape[1:])
+        height, width = (max(0, (side - patch) // stride + 1) for side in shape[1:])
         if min(height, width) < grid:
             raise UsageError(
-                f"model.patch is {patch}, model.stride {stride}: "
-                f"under {grid} x {grid} patches in {shape[1]} x {shape[2]} pixels"
+                f"model.patch {patch}, model.stride {stride} give {height} x {width} patches in "
+                f"{shape[1]} x {shape[2]} pixels, model.grid {grid} wants {grid} x {grid}"
             )
         self.patch, self.stride, self.zca = patch, stride, zca
         self.mirrored = augmentation == "natural"

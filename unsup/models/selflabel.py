@@ -93,9 +93,11 @@ class SelfLabel(Model):
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterable[Tensor]]) -> None:
-        """Cluster all training images, and make the head tell the clusters apart."""
+        """Cluster all training images, and make the head tell the clusters apart. UserError: too few images."""
         self.eval()
         codes = torch.cat([self.backbone(x) for x in images()]).float()
+        if len(codes) <= self.num_clusters:  # the graph has fewer eigenvectors than that
+            raise UserError(f"{len(codes)} images are too few for {self.num_clusters}: lower model.num_clusters")
         count = min(self.neighbours, len(codes) - 1)
         graph = neighbour_graph(codes, count) + neighbour_graph(self.projector(codes), count)
         if self.pixels:
