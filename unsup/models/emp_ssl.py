@@ -1,4 +1,4 @@
-"""EMP-SSL: many crops of one size of an image get the same embedding, and those of a batch span as much as they can."""
+"""EMP-SSL: many crops of an image get the same embedding, and those of a batch span as much as they can."""
 
 import math
 
@@ -28,7 +28,7 @@ class EMPSSL(Model):
         width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the embeddings.
         patches: random crops of an image in a step; at least 2.
-        area: share of the image that a crop shows, above 0 to 1.
+        area: share of the image that a crop shows, above 0 to 1; views of "digits" zoom in and out of it besides.
         similarity: weight of the cosine.
         distortion: ε^2, the squared error at which R codes; embeddings have length 1.
         test_patches: crops over which the code is averaged, on a square grid: 4, 9, 16, …; 0: the whole image's code.

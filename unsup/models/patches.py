@@ -33,7 +33,8 @@ class Patches(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: "natural": image and mirror image have one code; "digits": they have not.
+        augmentation: the data set's preset; nothing is augmented: "natural" says that an image and its mirror image
+            have one code, "digits" that they have not.
         centroids: K.
         patch: side of a patch in pixels.
         stride: pixels from a patch to the next.

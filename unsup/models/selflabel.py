@@ -86,7 +86,7 @@ class SelfLabel(Model):
         return nn.Sequential(self.backbone, self.head)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
-        """From a contrastive run: its backbone and its projector. UserError: another method, or other sizes."""
+        """From a contrastive run: its backbone and its projector. UserError: no such weights, or other sizes."""
         if not all(name.startswith(("backbone.", "projector.")) for name in state):
             raise UserError("init_from: selflabel starts from a backbone with a projector, such as a run of simclr")
         super().initialise(state)
