@@ -41,6 +41,6 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
 
 @pytest.mark.parametrize("option", ["projection", "invariance", "variance", "covariance"])
 def test_options_outside_their_range_are_named(option: str) -> None:
-    for value in (-1, math.inf, math.nan):
-        with pytest.raises(UsageError, match=f"model.{option} is {value}"):
+    for value, wanted in ((-1, "at least [02]"), (math.inf, "finite"), (math.nan, "at least [02]")):
+        with pytest.raises(UsageError, match=f"^model.{option} is {value}: it must be {wanted}$"):
             VICReg(SHAPE, "digits", **{option: value})

@@ -25,7 +25,9 @@ def at_least(least: float, **options: float) -> None:
     """Refuse options of a model that are below `least`, infinite or no number: UsageError names the first of them."""
     for name, value in options.items():
         if not least <= value < math.inf:
-            raise UsageError(f"model.{name} is {value}: it must be at least {least}")
+            raise UsageError(
+                f"model.{name} is {value}: it must be {'finite' if value > least else f'at least {least}'}"
+            )
 
 
 def below_one(**options: float) -> None:

@@ -70,7 +70,7 @@ class Model(L.LightningModule):
                 raise UsageError(f"model.{name} is {self.hparams[name]!r}: choose one of {', '.join(map(str, known))}")
         if (code_dim := self.hparams.get("code_dim")) is not None:
             at_least(1, code_dim=code_dim)
-        at_least(0, weight_decay=self.hparams.get("weight_decay", 0.0))
+        at_least(0, weight_decay=self.hparams.get("weight_decay") or 0.0)
         if not 0 < lr < math.inf:
             raise UsageError(f"model.lr is {lr}: it must be above 0")
         self.shape, self.lr = shape, lr
