@@ -213,7 +213,7 @@ def test_a_run_is_resumed_without_its_source(root: Path) -> None:
         (["first", "--init_from", "hen"], "is a circle"),
         (["second", "--init_from", "frist"], "did you mean 'first'?"),
         (["first", "--init_from", "./nowhere"], "no run folder './nowhere'"),
-        (["third", "--model.code_dim", "8"], "encoder.3.weight is (4, 32) in the other run, (8, 32) here"),
+        (["third", "--model.code_dim", "8"], "encoder.3.weight has shape (4, 32) in the other run, (8, 32) here"),
     ],
 )
 def test_a_wrong_start_is_one_line_before_anything_is_trained(
@@ -280,7 +280,7 @@ def test_a_method_may_take_part_of_the_weights() -> None:
     assert torch.equal(model.decoder[0].weight, decoder)
     with pytest.raises(UserError, match="no weights that Later starts from"):
         model.initialise({"backbone.weight": torch.zeros(3)})
-    with pytest.raises(UserError, match=r"encoder.1.weight is \(4, 64\) in the other run, \(8, 64\) here: give AE"):
+    with pytest.raises(UserError, match=r"encoder.1.weight has shape \(4, 64\) in the other run, \(8, 64\) here: give AE"):
         AE(SHAPE, 8).initialise(AE(SHAPE, 4).state_dict())
 
 

@@ -99,7 +99,7 @@ class Model(L.LightningModule):
             if name not in own or own[name].shape != value.shape:
                 have = f"{tuple(own[name].shape)} here" if name in own else "no such weight here"
                 raise UserError(
-                    f"init_from: {name} is {tuple(value.shape)} in the other run, {have}: "
+                    f"init_from: {name} has shape {tuple(value.shape)} in the other run, {have}: "
                     f"give {type(self).__name__} that run's options and images"
                 )
         self.load_state_dict(state, strict=False)  # strict in the direction that matters, by the check above
