@@ -280,7 +280,8 @@ def test_a_method_may_take_part_of_the_weights() -> None:
     assert torch.equal(model.decoder[0].weight, decoder)
     with pytest.raises(UserError, match="no weights that Later starts from"):
         model.initialise({"backbone.weight": torch.zeros(3)})
-    with pytest.raises(UserError, match=r"encoder.1.weight has shape \(4, 64\) in the other run, \(8, 64\) here: give AE"):
+    message = r"encoder.1.weight has shape \(4, 64\) in the other run, \(8, 64\) here: give AE"
+    with pytest.raises(UserError, match=message):
         AE(SHAPE, 8).initialise(AE(SHAPE, 4).state_dict())
 
 
