@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -21,13 +21,13 @@ class UsageError(UserError):
     exit_code = 2
 
 
-def at_least(least: float, **options: float) -> None:
-    """Refuse options of a model that are below `least`, infinite or no number: UsageError names the first of them."""
+def at_least(least: float, **options: float | Sequence[float]) -> None:
+    """Refuse options of a model, or entries of theirs, below `least`, infinite or no number: UsageError names one."""
     for name, value in options.items():
-        if not least <= value < math.inf:
-            raise UsageError(
-                f"model.{name} is {value}: it must be {'finite' if value > least else f'at least {least}'}"
-            )
+        entries, told = (value, f"{list(value)}: each") if isinstance(value, Sequence) else ([value], f"{value}: it")
+        for entry in entries:
+            if not least <= entry < math.inf:
+                raise UsageError(f"model.{name} is {told} must be {'finite' if entry > least else f'at least {least}'}")
 
 
 def below_one(**options: float) -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 
@@ -48,8 +48,7 @@ class DAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if min(widths, default=1) < 1:
-            raise UsageError(f"model.widths {list(widths)} must all be above 0")
+        at_least(1, widths=widths)
         highest = float("inf") if corruption == "gaussian" else 1.0
         if not 0 <= level < highest:
             raise UsageError(f"model.level is {level}: for {corruption} corruption from 0 to below {highest:g}")

@@ -52,8 +52,9 @@ class DBN(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if not widths or min(widths) < 1:
-            raise UsageError(f"model.widths {list(widths)}: at least one width, all above 0")
+        if not widths:
+            raise UsageError("model.widths is []: it needs one hidden layer at least")
+        at_least(1, widths=widths)
         at_least(0, pretrain_epochs=pretrain_epochs)
         self.pretrain_epochs = pretrain_epochs
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]

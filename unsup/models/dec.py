@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from unsup.errors import UsageError, UserError, at_least
+from unsup.errors import UserError, at_least
 from unsup.models.base import Batch, Model
 from unsup.nets import mlp
 
@@ -57,8 +57,7 @@ class DEC(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if min(widths, default=1) < 1:
-            raise UsageError(f"model.widths {list(widths)} must all be above 0")
+        at_least(1, widths=widths)
         at_least(2, num_clusters=num_clusters)
         at_least(0, reconstruction_weight=reconstruction_weight)
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]

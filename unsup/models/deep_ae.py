@@ -69,8 +69,9 @@ class DeepAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if not widths or min(widths) < 1:
-            raise UsageError(f"model.widths {list(widths)}: at least one width, all above 0")
+        if not widths:
+            raise UsageError("model.widths is []: it needs one hidden layer at least")
+        at_least(1, widths=widths)
         below_one(mask=mask)
         at_least(0, noise=noise, layer_noise=layer_noise, layer_weight=layer_weight)
         self.activation, self.output, self.target, self.normalise = activation, output, target, normalise

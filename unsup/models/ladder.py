@@ -49,12 +49,13 @@ class Ladder(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if not widths or min(widths) < 1:
-            raise UsageError(f"model.widths {list(widths)}: at least one width, all above 0")
-        at_least(0, noise=noise)
+        if not widths:
+            raise UsageError("model.widths is []: it needs one hidden layer at least")
+        at_least(1, widths=widths)
+        at_least(0, noise=noise, layer_weights=layer_weights)
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]
-        if len(layer_weights) != len(sizes) or not all(0 <= w < float("inf") for w in layer_weights):
-            raise UsageError(f"model.layer_weights {list(layer_weights)}: {len(sizes)} numbers, all 0 or more")
+        if len(layer_weights) != len(sizes):
+            raise UsageError(f"model.layer_weights is {list(layer_weights)}: {len(sizes)} numbers, the pixels' first")
         self.noise, self.layer_weights = noise, layer_weights
         self.up = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(sizes))  # W^1 … W^L
         self.norms = nn.ModuleList(nn.BatchNorm1d(size, affine=False, eps=EPS) for size in sizes[1:])  # clean images'

@@ -59,8 +59,7 @@ class VAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        if min(widths, default=1) < 1:
-            raise UsageError(f"model.widths {list(widths)} must all be above 0")
+        at_least(1, widths=widths)
         at_least(0, beta=beta, free_bits=free_bits)
         if not 0 <= warmup <= 1:
             raise UsageError(f"model.warmup is {warmup}: it is a share of the training, from 0 to 1")
