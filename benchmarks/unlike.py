@@ -1,0 +1,82 @@
+"""How well `classify` notices what a run has never seen: images of digits turned, cut or mixed, photographs, noise.
+
+python benchmarks/unlike.py RUN [RUN ...] [--photographs FOLDER]
+
+For evaluated runs on MNIST, or another data set of grey digits. Of each kind of image: the share that is flagged in %,
+and the area under the ROC curve of its distances against those of the test images.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from unsup import runs
+from unsup.build import load_run
+from unsup.data.listing import find_images
+from unsup.encode import batches, judged
+from unsup.encoder import load_encoder
+from unsup.errors import UserError
+from unsup.evaluation.heads import Floats
+
+BATCH = 500
+PHOTOGRAPHS = 10_000
+
+
+def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
+    """Some of the images below a folder, spread over its files, as the encoder sees them: (n, C, S, S), uint8."""
+    files = list(find_images(folder))
+    return torch.cat([x for _, x in batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, {})])
+
+
+def kinds(x: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Each kind's name and images (m, 1, H, W), made of test images (n, 1, H, W) in [0, 1] with labels (n,)."""
+    noise = torch.Generator().manual_seed(0)
+    yield "inverted digits", 1 - x
+    yield "noise", torch.rand(x.shape, generator=noise)
+    yield "two digits on top of each other", torch.maximum(x, x[torch.randperm(len(x), generator=noise)])
+    turned = ~torch.isin(labels, torch.tensor([0, 1, 8]))
+    yield "digits turned by 90° (not 0, 1, 8)", x[turned].rot90(1, (2, 3))
+    changed = torch.isin(labels, torch.tensor([2, 3, 4, 5, 7]))
+    yield "digits upside down (2, 3, 4, 5, 7)", x[changed].rot90(2, (2, 3))
+    lower = x.clone()
+    lower[:, :, : x.shape[2] // 2] = 0
+    yield "lower half only", lower
+
+
+def measure(run: Path, others: Path | None) -> None:
+    """Print the lines of one run; `others` is a folder of photographs."""
+    _, data = load_run(run)
+    runs.check_images(run, data.fingerprint())
+    encoder, heads, labels = load_encoder(run), runs.heads_of(run), data.labels("test")
+    if labels is None:
+        raise UserError(f"{run}: its images have no labels, which say what can be turned")
+
+    def distances(x: Tensor) -> Floats:
+        return np.concatenate([judged(encoder, heads, part)["distance"] for part in x.split(BATCH)])
+
+    x = torch.cat(list(data.batches("test")))
+    test = distances(x)
+    print(f"{run}\n  {'test images (false alarms)':36} {100 * (test > 1).mean():5.1f}", flush=True)
+    more = [("photographs", photographs(others, encoder.shape))] if others else []
+    for name, images in [*more, *kinds(x, torch.from_numpy(labels))]:
+        found = distances(images)
+        area = roc_auc_score(np.arange(len(test) + len(found)) >= len(test), np.concatenate([test, found]))
+        print(f"  {name:36} {100 * (found > 1).mean():5.1f} ({area:.3f})", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("--photographs", type=Path, metavar="FOLDER")
+    args = parser.parse_args()
+    try:
+        for run in args.runs:
+            measure(runs.find(run), args.photographs)
+    except UserError as e:
+        sys.exit(f"unlike: {e}")
