@@ -6,14 +6,13 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.evaluation.draws import imbalanced_draw, labelled_draw, stratified
 from unsup.evaluation.heads import Probe
-from unsup.evaluation.logistic import fit_with_chosen_c, largest_gradient
+from unsup.evaluation.logistic import fit, fit_with_chosen_c, largest_gradient
 from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.ridge import RidgePath
 
@@ -226,7 +225,7 @@ def _right(splits: Splits, drawn: list[Ids], c: float) -> NDArray[np.bool_]:
     """(draws, n_test): which test images a probe that is fitted on each draw of training images gets right."""
     right = []
     for at in drawn:
-        probe = LogisticRegression(C=c, max_iter=10_000).fit(splits.train[at], splits.train_labels[at])
+        probe = fit(splits.train[at], splits.train_labels[at], c)
         right.append(probe.predict(splits.test) == splits.test_labels)
     return np.array(right)
 

@@ -1,0 +1,54 @@
+"""The probe's solver ends at the optimum that scikit-learn approaches, and soon, on codes that L-BFGS finds hard."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from unsup.evaluation.logistic import WIDE, fit, largest_gradient, second_moments
+
+
+def hard(classes: int, n: int = 1500, dim: int = WIDE + 20) -> tuple[np.ndarray, np.ndarray]:
+    """Standardised codes whose principal components' variances span eight powers of ten, and labels hard to tell."""
+    rng = np.random.default_rng(classes)
+    components = rng.standard_normal((n, dim)) * np.logspace(0, -4, dim)
+    labels = (components[:, ::7] @ rng.standard_normal((components[:, ::7].shape[1], classes)) * 3).argmax(axis=1)
+    labels = np.where(rng.random(n) < 0.3, rng.integers(0, classes, n), labels)
+    mixed = components @ np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+    return StandardScaler().fit_transform(mixed).astype(np.float32), labels
+
+
+def loss(probe: LogisticRegression, x: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy and penalty, as scikit-learn weighs them."""
+    right = np.searchsorted(probe.classes_, labels)
+    shares = probe.predict_log_proba(x.astype(np.float64))[np.arange(len(x)), right]
+    return float(-shares.mean() + (probe.coef_.astype(np.float64) ** 2).sum() / (2 * probe.C * len(x)))
+
+
+@pytest.mark.parametrize("c", [0.01, 10.0])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_it_ends_at_the_optimum_and_leaves_scikit_learn_nothing_to_do(classes: int, c: float) -> None:
+    x, labels = hard(classes)
+    found = fit(x, labels, c)
+    assert found.n_iter_[0] <= 1 and largest_gradient(found, x, labels) < 1e-4
+    exact = LogisticRegression(C=c, tol=1e-9, max_iter=100_000).fit(x.astype(np.float64), labels)
+    assert loss(exact, x, labels) - 1e-7 < loss(found, x, labels) < loss(exact, x, labels) + 1e-6
+    assert np.mean(found.predict(x) == exact.predict(x)) > 0.998
+
+
+def test_where_directions_differ_it_ends_lower_than_scikit_learn_alone() -> None:
+    x, labels = hard(5)
+    alone = LogisticRegression(C=10.0, max_iter=10_000).fit(x, labels)
+    assert alone.n_iter_[0] > 200  # the codes are hard indeed
+    assert loss(fit(x, labels, 10.0), x, labels) < loss(alone, x, labels) - 1e-5
+
+
+def test_neither_start_nor_moments_move_the_optimum() -> None:
+    x, labels = hard(5)
+    cold = fit(x, labels, 10.0)
+    near, other = fit(x, labels, 1.0), fit(x[labels < 4], labels[labels < 4], 1.0)
+    for start in (near, other):  # the other one knows four classes only, and cannot be a start
+        found = fit(x, labels, 10.0, start, lambda: second_moments(x[::2]))
+        assert loss(found, x, labels) == pytest.approx(loss(cold, x, labels), abs=1e-6)
+    again = fit(x, labels, 10.0)
+    assert np.array_equal(again.coef_, cold.coef_) and np.array_equal(again.intercept_, cold.intercept_)
