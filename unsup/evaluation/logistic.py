@@ -64,7 +64,7 @@ def fit(
     probe = LogisticRegression(C=c, tol=TOLERANCE, warm_start=True, max_iter=10_000)
     if start is not None and np.array_equal(start.classes_, np.unique(labels)):
         probe.coef_, probe.intercept_ = start.coef_, start.intercept_
-    if x.shape[1] >= WIDE:
+    if WIDE <= x.shape[1] < len(x):  # fewer images than dimensions are told apart in few steps
         from_here = (probe.coef_, probe.intercept_) if hasattr(probe, "coef_") else None
         probe.coef_, probe.intercept_ = next_to_optimum(x, labels, c, from_here, moments)
     return probe.fit(x, labels)
