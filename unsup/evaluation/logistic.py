@@ -51,7 +51,7 @@ def fit(
     """scikit-learn's logistic regression, fitted on codes (n, D); on wide ones it starts next to its optimum.
 
     Directions of very different variance take L-BFGS thousands of steps: 42 s for 10,000 images of CIFAR-10 and the 500
-    units of a hidden layer, at a C of 10. In coordinates in which the loss curves about evenly it is 3 s.
+    units of a hidden layer, at a C of 10. In coordinates in which the loss curves about evenly it is 5 s.
 
     Args:
         x: standardised codes.
