@@ -19,6 +19,7 @@ from torch import Tensor
 from unsup import runs
 from unsup.build import load_run
 from unsup.data.listing import find_images
+from unsup.data.pictures import complaint
 from unsup.encode import batches, judged
 from unsup.encoder import load_encoder
 from unsup.errors import UserError
@@ -29,9 +30,19 @@ PHOTOGRAPHS = 10_000
 
 
 def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
-    """Some of the images below a folder, spread over its files, as the encoder sees them: (n, C, S, S), uint8."""
+    """Some of the images below a folder, spread over its files, as the encoder sees them: (n, C, S, S), uint8.
+
+    Raises:
+        UserError: it holds none, or some that cannot be read.
+    """
     files = list(find_images(folder))
-    return torch.cat([x for _, x in batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, {})])
+    if not files:
+        raise UserError(f"{folder} holds no images")
+    unreadable: dict[str, str] = {}
+    found = [x for _, x in batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, unreadable)]
+    if unreadable:
+        raise UserError(complaint(unreadable, len(files)))
+    return torch.cat(found)
 
 
 def kinds(x: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:

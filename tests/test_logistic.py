@@ -52,3 +52,11 @@ def test_neither_start_nor_moments_move_the_optimum() -> None:
         assert loss(found, x, labels) == pytest.approx(loss(cold, x, labels), abs=1e-6)
     again = fit(x, labels, 10.0)
     assert np.array_equal(again.coef_, cold.coef_) and np.array_equal(again.intercept_, cold.intercept_)
+
+
+def test_products_that_rounding_leaves_indefinite_do_not_stop_it() -> None:
+    x, labels = hard(5, dim=300)
+    x = np.concatenate([x, x + np.random.default_rng(0).normal(0, 1e-6, x.shape).astype(np.float32)], axis=1)
+    assert np.linalg.eigvalsh(second_moments(x)).min() < 0
+    found = fit(x, labels, 1e5)
+    assert largest_gradient(found, x, labels) < 1.1e-4

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import OptimizeResult, minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
@@ -29,7 +29,7 @@ def fit_with_chosen_c(part: Labelled, val: Labelled, everything: Labelled) -> Lo
 
     The fits go from strong to weak L2, each from the solution before, until one is two standard errors of accuracy
     below the best: weaker ones, which take longer, can hardly be better. The last fit starts at the solution on the
-    part that had as much L2 an image: on MNIST pixels 89 steps instead of 119, to the same optimum.
+    part that had as much L2 an image.
     """
     moments = cache(lambda: second_moments(part[0]))
     found: dict[float, float] = {}
@@ -62,11 +62,13 @@ def fit(
     """
     # lbfgs stops at its gradient tolerance; should it give up before, scikit-learn's ConvergenceWarning is shown
     probe = LogisticRegression(C=c, tol=TOLERANCE, warm_start=True, max_iter=10_000)
+    at = None
     if start is not None and np.array_equal(start.classes_, np.unique(labels)):
-        probe.coef_, probe.intercept_ = start.coef_, start.intercept_
+        at = start.coef_, start.intercept_
     if WIDE <= x.shape[1] < len(x):  # fewer images than dimensions are told apart in few steps
-        from_here = (probe.coef_, probe.intercept_) if hasattr(probe, "coef_") else None
-        probe.coef_, probe.intercept_ = next_to_optimum(x, labels, c, from_here, moments)
+        at = next_to_optimum(x, labels, c, at, moments)
+    if at is not None:
+        probe.coef_, probe.intercept_ = at
     return probe.fit(x, labels)
 
 
@@ -96,11 +98,21 @@ def next_to_optimum(
         p = np.exp(loss.log_shares(weights, biases))
         curvature = float((p * (1 - p)).mean(dtype=np.float64))
         products = moments() if moments else second_moments(x)
-        root = cholesky(curvature * products + loss.strength * np.eye(x.shape[1]), lower=True)
+        root = root_of(curvature * products + loss.strength * np.eye(x.shape[1]))
         weights, biases, _ = loss.descend(weights, biases, EVEN_STEPS, root)
     if two:
         weights, biases = weights[1:] - weights[:1], biases[1:] - biases[:1]
     return weights.astype(np.float32), biases.astype(np.float32)
+
+
+def root_of(curvature: Doubles) -> Doubles:
+    """L (D, D), lower triangular: L Lᵀ is the curvature, or next to it where float32 products left it indefinite."""
+    try:
+        root: Doubles = cholesky(curvature, lower=True)
+    except LinAlgError:  # the optimum does not depend on it, only how soon it is found
+        rounding = float(np.finfo(np.float32).eps) * np.trace(curvature)
+        root = cholesky(curvature + rounding * np.eye(len(curvature)), lower=True)
+    return root
 
 
 @dataclass
