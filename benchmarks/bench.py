@@ -44,7 +44,7 @@ def main() -> int:
 
     import torch
 
-    from unsup.errors import UserError
+    from unsup.core.errors import UserError
     from unsup.trainer import quiet
 
     quiet()

@@ -81,7 +81,7 @@ class Judge:
 
     def call(self, kind: str, what: str, act: Callable[[], Any], count: int = 1) -> None:
         """Judge one call: `act` returns an exit code (None is 0), or raises UserError."""
-        from unsup.errors import UserError, one_line
+        from unsup.core.errors import UserError, one_line
 
         told, self.broken, self.watching = io.StringIO(), [], True
         signal.alarm(SECONDS)

@@ -119,7 +119,7 @@ class Configurations:
 
         from unsup import build, train
         from unsup.config import compose, resolve
-        from unsup.plain_yaml import dump
+        from unsup.core.strict_yaml import dump
         from unsup.trainer import bare_trainer, explained
 
         def start(config: dict[str, Any], *_: Any) -> None:
@@ -273,7 +273,7 @@ class Run:
         from unsup.build import build_data, build_model
         from unsup.checkpoints import LAYOUT
         from unsup.config import compose, resolve
-        from unsup.plain_yaml import dump
+        from unsup.core.strict_yaml import dump
 
         config = resolve(compose("ae", "digits", [], [("model.hidden", 16)]))
         model = build_model(config, build_data(config))

@@ -26,13 +26,13 @@ from torch import Tensor
 from unsup.build import build_data
 from unsup.callbacks import Throughput
 from unsup.config import Config, compose, resolve
+from unsup.core.seeds import derived_seed, seed_noise
 from unsup.data.base import ImageData
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
 from unsup.models.gan import GAN, follow
 from unsup.nets import keep_statistics
 from unsup.schedule import annealed_adam
-from unsup.seeds import derived_seed, seed_noise
 from unsup.train import begin
 from unsup.trainer import build_trainer
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
+from unsup.core.errors import UserError
 from unsup.data.base import Arrays, ImageData
 from unsup.data.cifar import CIFAR10
 from unsup.data.download import Downloaded
 from unsup.data.mnist import MNIST
-from unsup.errors import UserError
 
 
 def md5(content: bytes) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unsup import augment as module
 from unsup.augment import augment
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 
 
 @pytest.fixture(autouse=True)

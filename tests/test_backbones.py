@@ -5,7 +5,7 @@ import torch
 from torchvision.models import resnet18
 
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 33, 65)])

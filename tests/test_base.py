@@ -13,7 +13,7 @@ from tiny import SHAPE, TinyDigits, digits, same_weights, train, trainer
 from torch import Tensor, nn
 
 from unsup.config import compose, resolve
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Batch, Model
 from unsup.schedule import warmup_cosine
 from unsup.train import begin

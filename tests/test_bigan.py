@@ -8,7 +8,7 @@ import torch
 from tiny import SHAPE, TinyDigits, digits, train
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.bigan import BiGAN
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tiny import SHAPE, TinyDigits, digits, train
 from torch import Tensor
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.byol import BYOL, decay_at, squared_distance
 
 

@@ -16,7 +16,7 @@ import unsup.config
 import unsup.train
 import unsup.trainer
 from unsup.cli import main
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.evaluation.cards import METRICS, Metric, check, check_table, digits, make_cards, read_card, tolerance
 from unsup.evaluation.moderated import PRIOR
 from unsup.evaluation.protocol import VERSION

@@ -17,7 +17,7 @@ from rich.console import Console
 from scipy.stats import t as student
 
 from unsup.cli import main
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.evaluation.compare import compare, compare_folder
 from unsup.evaluation.comparison.columns import NAMES, TABLE
 from unsup.evaluation.comparison.part import Part

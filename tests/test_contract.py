@@ -11,7 +11,7 @@ import torch
 import yaml
 from tiny import SHAPE, TinyDigits, digits, same_weights, train
 
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Model
 
 RECIPES = {p.stem: p for p in sorted((Path(__file__).parents[1] / "configs/model").glob("*.yaml")) if "@" not in p.stem}

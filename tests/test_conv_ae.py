@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.conv_ae import ConvAE
 
 

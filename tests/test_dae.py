@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import SHAPE, digits, train
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.dae import DAE
 
 

@@ -13,6 +13,7 @@ import torch
 import yaml
 from synthetic import Numbered, ids
 
+from unsup.core.errors import UsageError, UserError
 from unsup.data.base import Arrays, ImageData, Split, carve, draw
 from unsup.data.batches import as_tensor, to_unit
 from unsup.data.cifar import CIFAR10
@@ -22,7 +23,6 @@ from unsup.data.folder import Folder
 from unsup.data.mnist import MNIST
 from unsup.data.stl10 import STL10
 from unsup.data.streamed import Streamed
-from unsup.errors import UsageError, UserError
 
 TOP = Path(__file__).parents[1]
 CONFIGS = sorted((TOP / "configs" / "data").glob("*.yaml"))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor, nn
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.models import dbn
 from unsup.models.dbn import DBN, RBM
 

@@ -11,7 +11,7 @@ from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor
 
 from unsup.config import compose, resolve
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.models.dae import DAE
 from unsup.models.dec import DEC, log_shares, sharpened
 

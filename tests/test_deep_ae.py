@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from tiny import SHAPE, TinyDigits, digits, train
 from torch import Tensor, nn
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.models.deep_ae import DeepAE
 
 LITERAL = {"target": "joint", "normalise": "none"}

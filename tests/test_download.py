@@ -14,10 +14,10 @@ import synthetic
 from synthetic import complaint
 from torchvision import datasets
 
+from unsup.core.errors import UserError
 from unsup.data import download
 from unsup.data.cifar import CIFAR10, CIFAR100
 from unsup.data.mnist import MNIST
-from unsup.errors import UserError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 FILES = synthetic.mnist_files()

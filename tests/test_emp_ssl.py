@@ -7,7 +7,7 @@ import torch
 from tiny import SHAPE, digits
 
 from unsup.augment import augment
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.emp_ssl import EMPSSL, coding_rate, grid_of_crops
 
 

@@ -18,9 +18,9 @@ from unsup import runs
 from unsup.build import load_run
 from unsup.cli import main
 from unsup.config import compose, resolve
+from unsup.core.errors import UserError
 from unsup.data.digits import Digits
 from unsup.encoder import Encoder
-from unsup.errors import UserError
 from unsup.evaluation.codes import encode_split
 from unsup.evaluation.heads import Heads
 from unsup.models.ae import AE

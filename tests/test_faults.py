@@ -19,7 +19,7 @@ from torch import Tensor, nn
 import unsup.trainer
 from unsup.checkpoints import WholeCheckpoints, load_checkpoint
 from unsup.cli import main
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.finite import Watch
 from unsup.models.base import Model
 

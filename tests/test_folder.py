@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from synthetic import complaint, pictures
 
+from unsup.core.errors import UsageError
 from unsup.data import folder as folder_module
 from unsup.data.folder import Folder
 from unsup.data.pictures import decode, picture
-from unsup.errors import UsageError
 
 
 def line(images: Path, root: Path, **options: Any) -> str:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor, nn
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.gan import GAN, follow, generator
 from unsup.nets import keep_statistics
 

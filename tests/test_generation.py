@@ -15,8 +15,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
 from unsup.cli import main
+from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.errors import UserError
 from unsup.evaluation import feature_space as spaces_module
 from unsup.evaluation import generation, inception
 from unsup.evaluation.codes import encode_split, samples, weights_hash

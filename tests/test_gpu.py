@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from test_contract import RECIPES, Trained, build
 from tiny import TinyDigits, digits, trainer
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.models.base import Model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -21,16 +21,17 @@ from synthetic import complaint, pictures
 
 import unsup.build
 import unsup.train
-from unsup import plain_yaml, runs
+from unsup import runs
 from unsup.build import load_model
 from unsup.checkpoints import Damaged, load_checkpoint
 from unsup.cli import main
+from unsup.core import strict_yaml as plain_yaml
+from unsup.core.errors import LONGEST, UserError, one_line
+from unsup.core.files import replace
 from unsup.data.folder import Folder
-from unsup.errors import LONGEST, UserError, one_line
 from unsup.evaluation.compare import compare
 from unsup.evaluation.report import read_report
 from unsup.evaluation.results import add
-from unsup.files import replace
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

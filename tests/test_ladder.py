@@ -7,7 +7,7 @@ import torch
 from tiny import SHAPE, digits, train
 from torch import Tensor
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.models.ladder import Combinator, Ladder, standardised
 
 

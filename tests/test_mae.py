@@ -7,7 +7,7 @@ import torch
 from tiny import SHAPE, digits
 from torch import Tensor
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.mae import MAE, Block, positions, take
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tiny import SHAPE, TinyDigits, digits, train
 from torch import Tensor
 
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.models import patches
 from unsup.models.patches import Patches
 

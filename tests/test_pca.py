@@ -8,8 +8,8 @@ import torch
 from sklearn.decomposition import PCA as SklearnPCA
 from tiny import SHAPE, TinyDigits, train
 
+from unsup.core.errors import UserError
 from unsup.data.base import Arrays, ImageData
-from unsup.errors import UserError
 from unsup.models.pca import PCA
 
 MNIST = Path(__file__).parents[2] / "shared/data/MNIST/raw"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unsup.core.errors import UserError
 from unsup.data import pictures
 from unsup.data.pictures import AHEAD, CHUNK, attempt, decode, picture
-from unsup.errors import UserError
 
 RED, GREY = (200, 30, 10), 97
 

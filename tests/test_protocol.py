@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
+from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.digits import Digits
-from unsup.errors import UserError
 from unsup.evaluation import diagnostics
 from unsup.evaluation import scores as scores_of
 from unsup.evaluation.clustering import kmeans

@@ -11,7 +11,7 @@ import pytest
 from reports import difference, generative, probes, report, scores, unlabelled
 from rich.console import Console
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.evaluation.markdown import to_markdown
 from unsup.evaluation.report import read_report, summary_table, write_report
 from unsup.evaluation.summary import (

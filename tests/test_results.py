@@ -14,7 +14,7 @@ from reports import clustered, generative, report, unlabelled
 from reports import scores as made_up
 
 from unsup.config import compose, resolve
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.evaluation.report import write_report
 from unsup.evaluation.results import BEGIN, END, add, update_cards, update_full, update_readme
 from unsup.evaluation.results_command import make_command

@@ -16,7 +16,7 @@ import unsup.train
 from unsup import runs
 from unsup.cli import main
 from unsup.config import compose, names, resolve
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.models.pca import PCA
 
 TOP = Path(__file__).parents[1]

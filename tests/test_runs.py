@@ -9,7 +9,7 @@ import pytest
 
 from unsup import runs
 from unsup.config import compose, resolve
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 
 CONFIG = resolve(compose("ae", "digits", [], [("seed", 2)]))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import SHAPE, TinyDigits, train
 
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.evaluation.clustering import accuracy
 from unsup.models.selflabel import SelfLabel, principal
 from unsup.models.simclr import SimCLR

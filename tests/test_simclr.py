@@ -10,7 +10,7 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import Tensor
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.simclr import SimCLR, nt_xent
 
 

@@ -20,7 +20,7 @@ from unsup import runs
 from unsup.build import load_model
 from unsup.cli import main
 from unsup.config import compose, resolve
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.evaluate import started_from
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.comparison.groups import flat

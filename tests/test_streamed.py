@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from unsup.cli import main
+from unsup.core.errors import UserError
 from unsup.data.streamed import Streamed
-from unsup.errors import UserError
 
 pytest.importorskip("litdata")
 N = 1000

@@ -13,12 +13,12 @@ from unsup.recipes import CHOSEN, stated
 
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
-FOUNDATION = {"unsup.errors", "unsup.files", "unsup.seeds"}
+FOUNDATION = {"unsup.core.errors", "unsup.core.files", "unsup.core.seeds"}
 BRICKS = {
     "unsup.nets",
     "unsup.backbones",
     "unsup.augment",
-    "unsup.processes",
+    "unsup.core.distributed",
     "unsup.finite",
     "unsup.schedule",
     "unsup.spectral",
@@ -69,7 +69,7 @@ def test_imports_stay_inside_the_boundaries(path: Path) -> None:
             assert all(name.startswith("unsup.evaluation.") for name in used - FOUNDATION), used
             assert not {"torch", "lightning"} & {name.split(".")[0] for name in imports(path)}
     elif f"unsup.{path.stem}" in BRICKS:
-        assert used <= {"unsup.errors", "unsup.nets"} and not any(
+        assert used <= {"unsup.core.errors", "unsup.nets"} and not any(
             name.startswith("lightning") for name in imports(path)
         )
     if path.name not in ("cli.py", "verbs.py", "__main__.py"):

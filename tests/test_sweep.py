@@ -18,8 +18,8 @@ import unsup.sweep
 from unsup import runs
 from unsup.cli import main
 from unsup.config import Config, compose, resolve
-from unsup.errors import UsageError, UserError
-from unsup.plain_yaml import dump
+from unsup.core.errors import UsageError, UserError
+from unsup.core.strict_yaml import dump
 from unsup.plan import Found, Job, parse_grid, plan, state_of
 from unsup.sweep import duration, exit_text, seconds_left
 

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from unsup import runs
 from unsup.build import load_run
 from unsup.cli import main
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 
 EPOCHS = 3
 

@@ -9,7 +9,7 @@ from tiny import SHAPE, digits, train
 from torch import Tensor
 from torch.distributions import Bernoulli, ContinuousBernoulli, MultivariateNormal, Normal, kl_divergence
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.vae import VAE, continuous_mean, fixed_uniform, log_normaliser
 
 PIXELS, CODE = 64, 4

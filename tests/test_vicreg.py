@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import SHAPE, digits
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 from unsup.models.vicreg import VICReg, spread
 
 

@@ -28,7 +28,7 @@ import lightning.pytorch as L
 import torch
 import unsup.train, unsup.trainer
 from unsup.cli import main
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 
 class Witness(L.Callback):
     def __init__(self):

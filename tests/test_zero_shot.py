@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unsup.build import prepare
 from unsup.cli import main
 from unsup.config import compose, resolve
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.image_text import TEMPLATE, load_image_text
 from unsup.zero_shot import Seen, name_clusters
 

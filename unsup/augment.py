@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 
 PRESETS = ("digits", "natural")
 GREY = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)

@@ -9,8 +9,8 @@ import torch
 from unsup import runs
 from unsup.checkpoints import load_checkpoint
 from unsup.config import LINKED, Config, load_class
+from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
-from unsup.errors import UsageError, UserError
 from unsup.models.base import Model
 from unsup.stages import check_stages
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from unsup.errors import UserError
-from unsup.files import replacing, shown
+from unsup.core.errors import UserError
+from unsup.core.files import replacing, shown
 from unsup.runs import LAST, PREVIOUS, checkpoints_of
 
 LAYOUT = 1  # of what stands in a checkpoint; another one is refused

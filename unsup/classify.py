@@ -13,8 +13,8 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from unsup import runs
+from unsup.core.errors import UserError, printable
 from unsup.encode import encode_folder
-from unsup.errors import UserError, printable
 from unsup.evaluation.heads import Heads, Probe
 from unsup.evaluation.probes import FEW_LABEL_C
 

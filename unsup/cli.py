@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from unsup import __version__, verbs
-from unsup.errors import UsageError, UserError, nearest, one_line, printable
-from unsup.files import place
+from unsup.core.errors import UsageError, UserError, nearest, one_line, printable
+from unsup.core.files import place
 
 OPTION_HELP = """\
 options of a recipe are given by name and override every file:
@@ -206,7 +206,7 @@ def split_options(argv: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
 
 def parse_value(key: str, text: str) -> Any:
     """A command-line value as YAML reads it: 3, 0.1, true, [500, 250]; anything else is text."""
-    from unsup import plain_yaml
+    from unsup.core import strict_yaml as plain_yaml
 
     try:
         return plain_yaml.load(text)

@@ -17,9 +17,9 @@ from typing import Any
 
 import jsonargparse
 
-from unsup import plain_yaml
-from unsup.errors import UsageError, choices, nearest
-from unsup.files import resolved as on_disk
+from unsup.core import strict_yaml as plain_yaml
+from unsup.core.errors import UsageError, choices, nearest
+from unsup.core.files import resolved as on_disk
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "compile", "model", "data", "trainer")

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
 from unsup.evaluation import generated, geometry
 from unsup.evaluation.codes import frozen
@@ -17,7 +18,6 @@ from unsup.evaluation.hardest import hardest
 from unsup.evaluation.hover_map import CodeMap
 from unsup.evaluation.html import Pictures
 from unsup.evaluation.protocol import Evaluation
-from unsup.seeds import seed_noise
 
 SAMPLES = 100  # shown, and compared with as many validation images
 BETWEEN = 6  # pairs with a way from one to the other

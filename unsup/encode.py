@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from unsup import runs
+from unsup.core.errors import UsageError, UserError, printable
+from unsup.core.files import must_be_new, replacing
 from unsup.data.listing import find_images
 from unsup.data.pictures import attempt, complaint
 from unsup.encoder import Encoder, load_encoder
-from unsup.errors import UsageError, UserError, printable
 from unsup.evaluation.answers import assigned
 from unsup.evaluation.codes import frozen
 from unsup.evaluation.heads import Heads
-from unsup.files import must_be_new, replacing
 
 BATCH = 512  # images through the encoder at a time
 

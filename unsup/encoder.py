@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from unsup import runs
 from unsup.build import load_model
+from unsup.core.errors import UserError
 from unsup.data.batches import to_unit
-from unsup.errors import UserError
 from unsup.evaluation.codes import frozen
 from unsup.models.base import Model
 

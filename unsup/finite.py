@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 
 NAMED = 5  # images of a batch that a message names
 

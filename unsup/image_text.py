@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 
 TEMPLATE = "a photo of a {}"  # Radford et al. 2021, section 3.1.4
 BATCH = 64  # images at a time

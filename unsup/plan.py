@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import yaml
 
-from unsup import plain_yaml, runs
+from unsup import runs
 from unsup.config import Config, compose, resolve
-from unsup.errors import UsageError, UserError
+from unsup.core import strict_yaml as plain_yaml
+from unsup.core.errors import UsageError, UserError
+from unsup.core.strict_yaml import plain
 from unsup.evaluation.report import read_report
-from unsup.plain_yaml import plain
 from unsup.stages import from_recipe, source_of
 
 Option = tuple[str, Any]  # dotted key, value

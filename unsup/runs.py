@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from unsup.config import Config, compose, resolve
-from unsup.errors import UserError
-from unsup.files import place, replace, resolved
-from unsup.plain_yaml import dump
+from unsup.core.errors import UserError
+from unsup.core.files import place, replace, resolved
+from unsup.core.strict_yaml import dump
 from unsup.provenance import git_state, provenance
 
 if TYPE_CHECKING:
@@ -206,8 +206,8 @@ def heads_of(run: Path) -> "Heads":
     Raises:
         UserError: the run is not evaluated, or the file is damaged.
     """
+    from unsup.core.array_files import load
     from unsup.evaluation.heads import Heads
-    from unsup.kept import load
 
     path = run / "heads.npz"
     if not path.is_file():

@@ -11,10 +11,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from unsup.classify import Classified
+from unsup.core.errors import printable
+from unsup.core.files import replace
 from unsup.data.pictures import FORMATS, picture
-from unsup.errors import printable
 from unsup.evaluation.page import render
-from unsup.files import replace
 
 SHOWN = 100  # pictures of a class, and of those unlike anything seen
 IN_ALL = 2000  # fewer of a class where there are many classes, but at least

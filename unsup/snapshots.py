@@ -15,10 +15,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
+from unsup.core.seeds import seed_noise
 from unsup.evaluation import geometry
 from unsup.evaluation.generated import COLUMNS, draw_progress
 from unsup.models.base import Model
-from unsup.seeds import seed_noise
 
 IMAGES = 32  # in a picture
 PICTURES = 30  # of samples in a run

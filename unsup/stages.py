@@ -7,7 +7,7 @@ images and with the same seed, without the options that the later stage was give
 from typing import Any
 
 from unsup.config import Config, compose, data_name, named, resolve
-from unsup.errors import UsageError
+from unsup.core.errors import UsageError
 
 LOADING = ("batch_size", "steps_per_call")  # options of a data set that say how to train, not on what
 

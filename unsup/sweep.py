@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from unsup.build import prepare
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.plan import Found, Job
 
 GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM

@@ -20,11 +20,11 @@ from unsup.build import build_model, check, fill, load_model, prepare
 from unsup.callbacks import Throughput
 from unsup.checkpoints import newest
 from unsup.config import Config, data_name
+from unsup.core.errors import UsageError, UserError
+from unsup.core.files import shown
 from unsup.data.base import ImageData
-from unsup.errors import UsageError, UserError
 from unsup.evaluate import evaluate_run
 from unsup.evaluation.codes import weights_hash
-from unsup.files import shown
 from unsup.models.base import Model
 from unsup.plan import Found, command_line
 from unsup.recipes import chosen

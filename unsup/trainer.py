@@ -21,8 +21,8 @@ from unsup import runs
 from unsup.callbacks import Throughput, callbacks
 from unsup.checkpoints import WholeCheckpoints, system_error
 from unsup.config import Config
+from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
-from unsup.errors import UsageError, UserError
 
 
 class Unprofiled(PassThroughProfiler):

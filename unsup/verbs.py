@@ -3,12 +3,12 @@
 import argparse
 from typing import Any
 
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 
 
 def train(args: argparse.Namespace) -> None:
     from unsup.config import pair, read
-    from unsup.plain_yaml import dump
+    from unsup.core.strict_yaml import dump
 
     data = named_data(args)
     data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)
@@ -101,9 +101,9 @@ def classify(args: argparse.Namespace) -> None:
 
 def encode(args: argparse.Namespace) -> None:
     from unsup import runs
+    from unsup.core.errors import printable
+    from unsup.core.files import shown
     from unsup.encode import write_codes
-    from unsup.errors import printable
-    from unsup.files import shown
 
     out, encoded = write_codes(runs.find(args.folder), args.images, args.out)
     rows, dimensions = encoded.columns["codes"].shape
@@ -112,8 +112,8 @@ def encode(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     from unsup import runs
+    from unsup.core.files import shown
     from unsup.export import export_run
-    from unsup.files import shown
 
     print(f"exported and checked: {shown(export_run(runs.find(args.folder), args.out, args.onnx))}")
 

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from unsup import runs
 from unsup.build import load_run, prepare
+from unsup.core.errors import UserError, printable
+from unsup.core.files import replacing, shown
 from unsup.data.base import ImageData, Split
 from unsup.encode import judged
 from unsup.encoder import Encoder
-from unsup.errors import UserError, printable
 from unsup.evaluation.diagnostics import sample
 from unsup.evaluation.heads import Heads
-from unsup.files import replacing, shown
 from unsup.image_text import ImageText, load_image_text
 
 IMAGES = 2_000  # training images whose clusters are looked at, and test images that are scored

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.errors import UserError
-from unsup.files import replace
+from unsup.core.errors import UserError
+from unsup.core.files import replace
 
 Arrays = dict[str, NDArray[Any]]
 

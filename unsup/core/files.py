@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 
 
 def replace(path: Path, content: str | bytes) -> None:

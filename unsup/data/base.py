@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.errors import UsageError, UserError
+from unsup.core.files import place
 from unsup.data.batches import ResidentBatches, as_tensor, to_unit
-from unsup.errors import UsageError, UserError
-from unsup.files import place
 
 Split = Literal["learn", "train", "val", "test"]  # models learn from "learn": "train" and the images without a label
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W), labels (N,) or None: unlabelled

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsup.seeds import derived_seed
+from unsup.core.seeds import derived_seed
 
 Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
 Part = tuple[Tensor, Tensor]  # index (n,); rows of the store (n,), or pixels (n, C, H, W) uint8

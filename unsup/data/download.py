@@ -11,8 +11,8 @@ from urllib.error import HTTPError
 
 from filelock import FileLock
 
+from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.errors import UserError
 
 TIMEOUT = 20  # seconds without an answer; torchvision alone would wait for ever behind a firewall
 PATIENCE = 600  # seconds to wait for another process that downloads the same files

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unsup.core.errors import UsageError, UserError
+from unsup.core.files import place
 from unsup.data.base import Arrays, ImageData
 from unsup.data.listing import Listing, list_folder
 from unsup.data.pictures import decode
-from unsup.errors import UsageError, UserError
-from unsup.files import place
 
 
 class Folder(ImageData):

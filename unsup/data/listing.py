@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unsup.core.errors import UserError, printable
 from unsup.data.base import draw
 from unsup.data.pictures import SUFFIXES
-from unsup.errors import UserError, printable
 
 FEWEST = 20  # images that can be split into training, validation and test
 

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unsup.core.errors import UserError
 from unsup.data.base import Arrays
 from unsup.data.download import Archive, Downloaded
-from unsup.errors import UserError
 
 AGAIN = "delete it to download it again"
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from unsup.core.errors import UserError
 from unsup.data.base import Arrays
 from unsup.data.download import Archive, Downloaded
-from unsup.errors import UserError
 
 
 class STL10(Downloaded):

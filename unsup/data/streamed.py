@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.errors import UserError
+from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.batches import Batch, Batches, Part, to_unit
-from unsup.errors import UserError
-from unsup.seeds import derived_seed
 
 
 class Streamed(ImageData):

@@ -4,9 +4,9 @@ import numpy as np
 from PIL import Image
 from torchvision.datasets import VisionDataset
 
+from unsup.core.errors import UserError
 from unsup.data.base import Arrays, ImageData
 from unsup.data.download import FAILURES
-from unsup.errors import UserError
 
 
 class TorchvisionImages(ImageData):

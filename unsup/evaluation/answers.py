@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsup.errors import UserError
-from unsup.seeds import seed_noise
+from unsup.core.errors import UserError
+from unsup.core.seeds import seed_noise
 
 IMPORTANCE_SAMPLES = 100  # of the posterior of an image
 

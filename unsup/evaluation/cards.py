@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from scipy.special import stdtrit
 
-from unsup.errors import UsageError, UserError, nearest
+from unsup.core.errors import UsageError, UserError, nearest
 from unsup.evaluation.moderated import moderated
 from unsup.evaluation.report import Report
 from unsup.evaluation.results_columns import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values

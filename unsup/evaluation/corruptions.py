@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from unsup.seeds import derived_seed
+from unsup.core.seeds import derived_seed
 
 SEVERITIES = 3
 

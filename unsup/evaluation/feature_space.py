@@ -19,11 +19,11 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.evaluation import generation
 from unsup.evaluation.diagnostics import sample
 from unsup.evaluation.summary import accuracy
-from unsup.seeds import seed_noise
 
 FEATURES = 64
 COMPARED = 10_000  # images on each side, at most

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.errors import UserError
 from unsup.evaluation import generation
 from unsup.evaluation.feature_space import FeatureSpace, Floats, compared, of_split
 

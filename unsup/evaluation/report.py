@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
+from unsup.core.files import replace
 from unsup.evaluation.html import Pictures, to_html
 from unsup.evaluation.markdown import to_markdown
 from unsup.evaluation.summary import cells, heading, named
 from unsup.evaluation.verdict import verdict
-from unsup.files import replace
 
 if TYPE_CHECKING:
     from rich.table import Table

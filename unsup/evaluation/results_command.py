@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 
 MAKE = {"--data": "DATA", "--epochs": "EPOCHS", "--images": "IMAGES"}  # options of train -> variables of `make train`
 PLACES = ("--data_root", "--runs")  # where things lie

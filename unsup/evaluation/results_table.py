@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.evaluation.report import Report
 from unsup.evaluation.results_columns import (
     CLUSTERS,

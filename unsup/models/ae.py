@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import at_least
+from unsup.core.errors import at_least
 from unsup.models.base import Model
 
 

@@ -11,10 +11,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
-from unsup.errors import UsageError, UserError, at_least, choices
+from unsup.core.errors import UsageError, UserError, at_least, choices
+from unsup.core.seeds import seed_noise
 from unsup.finite import Watch
 from unsup.schedule import annealed_adam
-from unsup.seeds import seed_noise
 
 Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions among the training images
 

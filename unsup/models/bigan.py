@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from unsup.errors import at_least
+from unsup.core.errors import at_least
 from unsup.models.base import Batch, Model
 from unsup.schedule import backward, decaying
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError, at_least
+from unsup.core.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError, at_least, below_one
+from unsup.core.errors import UsageError, at_least, below_one
 from unsup.models.base import Model
 from unsup.nets import Residual, down, halvings, up
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError, UserError, at_least
+from unsup.core.errors import UsageError, UserError, at_least
 from unsup.models.base import Model
 
 # Of the pre-training, as in the supporting material and the authors' code

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from unsup.errors import UserError, at_least
+from unsup.core.errors import UserError, at_least
 from unsup.models.base import Batch, Model
 from unsup.nets import mlp
 

@@ -11,7 +11,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from unsup.errors import UsageError, at_least, below_one
+from unsup.core.errors import UsageError, at_least, below_one
 from unsup.models.base import Batch, Model
 from unsup.nets import down, halvings, keep_statistics, pooled, up
 from unsup.schedule import backward

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError, at_least
+from unsup.core.distributed import gather, processes
+from unsup.core.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
-from unsup.processes import gather, processes
 
 T_MAX, INTERVALS = 5.0, 8  # the paper's 17 points on [-5, 5]; the integrand is even, so the 9 from 0 on say all
 

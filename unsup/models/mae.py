@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError, at_least
+from unsup.core.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
 

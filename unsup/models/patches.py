@@ -8,7 +8,7 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from unsup.errors import UsageError, UserError, at_least
+from unsup.core.errors import UsageError, UserError, at_least
 from unsup.models.base import Model
 
 PATCHES = 400_000  # drawn for the fit

@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA as SklearnPCA
 from torch import Tensor
 
-from unsup.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Model
 
 

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UserError, at_least, below_one
+from unsup.core.errors import UserError, at_least, below_one
 from unsup.models.base import Model
 from unsup.nets import mlp
 from unsup.spectral import neighbour_graph, spectral_clusters

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import UsageError, at_least
+from unsup.core.distributed import gather, rank
+from unsup.core.errors import UsageError, at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
-from unsup.processes import gather, rank
 
 
 class SimCLR(Model):

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.errors import UsageError, at_least
+from unsup.core.errors import UsageError, at_least
+from unsup.core.seeds import derived_seed
 from unsup.models.base import Model
 from unsup.nets import mlp
-from unsup.seeds import derived_seed
 
 CHUNK = 10  # posterior samples decoded at once by `log_likelihood`
 

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from unsup.augment import augment
 from unsup.backbones import Backbone, build_backbone
-from unsup.errors import at_least
+from unsup.core.distributed import gather
+from unsup.core.errors import at_least
 from unsup.models.base import Model
 from unsup.nets import mlp
-from unsup.processes import gather
 
 EPSILON = 1e-4  # added to a variance under its root: without it a collapsed dimension has an infinite gradient
 

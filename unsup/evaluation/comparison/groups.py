@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.evaluation.comparison.columns import Numbers, Report, initialisations, numbers
 
 FLOORS = ("untrained", "pca", "pixels")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.errors import UserError
+from unsup.core.errors import UserError
 from unsup.evaluation.comparison.groups import FLOORS, Group, Run
 from unsup.evaluation.comparison.table import floor_name
 from unsup.evaluation.paired import paired_over_seeds

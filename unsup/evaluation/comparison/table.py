@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from unsup.errors import UsageError, nearest
+from unsup.core.errors import UsageError, nearest
 from unsup.evaluation import summary
 from unsup.evaluation.comparison.columns import NAMES, SEEDS, TABLE, Column, Numbers
 from unsup.evaluation.comparison.groups import Group
