@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 from timing import alternating, ratios, shown, table, typical
 
 from unsup.data.mnist import MNIST
-from unsup.evaluation.clustering import kmeans
-from unsup.evaluation.probes import Splits, linear_probe
+from unsup.metrics.clustering import kmeans
+from unsup.metrics.probes import Splits, linear_probe
 
 SIZES = ((5_000, 32), (15_000, 32), (50_000, 32), (5_000, 256), (15_000, 256))
 QUICK = ((3_000, 32),)

@@ -23,7 +23,7 @@ from unsup.data.listing import find_images
 from unsup.data.pictures import complaint
 from unsup.encode import batches, judged
 from unsup.encoder import load_encoder
-from unsup.evaluation.heads import Floats
+from unsup.metrics.heads import Floats
 
 BATCH = 500
 PHOTOGRAPHS = 10_000

@@ -21,8 +21,8 @@ from unsup.build import load_run
 from unsup.classify import FOLDS, Classified, by_names
 from unsup.cli import main
 from unsup.core.array_files import load
-from unsup.evaluation.heads import Heads, Probe
-from unsup.evaluation.probes import FEW_LABEL_C
+from unsup.metrics.heads import Heads, Probe
+from unsup.metrics.probes import FEW_LABEL_C
 from unsup.sorting import UNLIKE, free, safe
 
 IMAGES, LABELS = used.digits()

@@ -5,9 +5,9 @@ import pytest
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation import cluster_count
-from unsup.evaluation.cluster_count import MOST, estimate_k
-from unsup.evaluation.mixtures import components
+from unsup.metrics import cluster_count
+from unsup.metrics.cluster_count import MOST, estimate_k
+from unsup.metrics.mixtures import components
 
 pytestmark = pytest.mark.filterwarnings("error")
 

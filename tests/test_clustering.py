@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import mutual_info_score
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation.clustering import accuracy, kmeans, kmeans_from, scores, unit_length
+from unsup.metrics.clustering import accuracy, kmeans, kmeans_from, scores, unit_length
 
 
 def brute_force(labels, clusters, k):

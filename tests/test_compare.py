@@ -22,7 +22,7 @@ from unsup.evaluation.compare import compare, compare_folder
 from unsup.evaluation.comparison.columns import NAMES, TABLE
 from unsup.evaluation.comparison.part import Part
 from unsup.evaluation.comparison.terminal import show
-from unsup.evaluation.paired import paired_over_seeds
+from unsup.metrics.intervals import paired_over_seeds
 
 IMAGES = 400
 PROBES = [0.95, 0.9425, 0.955]  # whole numbers of 400 images

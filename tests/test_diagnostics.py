@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import normalize
 
-from unsup.evaluation.diagnostics import dead_units, principal_components, rankme, sample, silhouette, uniformity
+from unsup.metrics.diagnostics import dead_units, principal_components, rankme, sample, silhouette, uniformity
 
 rng = np.random.default_rng(0)
 

@@ -14,8 +14,8 @@ from toys import Coder, Copier, Decoder, Generator, Variational
 
 from unsup.draw import draw
 from unsup.evaluation import generated
-from unsup.evaluation.heads import Heads, Probe
 from unsup.evaluation.protocol import Evaluation
+from unsup.metrics.heads import Heads, Probe
 
 ALWAYS = ["clusters", "confusion", "map"]
 

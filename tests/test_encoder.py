@@ -22,7 +22,7 @@ from unsup.core.errors import UserError
 from unsup.data.digits import Digits
 from unsup.encoder import Encoder
 from unsup.evaluation.codes import encode_split
-from unsup.evaluation.heads import Heads
+from unsup.metrics.heads import Heads
 from unsup.models.ae import AE
 
 IMAGES, LABELS = used.digits()

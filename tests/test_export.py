@@ -20,8 +20,8 @@ import unsup.export
 from unsup.cli import main
 from unsup.core.array_files import load
 from unsup.encoder import Encoder
-from unsup.evaluation.heads import Heads
 from unsup.export import ONNX, difference, write_onnx, write_program, write_weights
+from unsup.metrics.heads import Heads
 
 IMAGES, _ = used.digits()
 WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX)

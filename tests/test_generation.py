@@ -18,12 +18,13 @@ from unsup.cli import main
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space as spaces_module
-from unsup.evaluation import generation, inception
+from unsup.evaluation import inception
 from unsup.evaluation.codes import encode_split, samples, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace, compared, feature_space
-from unsup.evaluation.generation import frechet, kernel_distance, precision_recall
 from unsup.evaluation.protocol import evaluate
 from unsup.floors import feature_spaces, floors
+from unsup.metrics import generation
+from unsup.metrics.generation import frechet, kernel_distance, precision_recall
 from unsup.models.base import Model
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unsup.evaluation.geometry import across_groups, nearest, spherical, straight, walks
+from unsup.metrics.geometry import across_groups, nearest, spherical, straight, walks
 
 RNG = np.random.default_rng(0)
 

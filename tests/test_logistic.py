@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from unsup.evaluation.logistic import WIDE, fit, largest_gradient, second_moments
+from unsup.metrics.logistic import WIDE, fit, largest_gradient, second_moments
 
 
 def hard(classes: int, n: int = 1500, dim: int = WIDE + 20) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,9 @@ import pytest
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation import mixtures
-from unsup.evaluation.clustering import accuracy, kmeans
-from unsup.evaluation.mixtures import DIMENSIONS, agglomerative, components, fit_mixture, gaussian_mixture, umap_mixture
+from unsup.metrics import mixtures
+from unsup.metrics.clustering import accuracy, kmeans
+from unsup.metrics.mixtures import DIMENSIONS, agglomerative, components, fit_mixture, gaussian_mixture, umap_mixture
 
 # what a clustering does not reach is a failure here, not a line on the screen
 pytestmark = pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")

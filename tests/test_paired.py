@@ -8,8 +8,7 @@ from scipy.special import ndtr
 from scipy.stats import binomtest, spearmanr
 from scipy.stats import t as student
 
-from unsup.evaluation.moderated import INITIALISED, PRIOR, few_initialisations
-from unsup.evaluation.paired import (
+from unsup.metrics.intervals import (
     bootstrap_interval,
     chance_spearman,
     mcnemar,
@@ -18,6 +17,7 @@ from unsup.evaluation.paired import (
     seeds_interval,
     spearman,
 )
+from unsup.metrics.variance import INITIALISED, PRIOR, few_initialisations
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():

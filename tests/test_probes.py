@@ -15,19 +15,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from unsup.data.mnist import MNIST
-from unsup.evaluation import draws, probes
-from unsup.evaluation.draws import imbalanced_draw, labelled_draw, stratified
-from unsup.evaluation.logistic import C_GRID, fit_with_chosen_c, largest_gradient
-from unsup.evaluation.probes import (
-    Splits,
-    few_label,
-    imbalanced,
-    knn,
-    linear_probe,
-    probe_draws,
-    ridge_probe,
-)
-from unsup.evaluation.ridge import RidgePath
+from unsup.metrics import probes
+from unsup.metrics import subsets as draws
+from unsup.metrics.logistic import C_GRID, fit_with_chosen_c, largest_gradient
+from unsup.metrics.probes import Splits, few_label, imbalanced, knn, linear_probe, probe_draws, ridge_probe
+from unsup.metrics.ridge import RidgePath
+from unsup.metrics.subsets import imbalanced_draw, labelled_draw, stratified
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 

@@ -15,16 +15,16 @@ from torch import nn
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.digits import Digits
-from unsup.evaluation import diagnostics
 from unsup.evaluation import scores as scores_of
-from unsup.evaluation.clustering import kmeans
-from unsup.evaluation.clustering import scores as clustering_scores
 from unsup.evaluation.codes import encode, encode_split, weights_hash
 from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
-from unsup.evaluation.heads import Heads
 from unsup.evaluation.parallel import side_by_side
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck
+from unsup.metrics import diagnostics
+from unsup.metrics.clustering import kmeans
+from unsup.metrics.clustering import scores as clustering_scores
+from unsup.metrics.heads import Heads
 from unsup.models.base import Model
 
 
@@ -518,7 +518,7 @@ def test_the_evaluator_passes_its_own_check():
 
 
 def test_the_own_check_notices_a_broken_evaluator(monkeypatch):
-    from unsup.evaluation import clustering, generation, probes
+    from unsup.metrics import clustering, generation, probes
 
     def unmatched(counts, maximize):
         return (range(min(counts.shape)), range(min(counts.shape)))

@@ -5,7 +5,7 @@ import torch
 from tiny import SHAPE, TinyDigits, train
 
 from unsup.core.errors import UsageError, UserError
-from unsup.evaluation.clustering import accuracy
+from unsup.metrics.clustering import accuracy
 from unsup.models.selflabel import SelfLabel, principal
 from unsup.models.simclr import SimCLR
 from unsup.spectral import neighbour_graph, spectral_clusters

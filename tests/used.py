@@ -16,7 +16,7 @@ from unsup import runs
 from unsup.build import build_model, prepare
 from unsup.config import compose, resolve
 from unsup.evaluation.codes import encode_split
-from unsup.evaluation.heads import Heads, Probe
+from unsup.metrics.heads import Heads, Probe
 
 COMMAND = "unsup train ae --data digits"
 

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from unsup import runs
 from unsup.core.errors import UserError, printable
 from unsup.encode import encode_folder
-from unsup.evaluation.heads import Heads, Probe
-from unsup.evaluation.probes import FEW_LABEL_C
+from unsup.metrics.heads import Heads, Probe
+from unsup.metrics.probes import FEW_LABEL_C
 
 ROWS = 10_000  # codes looked at at a time
 FOLDS = 50  # of the named images, to see how well their names can be told apart; up to 50 images: leave one out

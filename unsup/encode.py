@@ -18,7 +18,7 @@ from unsup.data.pictures import attempt, complaint
 from unsup.encoder import Encoder, load_encoder
 from unsup.evaluation.answers import assigned
 from unsup.evaluation.codes import frozen
-from unsup.evaluation.heads import Heads
+from unsup.metrics.heads import Heads
 
 BATCH = 512  # images through the encoder at a time
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from unsup import twins
 from unsup.core.array_files import Arrays, kept
 from unsup.data.base import ImageData
-from unsup.evaluation import feature_space, inception, mixtures, protocol
+from unsup.evaluation import feature_space, inception, protocol
 from unsup.evaluation.feature_space import FeatureSpace
-from unsup.evaluation.paired import bootstrap_interval
 from unsup.evaluation.protocol import VERSION, evaluate
+from unsup.metrics import mixtures
+from unsup.metrics.intervals import bootstrap_interval
 from unsup.models import pca as pca_model
 from unsup.models import pixels as pixels_model
 from unsup.models.base import Model

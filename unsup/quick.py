@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation import clustering, diagnostics
 from unsup.evaluation.codes import encode_batches
-from unsup.evaluation.probes import FEW_LABEL_C
+from unsup.metrics import clustering, diagnostics
+from unsup.metrics.probes import FEW_LABEL_C
 from unsup.snapshots import evenly, planned_epochs
 
 IMAGES = 2_000  # validation images that are looked at

@@ -24,7 +24,7 @@ from unsup.core.strict_yaml import dump
 from unsup.provenance import git_state, provenance
 
 if TYPE_CHECKING:
-    from unsup.evaluation.heads import Heads
+    from unsup.metrics.heads import Heads
 
 LOCK = ".lock"
 NEEDED = {"versions.json": ("data_sha256",), "training.json": ("train_seconds",)}
@@ -207,7 +207,7 @@ def heads_of(run: Path) -> "Heads":
         UserError: the run is not evaluated, or the file is damaged.
     """
     from unsup.core.array_files import load
-    from unsup.evaluation.heads import Heads
+    from unsup.metrics.heads import Heads
 
     path = run / "heads.npz"
     if not path.is_file():

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 from unsup.core.seeds import seed_noise
-from unsup.evaluation import geometry
 from unsup.evaluation.generated import COLUMNS, draw_progress
+from unsup.metrics import geometry
 from unsup.models.base import Model
 
 IMAGES = 32  # in a picture

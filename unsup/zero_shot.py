@@ -23,9 +23,9 @@ from unsup.core.files import replacing, shown
 from unsup.data.base import ImageData, Split
 from unsup.encode import judged
 from unsup.encoder import Encoder
-from unsup.evaluation.diagnostics import sample
-from unsup.evaluation.heads import Heads
 from unsup.image_text import ImageText, load_image_text
+from unsup.metrics.diagnostics import sample
+from unsup.metrics.heads import Heads
 
 IMAGES = 2_000  # training images whose clusters are looked at, and test images that are scored
 COLUMNS = ("cluster", "images", "name", "cosine", "second", "second_cosine")

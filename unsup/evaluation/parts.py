@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsup.evaluation import clustering, diagnostics, mixtures, probes
 from unsup.evaluation.codes import SPLITS, Encoded
-from unsup.evaluation.draws import RATIOS
 from unsup.evaluation.parallel import Parts
-from unsup.evaluation.probes import Floats, Ids, Splits
+from unsup.metrics import clustering, diagnostics, mixtures, probes
+from unsup.metrics.probes import Floats, Ids, Splits
+from unsup.metrics.subsets import RATIOS
 
 FEW_LABELS = (1, 10)  # labelled images a class
 

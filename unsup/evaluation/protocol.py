@@ -11,14 +11,15 @@ from typing import Any, cast
 import numpy as np
 
 from unsup.data.base import ImageData
-from unsup.evaluation import clustering, diagnostics, parts, scores
-from unsup.evaluation.cluster_count import estimate_k
+from unsup.evaluation import parts, scores
 from unsup.evaluation.codes import SPLITS, certificate, encode, generate, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
-from unsup.evaluation.heads import Heads
 from unsup.evaluation.parallel import Parts, side_by_side
-from unsup.evaluation.probes import Floats, Ids, LinearProbe
 from unsup.evaluation.robustness import robustness
+from unsup.metrics import clustering, diagnostics
+from unsup.metrics.cluster_count import estimate_k
+from unsup.metrics.heads import Heads
+from unsup.metrics.probes import Floats, Ids, LinearProbe
 from unsup.models.base import Model
 
 VERSION = 3

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from unsup.evaluation.codes import frozen
 from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Corruption
-from unsup.evaluation.diagnostics import sample
-from unsup.evaluation.heads import Probe
-from unsup.evaluation.probes import Ids
+from unsup.metrics.diagnostics import sample
+from unsup.metrics.heads import Probe
+from unsup.metrics.probes import Ids
 from unsup.models.base import Model
 
 IMAGES = 3_000  # test images corrupted, at most: each of them 18 times

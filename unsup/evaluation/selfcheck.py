@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.evaluation import clustering, diagnostics, generation, probes
-from unsup.evaluation.cluster_count import estimate_k
-from unsup.evaluation.mixtures import agglomerative, gaussian_mixture
-from unsup.evaluation.paired import paired_difference, paired_over_seeds
-from unsup.evaluation.probes import Splits
+from unsup.metrics import clustering, diagnostics, generation, probes
+from unsup.metrics.cluster_count import estimate_k
+from unsup.metrics.intervals import paired_difference, paired_over_seeds
+from unsup.metrics.mixtures import agglomerative, gaussian_mixture
+from unsup.metrics.probes import Splits
 
 CLASSES, DIMENSION = 10, 32
 TRAIN, VAL, TEST = 800, 200, 2000

@@ -7,8 +7,8 @@ from sklearn.metrics import silhouette_score
 from sklearn.metrics.pairwise import euclidean_distances
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation.diagnostics import sample
-from unsup.evaluation.mixtures import components, distinct, fit_mixture
+from unsup.metrics.diagnostics import sample
+from unsup.metrics.mixtures import components, distinct, fit_mixture
 
 MOST = 20  # clusters tried
 IMAGES = 3_000  # a mixture finds more and more clusters in more images: classes are not Gaussian

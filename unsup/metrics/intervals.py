@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, stdtrit
 
-from unsup.evaluation.moderated import few_initialisations
+from unsup.metrics.variance import few_initialisations
 
 RESAMPLES = 10_000
 LEVEL = 0.95

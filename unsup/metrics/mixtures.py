@@ -18,8 +18,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation.clustering import Assigned, Ids
-from unsup.evaluation.diagnostics import sample
+from unsup.metrics.clustering import Assigned, Ids
+from unsup.metrics.diagnostics import sample
 
 DIMENSIONS = 64
 MIXTURE_IMAGES = 10_000

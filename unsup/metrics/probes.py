@@ -10,11 +10,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from unsup.evaluation.draws import imbalanced_draw, labelled_draw, stratified
-from unsup.evaluation.heads import Probe
-from unsup.evaluation.logistic import fit, fit_with_chosen_c, largest_gradient
-from unsup.evaluation.paired import bootstrap_interval
-from unsup.evaluation.ridge import RidgePath
+from unsup.metrics.heads import Probe
+from unsup.metrics.intervals import bootstrap_interval
+from unsup.metrics.logistic import fit, fit_with_chosen_c, largest_gradient
+from unsup.metrics.ridge import RidgePath
+from unsup.metrics.subsets import imbalanced_draw, labelled_draw, stratified
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]

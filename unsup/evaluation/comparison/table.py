@@ -8,8 +8,8 @@ from unsup.core.errors import UsageError, nearest
 from unsup.evaluation import summary
 from unsup.evaluation.comparison.columns import NAMES, SEEDS, TABLE, Column, Numbers
 from unsup.evaluation.comparison.groups import Group
-from unsup.evaluation.paired import seeds_interval
 from unsup.evaluation.summary import Cells
+from unsup.metrics.intervals import seeds_interval
 
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
 WITH_INTERVAL = DEFAULT

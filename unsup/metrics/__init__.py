@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: probes, clusterings, intervals, rank, distances."""
