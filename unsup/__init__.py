@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unsup.encoder import Encoder
 
-__version__ = "0.1.0"
+from unsup.core.version import __version__ as __version__
 
 
 def load_encoder(run: str | Path) -> "Encoder":

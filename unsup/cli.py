@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from unsup import __version__, verbs
+from unsup import verbs
 from unsup.core.errors import UsageError, UserError, nearest, one_line, printable
 from unsup.core.files import place
+from unsup.core.version import __version__
 
 OPTION_HELP = """\
 options of a recipe are given by name and override every file:

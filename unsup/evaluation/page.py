@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from unsup import __version__
+from unsup.core.version import __version__
 
 HERE = Path(__file__).parent
 
