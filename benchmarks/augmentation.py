@@ -1,4 +1,4 @@
-"""Do the batched views of `unsup.augment` teach as much as torchvision's, drawn image by image?
+"""Do the batched views of `unsup.models.parts.augment` teach as much as torchvision's, drawn image by image?
 
 SimCLR is trained twice from one initialisation on a part of the data, once with either, and a linear probe is fitted on
 the codes; it is scored on validation images. Printed are both accuracies and how many views a second each makes.
@@ -18,8 +18,8 @@ from torchvision.transforms import v2
 
 from unsup.data.base import ImageData
 from unsup.data.folder import Folder
+from unsup.models.parts.optim import annealed_adam
 from unsup.models.simclr import SimCLR
-from unsup.schedule import annealed_adam
 
 ONE_BY_ONE = v2.Compose(
     [

@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from unsup.augment import augment
 from unsup.data import mnist
 from unsup.data.batches import ResidentBatches, as_tensor
+from unsup.models.parts.augment import augment
 
 BATCH = 256
 USUAL = "torchvision, ToTensor, DataLoader"

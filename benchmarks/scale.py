@@ -17,7 +17,7 @@ from unsup.data.batches import as_tensor
 from unsup.models.ae import AE
 from unsup.models.base import Model
 from unsup.models.conv_ae import ConvAE
-from unsup.schedule import annealed_adam
+from unsup.models.parts.optim import annealed_adam
 
 COUNTS = (1_000, 10_000, 60_000, 250_000, 1_000_000)
 QUICK_COUNTS = (1_000, 60_000)

@@ -31,8 +31,8 @@ from unsup.data.base import ImageData
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
 from unsup.models.gan import GAN, follow
-from unsup.nets import keep_statistics
-from unsup.schedule import annealed_adam
+from unsup.models.parts.layers import keep_statistics
+from unsup.models.parts.optim import annealed_adam
 from unsup.train import begin
 from unsup.trainer import build_trainer
 

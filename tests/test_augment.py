@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unsup import augment as module
-from unsup.augment import augment
 from unsup.core.errors import UsageError
+from unsup.models.parts import augment as module
+from unsup.models.parts.augment import augment
 
 
 @pytest.fixture(autouse=True)

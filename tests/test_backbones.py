@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from unsup.backbones import Backbone, build_backbone
 from unsup.core.errors import UsageError
+from unsup.models.parts.backbones import Backbone, build_backbone
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 33, 65)])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unsup.config import compose, resolve
 from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Batch, Model
-from unsup.schedule import warmup_cosine
+from unsup.models.parts.optim import warmup_cosine
 from unsup.train import begin
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import SHAPE, digits
 
-from unsup.augment import augment
 from unsup.core.errors import UsageError
 from unsup.models.emp_ssl import EMPSSL, coding_rate, grid_of_crops
+from unsup.models.parts.augment import augment
 
 
 def test_the_rate_of_orthogonal_and_of_equal_embeddings() -> None:

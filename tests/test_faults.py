@@ -20,8 +20,8 @@ import unsup.trainer
 from unsup.checkpoints import WholeCheckpoints, load_checkpoint
 from unsup.cli import main
 from unsup.core.errors import UserError
-from unsup.finite import Watch
 from unsup.models.base import Model
+from unsup.models.parts.loss_guard import Watch
 
 TOP = Path(__file__).parents[1]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UsageError
 from unsup.models.gan import GAN, follow, generator
-from unsup.nets import keep_statistics
+from unsup.models.parts.layers import keep_statistics
 
 
 def gan(shape: tuple[int, int, int] = SHAPE, **options: Any) -> GAN:

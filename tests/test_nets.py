@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from unsup.nets import Residual, down, halvings, mlp, up
+from unsup.models.parts.layers import Residual, down, halvings, mlp, up
 
 
 def test_sizes_are_halved_rounding_up_until_they_are_small() -> None:

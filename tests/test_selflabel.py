@@ -6,9 +6,9 @@ from tiny import SHAPE, TinyDigits, train
 
 from unsup.core.errors import UsageError, UserError
 from unsup.metrics.clustering import accuracy
+from unsup.models.parts.spectral import neighbour_graph, spectral_clusters
 from unsup.models.selflabel import SelfLabel, principal
 from unsup.models.simclr import SimCLR
-from unsup.spectral import neighbour_graph, spectral_clusters
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from unsup.spectral import nearest, neighbour_graph, spectral_clusters
+from unsup.models.parts.spectral import nearest, neighbour_graph, spectral_clusters
 
 
 def bundles(k: int, n: int, spread: float) -> tuple[torch.Tensor, NDArray[np.int64]]:
@@ -34,7 +34,7 @@ def test_neighbours_by_hand() -> None:
 def test_neighbours_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     codes, _ = bundles(3, 50, 1.0)
     whole = nearest(codes, 4)
-    monkeypatch.setattr("unsup.spectral.CHUNK", 7)
+    monkeypatch.setattr("unsup.models.parts.spectral.CHUNK", 7)
     assert torch.equal(nearest(codes, 4), whole)
     assert not (whole == torch.arange(150)[:, None]).any()
 

@@ -15,13 +15,13 @@ TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
 FOUNDATION = {"unsup.core.errors", "unsup.core.files", "unsup.core.seeds"}
 BRICKS = {
-    "unsup.nets",
-    "unsup.backbones",
-    "unsup.augment",
+    "unsup.models.parts.layers",
+    "unsup.models.parts.backbones",
+    "unsup.models.parts.augment",
     "unsup.core.distributed",
-    "unsup.finite",
-    "unsup.schedule",
-    "unsup.spectral",
+    "unsup.models.parts.loss_guard",
+    "unsup.models.parts.optim",
+    "unsup.models.parts.spectral",
 }  # of methods
 PICTURES = ("canvas", "embedded", "figures", "generated", "geometry", "hardest", "hover_map", "panels")
 CLUSTERINGS = ("cluster_count", "clustering", "mixtures")
@@ -69,7 +69,7 @@ def test_imports_stay_inside_the_boundaries(path: Path) -> None:
             assert all(name.startswith("unsup.evaluation.") for name in used - FOUNDATION), used
             assert not {"torch", "lightning"} & {name.split(".")[0] for name in imports(path)}
     elif f"unsup.{path.stem}" in BRICKS:
-        assert used <= {"unsup.core.errors", "unsup.nets"} and not any(
+        assert used <= {"unsup.core.errors", "unsup.models.parts.layers"} and not any(
             name.startswith("lightning") for name in imports(path)
         )
     if path.name not in ("cli.py", "verbs.py", "__main__.py"):

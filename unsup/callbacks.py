@@ -13,8 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from unsup.data.batches import Call
+from unsup.models.parts.optim import gradient_norm
 from unsup.quick import QuickScores
-from unsup.schedule import gradient_norm
 from unsup.snapshots import Pictures, boards, planned_epochs
 
 LINES = 20  # of progress in a run whose output is not a terminal

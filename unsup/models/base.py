@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from unsup.core.errors import UsageError, UserError, at_least, choices
 from unsup.core.seeds import seed_noise
-from unsup.finite import Watch
-from unsup.schedule import annealed_adam
+from unsup.models.parts.loss_guard import Watch
+from unsup.models.parts.optim import annealed_adam
 
 Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions among the training images
 

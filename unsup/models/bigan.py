@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from unsup.core.errors import at_least
 from unsup.models.base import Batch, Model
-from unsup.schedule import backward, decaying
+from unsup.models.parts.optim import backward, decaying
 
 
 class BiGAN(Model):

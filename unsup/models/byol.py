@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.augment import augment
-from unsup.backbones import Backbone, build_backbone
 from unsup.core.errors import UsageError, at_least
 from unsup.models.base import Model
-from unsup.nets import mlp
+from unsup.models.parts.augment import augment
+from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.layers import mlp
 
 
 class BYOL(Model):
@@ -25,8 +25,8 @@ class BYOL(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.augment`).
-        backbone: encoder (`unsup.backbones`).
+        augmentation: preset of the views (`unsup.models.parts.augment`).
+        backbone: encoder (`unsup.models.parts.backbones`).
         width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         hidden: width inside the projector and the predictor.
         embedding: width of what both of them put out.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UsageError, at_least, below_one
 from unsup.models.base import Model
-from unsup.nets import Residual, down, halvings, up
+from unsup.models.parts.layers import Residual, down, halvings, up
 
 MOST_BLOCKS = 100  # a number with a mistyped end would be built for hours
 

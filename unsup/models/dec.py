@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UserError, at_least
 from unsup.models.base import Batch, Model
-from unsup.nets import mlp
+from unsup.models.parts.layers import mlp
 
 RESTARTS = 20  # of k-means (Xie et al., section 4.3)
 

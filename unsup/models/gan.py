@@ -13,8 +13,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from unsup.core.errors import UsageError, at_least, below_one
 from unsup.models.base import Batch, Model
-from unsup.nets import down, halvings, keep_statistics, pooled, up
-from unsup.schedule import backward
+from unsup.models.parts.layers import down, halvings, keep_statistics, pooled, up
+from unsup.models.parts.optim import backward
 
 
 class GAN(Model):

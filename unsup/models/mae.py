@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UsageError, at_least
 from unsup.models.base import Model
-from unsup.nets import mlp
+from unsup.models.parts.layers import mlp
 
 
 class MAE(Model):

@@ -9,12 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from unsup.augment import augment
-from unsup.backbones import Backbone, build_backbone
 from unsup.core.errors import UserError, at_least, below_one
 from unsup.models.base import Model
-from unsup.nets import mlp
-from unsup.spectral import neighbour_graph, spectral_clusters
+from unsup.models.parts.augment import augment
+from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.layers import mlp
+from unsup.models.parts.spectral import neighbour_graph, spectral_clusters
 
 UNCHANGED = 0.5  # share of images in a batch that are not augmented: on views alone whole styles change their cluster
 
@@ -23,7 +23,7 @@ class SelfLabel(Model):
     """L = cross-entropy of images and views against what a moving average of the network says of the image.
 
     `fit` cuts a graph of neighbours into clusters and takes a logistic regression on them as the head
-    (`unsup.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to classify images
+    (`unsup.models.parts.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to classify images
     without labels", section 2.3: only images count of which the teacher is sure. The teacher is the moving average of
     the network, as in Tarvainen & Valpola 2017, "Mean teachers are better role models", section 2.
 
@@ -33,8 +33,8 @@ class SelfLabel(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.augment`).
-        backbone: encoder (`unsup.backbones`), as in the run that this one starts from.
+        augmentation: preset of the views (`unsup.models.parts.augment`).
+        backbone: encoder (`unsup.models.parts.backbones`), as in the run that this one starts from.
         width: its channels after the first convolution, as there.
         projection: width of the projector's output, as there.
         num_clusters: how many there are to be.

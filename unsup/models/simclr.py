@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unsup.augment import augment
-from unsup.backbones import Backbone, build_backbone
 from unsup.core.distributed import gather, rank
 from unsup.core.errors import UsageError, at_least
 from unsup.models.base import Model
-from unsup.nets import mlp
+from unsup.models.parts.augment import augment
+from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.layers import mlp
 
 
 class SimCLR(Model):
@@ -19,8 +19,8 @@ class SimCLR(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.augment`).
-        backbone: encoder (`unsup.backbones`).
+        augmentation: preset of the views (`unsup.models.parts.augment`).
+        backbone: encoder (`unsup.models.parts.backbones`).
         width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the projector's output.
         temperature: divides the cosines between projections.

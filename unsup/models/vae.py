@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unsup.core.errors import UsageError, at_least
 from unsup.core.seeds import derived_seed
 from unsup.models.base import Model
-from unsup.nets import mlp
+from unsup.models.parts.layers import mlp
 
 CHUNK = 10  # posterior samples decoded at once by `log_likelihood`
 

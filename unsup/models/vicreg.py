@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unsup.augment import augment
-from unsup.backbones import Backbone, build_backbone
 from unsup.core.distributed import gather
 from unsup.core.errors import at_least
 from unsup.models.base import Model
-from unsup.nets import mlp
+from unsup.models.parts.augment import augment
+from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.layers import mlp
 
 EPSILON = 1e-4  # added to a variance under its root: without it a collapsed dimension has an infinite gradient
 
@@ -23,8 +23,8 @@ class VICReg(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.augment`).
-        backbone: encoder (`unsup.backbones`).
+        augmentation: preset of the views (`unsup.models.parts.augment`).
+        backbone: encoder (`unsup.models.parts.backbones`).
         width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the expander's three layers.
         invariance: weight of s, the mean squared distance of the two views' embeddings.
