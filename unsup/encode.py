@@ -16,9 +16,9 @@ from unsup.core.files import must_be_new, replacing
 from unsup.data.listing import find_images
 from unsup.data.pictures import attempt, complaint
 from unsup.encoder import Encoder, load_encoder
-from unsup.evaluation.answers import assigned
 from unsup.evaluation.codes import frozen
 from unsup.metrics.heads import Heads
+from unsup.models.optional_outputs import assigned
 
 BATCH = 512  # images through the encoder at a time
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
-from unsup.evaluation.answers import Ids, assigned, between_views, likelihood, matrix
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.models.base import Model
+from unsup.models.optional_outputs import Ids, assigned, between_views, likelihood, matrix
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 CHUNK = 500  # images sampled at a time

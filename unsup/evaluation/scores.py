@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from unsup.evaluation.answers import IMPORTANCE_SAMPLES
 from unsup.evaluation.codes import SPLITS, Encoded
 from unsup.evaluation.parts import FEW_LABELS, FewLabels, Labels
 from unsup.metrics import clustering, diagnostics, probes
 from unsup.metrics.subsets import RATIOS
+from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
 Scores = dict[str, Any]
 Say = Callable[[str], None]
