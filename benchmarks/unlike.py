@@ -19,8 +19,8 @@ from torch import Tensor
 from unsup import runs
 from unsup.build import load_run
 from unsup.core.errors import UserError
+from unsup.data.decode import complaint
 from unsup.data.listing import find_images
-from unsup.data.pictures import complaint
 from unsup.encode import batches, judged
 from unsup.encoder import load_encoder
 from unsup.metrics.heads import Floats

@@ -11,8 +11,8 @@ from synthetic import complaint, pictures
 
 from unsup.core.errors import UsageError
 from unsup.data import folder as folder_module
+from unsup.data.decode import decode, picture
 from unsup.data.folder import Folder
-from unsup.data.pictures import decode, picture
 
 
 def line(images: Path, root: Path, **options: Any) -> str:

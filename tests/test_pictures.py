@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from unsup.core.errors import UserError
-from unsup.data import pictures
-from unsup.data.pictures import AHEAD, CHUNK, attempt, decode, picture
+from unsup.data import decode as pictures
+from unsup.data.decode import AHEAD, CHUNK, attempt, decode, picture
 
 RED, GREY = (200, 30, 10), 97
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from unsup import runs
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import must_be_new, replacing
+from unsup.data.decode import attempt, complaint
 from unsup.data.listing import find_images
-from unsup.data.pictures import attempt, complaint
 from unsup.encoder import Encoder, load_encoder
 from unsup.evaluation.codes import frozen
 from unsup.metrics.heads import Heads

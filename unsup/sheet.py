@@ -13,7 +13,7 @@ from tqdm import tqdm
 from unsup.classify import Classified
 from unsup.core.errors import printable
 from unsup.core.files import replace
-from unsup.data.pictures import FORMATS, picture
+from unsup.data.decode import FORMATS, picture
 from unsup.evaluation.page import render
 
 SHOWN = 100  # pictures of a class, and of those unlike anything seen

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import place
 from unsup.data.base import Arrays, ImageData
+from unsup.data.decode import decode
 from unsup.data.listing import Listing, list_folder
-from unsup.data.pictures import decode
 
 
 class Folder(ImageData):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.data.base import draw
-from unsup.data.pictures import SUFFIXES
+from unsup.data.decode import SUFFIXES
 
 FEWEST = 20  # images that can be split into training, validation and test
 
