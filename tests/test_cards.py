@@ -19,9 +19,9 @@ from unsup.cli import main
 from unsup.core.errors import UserError
 from unsup.evaluation.cards import METRICS, Metric, check, check_table, digits, make_cards, read_card, tolerance
 from unsup.evaluation.protocol import VERSION
-from unsup.evaluation.report import read_report
 from unsup.evaluation.results import read_complete
 from unsup.metrics.variance import PRIOR
+from unsup.reports.report import read_report
 
 TOP = Path(__file__).parents[1]
 CARDS = TOP / "results" / "cards"

@@ -13,9 +13,9 @@ from torch import Tensor
 from toys import Coder, Copier, Decoder, Generator, Variational
 
 from unsup.draw import draw
-from unsup.evaluation import generated
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.heads import Heads, Probe
+from unsup.reports.figures import samples as generated
 
 ALWAYS = ["clusters", "confusion", "map"]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from unsup.evaluation.figures import (
+from unsup.reports.figures.codes import (
     Clustering,
     draw_clusters,
     draw_confusion,
@@ -17,7 +17,7 @@ from unsup.evaluation.figures import (
     plane_of,
     write_figures,
 )
-from unsup.evaluation.generated import (
+from unsup.reports.figures.samples import (
     draw_arcs,
     draw_lines_between,
     draw_nearest,

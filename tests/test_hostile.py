@@ -30,8 +30,8 @@ from unsup.core.errors import LONGEST, UserError, one_line
 from unsup.core.files import replace
 from unsup.data.folder import Folder
 from unsup.evaluation.compare import compare
-from unsup.evaluation.report import read_report
 from unsup.evaluation.results import add
+from unsup.reports.report import read_report
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from unsup.evaluation.embedded import SIDE, image, picture, sprite
-from unsup.evaluation.figures import Plane
-from unsup.evaluation.hardest import SHOWN, hardest
-from unsup.evaluation.hover_map import HEIGHT, WIDTH, CodeMap, draw, palette
+from unsup.reports.figures.code_map import HEIGHT, WIDTH, CodeMap, draw, palette
+from unsup.reports.figures.codes import Plane
+from unsup.reports.figures.data_uri import SIDE, image, picture, sprite
+from unsup.reports.figures.mistakes import SHOWN, hardest
 
 RNG = np.random.default_rng(0)
 

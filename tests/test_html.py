@@ -12,11 +12,11 @@ from reports import difference, generative, report, unlabelled
 from test_hover_map import code_map, decoded, luminance
 from test_sections import full
 
-from unsup.evaluation.document import Table
-from unsup.evaluation.html import Pictures, inline, to_html
-from unsup.evaluation.report import read_report, write_report
-from unsup.evaluation.sections import sections
-from unsup.evaluation.verdict import outcome, verdict
+from unsup.reports.blocks import Table
+from unsup.reports.html import Pictures, inline, to_html
+from unsup.reports.report import read_report, write_report
+from unsup.reports.sections import sections
+from unsup.reports.verdict import outcome, verdict
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SVG = {"path", "circle", "image"}  # closed by />
@@ -79,7 +79,7 @@ class Page(HTMLParser):
 
 
 def mistakes() -> list[Any]:
-    from unsup.evaluation.hardest import hardest
+    from unsup.reports.figures.mistakes import hardest
 
     images = np.random.default_rng(0).random((3, 3, 8, 8))
     return hardest(np.array([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]]), np.zeros(3, np.int64), images, ("cat", EVIL))

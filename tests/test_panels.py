@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from unsup.evaluation.panels import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, panels
+from unsup.reports.figures.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, panels
 
 
 def places(path: str) -> list[tuple[float, float]]:

@@ -12,18 +12,10 @@ from reports import difference, generative, probes, report, scores, unlabelled
 from rich.console import Console
 
 from unsup.core.errors import UserError
-from unsup.evaluation.markdown import to_markdown
-from unsup.evaluation.report import read_report, summary_table, write_report
-from unsup.evaluation.summary import (
-    accuracy,
-    distance,
-    error,
-    markdown_table,
-    signed,
-    with_interval,
-    with_spread,
-)
-from unsup.evaluation.verdict import verdict
+from unsup.reports.format import accuracy, distance, error, markdown_table, signed, with_interval, with_spread
+from unsup.reports.markdown import to_markdown
+from unsup.reports.report import read_report, summary_table, write_report
+from unsup.reports.verdict import verdict
 
 
 def terminal(content: dict[str, Any], width: int = 100) -> str:

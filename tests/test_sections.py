@@ -8,11 +8,11 @@ from reports import report, unlabelled
 from test_report import column, section
 
 from unsup.evaluation import corruptions
-from unsup.evaluation.markdown import to_markdown
-from unsup.evaluation.sections import sections
-from unsup.evaluation.sections_origin import certificate
-from unsup.evaluation.sections_probes import SMALL, STRENGTHS
 from unsup.metrics import cluster_count
+from unsup.reports.markdown import to_markdown
+from unsup.reports.sections import sections
+from unsup.reports.sections_origin import certificate
+from unsup.reports.sections_probes import SMALL, STRENGTHS
 
 NEW = ("Robustness", "Draws and class imbalance", "Ridge path", "Clusterings", "Number of clusters")
 CORRUPTIONS = ("gaussian noise", "blur", "missing pixels")

@@ -12,9 +12,9 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from unsup.data.base import ImageData
-from unsup.evaluation.figures import NAMED
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.diagnostics import principal_components, sample
+from unsup.reports.figures.codes import NAMED
 from unsup.snapshots import small
 
 SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one replaces it

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
-from unsup.evaluation import generated
 from unsup.evaluation.codes import frozen
-from unsup.evaluation.figures import PAIRS, Clustering, draw_reconstructions, plane_of, write_figures
-from unsup.evaluation.hardest import hardest
-from unsup.evaluation.hover_map import CodeMap
-from unsup.evaluation.html import Pictures
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics import geometry
+from unsup.reports.figures import samples as generated
+from unsup.reports.figures.code_map import CodeMap
+from unsup.reports.figures.codes import PAIRS, Clustering, draw_reconstructions, plane_of, write_figures
+from unsup.reports.figures.mistakes import hardest
+from unsup.reports.html import Pictures
 
 SAMPLES = 100  # shown, and compared with as many validation images
 BETWEEN = 6  # pairs with a way from one to the other

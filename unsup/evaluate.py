@@ -21,12 +21,12 @@ from unsup.data.base import ImageData
 from unsup.draw import draw
 from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
-from unsup.evaluation.report import read_report, summary_table, write_report
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.events import curves_of
 from unsup.floors import Floor, about, feature_spaces, floors
 from unsup.metrics.intervals import paired_difference
 from unsup.provenance import git_state
+from unsup.reports.report import read_report, summary_table, write_report
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")

@@ -16,9 +16,9 @@ from unsup.core.errors import UserError
 from unsup.core.files import filling, reserve
 from unsup.encoder import Encoder, load_encoder
 from unsup.evaluation.codes import frozen
-from unsup.evaluation.report import read_report
 from unsup.export_text import loader, readme
 from unsup.metrics.heads import Probe
+from unsup.reports.report import read_report
 
 BATCHES = (1, 3, 64)  # sizes that an exported encoder is tried with
 TOLERANCE = 1e-4  # other kernels round in another way

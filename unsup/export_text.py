@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unsup.evaluation.report import Report
-from unsup.evaluation.summary import heading, markdown_table, with_interval, with_spread
+from unsup.reports.format import heading, markdown_table, with_interval, with_spread
+from unsup.reports.report import Report
 
 LOADER = '''\
 """The encoder from weights.npz, which holds plain arrays. Needs torch, numpy and unsup.

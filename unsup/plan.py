@@ -17,7 +17,7 @@ from unsup.config import Config, compose, resolve
 from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import plain
-from unsup.evaluation.report import read_report
+from unsup.reports.report import read_report
 from unsup.stages import from_recipe, source_of
 
 Option = tuple[str, Any]  # dotted key, value

@@ -217,7 +217,7 @@ def heads_of(run: Path) -> "Heads":
 
 def class_names_of(run: Path) -> list[str]:
     """The classes that the probe in `heads_of` tells apart, in label order; none for unlabelled images."""
-    from unsup.evaluation.report import read_report
+    from unsup.reports.report import read_report
 
     report = read_report(run / "report.json")
     names = report["run"].get("class_names", []) if isinstance(report.get("run"), dict) else None

@@ -14,7 +14,7 @@ from unsup.classify import Classified
 from unsup.core.errors import printable
 from unsup.core.files import replace
 from unsup.data.decode import FORMATS, picture
-from unsup.evaluation.page import render
+from unsup.reports.page import render
 
 SHOWN = 100  # pictures of a class, and of those unlike anything seen
 IN_ALL = 2000  # fewer of a class where there are many classes, but at least

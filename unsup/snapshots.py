@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 from unsup.core.seeds import seed_noise
-from unsup.evaluation.generated import COLUMNS, draw_progress
 from unsup.metrics import geometry
 from unsup.models.base import Model
+from unsup.reports.figures.samples import COLUMNS, draw_progress
 
 IMAGES = 32  # in a picture
 PICTURES = 30  # of samples in a run

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from unsup.classify import Classified, classify_folder
 from unsup.core.errors import UserError, printable
 from unsup.core.files import filling, must_be_new, reserve, shown
-from unsup.evaluation.report import Report, read_report
-from unsup.evaluation.summary import heading
+from unsup.reports.format import heading
+from unsup.reports.report import Report, read_report
 from unsup.sheet import write_sheet
 
 TABLE, SHEET = "classes.csv", "sheet.html"

@@ -179,7 +179,7 @@ def reproduce(args: argparse.Namespace) -> None:
     seeds = card.seeds if "all" in args.seeds else args.seeds or card.seeds[:1]
     from unsup.build import prepare
     from unsup.evaluation.protocol import VERSION
-    from unsup.evaluation.report import read_report
+    from unsup.reports.report import read_report
     from unsup.train import train as start
 
     if card.protocol != VERSION:

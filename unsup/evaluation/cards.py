@@ -11,12 +11,12 @@ import yaml
 from scipy.special import stdtrit
 
 from unsup.core.errors import UsageError, UserError, nearest
-from unsup.evaluation.report import Report
 from unsup.evaluation.results_columns import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values
 from unsup.evaluation.results_columns import Path as Place
 from unsup.evaluation.results_command import train_words
-from unsup.evaluation.summary import hardware
 from unsup.metrics.variance import moderated
+from unsup.reports.format import hardware
+from unsup.reports.report import Report
 
 LEVEL = 0.95  # of a whole card
 ROUNDING = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
-from unsup.evaluation.summary import accuracy
 from unsup.metrics import generation
 from unsup.metrics.diagnostics import sample
+from unsup.reports.format import accuracy
 
 FEATURES = 64
 COMPARED = 10_000  # images on each side, at most

@@ -10,9 +10,9 @@ import yaml
 from unsup.core.errors import UserError
 from unsup.core.files import replace
 from unsup.evaluation.cards import make_cards
-from unsup.evaluation.report import Report, read_report
 from unsup.evaluation.results_command import without_places
 from unsup.evaluation.results_table import full_tables, short_tables
+from unsup.reports.report import Report, read_report
 
 TITLE = """# Results
 

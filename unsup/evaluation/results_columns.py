@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from unsup.evaluation.report import Report
-from unsup.evaluation.summary import Cells, Scores, accuracy, distance, error
+from unsup.reports.format import Cells, Scores, accuracy, distance, error
+from unsup.reports.report import Report
 
 Path = tuple[str, ...]
 Columns = dict[str, tuple[Path, Callable[[float], str]]]  # column -> where it is in scores, how written

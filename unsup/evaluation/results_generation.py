@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from unsup.evaluation.report import Report
 from unsup.evaluation.results_columns import GENERATION, average, by_model, costs, effort, in_order, means
-from unsup.evaluation.summary import Scores, markdown_table
+from unsup.reports.format import Scores, markdown_table
+from unsup.reports.report import Report
 
 
 def generation_table(reports: Sequence[Report]) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from unsup.core.errors import UserError
-from unsup.evaluation.report import Report
 from unsup.evaluation.results_columns import (
     CLUSTERS,
     EFFORT,
@@ -21,7 +20,8 @@ from unsup.evaluation.results_columns import (
 )
 from unsup.evaluation.results_command import make_command
 from unsup.evaluation.results_generation import generation_table
-from unsup.evaluation.summary import Cells, Scores, floor_name, hardware, markdown_table
+from unsup.reports.format import Cells, Scores, floor_name, hardware, markdown_table
+from unsup.reports.report import Report
 
 FULL = "results/README.md"
 TWIN = "untrained: "

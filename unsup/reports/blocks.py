@@ -6,7 +6,7 @@ Texts may hold `**bold**` and `` `code` ``, and nothing else that has a meaning.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from unsup.evaluation.summary import Cells
+from unsup.reports.format import Cells
 
 
 @dataclass(frozen=True)

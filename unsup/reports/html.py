@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from unsup.evaluation import hover_map
-from unsup.evaluation.document import Block, Items, Listing, Note, Picture, Section, Table
-from unsup.evaluation.embedded import image, picture
-from unsup.evaluation.hardest import Mistake
-from unsup.evaluation.hover_map import CodeMap
-from unsup.evaluation.page import render
-from unsup.evaluation.panels import panels
-from unsup.evaluation.sections import sections
-from unsup.evaluation.sections_origin import certificate, checks
-from unsup.evaluation.summary import accuracy, heading
-from unsup.evaluation.verdict import outcome, verdict
+from unsup.reports.blocks import Block, Items, Listing, Note, Picture, Section, Table
+from unsup.reports.figures import code_map as hover_map
+from unsup.reports.figures.code_map import CodeMap
+from unsup.reports.figures.curves import panels
+from unsup.reports.figures.data_uri import image, picture
+from unsup.reports.figures.mistakes import Mistake
+from unsup.reports.format import accuracy, heading
+from unsup.reports.page import render
+from unsup.reports.sections import sections
+from unsup.reports.sections_origin import certificate, checks
+from unsup.reports.verdict import outcome, verdict
 
 if TYPE_CHECKING:
     from markupsafe import Markup

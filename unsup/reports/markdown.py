@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from unsup.evaluation.document import Block, Items, Listing, Note, Picture, Section, Table
-from unsup.evaluation.sections import sections
-from unsup.evaluation.sections_origin import checks
-from unsup.evaluation.summary import heading, markdown_table
-from unsup.evaluation.verdict import verdict
+from unsup.reports.blocks import Block, Items, Listing, Note, Picture, Section, Table
+from unsup.reports.format import heading, markdown_table
+from unsup.reports.sections import sections
+from unsup.reports.sections_origin import checks
+from unsup.reports.verdict import verdict
 
 Report = dict[str, Any]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from unsup.core.errors import UserError
 from unsup.core.files import replace
-from unsup.evaluation.html import Pictures, to_html
-from unsup.evaluation.markdown import to_markdown
-from unsup.evaluation.summary import cells, heading, named
-from unsup.evaluation.verdict import verdict
+from unsup.reports.format import cells, heading, named
+from unsup.reports.html import Pictures, to_html
+from unsup.reports.markdown import to_markdown
+from unsup.reports.verdict import verdict
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from unsup.evaluation.document import Block, Note, Picture, Section, Table
-from unsup.evaluation.sections_clusters import cluster_numbers, clusterings, kmeans
-from unsup.evaluation.sections_origin import choices, provenance
-from unsup.evaluation.sections_probes import draws, ridge_path, robustness
-from unsup.evaluation.summary import (
+from unsup.reports.blocks import Block, Note, Picture, Section, Table
+from unsup.reports.format import (
     FLOORS,
     PROBES,
     Cells,
@@ -20,6 +17,9 @@ from unsup.evaluation.summary import (
     named,
     probe_cells,
 )
+from unsup.reports.sections_clusters import cluster_numbers, clusterings, kmeans
+from unsup.reports.sections_origin import choices, provenance
+from unsup.reports.sections_probes import draws, ridge_path, robustness
 
 Report = dict[str, Any]
 LOWER = {"reconstruction": "the reconstruction error", "generation": "distances", "likelihood": "nats"}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from unsup.evaluation.document import Block, Note, Table, in_order
-from unsup.evaluation.summary import CLUSTERINGS, Cells, Scores, accuracy, error, named
+from unsup.reports.blocks import Block, Note, Table, in_order
+from unsup.reports.format import CLUSTERINGS, Cells, Scores, accuracy, error, named
 
 Report = dict[str, Any]
 METRICS = ("acc", "nmi", "ari")

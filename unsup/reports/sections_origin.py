@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-from unsup.evaluation.document import Block, Items, Listing, Table
-from unsup.evaluation.summary import CLUSTERINGS, Cells, Scores, hardware
+from unsup.reports.blocks import Block, Items, Listing, Table
+from unsup.reports.format import CLUSTERINGS, Cells, Scores, hardware
 
 Report = dict[str, Any]
 Rows = list[tuple[str, str, str]]  # the number, how it was made, what part labels had

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from unsup.evaluation.document import Block, Note, Table, in_order
-from unsup.evaluation.summary import Cells, Scores, accuracy, enumeration, floor_name, named, with_spread
+from unsup.reports.blocks import Block, Note, Table, in_order
+from unsup.reports.format import Cells, Scores, accuracy, enumeration, floor_name, named, with_spread
 
 Report = dict[str, Any]
 STRENGTHS = {  # of severities 1, 2 and 3, as in corruptions.py

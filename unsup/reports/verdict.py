@@ -2,17 +2,7 @@
 
 from typing import Any
 
-from unsup.evaluation.summary import (
-    FLOORS,
-    PROBES,
-    Scores,
-    accuracy,
-    difference,
-    enumeration,
-    error,
-    floor_name,
-    named,
-)
+from unsup.reports.format import FLOORS, PROBES, Scores, accuracy, difference, enumeration, error, floor_name, named
 
 Report = dict[str, Any]
 COLLAPSED = 0.1  # share of the dimensions: codes with a smaller effective rank hardly use them

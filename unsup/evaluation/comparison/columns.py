@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from unsup.evaluation.summary import accuracy, distance, error
+from unsup.reports.format import accuracy, distance, error
 
 Report = dict[str, Any]
 Path = tuple[str, ...]

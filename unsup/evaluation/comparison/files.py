@@ -10,8 +10,8 @@ from unsup.evaluation.comparison.columns import SEEDS, TABLE
 from unsup.evaluation.comparison.part import PAIRED, VARIANCE, Part, differences
 from unsup.evaluation.comparison.sources import choice_note, choice_rows, variance_rows
 from unsup.evaluation.comparison.table import Row, cells, how_chosen
-from unsup.evaluation.page import render
-from unsup.evaluation.summary import Cells, markdown_table
+from unsup.reports.format import Cells, markdown_table
+from unsup.reports.page import render
 
 STATISTICS = ("mean", "sd", "low", "high", "n")
 Notes = Sequence[str]

@@ -7,8 +7,8 @@ import numpy as np
 
 from unsup.evaluation.comparison.columns import DIAGNOSTICS
 from unsup.evaluation.comparison.groups import Group
-from unsup.evaluation.summary import Cells
 from unsup.metrics.intervals import chance_spearman, spearman
+from unsup.reports.format import Cells
 
 ENOUGH_GROUPS = 4  # for a rank correlation
 LABELLED = ("linear probe", "k-means ACC")

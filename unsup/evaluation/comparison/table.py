@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from unsup.core.errors import UsageError, nearest
-from unsup.evaluation import summary
 from unsup.evaluation.comparison.columns import NAMES, SEEDS, TABLE, Column, Numbers
 from unsup.evaluation.comparison.groups import Group
-from unsup.evaluation.summary import Cells
 from unsup.metrics.intervals import seeds_interval
+from unsup.reports import format as summary
+from unsup.reports.format import Cells
 
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
 WITH_INTERVAL = DEFAULT

@@ -12,7 +12,7 @@ from unsup.evaluation.comparison.columns import SEEDS, Column
 from unsup.evaluation.comparison.part import Part
 from unsup.evaluation.comparison.sources import choice_note, choice_rows, variance_rows
 from unsup.evaluation.comparison.table import DEFAULT, cells, how_chosen
-from unsup.evaluation.summary import Cells, enumeration
+from unsup.reports.format import Cells, enumeration
 
 MOST_MODELS = 10  # in what follows the table
 NAME_WIDTH = 30

@@ -7,9 +7,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from unsup.evaluation.canvas import Array, class_name, short_name
-from unsup.evaluation.embedded import Sprite, sprite
-from unsup.evaluation.figures import NAMED, Plane
+from unsup.reports.figures.canvas import Array, class_name, short_name
+from unsup.reports.figures.codes import NAMED, Plane
+from unsup.reports.figures.data_uri import Sprite, sprite
 
 WIDTH, HEIGHT, MARGIN = 1000, 720, 16  # of the map, in its own units
 LETTER = 16  # width of a letter of a name on the map

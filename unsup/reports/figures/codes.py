@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsup.evaluation.canvas import INK, Array, draw_lines, figure_at, rgb, short_name
+from unsup.reports.figures.canvas import INK, Array, draw_lines, figure_at, rgb, short_name
 
 PAIRS = 16  # reconstructions shown
 MEMBERS = 7  # typical images of a cluster, and as many borderline ones

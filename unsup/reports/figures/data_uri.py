@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unsup.evaluation.canvas import Array, rgb
+from unsup.reports.figures.canvas import Array, rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image

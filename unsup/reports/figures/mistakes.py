@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsup.evaluation.canvas import Array, class_name
+from unsup.reports.figures.canvas import Array, class_name
 
 SHOWN = 24
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unsup.evaluation.canvas import Array, draw_lines, rgb
+from unsup.reports.figures.canvas import Array, draw_lines, rgb
 
 COLUMNS = 10  # samples in a line
 PROGRESS = "Samples from the same noise while training went on"  # the title of a picture that training leaves behind
