@@ -22,11 +22,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
 
-from unsup.build import prepare
 from unsup.callbacks import Throughput
-from unsup.config import Config, compose, resolve
 from unsup.data.base import ImageData
 from unsup.models.base import Model
+from unsup.runs.build import prepare
+from unsup.runs.config import Config, compose, resolve
 from unsup.train import begin
 from unsup.trainer import build_trainer, quiet
 

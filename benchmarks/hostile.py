@@ -117,9 +117,10 @@ class Configurations:
     def __init__(self, scratch: Path) -> None:
         from lightning.pytorch import Trainer
 
-        from unsup import build, train
-        from unsup.config import compose, resolve
+        from unsup import train
         from unsup.core.strict_yaml import dump
+        from unsup.runs import build
+        from unsup.runs.config import compose, resolve
         from unsup.trainer import bare_trainer, explained
 
         def start(config: dict[str, Any], *_: Any) -> None:
@@ -241,8 +242,8 @@ class Images:
         channels = draw.choice((1, 3))
 
         def act() -> None:
-            from unsup.build import prepare
-            from unsup.config import compose, resolve
+            from unsup.runs.build import prepare
+            from unsup.runs.config import compose, resolve
 
             options = [("data.images", str(top)), ("data.size", 8), ("data.channels", channels)]
             prepare(resolve(compose("pixels", "folder", [], [*options, ("data.root", str(self.scratch / "root"))])))
@@ -270,10 +271,10 @@ class Run:
     def __init__(self, scratch: Path) -> None:
         import torch
 
-        from unsup.build import build_data, build_model
-        from unsup.checkpoints import LAYOUT
-        from unsup.config import compose, resolve
         from unsup.core.strict_yaml import dump
+        from unsup.runs.build import build_data, build_model
+        from unsup.runs.checkpoints import LAYOUT
+        from unsup.runs.config import compose, resolve
 
         config = resolve(compose("ae", "digits", [], [("model.hidden", 16)]))
         model = build_model(config, build_data(config))
@@ -305,8 +306,8 @@ class Checkpoints(Run):
     def one(self, draw: random.Random) -> Input:
         import torch
 
-        from unsup.build import load_model
-        from unsup.checkpoints import newest
+        from unsup.runs.build import load_model
+        from unsup.runs.checkpoints import newest
 
         path, kind = self.folder / "checkpoints" / "last.ckpt", draw.randrange(10)
         if kind < 5:
@@ -341,8 +342,8 @@ class Records(Run):
     """versions.json, training.json and config.yaml of a run."""
 
     def one(self, draw: random.Random) -> Input:
-        from unsup import runs
         from unsup.plan import Found
+        from unsup.runs import folder as runs
 
         contents = {
             "versions.json": {
@@ -405,6 +406,6 @@ class Reports:
         add(self.run, self.root / "results")
 
     def classes(self) -> None:
-        from unsup.runs import class_names_of
+        from unsup.runs.folder import class_names_of
 
         class_names_of(self.run)

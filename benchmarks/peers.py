@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from unsup.build import build_model
 from unsup.models.base import Model
 from unsup.models.conv_ae import ConvAE
 from unsup.models.gan import GAN
+from unsup.runs.build import build_model
 
 STEPS = 50  # of Lightning's defaults that are measured, at most, and as much of validation; no checkpoint
 

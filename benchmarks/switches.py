@@ -15,10 +15,10 @@ import torch
 from timing import Seconds, alternating, ratios, shown, table
 from torch import Tensor
 
-from unsup.build import build_model
-from unsup.config import compose, resolve
 from unsup.data.batches import to_unit
 from unsup.data.mnist import MNIST
+from unsup.runs.build import build_model
+from unsup.runs.config import compose, resolve
 
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "1000000000"}
 STEPS = {"ae": 200, "vae": 20, "deep_ae": 20, "conv_ae": 8, "gan": 8}

@@ -23,9 +23,7 @@ from peers import PYTHAE, pythae, usual
 from timing import Clock, Seconds, per, rates, ratios, shown, table, terminal
 from torch import Tensor
 
-from unsup.build import build_data
 from unsup.callbacks import Throughput
-from unsup.config import Config, compose, resolve
 from unsup.core.seeds import derived_seed, seed_noise
 from unsup.data.base import ImageData
 from unsup.data.batches import to_unit
@@ -33,6 +31,8 @@ from unsup.models.base import Model
 from unsup.models.gan import GAN, follow
 from unsup.models.parts.layers import keep_statistics
 from unsup.models.parts.optim import annealed_adam
+from unsup.runs.build import build_data
+from unsup.runs.config import Config, compose, resolve
 from unsup.train import begin
 from unsup.trainer import build_trainer
 

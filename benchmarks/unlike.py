@@ -16,14 +16,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from unsup import runs
-from unsup.build import load_run
 from unsup.core.errors import UserError
 from unsup.data.decode import complaint
 from unsup.data.listing import find_images
 from unsup.encode import batches, judged
-from unsup.encoder import load_encoder
 from unsup.metrics.heads import Floats
+from unsup.runs import folder as runs
+from unsup.runs.build import load_run
+from unsup.runs.encoder import load_encoder
 
 BATCH = 500
 PHOTOGRAPHS = 10_000

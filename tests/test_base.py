@@ -12,10 +12,10 @@ import torch
 from tiny import SHAPE, TinyDigits, digits, same_weights, train, trainer
 from torch import Tensor, nn
 
-from unsup.config import compose, resolve
 from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Batch, Model
 from unsup.models.parts.optim import warmup_cosine
+from unsup.runs.config import compose, resolve
 from unsup.train import begin
 
 

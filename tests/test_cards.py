@@ -12,7 +12,7 @@ import pytest
 import yaml
 from reports import clustered, generative, report, unlabelled
 
-import unsup.config
+import unsup.runs.config
 import unsup.train
 import unsup.trainer
 from unsup.cli import main
@@ -161,7 +161,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout to change: recipes and cards."""
     shutil.copytree(TOP / "configs", tmp_path / "configs")
     shutil.copytree(CARDS, tmp_path / "results" / "cards")
-    monkeypatch.setattr(unsup.config, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr(unsup.runs.config, "CONFIGS", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

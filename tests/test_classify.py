@@ -17,12 +17,12 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 import unsup.sheet
-from unsup.build import load_run
 from unsup.classify import FOLDS, Classified, by_names
 from unsup.cli import main
 from unsup.core.array_files import load
 from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
+from unsup.runs.build import load_run
 from unsup.sorting import UNLIKE, free, safe
 
 IMAGES, LABELS = used.digits()

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from unsup.cli import main, split_options
-from unsup.config import CONFIGS, compose, fitted_to, merge, names, pair, read, resolve
 from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import dump
 from unsup.core.strict_yaml import plain as listed
+from unsup.runs.config import CONFIGS, compose, fitted_to, merge, names, pair, read, resolve
 
 MODELS, DATA = names("model"), names("data")
 

@@ -10,10 +10,10 @@ from sklearn.metrics import adjusted_rand_score
 from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor
 
-from unsup.config import compose, resolve
 from unsup.core.errors import UsageError, UserError
 from unsup.models.dae import DAE
 from unsup.models.dec import DEC, log_shares, sharpened
+from unsup.runs.config import compose, resolve
 
 
 def small(reconstruction_weight: float = 0.0, num_clusters: int = 10, lr: float = 1e-3) -> DEC:

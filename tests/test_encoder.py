@@ -14,16 +14,16 @@ import used
 
 import unsup
 import unsup.encode
-from unsup import runs
-from unsup.build import load_run
 from unsup.cli import main
-from unsup.config import compose, resolve
 from unsup.core.errors import UserError
 from unsup.data.digits import Digits
-from unsup.encoder import Encoder
 from unsup.evaluation.codes import encode_split
 from unsup.metrics.heads import Heads
 from unsup.models.ae import AE
+from unsup.runs import folder as runs
+from unsup.runs.build import load_run
+from unsup.runs.config import compose, resolve
+from unsup.runs.encoder import Encoder
 
 IMAGES, LABELS = used.digits()
 

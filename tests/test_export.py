@@ -19,9 +19,9 @@ import unsup
 import unsup.export
 from unsup.cli import main
 from unsup.core.array_files import load
-from unsup.encoder import Encoder
 from unsup.export import ONNX, difference, write_onnx, write_program, write_weights
 from unsup.metrics.heads import Heads
+from unsup.runs.encoder import Encoder
 
 IMAGES, _ = used.digits()
 WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX)

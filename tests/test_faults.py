@@ -17,11 +17,11 @@ from tiny import SHAPE, TinyDigits
 from torch import Tensor, nn
 
 import unsup.trainer
-from unsup.checkpoints import WholeCheckpoints, load_checkpoint
 from unsup.cli import main
 from unsup.core.errors import UserError
 from unsup.models.base import Model
 from unsup.models.parts.loss_guard import Watch
+from unsup.runs.checkpoints import WholeCheckpoints, load_checkpoint
 
 TOP = Path(__file__).parents[1]
 

@@ -19,11 +19,8 @@ from PIL import Image
 from reports import comparable
 from synthetic import complaint, pictures
 
-import unsup.build
+import unsup.runs.build
 import unsup.train
-from unsup import runs
-from unsup.build import load_model
-from unsup.checkpoints import Damaged, load_checkpoint
 from unsup.cli import main
 from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import LONGEST, UserError, one_line
@@ -32,6 +29,9 @@ from unsup.data.folder import Folder
 from unsup.evaluation.compare import compare
 from unsup.evaluation.results import add
 from unsup.reports.report import read_report
+from unsup.runs import folder as runs
+from unsup.runs.build import load_model
+from unsup.runs.checkpoints import Damaged, load_checkpoint
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -40,7 +40,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def fuzz(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The benchmark, what it replaces put back afterwards."""
     monkeypatch.syspath_prepend(BENCHMARKS)
-    monkeypatch.setattr(unsup.build, "mnist_at_hand", unsup.build.mnist_at_hand)
+    monkeypatch.setattr(unsup.runs.build, "mnist_at_hand", unsup.runs.build.mnist_at_hand)
     monkeypatch.setattr(unsup.train, "train", unsup.train.train)
     spec = importlib.util.spec_from_file_location("fuzz", BENCHMARKS / "fuzz.py")
     assert spec and spec.loader

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import unsup.config
 import unsup.data
 import unsup.models
+import unsup.runs.config
 from unsup.cli import main
 from unsup.evaluation.results import update_readme
 
@@ -44,7 +44,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             path = tmp_path / name[1]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-    monkeypatch.setattr(unsup.config, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr(unsup.runs.config, "CONFIGS", tmp_path / "configs")
     monkeypatch.setattr(unsup.models, "__path__", [*unsup.models.__path__, str(tmp_path / "unsup" / "models")])
     monkeypatch.setattr(unsup.data, "__path__", [*unsup.data.__path__, str(tmp_path / "unsup" / "data")])
     monkeypatch.chdir(tmp_path)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import unsup.config
-from unsup.config import compose
-from unsup.recipes import NOT_STATED, chosen, header, stated
+import unsup.runs.config
+from unsup.runs.config import compose
+from unsup.runs.recipes import NOT_STATED, chosen, header, stated
 
 RECIPE = "# A method\n#\n# chosen: {}\nmodel:\n  class_path: unsup.models.m.M # chosen: no header\n"
 
@@ -20,7 +20,7 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "data" / f"{data}.yaml").write_text(f"data: {{class_path: unsup.data.{data}.D}}")
     (tmp_path / "model" / "m.yaml").write_text(RECIPE.format("label-free"))
     (tmp_path / "model" / "m@folder.yaml").write_text("# chosen: validation\n")
-    monkeypatch.setattr(unsup.config, "CONFIGS", tmp_path)
+    monkeypatch.setattr(unsup.runs.config, "CONFIGS", tmp_path)
     return tmp_path
 
 

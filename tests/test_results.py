@@ -13,13 +13,13 @@ import yaml
 from reports import clustered, generative, report, unlabelled
 from reports import scores as made_up
 
-from unsup.config import compose, resolve
 from unsup.core.errors import UserError
 from unsup.evaluation.results import BEGIN, END, add, update_cards, update_full, update_readme
 from unsup.evaluation.results_command import make_command
 from unsup.evaluation.results_table import full_tables, short_tables
 from unsup.plan import essence
 from unsup.reports.report import write_report
+from unsup.runs.config import compose, resolve
 
 TOP = Path(__file__).parents[1]
 

@@ -13,11 +13,11 @@ from interruptions import OPTIONS, curves, equal, start, state
 from PIL import Image
 
 import unsup.train
-from unsup import runs
 from unsup.cli import main
-from unsup.config import compose, names, resolve
 from unsup.core.errors import UserError
 from unsup.models.pca import PCA
+from unsup.runs import folder as runs
+from unsup.runs.config import compose, names, resolve
 
 TOP = Path(__file__).parents[1]
 MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one step a call

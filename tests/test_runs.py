@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from unsup import runs
-from unsup.config import compose, resolve
 from unsup.core.errors import UserError
+from unsup.runs import folder as runs
+from unsup.runs.config import compose, resolve
 
 CONFIG = resolve(compose("ae", "digits", [], [("seed", 2)]))
 

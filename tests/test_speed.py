@@ -15,9 +15,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from tiny import same_weights
 
-from unsup.build import prepare
 from unsup.callbacks import Throughput
-from unsup.config import compose, resolve
+from unsup.runs.build import prepare
+from unsup.runs.config import compose, resolve
 from unsup.train import begin
 from unsup.trainer import build_trainer
 

@@ -14,12 +14,9 @@ from reports import report
 from tiny import SHAPE
 from toys import Coder
 
-import unsup.config
+import unsup.runs.config
 import unsup.train
-from unsup import runs
-from unsup.build import load_model
 from unsup.cli import main
-from unsup.config import compose, resolve
 from unsup.core.errors import UserError
 from unsup.evaluate import started_from
 from unsup.evaluation.codes import weights_hash
@@ -27,7 +24,10 @@ from unsup.evaluation.comparison.groups import flat
 from unsup.evaluation.results import for_others
 from unsup.models.ae import AE
 from unsup.plan import Found
-from unsup.stages import source_of
+from unsup.runs import folder as runs
+from unsup.runs.build import load_model
+from unsup.runs.config import compose, resolve
+from unsup.runs.init_from import source_of
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
 STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}
@@ -38,10 +38,10 @@ WRONG = {"hen": {"init_from": "egg"}, "egg": {"init_from": "hen"}, "lost": {"ini
 def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of configs/ with recipes that start from each other."""
     configs = tmp_path / "configs"
-    shutil.copytree(unsup.config.CONFIGS, configs)
+    shutil.copytree(unsup.runs.config.CONFIGS, configs)
     for name, further in (STAGES | WRONG).items():
         (configs / "model" / f"{name}.yaml").write_text(yaml.safe_dump(AE_RECIPE | further))
-    monkeypatch.setattr(unsup.config, "CONFIGS", configs)
+    monkeypatch.setattr(unsup.runs.config, "CONFIGS", configs)
     return configs / "model"
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from unsup.floors import SCORING
-from unsup.recipes import CHOSEN, stated
+from unsup.runs.recipes import CHOSEN, stated
 
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))

@@ -15,12 +15,12 @@ from filelock import FileLock
 from reports import report
 
 import unsup.sweep
-from unsup import runs
 from unsup.cli import main
-from unsup.config import Config, compose, resolve
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import dump
 from unsup.plan import Found, Job, parse_grid, plan, state_of
+from unsup.runs import folder as runs
+from unsup.runs.config import Config, compose, resolve
 from unsup.sweep import duration, exit_text, seconds_left
 
 # Writes down what it is asked to do; kills itself where that holds the word CRASH, sleeps where it holds SLEEP.

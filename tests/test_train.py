@@ -13,10 +13,10 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unsup import runs
-from unsup.build import load_run
 from unsup.cli import main
 from unsup.core.errors import UserError
+from unsup.runs import folder as runs
+from unsup.runs.build import load_run
 
 EPOCHS = 3
 

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from unsup import world
 from unsup.cli import main
-from unsup.config import compose, resolve
+from unsup.runs.config import compose, resolve
 from unsup.trainer import arguments
 
 TOP = Path(__file__).parents[1]

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 import used
 from torch import Tensor, nn
 
-from unsup.build import prepare
 from unsup.cli import main
-from unsup.config import compose, resolve
 from unsup.core.errors import UserError
 from unsup.image_text import TEMPLATE, load_image_text
+from unsup.runs.build import prepare
+from unsup.runs.config import compose, resolve
 from unsup.zero_shot import Seen, name_clusters
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

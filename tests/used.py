@@ -12,11 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from tiny import trainer
 
-from unsup import runs
-from unsup.build import build_model, prepare
-from unsup.config import compose, resolve
 from unsup.evaluation.codes import encode_split
 from unsup.metrics.heads import Heads, Probe
+from unsup.runs import folder as runs
+from unsup.runs.build import build_model, prepare
+from unsup.runs.config import compose, resolve
 
 COMMAND = "unsup train ae --data digits"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unsup.encoder import Encoder
+    from unsup.runs.encoder import Encoder
 
 from unsup.core.version import __version__ as __version__
 
@@ -12,7 +12,7 @@ from unsup.core.version import __version__ as __version__
 def load_encoder(run: str | Path) -> "Encoder":
     """The frozen encoder of a finished run: images (N, C, H, W), uint8 or float in [0, 1] -> codes (N, D).
 
-    The images that it was trained on need not be at hand. See `unsup.encoder`.
+    The images that it was trained on need not be at hand. See `unsup.runs.encoder`.
 
     Args:
         run: the run folder, such as runs/mnist/deep_ae/0-001.
@@ -20,6 +20,6 @@ def load_encoder(run: str | Path) -> "Encoder":
     Raises:
         UserError: no such run, no checkpoint, a damaged one, or one of another model.
     """
-    from unsup import encoder  # PyTorch takes a second to import
+    from unsup.runs import encoder  # PyTorch takes a second to import
 
     return encoder.load_encoder(run)

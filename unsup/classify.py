@@ -12,11 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from unsup import runs
 from unsup.core.errors import UserError, printable
 from unsup.encode import encode_folder
 from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
+from unsup.runs import folder as runs
 
 ROWS = 10_000  # codes looked at at a time
 FOLDS = 50  # of the named images, to see how well their names can be told apart; up to 50 images: leave one out

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unsup import runs
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import must_be_new, replacing
 from unsup.data.decode import attempt, complaint
 from unsup.data.listing import find_images
-from unsup.encoder import Encoder, load_encoder
 from unsup.evaluation.codes import frozen
 from unsup.metrics.heads import Heads
 from unsup.models.optional_outputs import assigned
+from unsup.runs import folder as runs
+from unsup.runs.encoder import Encoder, load_encoder
 
 BATCH = 512  # images through the encoder at a time
 

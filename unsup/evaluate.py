@@ -11,8 +11,6 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from unsup import runs
-from unsup.build import load_run, prepare
 from unsup.core.array_files import Arrays, keep
 from unsup.core.errors import UserError
 from unsup.core.files import shown
@@ -25,8 +23,10 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.events import curves_of
 from unsup.floors import Floor, about, feature_spaces, floors
 from unsup.metrics.intervals import paired_difference
-from unsup.provenance import git_state
 from unsup.reports.report import read_report, summary_table, write_report
+from unsup.runs import folder as runs
+from unsup.runs.build import load_run, prepare
+from unsup.runs.provenance import git_state
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unsup import runs
 from unsup.core.errors import UserError
 from unsup.core.files import filling, reserve
-from unsup.encoder import Encoder, load_encoder
 from unsup.evaluation.codes import frozen
 from unsup.export_text import loader, readme
 from unsup.metrics.heads import Probe
 from unsup.reports.report import read_report
+from unsup.runs import folder as runs
+from unsup.runs.encoder import Encoder, load_encoder
 
 BATCHES = (1, 3, 64)  # sizes that an exported encoder is tried with
 TOLERANCE = 1e-4  # other kernels round in another way

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unsup.encoder import Encoder
+from unsup.runs.encoder import Encoder
 from {module} import {cls}
 
 ARGUMENTS = {{

@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import yaml
 
-from unsup import runs
-from unsup.config import Config, compose, resolve
 from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import plain
 from unsup.reports.report import read_report
-from unsup.stages import from_recipe, source_of
+from unsup.runs import folder as runs
+from unsup.runs.config import Config, compose, resolve
+from unsup.runs.init_from import from_recipe, source_of
 
 Option = tuple[str, Any]  # dotted key, value
 State = Literal["finished", "in use", "trained", "begun", "new"]
@@ -109,7 +109,7 @@ def plan(
         (model, seed, point, compose(model, data, [], [("seed", seed), *options, *point]))
         for seed, model, point in itertools.product(seeds, models, points)
     ]
-    from unsup.build import check  # and so torch: a mistyped name is found before
+    from unsup.runs.build import check  # and so torch: a mistyped name is found before
 
     jobs = []
     for model, seed, point, config in composed:

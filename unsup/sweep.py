@@ -11,9 +11,9 @@ from statistics import fmean
 from types import FrameType
 from typing import NoReturn
 
-from unsup.build import prepare
 from unsup.core.errors import UserError
 from unsup.plan import Found, Job
+from unsup.runs.build import prepare
 
 GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
 DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}

@@ -15,11 +15,8 @@ import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from unsup import runs, world
-from unsup.build import build_model, check, fill, load_model, prepare
+from unsup import world
 from unsup.callbacks import Throughput
-from unsup.checkpoints import newest
-from unsup.config import Config, data_name
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
@@ -27,8 +24,12 @@ from unsup.evaluate import evaluate_run
 from unsup.evaluation.codes import weights_hash
 from unsup.models.base import Model
 from unsup.plan import Found, command_line
-from unsup.recipes import chosen
-from unsup.stages import from_recipe, source_of
+from unsup.runs import folder as runs
+from unsup.runs.build import build_model, check, fill, load_model, prepare
+from unsup.runs.checkpoints import newest
+from unsup.runs.config import Config, data_name
+from unsup.runs.init_from import from_recipe, source_of
+from unsup.runs.recipes import chosen
 from unsup.trainer import bare_trainer, build_trainer, explained, quiet, several, told
 
 
@@ -42,7 +43,7 @@ def train(
     """Train as the resolved configuration says, evaluate, write the report; returns the run folder.
 
     Args:
-        config: what `unsup.config.resolve` returns.
+        config: what `unsup.runs.config.resolve` returns.
         runs_root: the run folder is made in runs_root/<data>/<recipe>/.
         command: what the user typed, for the record.
         notes: what was decided for the user, such as the data set; shown in the first line of output.

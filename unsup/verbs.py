@@ -7,8 +7,8 @@ from unsup.core.errors import UsageError, UserError
 
 
 def train(args: argparse.Namespace) -> None:
-    from unsup.config import pair, read
     from unsup.core.strict_yaml import dump
+    from unsup.runs.config import pair, read
 
     data = named_data(args)
     data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)
@@ -17,7 +17,7 @@ def train(args: argparse.Namespace) -> None:
     if args.print_config:
         print(dump(resolved), end="")
         return
-    from unsup.build import mnist_at_hand
+    from unsup.runs.build import mnist_at_hand
     from unsup.train import train as start
 
     notes = []
@@ -34,7 +34,7 @@ def train(args: argparse.Namespace) -> None:
 
 def configured(args: argparse.Namespace, data: str | None) -> dict[str, Any]:
     """The resolved configuration of a training."""
-    from unsup.config import compose, resolve
+    from unsup.runs.config import compose, resolve
 
     plain = [(key, getattr(args, key)) for key in ("seed", "init_from", "matmul_precision", "compile")]
     options = [(key, value) for key, value in plain if value is not None] + given(args)
@@ -46,7 +46,7 @@ def sweep(args: argparse.Namespace) -> None:
 
     grid, options, data, note = parse_grid(args.grid), given(args), named_data(args), ""
     jobs = plan(args.models, data or "mnist", args.seeds, grid, options, args.runs)
-    from unsup.build import mnist_at_hand
+    from unsup.runs.build import mnist_at_hand
     from unsup.sweep import sweep as start
 
     if data is None:
@@ -71,15 +71,15 @@ def named_data(args: argparse.Namespace) -> str | None:
 
 
 def resume(args: argparse.Namespace) -> None:
-    from unsup import runs
+    from unsup.runs import folder as runs
     from unsup.train import resume as go_on
 
     go_on(runs.find(args.folder), moved(args))
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    from unsup import runs
     from unsup.evaluate import evaluate_run
+    from unsup.runs import folder as runs
 
     run = runs.find(args.folder)
     with runs.locked(run):
@@ -93,17 +93,17 @@ def moved(args: argparse.Namespace) -> dict[str, str]:
 
 
 def classify(args: argparse.Namespace) -> None:
-    from unsup import runs
+    from unsup.runs import folder as runs
     from unsup.sorting import classify_into
 
     classify_into(runs.find(args.folder), args.images, args.out, args.labels, args.sort)
 
 
 def encode(args: argparse.Namespace) -> None:
-    from unsup import runs
     from unsup.core.errors import printable
     from unsup.core.files import shown
     from unsup.encode import write_codes
+    from unsup.runs import folder as runs
 
     out, encoded = write_codes(runs.find(args.folder), args.images, args.out)
     rows, dimensions = encoded.columns["codes"].shape
@@ -111,23 +111,23 @@ def encode(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    from unsup import runs
     from unsup.core.files import shown
     from unsup.export import export_run
+    from unsup.runs import folder as runs
 
     print(f"exported and checked: {shown(export_run(runs.find(args.folder), args.out, args.onnx))}")
 
 
 def zero_shot(args: argparse.Namespace) -> None:
-    from unsup import runs
+    from unsup.runs import folder as runs
     from unsup.zero_shot import name_run
 
     name_run(runs.find(args.folder), args.words, args.encoder, moved(args))
 
 
 def models(args: argparse.Namespace) -> None:
-    from unsup.config import CONFIGS, names
-    from unsup.recipes import header, stated
+    from unsup.runs.config import CONFIGS, names
+    from unsup.runs.recipes import header, stated
 
     for name in names("model"):
         path = CONFIGS / "model" / f"{name}.yaml"
@@ -148,8 +148,8 @@ def selfcheck(args: argparse.Namespace) -> None:
 
 
 def results(args: argparse.Namespace) -> None:
-    from unsup.config import CONFIGS
     from unsup.evaluation.results import add, update_cards, update_full, update_readme
+    from unsup.runs.config import CONFIGS
 
     top = CONFIGS.parent
     folder = top / "results"
@@ -167,8 +167,8 @@ def reproduce(args: argparse.Namespace) -> None:
     import shlex
 
     from unsup.cli import parse
-    from unsup.config import CONFIGS
     from unsup.evaluation.cards import check, check_table, read_card
+    from unsup.runs.config import CONFIGS
 
     card = read_card(CONFIGS.parent / "results" / "cards", args.card)
     words = shlex.split(card.command)[1:]
@@ -177,9 +177,9 @@ def reproduce(args: argparse.Namespace) -> None:
     places = {"--data_root": args.data_root, "--images": args.images, "--runs": args.runs}
     words += [word for option, place in places.items() if place for word in (option, str(place))]
     seeds = card.seeds if "all" in args.seeds else args.seeds or card.seeds[:1]
-    from unsup.build import prepare
     from unsup.evaluation.protocol import VERSION
     from unsup.reports.report import read_report
+    from unsup.runs.build import prepare
     from unsup.train import train as start
 
     if card.protocol != VERSION:

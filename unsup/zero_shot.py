@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from unsup import runs
-from unsup.build import load_run, prepare
 from unsup.core.errors import UserError, printable
 from unsup.core.files import replacing, shown
 from unsup.data.base import ImageData, Split
 from unsup.encode import judged
-from unsup.encoder import Encoder
 from unsup.image_text import ImageText, load_image_text
 from unsup.metrics.diagnostics import sample
 from unsup.metrics.heads import Heads
+from unsup.runs import folder as runs
+from unsup.runs.build import load_run, prepare
+from unsup.runs.encoder import Encoder
 
 IMAGES = 2_000  # training images whose clusters are looked at, and test images that are scored
 COLUMNS = ("cluster", "images", "name", "cosine", "second", "second_cosine")

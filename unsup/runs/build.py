@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from unsup import runs
-from unsup.checkpoints import load_checkpoint
-from unsup.config import LINKED, Config, load_class
 from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
 from unsup.models.base import Model
-from unsup.stages import check_stages
+from unsup.runs import folder as runs
+from unsup.runs.checkpoints import load_checkpoint
+from unsup.runs.config import LINKED, Config, load_class
+from unsup.runs.init_from import check_stages
 
 REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)  # of arguments
 

@@ -11,7 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from unsup.core.errors import UserError
 from unsup.core.files import replacing, shown
-from unsup.runs import LAST, PREVIOUS, checkpoints_of
+from unsup.runs.folder import LAST, PREVIOUS, checkpoints_of
 
 LAYOUT = 1  # of what stands in a checkpoint; another one is refused
 NEEDED = {"state_dict": dict, "hyper_parameters": dict, "global_step": int}

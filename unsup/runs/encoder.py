@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unsup import runs
-from unsup.build import load_model
 from unsup.core.errors import UserError
 from unsup.data.batches import to_unit
 from unsup.evaluation.codes import frozen
 from unsup.models.base import Model
+from unsup.runs import folder as runs
+from unsup.runs.build import load_model
 
 BATCH = 1024  # images at a time, as in the evaluation
 

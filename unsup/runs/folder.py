@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from unsup.config import Config, compose, resolve
 from unsup.core.errors import UserError
 from unsup.core.files import place, replace, resolved
 from unsup.core.strict_yaml import dump
-from unsup.provenance import git_state, provenance
+from unsup.runs.config import Config, compose, resolve
+from unsup.runs.provenance import git_state, provenance
 
 if TYPE_CHECKING:
     from unsup.metrics.heads import Heads

@@ -6,8 +6,8 @@ images and with the same seed, without the options that the later stage was give
 
 from typing import Any
 
-from unsup.config import Config, compose, data_name, named, resolve
 from unsup.core.errors import UsageError
+from unsup.runs.config import Config, compose, data_name, named, resolve
 
 LOADING = ("batch_size", "steps_per_call")  # options of a data set that say how to train, not on what
 

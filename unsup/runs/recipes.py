@@ -9,7 +9,7 @@
 
 from pathlib import Path
 
-from unsup.config import Config, named, names, pair
+from unsup.runs.config import Config, named, names, pair
 
 CHOSEN = ("validation", "label-free", "published")
 NOT_STATED = "not stated"

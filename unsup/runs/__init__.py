@@ -1,0 +1,1 @@
+"""What a run is: configuration, folder, checkpoint, and the objects built from them."""
