@@ -401,7 +401,7 @@ class Reports:
         return main(["compare", "--runs", str(self.root)])
 
     def keep(self) -> None:
-        from unsup.evaluation.results import add
+        from unsup.comparison.recorded.store import add
 
         add(self.run, self.root / "results")
 

@@ -16,10 +16,19 @@ import unsup.runs.config
 import unsup.train
 import unsup.trainer
 from unsup.cli import main
+from unsup.comparison.recorded.cards import (
+    METRICS,
+    Metric,
+    check,
+    check_table,
+    digits,
+    make_cards,
+    read_card,
+    tolerance,
+)
+from unsup.comparison.recorded.store import read_complete
 from unsup.core.errors import UserError
-from unsup.evaluation.cards import METRICS, Metric, check, check_table, digits, make_cards, read_card, tolerance
 from unsup.evaluation.protocol import VERSION
-from unsup.evaluation.results import read_complete
 from unsup.metrics.variance import PRIOR
 from unsup.reports.report import read_report
 

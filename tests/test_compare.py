@@ -17,11 +17,11 @@ from rich.console import Console
 from scipy.stats import t as student
 
 from unsup.cli import main
+from unsup.comparison.columns import NAMES, TABLE
+from unsup.comparison.comparable import Part
+from unsup.comparison.compare import compare, compare_folder
+from unsup.comparison.terminal import show
 from unsup.core.errors import UsageError, UserError
-from unsup.evaluation.compare import compare, compare_folder
-from unsup.evaluation.comparison.columns import NAMES, TABLE
-from unsup.evaluation.comparison.part import Part
-from unsup.evaluation.comparison.terminal import show
 from unsup.metrics.intervals import paired_over_seeds
 
 IMAGES = 400

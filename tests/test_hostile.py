@@ -22,12 +22,12 @@ from synthetic import complaint, pictures
 import unsup.runs.build
 import unsup.train
 from unsup.cli import main
+from unsup.comparison.compare import compare
+from unsup.comparison.recorded.store import add
 from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import LONGEST, UserError, one_line
 from unsup.core.files import replace
 from unsup.data.folder import Folder
-from unsup.evaluation.compare import compare
-from unsup.evaluation.results import add
 from unsup.reports.report import read_report
 from unsup.runs import folder as runs
 from unsup.runs.build import load_model

@@ -16,7 +16,7 @@ import unsup.data
 import unsup.models
 import unsup.runs.config
 from unsup.cli import main
-from unsup.evaluation.results import update_readme
+from unsup.comparison.recorded.store import update_readme
 
 TOP = Path(__file__).parents[1]
 README = (TOP / "README.md").read_text()

@@ -13,10 +13,10 @@ import yaml
 from reports import clustered, generative, report, unlabelled
 from reports import scores as made_up
 
+from unsup.comparison.recorded.commands import make_command
+from unsup.comparison.recorded.store import BEGIN, END, add, update_cards, update_full, update_readme
+from unsup.comparison.recorded.tables import full_tables, short_tables
 from unsup.core.errors import UserError
-from unsup.evaluation.results import BEGIN, END, add, update_cards, update_full, update_readme
-from unsup.evaluation.results_command import make_command
-from unsup.evaluation.results_table import full_tables, short_tables
 from unsup.plan import essence
 from unsup.reports.report import write_report
 from unsup.runs.config import compose, resolve
@@ -371,5 +371,5 @@ def test_a_missing_report_is_named(tmp_path: Path) -> None:
 
 
 def test_the_table_needs_no_torch() -> None:
-    code = "import sys, unsup.evaluation.results; sys.exit(bool({'torch', 'matplotlib', 'rich'} & set(sys.modules)))"
+    code = "import sys, unsup.comparison.recorded.store; sys.exit(bool({'torch', 'matplotlib', 'rich'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0

@@ -148,7 +148,7 @@ def selfcheck(args: argparse.Namespace) -> None:
 
 
 def results(args: argparse.Namespace) -> None:
-    from unsup.evaluation.results import add, update_cards, update_full, update_readme
+    from unsup.comparison.recorded.store import add, update_cards, update_full, update_readme
     from unsup.runs.config import CONFIGS
 
     top = CONFIGS.parent
@@ -167,7 +167,7 @@ def reproduce(args: argparse.Namespace) -> None:
     import shlex
 
     from unsup.cli import parse
-    from unsup.evaluation.cards import check, check_table, read_card
+    from unsup.comparison.recorded.cards import check, check_table, read_card
     from unsup.runs.config import CONFIGS
 
     card = read_card(CONFIGS.parent / "results" / "cards", args.card)
@@ -206,6 +206,6 @@ def reproduce(args: argparse.Namespace) -> None:
 
 
 def compare(args: argparse.Namespace) -> None:
-    from unsup.evaluation.compare import compare as start
+    from unsup.comparison.compare import compare as start
 
     start(args.runs, args.data, args.sort)

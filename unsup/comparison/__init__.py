@@ -1,1 +1,1 @@
-"""Reports of one data set side by side: read, grouped over seeds, set against each other, written out."""
+"""Several reports next to each other."""

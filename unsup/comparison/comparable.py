@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unsup.evaluation.comparison.columns import Column
-from unsup.evaluation.comparison.groups import Group, Version
-from unsup.evaluation.comparison.sources import Deviations, label_free_choice, variance_by_source
-from unsup.evaluation.comparison.statements import PROBES, Statement, statements
-from unsup.evaluation.comparison.table import DEFAULT, Entry, entries, shown_columns
+from unsup.comparison.columns import Column
+from unsup.comparison.groups import Group, Version
+from unsup.comparison.pairs import PROBES, Statement, statements
+from unsup.comparison.table import DEFAULT, Entry, entries, shown_columns
+from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
 
 ONE_SEED = "Where a side has 1 seed the interval holds for that seed alone."
 PAIRED = (

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from unsup.comparison.comparable import Part, differences, part
+from unsup.comparison.files import to_csv, to_html, to_json, to_markdown
+from unsup.comparison.groups import Run, group, read
+from unsup.comparison.table import column_named
+from unsup.comparison.terminal import show
 from unsup.core.errors import UserError, nearest, one_line, printable
 from unsup.core.files import replace
-from unsup.evaluation.comparison.files import to_csv, to_html, to_json, to_markdown
-from unsup.evaluation.comparison.groups import Run, group, read
-from unsup.evaluation.comparison.part import Part, differences, part
-from unsup.evaluation.comparison.table import column_named
-from unsup.evaluation.comparison.terminal import show
 
 REPORTS = "*/*/report.json"
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from unsup.evaluation.comparison.columns import SEEDS, TABLE
-from unsup.evaluation.comparison.part import PAIRED, VARIANCE, Part, differences
-from unsup.evaluation.comparison.sources import choice_note, choice_rows, variance_rows
-from unsup.evaluation.comparison.table import Row, cells, how_chosen
+from unsup.comparison.columns import SEEDS, TABLE
+from unsup.comparison.comparable import PAIRED, VARIANCE, Part, differences
+from unsup.comparison.table import Row, cells, how_chosen
+from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from unsup.comparison.columns import Numbers, Report, initialisations, numbers
 from unsup.core.errors import UserError
-from unsup.evaluation.comparison.columns import Numbers, Report, initialisations, numbers
 
 FLOORS = ("untrained", "pca", "pixels")
 PLACES = ("seed", "data.root", "data.images")  # they say which seed and where things lie, not what is trained

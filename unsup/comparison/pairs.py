@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unsup.comparison.groups import FLOORS, Group, Run
+from unsup.comparison.table import floor_name
 from unsup.core.errors import UserError
-from unsup.evaluation.comparison.groups import FLOORS, Group, Run
-from unsup.evaluation.comparison.table import floor_name
 from unsup.metrics.intervals import paired_over_seeds
 
 PROBES = {"linear probe": "linear_probe", "few-label 10": "few_label_10", "few-label 1": "few_label_1"}  # in the file

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from unsup.comparison.columns import NAMES, SEEDS, TABLE, Column, Numbers
+from unsup.comparison.groups import Group
 from unsup.core.errors import UsageError, nearest
-from unsup.evaluation.comparison.columns import NAMES, SEEDS, TABLE, Column, Numbers
-from unsup.evaluation.comparison.groups import Group
 from unsup.metrics.intervals import seeds_interval
 from unsup.reports import format as summary
 from unsup.reports.format import Cells

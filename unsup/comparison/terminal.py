@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from unsup.evaluation.comparison.columns import SEEDS, Column
-from unsup.evaluation.comparison.part import Part
-from unsup.evaluation.comparison.sources import choice_note, choice_rows, variance_rows
-from unsup.evaluation.comparison.table import DEFAULT, cells, how_chosen
+from unsup.comparison.columns import SEEDS, Column
+from unsup.comparison.comparable import Part
+from unsup.comparison.table import DEFAULT, cells, how_chosen
+from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.reports.format import Cells, enumeration
 
 MOST_MODELS = 10  # in what follows the table

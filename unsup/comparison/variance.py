@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from unsup.evaluation.comparison.columns import DIAGNOSTICS
-from unsup.evaluation.comparison.groups import Group
+from unsup.comparison.columns import DIAGNOSTICS
+from unsup.comparison.groups import Group
 from unsup.metrics.intervals import chance_spearman, spearman
 from unsup.reports.format import Cells
 

@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 from scipy.special import stdtrit
 
+from unsup.comparison.recorded.commands import train_words
+from unsup.comparison.recorded.means import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values
+from unsup.comparison.recorded.means import Path as Place
 from unsup.core.errors import UsageError, UserError, nearest
-from unsup.evaluation.results_columns import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values
-from unsup.evaluation.results_columns import Path as Place
-from unsup.evaluation.results_command import train_words
 from unsup.metrics.variance import moderated
 from unsup.reports.format import hardware
 from unsup.reports.report import Report

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from unsup.evaluation.results_columns import GENERATION, average, by_model, costs, effort, in_order, means
+from unsup.comparison.recorded.means import GENERATION, average, by_model, costs, effort, in_order, means
 from unsup.reports.format import Scores, markdown_table
 from unsup.reports.report import Report
 

@@ -7,11 +7,11 @@ from pathlib import Path, PurePath
 
 import yaml
 
+from unsup.comparison.recorded.cards import make_cards
+from unsup.comparison.recorded.commands import without_places
+from unsup.comparison.recorded.tables import full_tables, short_tables
 from unsup.core.errors import UserError
 from unsup.core.files import replace
-from unsup.evaluation.cards import make_cards
-from unsup.evaluation.results_command import without_places
-from unsup.evaluation.results_table import full_tables, short_tables
 from unsup.reports.report import Report, read_report
 
 TITLE = """# Results

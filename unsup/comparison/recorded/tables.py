@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from unsup.core.errors import UserError
-from unsup.evaluation.results_columns import (
+from unsup.comparison.recorded.commands import make_command
+from unsup.comparison.recorded.generation import generation_table
+from unsup.comparison.recorded.means import (
     CLUSTERS,
     EFFORT,
     HEADLINE,
@@ -18,8 +19,7 @@ from unsup.evaluation.results_columns import (
     means,
     values,
 )
-from unsup.evaluation.results_command import make_command
-from unsup.evaluation.results_generation import generation_table
+from unsup.core.errors import UserError
 from unsup.reports.format import Cells, Scores, floor_name, hardware, markdown_table
 from unsup.reports.report import Report
 

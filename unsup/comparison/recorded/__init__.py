@@ -1,0 +1,1 @@
+"""The reports that results/ keeps, and the tables and cards written from them."""
