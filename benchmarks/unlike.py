@@ -19,7 +19,7 @@ from torch import Tensor
 from unsup.core.errors import UserError
 from unsup.data.decode import complaint
 from unsup.data.listing import find_images
-from unsup.encode import batches, judged
+from unsup.inference.encode_folder import batches, judged
 from unsup.metrics.heads import Floats
 from unsup.runs import folder as runs
 from unsup.runs.build import load_run

@@ -16,14 +16,14 @@ import used
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-import unsup.sheet
-from unsup.classify import FOLDS, Classified, by_names
+import unsup.inference.contact_sheet
 from unsup.cli import main
 from unsup.core.array_files import load
+from unsup.inference.classify import FOLDS, Classified, by_names
+from unsup.inference.sort import UNLIKE, free, safe
 from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.runs.build import load_run
-from unsup.sorting import UNLIKE, free, safe
 
 IMAGES, LABELS = used.digits()
 N = 120
@@ -333,8 +333,8 @@ def test_the_sheet_is_complete_in_itself_and_shows_hostile_names_as_text(
 def test_the_surest_come_first_and_the_rest_is_counted(
     run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unsup.sheet, "SHOWN", 2)
-    monkeypatch.setattr(unsup.sheet, "FEWEST", 1)
+    monkeypatch.setattr(unsup.inference.contact_sheet, "SHOWN", 2)
+    monkeypatch.setattr(unsup.inference.contact_sheet, "FEWEST", 1)
     rows = classify(run, pictures, tmp_path / "out")
     page = Page(tmp_path / "out" / "sheet.html")
     sizes = Counter(row["class"] if row["unlike"] == "false" else UNLIKE for row in rows)
@@ -351,9 +351,9 @@ def test_the_surest_come_first_and_the_rest_is_counted(
 def test_small_pictures_keep_their_pixels_and_large_ones_are_scaled(tmp_path: Path) -> None:
     used.write(tmp_path / "small.png", IMAGES[0])
     Image.effect_noise((400, 300), 50).convert("RGB").save(tmp_path / "large.jpg")
-    source, side = unsup.sheet.thumbnail(tmp_path / "small.png")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png")
     assert source.startswith("data:image/png;base64,") and side == 8
-    source, side = unsup.sheet.thumbnail(tmp_path / "large.jpg")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg")
     assert source.startswith("data:image/jpeg;base64,") and side == 112 and len(source) < 15_000
 
 
@@ -451,7 +451,7 @@ def test_a_failure_leaves_nothing(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device", "sheet")
 
-    monkeypatch.setattr("unsup.sorting.write_sheet", full)
+    monkeypatch.setattr("unsup.inference.sort.write_sheet", full)
     out = tmp_path / "deep" / "out"
     assert main(["classify", str(run), "--images", str(pictures), "--out", str(out)]) == 1
     assert "No space left on device" in capsys.readouterr().err

@@ -16,10 +16,10 @@ from test_contract import RECIPES, build
 from tiny import digits
 
 import unsup
-import unsup.export
+import unsup.inference.export
 from unsup.cli import main
 from unsup.core.array_files import load
-from unsup.export import ONNX, difference, write_onnx, write_program, write_weights
+from unsup.inference.export import ONNX, difference, write_onnx, write_program, write_weights
 from unsup.metrics.heads import Heads
 from unsup.runs.encoder import Encoder
 
@@ -120,13 +120,13 @@ def test_the_snippet_rebuilds_the_encoder_elsewhere(run: Path, exported: Path, t
 def test_an_encoder_that_gives_other_codes_is_not_left(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    correct = unsup.export.write_program
+    correct = unsup.inference.export.write_program
 
-    def wrong(path: Path, encoder: Encoder) -> unsup.export.Encode:
+    def wrong(path: Path, encoder: Encoder) -> unsup.inference.export.Encode:
         program = correct(path, encoder)
         return lambda x: program(x) + 0.01
 
-    monkeypatch.setattr(unsup.export, "write_program", wrong)
+    monkeypatch.setattr(unsup.inference.export, "write_program", wrong)
     out = tmp_path / "made" / "here"
     assert main(["export", str(run), "--out", str(out)]) == 1
     assert "encoder.pt2 gives other codes than the run's encoder, by 0.0" in capsys.readouterr().err

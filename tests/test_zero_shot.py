@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from unsup.cli import main
 from unsup.core.errors import UserError
-from unsup.image_text import TEMPLATE, load_image_text
+from unsup.inference.image_text import TEMPLATE, load_image_text
+from unsup.inference.zero_shot import Seen, name_clusters
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
-from unsup.zero_shot import Seen, name_clusters
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -93,8 +93,8 @@ def moved(args: argparse.Namespace) -> dict[str, str]:
 
 
 def classify(args: argparse.Namespace) -> None:
+    from unsup.inference.sort import classify_into
     from unsup.runs import folder as runs
-    from unsup.sorting import classify_into
 
     classify_into(runs.find(args.folder), args.images, args.out, args.labels, args.sort)
 
@@ -102,7 +102,7 @@ def classify(args: argparse.Namespace) -> None:
 def encode(args: argparse.Namespace) -> None:
     from unsup.core.errors import printable
     from unsup.core.files import shown
-    from unsup.encode import write_codes
+    from unsup.inference.encode_folder import write_codes
     from unsup.runs import folder as runs
 
     out, encoded = write_codes(runs.find(args.folder), args.images, args.out)
@@ -112,15 +112,15 @@ def encode(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     from unsup.core.files import shown
-    from unsup.export import export_run
+    from unsup.inference.export import export_run
     from unsup.runs import folder as runs
 
     print(f"exported and checked: {shown(export_run(runs.find(args.folder), args.out, args.onnx))}")
 
 
 def zero_shot(args: argparse.Namespace) -> None:
+    from unsup.inference.zero_shot import name_run
     from unsup.runs import folder as runs
-    from unsup.zero_shot import name_run
 
     name_run(runs.find(args.folder), args.words, args.encoder, moved(args))
 

@@ -13,7 +13,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from unsup.core.errors import UserError, printable
-from unsup.encode import encode_folder
+from unsup.inference.encode_folder import encode_folder
 from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.runs import folder as runs

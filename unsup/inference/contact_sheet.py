@@ -10,10 +10,10 @@ from typing import NamedTuple
 from PIL import Image
 from tqdm import tqdm
 
-from unsup.classify import Classified
 from unsup.core.errors import printable
 from unsup.core.files import replace
 from unsup.data.decode import FORMATS, picture
+from unsup.inference.classify import Classified
 from unsup.reports.page import render
 
 SHOWN = 100  # pictures of a class, and of those unlike anything seen

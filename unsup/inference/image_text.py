@@ -80,7 +80,7 @@ def load_image_text(where: str) -> ImageText:
     if not colon:
         raise UserError(
             f"no image-text encoder in {where}: name a folder that transformers can load (CLIP, SigLIP), "
-            "or module:name of your own (unsup/image_text.py says what it has to do)"
+            "or module:name of your own (unsup/inference/image_text.py says what it has to do)"
         )
     try:
         return cast(ImageText, getattr(importlib.import_module(module), name)())

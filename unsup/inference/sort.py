@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from unsup.classify import Classified, classify_folder
 from unsup.core.errors import UserError, printable
 from unsup.core.files import filling, must_be_new, reserve, shown
+from unsup.inference.classify import Classified, classify_folder
+from unsup.inference.contact_sheet import write_sheet
 from unsup.reports.format import heading
 from unsup.reports.report import Report, read_report
-from unsup.sheet import write_sheet
 
 TABLE, SHEET = "classes.csv", "sheet.html"
 COLUMNS = ("file", "class", "confidence", "given", "cluster", "name", "code_distance", "error", "distance", "unlike")

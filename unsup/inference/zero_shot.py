@@ -19,8 +19,8 @@ from torch import Tensor
 from unsup.core.errors import UserError, printable
 from unsup.core.files import replacing, shown
 from unsup.data.base import ImageData, Split
-from unsup.encode import judged
-from unsup.image_text import ImageText, load_image_text
+from unsup.inference.encode_folder import judged
+from unsup.inference.image_text import ImageText, load_image_text
 from unsup.metrics.diagnostics import sample
 from unsup.metrics.heads import Heads
 from unsup.runs import folder as runs
