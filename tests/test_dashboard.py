@@ -13,9 +13,9 @@ from tensorboard.util import tensor_util
 from tiny import TinyDigits
 from toys import Coder
 
-import unsup.dashboard
-from unsup.dashboard import write_dashboard
+import unsup.evaluation.tensorboard
 from unsup.evaluation.protocol import evaluate
+from unsup.evaluation.tensorboard import write_dashboard
 
 CONFIG: dict[str, Any] = {
     "seed": 3,
@@ -64,7 +64,7 @@ def test_recall_begins_at_one_for_every_class(tmp_path: Path) -> None:
 
 
 def test_the_projector_shows_codes_with_their_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsup.dashboard, "PROJECTED", 100)
+    monkeypatch.setattr(unsup.evaluation.tensorboard, "PROJECTED", 100)
     data = TinyDigits()
     written(tmp_path, data)
     assert (tmp_path / "projector_config.pbtxt").read_text().count("embeddings") == 1

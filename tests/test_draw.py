@@ -12,7 +12,7 @@ from tiny import SHAPE, TinyDigits, digits
 from torch import Tensor
 from toys import Coder, Copier, Decoder, Generator, Variational
 
-from unsup.draw import draw
+from unsup.evaluation.draw import draw
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.heads import Heads, Probe
 from unsup.reports.figures import samples as generated

@@ -9,15 +9,15 @@ import torch
 from tiny import SHAPE, TinyDigits
 from torch import Tensor
 
-from unsup import floors
-from unsup.floors import protocol_hash, without_prose
+from unsup.evaluation import baselines as floors
+from unsup.evaluation.baselines import protocol_hash, without_prose
+from unsup.evaluation.untrained import signature, untrained
 from unsup.models.ae import AE
 from unsup.models.base import Model
 from unsup.models.conv_ae import ConvAE
 from unsup.models.patches import Patches
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.twins import signature, untrained
 
 SOURCE = '"""What it is."""\n\ndef f(x):\n    """What it does."""\n    return x + 1  # why\n'
 

@@ -19,10 +19,10 @@ from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space as spaces_module
 from unsup.evaluation import inception
+from unsup.evaluation.baselines import feature_spaces, floors
 from unsup.evaluation.codes import encode_split, samples, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace, compared, feature_space
 from unsup.evaluation.protocol import evaluate
-from unsup.floors import feature_spaces, floors
 from unsup.metrics import generation
 from unsup.metrics.generation import frechet, kernel_distance, precision_recall
 from unsup.models.base import Model
@@ -471,7 +471,7 @@ def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: Feat
 def test_a_run_reports_what_it_generates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unsup.evaluate.draw", lambda *words: ({}, None))  # figures take longer than all the rest
+    monkeypatch.setattr("unsup.evaluation.run.draw", lambda *words: ({}, None))  # figures take longer than all the rest
     config = tmp_path / "blobs.yaml"
     config.write_text(
         "recipe: blobs\ndataset: tiny\nmodel: {class_path: test_generation.Blobs}\n"

@@ -15,7 +15,7 @@ from torch import nn
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.digits import Digits
-from unsup.evaluation import scores as scores_of
+from unsup.evaluation import measures as scores_of
 from unsup.evaluation.codes import encode, encode_split, weights_hash
 from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.parallel import side_by_side

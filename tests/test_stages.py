@@ -20,8 +20,8 @@ from unsup.cli import main
 from unsup.comparison.groups import flat
 from unsup.comparison.recorded.store import for_others
 from unsup.core.errors import UserError
-from unsup.evaluate import started_from
 from unsup.evaluation.codes import weights_hash
+from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
 from unsup.plan import Found
 from unsup.runs import folder as runs

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unsup.floors import SCORING
+from unsup.evaluation.baselines import SCORING
 from unsup.runs.recipes import CHOSEN, stated
 
 TOP = Path(__file__).parents[1]

@@ -20,8 +20,8 @@ from unsup.callbacks import Throughput
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
-from unsup.evaluate import evaluate_run
 from unsup.evaluation.codes import weights_hash
+from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
 from unsup.plan import Found, command_line
 from unsup.runs import folder as runs

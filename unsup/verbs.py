@@ -78,7 +78,7 @@ def resume(args: argparse.Namespace) -> None:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    from unsup.evaluate import evaluate_run
+    from unsup.evaluation.run import evaluate_run
     from unsup.runs import folder as runs
 
     run = runs.find(args.folder)

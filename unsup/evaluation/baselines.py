@@ -16,12 +16,13 @@ import numpy as np
 import sklearn
 from numpy.typing import NDArray
 
-from unsup import twins
 from unsup.core.array_files import Arrays, kept
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, protocol
+from unsup.evaluation import untrained as twins
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.protocol import VERSION, evaluate
+from unsup.evaluation.untrained import signature, twins_of, untrained
 from unsup.metrics import mixtures
 from unsup.metrics.intervals import bootstrap_interval
 from unsup.models import pca as pca_model
@@ -29,7 +30,6 @@ from unsup.models import pixels as pixels_model
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.twins import signature, twins_of, untrained
 
 SCORING = (  # files of the evaluation whose code decides scores
     *("answers", "cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space"),

@@ -11,7 +11,8 @@ from typing import Any, cast
 import numpy as np
 
 from unsup.data.base import ImageData
-from unsup.evaluation import parts, scores
+from unsup.evaluation import measures as scores
+from unsup.evaluation import parts
 from unsup.evaluation.codes import SPLITS, certificate, encode, generate, weights_hash
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.parallel import Parts, side_by_side

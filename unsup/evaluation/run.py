@@ -14,14 +14,14 @@ from rich.console import Console
 from unsup.core.array_files import Arrays, keep
 from unsup.core.errors import UserError
 from unsup.core.files import shown
-from unsup.dashboard import write_dashboard
 from unsup.data.base import ImageData
-from unsup.draw import draw
+from unsup.evaluation.baselines import Floor, about, feature_spaces, floors
 from unsup.evaluation.codes import SPLITS
+from unsup.evaluation.draw import draw
+from unsup.evaluation.events import curves_of
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck
-from unsup.events import curves_of
-from unsup.floors import Floor, about, feature_spaces, floors
+from unsup.evaluation.tensorboard import write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.reports.report import read_report, summary_table, write_report
 from unsup.runs import folder as runs
