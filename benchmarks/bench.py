@@ -45,7 +45,7 @@ def main() -> int:
     import torch
 
     from unsup.core.errors import UserError
-    from unsup.trainer import quiet
+    from unsup.training.trainer import quiet
 
     quiet()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))

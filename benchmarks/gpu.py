@@ -22,13 +22,13 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
 
-from unsup.callbacks import Throughput
 from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.build import prepare
 from unsup.runs.config import Config, compose, resolve
-from unsup.train import begin
-from unsup.trainer import build_trainer, quiet
+from unsup.training.callbacks.progress import Throughput
+from unsup.training.train import begin
+from unsup.training.trainer import build_trainer, quiet
 
 DRIVER = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 SECONDS = 2.5  # of a row, at least; and at least two epochs

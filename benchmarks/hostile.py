@@ -117,11 +117,11 @@ class Configurations:
     def __init__(self, scratch: Path) -> None:
         from lightning.pytorch import Trainer
 
-        from unsup import train
         from unsup.core.strict_yaml import dump
         from unsup.runs import build
         from unsup.runs.config import compose, resolve
-        from unsup.trainer import bare_trainer, explained
+        from unsup.training import train
+        from unsup.training.trainer import bare_trainer, explained
 
         def start(config: dict[str, Any], *_: Any) -> None:
             """What a training does before it reads images or writes anything."""
@@ -342,8 +342,8 @@ class Records(Run):
     """versions.json, training.json and config.yaml of a run."""
 
     def one(self, draw: random.Random) -> Input:
-        from unsup.plan import Found
         from unsup.runs import folder as runs
+        from unsup.training.plan import Found
 
         contents = {
             "versions.json": {

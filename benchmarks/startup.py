@@ -16,7 +16,7 @@ COMMANDS = {
     "unsup models": ["-m", "unsup", "models"],
     "unsup train --print_config": ["-m", "unsup", "train", "ae", "--data", "digits", "--print_config"],
     "import torch": ["-c", "import torch"],
-    "import unsup.train": ["-c", "import unsup.train"],
+    "import unsup.training.train": ["-c", "import unsup.training.train"],
 }
 LIGHT = ("python", "unsup --help", "unsup models")  # all that --quick looks at
 STEPS = 20  # of the trainings whose memory is looked at: more do not need more
@@ -58,7 +58,7 @@ def held(model: str, side: str, options: Any) -> dict[str, int]:
     import torch
     import training
 
-    from unsup.trainer import quiet
+    from unsup.training.trainer import quiet
 
     quiet()
     plan = training.planned(model, options, STEPS)

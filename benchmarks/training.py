@@ -23,7 +23,6 @@ from peers import PYTHAE, pythae, usual
 from timing import Clock, Seconds, per, rates, ratios, shown, table, terminal
 from torch import Tensor
 
-from unsup.callbacks import Throughput
 from unsup.core.seeds import derived_seed, seed_noise
 from unsup.data.base import ImageData
 from unsup.data.batches import to_unit
@@ -33,8 +32,9 @@ from unsup.models.parts.layers import keep_statistics
 from unsup.models.parts.optim import annealed_adam
 from unsup.runs.build import build_data
 from unsup.runs.config import Config, compose, resolve
-from unsup.train import begin
-from unsup.trainer import build_trainer
+from unsup.training.callbacks.progress import Throughput
+from unsup.training.train import begin
+from unsup.training.trainer import build_trainer
 
 MOST, LEAST = 25, 60  # rounds at most, where the seconds that they should take at least are not reached
 LIMIT = {"ae": 0.90, "deep_ae": 0.95, "vae": 0.95, "conv_ae": 0.95, "gan": 0.95}

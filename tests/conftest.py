@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; noteb
 @pytest.fixture
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings without their evaluation."""
-    monkeypatch.setattr("unsup.train.evaluate_run", lambda *args, **kwargs: None)
+    monkeypatch.setattr("unsup.training.train.evaluate_run", lambda *args, **kwargs: None)
 
 
 @pytest.fixture
@@ -22,13 +22,15 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Makes trainings end as `interruptions.Stop` says; without arguments they do not any more."""
     from interruptions import Stop
 
-    import unsup.trainer
+    import unsup.training.trainer
 
-    usual = unsup.trainer.callbacks
+    usual = unsup.training.trainer.callbacks
     interrupts = signal.getsignal(signal.SIGINT)  # Lightning ignores them once it has seen one
 
     def until(*where: Any) -> None:
-        monkeypatch.setattr(unsup.trainer, "callbacks", lambda t: [*usual(t), *([Stop(*where)] if where else [])])
+        monkeypatch.setattr(
+            unsup.training.trainer, "callbacks", lambda t: [*usual(t), *([Stop(*where)] if where else [])]
+        )
 
     yield until
     signal.signal(signal.SIGINT, interrupts)

@@ -16,10 +16,10 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tiny import SHAPE, Memory, TinyDigits, same_weights
 from torch import Tensor, nn
 
-from unsup.callbacks import Curves, GradientNorm, Layout, Progress, Stopwatch, Throughput, callbacks
 from unsup.models.base import Model
-from unsup.quick import TIMES, QuickScores
-from unsup.snapshots import Pictures, evenly
+from unsup.training.callbacks.images import Pictures, evenly
+from unsup.training.callbacks.online_scores import TIMES, QuickScores
+from unsup.training.callbacks.progress import Curves, GradientNorm, Layout, Progress, Stopwatch, Throughput, callbacks
 
 
 class Noisy(Model):

@@ -13,8 +13,8 @@ import yaml
 from reports import clustered, generative, report, unlabelled
 
 import unsup.runs.config
-import unsup.train
-import unsup.trainer
+import unsup.training.train
+import unsup.training.trainer
 from unsup.cli import main
 from unsup.comparison.recorded.cards import (
     METRICS,
@@ -206,7 +206,7 @@ def test_a_wrong_expectation_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(unsup.train, "train", lambda *_: reproduced[2])
+    monkeypatch.setattr(unsup.training.train, "train", lambda *_: reproduced[2])
     metrics = read_card(CARDS, "digits-pca").metrics
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)

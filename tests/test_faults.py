@@ -16,7 +16,7 @@ from interruptions import OPTIONS, curves, equal, start, state
 from tiny import SHAPE, TinyDigits
 from torch import Tensor, nn
 
-import unsup.trainer
+import unsup.training.trainer
 from unsup.cli import main
 from unsup.core.errors import UserError
 from unsup.models.base import Model
@@ -28,10 +28,10 @@ TOP = Path(__file__).parents[1]
 # Trains `ae` in a process that dies, or meets a full disk, as it writes the checkpoint of the second epoch.
 IN_A_WRITE = """
 import os, resource, signal, sys, torch
-import unsup.train
+import unsup.training.train
 from unsup.cli import main
 
-unsup.train.evaluate_run = lambda *args, **kwargs: None
+unsup.training.train.evaluate_run = lambda *args, **kwargs: None
 usual, written = torch.save, []
 def save(content, file):
     written.append(file)
@@ -58,7 +58,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `ae` that nothing interrupted."""
     root = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("unsup.train.evaluate_run", lambda *args, **kwargs: None)
+        patch.setattr("unsup.training.train.evaluate_run", lambda *args, **kwargs: None)
         return start(root, "ae")[1]
 
 
@@ -215,8 +215,8 @@ def test_a_run_folder_that_vanishes(
             if trainer.current_epoch == 1:
                 shutil.rmtree(trainer.default_root_dir)
 
-    usual = unsup.trainer.callbacks
-    monkeypatch.setattr(unsup.trainer, "callbacks", lambda throughput: [*usual(throughput), Vanish()])
+    usual = unsup.training.trainer.callbacks
+    monkeypatch.setattr(unsup.training.trainer, "callbacks", lambda throughput: [*usual(throughput), Vanish()])
     code = main(["train", "ae", *OPTIONS, "--runs", str(tmp_path)])
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert code == 1 and told.startswith("unsup: input or output failed") and "No such file or directory" in told
@@ -240,7 +240,7 @@ def test_an_interrupt_between_the_two_players_of_a_gan(
 SIGNALLED = """
 import os, signal, sys
 import lightning.pytorch as L
-import unsup.train, unsup.trainer
+import unsup.training.train, unsup.training.trainer
 from unsup.cli import main
 
 class Signal(L.Callback):
@@ -250,11 +250,11 @@ class Signal(L.Callback):
         if trainer.current_epoch == 1 and optimizer is trainer.optimizers[0]:
             os.kill(os.getpid(), self.number)
 
-usual = unsup.trainer.callbacks
+usual = unsup.training.trainer.callbacks
 for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
     if (child := os.fork()) == 0:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        unsup.trainer.callbacks = lambda throughput: [*usual(throughput), Signal(number)]
+        unsup.training.trainer.callbacks = lambda throughput: [*usual(throughput), Signal(number)]
         sys.exit(main(["train", "gan", *{OPTIONS}, "--runs", f"{sys.argv[1]}/{code}"]))
     found = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert found == code, (found, code)

@@ -20,7 +20,7 @@ from reports import comparable
 from synthetic import complaint, pictures
 
 import unsup.runs.build
-import unsup.train
+import unsup.training.train
 from unsup.cli import main
 from unsup.comparison.compare import compare
 from unsup.comparison.recorded.store import add
@@ -41,7 +41,7 @@ def fuzz(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The benchmark, what it replaces put back afterwards."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setattr(unsup.runs.build, "mnist_at_hand", unsup.runs.build.mnist_at_hand)
-    monkeypatch.setattr(unsup.train, "train", unsup.train.train)
+    monkeypatch.setattr(unsup.training.train, "train", unsup.training.train.train)
     spec = importlib.util.spec_from_file_location("fuzz", BENCHMARKS / "fuzz.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -10,7 +10,7 @@ from tiny import Memory, TinyDigits, same_weights, trainer
 from toys import Coder
 
 from unsup.models.base import Model
-from unsup.quick import QuickScores, quick_scores
+from unsup.training.callbacks.online_scores import QuickScores, quick_scores
 
 LABELS = np.arange(400) // 40  # ten classes
 

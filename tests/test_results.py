@@ -17,9 +17,9 @@ from unsup.comparison.recorded.commands import make_command
 from unsup.comparison.recorded.store import BEGIN, END, add, update_cards, update_full, update_readme
 from unsup.comparison.recorded.tables import full_tables, short_tables
 from unsup.core.errors import UserError
-from unsup.plan import essence
 from unsup.reports.report import write_report
 from unsup.runs.config import compose, resolve
+from unsup.training.plan import essence
 
 TOP = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ import pytest
 from interruptions import OPTIONS, curves, equal, start, state
 from PIL import Image
 
-import unsup.train
+import unsup.training.train
 from unsup.cli import main
 from unsup.core.errors import UserError
 from unsup.models.pca import PCA
@@ -26,8 +26,8 @@ MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one 
 KILLED = f"""
 import os, signal, sys
 import lightning.pytorch as L
-import unsup.train
-import unsup.trainer
+import unsup.training.train
+import unsup.training.trainer
 from unsup.cli import main
 
 class Kill(L.Callback):
@@ -36,8 +36,8 @@ class Kill(L.Callback):
             trainer.logger.save()  # what was drawn after the checkpoint is on disk, too
             os.kill(os.getpid(), signal.SIGKILL)
 
-usual = unsup.trainer.callbacks
-unsup.trainer.callbacks = lambda throughput: [*usual(throughput), Kill()]
+usual = unsup.training.trainer.callbacks
+unsup.training.trainer.callbacks = lambda throughput: [*usual(throughput), Kill()]
 for model in {MODELS}:
     child = os.fork()
     if child == 0:
@@ -111,11 +111,11 @@ def test_a_run_that_was_stopped_while_it_was_judged_is_judged_by_resume(
     def interrupted(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(unsup.train, "evaluate_run", interrupted)
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", interrupted)
     code, run = start(tmp_path, "ae")
     assert code == 130 and f"make evaluate RUN={run}" in capsys.readouterr().err
     judged: list[Path] = []
-    monkeypatch.setattr(unsup.train, "evaluate_run", lambda run, **kwargs: judged.append(run))
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, **kwargs: judged.append(run))
     before = (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert main(["resume", str(run)]) == 0 and judged == [run.resolve()]
     assert (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
@@ -156,7 +156,9 @@ def test_a_run_without_a_good_checkpoint_is_refused(tmp_path: Path, capsys: pyte
     assert main(["resume", str(run)]) == 1
     assert "has no checkpoint: its first epoch did not end" in capsys.readouterr().err
     (run / "checkpoints" / "last.ckpt").write_bytes(b"PK damaged")
-    runs.write_json(run / "versions.json", {"data_sha256": unsup.train.prepare(runs.config_of(run)).fingerprint()})
+    runs.write_json(
+        run / "versions.json", {"data_sha256": unsup.training.train.prepare(runs.config_of(run)).fingerprint()}
+    )
     assert main(["resume", str(run)]) == 1
     assert "last.ckpt cannot be read as a checkpoint" in capsys.readouterr().err
 
@@ -188,7 +190,7 @@ def test_a_run_is_one_process_s_until_that_process_is_gone(
 
 def test_a_run_is_locked_while_it_is_trained_and_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
-    monkeypatch.setattr(unsup.train, "evaluate_run", lambda run, **kwargs: held.append(runs.in_use(run)))
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, **kwargs: held.append(runs.in_use(run)))
     _, run = start(tmp_path, "pixels", "--data", "digits")
     assert held == [True] and not runs.in_use(run)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from toys import Coder, Decoder, Generator, Still, Variational
 
 from unsup.models.base import Model
-from unsup.snapshots import Pictures, evenly, filters, looking_at, pairs, thumbnails
+from unsup.training.callbacks.images import Pictures, evenly, filters, looking_at, pairs, thumbnails
 
 SAMPLES, RECONSTRUCTIONS, WALKS, FILTERS = (
     f"pictures/{name}" for name in ("samples", "reconstructions", "traversals", "filters")

@@ -15,11 +15,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from tiny import same_weights
 
-from unsup.callbacks import Throughput
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
-from unsup.train import begin
-from unsup.trainer import build_trainer
+from unsup.training.callbacks.progress import Throughput
+from unsup.training.train import begin
+from unsup.training.trainer import build_trainer
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from training import Plan, ours, plain

@@ -15,7 +15,7 @@ from tiny import SHAPE
 from toys import Coder
 
 import unsup.runs.config
-import unsup.train
+import unsup.training.train
 from unsup.cli import main
 from unsup.comparison.groups import flat
 from unsup.comparison.recorded.store import for_others
@@ -23,11 +23,11 @@ from unsup.core.errors import UserError
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
-from unsup.plan import Found
 from unsup.runs import folder as runs
 from unsup.runs.build import load_model
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_of
+from unsup.training.plan import Found
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
 STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}
@@ -52,8 +52,8 @@ def root(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     def evaluated(run: Path, **_: Any) -> None:
         runs.write_json(run / "report.json", {})
 
-    monkeypatch.setattr(unsup.train, "evaluate_run", evaluated)
-    monkeypatch.setattr(unsup.trainer, "callbacks", lambda throughput: [throughput])
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", evaluated)
+    monkeypatch.setattr(unsup.training.trainer, "callbacks", lambda throughput: [throughput])
     return tmp_path / "runs"
 
 

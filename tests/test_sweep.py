@@ -14,14 +14,14 @@ import pytest
 from filelock import FileLock
 from reports import report
 
-import unsup.sweep
+import unsup.training.sweep
 from unsup.cli import main
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import dump
-from unsup.plan import Found, Job, parse_grid, plan, state_of
 from unsup.runs import folder as runs
 from unsup.runs.config import Config, compose, resolve
-from unsup.sweep import duration, exit_text, seconds_left
+from unsup.training.plan import Found, Job, parse_grid, plan, state_of
+from unsup.training.sweep import duration, exit_text, seconds_left
 
 # Writes down what it is asked to do; kills itself where that holds the word CRASH, sleeps where it holds SLEEP.
 STAND_IN = """#!/bin/sh
@@ -203,7 +203,7 @@ class Children:
         program.write_text(STAND_IN)
         program.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(program))
-        monkeypatch.setattr(unsup.sweep, "GRACE", 0.2)
+        monkeypatch.setattr(unsup.training.sweep, "GRACE", 0.2)
         monkeypatch.setenv("LOG", str(self.log))
         self.env = monkeypatch.setenv
 
@@ -267,7 +267,9 @@ def test_a_signal_ends_the_sweep_and_its_child(
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen
-    monkeypatch.setattr(unsup.sweep.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    monkeypatch.setattr(
+        unsup.training.sweep.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1]
+    )
     children.env("SLEEP", "seed 1")
 
     def interrupt() -> None:

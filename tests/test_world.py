@@ -13,10 +13,10 @@ import torch
 from interruptions import OPTIONS, equal, state
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unsup import world
 from unsup.cli import main
 from unsup.runs.config import compose, resolve
-from unsup.trainer import arguments
+from unsup.training import distributed as world
+from unsup.training.trainer import arguments
 
 TOP = Path(__file__).parents[1]
 TWO = ("--trainer.accelerator", "cpu", "--trainer.devices", "2")
@@ -26,7 +26,7 @@ SCRIPT = """
 import hashlib, json, os, sys
 import lightning.pytorch as L
 import torch
-import unsup.train, unsup.trainer
+import unsup.training.train, unsup.training.trainer
 from unsup.cli import main
 from unsup.core.errors import UserError
 
@@ -49,9 +49,9 @@ class Witness(L.Callback):
         with open(f"{os.environ['WITNESS']}/{trainer.global_rank}.json", "w") as file:
             json.dump(seen, file)
 
-usual = unsup.trainer.callbacks
-unsup.trainer.callbacks = lambda throughput: [*usual(throughput), Witness()]
-unsup.train.evaluate_run = lambda *args, **kwargs: None
+usual = unsup.training.trainer.callbacks
+unsup.training.trainer.callbacks = lambda throughput: [*usual(throughput), Witness()]
+unsup.training.train.evaluate_run = lambda *args, **kwargs: None
 sys.exit(main(sys.argv[1:]))
 """
 

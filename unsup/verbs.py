@@ -18,7 +18,7 @@ def train(args: argparse.Namespace) -> None:
         print(dump(resolved), end="")
         return
     from unsup.runs.build import mnist_at_hand
-    from unsup.train import train as start
+    from unsup.training.train import train as start
 
     notes = []
     prepared = None
@@ -42,12 +42,12 @@ def configured(args: argparse.Namespace, data: str | None) -> dict[str, Any]:
 
 
 def sweep(args: argparse.Namespace) -> None:
-    from unsup.plan import parse_grid, plan
+    from unsup.training.plan import parse_grid, plan
 
     grid, options, data, note = parse_grid(args.grid), given(args), named_data(args), ""
     jobs = plan(args.models, data or "mnist", args.seeds, grid, options, args.runs)
     from unsup.runs.build import mnist_at_hand
-    from unsup.sweep import sweep as start
+    from unsup.training.sweep import sweep as start
 
     if data is None:
         prepared, note = mnist_at_hand(jobs[0].config)
@@ -72,7 +72,7 @@ def named_data(args: argparse.Namespace) -> str | None:
 
 def resume(args: argparse.Namespace) -> None:
     from unsup.runs import folder as runs
-    from unsup.train import resume as go_on
+    from unsup.training.train import resume as go_on
 
     go_on(runs.find(args.folder), moved(args))
 
@@ -180,7 +180,7 @@ def reproduce(args: argparse.Namespace) -> None:
     from unsup.evaluation.protocol import VERSION
     from unsup.reports.report import read_report
     from unsup.runs.build import prepare
-    from unsup.train import train as start
+    from unsup.training.train import train as start
 
     if card.protocol != VERSION:
         raise UserError(

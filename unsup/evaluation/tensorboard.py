@@ -15,7 +15,7 @@ from unsup.data.base import ImageData
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.diagnostics import principal_components, sample
 from unsup.reports.figures.codes import NAMED
-from unsup.snapshots import small
+from unsup.training.callbacks.images import small
 
 SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one replaces it
 PROJECTED = 2_500  # test images in the projector

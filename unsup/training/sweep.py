@@ -12,8 +12,8 @@ from types import FrameType
 from typing import NoReturn
 
 from unsup.core.errors import UserError
-from unsup.plan import Found, Job
 from unsup.runs.build import prepare
+from unsup.training.plan import Found, Job
 
 GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
 DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}
@@ -25,7 +25,7 @@ def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, no
     Each run is looked up anew when its turn comes: several sweeps may share a folder of runs.
 
     Args:
-        jobs: what `unsup.plan.plan` returns.
+        jobs: what `unsup.training.plan.plan` returns.
         runs_root: the folder of runs.
         data_root: where the data lie now, for runs that go on.
         note: what was decided for the user; shown in the first line.

@@ -15,22 +15,22 @@ import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from unsup import world
-from unsup.callbacks import Throughput
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
 from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
-from unsup.plan import Found, command_line
 from unsup.runs import folder as runs
 from unsup.runs.build import build_model, check, fill, load_model, prepare
 from unsup.runs.checkpoints import newest
 from unsup.runs.config import Config, data_name
 from unsup.runs.init_from import from_recipe, source_of
 from unsup.runs.recipes import chosen
-from unsup.trainer import bare_trainer, build_trainer, explained, quiet, several, told
+from unsup.training import distributed as world
+from unsup.training.callbacks.progress import Throughput
+from unsup.training.plan import Found, command_line
+from unsup.training.trainer import bare_trainer, build_trainer, explained, quiet, several, told
 
 
 def train(

@@ -17,12 +17,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from unsup.callbacks import Throughput, callbacks
 from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
 from unsup.runs import folder as runs
 from unsup.runs.checkpoints import WholeCheckpoints, system_error
 from unsup.runs.config import Config
+from unsup.training.callbacks.progress import Throughput, callbacks
 
 
 class Unprofiled(PassThroughProfiler):

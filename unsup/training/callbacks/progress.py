@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from unsup.data.batches import Call
 from unsup.models.parts.optim import gradient_norm
-from unsup.quick import QuickScores
-from unsup.snapshots import Pictures, boards, planned_epochs
+from unsup.training.callbacks.images import Pictures, boards, planned_epochs
+from unsup.training.callbacks.online_scores import QuickScores
 
 LINES = 20  # of progress in a run whose output is not a terminal
 LAYOUT = {

@@ -1,0 +1,1 @@
+"""What watches a training: throughput, curves, scores, images, progress."""
