@@ -16,7 +16,7 @@ from toys import Coder
 
 import unsup.runs.config
 import unsup.training.train
-from unsup.cli import main
+from unsup.cli.parser import main
 from unsup.comparison.groups import flat
 from unsup.comparison.recorded.store import for_others
 from unsup.core.errors import UserError

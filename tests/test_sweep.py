@@ -15,7 +15,7 @@ from filelock import FileLock
 from reports import report
 
 import unsup.training.sweep
-from unsup.cli import main
+from unsup.cli.parser import main
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import dump
 from unsup.runs import folder as runs

@@ -2,6 +2,6 @@
 
 import sys
 
-from unsup.cli import main
+from unsup.cli.parser import main
 
 sys.exit(main())

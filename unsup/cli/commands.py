@@ -166,7 +166,7 @@ def results(args: argparse.Namespace) -> None:
 def reproduce(args: argparse.Namespace) -> None:
     import shlex
 
-    from unsup.cli import parse
+    from unsup.cli.parser import parse
     from unsup.comparison.recorded.cards import check, check_table, read_card
     from unsup.runs.config import CONFIGS
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from unsup import verbs
+from unsup.cli import commands as verbs
 from unsup.core.errors import UsageError, UserError, nearest, one_line, printable
 from unsup.core.files import place
 from unsup.core.version import __version__

@@ -1,0 +1,1 @@
+"""The command line: parser, one function for each command, exit codes."""
