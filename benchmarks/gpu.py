@@ -26,7 +26,7 @@ from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.build import prepare
 from unsup.runs.config import Config, compose, resolve
-from unsup.training.callbacks.progress import Throughput
+from unsup.training.callbacks.throughput import Throughput
 from unsup.training.train import begin
 from unsup.training.trainer import build_trainer, quiet
 

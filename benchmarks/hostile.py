@@ -151,7 +151,7 @@ class Configurations:
         return ["train", *data, *(["--print_config"] if draw.random() < 0.3 else [])]
 
     def run(self, words: list[str]) -> Input:
-        from unsup.cli.parser import main
+        from unsup.cli.main import main
 
         return repr(words), lambda: main(words), 1
 
@@ -343,7 +343,7 @@ class Records(Run):
 
     def one(self, draw: random.Random) -> Input:
         from unsup.runs import folder as runs
-        from unsup.training.plan import Found
+        from unsup.training.existing_runs import Found
 
         contents = {
             "versions.json": {
@@ -396,7 +396,7 @@ class Reports:
         return "report", draw.choice((self.compare, self.compare, self.keep, self.classes)), 1
 
     def compare(self) -> int:
-        from unsup.cli.parser import main
+        from unsup.cli.main import main
 
         return main(["compare", "--runs", str(self.root)])
 

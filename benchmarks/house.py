@@ -209,9 +209,9 @@ def model_sizes(top: Path) -> str:
 
 def ways_to_the_loss(top: Path) -> Iterator[tuple[str, str]]:
     """(way, lines, files and functions of the package entered before `AE.losses` is, and those on the stack there)."""
-    command = {"module": "unsup.cli.parser", "function": "main", "call": "start(words)"}
+    command = {"module": "unsup.cli", "function": "main", "call": "start(words)"}
     if (top / "unsup" / "cli" / "main.py").exists():
-        command["module"] = "unsup.cli.parser.main"
+        command["module"] = "unsup.cli.main"
     ways = {"by unsup train": (PROFILED.format(**command), top / "unsup")}
     example = top / "examples" / "minimal.py"
     if example.exists():

@@ -32,7 +32,7 @@ COMPARED = ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "e
 def work(words: list[str], judged: bool) -> None:
     """What a process does: a verb of `unsup`, in silence."""
     import unsup.training.train
-    from unsup.cli.parser import main
+    from unsup.cli.main import main
 
     torch.set_num_threads(1)
     if not judged:
@@ -48,7 +48,7 @@ class Soak:
     def __init__(self, folder: Path, kills: int, until: float) -> None:
         self.folder, self.most, self.until = folder, kills, until
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["unsup.training.train", "unsup.cli.parser", "torch"])
+        self.context.set_forkserver_preload(["unsup.training.train", "unsup.cli.main", "torch"])
         self.kills = self.runs = self.evaluated = self.begun_anew = 0
         self.mismatches: list[str] = []
         self.wholes: dict[str, tuple[dict[str, Any], float]] = {}  # model: its last checkpoint, seconds

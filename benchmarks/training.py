@@ -32,7 +32,7 @@ from unsup.models.parts.layers import keep_statistics
 from unsup.models.parts.optim import annealed_adam
 from unsup.runs.build import build_data
 from unsup.runs.config import Config, compose, resolve
-from unsup.training.callbacks.progress import Throughput
+from unsup.training.callbacks.throughput import Throughput
 from unsup.training.train import begin
 from unsup.training.trainer import build_trainer
 

@@ -7,7 +7,7 @@ import lightning.pytorch as L
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unsup.cli.parser import main
+from unsup.cli.main import main
 
 OPTIONS = ("--data", "digits", "--epochs", "3", "--trainer.log_every_n_steps", "1")
 

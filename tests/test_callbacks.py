@@ -17,9 +17,13 @@ from tiny import SHAPE, Memory, TinyDigits, same_weights
 from torch import Tensor, nn
 
 from unsup.models.base import Model
-from unsup.training.callbacks.images import Pictures, evenly
+from unsup.training.callbacks.curves import Curves, GradientNorm, Layout
+from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.online_scores import TIMES, QuickScores
-from unsup.training.callbacks.progress import Curves, GradientNorm, Layout, Progress, Stopwatch, Throughput, callbacks
+from unsup.training.callbacks.progress import Progress
+from unsup.training.callbacks.schedule import evenly
+from unsup.training.callbacks.throughput import Stopwatch, Throughput
+from unsup.training.trainer import callbacks
 
 
 class Noisy(Model):

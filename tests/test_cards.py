@@ -15,7 +15,7 @@ from reports import clustered, generative, report, unlabelled
 import unsup.runs.config
 import unsup.training.train
 import unsup.training.trainer
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.comparison.recorded.cards import (
     METRICS,
     Metric,

@@ -17,7 +17,7 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 import unsup.inference.contact_sheet
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.array_files import load
 from unsup.inference.classify import FOLDS, Classified, by_names
 from unsup.inference.sort import UNLIKE, free, safe

@@ -5,9 +5,8 @@ import pytest
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from unsup.metrics import cluster_count
-from unsup.metrics.cluster_count import MOST, estimate_k
-from unsup.metrics.mixtures import components
+from unsup.metrics import mixtures
+from unsup.metrics.mixtures import MOST, components, estimate_k
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -64,8 +63,8 @@ def test_unit_and_offset_do_not_matter():
 
 def test_a_fixed_sample_is_seen_with_any_number_of_threads(monkeypatch):
     seen = []
-    monkeypatch.setattr(cluster_count, "IMAGES", 400)
-    monkeypatch.setattr(cluster_count, "components", lambda d, codes: seen.append(codes) or components(d, codes))
+    monkeypatch.setattr(mixtures, "COUNTED_IMAGES", 400)
+    monkeypatch.setattr(mixtures, "components", lambda d, codes: seen.append(codes) or components(d, codes))
     codes = planted(3, n=2000)
     for threads in (1, 2):
         with threadpool_limits(threads):

@@ -16,7 +16,7 @@ from reports import comparable, generative, report, scores, unlabelled
 from rich.console import Console
 from scipy.stats import t as student
 
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.comparison.columns import NAMES, TABLE
 from unsup.comparison.comparable import Part
 from unsup.comparison.compare import compare, compare_folder
@@ -621,7 +621,7 @@ def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixt
 
 SCRIPT = """
 import sys
-from unsup.cli.parser import main
+from unsup.cli.main import main
 assert main(["compare", "--runs", sys.argv[1]]) == 0
 heavy = {"torch", "lightning", "sklearn", "matplotlib", "scipy.stats", "jsonargparse"} & set(sys.modules)
 assert not heavy, heavy

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unsup.cli.parser import main, split_options
+from unsup.cli.main import main
+from unsup.cli.parser import split_options
 from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import dump
 from unsup.core.strict_yaml import plain as listed
@@ -173,7 +174,7 @@ def test_print_config_is_the_resolved_one(capsys: pytest.CaptureFixture[str]) ->
 def test_help_and_typos_answer_without_torch() -> None:
     code = """
 import sys
-from unsup.cli.parser import main
+from unsup.cli.main import main
 assert main(["train", "deepae"]) == 2
 assert main(["train", "ae", "--data", "digits", "--modell.lr", "3"]) == 2
 assert main(["sweep", "ae", "deepae"]) == 2

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from unsup.data.digits import Digits
-from unsup.evaluation import corruptions
-from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from unsup.evaluation import robustness
+from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
 
 RANDOM = {"gaussian noise", "occlusion", "shift", "missing pixels"}
 
@@ -75,7 +75,7 @@ def test_severity_moves_away_from_the_clean_image(digits, kind):
 
 def test_noise_has_its_standard_deviation_and_independent_values():
     x = torch.full((200, 3, 16, 16), 0.5)
-    for severity, std in enumerate(corruptions.NOISE[:2]):
+    for severity, std in enumerate(robustness.NOISE[:2]):
         noise = CORRUPTIONS["gaussian noise"](x, severity, torch.arange(200)) - x
         assert noise.std().item() == pytest.approx(std, rel=0.02) and abs(noise.mean().item()) < 0.002
         assert abs(torch.corrcoef(noise[:, :, 3, 4].T) - torch.eye(3)).max() < 0.3
@@ -85,7 +85,7 @@ def test_blur_spreads_a_point_by_its_standard_deviation_and_keeps_the_light():
     x = torch.zeros(1, 1, 65, 65)
     x[..., 32, 32] = 1
     place = torch.arange(65.0) - 32
-    for severity, share in enumerate(corruptions.BLUR):
+    for severity, share in enumerate(robustness.BLUR):
         y = CORRUPTIONS["blur"](x, severity, torch.arange(1))
         assert y.sum().item() == pytest.approx(1, abs=1e-4)
         assert (y.sum(dim=(0, 1, 2)) * place**2).sum().sqrt().item() == pytest.approx(share * 65, rel=0.05)
@@ -94,7 +94,7 @@ def test_blur_spreads_a_point_by_its_standard_deviation_and_keeps_the_light():
 def test_occlusion_is_one_grey_square_inside_the_image_that_grows_in_place():
     x = torch.zeros(3000, 3, 20, 40)
     before = torch.zeros(3000, 20, 40, dtype=torch.bool)
-    for severity, share in enumerate(corruptions.OCCLUSION):
+    for severity, share in enumerate(robustness.OCCLUSION):
         y = CORRUPTIONS["occlusion"](x, severity, torch.arange(3000))
         covered = y[:, 0] == 0.5
         assert torch.equal(y, covered[:, None].expand_as(y) * 0.5)
@@ -109,7 +109,7 @@ def test_occlusion_is_one_grey_square_inside_the_image_that_grows_in_place():
 def test_contrast_keeps_the_mean_of_every_channel_and_shrinks_deviations():
     x = smooth(3, 16, 16)
     mean = x.mean(dim=(2, 3), keepdim=True)
-    for severity, share in enumerate(corruptions.CONTRAST):
+    for severity, share in enumerate(robustness.CONTRAST):
         y = CORRUPTIONS["contrast"](x, severity, torch.arange(len(x)))
         assert (y - mean).numpy() == pytest.approx((share * (x - mean)).numpy(), abs=1e-6)
 
@@ -117,7 +117,7 @@ def test_contrast_keeps_the_mean_of_every_channel_and_shrinks_deviations():
 def test_shift_moves_by_whole_pixels_in_eight_directions_and_repeats_the_border():
     x = smooth(3, 20, 30)
     found = set()
-    distance = round(corruptions.SHIFT[2] * 20)
+    distance = round(robustness.SHIFT[2] * 20)
     padded = torch.nn.functional.pad(x, [distance] * 4, mode="replicate")
     y = CORRUPTIONS["shift"](x, 2, torch.arange(len(x)))
     for i in range(len(x)):
@@ -138,7 +138,7 @@ def test_shift_moves_by_whole_pixels_in_eight_directions_and_repeats_the_border(
 def test_missing_pixels_are_zero_in_all_channels_and_the_others_as_they_were():
     x = smooth(3, 24, 24).clamp(0.01)
     before = torch.zeros(len(x), 1, 24, 24, dtype=torch.bool)
-    for severity, share in enumerate(corruptions.MISSING):
+    for severity, share in enumerate(robustness.MISSING):
         y = CORRUPTIONS["missing pixels"](x, severity, torch.arange(len(x)))
         missing = (y == 0).all(1, keepdim=True)
         assert torch.equal(y, x * ~missing)

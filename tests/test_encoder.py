@@ -14,7 +14,7 @@ import used
 
 import unsup
 import unsup.inference.encode_folder
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.data.digits import Digits
 from unsup.evaluation.codes import encode_split

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from unsup.evaluation.events import POINTS, curves_of
+from unsup.evaluation.tensorboard import POINTS, curves_of
 
 
 def test_curves_are_read_back_and_thinned(tmp_path: Path) -> None:

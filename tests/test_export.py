@@ -17,7 +17,7 @@ from tiny import digits
 
 import unsup
 import unsup.inference.export
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.array_files import load
 from unsup.inference.export import ONNX, difference, write_onnx, write_program, write_weights
 from unsup.metrics.heads import Heads

@@ -17,7 +17,7 @@ from tiny import SHAPE, TinyDigits
 from torch import Tensor, nn
 
 import unsup.training.trainer
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.base import Model
 from unsup.models.parts.loss_guard import Watch
@@ -29,7 +29,7 @@ TOP = Path(__file__).parents[1]
 IN_A_WRITE = """
 import os, resource, signal, sys, torch
 import unsup.training.train
-from unsup.cli.parser import main
+from unsup.cli.main import main
 
 unsup.training.train.evaluate_run = lambda *args, **kwargs: None
 usual, written = torch.save, []
@@ -241,7 +241,7 @@ SIGNALLED = """
 import os, signal, sys
 import lightning.pytorch as L
 import unsup.training.train, unsup.training.trainer
-from unsup.cli.parser import main
+from unsup.cli.main import main
 
 class Signal(L.Callback):
     def __init__(self, number):

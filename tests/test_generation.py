@@ -14,18 +14,19 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space as spaces_module
 from unsup.evaluation import inception
 from unsup.evaluation.baselines import feature_spaces, floors
-from unsup.evaluation.codes import encode_split, samples, weights_hash
+from unsup.evaluation.codes import encode_split, samples
 from unsup.evaluation.feature_space import FeatureSpace, compared, feature_space
 from unsup.evaluation.protocol import evaluate
 from unsup.metrics import generation
 from unsup.metrics.generation import frechet, kernel_distance, precision_recall
 from unsup.models.base import Model
+from unsup.models.frozen import weights_hash
 
 
 def normal(n: int, dim: int = 4, seed: int = 0) -> np.ndarray:

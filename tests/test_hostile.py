@@ -21,7 +21,7 @@ from synthetic import complaint, pictures
 
 import unsup.runs.build
 import unsup.training.train
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.comparison.compare import compare
 from unsup.comparison.recorded.store import add
 from unsup.core import strict_yaml as plain_yaml

@@ -15,17 +15,18 @@ from torch import nn
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.digits import Digits
-from unsup.evaluation import measures as scores_of
-from unsup.evaluation.codes import encode, encode_split, weights_hash
-from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from unsup.evaluation import measures
+from unsup.evaluation.codes import encode, encode_split
 from unsup.evaluation.parallel import side_by_side
 from unsup.evaluation.protocol import Evaluation, evaluate
+from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.metrics import diagnostics
 from unsup.metrics.clustering import kmeans
 from unsup.metrics.clustering import scores as clustering_scores
 from unsup.metrics.heads import Heads
 from unsup.models.base import Model
+from unsup.models.frozen import weights_hash
 
 
 class Net(Model):
@@ -193,7 +194,7 @@ def test_views_are_judged_by_alignment(digits):
     assert 1e-4 < apart[0.1].mean() < apart[0.3].mean() < 4
     again = encode(net, digits, False, print)[0]["test"].between_views
     assert np.array_equal(again, apart[0.3])  # the same views every time
-    free = scores_of.label_free(encode(net, digits, False, print)[0], 64)
+    free = measures.label_free(encode(net, digits, False, print)[0], 64)
     assert free["alignment"] == pytest.approx(apart[0.3].mean())
 
 

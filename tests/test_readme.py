@@ -15,7 +15,7 @@ from PIL import Image
 import unsup.data
 import unsup.models
 import unsup.runs.config
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.comparison.recorded.store import update_readme
 
 TOP = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ from unsup.comparison.recorded.tables import full_tables, short_tables
 from unsup.core.errors import UserError
 from unsup.reports.report import write_report
 from unsup.runs.config import compose, resolve
-from unsup.training.plan import essence
+from unsup.training.existing_runs import essence
 
 TOP = Path(__file__).parents[1]
 
@@ -371,5 +371,6 @@ def test_a_missing_report_is_named(tmp_path: Path) -> None:
 
 
 def test_the_table_needs_no_torch() -> None:
-    code = "import sys, unsup.comparison.recorded.store; sys.exit(bool({'torch', 'matplotlib', 'rich'} & set(sys.modules)))"
+    heavy = "{'torch', 'matplotlib', 'rich'}"
+    code = f"import sys, unsup.comparison.recorded.store; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0

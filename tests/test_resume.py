@@ -13,7 +13,7 @@ from interruptions import OPTIONS, curves, equal, start, state
 from PIL import Image
 
 import unsup.training.train
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.pca import PCA
 from unsup.runs import folder as runs
@@ -28,7 +28,7 @@ import os, signal, sys
 import lightning.pytorch as L
 import unsup.training.train
 import unsup.training.trainer
-from unsup.cli.parser import main
+from unsup.cli.main import main
 
 class Kill(L.Callback):
     def on_train_batch_end(self, trainer, *args):

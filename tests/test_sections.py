@@ -7,8 +7,8 @@ import torch
 from reports import report, unlabelled
 from test_report import column, section
 
-from unsup.evaluation import corruptions
-from unsup.metrics import cluster_count
+from unsup.evaluation import robustness
+from unsup.metrics import mixtures
 from unsup.reports.markdown import to_markdown
 from unsup.reports.sections import sections
 from unsup.reports.sections_origin import certificate
@@ -176,12 +176,12 @@ def test_without_alignment_the_section_is_called_uniformity() -> None:
 
 def test_the_limits_told_of_clusters_are_those_of_the_code() -> None:
     text = section(to_markdown(full()), "Number of clusters")
-    assert f"up to {cluster_count.MOST} ({cluster_count.MOST} means" in text
-    assert f"{cluster_count.DIMENSIONS} principal components of at most {cluster_count.IMAGES:,} training" in text
+    assert f"up to {mixtures.MOST} ({mixtures.MOST} means" in text
+    assert f"{mixtures.DIMENSIONS} principal components of at most {mixtures.IMAGES:,} training" in text
 
 
 def test_the_strengths_told_are_those_of_the_corruptions() -> None:
-    assert set(STRENGTHS) == set(corruptions.CORRUPTIONS)
+    assert set(STRENGTHS) == set(robustness.CORRUPTIONS)
 
     def told(values: tuple[float, ...]) -> str:
         return ", ".join(f"{value:g}" for value in values)
@@ -189,17 +189,17 @@ def test_the_strengths_told_are_those_of_the_corruptions() -> None:
     def percent(values: tuple[float, ...]) -> str:
         return f"{told(tuple(100 * value for value in values))} %"
 
-    assert f"deviation {told(corruptions.NOISE)} of" in STRENGTHS["gaussian noise"]
+    assert f"deviation {told(robustness.NOISE)} of" in STRENGTHS["gaussian noise"]
     for kind, shares in (
-        ("blur", corruptions.BLUR),
-        ("occlusion", corruptions.OCCLUSION),
-        ("contrast", corruptions.CONTRAST),
-        ("shift", corruptions.SHIFT),
-        ("missing pixels", corruptions.MISSING),
+        ("blur", robustness.BLUR),
+        ("occlusion", robustness.OCCLUSION),
+        ("contrast", robustness.CONTRAST),
+        ("shift", robustness.SHIFT),
+        ("missing pixels", robustness.MISSING),
     ):
         assert f" {percent(shares)} " in f" {STRENGTHS[kind]}"
     x, index = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(4)
-    for corrupt in (corruptions.blur, corruptions.shift):  # what SMALL says
+    for corrupt in (robustness.blur, robustness.shift):  # what SMALL says
         mild, medium, hard = (corrupt(x, severity, index) for severity in range(3))
         assert torch.equal(mild, medium) and not torch.equal(medium, hard)
     assert SMALL in to_markdown(full()) and STRENGTHS["blur"] in to_markdown(full())

@@ -14,8 +14,11 @@ from tiny import SHAPE, TinyDigits, same_weights, trainer
 from torch import Tensor
 from toys import Coder, Decoder, Generator, Still, Variational
 
+from unsup.evaluation.thumbnails import filters, pairs, thumbnails
 from unsup.models.base import Model
-from unsup.training.callbacks.images import Pictures, evenly, filters, looking_at, pairs, thumbnails
+from unsup.models.frozen import looking_at
+from unsup.training.callbacks.images import Pictures
+from unsup.training.callbacks.schedule import evenly
 
 SAMPLES, RECONSTRUCTIONS, WALKS, FILTERS = (
     f"pictures/{name}" for name in ("samples", "reconstructions", "traversals", "filters")

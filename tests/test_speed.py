@@ -17,7 +17,7 @@ from tiny import same_weights
 
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
-from unsup.training.callbacks.progress import Throughput
+from unsup.training.callbacks.throughput import Throughput
 from unsup.training.train import begin
 from unsup.training.trainer import build_trainer
 

@@ -16,18 +16,18 @@ from toys import Coder
 
 import unsup.runs.config
 import unsup.training.train
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.comparison.groups import flat
 from unsup.comparison.recorded.store import for_others
 from unsup.core.errors import UserError
-from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
+from unsup.models.frozen import weights_hash
 from unsup.runs import folder as runs
 from unsup.runs.build import load_model
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_of
-from unsup.training.plan import Found
+from unsup.training.existing_runs import Found
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
 STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}

@@ -10,7 +10,7 @@ import synthetic
 import torch
 from torch import Tensor
 
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.data.streamed import Streamed
 

@@ -15,12 +15,13 @@ from filelock import FileLock
 from reports import report
 
 import unsup.training.sweep
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import dump
 from unsup.runs import folder as runs
 from unsup.runs.config import Config, compose, resolve
-from unsup.training.plan import Found, Job, parse_grid, plan, state_of
+from unsup.training.existing_runs import Found, state_of
+from unsup.training.plan import Job, parse_grid, plan
 from unsup.training.sweep import duration, exit_text, seconds_left
 
 # Writes down what it is asked to do; kills itself where that holds the word CRASH, sleeps where it holds SLEEP.

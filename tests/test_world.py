@@ -13,7 +13,7 @@ import torch
 from interruptions import OPTIONS, equal, state
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.runs.config import compose, resolve
 from unsup.training import distributed as world
 from unsup.training.trainer import arguments
@@ -27,7 +27,7 @@ import hashlib, json, os, sys
 import lightning.pytorch as L
 import torch
 import unsup.training.train, unsup.training.trainer
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 
 class Witness(L.Callback):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import used
 from torch import Tensor, nn
 
-from unsup.cli.parser import main
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.inference.image_text import TEMPLATE, load_image_text
 from unsup.inference.zero_shot import Seen, name_clusters

@@ -2,6 +2,6 @@
 
 import sys
 
-from unsup.cli.parser import main
+from unsup.cli.main import main
 
 sys.exit(main())

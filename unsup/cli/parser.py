@@ -1,16 +1,12 @@
-"""The command line: verbs, exit codes, one-line errors. Nothing heavy is imported until the command is valid."""
+"""The command line: verbs, options and help. Nothing heavy is imported."""
 
 import argparse
-import io
-import os
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from unsup.cli import commands as verbs
-from unsup.core.errors import UsageError, UserError, nearest, one_line, printable
+from unsup.core.errors import UsageError, nearest
 from unsup.core.files import place
 from unsup.core.version import __version__
 
@@ -36,12 +32,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> Parser:
-    """All verbs; each names its function in `run`."""
+    """All verbs."""
     parser = Parser(prog="unsup", description="Unsupervised representation learning on images.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"unsup {__version__}")
     subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
 
-    def verb(name: str, run: Any, text: str, epilog: str | None = None) -> Parser:
+    def verb(name: str, text: str, epilog: str | None = None) -> Parser:
         sub = subparsers.add_parser(
             name,
             help=text,
@@ -50,10 +46,9 @@ def build_parser() -> Parser:
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        sub.set_defaults(run=run)
         return sub
 
-    train = verb("train", verbs.train, "train a model, evaluate its codes, write a report", OPTION_HELP)
+    train = verb("train", "train a model, evaluate its codes, write a report", OPTION_HELP)
     train.add_argument("model", nargs="?", help="a recipe in configs/model, such as deep_ae (list: unsup models)")
     train.add_argument(
         "--data", help="a data set in configs/data; without it MNIST, or digits where MNIST cannot be had"
@@ -64,7 +59,7 @@ def build_parser() -> Parser:
     train.add_argument("--compile", help="compile the losses: default, reduce-overhead (CUDA graphs), max-autotune")
     train.add_argument("--config", type=place, action="append", default=[], metavar="FILE", help="one more YAML layer")
     train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
-    sweep = verb("sweep", verbs.sweep, "train every model with every seed, past what is finished already", SWEEP_HELP)
+    sweep = verb("sweep", "train every model with every seed, past what is finished already", SWEEP_HELP)
     sweep.add_argument("models", nargs="+", metavar="MODEL", help="recipes in configs/model")
     sweep.add_argument("--seeds", nargs="+", type=seed_of, default=[0, 1, 2], metavar="SEED", help="seeds (0 1 2)")
     sweep.add_argument("--data", help="a data set in configs/data; without it as `unsup train` chooses")
@@ -75,19 +70,19 @@ def build_parser() -> Parser:
         sub.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
         sub.add_argument("--runs", type=place, default=Path("runs"), help="folder that holds runs (runs)")
     for sub in (
-        verb("resume", verbs.resume, "go on with an interrupted run from its last checkpoint, then evaluate it"),
-        verb("evaluate", verbs.evaluate, "repeat the evaluation of a finished run"),
+        verb("resume", "go on with an interrupted run from its last checkpoint, then evaluate it"),
+        verb("evaluate", "repeat the evaluation of a finished run"),
     ):
         sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
         sub.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
         sub.add_argument("--images", help="your own folder of images, if it has moved since")
     add_uses(verb)
-    verb("models", verbs.models, "list the recipes: what each is, expected score, minutes")
-    verb("selfcheck", verbs.selfcheck, "check the evaluator on planted codes whose scores are known")
-    results = verb("results", verbs.results, "keep reports in results/, write the tables and the cards from them")
+    verb("models", "list the recipes: what each is, expected score, minutes")
+    verb("selfcheck", "check the evaluator on planted codes whose scores are known")
+    results = verb("results", "keep reports in results/, write the tables and the cards from them")
     results.add_argument("add", nargs="*", type=place, metavar="RUN", help="run folders whose reports are to be kept")
     results.add_argument("--check", action="store_true", help="only say whether all is up to date (exit code 1)")
-    reproduce = verb("reproduce", verbs.reproduce, "train a recorded row anew and check its scores (exit code 1)")
+    reproduce = verb("reproduce", "train a recorded row anew and check its scores (exit code 1)")
     reproduce.add_argument("card", metavar="CARD", help="a card in results/cards, such as mnist-deep_ae")
     reproduce.add_argument(
         "--seeds", nargs="+", type=seed_or_all, default=[], metavar="SEED", help="seeds, or all (the first of the card)"
@@ -97,7 +92,7 @@ def build_parser() -> Parser:
     reproduce.add_argument(
         "--runs", type=place, default=Path("runs/reproduced"), help="folder for the new runs (runs/reproduced)"
     )
-    compare = verb("compare", verbs.compare, "all reports of a data set side by side, over seeds and beside the floors")
+    compare = verb("compare", "all reports of a data set side by side, over seeds and beside the floors")
     compare.add_argument("--data", help="the data set; without it every one that has reports")
     compare.add_argument("--runs", type=place, default=Path("runs"), help="folder that holds runs (runs)")
     compare.add_argument("--sort", metavar="COLUMN", help="a column of the table (linear probe)")
@@ -108,12 +103,10 @@ def build_parser() -> Parser:
 
 def add_uses(verb: Callable[..., Parser]) -> None:
     """The verbs that use what a run has learned."""
-    classify = verb("classify", verbs.classify, "sort new images with a trained run: a table and a contact sheet")
-    encode = verb("encode", verbs.encode, "the codes of all images below a folder, as .npz or .parquet")
-    export = verb("export", verbs.export, "the encoder of a run for use elsewhere, and its probe")
-    zero_shot = verb(
-        "zero_shot", verbs.zero_shot, "name a run's clusters from a list of words, by an image-text encoder"
-    )
+    classify = verb("classify", "sort new images with a trained run: a table and a contact sheet")
+    encode = verb("encode", "the codes of all images below a folder, as .npz or .parquet")
+    export = verb("export", "the encoder of a run for use elsewhere, and its probe")
+    zero_shot = verb("zero_shot", "name a run's clusters from a list of words, by an image-text encoder")
     for sub in (classify, encode, export, zero_shot):
         sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
     for sub in (classify, encode):
@@ -139,34 +132,6 @@ def seed_of(text: str) -> int:
 
 def seed_or_all(text: str) -> int | str:
     return text if text == "all" else seed_of(text)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 failure, 2 usage, 130 Ctrl-C.
-
-    A mistake that a person can mend is one line on stderr; UNSUP_DEBUG=1 shows the traceback.
-    """
-    argv = sys.argv[1:] if argv is None else argv
-    for stream in (sys.stdout, sys.stderr):  # names of files need not be text, and terminals not Unicode's
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        args = parse(argv)
-        args.run(args)
-    except UserError as e:
-        if os.environ.get("UNSUP_DEBUG"):
-            raise
-        print(f"unsup: {one_line(e)}", file=sys.stderr)
-        return e.exit_code
-    except OSError as e:  # a full disk, a folder that vanished or may not be written
-        if os.environ.get("UNSUP_DEBUG"):
-            raise
-        print(f"unsup: {printable(str(e.filename or 'input or output'))}: {e.strerror or e}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("unsup: interrupted", file=sys.stderr)
-        return 130
-    return 0
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.distributed import processes, rank
 from unsup.core.seeds import derived_seed
 
 Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
@@ -123,14 +124,14 @@ class ResidentBatches(Batches):
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
 
     def _parts(self) -> Iterable[Part]:
-        rank, world = _shard()
+        world = processes()  # asked late: Lightning starts them after the data module is made
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
         if self.shuffle:
             order = torch.randperm(
                 n, generator=torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
             )
-        order = order[rank : n - n % world : world]
+        order = order[rank() : n - n % world : world]
         rows = self.index[order].to(self.images.device)  # once an epoch, not once a batch
         order = order.to(self.device)
         return zip(order.tensor_split(steps), rows.tensor_split(steps), strict=True)
@@ -139,11 +140,4 @@ class ResidentBatches(Batches):
         return to_unit(self.images.index_select(0, source).to(self.device)), index
 
     def _steps(self) -> int:
-        return math.ceil(len(self.index) // _shard()[1] / self.batch_size)
-
-
-def _shard() -> tuple[int, int]:
-    """Rank and number of processes; asked late, for Lightning starts them after the data module is made."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return 0, 1
+        return math.ceil(len(self.index) // processes() / self.batch_size)

@@ -5,8 +5,6 @@ the protocol's code, the data's fingerprint, and for PCA the dimension, for the 
 outputs. There lie also the spaces that generated images are compared in, and how far real images are from real ones.
 """
 
-import ast
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,24 +16,15 @@ from numpy.typing import NDArray
 
 from unsup.core.array_files import Arrays, kept
 from unsup.data.base import ImageData
-from unsup.evaluation import feature_space, inception, protocol
-from unsup.evaluation import untrained as twins
+from unsup.evaluation import feature_space, inception
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.protocol import VERSION, evaluate
 from unsup.evaluation.untrained import signature, twins_of, untrained
 from unsup.metrics import mixtures
 from unsup.metrics.intervals import bootstrap_interval
-from unsup.models import pca as pca_model
-from unsup.models import pixels as pixels_model
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-
-SCORING = (  # files of the evaluation whose code decides scores
-    *("answers", "cluster_count", "clustering", "codes", "corruptions", "diagnostics", "draws", "feature_space"),
-    *("generation", "heads", "inception", "logistic", "mixtures", "moderated", "paired", "parts", "probes"),
-    *("protocol", "ridge", "robustness", "scores"),
-)
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
 Say = Callable[[str], None]
@@ -73,7 +62,7 @@ def floors(
         spaces: where generated images were compared with real ones; none for a model that does not generate.
         say: told what is being computed.
     """
-    common = f"{protocol_hash()}-{data.fingerprint()}"
+    common = f"{protocol_key()}-{data.fingerprint()}"
     rulers = "".join(space.digest() for space in spaces)
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
 
@@ -121,7 +110,7 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
     if len(feature_space.compared(data)[0]) <= feature_space.FEATURES:  # a covariance needs more images than features
         say(f"generated images are not judged: fewer than {feature_space.FEATURES + 1} images to compare them with")
         return []
-    common = f"{protocol_hash()}-{data.fingerprint()}"
+    common = f"{protocol_key()}-{data.fingerprint()}"
 
     def space(name: str, kind: type[FeatureSpace], compute: Callable[[ImageData, Say], FeatureSpace]) -> FeatureSpace:
         return kept(folder, name, common, lambda: compute(data, say), lambda arrays: kind.of(arrays, data))
@@ -135,26 +124,13 @@ def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace
     return found
 
 
-def protocol_hash() -> str:
-    """SHA-256 over the code that computes scores, scikit-learn's version and which clusterings can run here.
+def protocol_key() -> str:
+    """Text that decides whether cached baselines are valid.
 
-    A change computes floors anew; comments, docstrings and layout do not count.
+    It holds the version of the protocol, scikit-learn's version and the clusterings that can run here. Whoever changes
+    a score raises the protocol's version (`tests/evaluation/test_scoring.py`).
     """
-    digest = hashlib.sha256(f"{VERSION} {sklearn.__version__} {sorted(mixtures.methods())}".encode())
-    folder = Path(protocol.__file__).parent
-    scoring = [folder / f"{name}.py" for name in SCORING]
-    for path in [*scoring, Path(pca_model.__file__), Path(pixels_model.__file__), Path(twins.__file__), Path(__file__)]:
-        digest.update(without_prose(path.read_text()).encode())
-    return digest.hexdigest()
-
-
-def without_prose(source: str) -> str:
-    """Python code as its syntax tree, docstrings left out."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:]
-    return ast.dump(tree)
+    return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}"
 
 
 def about(what: str, say: Say) -> Say:

@@ -1,8 +1,6 @@
 """From a frozen model and a data set to plain arrays; everything after this file sees arrays only."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,7 @@ from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.models.base import Model
+from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import Ids, assigned, between_views, likelihood, matrix
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -84,16 +83,6 @@ def certificate(model: Model, before: str) -> tuple[str, str]:
             "reconstruct, sample, views, elbo and log_likelihood must leave parameters and buffers alone"
         )
     return before, after
-
-
-def weights_hash(model: Model) -> str:
-    """SHA-256 over names, types, shapes and values of every parameter and every buffer."""
-    digest = hashlib.sha256()
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        values = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def encode_split(model: Model, data: ImageData, split: Split, layers: bool, scored: bool = True) -> Encoded:
@@ -170,27 +159,6 @@ def samples(model: Any, n: int) -> Iterator[Tensor]:
         if not 0 <= low <= high <= 1:
             raise UserError(f"{what} values from {low:g} to {high:g}: they must be finite and in [0, 1]")
         yield x
-
-
-@contextmanager
-def frozen(model: Model) -> Iterator[None]:
-    """Eval mode, no gradients, full precision, noise that nobody else notices; all as it was afterwards."""
-    training = {module: module.training for module in model.modules()}
-    precision = torch.get_float32_matmul_precision()
-    cuda = [model.device] if model.device.type == "cuda" else []
-    model.eval()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with (
-            torch.no_grad(),
-            torch.random.fork_rng(cuda),
-            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
-        ):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
-        for module, flag in training.items():
-            module.training = flag
 
 
 def _finite(values: Floats, what: str, split: Split) -> Floats:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
-from unsup.evaluation.codes import frozen
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics import geometry
+from unsup.models.frozen import frozen
 from unsup.reports.figures import samples as generated
 from unsup.reports.figures.code_map import CodeMap
 from unsup.reports.figures.codes import PAIRS, Clustering, draw_reconstructions, plane_of, write_figures

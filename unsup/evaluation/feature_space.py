@@ -23,7 +23,6 @@ from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.metrics import generation
 from unsup.metrics.diagnostics import sample
-from unsup.reports.format import accuracy
 
 FEATURES = 64
 COMPARED = 10_000  # images on each side, at most
@@ -101,7 +100,8 @@ def feature_space(data: ImageData, say: Callable[[str], None]) -> FeatureSpace:
         if _labels(data) is not None:
             say(f"feature space: a classifier learns from {len(rest):,} training images")
             right = _train(net, data, rest)
-            name = f"{FEATURES} features of a small classifier, validation accuracy {accuracy(right)}"
+            written = f"{right:.3f}".removeprefix("0")
+            name = f"{FEATURES} features of a small classifier, validation accuracy {written}"
         else:
             say("feature space: principal components of training images")
             _fit(net, data, rest)

@@ -11,17 +11,17 @@ from typing import Any, cast
 import numpy as np
 
 from unsup.data.base import ImageData
-from unsup.evaluation import measures as scores
-from unsup.evaluation import parts
-from unsup.evaluation.codes import SPLITS, certificate, encode, generate, weights_hash
+from unsup.evaluation import measures
+from unsup.evaluation.codes import SPLITS, certificate, encode, generate
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.parallel import Parts, side_by_side
 from unsup.evaluation.robustness import robustness
 from unsup.metrics import clustering, diagnostics
-from unsup.metrics.cluster_count import estimate_k
 from unsup.metrics.heads import Heads
+from unsup.metrics.mixtures import estimate_k
 from unsup.metrics.probes import Floats, Ids, LinearProbe
 from unsup.models.base import Model
+from unsup.models.frozen import weights_hash
 
 VERSION = 3
 
@@ -87,7 +87,7 @@ def evaluate(
     generated = generate(model, feature_spaces, say)
     labels = _labels(data, say)
 
-    found = scores.label_free(encoded, int(np.prod(data.shape)))
+    found = measures.label_free(encoded, int(np.prod(data.shape)))
     codes = {split: one.codes for split, one in encoded.items()}
     compact, axes = codes, None
     if found["code_dim"] > diagnostics.WIDE:
@@ -101,25 +101,25 @@ def evaluate(
     counting: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
     done = side_by_side(counting, say) if labels is None else {}  # k is needed before anything else
     k = done["number of clusters"]["silhouette"] if labels is None else _classes(data, labels)
-    todo = parts.cluster_parts(spaces, k) | parts.diagnostic_parts(compact["train"])
+    todo = measures.cluster_parts(spaces, k) | measures.diagnostic_parts(compact["train"])
     if labels is not None:
-        judged = parts.layer_parts(encoded, labels) | parts.knn_parts(spaces, labels)
-        todo = judged | parts.probe_parts(encoded, labels) | (counting if count else {}) | todo
+        judged = measures.layer_parts(encoded, labels) | measures.knn_parts(spaces, labels)
+        todo = judged | measures.probe_parts(encoded, labels) | (counting if count else {}) | todo
     generation = {f"generation: {s.name}": partial(s.scores, z) for s, z in zip(feature_spaces, generated, strict=True)}
     done |= side_by_side(todo | generation, say)
 
     found["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     found["clusters"] |= done.get("number of clusters", {})
-    found |= scores.diagnosed(done, say)
-    own = scores.own_clusters(encoded, getattr(model, "num_clusters", 0), labels)
-    found["clusterings"] = own | scores.clusterings(done, labels)
+    found |= measures.diagnosed(done, say)
+    own = measures.own_clusters(encoded, getattr(model, "num_clusters", 0), labels)
+    found["clusterings"] = own | measures.clusterings(done, labels)
     if generation:
         found["generation"] = {key: value for part in generation for key, value in done[part].items()}
     correct: dict[str, Floats] = {}
     probe: LinearProbe | None = None
     if labels is not None:
         probe = cast(LinearProbe, done["linear probe"].probe)
-        found |= scores.labelled(done, labels, encoded["test"], say)
+        found |= measures.labelled(done, labels, encoded["test"], say)
         if corrupted:
             found["robustness"] = robustness(model, images, labels["test"], probe.fitted, say)
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}

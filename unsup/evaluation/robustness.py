@@ -1,18 +1,111 @@
-"""How the kept linear probe does on corrupted test images."""
+"""Corrupted test images, and how the linear probe does on them."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
 
-from unsup.evaluation.codes import frozen
-from unsup.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Corruption
+from unsup.core.seeds import derived_seed
 from unsup.metrics.diagnostics import sample
 from unsup.metrics.heads import Probe
 from unsup.metrics.probes import Ids
 from unsup.models.base import Model
+from unsup.models.frozen import frozen
+
+SEVERITIES = 3
+
+NOISE = (0.05, 0.15, 0.3)  # standard deviation, intensities being in [0, 1]
+BLUR = (0.02, 0.04, 0.07)  # standard deviation, at least 0.4 pixels: less changes nothing
+OCCLUSION = (0.2, 0.35, 0.5)  # side of the square
+CONTRAST = (0.7, 0.4, 0.2)  # share of every deviation from the image's mean that is left
+SHIFT = (0.04, 0.1, 0.2)  # distance, at least one pixel
+MISSING = (0.2, 0.4, 0.6)  # share of the pixels
+
+GREY = 0.5
+
+
+def gaussian_noise(x: Tensor, severity: int, index: Tensor) -> Tensor:
+    """Independent noise on every value, cut off at 0 and 1."""
+    noise = _drawn("gaussian noise", index, lambda g: torch.randn(x.shape[1:], generator=g))
+    return (x + NOISE[severity] * noise.to(x)).clamp(0, 1)
+
+
+def blur(x: Tensor, severity: int, index: Tensor) -> Tensor:
+    """Gaussian blur, the image mirrored at its border."""
+    sigma = max(0.4, BLUR[severity] * _side(x))
+    radius = min(math.ceil(3 * sigma), _side(x) - 1)
+    return gaussian_blur(x, [2 * radius + 1] * 2, [sigma] * 2).clamp(0, 1)
+
+
+def occlusion(x: Tensor, severity: int, index: Tensor) -> Tensor:
+    """A grey square at a random place, inside the image whatever the severity; larger ones cover smaller ones."""
+    side, (height, width) = _side(x), x.shape[2:]
+    largest, size = (max(1, round(OCCLUSION[s] * side)) for s in (-1, severity))
+    place = _drawn("occlusion", index, lambda g: torch.rand(2, generator=g)).to(x.device)
+    inset = (largest - size) // 2
+    top = (place[:, 0] * (height - largest + 1)).long() + inset
+    left = (place[:, 1] * (width - largest + 1)).long() + inset
+    rows, columns = _inside(top, size, height), _inside(left, size, width)
+    return x.masked_fill((rows[:, :, None] & columns[:, None])[:, None], GREY)
+
+
+def contrast(x: Tensor, severity: int, index: Tensor) -> Tensor:
+    """Every channel of an image drawn towards its mean."""
+    mean = x.mean(dim=(2, 3), keepdim=True)
+    return torch.lerp(mean, x, CONTRAST[severity]).clamp(0, 1)
+
+
+def shift(x: Tensor, severity: int, index: Tensor) -> Tensor:
+    """Moved by whole pixels in one of eight directions; the border's pixels are repeated, so that no edge appears."""
+    (height, width), distance = x.shape[2:], max(1, round(SHIFT[severity] * _side(x)))
+    direction = _drawn("shift", index, lambda g: torch.randint(8, (), generator=g)).to(x.device)
+    steps = torch.tensor([(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)], device=x.device)
+    move = distance * steps[direction]  # (N, 2)
+    rows = (torch.arange(height, device=x.device) - move[:, :1]).clamp(0, height - 1)  # (N, H): where each row is from
+    columns = (torch.arange(width, device=x.device) - move[:, 1:]).clamp(0, width - 1)
+    image = torch.arange(len(x), device=x.device)[:, None, None]
+    return x.movedim(1, 3)[image, rows[:, :, None], columns[:, None]].movedim(3, 1).contiguous()
+
+
+def missing_pixels(x: Tensor, severity: int, index: Tensor) -> Tensor:
+    """Pixels set to 0 in all channels, as inputs are masked in training; more of them with severity, the others too."""
+    lot = _drawn("missing pixels", index, lambda g: torch.rand((1, *x.shape[2:]), generator=g)).to(x.device)
+    return x.masked_fill(lot < MISSING[severity], 0)
+
+
+Corruption = Callable[[Tensor, int, Tensor], Tensor]
+
+# x (N, C, H, W) float32 in [0, 1], severity 0, 1 or 2, the images' positions in their split (N,) -> the like of x, on
+# its device. What is random about an image is a function of the corruption and that position alone.
+CORRUPTIONS: dict[str, Corruption] = {
+    "gaussian noise": gaussian_noise,
+    "blur": blur,
+    "occlusion": occlusion,
+    "contrast": contrast,
+    "shift": shift,
+    "missing pixels": missing_pixels,
+}
+
+
+def _drawn(corruption: str, index: Tensor, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+    """What `draw` gives for each image, (N, …) on the CPU, so that every device sees the same."""
+    generator = torch.Generator()
+    return torch.stack([draw(generator.manual_seed(derived_seed(corruption, i))) for i in index.tolist()])
+
+
+def _side(x: Tensor) -> int:
+    return min(x.shape[2:])
+
+
+def _inside(start: Tensor, size: int, length: int) -> Tensor:
+    """start (N,) -> (N, length): which positions lie in [start, start + size)."""
+    at = torch.arange(length, device=start.device)
+    return (at >= start[:, None]) & (at < start[:, None] + size)
+
 
 IMAGES = 3_000  # test images corrupted, at most: each of them 18 times
 BATCH = 500

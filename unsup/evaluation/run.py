@@ -18,10 +18,9 @@ from unsup.data.base import ImageData
 from unsup.evaluation.baselines import Floor, about, feature_spaces, floors
 from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.draw import draw
-from unsup.evaluation.events import curves_of
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck
-from unsup.evaluation.tensorboard import write_dashboard
+from unsup.evaluation.tensorboard import curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.reports.report import read_report, summary_table, write_report
 from unsup.runs import folder as runs

@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.metrics import clustering, diagnostics, generation, probes
-from unsup.metrics.cluster_count import estimate_k
 from unsup.metrics.intervals import paired_difference, paired_over_seeds
-from unsup.metrics.mixtures import agglomerative, gaussian_mixture
+from unsup.metrics.mixtures import agglomerative, estimate_k, gaussian_mixture
 from unsup.metrics.probes import Splits
 
 CLASSES, DIMENSION = 10, 32

@@ -1,5 +1,6 @@
 """What TensorBoard shows of a run that was evaluated: final scores by options, confusion, probe, space of codes."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,14 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from unsup.data.base import ImageData
 from unsup.evaluation.protocol import Evaluation
+from unsup.evaluation.thumbnails import small
 from unsup.metrics.diagnostics import principal_components, sample
 from unsup.reports.figures.codes import NAMED
-from unsup.training.callbacks.images import small
+
+POINTS = 200  # of a curve in a report, at most
+LEFT_OUT = ("train/lr", "train/images_per_second")  # no result of learning
+Curves = dict[str, list[list[float]]]  # tag -> [step, value] pairs, in the order of the steps
+
 
 SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one replaces it
 PROJECTED = 2_500  # test images in the projector
@@ -121,3 +128,21 @@ def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
         elif isinstance(value, int | float):
             leaves[prefix + name] = float(value)
     return leaves
+
+
+def curves_of(run: Path) -> Curves:
+    """What training logged as `train/…`, `val/…` and `quick/…`; a value that is not finite is left out.
+
+    A longer curve keeps 200 of its points, its first and last among them.
+    """
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # of a resumed run it says that steps were taken back
+    events = EventAccumulator(str(run), size_guidance={SCALARS: 0}).Reload()
+    found: Curves = {}
+    for tag in events.Tags()[SCALARS]:
+        if not tag.startswith(("train/", "val/", "quick/")) or tag in LEFT_OUT:
+            continue
+        points = {event.step: event.value for event in events.Scalars(tag) if np.isfinite(event.value)}
+        steps = sorted(points)
+        at = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int))
+        found[tag] = [[steps[i], points[steps[i]]] for i in at]
+    return found

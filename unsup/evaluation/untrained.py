@@ -6,8 +6,9 @@ from typing import Any
 import torch
 
 from unsup.data.base import ImageData
-from unsup.evaluation.codes import frozen, samples, weights_hash
+from unsup.evaluation.codes import samples
 from unsup.models.base import Model
+from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood
 
 INITIALISATIONS = 3  # of the untrained twin, 1 without gradients; layers and corrupted images: of the first alone

@@ -14,8 +14,8 @@ from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import must_be_new, replacing
 from unsup.data.decode import attempt, complaint
 from unsup.data.listing import find_images
-from unsup.evaluation.codes import frozen
 from unsup.metrics.heads import Heads
+from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import assigned
 from unsup.runs import folder as runs
 from unsup.runs.encoder import Encoder, load_encoder

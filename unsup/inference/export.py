@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UserError
 from unsup.core.files import filling, reserve
-from unsup.evaluation.codes import frozen
 from unsup.inference.export_text import loader, readme
 from unsup.metrics.heads import Probe
+from unsup.models.frozen import frozen
 from unsup.reports.report import read_report
 from unsup.runs import folder as runs
 from unsup.runs.encoder import Encoder, load_encoder

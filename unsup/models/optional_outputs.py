@@ -1,6 +1,6 @@
 """What a model with more to say than a code says of a batch of images; its answers are checked here.
 
-The model is in eval mode, without gradients (`unsup.evaluation.codes.frozen`).
+The model is in eval mode, without gradients (`unsup.models.frozen.frozen`).
 """
 
 from typing import Any

@@ -23,9 +23,10 @@ class SelfLabel(Model):
     """L = cross-entropy of images and views against what a moving average of the network says of the image.
 
     `fit` cuts a graph of neighbours into clusters and takes a logistic regression on them as the head
-    (`unsup.models.parts.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to classify images
-    without labels", section 2.3: only images count of which the teacher is sure. The teacher is the moving average of
-    the network, as in Tarvainen & Valpola 2017, "Mean teachers are better role models", section 2.
+    (`unsup.models.parts.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to
+    classify images without labels", section 2.3: only images count of which the teacher is sure. The teacher is the
+    moving average of the network, as in Tarvainen & Valpola 2017, "Mean teachers are better role models", section
+    2.
 
     The graph joins neighbours in the codes of a contrastive run, in their projections and in pixels. None of the three
     will do alone (MNIST, matched accuracy .82, .97 and .68; together .985): codes forget what their views change, and

@@ -21,7 +21,7 @@ from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import UsageError, choices, nearest
 from unsup.core.files import resolved as on_disk
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "compile", "model", "data", "trainer")
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
 RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")

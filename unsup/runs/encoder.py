@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UserError
 from unsup.data.batches import to_unit
-from unsup.evaluation.codes import frozen
 from unsup.models.base import Model
+from unsup.models.frozen import frozen
 from unsup.runs import folder as runs
 from unsup.runs.build import load_model
 

@@ -13,7 +13,8 @@ from typing import NoReturn
 
 from unsup.core.errors import UserError
 from unsup.runs.build import prepare
-from unsup.training.plan import Found, Job
+from unsup.training.existing_runs import Found
+from unsup.training.plan import Job
 
 GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
 DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}

@@ -18,9 +18,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
-from unsup.evaluation.codes import weights_hash
 from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
+from unsup.models.frozen import weights_hash
 from unsup.runs import folder as runs
 from unsup.runs.build import build_model, check, fill, load_model, prepare
 from unsup.runs.checkpoints import newest
@@ -28,8 +28,9 @@ from unsup.runs.config import Config, data_name
 from unsup.runs.init_from import from_recipe, source_of
 from unsup.runs.recipes import chosen
 from unsup.training import distributed as world
-from unsup.training.callbacks.progress import Throughput
-from unsup.training.plan import Found, command_line
+from unsup.training.callbacks.throughput import Throughput
+from unsup.training.existing_runs import Found
+from unsup.training.plan import command_line
 from unsup.training.trainer import bare_trainer, build_trainer, explained, quiet, several, told
 
 

@@ -13,7 +13,7 @@ import jsonargparse
 import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
@@ -22,7 +22,11 @@ from unsup.data.base import ImageData
 from unsup.runs import folder as runs
 from unsup.runs.checkpoints import WholeCheckpoints, system_error
 from unsup.runs.config import Config
-from unsup.training.callbacks.progress import Throughput, callbacks
+from unsup.training.callbacks.curves import Curves, GradientNorm, Layout
+from unsup.training.callbacks.images import Pictures
+from unsup.training.callbacks.online_scores import QuickScores
+from unsup.training.callbacks.progress import Progress
+from unsup.training.callbacks.throughput import Throughput
 
 
 class Unprofiled(PassThroughProfiler):
@@ -129,3 +133,9 @@ def told(error: Exception, run: Path, data: ImageData) -> Exception:
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return UserError(f"out of memory with batches of {data.batch_size} images: lower data.batch_size; {again}")
     return error
+
+
+def callbacks(throughput: "Throughput") -> list[Callback]:
+    """The callbacks of every training, in the order that they need: time is measured before anything is drawn."""
+    quick = QuickScores()
+    return [throughput, GradientNorm(), quick, Progress(throughput, quick), Pictures(), Layout(), Curves()]

@@ -1,30 +1,24 @@
 """Pictures while a model trains: in TensorBoard, and what samples looked like over the epochs. No weight is changed."""
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.utils import make_grid
 
 from unsup.core.seeds import seed_noise
-from unsup.metrics import geometry
-from unsup.models.base import Model
+from unsup.evaluation.thumbnails import sights, small, thumbnails
+from unsup.models.frozen import looking_at
 from unsup.reports.figures.samples import COLUMNS, draw_progress
+from unsup.training.callbacks.schedule import boards, evenly, planned_epochs
 
 IMAGES = 32  # in a picture
 PICTURES = 30  # of samples in a run
 ROWS = 10  # other pictures in a run, and lines of the progress strip
-THUMBNAIL = 64  # pixels of the longer side of an image in a picture, at most
-FILTERS = 64
 
 
 class Pictures(Callback):
@@ -83,88 +77,6 @@ class Pictures(Callback):
                 self._newest[name] = model.iteration
                 for board in boards(trainer):
                     board.experiment.add_image(f"pictures/{name}", picture.float().clamp(0, 1).cpu(), model.iteration)
-
-
-def planned_epochs(trainer: L.Trainer) -> int:
-    """Epochs that a training will have by max_epochs and max_steps; -1 where neither says."""
-    epochs = trainer.max_epochs or 0
-    if trainer.max_steps > 0:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        steps = min(int(trainer.num_training_batches) * data.steps_per_call, data.steps_per_epoch)
-        model: Any = trainer.lightning_module
-        by_steps = math.ceil(trainer.max_steps / model.steps_per_batch / steps)
-        epochs = by_steps if epochs < 0 else min(epochs, by_steps)
-    return epochs
-
-
-def evenly(numbers: Sequence[int], most: int) -> list[int]:
-    """At most `most` of ascending numbers at about even distances, the first and the last among them."""
-    if len(numbers) <= most:
-        return list(numbers)
-    places = np.linspace(numbers[0], numbers[-1], most)
-    return sorted({numbers[i] for i in np.abs(np.subtract.outer(places, numbers)).argmin(axis=1)})
-
-
-def sights(model: Any, x: Tensor) -> dict[str, Tensor]:
-    """{name: picture (3, h, w)}: what the model's methods allow of a few images x (N, C, H, W)."""
-    found = {}
-    if hasattr(model, "reconstruct"):
-        found["reconstructions"] = pairs(small(x), small(model.reconstruct(x).float()))
-    if hasattr(model, "decode"):
-        _, _, along = geometry.walks(model.encode(x).float().cpu().numpy())
-        if len(along):  # none: all codes are equal
-            walked = model.decode(torch.from_numpy(along).to(x).flatten(0, 1)).float()
-            found["traversals"] = make_grid(small(walked.clamp(0, 1)), nrow=len(geometry.OFFSETS), pad_value=1)
-    pixels = math.prod(model.shape)
-    dense = (m.weight for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == pixels)
-    if (weight := next(dense, None)) is not None:
-        found["filters"] = filters(weight.detach().float().unflatten(1, model.shape))
-    return found
-
-
-def filters(weight: Tensor) -> Tensor:
-    """What the first units of a dense layer (N, C, H, W) look at: grey is 0, each unit on a scale of its own."""
-    shown = weight[:FILTERS]
-    scaled = shown / shown.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-    return make_grid(small((scaled + 1) / 2), nrow=8, pad_value=1)
-
-
-def small(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, h, w), large images scaled down."""
-    scale = THUMBNAIL / max(x.shape[2:])
-    return F.interpolate(x, scale_factor=scale, mode="area") if scale < 1 else x
-
-
-def thumbnails(x: Tensor) -> Tensor:
-    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, large images scaled down: checkpoints hold them."""
-    return (255 * small(x)).round().byte().cpu()
-
-
-def pairs(x: Tensor, x_hat: Tensor) -> Tensor:
-    """(N, C, H, W) twice -> (3, h, w): lines of eight images, each above the line of their reconstructions."""
-    columns = min(8, len(x))
-    whole = len(x) - len(x) % columns
-    lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
-    return make_grid(lines.flatten(0, 2), nrow=columns, pad_value=1)
-
-
-@contextmanager
-def looking_at(model: Model) -> Iterator[None]:
-    """Eval mode without gradients; every module's mode and the random state are as before afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad():
-        model.eval()
-        try:
-            yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
-
-
-def boards(trainer: L.Trainer) -> list[TensorBoardLogger]:
-    """The loggers that take pictures, in the one process that draws them."""
-    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]
 
 
 def _first_images(trainer: L.Trainer, device: torch.device) -> Tensor:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from unsup.evaluation.codes import encode_batches
 from unsup.metrics import clustering, diagnostics
 from unsup.metrics.probes import FEW_LABEL_C
-from unsup.training.callbacks.images import evenly, planned_epochs
+from unsup.training.callbacks.schedule import evenly, planned_epochs
 
 IMAGES = 2_000  # validation images that are looked at
 TIMES = 10  # in a run

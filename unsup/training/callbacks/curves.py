@@ -1,0 +1,62 @@
+"""The curves of a training in TensorBoard."""
+
+from typing import Any
+
+import lightning.pytorch as L
+from lightning.pytorch.callbacks import Callback
+
+from unsup.models.parts.optim import gradient_norm
+from unsup.training.callbacks.schedule import boards
+from unsup.training.callbacks.throughput import _step
+
+LAYOUT = {
+    "Learning": {
+        "loss": ["train/loss", "val/loss"],
+        "learning rate": ["train/lr"],
+        "gradient norm": ["train/grad_norm"],
+        "images a second": ["train/images_per_second"],
+    },
+    "Representation": {
+        "quick scores of validation codes": ["quick/linear_probe", "quick/kmeans_acc", "quick/kmeans_nmi"],
+        "effective rank of validation codes": ["quick/effective_rank"],
+    },
+}
+GAME = {  # of two players
+    "GAN game": {
+        "losses": ["train/d_loss", "train/g_loss"],
+        "log D(x) and D(G(z))": ["train/log_d_real", "train/d_fake"],
+        "gradient norms": ["train/grad_norm_d", "train/grad_norm_g"],
+    }
+}
+
+
+class Curves(Callback):
+    """Puts the curves on disk before each checkpoint: those of a run that was killed and goes on have no gap."""
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        for logger in trainer.loggers:
+            logger.save()
+
+
+class GradientNorm(Callback):
+    """Euclidean norm of a step's gradients, before any clipping: `train/grad_norm`, as often as the losses.
+
+    A method that steps several optimizers records the norm of each by itself.
+    """
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
+        if not pl_module.logging or len(trainer.optimizers) > 1:
+            return
+        norm = gradient_norm(optimizer).item()
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/grad_norm": norm}, _step(pl_module))
+
+
+class Layout(Callback):
+    """TensorBoard's "custom scalars": the curves that belong together, in one drawing each."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        chapters = LAYOUT | (GAME if len(trainer.optimizers) > 1 else {})
+        layout = {title: {name: ["Multiline", tags] for name, tags in of.items()} for title, of in chapters.items()}
+        for board in boards(trainer):
+            board.experiment.add_custom_scalars(layout)

@@ -1,0 +1,34 @@
+"""When the callbacks of a training act, and the loggers that take images."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+from lightning.pytorch.loggers import TensorBoardLogger
+
+
+def planned_epochs(trainer: L.Trainer) -> int:
+    """Epochs that a training will have by max_epochs and max_steps; -1 where neither says."""
+    epochs = trainer.max_epochs or 0
+    if trainer.max_steps > 0:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        steps = min(int(trainer.num_training_batches) * data.steps_per_call, data.steps_per_epoch)
+        model: Any = trainer.lightning_module
+        by_steps = math.ceil(trainer.max_steps / model.steps_per_batch / steps)
+        epochs = by_steps if epochs < 0 else min(epochs, by_steps)
+    return epochs
+
+
+def evenly(numbers: Sequence[int], most: int) -> list[int]:
+    """At most `most` of ascending numbers at about even distances, the first and the last among them."""
+    if len(numbers) <= most:
+        return list(numbers)
+    places = np.linspace(numbers[0], numbers[-1], most)
+    return sorted({numbers[i] for i in np.abs(np.subtract.outer(places, numbers)).argmin(axis=1)})
+
+
+def boards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+    """The loggers that take pictures, in the one process that draws them."""
+    return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]

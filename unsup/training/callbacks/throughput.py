@@ -1,0 +1,97 @@
+"""Seconds of training and images a second."""
+
+import time
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from unsup.data.batches import Call
+
+
+class Throughput(Callback):
+    """Seconds of training and images a second; the latter without validation, pictures and checkpoints.
+
+    Both go on counting in a resumed run. `train/images_per_second` is logged once an epoch.
+    """
+
+    def __init__(self) -> None:
+        self.images = 0  # training images seen, by all processes
+        self.epoch_rate = 0.0  # images a second in the epoch that ended last
+        self._fit, self._steps = Stopwatch(), Stopwatch()
+        self._epoch_start = (0, 0.0)  # images, seconds
+
+    def record(self) -> dict[str, float]:
+        """{"train_seconds", "images_per_second"} for the report; the second is absent where no batch was trained on."""
+        rate = {"images_per_second": self.images / self._steps.seconds} if self.images else {}
+        return {"train_seconds": self._fit.seconds} | rate
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._fit.start()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._steps.start()  # a run resumed in the middle of an epoch has no on_train_epoch_start
+        self._epoch_start = (self.images, self._steps.seconds)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._steps.start()
+        self._epoch_start = (self.images, self._steps.seconds)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
+        batch = args[1]  # (x, index), or several of them
+        self.images += trainer.world_size * (batch.images if isinstance(batch, Call) else len(batch[0]))
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        _wait(pl_module.device)
+        self._steps.stop()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._steps.start()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        _wait(pl_module.device)
+        self._steps.stop()
+        images, seconds = self._epoch_start
+        self.epoch_rate = (self.images - images) / max(self._steps.seconds - seconds, 1e-9)
+        for logger in trainer.loggers:
+            logger.log_metrics({"train/images_per_second": self.epoch_rate}, _step(pl_module))
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._fit.stop()
+
+    def state_dict(self) -> dict[str, float]:
+        return {"images": self.images, "fit": self._fit.seconds, "steps": self._steps.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.images = state_dict["images"]
+        self._fit.past, self._steps.past = state_dict["fit"], state_dict["steps"]
+
+
+class Stopwatch:
+    """Seconds between starts and stops; starting twice is starting once."""
+
+    def __init__(self) -> None:
+        self.past = 0.0
+        self._since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.past + (0.0 if self._since is None else time.perf_counter() - self._since)
+
+    def start(self) -> None:
+        self._since = time.perf_counter() if self._since is None else self._since
+
+    def stop(self) -> None:
+        self.past, self._since = self.seconds, None
+
+
+def _step(model: Any) -> int:
+    return int(model.iteration)
+
+
+def _wait(device: torch.device) -> None:
+    """Until the device has done what it was given: otherwise the clock stops too early."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
