@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import reports
+import sample_reports as reports
 import torch
 from numpy.typing import NDArray
 from PIL import Image

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reports import comparable
+from sample_reports import comparable
 from synthetic import complaint, pictures
 
 import unsup.runs.build
@@ -33,7 +33,7 @@ from unsup.runs import folder as runs
 from unsup.runs.build import load_model
 from unsup.runs.checkpoints import Damaged, load_checkpoint
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

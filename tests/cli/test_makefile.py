@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 
 # Logs its arguments; `-m venv D` makes D/bin/python a copy of itself; FAIL=<word> fails commands holding that word.
 STAND_IN = """#!/bin/sh

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from reports import clustered, generative, report, unlabelled
+from sample_reports import clustered, generative, report, unlabelled
 
 import unsup.runs.config
 import unsup.training.train
@@ -32,7 +32,7 @@ from unsup.evaluation.protocol import VERSION
 from unsup.metrics.variance import PRIOR
 from unsup.reports.report import read_report
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 CARDS = TOP / "results" / "cards"
 PROBE = METRICS["linear probe"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import comparable, generative, report, scores, unlabelled
 from rich.console import Console
+from sample_reports import comparable, generative, report, scores, unlabelled
 from scipy.stats import t as student
 
 from unsup.cli.main import main

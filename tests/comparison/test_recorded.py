@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from reports import clustered, generative, report, unlabelled
-from reports import scores as made_up
+from sample_reports import clustered, generative, report, unlabelled
+from sample_reports import scores as made_up
 
 from unsup.comparison.recorded.commands import make_command
 from unsup.comparison.recorded.store import BEGIN, END, add, update_cards, update_full, update_readme
@@ -21,7 +21,7 @@ from unsup.reports.report import write_report
 from unsup.runs.config import compose, resolve
 from unsup.training.existing_runs import essence
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 
 
 def full(kept: list[dict[str, Any]]) -> str:
@@ -373,4 +373,4 @@ def test_a_missing_report_is_named(tmp_path: Path) -> None:
 def test_the_table_needs_no_torch() -> None:
     heavy = "{'torch', 'matplotlib', 'rich'}"
     code = f"import sys, unsup.comparison.recorded.store; sys.exit(bool({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0

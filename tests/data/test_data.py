@@ -24,7 +24,7 @@ from unsup.data.mnist import MNIST
 from unsup.data.stl10 import STL10
 from unsup.data.streamed import Streamed
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 CONFIGS = sorted((TOP / "configs" / "data").glob("*.yaml"))
 REAL = TOP.parent / "shared" / "data"
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reports.test_codes import pixels
 from sklearn.linear_model import LogisticRegression
-from test_figures import pixels
 from tiny import SHAPE, TinyDigits, digits
 from torch import Tensor
 from toys import Coder, Copier, Decoder, Generator, Variational

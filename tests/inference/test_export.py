@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import used
-from test_contract import RECIPES, build
+from models.test_contract import RECIPES, build
 from tiny import digits
 
 import unsup

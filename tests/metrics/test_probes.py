@@ -22,7 +22,7 @@ from unsup.metrics.probes import Splits, few_label, imbalanced, knn, linear_prob
 from unsup.metrics.ridge import RidgePath
 from unsup.metrics.subsets import imbalanced_draw, labelled_draw, stratified
 
-REAL = Path(__file__).parents[2] / "shared" / "data"
+REAL = Path(__file__).parents[3] / "shared" / "data"
 
 pytestmark = pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 

@@ -14,7 +14,7 @@ from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Model
 
-RECIPES = {p.stem: p for p in sorted((Path(__file__).parents[1] / "configs/model").glob("*.yaml")) if "@" not in p.stem}
+RECIPES = {p.stem: p for p in sorted((Path(__file__).parents[2] / "configs/model").glob("*.yaml")) if "@" not in p.stem}
 EPOCHS = 10  # of 4 or 5 steps
 
 

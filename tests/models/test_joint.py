@@ -18,7 +18,7 @@ from unsup.models.emp_ssl import coding_rate
 from unsup.models.lejepa import sigreg
 from unsup.models.vicreg import spread
 
-CONFIGS = Path(__file__).parents[1] / "configs/model"
+CONFIGS = Path(__file__).parents[2] / "configs/model"
 
 
 def joint() -> dict[str, tuple[type[Model], dict[str, Any]]]:

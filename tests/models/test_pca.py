@@ -12,7 +12,7 @@ from unsup.core.errors import UserError
 from unsup.data.base import Arrays, ImageData
 from unsup.models.pca import PCA
 
-MNIST = Path(__file__).parents[2] / "shared/data/MNIST/raw"
+MNIST = Path(__file__).parents[3] / "shared/data/MNIST/raw"
 
 
 def squared_error(model: PCA, x: torch.Tensor) -> float:

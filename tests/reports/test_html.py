@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from reports import difference, generative, report, unlabelled
-from test_hover_map import code_map, decoded, luminance
-from test_sections import full
+from reports.test_code_map import code_map, decoded, luminance
+from reports.test_sections import full
+from sample_reports import difference, generative, report, unlabelled
 
 from unsup.reports.blocks import Table
 from unsup.reports.html import Pictures, inline, to_html

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reports import difference, generative, probes, report, scores, unlabelled
 from rich.console import Console
+from sample_reports import difference, generative, probes, report, scores, unlabelled
 
 from unsup.core.errors import UserError
 from unsup.reports.format import accuracy, distance, error, markdown_table, signed, with_interval, with_spread

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from reports import report, unlabelled
-from test_report import column, section
+from reports.test_report import column, section
+from sample_reports import report, unlabelled
 
 from unsup.evaluation import robustness
 from unsup.metrics import mixtures

@@ -18,7 +18,7 @@ from unsup.runs.config import compose, resolve
 from unsup.training import distributed as world
 from unsup.training.trainer import arguments
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 TWO = ("--trainer.accelerator", "cpu", "--trainer.devices", "2")
 
 # `unsup` without evaluations; each process leaves a witness. With STOP both fail in the second epoch.

@@ -23,7 +23,7 @@ from unsup.models.base import Model
 from unsup.models.parts.loss_guard import Watch
 from unsup.runs.checkpoints import WholeCheckpoints, load_checkpoint
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 
 # Trains `ae` in a process that dies, or meets a full disk, as it writes the checkpoint of the second epoch.
 IN_A_WRITE = """

@@ -6,7 +6,7 @@ import lightning.pytorch as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
-from test_contract import RECIPES, Trained, build
+from models.test_contract import RECIPES, Trained, build
 from tiny import TinyDigits, digits, trainer
 
 from unsup.core.errors import UserError

@@ -19,7 +19,7 @@ from unsup.models.pca import PCA
 from unsup.runs import folder as runs
 from unsup.runs.config import compose, names, resolve
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one step a call
 
 # Trains each model in a process of its own that kills itself after the first batch of the second epoch.

@@ -21,7 +21,7 @@ from unsup.training.callbacks.throughput import Throughput
 from unsup.training.train import begin
 from unsup.training.trainer import build_trainer
 
-sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from training import Plan, ours, plain
 
 

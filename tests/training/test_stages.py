@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
-from reports import report
+from sample_reports import report
 from tiny import SHAPE
 from toys import Coder
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from reports import report
+from sample_reports import report
 
 import unsup.training.sweep
 from unsup.cli.main import main
