@@ -53,7 +53,7 @@ def main() -> None:
     top = parser.parse_args().checkout.resolve()
     files = modules_of(top)
     of_modules = imports_of(top, files)
-    of_nodes = by_node(of_modules, files)
+    of_nodes = by_node(of_modules)
     root = [p for p in (top / "unsup").iterdir() if not p.name.startswith("__pycache__")]
     packages = [p for p in root if (p / "__init__.py").exists()]
     rows = {
@@ -100,18 +100,17 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield from imported(node)
 
 
-def node_of(module: str, files: dict[str, Path]) -> str:
-    """The package of a module; the module itself where that is the root package."""
-    package = module if files[module].name == "__init__.py" else module.rpartition(".")[0]
-    return module if package == "unsup" else package
+def node_of(module: str) -> str:
+    """The package that a module belongs to; the module itself where that is the root package."""
+    return ".".join(module.split(".")[:2])
 
 
-def by_node(graph: Graph, files: dict[str, Path]) -> Graph:
+def by_node(graph: Graph) -> Graph:
     """The same imports between packages."""
-    nodes: Graph = {node_of(name, files): set() for name in graph}
+    nodes: Graph = {node_of(name): set() for name in graph}
     for name, targets in graph.items():
-        node = node_of(name, files)
-        nodes[node] |= {node_of(target, files) for target in targets} - {node}
+        node = node_of(name)
+        nodes[node] |= {node_of(target) for target in targets} - {node}
     return nodes
 
 

@@ -475,7 +475,7 @@ def test_a_run_reports_what_it_generates(
     monkeypatch.setattr("unsup.evaluation.run.draw", lambda *words: ({}, None))  # figures take longer than all the rest
     config = tmp_path / "blobs.yaml"
     config.write_text(
-        "recipe: blobs\ndataset: tiny\nmodel: {class_path: test_generation.Blobs}\n"
+        f"recipe: blobs\ndataset: tiny\nmodel: {{class_path: {__name__}.Blobs}}\n"
         "data: {class_path: tiny.TinyDigits, init_args: {n: 240}}\n"
     )
     runs = tmp_path / "runs"

@@ -177,7 +177,7 @@ def test_without_alignment_the_section_is_called_uniformity() -> None:
 def test_the_limits_told_of_clusters_are_those_of_the_code() -> None:
     text = section(to_markdown(full()), "Number of clusters")
     assert f"up to {mixtures.MOST} ({mixtures.MOST} means" in text
-    assert f"{mixtures.DIMENSIONS} principal components of at most {mixtures.IMAGES:,} training" in text
+    assert f"{mixtures.COUNTED_DIMENSIONS} principal components of at most {mixtures.COUNTED_IMAGES:,} training" in text
 
 
 def test_the_strengths_told_are_those_of_the_corruptions() -> None:

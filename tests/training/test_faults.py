@@ -154,7 +154,7 @@ def broken(root: Path, **options: Any) -> tuple[int, Path]:
     config = root / "breaks.yaml"
     words = ", ".join(f"{key}: {value}" for key, value in options.items())
     config.write_text(
-        f"recipe: breaks\ndataset: tiny\nmodel: {{class_path: test_faults.Breaks, init_args: {{{words}}}}}\n"
+        f"recipe: breaks\ndataset: tiny\nmodel: {{class_path: {__name__}.Breaks, init_args: {{{words}}}}}\n"
         "data: {class_path: tiny.TinyDigits}\n"
     )
     code = main(["train", "--config", str(config), "--epochs", "3", "--runs", str(root), *ROUNDS])

@@ -169,8 +169,8 @@ def test_a_run_is_one_process_s_until_that_process_is_gone(
     run = runs.create(tmp_path, resolve(compose("ae", "digits")), "", "")
     assert not runs.in_use(run)
     code = (
-        "import sys, time; from pathlib import Path; from unsup import runs\n"
-        "with runs.locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from unsup.runs.folder import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(run)], cwd=TOP, stdout=subprocess.PIPE)
     try:

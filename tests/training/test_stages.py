@@ -115,7 +115,7 @@ class Seeing(AE):
 
 def test_what_the_first_stage_saw_the_last_one_owes_to_it(root: Path, recipes: Path) -> None:
     assert train(root, "third") == 0
-    (recipes / "first.yaml").write_text("model: {class_path: test_stages.Seeing}\ntrainer: {max_epochs: 1}")
+    (recipes / "first.yaml").write_text(f"model: {{class_path: {__name__}.Seeing}}\ntrainer: {{max_epochs: 1}}")
     assert train(root, "third") == 0
     views = {name: runs.record_of(root / "digits" / name, "training.json")["views"] for name in made(root)}
     assert views == {f"{name}/0-00{i}": seen for name in STAGES for i, seen in ((1, "none"), (2, "digits"))}
@@ -286,7 +286,7 @@ def test_a_method_may_take_part_of_the_weights() -> None:
 
 
 def test_a_method_that_needs_a_start_says_so(root: Path, recipes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (recipes / "later.yaml").write_text("model: {class_path: test_stages.Later}")
+    (recipes / "later.yaml").write_text(f"model: {{class_path: {__name__}.Later}}")
     assert train(root, "later") == 2
     error = capsys.readouterr().err
     assert "later starts from weights of another run" in error and error.count("\n") == 1

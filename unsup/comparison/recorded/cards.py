@@ -100,7 +100,8 @@ def tolerance(recorded: Sequence[float], metric: Metric, images: int, metrics: i
     s₀ is the metric's typical deviation, and for shares of n test images at least
     sqrt(p (1 - p) / n): by so much two equally good runs differ when they err on images independently of each other.
     The interval's level is 1 - (1 - LEVEL) / metrics (Bonferroni): a sound reproduction holds in all metrics of its
-    card with a probability of about LEVEL (`tests/comparison/test_cards.py` measures it; .84 where all deviate twice as usual).
+    card with a probability of about LEVEL (`tests/comparison/test_cards.py` measures it; .84 where all deviate twice as
+    usual).
 
     A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING is left, or
     TURNED test images.
