@@ -22,7 +22,7 @@ import torch
 import used
 
 import unsup
-from unsup.cli import main
+from unsup.cli.main import main
 
 OLD = Path(__file__).parent / "old_runs"
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
