@@ -27,7 +27,8 @@ from {module} import {function} as start
 entered, stack = {{}}, []
 class Reached(BaseException): pass
 def note(code, into):
-    if code.co_filename.startswith(root) and not code.co_name.startswith("<"):
+    function = code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.startswith("<")  # no class body, no lambda
+    if function and code.co_filename.startswith(root):
         into.setdefault((code.co_filename, code.co_firstlineno), code)
 def watch(frame, event, argument):
     if event != "call": return
