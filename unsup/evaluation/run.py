@@ -26,6 +26,7 @@ from unsup.reports.report import read_report, summary_table, write_report
 from unsup.runs import folder as runs
 from unsup.runs.build import load_run, prepare
 from unsup.runs.provenance import git_state
+from unsup.runs.threads import using
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
@@ -57,7 +58,7 @@ def evaluate_run(
     runs.check_images(run, data.fingerprint())
     if torch.cuda.is_available() and config["trainer"].get("accelerator") != "cpu":
         model = model.cuda()
-    with progress() as say:
+    with progress() as say, using(versions.get("threads")):
         say("checking the evaluator")
         checks = selfcheck()
         in_place = run.parts[-3:-1] == (config["dataset"], config["recipe"])

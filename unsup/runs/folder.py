@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from unsup.core.errors import UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.core.files import place, replace, resolved
 from unsup.core.strict_yaml import dump
+from unsup.core.threads import checked
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.provenance import git_state, provenance
 
@@ -34,16 +35,25 @@ KINDS: dict[str, Any] = {
     "views": str,
     "init_from": dict,
     "resumed": list,
+    "threads": int,
 }
 ORIGIN: dict[str, Any] = {"run": str, "stages_seconds": int | float, "views": str}  # in init_from
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
 PATIENCE = 2  # seconds to wait for a lock: a sweep that looks whether a run is in use holds it for a moment
 
 
-def create(root: Path, config: Config, command: str, data_sha256: str, init_from: dict[str, Any] | None = None) -> Path:
+def create(
+    root: Path,
+    config: Config,
+    command: str,
+    data_sha256: str,
+    init_from: dict[str, Any] | None = None,
+    threads: int | None = None,
+) -> Path:
     """A new run folder, made exclusively (two starts at once get two folders), with config.yaml and versions.json.
 
-    A folder is a run once config.yaml is there: it comes last. `init_from` is what `origin_of` says of another run.
+    A folder is a run once config.yaml is there: it comes last. `init_from` is what `origin_of` says of another run,
+    `threads` the number of PyTorch's threads.
 
     Raises:
         UserError: the folder cannot be written.
@@ -62,7 +72,8 @@ def create(root: Path, config: Config, command: str, data_sha256: str, init_from
                 number += 1
         (run / "checkpoints").mkdir()
         record = provenance() | {"command": command, "data_sha256": data_sha256}
-        write_json(run / "versions.json", record | ({"init_from": init_from} if init_from else {}))
+        further = {"init_from": init_from, "threads": threads}
+        write_json(run / "versions.json", record | {key: value for key, value in further.items() if value})
         replace(run / "config.yaml", dump(config))
     except OSError as e:
         raise UserError(
@@ -154,8 +165,9 @@ def record_of(run: Path, name: str) -> dict[str, Any]:
         for found, kinds in ((record, KINDS), (record.get("init_from", {}), ORIGIN)):
             if not all(_is(found[key], kind) for key, kind in kinds.items() if key in found):
                 raise TypeError("of another kind")
+        checked(record.get("threads", 1))
         return record
-    except (OSError, ValueError, TypeError, RecursionError) as e:
+    except (OSError, ValueError, TypeError, RecursionError, UsageError) as e:
         raise UserError(f"{run / name} is missing or damaged: train this run again") from e
 
 

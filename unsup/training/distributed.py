@@ -9,6 +9,10 @@ import lightning.pytorch as L
 import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_only
 
+from unsup.runs.config import Config
+from unsup.runs.threads import threads_of_new_run
+from unsup.training.trainer import several
+
 RUN = "UNSUP_RUN"  # where processes that Lightning starts find the run folder that the first one made
 
 
@@ -35,6 +39,19 @@ def agree(trainer: L.Trainer, make: Callable[[], Path]) -> Path:
     run = make()
     os.environ[RUN] = str(run)
     return run
+
+
+def threads_for(config: Config) -> int | None:
+    """Return how many threads a run that starts now takes, and say so where it is fewer than all.
+
+    None leaves it to Lightning, which shares the cores out among the processes of several devices.
+    """
+    if several(config) and config["threads"] == "auto":
+        return None
+    threads, note = threads_of_new_run(config["threads"])
+    if note and first():
+        print(note, flush=True)
+    return threads
 
 
 def part() -> None:

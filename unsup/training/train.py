@@ -27,6 +27,7 @@ from unsup.runs.checkpoints import newest
 from unsup.runs.config import Config, data_name
 from unsup.runs.init_from import from_recipe, source_of
 from unsup.runs.recipes import chosen
+from unsup.runs.threads import using
 from unsup.training import distributed as world
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.existing_runs import Found
@@ -61,15 +62,17 @@ def train(
         folder = start_of(config, runs_root, data)
         source, notes = load_model(folder), [*notes, f"from {shown(folder)}"]
         origin = runs.origin_of(folder, weights_hash(source))
-    data, model = begin(config, data)
-    if source:
-        model.initialise(source.state_dict())
-    fingerprint = data.fingerprint()
-    run = shared(config, model, lambda: runs.create(runs_root, config, command, fingerprint, origin))
-    aside = f" ({'; '.join(notes)})" if notes else ""
-    heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
-    with held(run):
-        finish(run, config, model, data, heading)
+    threads = world.threads_for(config)
+    with using(threads):
+        data, model = begin(config, data)
+        if source:
+            model.initialise(source.state_dict())
+        fingerprint = data.fingerprint()
+        run = shared(config, model, lambda: runs.create(runs_root, config, command, fingerprint, origin, threads))
+        aside = f" ({'; '.join(notes)})" if notes else ""
+        heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
+        with held(run):
+            finish(run, config, model, data, heading)
     return run
 
 
@@ -142,7 +145,7 @@ def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
         UserError: the run is finished, or another process works on it; there is no checkpoint, or a damaged one;
             the images are others than those that it was started with.
     """
-    with held(run):
+    with held(run), using(runs.record_of(run, "versions.json").get("threads")):
         if (run / "report.json").exists():
             raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
         if (run / "training.json").exists():
