@@ -1,5 +1,6 @@
 """`unsup.testing` accepts classes that keep the contract, and names the promise that another one breaks."""
 
+import doctest
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from tiny import TinyDigits
 from torch import Tensor, nn
 
+import unsup.testing
 from unsup.core.errors import UsageError
 from unsup.data.base import Arrays, ImageData
 from unsup.data.digits import Digits
@@ -70,6 +72,11 @@ def test_a_class_that_keeps_the_contract() -> None:
     before = torch.get_rng_state()
     check_model(Good, code_dim=5)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_examples_run() -> None:
+    tried = doctest.testmod(unsup.testing)
+    assert tried.attempted == 4 and not tried.failed
 
 
 # ---- what is broken, and how that is said ----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from lightning.pytorch.loggers.logger import Logger
 from unsup.core.errors import UsageError
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.models.base import Model
-from unsup.models.contract import State, check_checkpoint, check_trained, copy_of, require, same_state
+from unsup.models.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
 from unsup.runs.config import LINKED
 
 
@@ -34,6 +34,10 @@ def check_model(
     **options: Any,
 ) -> None:
     """Train a model on a few images, twice, and check what its class promises (`unsup.models.base.Model`).
+
+    Example:
+        >>> from unsup.models.ae import AE
+        >>> check_model(AE, code_dim=8)
 
     Args:
         model_class: the class.
@@ -53,10 +57,10 @@ def check_model(
     data.setup()
     data.size("train")  # the split is drawn, stratified, before labels are shuffled
     options |= {key: getattr(data, key) for key in LINKED if key in inspect.signature(model_class).parameters}
-    state = {} if init_from is None else copy_of(init_from.state_dict())
+    weights = {} if init_from is None else copy_of(init_from.state_dict())
     x = next(iter(data.batches("train", size=40, at=np.arange(min(40, data.size("train"))))))
     with torch.random.fork_rng([]), tempfile.TemporaryDirectory() as folder:
-        model, before = build(model_class, options, state)
+        model, before = start(model_class, options, weights)
         fitting, curves = train(model, data, epochs if any(p.requires_grad for p in model.parameters()) else 0)
         model.eval()
         check_trained(model, before, curves, x)
@@ -64,23 +68,23 @@ def check_model(
         check_checkpoint(model, checkpoint, x)
         labels = data.labels("train")
         if labels is not None and len(set(labels)) > 1:
-            other, _ = build(model_class, options, state)
+            other, _ = start(model_class, options, weights)
             train(other, with_shuffled_labels(data), fitting.max_epochs or 0)
             same = same_state(other.state_dict(), model.state_dict())
             require(model, same, "other labels give other weights: labels must not reach a model")
 
 
-def build(model_class: type[Model], options: dict[str, Any], state: State) -> tuple[Model, State]:
-    """The model, ready for training, and a copy of its state."""
+def start(model_class: type[Model], options: dict[str, Any], weights: Weights) -> tuple[Model, Weights]:
+    """Return the model, ready for training, and a copy of its weights."""
     torch.manual_seed(0)
     model = model_class(**options)
-    if state:
-        model.initialise(copy_of(state))
+    if weights:
+        model.initialise(copy_of(weights))
     return model, copy_of(model.state_dict())
 
 
 def with_shuffled_labels(data: ImageData) -> ImageData:
-    """The same images in the same splits, the labels of the training images in random order."""
+    """Return the same images in the same splits, with the labels of the training images in random order."""
     other = copy.copy(data)
     images, labels = data._stores[True]
     if labels is not None:
@@ -90,6 +94,10 @@ def with_shuffled_labels(data: ImageData) -> ImageData:
 
 def check_data(data_class: type[ImageData], /, **options: Any) -> None:
     """Load a data set, twice, and check what its class promises (`unsup.data.base.ImageData`).
+
+    Example:
+        >>> from unsup.data.digits import Digits
+        >>> check_data(Digits)
 
     Args:
         data_class: the class.
@@ -114,7 +122,7 @@ def check_data(data_class: type[ImageData], /, **options: Any) -> None:
 
 
 def check_arrays(data: ImageData, images: Any, labels: Any, least: int) -> None:
-    """What `load` gives: images, labels from `least` on."""
+    """Check the types and shapes of what `load` gives, and that labels start from `least`."""
     good = images.dtype == np.uint8 and images.shape[1:] == tuple(data.shape)
     require(data, good, f"load gives {images.dtype} images {images.shape}: it must be uint8 (N, *{data.shape})")
     require(data, images.flags.c_contiguous, "load gives images in another order than C: use np.ascontiguousarray")
@@ -126,7 +134,7 @@ def check_arrays(data: ImageData, images: Any, labels: Any, least: int) -> None:
 
 
 def check_splits(data: ImageData) -> None:
-    """Training and validation share out the labelled images, the same every time; no test image is among them."""
+    """Check that training and validation images share out the labelled ones, and that no test image is among them."""
     images, labels = data.load(True)
     known = np.arange(len(images)) if labels is None else np.flatnonzero(labels >= 0)
     train, val = data._index("train"), data._index("val")
@@ -144,7 +152,7 @@ def check_splits(data: ImageData) -> None:
 
 
 def check_batches(data: ImageData) -> None:
-    """Batches are images in [0, 1], and passes over the test images are counted."""
+    """Check that batches are images in [0, 1], and that passes over the test images are counted."""
     splits: tuple[Split, ...] = ("train", "val", "test")
     for split in splits:
         x = torch.cat(list(data.batches(split, size=7)))
@@ -193,7 +201,7 @@ class Memory(Logger):
 
 
 def trainer(epochs: int = 1, logger: Logger | bool = False, **options: Any) -> L.Trainer:
-    """A trainer on the CPU that writes nothing and logs every step."""
+    """Return a trainer on the CPU that writes nothing and logs every step."""
     quiet = ("enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     defaults = {"accelerator": "cpu", "log_every_n_steps": 1, "num_sanity_val_steps": 0, **dict.fromkeys(quiet, False)}
     return L.Trainer(max_epochs=epochs, logger=logger, **{**defaults, **options})
@@ -202,7 +210,7 @@ def trainer(epochs: int = 1, logger: Logger | bool = False, **options: Any) -> L
 def train(
     model: Model, data: ImageData | None = None, epochs: int = 1, resume: Path | None = None, **options: Any
 ) -> tuple[L.Trainer, dict[str, list[tuple[int, float]]]]:
-    """Fit a model as the project does. Returns the trainer and what was logged."""
+    """Fit a model as the project does. Return the trainer and what was logged."""
     logger = Memory()
     fitting = trainer(epochs, logger, **options)
     fitting.fit(model, datamodule=data or TinyDigits(), ckpt_path=resume)

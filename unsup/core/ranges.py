@@ -1,6 +1,6 @@
-"""Ranges of options, declared next to their types: `hidden: Annotated[int, AtLeast(1)] = 32`.
+"""Ranges of options, declared with their types.
 
-A range is part of the annotation alone: values stay plain numbers.
+`hidden: Annotated[int, AtLeast(1)] = 32` is an integer from 1 upwards. The value stays a plain number.
 """
 
 import math

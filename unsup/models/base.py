@@ -1,4 +1,7 @@
-"""The contract of a method: images in; losses, codes and, where it has them, reconstructions out. No labels, ever."""
+"""The contract of a method.
+
+Images go in; losses, codes and, where a method has them, reconstructions and samples come out. No labels, ever.
+"""
 
 from inspect import signature
 from typing import Any, cast
@@ -18,7 +21,7 @@ RANGES = {"lr": Above(0), "code_dim": AtLeast(1), "weight_decay": AtLeast(0)}  #
 
 
 class Model(TrainingHooks):
-    """What a method fills in; training, validation and logging come from `unsup/models/parts/lightning.py`.
+    """Base class of every method.
 
     x is (N, C, H, W) float32 in [0, 1], z is (N, D). Required are `losses` and `encode`; a method without gradients
     has `fit(images)` instead of `losses`. The evaluator discovers what else is there:
@@ -39,12 +42,13 @@ class Model(TrainingHooks):
     A method that needs the index of its images, or several optimizers, overrides `training_step`: noise is seeded
     before it is called, and it hands its scalars to `record`. What a hook derives from the whole set
     (`on_train_epoch_start`, from `training_images`) it derives again when a run is resumed: no need to save it.
-    `iteration` and `total_steps()` say how far training is, `seed` is the run's.
+    `iteration` and `total_steps()` say how far training is. These, and all that Lightning calls, come from
+    `unsup.models.parts.lightning`.
 
     The typed `__init__` is the schema of the recipe: plain types only, so that checkpoints load with
     `weights_only=True`. Arguments named `shape` and `augmentation` are filled from the data set. A range is part of the
-    type, `hidden: Annotated[int, AtLeast(1)] = 32` (`unsup/core/ranges.py`), and is checked before the method's own
-    code runs; `lr`, `code_dim` and `weight_decay` have one without saying so.
+    type, `hidden: Annotated[int, AtLeast(1)] = 32` (`unsup.core.ranges`), and is checked before anything is built;
+    `lr`, `code_dim` and `weight_decay` have theirs in every method. `unsup.testing.check_model` checks a whole class.
 
     Args:
         shape: (C, H, W) of an image.

@@ -1,4 +1,4 @@
-"""The promises of a model, checked on one that has been trained. `unsup.testing` trains it."""
+"""The promises of a model, checked on one that `unsup.testing` has trained."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unsup.models.base import Model
 
-State = dict[str, Tensor]  # as in `state_dict`
+Weights = dict[str, Tensor]  # as `state_dict` gives them
 
 
 def require(subject: object, holds: object, sentence: str) -> None:
@@ -19,16 +19,16 @@ def require(subject: object, holds: object, sentence: str) -> None:
         raise AssertionError(f"{type(subject).__name__}: {sentence}")
 
 
-def copy_of(state: Mapping[str, Tensor]) -> State:
+def copy_of(state: Mapping[str, Tensor]) -> Weights:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
 def same_state(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
-    """Whether two states are equal, bit for bit."""
+    """Return True if two states are equal, bit for bit."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def check_trained(model: Model, before: State, curves: Mapping[str, Sequence[tuple[int, float]]], x: Tensor) -> None:
+def check_trained(model: Model, before: Weights, curves: Mapping[str, Sequence[tuple[int, float]]], x: Tensor) -> None:
     """Check all that a trained model, in eval mode, promises.
 
     Args:
@@ -50,8 +50,8 @@ def check_trained(model: Model, before: State, curves: Mapping[str, Sequence[tup
         check_sample(model)
 
 
-def check_weights(model: Model, before: State) -> None:
-    """Training moves every parameter that has a gradient, and all weights stay finite and of their shapes."""
+def check_weights(model: Model, before: Weights) -> None:
+    """Check that training moves every parameter with a gradient, and that weights stay finite and of their shape."""
     after = model.state_dict()
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
         require(model, value.float().isfinite().all(), f"{name} is not finite after training")
@@ -65,7 +65,7 @@ def check_weights(model: Model, before: State) -> None:
 
 
 def check_curves(model: Model, curves: Mapping[str, Sequence[tuple[int, float]]]) -> None:
-    """The loss falls, and validation logs what training logs."""
+    """Check that the loss falls, and that validation logs what training logs."""
     sentence = "training logs no loss: a training_step of its own passes its values to record"
     require(model, "train/loss" in curves, sentence)
     loss = np.array([value for _, value in curves["train/loss"]])
@@ -84,7 +84,7 @@ def check_curves(model: Model, curves: Mapping[str, Sequence[tuple[int, float]]]
 
 
 def check_codes(model: Model, x: Tensor) -> None:
-    """A code is finite and a fixed function of its image alone; encoding leaves no trace in the model."""
+    """Check that a code is a fixed function of its image alone, and that encoding leaves no trace in the model."""
     modes, before = [module.training for module in model.modules()], copy_of(model.state_dict())
     z = model.encode(x)
     is_matrix = z.ndim == 2 and len(z) == len(x) and z.dtype == torch.float32
@@ -99,7 +99,7 @@ def check_codes(model: Model, x: Tensor) -> None:
 
 
 def check_outputs(trained: Model, x: Tensor) -> None:
-    """Optional outputs have their shapes and ranges."""
+    """Check shapes and ranges of the optional outputs."""
     model: Any = trained
     n, shape, z = len(x), tuple(x.shape[1:]), model.encode(x)
 
@@ -143,7 +143,7 @@ def check_outputs(trained: Model, x: Tensor) -> None:
 
 
 def check_clusters(trained: Model, x: Tensor) -> None:
-    """A cluster is a fixed function of its image alone, and there are several."""
+    """Check that a cluster is a fixed function of its image alone, and that there are several."""
     model: Any = trained
     if not hasattr(model, "assign"):
         return
@@ -160,7 +160,7 @@ def check_clusters(trained: Model, x: Tensor) -> None:
 
 
 def check_sample(trained: Model) -> None:
-    """Images are sampled in eval mode, whatever the mode of the model, and leave no trace in it."""
+    """Check that sampling leaves no trace in a model, whatever its mode."""
     model: Any = trained
     if not hasattr(model, "sample"):
         return
@@ -173,7 +173,7 @@ def check_sample(trained: Model) -> None:
 
 
 def check_checkpoint(model: Model, path: Path, x: Tensor) -> None:
-    """A checkpoint holds plain values, and the model that is built from it gives the same codes."""
+    """Check that a checkpoint holds plain values, and that the model built from it gives the same codes."""
     try:
         saved = torch.load(path, weights_only=True)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What Lightning calls while a model trains: steps, noise, logging, validation."""
+"""The hooks that Lightning calls while a model trains."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -17,7 +17,9 @@ Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) 
 
 
 class TrainingHooks(L.LightningModule):
-    """The part of every model that Lightning calls; `unsup.models.base.Model` is what a method fills in.
+    """The part of a model that trains, validates and logs.
+
+    `unsup.models.base.Model` is the part that a method fills in.
 
     Args:
         lr: the run's learning rate.
