@@ -18,8 +18,8 @@ def train(args: argparse.Namespace) -> None:
     if args.print_config:
         print(dump(resolved), end="")
         return
-    from unsup.runs.build import mnist_at_hand
     from unsup.cli.output import show_report
+    from unsup.runs.build import mnist_at_hand
     from unsup.training.stages import train_stages
 
     notes = []
@@ -196,5 +196,8 @@ def compare(args: argparse.Namespace) -> None:
     from unsup.cli.output import show_comparison
     from unsup.comparison.compare import compare as start
 
-    for comparison in start(args.runs, args.data, args.sort):
+    comparisons, unusable = start(args.runs, args.data, args.sort)
+    for comparison in comparisons:
         show_comparison(comparison)
+    if unusable:
+        raise UserError("; ".join(map(str, unusable)))

@@ -1,7 +1,6 @@
 """All reports of a data set side by side. Answers at once: neither torch nor scikit-learn is imported."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +31,18 @@ class Comparison:
     differences: str
 
 
-def compare(root: Path, data: str | None = None, sort: str | None = None) -> Iterator[Comparison]:
+def compare(root: Path, data: str | None = None, sort: str | None = None) -> tuple[list[Comparison], list[UserError]]:
     """Compare the reports of one data set, or of every one that has reports, and write runs/<data>/compare.*.
 
-    A warning names what cannot be used, with the reason; it is left out.
+    A warning names each report that cannot be used, with the reason; it is left out.
 
     Args:
         root: the folder that holds runs.
         data: the data set; None: all.
         sort: a column's name; None: the linear probe, without labels the reconstruction error.
+
+    Returns:
+        The comparisons, and an error for each data set without a report that can be used.
 
     Raises:
         UsageError: no such column.
@@ -53,16 +55,13 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Ite
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
         raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
-    unusable = []
+    comparisons, unusable = [], []
     for name in [data] if data else there:
         try:
-            yield compare_folder(root / name, column)
+            comparisons.append(compare_folder(root / name, column))
         except UserError as e:
             unusable.append(e)
-    for earlier in unusable[:-1]:
-        log.warning("%s", one_line(earlier))
-    if unusable:
-        raise unusable[-1]
+    return comparisons, unusable
 
 
 def compare_folder(folder: Path, sort: str | None) -> Comparison:
