@@ -32,6 +32,7 @@ from unsup.core.errors import UserError
 from unsup.evaluation.protocol import VERSION
 from unsup.metrics.variance import PRIOR
 from unsup.reports.report import read_report
+from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 CARDS = TOP / "results" / "cards"
@@ -217,7 +218,7 @@ def test_a_wrong_expectation_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(unsup.training.train, "train", lambda *_: reproduced[2])
+    monkeypatch.setattr("unsup.training.stages.train", lambda *_: Run(reproduced[2]))
     metrics = read_card(CARDS, "digits-pca").metrics
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)
@@ -232,11 +233,11 @@ def test_the_recorded_number_of_threads_is_used_otherwise_torchs(
 ) -> None:
     threads = []
 
-    def train(config: dict[str, Any], *_: Any) -> Path:
+    def train(config: dict[str, Any], *_: Any) -> Run:
         threads.append(config["threads"])
-        return reproduced[2]
+        return Run(reproduced[2])
 
-    monkeypatch.setattr(unsup.training.train, "train", train)
+    monkeypatch.setattr("unsup.training.stages.train", train)
     change(shop, threads={1: 3})
     assert main(["reproduce", "digits-pca", "--seeds", "1", "2"]) == 0
     assert threads == [3, torch.get_num_threads()]

@@ -13,14 +13,15 @@ from interruptions import start
 import unsup.training.train
 from unsup.cli.main import main
 from unsup.core.errors import UserError
+from unsup.core.files import write_json
 from unsup.core.threads import Cores
-from unsup.runs import folder as runs
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_of
+from unsup.runs.run import Run
 from unsup.runs.threads import threads_of_new_run, using
-from unsup.training import distributed
 from unsup.training.existing_runs import Found, essence
 from unsup.training.plan import parse_grid, plan
+from unsup.training.train import threads_for
 
 EPOCH = ("--data", "digits", "--epochs", "1")
 NUMBER = "OMP_NUM_THREADS"
@@ -50,12 +51,12 @@ def evaluated_with(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def recorded(run: Path) -> int | None:
-    return runs.record_of(run, "versions.json").get("threads")
+    return Run(run).versions.get("threads")
 
 
 def record(run: Path, threads: Any) -> None:
     versions = json.loads((run / "versions.json").read_text()) | {"threads": threads}
-    runs.write_json(run / "versions.json", {key: value for key, value in versions.items() if value is not None})
+    write_json(run / "versions.json", {key: value for key, value in versions.items() if value is not None})
 
 
 # ---- the choice ------------------------------------------------------------------------------------------------------
@@ -84,14 +85,14 @@ def test_children_work_with_the_same_number_and_afterwards_all_is_as_before() ->
 
 def test_several_devices_leave_it_to_lightning() -> None:
     config = resolve(compose("ae", "digits", [], [("trainer.devices", 2)]))
-    assert distributed.threads_for(config) is None
-    assert distributed.threads_for(config | {"threads": 3}) == 3
+    assert threads_for(config) is None
+    assert threads_for(config | {"threads": 3}) == 3
 
 
 @pytest.mark.usefixtures("four_threads", "unjudged")
 def test_a_run_says_and_records_the_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, run = start(tmp_path, "ae", *EPOCH)
-    assert code == 0 and recorded(run) == 2 and runs.config_of(run)["threads"] == "auto"
+    assert code == 0 and recorded(run) == 2 and Run(run).config["threads"] == "auto"
     assert capsys.readouterr().out.startswith(
         "2 of 4 cores are busy: 2 threads (--threads sets a number)\nae on digits"
     )
@@ -141,10 +142,10 @@ def test_a_damaged_number_is_one_line(number: Any, tmp_path: Path, capsys: pytes
 @pytest.mark.usefixtures("unjudged")
 def test_runs_with_another_number_are_runs_of_the_same_configuration(tmp_path: Path) -> None:
     _, run = start(tmp_path, "pca", "--data", "digits", "--threads", "2")
-    assert runs.config_of(run)["threads"] == 2
+    assert Run(run).config["threads"] == 2
     auto = resolve(compose("pca", "digits"))
     assert auto["threads"] == "auto" and essence(auto) == essence(auto | {"threads": 2})
-    assert Found(tmp_path).same(auto) == [run]
+    assert [same.folder for same in Found(tmp_path).same(auto)] == [run]
 
 
 def test_a_sweep_gives_its_number_to_every_run_and_varies_none() -> None:

@@ -9,6 +9,7 @@ from unsup.core.errors import UsageError, UserError
 
 
 def reproduce(args: argparse.Namespace) -> None:
+    from unsup.cli.output import show_report
     from unsup.comparison.recorded.cards import check, check_table, read_card
     from unsup.runs.config import CONFIGS
 
@@ -22,9 +23,8 @@ def reproduce(args: argparse.Namespace) -> None:
     import torch
 
     from unsup.evaluation.protocol import VERSION
-    from unsup.reports.report import read_report
     from unsup.runs.build import prepare
-    from unsup.training.train import train as start
+    from unsup.training.stages import train_stages
 
     if card.protocol != VERSION:
         raise UserError(
@@ -41,8 +41,9 @@ def reproduce(args: argparse.Namespace) -> None:
                 f"these are not the images of {args.card}: SHA-256 {data.fingerprint()[:12]} over images, labels and "
                 f"split, the card has {card.data['sha256'][:12]} ({card.what})"
             )
-        run = start(config, args.runs, typed.command, [f"card {args.card}"], data)
-        checks = check(card, read_report(run / "report.json"))
+        for run in train_stages(config, args.runs, typed.command, [f"card {args.card}"], data):
+            show_report(run)
+        checks = check(card, run.report)
         print(f"\n{args.card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
         missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
     if missed:
