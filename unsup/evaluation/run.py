@@ -16,8 +16,8 @@ from unsup.core.errors import UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
 from unsup.evaluation.baselines import Floor, about, feature_spaces, floors
-from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.draw import draw
+from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import curves_of, write_dashboard
