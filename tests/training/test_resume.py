@@ -17,7 +17,8 @@ from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.pca import PCA
 from unsup.runs import folder as runs
-from unsup.runs.config import compose, names, resolve
+from unsup.runs.config import compose, resolve
+from unsup.runs.lookup import names
 
 TOP = Path(__file__).parents[2]
 MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one step a call

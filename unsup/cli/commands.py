@@ -8,7 +8,8 @@ from unsup.core.errors import UsageError, UserError
 
 def train(args: argparse.Namespace) -> None:
     from unsup.core.strict_yaml import dump
-    from unsup.runs.config import pair, read
+    from unsup.runs.config import read
+    from unsup.runs.lookup import pair
 
     data = named_data(args)
     data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)
@@ -126,12 +127,12 @@ def zero_shot(args: argparse.Namespace) -> None:
 
 
 def models(args: argparse.Namespace) -> None:
-    from unsup.runs.config import CONFIGS, names
+    from unsup.runs.lookup import is_own, locate, names
     from unsup.runs.recipes import header, stated
 
     for name in names("model"):
-        path = CONFIGS / "model" / f"{name}.yaml"
-        print(f"{name:18} {next(iter(header(path)), '')}")
+        path = locate(f"model/{name}.yaml")
+        print(f"{name:18} {next(iter(header(path)), '')}{f' ({path} of this folder)' if is_own(path) else ''}")
         print(f"{'':18} {stated(path, 'expect') or '?'}; minutes: {stated(path, 'minutes') or '?'}")
 
 
@@ -149,10 +150,10 @@ def selfcheck(args: argparse.Namespace) -> None:
 
 def results(args: argparse.Namespace) -> None:
     from unsup.comparison.recorded.store import add, update_cards, update_full, update_readme
-    from unsup.runs.config import CONFIGS
+    from unsup.runs.lookup import results as recorded
 
-    top = CONFIGS.parent
-    folder = top / "results"
+    folder = recorded()
+    top = folder.parent
     for run in args.add:
         add(run, folder)
     changed = {path.name: update_readme(path, folder, args.check) for path in sorted(top.glob("README*.md"))}
