@@ -504,7 +504,7 @@ def test_an_interrupt_stops_every_part():
     threads = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         parts = {"a": endless, "b": endless, "c": interrupt, "d": endless}
-        side_by_side(parts, 3, say=lambda text: None)
+        side_by_side(parts, 3)
     assert len(stopped) == 2 and threading.active_count() == threads
 
 

@@ -9,10 +9,11 @@ from unsup.core.errors import UsageError, UserError
 
 
 def reproduce(args: argparse.Namespace) -> None:
+    from unsup.cli.output import show_report
     from unsup.comparison.recorded.cards import check, check_table, read_card
-    from unsup.runs.lookup import results
+    from unsup.runs.lookup import results_folder
 
-    card = read_card(results() / "cards", args.card)
+    card = read_card(results_folder() / "cards", args.card)
     words = shlex.split(card.command)[1:]
     if "--images" in words and not args.images:
         raise UsageError(f"{args.card} is of a folder of images: name yours, IMAGES=<folder> ({card.what})")
@@ -20,9 +21,8 @@ def reproduce(args: argparse.Namespace) -> None:
     words += [word for option, place in places.items() if place for word in (option, str(place))]
     seeds = card.seeds if "all" in args.seeds else args.seeds or card.seeds[:1]
     from unsup.evaluation.protocol import VERSION
-    from unsup.reports.report import read_report
     from unsup.runs.build import prepare
-    from unsup.training.train import train as start
+    from unsup.training.stages import train_stages
 
     if card.protocol != VERSION:
         raise UserError(
@@ -38,8 +38,9 @@ def reproduce(args: argparse.Namespace) -> None:
                 f"these are not the images of {args.card}: SHA-256 {data.fingerprint()[:12]} over images, labels and "
                 f"split, the card has {card.data['sha256'][:12]} ({card.what})"
             )
-        run = start(config, args.runs, typed.command, [f"card {args.card}"], data)
-        checks = check(card, read_report(run / "report.json"))
+        for run in train_stages(config, args.runs, typed.command, [f"card {args.card}"], data):
+            show_report(run)
+        checks = check(card, run.report)
         print(f"\n{args.card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
         missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
     if missed:

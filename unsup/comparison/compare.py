@@ -1,25 +1,89 @@
 """All reports of a data set side by side. Answers at once: neither torch nor scikit-learn is imported."""
 
-import sys
+import io
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
+from typing import overload
 
 from unsup.comparison.comparable import Part, differences, part
 from unsup.comparison.files import to_csv, to_html, to_json, to_markdown
 from unsup.comparison.groups import Run, group, read
 from unsup.comparison.table import column_named
-from unsup.comparison.terminal import show
-from unsup.core.errors import UserError, nearest, one_line, printable
+from unsup.core.errors import UserError, nearest, one_line
 from unsup.core.files import replace
+
+log = logging.getLogger(__name__)
 
 REPORTS = "*/*/report.json"
 
 
-def compare(root: Path, data: str | None = None, sort: str | None = None) -> None:
-    """Print the comparison of one data set, or of every one that has reports, and write runs/<data>/compare.*.
+@dataclass(frozen=True)
+class Comparison:
+    """The reports of a data set side by side.
 
-    What cannot be used is named on stderr, with the reason, and left out.
+    Attributes:
+        folder: runs/<data>, which holds the files of the comparison.
+        parts: of reports that can be compared, one part each.
+        differences: in what the reports of different parts differ, or nothing.
+    """
+
+    folder: Path
+    parts: list[Part]
+    differences: str
+
+    def __str__(self) -> str:
+        """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
+        from rich.console import Console
+
+        from unsup.comparison.terminal import pieces
+
+        console = Console(file=io.StringIO(), width=100, highlight=False)
+        with console.capture() as captured:
+            if self.differences:
+                console.print(self.differences, markup=False)
+            for one in self.parts:
+                console.print(f"{self.folder.name}, ", end="", markup=False)
+                console.print(*pieces(one, console.width), sep="\n")
+        return captured.get()
+
+
+@overload
+def compare(runs: str | Path, data: str, sort: str | None = None) -> Comparison: ...
+
+
+@overload
+def compare(runs: str | Path = "runs", data: None = None, sort: str | None = None) -> list[Comparison]: ...
+
+
+def compare(
+    runs: str | Path = "runs", data: str | None = None, sort: str | None = None
+) -> Comparison | list[Comparison]:
+    """Compare the reports of one data set, or of every one that has reports: a list then.
+
+    Nothing is printed. The files runs/<data>/compare.{html,md,csv,json} are written.
+
+    >>> import unsup
+    >>> print(unsup.compare("runs", "digits"))
+
+    Args:
+        runs: the folder that holds runs.
+        data: the data set; None: all.
+        sort: a column's name, such as "few-label 10"; None: the linear probe, without labels the reconstruction error.
+
+    Raises:
+        UsageError: no such column.
+        UserError: no reports, or none that can be used.
+    """
+    comparisons = list(compare_each(Path(runs), data, sort))
+    return comparisons if data is None else comparisons[0]
+
+
+def compare_each(root: Path, data: str | None = None, sort: str | None = None) -> Iterator[Comparison]:
+    """Yield one comparison after the other, as `compare` makes them; what cannot be used is said in the end.
+
+    A warning names what cannot be used, with the reason; it is left out.
 
     Args:
         root: the folder that holds runs.
@@ -40,17 +104,17 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
     unusable = []
     for name in [data] if data else there:
         try:
-            compare_folder(root / name, column)
+            yield compare_folder(root / name, column)
         except UserError as e:
             unusable.append(e)
     for earlier in unusable[:-1]:
-        print(f"unsup: {one_line(earlier)}", file=sys.stderr)
+        log.warning("%s", one_line(earlier))
     if unusable:
         raise unusable[-1]
 
 
-def compare_folder(folder: Path, sort: str | None) -> list[Part]:
-    """The comparison of runs/<data>, printed and written there.
+def compare_folder(folder: Path, sort: str | None) -> Comparison:
+    """Compare the reports in runs/<data> and write the comparison there.
 
     Raises:
         UserError: none of its reports can be used.
@@ -60,8 +124,7 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
         try:
             runs.append(read(path))
         except UserError as e:
-            told = printable(f"skipped {path}: {one_line(e)}")
-            print(f"unsup: {told}; make evaluate RUN={path.parent} writes it again", file=sys.stderr)
+            log.warning("skipped %s: %s; make evaluate RUN=%s writes it again", path, one_line(e), path.parent)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
@@ -69,21 +132,13 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
     notes += _older(runs)
     notes += [f"no report has a {sort}: sorted by {one.sort}" for one in parts if sort and one.sort != sort]
     for note in notes:
-        print(f"unsup: {printable(note)}", file=sys.stderr)
+        log.warning("%s", note)
     name = folder.name
     replace(folder / "compare.json", to_json(name, parts, notes))
     replace(folder / "compare.csv", to_csv(parts))
     replace(folder / "compare.md", to_markdown(name, parts, notes))
     replace(folder / "compare.html", to_html(name, parts, notes))
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    if apart := differences(list(groups)):
-        console.print(f"{name}: {apart}", markup=False)
-    for one in parts:
-        console.print(f"{name}, ", end="", markup=False, style="bold")
-        show(one, console)
-        console.print()
-    console.print(f"files  {folder}/compare.{{html,md,csv,json}}", markup=False, soft_wrap=True)
-    return parts
+    return Comparison(folder, parts, differences(list(groups)))
 
 
 def _older(runs: list[Run]) -> list[str]:

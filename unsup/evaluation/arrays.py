@@ -3,7 +3,6 @@
 Needs no torch.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -13,12 +12,11 @@ import numpy as np
 from unsup.evaluation import measures
 from unsup.evaluation.encoded import Encoded, Floats, Ids
 from unsup.evaluation.parallel import Parts, side_by_side
+from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics
 from unsup.metrics.heads import Heads
 from unsup.metrics.mixtures import estimate_k
 from unsup.metrics.probes import LinearProbe
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,9 @@ class Judged:
     heads: Heads  # for new images
 
 
-def judge(
+def judge_arrays(
     encoded: dict[str, Encoded],
     labels: dict[str, Ids] | None,
-    say: Say,
     *,
     workers: int,
     classes: int | None = None,
@@ -56,7 +53,6 @@ def judge(
     Args:
         encoded: of the splits train, val and test.
         labels: (n,) of each split; None: only what needs no labels is computed.
-        say: takes one line of progress at a time.
         workers: how many parts are computed at a time.
         classes: how many there are, and so clusters; None: as many as training labels have.
         num_clusters: of the model's own clusters, where it assigns any.
@@ -78,7 +74,7 @@ def judge(
 
     counting: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
     if labels is None:  # k is needed before anything else
-        done = side_by_side(counting, workers, say)
+        done = side_by_side(counting, workers)
         k = done["number of clusters"]["silhouette"]
     else:
         done, k = {}, classes or len(np.unique(labels["train"]))
@@ -86,11 +82,11 @@ def judge(
     if labels is not None:
         judged = measures.layer_parts(encoded, labels) | measures.knn_parts(spaces, labels)
         todo = judged | measures.probe_parts(encoded, labels) | (counting if count else {}) | todo
-    done |= side_by_side(todo | generation, workers, say)
+    done |= side_by_side(todo | generation, workers)
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     scores["clusters"] |= done.get("number of clusters", {})
-    scores |= measures.diagnosed(done, say)
+    scores |= measures.diagnosed(done)
     own = measures.own_clusters(encoded, num_clusters, labels)
     scores["clusterings"] = own | measures.clusterings(done, labels)
     if generation:
@@ -99,7 +95,7 @@ def judge(
     probe: LinearProbe | None = None
     if labels is not None:
         probe = cast(LinearProbe, done["linear probe"].probe)
-        scores |= measures.labelled(done, labels, encoded["test"], say)
+        scores |= measures.labelled(done, labels, encoded["test"])
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
     kmeans = done["k-means raw"].found

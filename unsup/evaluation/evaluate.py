@@ -4,7 +4,6 @@ Codes are judged without importing torch.
 """
 
 import atexit
-import logging
 import tempfile
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -20,8 +19,8 @@ from unsup.reports.format import FLOORS, Scores, cells, floor_name, markdown_tab
 if TYPE_CHECKING:
     from unsup.data.base import ImageData
     from unsup.models.base import Model
+    from unsup.runs.run import Run
 
-log = logging.getLogger(__name__)
 FORMS = "evaluate(model, data), evaluate(run) or evaluate(codes, labels, test_codes, test_labels)"
 
 
@@ -59,7 +58,7 @@ def evaluate(model: "Model", data: "ImageData", /) -> Result: ...
 
 
 @overload
-def evaluate(run: str | Path, /) -> Result: ...
+def evaluate(run: "str | Path | Run", /) -> Result: ...
 
 
 @overload
@@ -102,7 +101,7 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
     >>> print(result.scores["linear_probe"]["accuracy"])
 
     Args:
-        judged: a `unsup.Model`; or the folder of a run; or training codes (N, D).
+        judged: a `unsup.Model`; or a run or its folder; or training codes (N, D).
         others: a `unsup.ImageData`; or nothing; or training labels (N,), test codes (M, D) and test labels (M,).
             Labels are numbers or names; None in place of both: only what needs no labels is scored.
         val_codes: (V, D) codes that choose the strength of probes.
@@ -115,23 +114,23 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
     """
     given = ", ".join(type(value).__name__ for value in (judged, *others))
     if len(others) == 3:
-        return Result(judge_codes(judged, *others, val_codes, val_labels, log.info).scores, dict)
+        return Result(judge_codes(judged, *others, val_codes, val_labels).scores, dict)
     if val_codes is not None or val_labels is not None:
         raise UsageError(f"evaluate({given}): val_codes and val_labels go with codes alone: write {FORMS}")
-    if isinstance(judged, str | Path) and not others:
+    if not others and (isinstance(judged, str | Path) or hasattr(judged, "folder")):
         return _of_run(judged)
     if len(others) == 1 and hasattr(judged, "encode") and hasattr(others[0], "batches"):
         return _of_model(judged, others[0])
     raise UsageError(f"evaluate({given}): write {FORMS}")
 
 
-def _of_run(run: str | Path) -> Result:
+def _of_run(named: "str | Path | Run") -> Result:
     from unsup.evaluation.run import evaluate_run
-    from unsup.runs import folder as runs
+    from unsup.runs.run import Run
 
-    folder = runs.find(str(run))
-    with runs.locked(folder):
-        report = evaluate_run(folder)
+    run = Run.find(str(named))
+    with run.lock():
+        report = evaluate_run(run, run.data())
     return Result(report["scores"], lambda: report["floors"])
 
 
@@ -141,11 +140,11 @@ def _of_model(model: "Model", data: "ImageData") -> Result:
 
     data.prepare_data()
     data.setup()
-    spaces = feature_spaces(data, _folder(), log.info) if hasattr(model, "sample") else []
+    spaces = feature_spaces(data, _folder()) if hasattr(model, "sample") else []
     scores = judge_model(model, data, feature_spaces=spaces).scores
 
     def baselines() -> dict[str, Scores]:
-        found = floors(model, scores["code_dim"], data, _folder(), spaces, log.info)
+        found = floors(model, scores["code_dim"], data, _folder(), spaces)
         return {name: floor.scores for name, floor in found.items()}
 
     return Result(scores, baselines)

@@ -8,16 +8,14 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.splits import carve
-from unsup.evaluation.arrays import Judged, Say, judge
+from unsup.evaluation.arrays import Judged, judge_arrays
 from unsup.evaluation.encoded import Encoded, Floats, Ids, finite
 
-FEWEST = 10  # images of a split: with fewer the scores say nothing
+FEWEST_CODES = 10  # images of a split: with fewer the scores say nothing
 SUFFIXES = {"train": "", "val": "val_", "test": "test_"}  # of the arguments' names: codes, val_codes, test_codes
 
 
-def judge_codes(
-    codes: Any, labels: Any, test_codes: Any, test_labels: Any, val_codes: Any, val_labels: Any, say: Say
-) -> Judged:
+def judge_codes(codes: Any, labels: Any, test_codes: Any, test_labels: Any, val_codes: Any, val_labels: Any) -> Judged:
     """Score codes (N, D) against labels (N,), as `unsup.evaluate` states it.
 
     Raises:
@@ -27,7 +25,7 @@ def judge_codes(
     if val_codes is None and val_labels is not None:
         raise UsageError("val_labels without val_codes: give both, or neither to have them set aside from codes")
     given = {"train": codes, "test": test_codes} | ({} if val_codes is None else {"val": val_codes})
-    z = {split: matrix(values, split) for split, values in given.items()}
+    z = {split: code_matrix(values, split) for split, values in given.items()}
     for split, rows in z.items():
         if rows.shape[1] != z["train"].shape[1]:
             have = f"{SUFFIXES[split]}codes have {rows.shape[1]} dimensions and codes {z['train'].shape[1]}"
@@ -40,10 +38,10 @@ def judge_codes(
         if y is not None:
             y |= {"train": y["train"][train], "val": y["train"][val]}
     encoded = {split: Encoded(rows) for split, rows in z.items()}
-    return judge(encoded, y, say, workers=usable_cores())
+    return judge_arrays(encoded, y, workers=usable_cores())
 
 
-def matrix(values: Any, split: str) -> Floats:
+def code_matrix(values: Any, split: str) -> Floats:
     """Return codes as float32 (N, D), all of them finite."""
     name = f"{SUFFIXES[split]}codes"
     try:
@@ -52,8 +50,8 @@ def matrix(values: Any, split: str) -> Floats:
         raise UserError(f"{name} are no array of numbers: {' '.join(str(e).split())}") from e
     if codes.ndim != 2 or not codes.shape[1]:
         raise UserError(f"{name} have shape {np.shape(values)}: they must be a matrix (N, D), one row an image")
-    if len(codes) < FEWEST:
-        raise UserError(f"{name} are of {len(codes)} images: at least {FEWEST} are needed")
+    if len(codes) < FEWEST_CODES:
+        raise UserError(f"{name} are of {len(codes)} images: at least {FEWEST_CODES} are needed")
     return finite(codes, name, split, "leave these images out")
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from unsup.evaluation.progress import say
+
 Parts = dict[str, Callable[[], Any]]
 
 
-def side_by_side(parts: Parts, workers: int, say: Callable[[str], None]) -> dict[str, Any]:
+def side_by_side(parts: Parts, workers: int) -> dict[str, Any]:
     """What each part returns, by its name. They start in the given order, `workers` of them at a time.
 
     An error in a part is raised here. An error or an interrupt stops the other parts at their next line of Python.

@@ -12,10 +12,11 @@ import torch
 
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
-from unsup.evaluation.arrays import Judged, Say, judge
+from unsup.evaluation.arrays import Judged, judge_arrays
 from unsup.evaluation.codes import certificate, encode, generate
 from unsup.evaluation.encoded import SPLITS, Ids
 from unsup.evaluation.feature_space import FeatureSpace
+from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import robustness
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
@@ -40,7 +41,6 @@ def evaluate(
     count: bool = True,
     corrupted: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
-    say: Say = lambda text: None,
 ) -> Evaluation:
     """Judge a frozen model on a data set: the same steps and settings whatever the model is.
 
@@ -52,8 +52,8 @@ def evaluate(
       training codes, and the scores say so (`reduced`); the linear probe is then not fitted again on other draws.
     * Likelihoods, where the model has them, come from the one pass over the test images; corrupted test images are
       made from it. New images are compared with test images in the given spaces.
-    * Without labels, or with a single class, only what needs no labels is computed, and `say` tells so; k is then the
-      number of clusters with the best silhouette.
+    * Without labels, or with a single class, only what needs no labels is computed, and a log record says so; k is then
+      the number of clusters with the best silhouette.
 
     Equal codes give the same scores bit for bit, whatever the number of cores: every part runs on one thread, several
     parts side by side.
@@ -63,21 +63,19 @@ def evaluate(
         count: also estimate the number of clusters where the classes say it.
         corrupted: also probe corrupted test images.
         feature_spaces: where to judge what the model's `sample` gives; none: it is not judged.
-        say: takes one line of progress at a time.
 
     Raises:
         UserError: codes or samples that are not finite or of a wrong shape; weights or buffers that change.
     """
     reads, before = data.test_reads, weights_hash(model)
-    encoded, images = encode(model, data, layers, say)
-    generated = generate(model, feature_spaces, say)
-    labels = _labels(data, say)
+    encoded, images = encode(model, data, layers)
+    generated = generate(model, feature_spaces)
+    labels = _labels(data)
 
     pixels = int(np.prod(data.shape))
-    judged = judge(
+    judged = judge_arrays(
         encoded,
         labels,
-        say,
         workers=torch.get_num_threads(),
         classes=len(data.class_names),
         num_clusters=getattr(model, "num_clusters", 0),
@@ -89,7 +87,7 @@ def evaluate(
         },
     )
     if corrupted and labels is not None and (probe := judged.heads.probe) is not None:
-        judged.scores["robustness"] = robustness(model, images, labels["test"], probe, say)
+        judged.scores["robustness"] = robustness(model, images, labels["test"], probe)
     return Evaluation(
         **vars(judged),
         frozen=certificate(model, before),
@@ -98,7 +96,7 @@ def evaluate(
     )
 
 
-def _labels(data: ImageData, say: Say) -> dict[str, Ids] | None:
+def _labels(data: ImageData) -> dict[str, Ids] | None:
     train, val, test = (data.labels(split) for split in SPLITS)
     if train is None or val is None or test is None:
         say("unlabelled images: only what needs no labels is scored")

@@ -12,8 +12,7 @@ from unsup.core.errors import UserError
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
-from unsup.runs import folder as runs
-from unsup.runs.build import load_model
+from unsup.runs.run import Run
 
 BATCH = 1024  # images at a time, as in the evaluation
 
@@ -71,7 +70,7 @@ class Encoder(nn.Module):
         return to_unit(x) if x.dtype == torch.uint8 else x.float()
 
 
-def load_encoder(run: str | Path) -> Encoder:
+def load_encoder(run: str | Path | Run) -> Encoder:
     """Load the frozen encoder of a finished run, on the CPU.
 
     It takes images (N, C, H, W), uint8 or floating point in [0, 1], and returns codes (N, D). The images that it was
@@ -82,9 +81,9 @@ def load_encoder(run: str | Path) -> Encoder:
     >>> codes = encoder(torch.rand(5, *encoder.shape))
 
     Args:
-        run: the run folder, such as runs/mnist/deep_ae/0-001.
+        run: the run, or its folder, such as runs/mnist/deep_ae/0-001.
 
     Raises:
         UserError: no such run, no checkpoint, a damaged one, or one of another model.
     """
-    return Encoder(load_model(runs.find(str(run))))
+    return Encoder(Run.find(str(run)).model())

@@ -84,7 +84,7 @@ def checkout() -> Path | None:
     return None if SHIPPED.parent == PACKAGE else SHIPPED.parent
 
 
-def results() -> Path:
+def results_folder() -> Path:
     """Return the folder of recorded results.
 
     Raises:

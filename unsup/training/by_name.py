@@ -1,7 +1,9 @@
 """Training from a notebook or a script, as the command `train` does it."""
 
 import shlex
-from collections.abc import Mapping
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ from unsup.core.errors import UsageError
 from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.config import Config, check_outline, compose, merge, nest, resolve
-from unsup.training import train as training
+from unsup.runs.run import Run
 from unsup.training.plan import command_line
+from unsup.training.stages import train_stages
 
 WHOLE = ("recipe", "dataset", "model", "data", "trainer")  # keys of a configuration that can be trained as it is
 
@@ -23,12 +26,15 @@ def train(
     seed: int | None = None,
     epochs: int | None = None,
     runs: str | Path = "runs",
-) -> Path:
-    """Train a model on a data set, evaluate its codes, write a report; return the run folder.
+) -> Run:
+    """Train a model on a data set, evaluate its codes, write a report; return the run.
+
+    Methods in stages train first what they start from. Nothing is printed: `logging.basicConfig(level="INFO")` shows
+    progress. Of several processes that train together only the main one returns, the others end.
 
     >>> import unsup
     >>> run = unsup.train("ae", "digits", options={"model.lr": 0.01, "data.batch_size": 64}, seed=1, epochs=2)
-    >>> print((run / "report.md").read_text())
+    >>> print(run.folder, run.report["scores"]["linear_probe"])
 
     Args:
         model: a recipe in configs/model, such as "ae"; or a class derived from `unsup.Model`; or a whole configuration,
@@ -48,7 +54,7 @@ def train(
     given |= {} if seed is None else {"seed": seed}
     given |= {} if epochs is None else {"trainer.max_epochs": epochs}
     if isinstance(model, Mapping):
-        return training.train(resolve(_changed(model, data, given)), Path(runs))
+        return _last(train_stages(resolve(_changed(model, data, given)), Path(runs)))
     names = {}
     for kind, named, base in (("model", model, Model), ("data", data, ImageData)):
         if isinstance(named, type) and issubclass(named, base):
@@ -58,7 +64,13 @@ def train(
         else:
             raise UsageError(f"{kind} is {named!r}: name a recipe, or give a class derived from unsup.{base.__name__}")
     config = compose(names.get("model"), names.get("data"), [], list(given.items()))
-    return training.train(resolve(config), Path(runs), _command(names, given, runs))
+    return _last(train_stages(resolve(config), Path(runs), _command(names, given, runs)))
+
+
+def _last(runs: Iterator[Run]) -> Run:
+    """Train all of them, and return the last run."""
+    last = deque(runs, maxlen=1)
+    return last[0] if last else sys.exit()
 
 
 def _changed(config: Mapping[str, Any], data: Any, options: Mapping[str, Any]) -> Config:
