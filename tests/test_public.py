@@ -18,6 +18,7 @@ from tiny import TinyDigits
 
 import unsup
 from unsup.core.errors import UsageError, UserError
+from unsup.data.batches import to_unit
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
 
@@ -117,7 +118,7 @@ def imported(node: ast.AST) -> list[str]:
 def pixels(data: unsup.ImageData, train: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     images, labels = data.load(train)
     assert labels is not None
-    return (torch.from_numpy(images).float() / 255).flatten(1).numpy(), labels
+    return to_unit(torch.from_numpy(images)).flatten(1).numpy(), labels
 
 
 @pytest.fixture(scope="module")

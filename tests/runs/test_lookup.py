@@ -40,7 +40,7 @@ def test_recipes_of_this_folder_stand_next_to_those_of_the_package(folder: Path)
 
 
 def test_a_hidden_recipe_is_said_once_in_one_line(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    own = (SHIPPED / "model" / "ae.yaml").read_text().replace("lr:", "hidden: 7\n    lr:")
+    own = (SHIPPED / "model" / "ae.yaml").read_text().replace("hidden: 32", "hidden: 7")
     (folder / "configs" / "model" / "ae.yaml").write_text(own)
     with caplog.at_level(logging.WARNING):
         assert compose("ae", "mnist")["model"]["init_args"]["hidden"] == 7

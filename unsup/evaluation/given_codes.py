@@ -45,7 +45,8 @@ def code_matrix(values: Any, split: str) -> Floats:
     """Return codes as float32 (N, D), all of them finite."""
     name = f"{SUFFIXES[split]}codes"
     try:
-        codes: Floats = np.ascontiguousarray(values, np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused below
+            codes: Floats = np.ascontiguousarray(values, np.float32)
     except (TypeError, ValueError, RuntimeError) as e:  # the last of a tensor that needs gradients
         raise UserError(f"{name} are no array of numbers: {' '.join(str(e).split())}") from e
     if codes.ndim != 2 or not codes.shape[1]:
