@@ -86,7 +86,7 @@ def test_the_examples_of_the_docstrings_run(tmp_path: Path, monkeypatch: pytest.
         for example in examples:
             exec(compile(example.source, f"<{name}>", "exec"), names)
     assert (tmp_path / "runs" / "digits" / "ae" / "1-001" / "report.json").exists()
-    assert names["codes"].shape == (5, 32)
+    assert names["codes"].shape == (5, 16)
 
 
 def test_earlier_exports_still_load(tmp_path: Path) -> None:

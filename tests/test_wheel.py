@@ -23,7 +23,7 @@ def run(words: list[str], folder: Path, path: Path | None = None) -> "subprocess
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that a wheel of this tree is installed into."""
+    """The folder that a wheel is installed into, which was built from an sdist of this tree."""
     folder = tmp_path_factory.mktemp("wheel")
     tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=True).stdout
     for name in tracked.splitlines():
@@ -32,7 +32,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(TOP / name, folder / "source" / name)
     pip = ["-m", "pip", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index"]
-    built = run([*pip, "wheel", *offline, "--no-build-isolation", "-w", "dist", "./source"], folder)
+    packed = run(["-c", "from setuptools.build_meta import build_sdist; build_sdist('..')"], folder / "source")
+    assert packed.returncode == 0, packed.stderr
+    (source,) = folder.glob("*.tar.gz")
+    built = run([*pip, "wheel", *offline, "--no-build-isolation", "-w", "dist", source.name], folder)
     assert built.returncode == 0, built.stderr
     (wheel,) = (folder / "dist").glob("*.whl")
     installed = run([*pip, "install", *offline, "--no-compile", "--target", "site", str(wheel)], folder)
