@@ -195,7 +195,10 @@ def results(args: argparse.Namespace) -> None:
 
 def compare(args: argparse.Namespace) -> None:
     from unsup.cli.output import show_comparison
-    from unsup.comparison.compare import compare_each
+    from unsup.comparison.compare import compare_all
 
-    for comparison in compare_each(args.runs, args.data, args.sort):
+    comparisons, unusable = compare_all(args.runs, args.data, args.sort)
+    for comparison in comparisons:
         show_comparison(comparison)
+    if unusable:
+        raise UserError("; ".join(map(str, unusable)))

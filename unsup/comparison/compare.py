@@ -2,7 +2,6 @@
 
 import io
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -76,19 +75,28 @@ def compare(
         UsageError: no such column.
         UserError: no reports, or none that can be used.
     """
-    comparisons = list(compare_each(Path(runs), data, sort))
+    comparisons, unusable = compare_all(Path(runs), data, sort)
+    if not comparisons:
+        raise unusable[0]
+    for error in unusable:
+        log.warning("%s", one_line(error))
     return comparisons if data is None else comparisons[0]
 
 
-def compare_each(root: Path, data: str | None = None, sort: str | None = None) -> Iterator[Comparison]:
-    """Yield one comparison after the other, as `compare` makes them; what cannot be used is said in the end.
+def compare_all(
+    root: Path, data: str | None = None, sort: str | None = None
+) -> tuple[list[Comparison], list[UserError]]:
+    """Compare as `compare` does; return the comparisons, and why others could not be made.
 
-    A warning names what cannot be used, with the reason; it is left out.
+    A warning names each report that cannot be used, with the reason; it is left out.
 
     Args:
         root: the folder that holds runs.
         data: the data set; None: all.
         sort: a column's name; None: the linear probe, without labels the reconstruction error.
+
+    Returns:
+        The comparisons, and an error for each data set without a report that can be used.
 
     Raises:
         UsageError: no such column.
@@ -101,16 +109,13 @@ def compare_each(root: Path, data: str | None = None, sort: str | None = None) -
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
         raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
-    unusable = []
+    comparisons, unusable = [], []
     for name in [data] if data else there:
         try:
-            yield compare_folder(root / name, column)
+            comparisons.append(compare_folder(root / name, column))
         except UserError as e:
             unusable.append(e)
-    for earlier in unusable[:-1]:
-        log.warning("%s", one_line(earlier))
-    if unusable:
-        raise unusable[-1]
+    return comparisons, unusable
 
 
 def compare_folder(folder: Path, sort: str | None) -> Comparison:

@@ -24,7 +24,7 @@ from unsup.runs.records import LAST
 from unsup.runs.run import Run
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run_folder
-from unsup.training.trainer import bare_trainer, discard, explained, failures, several, silence, trainer_of
+from unsup.training.trainer import bare_trainer, build_trainer, discard, explained, failures, quiet, several
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
         UserError: the run is finished, or another process works on it; there is no checkpoint, or a damaged one;
             the images are others than those that it was started with.
     """
-    silence()
+    quiet()
     with held(run):
         if run.evaluated:
             raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
@@ -108,7 +108,7 @@ def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
 
 def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
     """Return the images, ready, and the model, newly initialised from the seed."""
-    silence()
+    quiet()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
     data, model = build(config, data)
@@ -162,7 +162,7 @@ def fit(
     throughput = Throughput()
     try:
         with explained():
-            trainer = trainer_of(run, throughput, model.unused_parameters, resumed_at)
+            trainer = build_trainer(run.config, run.folder, throughput, model.unused_parameters, resumed_at)
     except UsageError:
         discard(run)
         raise

@@ -35,7 +35,7 @@ from unsup.training.distributed import is_main_process
 
 log = logging.getLogger(__name__)
 
-CALLS_FOR_NOTHING = (  # warnings of Lightning
+HARMLESS = (  # warnings of Lightning
     "The '.*_dataloader' does not have many workers",  # batches come from memory
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
     "Checkpoint directory .* exists and is not empty",
@@ -86,14 +86,16 @@ def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
     )
 
 
-def trainer_of(run: Run, throughput: Throughput, unused_parameters: bool, resumed_at: int | None = None) -> L.Trainer:
-    """Return Lightning's trainer for a run, writing into the run folder only.
+def build_trainer(
+    config: Config, folder: Path, throughput: Throughput, unused_parameters: bool = False, resumed_at: int | None = None
+) -> L.Trainer:
+    """Return Lightning's trainer, writing into the run folder only.
 
     Logged points after the training step `resumed_at` are discarded; the resumed run writes them again.
     """
-    given = arguments(run.config, unused_parameters)
+    given = arguments(config, unused_parameters)
     checkpoint = ModelCheckpoint(  # the newest one; `save_last` with `save_top_k=0` writes none before the end
-        run.folder / "checkpoints",
+        folder / "checkpoints",
         Path(LAST).stem,
         save_top_k=1,
         save_on_train_epoch_end=True,
@@ -105,15 +107,15 @@ def trainer_of(run: Run, throughput: Throughput, unused_parameters: bool, resume
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     return L.Trainer(
         **{"profiler": Unprofiled(), **given},
-        logger=TensorBoardLogger(run.folder, name="", version="", default_hp_metric=False, purge_step=purge),
+        logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge),
         plugins=[WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
-        default_root_dir=run.folder,
+        default_root_dir=folder,
         callbacks=[checkpoint, *callbacks(throughput), *(extra if isinstance(extra, list) else [extra])],
         enable_model_summary=False,
     )
 
 
-def silence() -> None:
+def quiet() -> None:
     """Silence advertisements and deprecation noise of the libraries, and all processes but the main one.
 
     Real warnings stay. TensorBoard's writer is a thread: a failure to write is reported at the end of the training, not
@@ -126,7 +128,7 @@ def silence() -> None:
         logging.getLogger("unsup").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    for known in CALLS_FOR_NOTHING:
+    for known in HARMLESS:
         warnings.filterwarnings("ignore", message=known)
 
 
