@@ -38,14 +38,14 @@ class Comparison:
 
         from unsup.comparison.terminal import pieces
 
-        console = Console(file=io.StringIO(), width=100, highlight=False)
-        with console.capture() as captured:
-            if self.differences:
-                console.print(self.differences, markup=False)
-            for one in self.parts:
-                console.print(f"{self.folder.name}, ", end="", markup=False)
-                console.print(*pieces(one, console.width), sep="\n")
-        return captured.get()
+        text = io.StringIO()
+        console = Console(file=text, width=100, highlight=False, color_system=None, force_jupyter=False)
+        if self.differences:
+            console.print(self.differences, markup=False)
+        for part in self.parts:
+            console.print(f"{self.folder.name}, ", end="", markup=False)
+            console.print(*pieces(part, console.width), sep="\n")
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 @overload
