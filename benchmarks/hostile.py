@@ -122,7 +122,8 @@ class Configurations:
         from unsup.runs.config import compose, resolve
         from unsup.runs.init_from import check_stages
         from unsup.training import stages
-        from unsup.training.trainer import bare_trainer, explained
+        from unsup.training.failures import explained
+        from unsup.training.trainer import bare_trainer
 
         def start(config: dict[str, Any], *_: Any) -> tuple[()]:
             """What a training does before it reads images or writes anything."""

@@ -4,11 +4,16 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from sample_reports import report
 
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
+from unsup.metrics.heads import Heads
+from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
 from unsup.runs.run import Run
 
@@ -66,3 +71,45 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_json(path, {"x": float("nan")})
     assert json.loads(path.read_text()) == {"x": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_read_once_and_what_is_written_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    read_text = Path.read_text
+
+    def counted(self: Path, *args: Any, **kwargs: Any) -> str:
+        opened.append(self.name)
+        return read_text(self, *args, **kwargs)
+
+    folder = Run.create(tmp_path, CONFIG, "unsup train ae", "f00d").folder
+    monkeypatch.setattr(Path, "read_text", counted)
+    run = Run(folder)
+    assert not run.trained
+    for seconds in (2.0, 3.0):
+        run.write_training({"epochs": 1, "train_seconds": seconds})
+        assert run.trained and run.training["train_seconds"] == run.seconds == seconds
+    assert run.versions is run.versions and opened == ["versions.json"]
+    run.write_resumption()
+    run.write_resumption()
+    assert len(run.versions["resumed"]) == len(Run(folder).versions["resumed"]) == 2
+    assert Run(folder).training == run.training
+
+    run.write_report(report(), heads(), {"linear_probe": np.ones(3)})
+    assert run.evaluated and run.report == Run(folder).report
+    assert np.array_equal(run.readout.centres, Run(folder).readout.centres)
+    opened.clear()
+    assert run.class_names == run.report["run"]["class_names"] and not opened
+
+
+def heads() -> Heads:
+    codes = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+    return Heads.fit(codes[:2], codes[:30], codes[30:])
+
+
+def test_images_that_have_moved_are_known_to_the_configuration_and_others_are_refused(tmp_path: Path) -> None:
+    made = Run.create(tmp_path, CONFIG, "", prepare(CONFIG).fingerprint())
+    run = Run(made.folder)
+    assert run.data({"root": "elsewhere"}).root == run.config["data"]["init_args"]["root"] == "elsewhere"
+    assert made.config["data"]["init_args"]["root"] != "elsewhere"
+    with pytest.raises(UserError, match="the images are not those that"):
+        Run.create(tmp_path, CONFIG, "", "others").data()

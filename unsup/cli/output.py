@@ -36,7 +36,7 @@ class Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if record.levelno >= logging.WARNING:
-            self._line(f"unsup: {printable(text)}", error=True)
+            self._line(printable(text), error=True)
         elif record.name == PROGRESS:
             self._progress(f"evaluating: {text}")
         else:

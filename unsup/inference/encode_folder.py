@@ -158,7 +158,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
         except ImportError as e:
             raise UserError("Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)") from e
     must_be_new(out)
-    encoded = encode_folder(run, images, run.readout if run.evaluated else None)
+    encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:
         if out.suffix == ".npz":

@@ -70,7 +70,7 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
             if not value <= (0 if name == "weights.npz" else TOLERANCE):
                 raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} of their deviation")
         report = run.report if run.evaluated else None
-        probe = run.readout.probe if run.evaluated else None
+        probe = run.readout.probe if run.has_readout else None
         if probe is not None:
             write_probe(folder / "probe.npz", probe, run.class_names)
         text = readme(report, encoder.shape, dim_of(encoder), differences, BATCHES, probe is not None)

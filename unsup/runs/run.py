@@ -52,9 +52,7 @@ class Run:
         """Make a new run folder, exclusively (two starts at once get two), with config.yaml and versions.json.
 
         A folder is a run once config.yaml is there: it comes last. `init_from` is the `origin` of another run.
-
-        Raises:
-            UserError: the folder cannot be written.
+        UserError where the folder cannot be written.
         """
         parent = root / config["dataset"] / config["recipe"]
         record = provenance() | {"command": command, "data_sha256": data_sha256}
@@ -74,11 +72,7 @@ class Run:
 
     @classmethod
     def find(cls, text: str) -> "Run":
-        """Return the run whose folder the user names.
-
-        Raises:
-            UserError: there is none; the message names the newest one that there is.
-        """
+        """Return the run whose folder the user names. UserError where there is none, with the newest one."""
         folder = resolved(place(text))
         if (folder / "config.yaml").is_file():
             return cls(folder)
@@ -116,10 +110,9 @@ class Run:
         from unsup.core.array_files import load
         from unsup.metrics.heads import Heads
 
-        path = self.folder / "heads.npz"
-        if not path.is_file():
+        if not self.has_readout:
             raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: make evaluate RUN={self}")
-        return load(path, Heads.of)
+        return load(self.folder / "heads.npz", Heads.of)
 
     @property
     def class_names(self) -> list[str]:
@@ -150,8 +143,13 @@ class Run:
 
     @property
     def evaluated(self) -> bool:
-        """Whether there is a report, and with it a readout."""
+        """Whether there is a report."""
         return (self.folder / "report.json").exists()
+
+    @property
+    def has_readout(self) -> bool:
+        """Whether an evaluation has left something behind for new images."""
+        return (self.folder / "heads.npz").exists()
 
     @property
     def seconds(self) -> float:

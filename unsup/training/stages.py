@@ -2,13 +2,13 @@
 
 import logging
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.runs.build import build
+from unsup.runs.build import build, build_data
 from unsup.runs.config import Config, data_name
 from unsup.runs.init_from import check_stages, from_recipe, source_of
 from unsup.runs.run import Run
@@ -32,41 +32,45 @@ def train_stages(
 ) -> Iterator[Run]:
     """Train as the resolved configuration says, and before it every run that it starts from and that is missing.
 
-    Where `init_from` is a recipe, a training starts from the newest run of that recipe's current configuration, on the
-    same images with the same seed, in the same folder of runs. Each run is yielded once it is evaluated, that of
-    `config` last; of several processes that train together, the main one yields.
-
-    Args:
-        config: what `unsup.runs.config.resolve` returns.
-        runs_root: a run folder is made in runs_root/<data>/<recipe>/.
-        command: what the user typed, for the record.
-        notes: what was decided for the user, such as the data set; a part of the first line of output.
-        data: the data module, when it is prepared already.
-
-    Raises:
-        UsageError: as in `train`; a run to start from is missing and cannot be trained here.
-        UserError: as in `train`; no such run folder, or one that is not trained to its end; another process is
-            training that run; its weights will not fit.
+    Yields each run once it is evaluated, that of `config` last; of several processes that train it, the main one does.
+    Arguments and errors are those of `unsup.training.train.train`, with those of `first_stages`.
     """
-    start, missing = None, list[Stage]()
-    if from_recipe(config):
-        check_stages(config)
-        data, _ = build(config, data)
-        data.prepare_data()
-        start, missing = missing_stages(config, runs_root, data)
-    elif config["init_from"]:
-        start = Run.find(config["init_from"])
-        if not start.trained:
-            raise UserError(f"init_from: {start} is not trained to its end: make resume RUN={start}")
-    if start and not start.trained:
-        resume(start, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
-        yield start
-    for stage, words in missing:
-        start = train(stage, runs_root, words, start=start)
-        yield start
+    start = None
+    if config["init_from"]:
+        data = data or build_data(config)
+        start = yield from first_stages(config, runs_root, data)
     run = train(config, runs_root, command, notes, data, start)
     if is_main_process():
         yield run
+
+
+def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[Run, None, Run]:
+    """Find the run that a configuration starts from, or train it, and before it what it starts from in its turn.
+
+    A recipe means the newest run of its current configuration, on the same images with the same seed, in the same
+    folder of runs. Yields the runs that are trained or continued; returns the one to start from.
+
+    Raises:
+        UserError: no such run folder, or one that is not trained to its end; another process is training that run; its
+            weights will not fit.
+    """
+    if not from_recipe(config):
+        run = Run.find(config["init_from"])
+        if not run.trained:
+            raise UserError(f"init_from: {run} is not trained to its end: make resume RUN={run}")
+        return run
+    check_stages(config)
+    build(config, data)
+    data.prepare_data()
+    start, missing = missing_stages(config, runs_root, data)
+    if start and not start.trained:
+        resume(start, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
+        yield start
+    for stage, command in missing:
+        start = train(stage, runs_root, command, start=start)
+        yield start
+    assert start
+    return start
 
 
 def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Run | None, list[Stage]]:

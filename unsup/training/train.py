@@ -24,7 +24,8 @@ from unsup.runs.records import LAST
 from unsup.runs.run import Run
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run_folder
-from unsup.training.trainer import bare_trainer, build_trainer, discard, explained, failures, quiet, several
+from unsup.training.failures import discard, explained, fail
+from unsup.training.trainer import bare_trainer, build_trainer, quiet, several
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,10 @@ def train(
     else:
         run = create()
     aside = f" ({'; '.join(notes)})" if notes else ""
+    heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
     with held(run):
-        finish(run, model, data, f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}")
+        record = fit(run, model, data, heading)
+        conclude(run, model, data, record)
     return run
 
 
@@ -103,7 +106,8 @@ def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
             run.write_resumption()
             if path.name != LAST:  # the damaged one must not take the place of this one
                 (run.folder / "checkpoints" / LAST).unlink(missing_ok=True)
-        finish(run, model, data, f"{run} goes on after training step {iteration:,}", path, iteration)
+        record = fit(run, model, data, f"{run} goes on after training step {iteration:,}", path, iteration)
+        conclude(run, model, data, record)
 
 
 def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
@@ -126,33 +130,13 @@ def held(run: Run) -> AbstractContextManager[None]:
     return run.lock() if is_main_process() else nullcontext()
 
 
-def finish(
+def fit(
     run: Run,
     model: Model,
     data: ImageData,
     heading: str,
     checkpoint: Path | None = None,
     resumed_at: int | None = None,
-) -> None:
-    """Train to the end, record that, and evaluate the run."""
-    record = fit(run, model, data, heading, checkpoint, resumed_at)
-    leave_process_group()
-    if not is_main_process():
-        return
-    views = data.augmentation if hasattr(model, "views") else None
-    views = views or run.versions.get("init_from", {}).get("views", "none")
-    run.write_training(record | {"views": views, "chosen": chosen(run.config)})
-    if data.test_reads:
-        raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
-    try:
-        evaluate_run(run, data)
-    except KeyboardInterrupt:
-        log.warning("stopped: make evaluate RUN=%s judges what was trained", run)
-        raise
-
-
-def fit(
-    run: Run, model: Model, data: ImageData, heading: str, checkpoint: Path | None, resumed_at: int | None
 ) -> dict[str, Any]:
     """Train to the end, from a checkpoint if there is one, made at the training step `resumed_at`.
 
@@ -171,8 +155,27 @@ def fit(
         data.steps_per_call = 1  # these act on Lightning's own steps alone; the weights are the same
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
-    with failures(run, trainer, model, data):
+    try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except (Exception, SystemExit) as e:
+        fail(e, run, trainer, model, data)
     if not (last := run.folder / "checkpoints" / LAST).exists():  # zero epochs write none
         trainer.save_checkpoint(last)
     return {"epochs": trainer.current_epoch, **throughput.record()}
+
+
+def conclude(run: Run, model: Model, data: ImageData, record: dict[str, Any]) -> None:
+    """Record that a training has reached its end, and evaluate the run, in the main process alone."""
+    leave_process_group()
+    if not is_main_process():
+        return
+    views = data.augmentation if hasattr(model, "views") else None
+    views = views or run.versions.get("init_from", {}).get("views", "none")
+    run.write_training(record | {"views": views, "chosen": chosen(run.config)})
+    if data.test_reads:
+        raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
+    try:
+        evaluate_run(run, data)
+    except KeyboardInterrupt:
+        log.warning("stopped: make evaluate RUN=%s judges what was trained", run)
+        raise

@@ -2,38 +2,28 @@
 
 import logging
 import os
-import shutil
-import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import lightning.pytorch as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from unsup.core.errors import UsageError, UserError
-from unsup.data.base import ImageData
-from unsup.models.base import Model
-from unsup.runs.checkpoints import WholeCheckpoints, system_error
+from unsup.runs.checkpoints import WholeCheckpoints
 from unsup.runs.config import Config
 from unsup.runs.records import LAST
-from unsup.runs.run import Run
 from unsup.training.callbacks.curves import Curves, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.online_scores import QuickScores
 from unsup.training.callbacks.progress import Progress
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process
-
-log = logging.getLogger(__name__)
 
 HARMLESS = (  # warnings of Lightning
     "The '.*_dataloader' does not have many workers",  # batches come from memory
@@ -67,15 +57,6 @@ def arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
 def several(config: Config) -> bool:
     """Whether more than one device may be meant."""
     return config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """What a trainer says of its options becomes a UsageError."""
-    try:
-        yield
-    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as e:
-        raise UsageError(f"trainer: {' '.join(str(e).split()) or type(e).__name__}") from e
 
 
 def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
@@ -130,49 +111,6 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     for known in HARMLESS:
         warnings.filterwarnings("ignore", message=known)
-
-
-@contextmanager
-def failures(run: Run, trainer: L.Trainer, model: Model, data: ImageData) -> Iterator[None]:
-    """Turn what ends a training early into an exit code or an error that users can fix.
-
-    The folder of a run in which nothing was trained is removed where the options are to blame.
-    """
-    try:
-        yield
-    except SystemExit:  # Lightning has stopped at a signal
-        if run.checkpoints:
-            log.warning("stopped: make resume RUN=%s goes on after the last whole epoch", run)
-        sys.exit(143 if trainer.received_sigterm else 130)
-    except (MisconfigurationException, UsageError) as e:  # options that do not go together: nothing was trained
-        discard(run)
-        text = " ".join(str(e).split())
-        raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
-    except UserError:
-        if not model.iteration:
-            discard(run)
-        raise
-    except Exception as e:
-        raise explained_failure(e, run, data) from e
-
-
-def discard(run: Run) -> None:
-    """Remove a run folder, unless it holds something that was trained."""
-    if is_main_process() and run.folder.exists() and not run.checkpoints:
-        shutil.rmtree(run.folder)
-
-
-def explained_failure(error: Exception, run: Run, data: ImageData) -> Exception:
-    """Return what ended a training with cause and fix, if users can fix it, and else the error itself."""
-    again = f"make resume RUN={run} goes on" if run.checkpoints else f"no checkpoint was written in {run} yet"
-    if system := system_error(error):
-        where = os.fsdecode(system.filename) if system.filename else run
-        return UserError(f"input or output failed: {where}: {system.strerror or system}; that mended, {again}")
-    if "Connection closed by peer" in str(error):
-        return UserError(f"another process of this training has ended, its message says why; {again}")
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-        return UserError(f"out of memory with batches of {data.batch_size} images: lower data.batch_size; {again}")
-    return error
 
 
 def callbacks(throughput: Throughput) -> list[Callback]:
