@@ -13,7 +13,7 @@ import torch
 import yaml
 from sample_reports import clustered, generative, report, unlabelled
 
-import unsup.runs.config
+import unsup.runs.lookup
 import unsup.training.train
 import unsup.training.trainer
 from unsup.cli.main import main
@@ -182,7 +182,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout to change: recipes and cards."""
     shutil.copytree(TOP / "configs", tmp_path / "configs")
     shutil.copytree(CARDS, tmp_path / "results" / "cards")
-    monkeypatch.setattr(unsup.runs.config, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr(unsup.runs.lookup, "SHIPPED", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -20,7 +20,7 @@ from unsup.cli.main import main
 from unsup.cli.output import log_in_terminal, show_comparison
 from unsup.comparison.columns import NAMES, TABLE
 from unsup.comparison.comparable import Part
-from unsup.comparison.compare import compare, compare_folder
+from unsup.comparison.compare import compare_all, compare_folder
 from unsup.comparison.terminal import pieces
 from unsup.core.errors import UsageError, UserError
 from unsup.metrics.intervals import paired_over_seeds
@@ -288,10 +288,10 @@ def test_nothing_usable_is_an_error_and_other_data_sets_go_on(
 
 def test_no_reports_and_a_mistyped_data_set(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no reports in .*: make train"):
-        compare(tmp_path / "none")
+        compare_all(tmp_path / "none")
     put(tmp_path, comparable())
     with pytest.raises(UserError, match="did you mean 'mnist'"):
-        compare(tmp_path, "mnits")
+        compare_all(tmp_path, "mnits")
 
 
 # ---- sorting ---------------------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_sorted_by_any_column_errors_from_small_to_large_and_blanks_last(
     tmp_path: Path, column: str | None, order: str
 ) -> None:
     three(tmp_path)
-    compare(tmp_path, sort=column)
+    compare_all(tmp_path, sort=column)
     models = [row["model"] for row in plain(tmp_path)["tables"][0]["rows"] if row["kind"] == "model"]
     assert "".join(models) == order
 
@@ -335,7 +335,7 @@ def test_every_column_can_be_sorted_by(tmp_path: Path, column: str) -> None:
 def test_an_unknown_column_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     three(tmp_path)
     with pytest.raises(UsageError, match="no column 'few-lable 10' \\(did you mean 'few-label 10'\\?\\)"):
-        compare(tmp_path, sort="few-lable 10")
+        compare_all(tmp_path, sort="few-lable 10")
     assert main(["compare", "--runs", str(tmp_path), "--sort", "few-lable 10"]) == 2
     assert "did you mean" in capsys.readouterr().err
 

@@ -13,7 +13,8 @@ from unsup.cli.parser import split_options
 from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import dump
 from unsup.core.strict_yaml import plain as listed
-from unsup.runs.config import CONFIGS, compose, fitted_to, merge, names, pair, read, resolve
+from unsup.runs.config import compose, merge, read, resolve
+from unsup.runs.lookup import SHIPPED, fitted_to, names, pair
 
 MODELS, DATA = names("model"), names("data")
 
@@ -46,7 +47,7 @@ def test_later_layers_win(tmp_path: Path) -> None:
 
 
 def test_pair_file_is_found_and_keeps_the_recipe_name() -> None:
-    pairs = sorted(CONFIGS.glob("model/*@*.yaml"))
+    pairs = sorted(SHIPPED.glob("model/*@*.yaml"))
     assert any("+" in path.stem for path in pairs) and any("+" not in path.stem for path in pairs), "both are checked"
     for path in pairs:
         model = path.stem.partition("@")[0]

@@ -18,7 +18,8 @@ from unsup.core.errors import UserError
 from unsup.models.pca import PCA
 from unsup.runs import lock
 from unsup.runs.build import prepare
-from unsup.runs.config import compose, names, resolve
+from unsup.runs.config import compose, resolve
+from unsup.runs.lookup import names
 from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]

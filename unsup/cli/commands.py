@@ -9,7 +9,8 @@ from unsup.core.errors import UsageError, UserError
 
 def train(args: argparse.Namespace) -> None:
     from unsup.core.strict_yaml import dump
-    from unsup.runs.config import pair, read
+    from unsup.runs.config import read
+    from unsup.runs.lookup import pair
 
     data = named_data(args)
     data_in_files = any("class_path" in read(path).get("data", {}) for path in args.config)
@@ -160,12 +161,12 @@ def zero_shot(args: argparse.Namespace) -> None:
 
 
 def models(args: argparse.Namespace) -> None:
-    from unsup.runs.config import CONFIGS, names
+    from unsup.runs.lookup import is_own, locate, names
     from unsup.runs.recipes import header, stated
 
     for name in names("model"):
-        path = CONFIGS / "model" / f"{name}.yaml"
-        print(f"{name:18} {next(iter(header(path)), '')}")
+        path = locate(f"model/{name}.yaml")
+        print(f"{name:18} {next(iter(header(path)), '')}{f' ({path} of this folder)' if is_own(path) else ''}")
         print(f"{'':18} {stated(path, 'expect') or '?'}; minutes: {stated(path, 'minutes') or '?'}")
 
 
@@ -183,10 +184,10 @@ def selfcheck(args: argparse.Namespace) -> None:
 
 def results(args: argparse.Namespace) -> None:
     from unsup.comparison.recorded.store import add, update_cards, update_full, update_readme
-    from unsup.runs.config import CONFIGS
+    from unsup.runs.lookup import results_folder
 
-    top = CONFIGS.parent
-    folder = top / "results"
+    folder = results_folder()
+    top = folder.parent
     for run in args.add:
         add(run, folder)
     changed = {path.name: update_readme(path, folder, args.check) for path in sorted(top.glob("README*.md"))}
@@ -199,9 +200,9 @@ def results(args: argparse.Namespace) -> None:
 
 def compare(args: argparse.Namespace) -> None:
     from unsup.cli.output import show_comparison
-    from unsup.comparison.compare import compare as start
+    from unsup.comparison.compare import compare_all
 
-    comparisons, unusable = start(args.runs, args.data, args.sort)
+    comparisons, unusable = compare_all(args.runs, args.data, args.sort)
     for comparison in comparisons:
         show_comparison(comparison)
     if unusable:

@@ -11,9 +11,9 @@ from unsup.core.errors import UsageError, UserError
 def reproduce(args: argparse.Namespace) -> None:
     from unsup.cli.output import show_report
     from unsup.comparison.recorded.cards import check, check_table, read_card
-    from unsup.runs.config import CONFIGS
+    from unsup.runs.lookup import results_folder
 
-    card = read_card(CONFIGS.parent / "results" / "cards", args.card)
+    card = read_card(results_folder() / "cards", args.card)
     words = shlex.split(card.command)[1:]
     if "--images" in words and not args.images:
         raise UsageError(f"{args.card} is of a folder of images: name yours, IMAGES=<folder> ({card.what})")

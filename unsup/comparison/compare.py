@@ -1,8 +1,10 @@
 """All reports of a data set side by side. Answers at once: neither torch nor scikit-learn is imported."""
 
+import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from unsup.comparison.comparable import Part, differences, part
 from unsup.comparison.files import to_csv, to_html, to_json, to_markdown
@@ -30,9 +32,61 @@ class Comparison:
     parts: list[Part]
     differences: str
 
+    def __str__(self) -> str:
+        """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
+        from rich.console import Console
 
-def compare(root: Path, data: str | None = None, sort: str | None = None) -> tuple[list[Comparison], list[UserError]]:
-    """Compare the reports of one data set, or of every one that has reports, and write runs/<data>/compare.*.
+        from unsup.comparison.terminal import pieces
+
+        text = io.StringIO()
+        console = Console(file=text, width=100, highlight=False, color_system=None, force_jupyter=False)
+        if self.differences:
+            console.print(self.differences, markup=False)
+        for table in self.parts:
+            console.print(f"{self.folder.name}, ", end="", markup=False)
+            console.print(*pieces(table, console.width), sep="\n")
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+@overload
+def compare(runs: str | Path, data: str, sort: str | None = None) -> Comparison: ...
+
+
+@overload
+def compare(runs: str | Path = "runs", data: None = None, sort: str | None = None) -> list[Comparison]: ...
+
+
+def compare(
+    runs: str | Path = "runs", data: str | None = None, sort: str | None = None
+) -> Comparison | list[Comparison]:
+    """Compare the reports of one data set, or of every one that has reports: a list then.
+
+    Nothing is printed. The files runs/<data>/compare.{html,md,csv,json} are written.
+
+    >>> import unsup
+    >>> print(unsup.compare("runs", "digits"))
+
+    Args:
+        runs: the folder that holds runs.
+        data: the data set; None: all.
+        sort: a column's name, such as "few-label 10"; None: the linear probe, without labels the reconstruction error.
+
+    Raises:
+        UsageError: no such column.
+        UserError: no reports, or none that can be used.
+    """
+    comparisons, unusable = compare_all(Path(runs), data, sort)
+    if not comparisons:
+        raise unusable[0]
+    for error in unusable:
+        log.warning("%s", one_line(error))
+    return comparisons if data is None else comparisons[0]
+
+
+def compare_all(
+    root: Path, data: str | None = None, sort: str | None = None
+) -> tuple[list[Comparison], list[UserError]]:
+    """Compare as `compare` does; return the comparisons, and why others could not be made.
 
     A warning names each report that cannot be used, with the reason; it is left out.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
-from unsup.data.base import draw
+from unsup.core.splits import draw
 from unsup.data.decode import SUFFIXES
 
 FEWEST = 20  # images that can be split into training, validation and test

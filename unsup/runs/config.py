@@ -1,8 +1,8 @@
 """From recipe names and options to one checked configuration.
 
 Layers, later wins: configs/base.yaml < configs/data/D.yaml < configs/model/M.yaml < configs/model/M@D.yaml < files
-given with --config < the command line. Unknown names and keys are refused here, before anything heavy is imported;
-values are checked against the typed `__init__` of the class that they configure.
+given with --config < the command line. `unsup.runs.lookup` finds these files. Unknown names and keys are refused here,
+before anything heavy is imported; values are checked against the typed `__init__` of the class that they configure.
 """
 
 import importlib
@@ -20,40 +20,14 @@ import jsonargparse
 from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import UsageError, choices, nearest
 from unsup.core.files import resolved as on_disk
+from unsup.runs.lookup import import_from_here, named, names, pair, used
 from unsup.runs.settings import DEFAULTS, check_settings
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 TOP = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
 RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
 
 Config = dict[str, Any]  # as in config.yaml
-
-
-def names(kind: str) -> list[str]:
-    """Recipes in configs/<kind>, variants for some data sets (`M@D`, `M@D+E`) left out."""
-    return sorted(p.stem for p in (CONFIGS / kind).glob("*.yaml") if "@" not in p.stem)
-
-
-def named(kind: str, name: str) -> Path:
-    """The file of a recipe.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if name not in names(kind):
-        raise UsageError(f"unknown {kind} {name!r} ({nearest(name, names(kind))})")
-    return CONFIGS / kind / f"{name}.yaml"
-
-
-def pair(model: str | None, data: str | None) -> list[Path]:
-    """What a recipe needs for a data set: configs/model/M@D.yaml or, for several of them, M@D+E+F.yaml."""
-    return [path for path in sorted((CONFIGS / "model").glob(f"{model}@*.yaml")) if data in fitted_to(path)]
-
-
-def fitted_to(path: Path) -> list[str]:
-    """The data sets that a variant of a recipe is for."""
-    return path.stem.partition("@")[2].split("+")
 
 
 def compose(
@@ -64,14 +38,11 @@ def compose(
     Raises:
         UsageError: unknown name, key or file; not YAML; no model or data set named.
     """
-    recipe = [named("model", model)] if model else []
-    layers = [CONFIGS / "base.yaml", *([named("data", data)] if data else []), *recipe, *pair(model, data)]
+    files_of_names = [named(kind, name) for kind, name in (("data", data), ("model", model)) if name]
     config: Config = {}
-    for path in layers:
+    for path in [used("base.yaml"), *files_of_names, *pair(model, data)]:
         config = merge(config, read(path))
-        for kind, key in (("model", "recipe"), ("data", "dataset")):  # the file's name names what it configures
-            if path.parent == CONFIGS / kind and "@" not in path.stem:
-                config[key] = path.stem
+    config |= {key: name for key, name in (("recipe", model), ("dataset", data)) if name}
     further = [(str(path), read(path)) for path in files] + [(f"--{key}", nest(key, value)) for key, value in options]
     for source, layer in further:
         check_outline(layer, source)
@@ -196,9 +167,10 @@ def load_class(path: str, base: type) -> type:
     """The class of an import path such as unsup.models.ae.AE."""
     module, _, name = path.rpartition(".")
     dotted = module and all(part.isidentifier() for part in path.split("."))
+    import_from_here()
     try:
         found = getattr(importlib.import_module(module), name, None) if dotted else None
-    except ImportError as e:
+    except (ImportError, SyntaxError) as e:
         raise UsageError(f"class_path {path}: {e}") from e
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise UsageError(f"class_path {path}: no {base.__name__} of that name there")
