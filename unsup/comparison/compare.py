@@ -10,6 +10,7 @@ from unsup.comparison.files import to_csv, to_html, to_json, to_markdown
 from unsup.comparison.groups import Run, group, read
 from unsup.comparison.table import column_named
 from unsup.comparison.terminal import show
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError, nearest, one_line, printable
 from unsup.core.files import replace
 
@@ -33,10 +34,10 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
     column = column_named(sort) if sort else None
     there = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
     if data is not None and data not in there:
-        hint = nearest(data, there) if there else f"make train MODEL=deep_ae DATA={data} writes one"
+        hint = nearest(data, there) if there else f"{suggest('train', model='deep_ae', data=data)} writes one"
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
-        raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
+        raise UserError(f"no reports in {root}: {suggest('train', model='deep_ae')} writes one")
     unusable = []
     for name in [data] if data else there:
         try:
@@ -61,7 +62,7 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
             runs.append(read(path))
         except UserError as e:
             told = printable(f"skipped {path}: {one_line(e)}")
-            print(f"unsup: {told}; make evaluate RUN={path.parent} writes it again", file=sys.stderr)
+            print(f"unsup: {told}; {suggest('evaluate', run=path.parent)} writes it again", file=sys.stderr)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
@@ -91,6 +92,6 @@ def _older(runs: list[Run]) -> list[str]:
     schemas = [run.version.schema for run in runs]
     return [
         f"{schemas.count(schema)} report(s) of the older schema {schema} stand in a table of their own; "
-        "make evaluate RUN=… brings a run up to date"
+        f"{suggest('evaluate', run='…')} brings a run up to date"
         for schema in sorted(set(schemas) - {max(schemas)})
     ]

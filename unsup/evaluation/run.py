@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from unsup.core.array_files import Arrays, keep
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
@@ -107,7 +108,7 @@ def evaluate_run(
         steps = [points[-1][0] for points in curves.values() if points]
         write_dashboard(run, config, data, evaluation, step=int(max(steps, default=0)))
     Console(width=None if sys.stdout.isatty() else 100).print(summary_table(report))
-    print(f"report     {shown(run / 'report.html')}\ndashboard  make dashboard")
+    print(f"report     {shown(run / 'report.html')}\ndashboard  {suggest('dashboard')}")
     return report
 
 

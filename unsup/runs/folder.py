@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
 from unsup.core.files import place, replace, resolved
 from unsup.core.strict_yaml import dump
@@ -66,7 +67,7 @@ def create(root: Path, config: Config, command: str, data_sha256: str, init_from
         replace(run / "config.yaml", dump(config))
     except OSError as e:
         raise UserError(
-            f"cannot write the run folder {e.filename}: {e.strerror}; RUNS=<folder> puts it elsewhere"
+            f"cannot write the run folder {e.filename}: {e.strerror}; {option('runs', '<folder>')} puts it elsewhere"
         ) from e
     return run
 
@@ -115,7 +116,7 @@ def find(text: str) -> Path:
     if (run / "config.yaml").is_file():
         return run
     around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
-    hint = f"newest: {around[-1].parent}" if around else "none in runs/ yet: make train MODEL=deep_ae"
+    hint = f"newest: {around[-1].parent}" if around else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
     raise UserError(f"no run folder {text!r} ({hint})")
 
 
@@ -211,7 +212,7 @@ def heads_of(run: Path) -> "Heads":
 
     path = run / "heads.npz"
     if not path.is_file():
-        raise UserError(f"{run} has no heads.npz, which an evaluation leaves behind: make evaluate RUN={run}")
+        raise UserError(f"{run} has no heads.npz, which an evaluation leaves behind: {suggest('evaluate', run=run)}")
     return load(path, Heads.of)
 
 
@@ -222,5 +223,5 @@ def class_names_of(run: Path) -> list[str]:
     report = read_report(run / "report.json")
     names = report["run"].get("class_names", []) if isinstance(report.get("run"), dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{run / 'report.json'} is damaged: make evaluate RUN={run} writes it again")
+        raise UserError(f"{run / 'report.json'} is damaged: {suggest('evaluate', run=run)} writes it again")
     return names

@@ -11,6 +11,7 @@ from statistics import fmean
 from types import FrameType
 from typing import NoReturn
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.runs.build import prepare
 from unsup.training.existing_runs import Found
@@ -84,9 +85,9 @@ def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, no
     for kind, lines in names.items():
         for line in lines:
             print(f"  {kind}: {line}")
-    elsewhere = "" if runs_root == Path("runs") else f" RUNS={runs_root}"
+    elsewhere = None if runs_root == Path("runs") else runs_root
     for dataset in sorted({job.config["dataset"] for job in jobs}):
-        print(f"next: make compare DATA={dataset}{elsewhere}", flush=True)
+        print(f"next: {suggest('compare', data=dataset, runs=elsewhere)}", flush=True)
     if names["failed"]:
         raise UserError(f"{len(names['failed'])} of {len(jobs)} runs failed")
 

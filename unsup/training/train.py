@@ -15,6 +15,7 @@ import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
@@ -105,7 +106,7 @@ def start_of(config: Config, runs_root: Path, data: ImageData) -> Path:
     if recipe is None:
         run = runs.find(config["init_from"])
         if not (run / "training.json").exists():
-            raise UserError(f"init_from: {run} is not trained to its end: make resume RUN={run}")
+            raise UserError(f"init_from: {run} is not trained to its end: {suggest('resume', run=run)}")
         return run
     found, (source, options) = Found(runs_root), source_of(config)
     if trained := found.trained(source, data.fingerprint()):
@@ -144,7 +145,7 @@ def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
     """
     with held(run):
         if (run / "report.json").exists():
-            raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
+            raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
         if (run / "training.json").exists():
             evaluate_run(run, moved=moved)
             return
@@ -204,7 +205,7 @@ def finish(
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # Lightning has stopped at a signal
         if runs.checkpoints_of(run):
-            print(f"stopped: make resume RUN={run} goes on after the last whole epoch", file=sys.stderr)
+            print(f"stopped: {suggest('resume', run=run)} goes on after the last whole epoch", file=sys.stderr)
         sys.exit(143 if trainer.received_sigterm else 130)
     except (MisconfigurationException, UsageError) as e:  # options that do not go together: nothing was trained
         discard(run)
@@ -230,7 +231,7 @@ def finish(
     try:
         evaluate_run(run, data=data)
     except KeyboardInterrupt:
-        print(f"stopped: make evaluate RUN={run} judges what was trained", file=sys.stderr)
+        print(f"stopped: {suggest('evaluate', run=run)} judges what was trained", file=sys.stderr)
         raise
 
 

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
 from unsup.runs import folder as runs
@@ -124,7 +125,8 @@ def quiet() -> None:
 
 def told(error: Exception, run: Path, data: ImageData) -> Exception:
     """What ended a training, in words that name the cause and the remedy where it is one that users can mend."""
-    again = f"make resume RUN={run} goes on" if runs.checkpoints_of(run) else f"no checkpoint was written in {run} yet"
+    resume = f"{suggest('resume', run=run)} goes on"
+    again = resume if runs.checkpoints_of(run) else f"no checkpoint was written in {run} yet"
     if found := system_error(error):
         where = os.fsdecode(found.filename) if found.filename else run
         return UserError(f"input or output failed: {where}: {found.strerror or found}; that mended, {again}")
