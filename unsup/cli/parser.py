@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import UnionType
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
 from unsup.core.errors import UsageError, choices, nearest
@@ -66,8 +65,8 @@ def parameters_of(command: Command) -> list[inspect.Parameter]:
 
 def parser_of(verb: str, command: Command) -> Parser:
     """Return a parser with an argument for each parameter; those in front of `*` are words without a name."""
-    text, _, section = (inspect.getdoc(command) or "").replace("%", "%%").partition("\n\nArgs:\n")
-    texts = dict(re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section, re.M))
+    text, _, section = (inspect.getdoc(command) or "").partition("\n\nArgs:\n")
+    texts = dict(re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section.replace("%", "%%"), re.M))
     parser = Parser(
         f"unsup {verb}", description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -101,7 +100,7 @@ def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
 
 def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
     """Return how argparse turns a word into a value of a type: text, a path, a whole number or one of a few words."""
-    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    kinds = (kind, *get_args(kind))  # those of a union, too
     words = [word for word in choices(kind) if word is not None]
     if int in kinds:
         return {"type": partial(whole, name, words) if several or words else int}

@@ -49,8 +49,9 @@ def train(
     from unsup.runs.config import pair, read
 
     data = named_data(data, images, must_exist=not print_config)
-    given = {"model": model, "line": line, "config": config, "seed": seed, "epochs": epochs, "images": images}
-    given |= {"data_root": data_root, "init_from": init_from, "matmul_precision": matmul_precision, "compile": compile}
+    given: dict[str, Any] = {"model": model, "line": line, "config": config, "seed": seed, "epochs": epochs}
+    given |= {"images": images, "data_root": data_root, "init_from": init_from}
+    given |= {"matmul_precision": matmul_precision, "compile": compile}
     chosen_here = data is None and not any("class_path" in read(path).get("data", {}) for path in config)
     resolved = configured("mnist" if chosen_here else data, **given)
     if print_config:

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import typing
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 LIGHT = ("typing", "collections", "unsup.core")  # modules whose names an annotation may use
@@ -18,14 +19,12 @@ def declared(path: str) -> type | None:
     """
     module, _, name = path.rpartition(".")
     try:
-        file, tree, init = constructor(module, name)
+        tree, init = constructor(module, name)
         if init.args.vararg or init.args.kwarg:
             return None
         names: dict[str, object] = {}
-        light = [node for node in tree.body if isinstance(node, ast.ImportFrom) and _is_light(node)]
-        exec(compile(ast.Module(light, []), file, "exec", dont_inherit=True), names)
-        bare = ast.ClassDef(name, [], [], [stripped(init, names)], [])
-        exec(compile(ast.fix_missing_locations(ast.Module([bare], [])), file, "exec", dont_inherit=True), names)
+        run(list(imports(tree, {node.id for node in ast.walk(init.args) if isinstance(node, ast.Name)})), names)
+        run([ast.ClassDef(name, [], [], [stripped(init, names)], [])], names)
         cls = names[name]
         typing.get_type_hints(cls.__init__)  # type: ignore[misc]
         return typing.cast(type, cls)
@@ -33,10 +32,9 @@ def declared(path: str) -> type | None:
         return None
 
 
-def constructor(module: str, name: str) -> tuple[Path, ast.Module, ast.FunctionDef]:
+def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
     """Return the `__init__` that a class has or inherits, and the module that it is defined in."""
-    file = file_of(module)
-    tree = ast.parse(file.read_bytes())
+    tree = ast.parse(file_of(module).read_bytes())
     imported = {
         alias.asname or alias.name: (str(node.module), alias.name)
         for node in tree.body
@@ -51,7 +49,7 @@ def constructor(module: str, name: str) -> tuple[Path, ast.Module, ast.FunctionD
         raise LookupError("its `__init__` may be a made one")
     for node in cls.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            return file, tree, node
+            return tree, node
     (base,) = cls.bases
     if not isinstance(base, ast.Name):
         raise LookupError("its base has no plain name")
@@ -59,7 +57,7 @@ def constructor(module: str, name: str) -> tuple[Path, ast.Module, ast.FunctionD
 
 
 def file_of(module: str) -> Path:
-    """Return the source of a module; of a package, which is not imported, no more than the place is looked up."""
+    """Return the source of a module; the package that it is in is looked up, not imported."""
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or not inner:
@@ -90,5 +88,15 @@ def evaluates(node: ast.expr, names: dict[str, object]) -> bool:
     return True
 
 
-def _is_light(node: ast.ImportFrom) -> bool:
-    return not node.level and str(node.module).startswith(LIGHT)
+def run(statements: Sequence[ast.stmt], names: dict[str, object]) -> None:
+    """Execute statements; what they define is added to the names."""
+    tree = ast.fix_missing_locations(ast.Module(list(statements), []))
+    exec(compile(tree, "a signature", "exec", dont_inherit=True), names)
+
+
+def imports(tree: ast.Module, names: Container[str]) -> Iterator[ast.ImportFrom]:
+    """Yield the imports of these names, as far as they are light."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and not node.level and str(node.module).startswith(LIGHT):
+            aliases = [alias for alias in node.names if (alias.asname or alias.name) in names]
+            yield from [ast.ImportFrom(node.module, aliases, 0)] if aliases else []

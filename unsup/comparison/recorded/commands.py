@@ -36,7 +36,8 @@ def train_words(run: dict[str, Any]) -> list[str]:
     """
     words = shlex.split(run.get("command", ""))
     if words[:2] != ["unsup", "train"]:
-        raise UserError(f"{run['model']} on {run['data']}, seed {run['seed']}: not trained by `unsup train`")
+        command = suggest("train", via="unsup")
+        raise UserError(f"{run['model']} on {run['data']}, seed {run['seed']}: not trained by `{command}`")
     kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", *PLACES)]
     return [*words[:2], *shlex.split(" ".join(kept))]
 
