@@ -19,7 +19,7 @@ def make_command(run: dict[str, Any]) -> str:
     """
     named, rest = {"data": run["data"]}, []
     for name, value, written in _options(train_words(run)[2:]):
-        if name in VARIABLES.values():
+        if name and name in VARIABLES.values():
             named[name.removeprefix("--")] = value
         elif name:
             rest.append(written)
