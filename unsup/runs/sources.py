@@ -1,18 +1,24 @@
 """Constructors as their sources declare them: no class is imported, and so neither is PyTorch."""
 
 import ast
+import builtins
 import importlib.util
 import typing
-from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-LIGHT = ("typing", "collections", "unsup.core")  # modules whose names an annotation may use
+LIGHT = ("typing", "collections", "unsup.core.ranges")  # what is imported for the sake of annotations
+
+
+class Names(dict[str, Any]):
+    """The names in a signature. One that is not known here may stand for anything."""
+
+    def __missing__(self, name: str) -> Any:
+        return Any
 
 
 def declared(path: str) -> type | None:
-    """Return a class of the name and with the `__init__` of the one at an import path.
-
-    Annotations and defaults that need further modules are left out.
+    """Return a class of the name and with the `__init__` of the one at an import path; its values are not right.
 
     Returns:
         None if the source does not tell: the class itself has to be asked.
@@ -22,12 +28,12 @@ def declared(path: str) -> type | None:
         tree, init = constructor(module, name)
         if init.args.vararg or init.args.kwarg:
             return None
-        names: dict[str, object] = {}
-        run(list(imports(tree, {node.id for node in ast.walk(init.args) if isinstance(node, ast.Name)})), names)
-        run([ast.ClassDef(name, [], [], [stripped(init, names)], [])], names)
-        cls = names[name]
-        typing.get_type_hints(cls.__init__)  # type: ignore[misc]
-        return typing.cast(type, cls)
+        light = [n for n in tree.body if isinstance(n, ast.ImportFrom) and str(n.module).startswith(LIGHT)]
+        init.decorator_list, init.returns = [], None
+        names = Names(vars(builtins))
+        exec(compile(ast.Module([*light, init], []), path, "exec", dont_inherit=True), {}, names)
+        typing.get_type_hints(names["__init__"])
+        return type(name, (), {"__init__": names["__init__"]})
     except Exception:  # sources hold anything
         return None
 
@@ -35,12 +41,8 @@ def declared(path: str) -> type | None:
 def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
     """Return the `__init__` that a class has or inherits, and the module that it is defined in."""
     tree = ast.parse(file_of(module).read_bytes())
-    imported = {
-        alias.asname or alias.name: (str(node.module), alias.name)
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and not node.level
-        for alias in node.names
-    }
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.level]
+    imported = {alias.asname or alias.name: (str(n.module), alias.name) for n in imports for alias in n.names}
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if name not in classes:
         return constructor(*imported[name])
@@ -62,41 +64,5 @@ def file_of(module: str) -> Path:
     spec = importlib.util.find_spec(top)
     if spec is None or not inner:
         return Path(str(spec and spec.origin))
-    candidates = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
-    files = [file for path in candidates for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()]
-    return files[0]
-
-
-def stripped(init: ast.FunctionDef, names: dict[str, object]) -> ast.FunctionDef:
-    """Return a function without a body, and without annotations and defaults that the names do not explain."""
-    arguments = init.args
-    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-        if argument.annotation and not evaluates(argument.annotation, names):
-            argument.annotation = None
-    nothing = ast.Constant(None)
-    arguments.defaults = [node if evaluates(node, names) else nothing for node in arguments.defaults]
-    arguments.kw_defaults = [node if not node or evaluates(node, names) else nothing for node in arguments.kw_defaults]
-    return ast.FunctionDef("__init__", arguments, [ast.Pass()], [])
-
-
-def evaluates(node: ast.expr, names: dict[str, object]) -> bool:
-    """Return whether an expression has a value where only these names are known."""
-    try:
-        eval(compile(ast.Expression(node), "", "eval", dont_inherit=True), names)
-    except Exception:
-        return False
-    return True
-
-
-def run(statements: Sequence[ast.stmt], names: dict[str, object]) -> None:
-    """Execute statements; what they define is added to the names."""
-    tree = ast.fix_missing_locations(ast.Module(list(statements), []))
-    exec(compile(tree, "a signature", "exec", dont_inherit=True), names)
-
-
-def imports(tree: ast.Module, names: Container[str]) -> Iterator[ast.ImportFrom]:
-    """Yield the imports of these names, as far as they are light."""
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and not node.level and str(node.module).startswith(LIGHT):
-            aliases = [alias for alias in node.names if (alias.asname or alias.name) in names]
-            yield from [ast.ImportFrom(node.module, aliases, 0)] if aliases else []
+    places = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
+    return next(file for p in places for file in (p / "__init__.py", p.with_suffix(".py")) if file.is_file())
