@@ -15,7 +15,7 @@ export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
 VERBS := train resume sweep evaluate classify encode export zero_shot models compare results reproduce selfcheck
-.PHONY: $(VERBS) help install bench dashboard notebooks test test-all check clean
+.PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,10 +84,13 @@ notebooks: $(READY) ## execute the notebooks; the rendered copies go to docs/not
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test: $(READY) ## the quick tests, offline
-	@$(PY) $(PYTEST) -m "not slow" $(ARGS)
+	@$(PY) $(PYTEST) -m "not slow and not nightly" $(ARGS)
 
-test-all: $(READY) ## every test
-	@$(PY) $(PYTEST) $(ARGS)
+test-all: $(READY) ## the quick and the slow tests, as CI runs them
+	@$(PY) $(PYTEST) -m "not nightly" $(ARGS)
+
+test-nightly: $(READY) ## the tests of hours, browsers and external services
+	@$(PY) $(PYTEST) -m nightly $(ARGS)
 
 check: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check .

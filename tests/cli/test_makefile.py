@@ -151,6 +151,7 @@ def test_help_lists_every_verb() -> None:
         "notebooks",
         "test",
         "test-all",
+        "test-nightly",
         "check",
     ):
         assert f"make {verb} " in listed

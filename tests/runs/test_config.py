@@ -202,6 +202,7 @@ assert main(["train", "ae", "--data", "digits", "--model.lrr", "1"]) == 2
 assert main(["train", "ae", "--model.lr", "x"]) == 2
 assert main(["train", "deep_ae", "--data", "digits", "--model.shape", "[1, 8, 8]"]) == 2
 assert main(["train", "ae", "--data", "folder"]) == 2
+assert main(["train", "ae", "--data", "digits", "--model.hidden", "0"]) == 2
 assert main(["train", "ae", "--trainer.max_epoch", "1"]) == 2
 assert main(["train", "ae", "--trainer.max_epochs", "x"]) == 2
 assert main(["train", "ae", "--trainer.logger", "false"]) == 2

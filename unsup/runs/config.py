@@ -15,6 +15,7 @@ from typing import Any
 from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import UsageError, nearest
 from unsup.core.files import resolved as on_disk
+from unsup.core.ranges import check_options
 from unsup.runs.options import typed
 from unsup.runs.settings import DEFAULTS, check_settings
 from unsup.runs.sources import declared
@@ -167,8 +168,10 @@ def precheck(config: Config) -> None:
     """
     check_settings(DEFAULTS | config)
     for section in ("model", "data"):
+        values = config[section].get("init_args", {})
         if cls := declared(config[section]["class_path"]):
-            typed(cls, section, config[section].get("init_args", {}))
+            options = typed(cls, section, values)
+            check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
     if trainer := declared(TRAINER):
         typed(trainer, "trainer", config.get("trainer", {}))
 
