@@ -14,7 +14,7 @@ from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import dump
 from unsup.core.strict_yaml import plain as listed
 from unsup.runs import config as configurations
-from unsup.runs.config import CONFIGS, compose, fitted_to, merge, names, pair, read, resolve
+from unsup.runs.config import CONFIGS, compose, fitted_to, merge, names, pair, precheck, read, resolve
 
 MODELS, DATA = names("model"), names("data")
 
@@ -190,6 +190,20 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert capsys.readouterr().err == "unsup: a\\nfile: No space left on device\n"
 
 
+def test_a_range_that_its_source_does_not_tell_is_left_to_the_class(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "user_ranges.py").write_text(
+        "from typing import Annotated\nfrom unsup.core.ranges import AtLeast\nfrom far.away import LEAST\n"
+        "class Own(Model):\n  def __init__(self, size: Annotated[int, AtLeast(LEAST)]): pass"
+    )
+    config = compose("ae", "digits")
+    precheck(config | {"model": {"class_path": "user_ranges.Own", "init_args": {"size": 3}}})
+    with pytest.raises(UsageError, match="size: expected int, got 'x'"):
+        precheck(config | {"model": {"class_path": "user_ranges.Own", "init_args": {"size": "x"}}})
+
+
 def test_help_and_typos_answer_without_torch() -> None:
     code = """
 import sys
@@ -203,6 +217,7 @@ assert main(["train", "ae", "--model.lr", "x"]) == 2
 assert main(["train", "deep_ae", "--data", "digits", "--model.shape", "[1, 8, 8]"]) == 2
 assert main(["train", "ae", "--data", "folder"]) == 2
 assert main(["train", "ae", "--data", "digits", "--model.hidden", "0"]) == 2
+assert main(["train", "conv_ae", "--data", "digits", "--model.blocks", "1000000"]) == 2
 assert main(["train", "ae", "--trainer.max_epoch", "1"]) == 2
 assert main(["train", "ae", "--trainer.max_epochs", "x"]) == 2
 assert main(["train", "ae", "--trainer.logger", "false"]) == 2

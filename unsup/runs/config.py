@@ -9,6 +9,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,8 @@ def precheck(config: Config) -> None:
         values = config[section].get("init_args", {})
         if cls := declared(config[section]["class_path"]):
             options = typed(cls, section, values)
-            check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
+            with suppress(TypeError):  # a range that a source does not tell cannot be compared with
+                check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
     if trainer := declared(TRAINER):
         typed(trainer, "trainer", config.get("trainer", {}))
 

@@ -28,14 +28,21 @@ def declared(path: str) -> type | None:
         tree, init = constructor(module, name)
         if init.args.vararg or init.args.kwarg:
             return None
-        light = [n for n in tree.body if isinstance(n, ast.ImportFrom) and str(n.module).startswith(LIGHT)]
+        known = [node for node in tree.body if is_light(node)]
         init.decorator_list, init.returns = [], None
         names = Names(vars(builtins))
-        exec(compile(ast.Module([*light, init], []), path, "exec", dont_inherit=True), {}, names)
+        exec(compile(ast.Module([*known, init], []), path, "exec", dont_inherit=True), {}, names)
         typing.get_type_hints(names["__init__"])
         return type(name, (), {"__init__": names["__init__"]})
     except Exception:  # sources hold anything
         return None
+
+
+def is_light(node: ast.stmt) -> bool:
+    """Return whether a statement of a module gives names to constants, or imports what is quickly imported."""
+    if isinstance(node, ast.ImportFrom):
+        return str(node.module).startswith(LIGHT)
+    return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
 
 
 def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
