@@ -5,6 +5,7 @@ import os
 import sys
 
 from unsup.cli import reports, training, use
+from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
 from unsup.core.errors import UserError, one_line
 
@@ -38,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         command, arguments = parse(sys.argv[1:] if argv is None else argv, COMMANDS)
-        command(**arguments)
+        with log_in_terminal():
+            command(**arguments)
     except (UserError, OSError) as e:  # OSError: a full disk, a folder that vanished or may not be written
         if os.environ.get("UNSUP_DEBUG"):
             raise

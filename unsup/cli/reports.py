@@ -21,13 +21,15 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
         data_root: folder that holds data sets, if it has moved since
         images: your own folder of images, if it has moved since
     """
-    from unsup.runs.folder import find, locked
+    from unsup.runs.run import Run
 
-    folder, places = find(run), moved(data_root, images)
+    trained, places = Run.find(run), moved(data_root, images)
+    from unsup.cli.output import show_report
     from unsup.evaluation.run import evaluate_run
 
-    with locked(folder):
-        evaluate_run(folder, moved=places)
+    with trained.lock():
+        evaluate_run(trained, trained.data(places))
+    show_report(trained)
 
 
 def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | None = None) -> None:
@@ -38,9 +40,14 @@ def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | N
         runs: folder that holds runs (runs)
         sort: a column of the table (linear probe)
     """
+    from unsup.cli.output import show_comparison
     from unsup.comparison.compare import compare as start
 
-    start(runs, data, sort)
+    comparisons, unusable = start(runs, data, sort)
+    for comparison in comparisons:
+        show_comparison(comparison)
+    if unusable:
+        raise UserError("; ".join(map(str, unusable)))
 
 
 def selfcheck() -> None:
@@ -106,10 +113,10 @@ def reproduce(
     places = {"--data_root": data_root, "--images": images, "--runs": runs}
     words += [word for name, place in places.items() if place for word in (name, str(place))]
     chosen = row.seeds if "all" in seeds else seeds or row.seeds[:1]
+    from unsup.cli.output import show_report
     from unsup.evaluation.protocol import VERSION
-    from unsup.reports.report import read_report
     from unsup.runs.build import prepare
-    from unsup.training.train import train as start
+    from unsup.training.stages import train_stages
 
     if row.protocol != VERSION:
         raise UserError(f"{card} is of protocol {row.protocol}, this code's is {VERSION}: it has to be recorded anew")
@@ -124,8 +131,9 @@ def reproduce(
                 f"these are not the images of {card}: SHA-256 {prepared.fingerprint()[:12]} over images, labels and "
                 f"split, the card has {row.data['sha256'][:12]} ({row.what})"
             )
-        run = start(config, runs, line.text, [f"card {card}"], prepared)
-        checks = check(row, read_report(run / "report.json"))
+        for run in train_stages(config, runs, line.text, [f"card {card}"], prepared):
+            show_report(run)
+        checks = check(row, run.report)
         print(f"\n{card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
         missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
     if missed:

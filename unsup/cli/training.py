@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unsup.cli.parser import CommandLine
-from unsup.core.commands import SHORT
+from unsup.core.commands import SHORT, suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import folder_of_images
 
@@ -57,8 +57,9 @@ def train(
     if print_config:
         print(dump(resolved), end="")
         return
+    from unsup.cli.output import show_report
     from unsup.runs.build import mnist_at_hand
-    from unsup.training.train import train as start
+    from unsup.training.stages import train_stages
 
     notes, prepared = [], None
     if chosen_here:
@@ -67,7 +68,8 @@ def train(
         data = "mnist" if prepared else "digits"
         resolved = resolved if prepared else configured(data, **given)
     notes += [f"with {path.name}" for path in pair(model, data)]
-    start(resolved, runs, line.text, notes, prepared)
+    for run in train_stages(resolved, runs, line.text, notes, prepared):
+        show_report(run)
 
 
 def settings(line: CommandLine, **named: Any) -> list[tuple[str, Any]]:
@@ -135,6 +137,7 @@ def sweep(
     options, note = settings(line, epochs=epochs, data_root=data_root, images=images), ""
     jobs = plan(models, data or "mnist", seeds, values, options, runs)
     from unsup.runs.build import mnist_at_hand
+    from unsup.training.sweep import summary
     from unsup.training.sweep import sweep as start
 
     if data is None:
@@ -142,7 +145,13 @@ def sweep(
         if not prepared:
             jobs = plan(models, "digits", seeds, values, options, runs)
     root = dict(options).get("data.root")
-    start(jobs, runs, None if root is None else str(root), note)
+    outcome = start(jobs, runs, None if root is None else str(root), note)
+    print(f"\n{summary(jobs, outcome)}")
+    elsewhere = None if runs == Path("runs") else runs
+    for dataset in sorted({job.config["dataset"] for job in jobs}):
+        print(f"next: {suggest('compare', data=dataset, runs=elsewhere)}", flush=True)
+    if outcome.failed:
+        raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
 
 
 def resume(run: str, *, data_root: str | None = None, images: str | None = None) -> None:
@@ -153,12 +162,16 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
         data_root: folder that holds data sets, if it has moved since
         images: your own folder of images, if it has moved since
     """
-    from unsup.runs.folder import find
+    from unsup.runs.run import Run
 
-    folder, places = find(run), moved(data_root, images)
+    begun, places = Run.find(run), moved(data_root, images)
+    from unsup.cli.output import show_report
+    from unsup.training.distributed import is_main_process
     from unsup.training.train import resume as start
 
-    start(folder, places)
+    start(begun, places)
+    if is_main_process():
+        show_report(begun)
 
 
 def moved(data_root: str | None, images: str | None) -> dict[str, str]:

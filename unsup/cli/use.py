@@ -26,13 +26,18 @@ def classify(
         labels: names of some of the images: a CSV with the columns file,name
         sort: also folders of copies or links, one a class
     """
-    from unsup.runs.folder import find
+    from unsup.runs.run import Run
 
-    folder = find(run)
+    trained = Run.find(run)
     folder_of_images(images)
-    from unsup.inference.sort import classify_into
+    from unsup.cli.output import screen
+    from unsup.inference.sort import SHEET, classify_into, summary, told_apart
 
-    classify_into(folder, images, out, labels, sort)
+    folder, classified = classify_into(trained, images, out, labels, sort)
+    screen().print(summary(classified))
+    if classified.named:
+        print(told_apart(classified))
+    print(f"sheet  {printable(str(shown(folder / SHEET)))}")
 
 
 def encode(run: str, *, images: Path, out: Path | None = None) -> None:
@@ -43,13 +48,13 @@ def encode(run: str, *, images: Path, out: Path | None = None) -> None:
         images: a folder of images, in any arrangement
         out: the file to write (RUN/encoded/<name of IMAGES>.npz)
     """
-    from unsup.runs.folder import find
+    from unsup.runs.run import Run
 
-    folder = find(run)
+    trained = Run.find(run)
     folder_of_images(images)
     from unsup.inference.encode_folder import write_codes
 
-    file, encoded = write_codes(folder, images, out)
+    file, encoded = write_codes(trained, images, out)
     rows, dimensions = encoded.columns["codes"].shape
     print(f"{rows:,} codes of {dimensions:,} dimensions: {printable(str(shown(file)))}")
 
@@ -62,12 +67,12 @@ def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
         out: the folder to make (RUN/export)
         onnx: also as ONNX
     """
-    from unsup.runs.folder import find
+    from unsup.runs.run import Run
 
-    folder = find(run)
+    trained = Run.find(run)
     from unsup.inference.export import export_run
 
-    print(f"exported and checked: {shown(export_run(folder, out, onnx))}")
+    print(f"exported and checked: {shown(export_run(trained, out, onnx))}")
 
 
 def zero_shot(
@@ -82,9 +87,12 @@ def zero_shot(
         data_root: folder that holds data sets, if it has moved since
         images: your own folder of images, if it has moved since
     """
-    from unsup.runs.folder import find
+    from unsup.runs.run import Run
 
-    folder, places = find(run), moved(data_root, images)
-    from unsup.inference.zero_shot import name_run
+    trained, places = Run.find(run), moved(data_root, images)
+    from unsup.cli.output import screen
+    from unsup.inference.zero_shot import name_run, summary
 
-    name_run(folder, words, encoder, places)
+    path, named = name_run(trained, words, encoder, places)
+    screen().print(summary(named))
+    print(f"names  {printable(str(shown(path)))}")

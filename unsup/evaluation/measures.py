@@ -1,6 +1,6 @@
 """The measures of an evaluation: functions that run side by side, and their results as numbers for JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from unsup.evaluation.codes import SPLITS, Encoded
 from unsup.evaluation.parallel import Parts
+from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes
 from unsup.metrics.probes import Floats, Ids, Splits
 from unsup.metrics.subsets import RATIOS
@@ -96,7 +97,6 @@ def diagnostic_parts(train: Floats) -> Parts:
 
 
 Scores = dict[str, Any]
-Say = Callable[[str], None]
 
 
 def label_free(encoded: dict[str, Encoded], pixels: int) -> Scores:
@@ -113,7 +113,7 @@ def label_free(encoded: dict[str, Encoded], pixels: int) -> Scores:
     return scores
 
 
-def diagnosed(done: dict[str, Any], say: Say) -> Scores:
+def diagnosed(done: dict[str, Any]) -> Scores:
     """Diagnostics of the training codes and silhouettes of their clusters."""
     scores: Scores = {"rankme": done["RankMe"], "uniformity": done["uniformity"]}
     silhouettes = {space: done[f"k-means {space}"].silhouette for space in ("raw", "l2")}
@@ -154,7 +154,7 @@ def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> 
     return {"own": found}
 
 
-def labelled(done: dict[str, Any], labels: Labels, test: Encoded, say: Say) -> Scores:
+def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> Scores:
     """Probes, neighbours and k-means against the labels."""
     probed, few = done["linear probe"], done["few-label probe"]
     for n in set(FEW_LABELS) - few.keys():

@@ -13,10 +13,11 @@ from typing import Any
 
 import yaml
 
-from unsup.core import strict_yaml as plain_yaml
 from unsup.core.commands import SHORT
 from unsup.core.errors import UsageError
+from unsup.core.strict_yaml import NotPlain, load
 from unsup.runs.config import Config, compose, precheck, resolve
+from unsup.runs.init_from import check_stages
 
 Option = tuple[str, Any]  # dotted key, value
 UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
@@ -63,8 +64,8 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
         try:
-            values = plain_yaml.load(f"[{text}]")
-        except plain_yaml.NotPlain as e:
+            values = load(f"[{text}]")
+        except NotPlain as e:
             raise UsageError(f"--grid {key}: cannot read the values {text!r}: {e}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")
@@ -109,14 +110,15 @@ def plan(
         if seed == seeds[0]:
             with naming(model, point):
                 precheck(config)
-    from unsup.runs.build import check  # and so torch: a mistyped name is found before
+    from unsup.runs.build import build  # and so torch: a mistyped name is found before
 
     jobs = []
     for model, seed, point, config in composed:
         with naming(model, point):
             resolved = resolve(config)
             if seed == seeds[0]:
-                check(resolved)
+                check_stages(resolved)
+                build(resolved)
         words = ["train", model, "--data", data, "--seed", str(seed)]
         for key, value in (*options, *point):
             words += command_line(key, value)
