@@ -254,7 +254,7 @@ def test_other_images_protocols_and_missing_data_are_refused_before_training(
     assert "protocol 0" in capsys.readouterr().err
     change(shop, protocol=VERSION, command="unsup train pca --images cats")
     assert main(["reproduce", "digits-pca"]) == 2
-    assert "IMAGES=<folder>" in capsys.readouterr().err
+    assert "--images <folder>" in capsys.readouterr().err
     assert main(["reproduce", "digits-pca", "--images", "nowhere"]) == 1
     assert "nowhere" in capsys.readouterr().err
     assert not (shop / "runs").exists()

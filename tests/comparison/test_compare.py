@@ -269,7 +269,7 @@ def test_reports_that_cannot_be_used_are_named_and_left_out(
     (part,) = made(tmp_path)
     assert [group.name for group in part.groups] == ["deep_ae"]
     (told,) = capsys.readouterr().err.splitlines()
-    assert str(bad / "report.json") in told and re.search(reason, told) and f"make evaluate RUN={bad}" in told
+    assert str(bad / "report.json") in told and re.search(reason, told) and f"unsup evaluate {bad}" in told
 
 
 def test_nothing_usable_is_an_error_and_other_data_sets_go_on(
@@ -287,7 +287,7 @@ def test_nothing_usable_is_an_error_and_other_data_sets_go_on(
 
 
 def test_no_reports_and_a_mistyped_data_set(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no reports in .*: make train"):
+    with pytest.raises(UserError, match="no reports in .*: unsup train"):
         compare_all(tmp_path / "none")
     put(tmp_path, comparable())
     with pytest.raises(UserError, match="did you mean 'mnist'"):
@@ -439,7 +439,7 @@ def test_without_the_images_it_says_so_and_how_to_mend_it(tmp_path: Path) -> Non
         (tmp_path / "mnist" / "deep_ae" / f"{seed}-001" / "correct.npz").unlink()
     (part,) = made(tmp_path)
     run = tmp_path / "mnist" / "deep_ae" / "0-001"
-    missing = f"deep_ae: nothing can be said, {run / 'correct.npz'} is missing: make evaluate RUN={run}, and the same"
+    missing = f"deep_ae: nothing can be said, {run / 'correct.npz'} is missing: unsup evaluate {run}, and the same"
     assert texts(part)[0] == f"{missing} for 1 more of its runs"
     assert all(one.a == "ae" for one in part.statements[1:]) and len(part.statements) == 4
 
@@ -459,7 +459,7 @@ def test_damaged_images_are_named(tmp_path: Path, damage: Any, reason: str) -> N
     damage(tmp_path / "mnist" / "deep_ae" / "1-001" / "correct.npz")
     (part,) = made(tmp_path)
     (text,) = texts(part)
-    assert reason in text and "make evaluate RUN=" in text
+    assert reason in text and "unsup evaluate " in text
 
 
 # ---- variance, choice without labels ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from unsup.comparison.comparable import Part, differences, part
 from unsup.comparison.files import to_csv, to_html, to_json, to_markdown
 from unsup.comparison.groups import Run, group, read
 from unsup.comparison.table import column_named
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError, nearest, one_line
 from unsup.core.files import replace
 
@@ -105,10 +106,10 @@ def compare_all(
     column = column_named(sort) if sort else None
     there = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
     if data is not None and data not in there:
-        hint = nearest(data, there) if there else f"make train MODEL=deep_ae DATA={data} writes one"
+        hint = nearest(data, there) if there else f"{suggest('train', model='deep_ae', data=data)} writes one"
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
-        raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
+        raise UserError(f"no reports in {root}: {suggest('train', model='deep_ae')} writes one")
     comparisons, unusable = [], []
     for name in [data] if data else there:
         try:
@@ -129,7 +130,8 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
         try:
             runs.append(read(path))
         except UserError as e:
-            log.warning("skipped %s: %s; make evaluate RUN=%s writes it again", path, one_line(e), path.parent)
+            again = suggest("evaluate", run=path.parent)
+            log.warning("skipped %s: %s; %s writes it again", path, one_line(e), again)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
@@ -151,6 +153,6 @@ def _older(runs: list[Run]) -> list[str]:
     schemas = [run.version.schema for run in runs]
     return [
         f"{schemas.count(schema)} report(s) of the older schema {schema} stand in a table of their own; "
-        "make evaluate RUN=… brings a run up to date"
+        f"{suggest('evaluate', run='…')} brings a run up to date"
         for schema in sorted(set(schemas) - {max(schemas)})
     ]
