@@ -103,19 +103,19 @@ def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
     kinds = (kind, *get_args(kind))  # those of a union, too
     words = [word for word in choices(kind) if word is not None]
     if int in kinds:
-        return {"type": partial(whole, name, words) if several or words else int}
+        return {"type": partial(whole, name, words, several) if several or words else int}
     if Path in kinds:
         return {"type": place}
     return {"choices": words} if words else {}
 
 
-def whole(name: str, words: Sequence[str], text: str) -> int | str:
+def whole(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
     """Return a whole number, or the word that is allowed instead."""
     if text in words:
         return text
     if not text.removeprefix("-").isdecimal():
-        expected = "".join(f", or {word}" for word in words)
-        raise UsageError(f"--{name} {text}: write whole numbers, separated by blanks{expected}")
+        numbers = "whole numbers, separated by blanks" if several else "a whole number"
+        raise UsageError(f"--{name} {text}: write {numbers}{''.join(f', or {word}' for word in words)}")
     return int(text)
 
 
