@@ -52,7 +52,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
 
 def test_unknown_and_unfinished_runs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no run folder 'x'.*make train"):
+    with pytest.raises(UserError, match="no run folder 'x'.*unsup train"):
         Run.find("x")
     run = Run.create(Path("runs"), CONFIG, "", "")
     with pytest.raises(UserError, match=r"newest: runs/digits/ae/2-001"):

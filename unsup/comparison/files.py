@@ -10,6 +10,7 @@ from unsup.comparison.columns import SEEDS, TABLE
 from unsup.comparison.comparable import PAIRED, VARIANCE, Part, differences
 from unsup.comparison.table import Row, cells, how_chosen
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
+from unsup.core.commands import suggest
 from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 
@@ -120,7 +121,7 @@ def to_html(data: str, parts: Sequence[Part], notes: Notes) -> str:
     return render(
         "compare.html.j2",
         title=title(data, parts),
-        data=data,
+        again=suggest("compare", data=data),
         differences=differences([one.version for one in parts]),
         notes=notes,
         tables=tables,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unsup.comparison.groups import FLOORS, Group, Run
 from unsup.comparison.table import floor_name
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.metrics.intervals import paired_over_seeds
 
@@ -112,7 +113,7 @@ def _load(run: Run, column: str, floors: Mapping[str, float]) -> dict[str, NDArr
 
 
 def _remedy(run: Run) -> str:
-    return f": make evaluate RUN={run.folder}"
+    return f": {suggest('evaluate', run=run.folder)}"
 
 
 def _dimensions(a: Mapping[str, float], b: Mapping[str, float]) -> str:

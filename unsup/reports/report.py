@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace
 from unsup.reports.format import cells, heading, named
@@ -52,14 +53,16 @@ def read_report(path: Path) -> Report:
     except OSError as e:
         raise UserError(f"cannot read {path}: {e.strerror}") from e
     except (ValueError, RecursionError) as e:
-        raise UserError(f"{path} is not valid JSON ({e}): write it again with `make evaluate`") from e
+        raise UserError(
+            f"{path} is not valid JSON ({e}): write it again with {suggest('evaluate', run=path.parent)}"
+        ) from e
     return report
 
 
 def check_values(file: str, report: Report) -> None:
     """Refuse NaN, infinity, null and whatever else a report must not hold."""
     if not isinstance(report, dict):
-        raise UserError(f"{file} is not a report: write it again with `make evaluate`")
+        raise UserError(f"{file} is not a report: write it again with {suggest('evaluate', run='…')}")
     for key, value in _leaves("", report):
         finite = not isinstance(value, float) or math.isfinite(value)
         if not isinstance(value, str | int | float) or not finite:

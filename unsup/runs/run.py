@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
 from unsup.core.files import place, replace, resolved, write_json
 from unsup.core.strict_yaml import dump
@@ -47,25 +48,24 @@ class Run:
 
     @classmethod
     def create(
-        cls, root: Path, config: Config, command: str, data_sha256: str, init_from: dict[str, Any] | None = None
+        cls, root: Path, config: Config, command: str, data_sha256: str, further: dict[str, Any] | None = None
     ) -> "Run":
         """Make a new run folder, exclusively (two starts at once get two), with config.yaml and versions.json.
 
-        A folder is a run once config.yaml is there: it comes last. `init_from` is the `origin` of another run.
-        UserError where the folder cannot be written.
+        A folder is a run once config.yaml is there: it comes last. `further` has the entries of versions.json that only
+        some runs have: `init_from`, the `origin` of another run, and `threads`. UserError where the folder cannot be
+        written.
         """
         parent = root / config["dataset"] / config["recipe"]
-        record = provenance() | {"command": command, "data_sha256": data_sha256}
-        record |= {"init_from": init_from} if init_from else {}
+        record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
         try:
             folder = _next_folder(parent, config["seed"])
             (folder / "checkpoints").mkdir()
             write_json(folder / "versions.json", record)
             replace(folder / "config.yaml", dump(config))
         except OSError as e:
-            raise UserError(
-                f"cannot write the run folder {e.filename}: {e.strerror}; RUNS=<folder> puts it elsewhere"
-            ) from e
+            remedy = f"{option('runs', '<folder>')} puts it elsewhere"
+            raise UserError(f"cannot write the run folder {e.filename}: {e.strerror}; {remedy}") from e
         run = cls(folder)
         run.config, run.versions = config, record
         return run
@@ -77,7 +77,7 @@ class Run:
         if (folder / "config.yaml").is_file():
             return cls(folder)
         around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
-        hint = f"newest: {around[-1].parent}" if around else "none in runs/ yet: make train MODEL=deep_ae"
+        hint = f"newest: {around[-1].parent}" if around else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
         raise UserError(f"no run folder {text!r} ({hint})")
 
     # ---- what the folder holds --------------------------------------------------------------------------------------
@@ -111,7 +111,8 @@ class Run:
         from unsup.metrics.heads import Heads
 
         if not self.has_readout:
-            raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: make evaluate RUN={self}")
+            again = suggest("evaluate", run=self)
+            raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: {again}")
         return load(self.folder / "heads.npz", Heads.of)
 
     @property
@@ -120,7 +121,8 @@ class Run:
         report = self.report
         names = report["run"].get("class_names", []) if isinstance(report.get("run"), dict) else None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{self.folder / 'report.json'} is damaged: make evaluate RUN={self} writes it again")
+            again = suggest("evaluate", run=self)
+            raise UserError(f"{self.folder / 'report.json'} is damaged: {again} writes it again")
         return names
 
     @property

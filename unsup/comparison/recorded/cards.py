@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 from unsup.comparison.recorded.commands import train_words
 from unsup.comparison.recorded.means import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values
 from unsup.comparison.recorded.means import Path as Place
+from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, nearest
 from unsup.metrics.variance import moderated
 from unsup.reports.format import hardware
@@ -61,6 +62,7 @@ class Card:
         protocol: of the evaluation.
         commits: of the code that trained.
         metrics: {name: {expected, tolerance, seeds: {seed: value}}}.
+        threads: {seed: number of PyTorch's threads}, where it was recorded.
     """
 
     what: str
@@ -72,6 +74,7 @@ class Card:
     protocol: int
     commits: list[str]
     metrics: dict[str, dict[str, Any]]
+    threads: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,11 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
     for data in sorted({report["run"]["data"] for report in reports}):
         for model, own in by_model([report for report in reports if report["run"]["data"] == data]).items():
             name = f"{data}-{model}"
-            note = f"# Written by `make results` from results/{data}/{model}/; make reproduce CARD={name} checks it\n"
+            written, checked = suggest("results", via="make"), suggest("reproduce", via="make", card=name)
+            note = f"# Written by `{written}` from results/{data}/{model}/; {checked} checks it\n"
             fields = asdict(_card(model, data, own, about.get(data, "")))
+            if not fields["threads"]:
+                del fields["threads"]
             cards[name] = note + yaml.safe_dump(
                 fields, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
             )
@@ -164,6 +170,11 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
             }
             for name, several in found.items()
         },
+        threads={
+            seed: int(report["provenance"]["threads"])
+            for seed, report in zip(seeds, reports, strict=True)
+            if "threads" in report["provenance"]
+        },
     )
 
 
@@ -185,7 +196,7 @@ def read_card(folder: Path, name: str) -> Card:
     try:
         return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
     except (TypeError, ValueError, yaml.YAMLError) as e:
-        raise UserError(f"results/cards/{name}.yaml is damaged: make results writes it again") from e
+        raise UserError(f"results/cards/{name}.yaml is damaged: {suggest('results')} writes it again") from e
 
 
 def check(card: Card, report: Report) -> list[Check]:

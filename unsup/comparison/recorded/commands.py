@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
+from unsup.core.commands import VARIABLES, suggest
 from unsup.core.errors import UserError
 
-MAKE = {"--data": "DATA", "--epochs": "EPOCHS", "--images": "IMAGES"}  # options of train -> variables of `make train`
 PLACES = ("--data_root", "--runs")  # where things lie
 
 
@@ -17,28 +17,30 @@ def make_command(run: dict[str, Any]) -> str:
     Raises:
         UserError: the run was not started from the command line.
     """
-    variables, rest = {"DATA": run["data"]}, []
+    named, rest = {"data": run["data"]}, []
     for name, value, written in _options(train_words(run)[2:]):
-        if name in MAKE:
-            variables[MAKE[name]] = value
+        if name and name in VARIABLES.values():
+            named[name.removeprefix("--")] = value
         elif name:
             rest.append(written)
-    if "IMAGES" in variables:
-        del variables["DATA"]
-    command = shlex.join(["make", "train", f"MODEL={run['model']}", *(f"{k}={v}" for k, v in variables.items())])
-    return f'{command} ARGS="{" ".join(rest)}"' if rest else command
+    if "images" in named:
+        del named["data"]
+    return suggest("train", " ".join(rest), via="make", model=run["model"], **named)
 
 
 def train_words(run: dict[str, Any]) -> list[str]:
-    """["unsup", "train", …] as recorded, without the seed and without places: the same for all seeds of a model.
+    """["unsup", "train", …] as recorded, the same for all seeds of a model.
+
+    The seed, places and the number of threads are left out.
 
     Raises:
         UserError: as in `make_command`.
     """
     words = shlex.split(run.get("command", ""))
     if words[:2] != ["unsup", "train"]:
-        raise UserError(f"{run['model']} on {run['data']}, seed {run['seed']}: not trained by `unsup train`")
-    kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", *PLACES)]
+        command = suggest("train", via="unsup")
+        raise UserError(f"{run['model']} on {run['data']}, seed {run['seed']}: not trained by `{command}`")
+    kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", "--threads", *PLACES)]
     return [*words[:2], *shlex.split(" ".join(kept))]
 
 

@@ -10,13 +10,15 @@ import yaml
 from unsup.comparison.recorded.cards import make_cards
 from unsup.comparison.recorded.commands import without_places
 from unsup.comparison.recorded.tables import full_tables, short_tables
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace
 from unsup.reports.report import Report, read_report
 
-TITLE = """# Results
+WRITER = suggest("results", via="make")
+TITLE = f"""# Results
 
-Written by `make results` from the reports in this folder; what the columns are is said in the [README](../README.md).
+Written by `{WRITER}` from the reports in this folder; what the columns are is said in the [README](../README.md).
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # what a value of a wrong kind raises
@@ -42,7 +44,7 @@ def add(run: Path, results: Path) -> Path:
     source = run / "report.json"
     report = read_complete(source)
     if report["selfcheck"]["passed"] != report["selfcheck"]["total"]:
-        raise UserError(f"{source}: the evaluator failed its own check; find out why with make selfcheck")
+        raise UserError(f"{source}: the evaluator failed its own check; find out why with {suggest('selfcheck')}")
     if report["frozen"]["before"] != report["frozen"]["after"] or report["test_reads"] != 1:
         raise UserError(f"{source}: the encoder changed or the test images were read again; evaluate the run again")
     made = report["provenance"]
