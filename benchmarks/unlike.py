@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
+
+# isort: split
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score

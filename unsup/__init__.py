@@ -13,6 +13,7 @@ import importlib
 import sys
 from types import ModuleType
 
+from unsup.core.threads import wait_briefly
 from unsup.core.version import __version__
 
 TYPE_CHECKING = False
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from unsup.models.base import Model
     from unsup.runs.encoder import Encoder, load_encoder
     from unsup.training.by_name import train
+
+wait_briefly()  # before torch is imported
 
 __all__ = [
     "Encoder",

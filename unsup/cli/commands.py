@@ -69,8 +69,13 @@ def sweep(args: argparse.Namespace) -> None:
 
 
 def given(args: argparse.Namespace) -> list[tuple[str, Any]]:
-    """Options of model, data and trainer, those with a short name first."""
-    short = [("trainer.max_epochs", args.epochs), ("data.root", args.data_root), ("data.images", args.images)]
+    """Options of model, data and trainer, those with a short name first, and the number of threads."""
+    short = [
+        ("trainer.max_epochs", args.epochs),
+        ("data.root", args.data_root),
+        ("data.images", args.images),
+        ("threads", args.threads),
+    ]
     return [(key, value) for key, value in short if value is not None] + args.options
 
 

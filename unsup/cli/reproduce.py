@@ -20,6 +20,8 @@ def reproduce(args: argparse.Namespace) -> None:
     places = {"--data_root": args.data_root, "--images": args.images, "--runs": args.runs}
     words += [word for option, place in places.items() if place for word in (option, str(place))]
     seeds = card.seeds if "all" in args.seeds else args.seeds or card.seeds[:1]
+    import torch
+
     from unsup.evaluation.protocol import VERSION
     from unsup.runs.build import prepare
     from unsup.training.stages import train_stages
@@ -32,6 +34,7 @@ def reproduce(args: argparse.Namespace) -> None:
     for seed in dict.fromkeys(seeds):
         typed = parse([*words, "--seed", str(seed)])
         config = configured(typed, named_data(typed))
+        config["threads"] = card.threads.get(seed, torch.get_num_threads())
         data = prepare(config)
         if data.fingerprint() != card.data["sha256"]:
             raise UserError(

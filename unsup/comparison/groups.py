@@ -12,7 +12,7 @@ from unsup.comparison.columns import Numbers, Report, initialisations, numbers
 from unsup.core.errors import UserError
 
 FLOORS = ("untrained", "pca", "pixels")
-PLACES = ("seed", "data.root", "data.images")  # they say which seed and where things lie, not what is trained
+APART = ("seed", "threads", "data.root", "data.images")  # which seed, how and where it ran, not what is trained
 NEEDED: dict[tuple[str, ...], type] = {  # a path after the one that it goes through
     ("schema",): int,
     ("run",): dict,
@@ -44,7 +44,7 @@ class Run:
     recipe: str
     seed: int
     version: Version
-    options: dict[str, Any]  # resolved configuration by dotted name, without seed and places
+    options: dict[str, Any]  # resolved configuration by dotted name, without those of APART
     numbers: Numbers
     floors: dict[str, Numbers]  # of FLOORS, those that there are
     initialisations: dict[str, list[float]]  # of the untrained twin, by probe
@@ -129,7 +129,7 @@ def _without_curves(text: bytes) -> bytes:
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Options as they are named on the command line, {"model": {"init_args": {"lr": .1}}} -> {"model.lr": .1}.
 
-    Without those that only say which seed it is and where things lie.
+    Without those that only say which seed it is, and how and where it ran.
     """
     found: dict[str, Any] = {}
     for key, value in config.items():
@@ -139,7 +139,7 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
             here = f"{config.get('dataset')}/{value}"
             found[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else here
-        elif name not in PLACES:
+        elif name not in APART:
             found[name] = value
     return found
 

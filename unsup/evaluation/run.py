@@ -20,6 +20,7 @@ from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
+from unsup.runs.threads import using
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
@@ -54,7 +55,8 @@ def evaluate_run(run: Run, data: ImageData) -> dict[str, Any]:
     Raises:
         UserError: the run is not complete.
     """
-    return write(run, data, judge(run, data))
+    with using(run.versions.get("threads")):
+        return write(run, data, judge(run, data))
 
 
 def judge(run: Run, data: ImageData) -> Judgement:

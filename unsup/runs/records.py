@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from unsup.core.errors import UserError
+from unsup.core.errors import UsageError, UserError
+from unsup.core.threads import checked
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
 NEEDED = {"versions.json": ("data_sha256",), "training.json": ("train_seconds",)}
@@ -15,6 +16,7 @@ KINDS: dict[str, Any] = {
     "views": str,
     "init_from": dict,
     "resumed": list,
+    "threads": int,
 }
 ORIGIN: dict[str, Any] = {"run": str, "stages_seconds": int | float, "views": str}  # in init_from
 
@@ -32,8 +34,9 @@ def read_record(path: Path) -> dict[str, Any]:
         for values, kinds in ((record, KINDS), (record.get("init_from", {}), ORIGIN)):
             if not all(_is(values[key], kind) for key, kind in kinds.items() if key in values):
                 raise TypeError("of another kind")
+        checked(record.get("threads", 1))
         return record
-    except (OSError, ValueError, TypeError, RecursionError) as e:
+    except (OSError, ValueError, TypeError, RecursionError, UsageError) as e:
         raise UserError(f"{path} is missing or damaged: train this run again") from e
 
 

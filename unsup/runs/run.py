@@ -47,16 +47,16 @@ class Run:
 
     @classmethod
     def create(
-        cls, root: Path, config: Config, command: str, data_sha256: str, init_from: dict[str, Any] | None = None
+        cls, root: Path, config: Config, command: str, data_sha256: str, further: dict[str, Any] | None = None
     ) -> "Run":
         """Make a new run folder, exclusively (two starts at once get two), with config.yaml and versions.json.
 
-        A folder is a run once config.yaml is there: it comes last. `init_from` is the `origin` of another run.
-        UserError where the folder cannot be written.
+        A folder is a run once config.yaml is there: it comes last. `further` has the entries of versions.json that only
+        some runs have: `init_from`, the `origin` of another run, and `threads`. UserError where the folder cannot be
+        written.
         """
         parent = root / config["dataset"] / config["recipe"]
-        record = provenance() | {"command": command, "data_sha256": data_sha256}
-        record |= {"init_from": init_from} if init_from else {}
+        record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
         try:
             folder = _next_folder(parent, config["seed"])
             (folder / "checkpoints").mkdir()

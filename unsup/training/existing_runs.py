@@ -66,9 +66,10 @@ class Found:
 
 
 def essence(config: Config) -> Config:
-    """The configuration without the folder that holds the data."""
+    """The configuration without the folder that holds the data and the number of threads."""
     arguments = {key: value for key, value in config["data"]["init_args"].items() if key != "root"}
-    return dict(plain(config | {"data": config["data"] | {"init_args": arguments}}))
+    kept = {key: value for key, value in config.items() if key != "threads"}
+    return dict(plain(kept | {"data": config["data"] | {"init_args": arguments}}))
 
 
 def state_of(run: Run) -> State:

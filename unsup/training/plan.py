@@ -129,7 +129,7 @@ def written(point: Sequence[Option]) -> list[str]:
 
 def command_line(key: str, value: Any) -> list[str]:
     """An option as words of the command line of `unsup train`."""
-    if key in SHORT or key in UNDOTTED:
+    if key in SHORT or "." not in key:
         return [f"--{SHORT.get(key, key)}", str(value)]
     return [f"--{key}", as_yaml(value)]
 

@@ -22,6 +22,7 @@ from unsup.runs.config import Config
 from unsup.runs.recipes import chosen
 from unsup.runs.records import LAST
 from unsup.runs.run import Run
+from unsup.runs.threads import threads_of_new_run, using
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run_folder
 from unsup.training.failures import discard, explained, fail
@@ -53,28 +54,43 @@ def train(
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
     """
     assert bool(start) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
-    data, model = begin(config, data)
-    origin = None
-    if start:
-        source = start.model()
-        model.initialise(source.state_dict())
-        origin, notes = start.origin(weights_hash(source)), [*notes, f"from {shown(start.folder)}"]
+    threads = threads_for(config)
+    further: dict[str, Any] = {"threads": threads} if threads else {}
+    with using(threads):
+        data, model = begin(config, data)
+        if start:
+            source = start.model()
+            model.initialise(source.state_dict())
+            further["init_from"], notes = start.origin(weights_hash(source)), [*notes, f"from {shown(start.folder)}"]
 
-    def create() -> Run:
-        return Run.create(runs_root, config, command, data.fingerprint(), origin)
+        def create() -> Run:
+            return Run.create(runs_root, config, command, data.fingerprint(), further)
 
-    if several(config):
-        with explained():
-            devices = bare_trainer(config, model.unused_parameters)
-        run = Run(share_run_folder(devices, lambda: create().folder))
-    else:
-        run = create()
-    aside = f" ({'; '.join(notes)})" if notes else ""
-    heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
-    with held(run):
-        record = fit(run, model, data, heading)
-        conclude(run, model, data, record)
+        if several(config):
+            with explained():
+                devices = bare_trainer(config, model.unused_parameters)
+            run = Run(share_run_folder(devices, lambda: create().folder))
+        else:
+            run = create()
+        aside = f" ({'; '.join(notes)})" if notes else ""
+        heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
+        with held(run):
+            record = fit(run, model, data, heading)
+            conclude(run, model, data, record)
     return run
+
+
+def threads_for(config: Config) -> int | None:
+    """Return how many threads a run that starts now takes, and say so where it is fewer than all.
+
+    None leaves it to Lightning, which shares the cores out among the processes of several devices.
+    """
+    if several(config) and config["threads"] == "auto":
+        return None
+    threads, note = threads_of_new_run(config["threads"])
+    if note:
+        log.info(note)
+    return threads
 
 
 def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -92,7 +108,7 @@ def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
             the images are others than those that it was started with.
     """
     quiet()
-    with held(run):
+    with held(run), using(run.versions.get("threads")):
         if run.evaluated:
             raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
         if run.trained:
