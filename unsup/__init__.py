@@ -4,7 +4,7 @@
 
     run = unsup.train("deep_ae", "digits")
     encoder = unsup.load_encoder(run)
-    print(unsup.compare("runs"))
+    print(unsup.compare("runs", "digits"))
 
 All names are loaded when they are first used: `import unsup` imports no torch.
 """

@@ -177,7 +177,7 @@ class TinyDigits(ImageData):
 
         super().__init__("", batch_size, steps_per_call)
         images, labels = load_digits(return_X_y=True)
-        images = (images * (255 / 16)).astype(np.uint8).reshape(-1, *self.shape)
+        images = (images * (255 / 16)).astype(np.uint8).reshape(-1, *TinyDigits.shape)
         self.arrays = {True: (images[:n], labels[:n]), False: (images[-400:], labels[-400:])}
 
     def load(self, train: bool) -> Arrays:

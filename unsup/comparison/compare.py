@@ -1,6 +1,5 @@
 """All reports of a data set side by side. Answers at once: neither torch nor scikit-learn is imported."""
 
-import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,18 +34,9 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
-        from rich.console import Console
+        from unsup.comparison.terminal import plain_text
 
-        from unsup.comparison.terminal import pieces
-
-        text = io.StringIO()
-        console = Console(file=text, width=100, highlight=False, color_system=None, force_jupyter=False)
-        if self.differences:
-            console.print(self.differences, markup=False)
-        for table in self.parts:
-            console.print(f"{self.folder.name}, ", end="", markup=False)
-            console.print(*pieces(table, console.width), sep="\n")
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        return plain_text(self.folder.name, self.parts, self.differences)
 
 
 @overload
