@@ -9,7 +9,7 @@ from unsup.core.errors import UsageError, UserError
 
 
 def reproduce(args: argparse.Namespace) -> None:
-    from unsup.comparison.recorded.cards import check, check_table, read_card
+    from unsup.comparison.recorded.cards import check_card, check_table, read_card
     from unsup.runs.config import CONFIGS
 
     card = read_card(CONFIGS.parent / "results" / "cards", args.card)
@@ -39,7 +39,7 @@ def reproduce(args: argparse.Namespace) -> None:
                 f"split, the card has {card.data['sha256'][:12]} ({card.what})"
             )
         run = start(config, args.runs, typed.command, [f"card {args.card}"], data)
-        checks = check(card, read_report(run / "report.json"))
+        checks = check_card(card, read_report(run / "report.json"))
         print(f"\n{args.card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
         missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
     if missed:

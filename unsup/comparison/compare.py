@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unsup.comparison.comparable import Part, differences, part
-from unsup.comparison.files import to_csv, to_html, to_json, to_markdown
-from unsup.comparison.groups import Run, group, read
+from unsup.comparison.comparable import Comparable, comparable, differences
+from unsup.comparison.files import comparison_csv, comparison_html, comparison_json, comparison_markdown
+from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
 from unsup.comparison.terminal import show
 from unsup.core.errors import UserError, nearest, one_line, printable
@@ -49,32 +49,32 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
         raise unusable[-1]
 
 
-def compare_folder(folder: Path, sort: str | None) -> list[Part]:
+def compare_folder(folder: Path, sort: str | None) -> list[Comparable]:
     """The comparison of runs/<data>, printed and written there.
 
     Raises:
         UserError: none of its reports can be used.
     """
-    runs: list[Run] = []
+    runs: list[ComparedRun] = []
     for path in sorted(folder.glob(REPORTS)):
         try:
-            runs.append(read(path))
+            runs.append(read_run(path))
         except UserError as e:
             told = printable(f"skipped {path}: {one_line(e)}")
             print(f"unsup: {told}; make evaluate RUN={path.parent} writes it again", file=sys.stderr)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
-    parts = [part(version, found, sort) for version, found in groups.items()]
+    parts = [comparable(version, found, sort) for version, found in groups.items()]
     notes += _older(runs)
     notes += [f"no report has a {sort}: sorted by {one.sort}" for one in parts if sort and one.sort != sort]
     for note in notes:
         print(f"unsup: {printable(note)}", file=sys.stderr)
     name = folder.name
-    replace(folder / "compare.json", to_json(name, parts, notes))
-    replace(folder / "compare.csv", to_csv(parts))
-    replace(folder / "compare.md", to_markdown(name, parts, notes))
-    replace(folder / "compare.html", to_html(name, parts, notes))
+    replace(folder / "compare.json", comparison_json(name, parts, notes))
+    replace(folder / "compare.csv", comparison_csv(parts))
+    replace(folder / "compare.md", comparison_markdown(name, parts, notes))
+    replace(folder / "compare.html", comparison_html(name, parts, notes))
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
     if apart := differences(list(groups)):
         console.print(f"{name}: {apart}", markup=False)
@@ -86,7 +86,7 @@ def compare_folder(folder: Path, sort: str | None) -> list[Part]:
     return parts
 
 
-def _older(runs: list[Run]) -> list[str]:
+def _older(runs: list[ComparedRun]) -> list[str]:
     """Said once for each schema that is not the newest one."""
     schemas = [run.version.schema for run in runs]
     return [

@@ -22,13 +22,15 @@ from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
-from unsup.reports.report import read_report, summary_table, write_report
+from unsup.reports.catalogue import scores_of_start
+from unsup.reports.report import read_report, summary_table, typed, write_report
+from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenance, Report, RunFacts, Selfcheck, Start
+from unsup.reports.score_schema import Scores
 from unsup.runs import folder as runs
 from unsup.runs.build import load_run, prepare
 from unsup.runs.provenance import git_state
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
-OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
 QUIET_SECONDS = 10  # between lines of progress where there is no terminal
 
 
@@ -36,7 +38,7 @@ def evaluate_run(
     run: Path,
     data: ImageData | None = None,
     moved: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Any]:
+) -> Report:
     """Judge a finished run and write its report; the same checkpoint and data give the same scores bit for bit.
 
     Args:
@@ -69,37 +71,43 @@ def evaluate_run(
         now, curves = git_state(), curves_of(run)
         say("report and figures")
         figures, pictures = draw(run, model, data, evaluation)
-        report = {
-            "schema": SCHEMA,
-            "protocol": VERSION,
-            "run": {
-                "model": config["recipe"],
-                "data": config["dataset"],
-                "seed": config["seed"],
-                "code_dim": evaluation.codes.shape[1],
-                "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-                "augmentation": training.get("views", "none") != "none",
-                "images": {split: data.size(split) for split in SPLITS},
-                **training,
-                "stages_seconds": runs.seconds_of(training, versions),
-                "command": versions.pop("command"),
-                "class_names": list(data.class_names),
-            },
-            "provenance": {
-                **versions,
-                "config": applicable(config),
-                **({} if now.items() <= versions.items() else {"evaluation": now}),
-            },
-            "selfcheck": {"passed": sum(passed for _, passed, _ in checks), "total": len(checks)},
-            "frozen": {"before": evaluation.frozen[0], "after": evaluation.frozen[1]},
-            "test_reads": evaluation.test_reads,
-            "scores": evaluation.scores,
-            "floors": {name: floor.scores for name, floor in beside.items()},
-            "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
-            **started_from(run, versions),
-            "curves": curves,
-            "figures": figures,
+        facts = {
+            "model": config["recipe"],
+            "data": config["dataset"],
+            "seed": config["seed"],
+            "code_dim": evaluation.codes.shape[1],
+            "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "augmentation": training.get("views", "none") != "none",
+            "images": {split: data.size(split) for split in SPLITS},
+            **training,
+            "stages_seconds": runs.seconds_of(training, versions),
+            "command": versions.pop("command"),
+            "class_names": list(data.class_names),
         }
+        made = {
+            **versions,
+            "config": applicable(config),
+            **({} if now.items() <= versions.items() else {"evaluation": now}),
+        }
+        report = Report(
+            schema=SCHEMA,
+            protocol=VERSION,
+            run=typed(facts, RunFacts),
+            provenance=typed(made, Provenance),
+            selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in checks), total=len(checks)),
+            frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
+            test_reads=evaluation.test_reads,
+            scores=typed(evaluation.scores, Scores),
+            floors={name: typed(floor.scores, Scores) for name, floor in beside.items()},
+            comparisons={
+                name: differences_from(evaluation, floor)
+                for name, floor in beside.items()
+                if name != "real" and floor.correct
+            },
+            start=started_from(run, versions),
+            curves=curves,
+            figures=figures,
+        )
         keep(run / "heads.npz", evaluation.heads.arrays())
         keep(run / "correct.npz", correctness(evaluation, beside))
         write_report(run, report, pictures)
@@ -111,24 +119,23 @@ def evaluate_run(
     return report
 
 
-def started_from(run: Path, versions: Mapping[str, Any]) -> dict[str, Any]:
-    """{"start": {"run", "scores"}}: what the run that this one started from was worth, on the same images.
+def started_from(run: Path, versions: Mapping[str, Any]) -> Start | None:
+    """Return the scores of the run that this one was initialised from, on the same images.
 
-    Empty where it started from none, or that run's report is not at hand or not of these weights and this protocol.
+    None where there is no such run, or its report is gone or not of these weights and this protocol.
     """
     origin = versions.get("init_from")
     if not origin:
-        return {}
+        return None
     try:
         source = run.resolve().parents[2] / origin["run"]
-        found, images = read_report(source / "report.json"), runs.record_of(source, "versions.json")["data_sha256"]
+        report, images = read_report(source / "report.json"), runs.record_of(source, "versions.json")["data_sha256"]
         wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
-        if (found["protocol"], found["frozen"]["after"], images) != wanted:
-            return {}
-        scores = {key: found["scores"][key] for key in OF_START if key in found["scores"]}
     except (LookupError, TypeError, UserError):  # gone, moved or damaged: this run's own numbers do not need it
-        return {}
-    return {"start": {"run": origin["run"], "scores": scores}}
+        return None
+    if (report.protocol, report.frozen.after, images) != wanted:
+        return None
+    return Start(run=origin["run"], scores=scores_of_start(report.scores))
 
 
 def applicable(value: Any) -> Any:
@@ -138,19 +145,20 @@ def applicable(value: Any) -> Any:
     return value
 
 
-def correctness(evaluation: Evaluation, floors: Mapping[str, Floor]) -> Arrays:
+def correctness(evaluation: Evaluation, floors: Mapping[FloorName, Floor]) -> Arrays:
     """{"linear_probe": (n_test,), …, "pca/linear_probe": …}: what comparisons of several runs need of each image."""
     of_floors = {f"{name}/{key}": values for name, floor in floors.items() for key, values in floor.correct.items()}
     return evaluation.correct | of_floors
 
 
-def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
-    """Paired differences, this model less the floor, on the same test images."""
+def differences_from(evaluation: Evaluation, floor: Floor) -> Comparison:
+    """Return paired differences, this model minus the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
     each = floor.scores.get("by_initialisation", {})
-    return {
+    differences: dict[str, Any] = {
         name: paired_difference(evaluation.correct[name], floor.correct[name], each.get(name, ())) for name in names
     }
+    return typed(differences, Comparison)
 
 
 @contextmanager

@@ -219,8 +219,4 @@ def class_names_of(run: Path) -> list[str]:
     """The classes that the probe in `heads_of` tells apart, in label order; none for unlabelled images."""
     from unsup.reports.report import read_report
 
-    report = read_report(run / "report.json")
-    names = report["run"].get("class_names", []) if isinstance(report.get("run"), dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{run / 'report.json'} is damaged: make evaluate RUN={run} writes it again")
-    return names
+    return read_report(run / "report.json").run.class_names

@@ -11,7 +11,6 @@ from unsup.runs.config import Config
 from unsup.runs.init_from import from_recipe, source_of
 
 State = Literal["finished", "in use", "trained", "begun", "new"]
-COMPLETE = {"run", "scores", "floors"}  # what a report has at least
 
 
 class Found:
@@ -94,4 +93,4 @@ def evaluated(run: Path) -> bool:
         report = read_report(run / "report.json")
     except UserError:
         return False
-    return report.keys() >= COMPLETE and report.get("protocol") == VERSION
+    return report.protocol == VERSION
