@@ -10,13 +10,19 @@ import pytest
 from PIL import Image
 from reports.test_code_map import code_map, decoded, luminance
 from reports.test_sections import full
-from sample_reports import difference, generative, report, unlabelled
+from sample_reports import difference, generative, on_contents, report, unlabelled
 
+from unsup.reports import html
+from unsup.reports import report as reports
+from unsup.reports import sections as all_sections
+from unsup.reports import verdict as verdicts
 from unsup.reports.blocks import Table
-from unsup.reports.html import Pictures, inline, to_html
-from unsup.reports.report import read_report, write_report
-from unsup.reports.sections import sections
-from unsup.reports.verdict import outcome, verdict
+from unsup.reports.html import Pictures, inline
+from unsup.reports.report import read_report
+
+to_html, sections = on_contents(html.to_html), on_contents(all_sections.sections)
+outcome, verdict = on_contents(verdicts.outcome), on_contents(verdicts.verdict)
+write_report = on_contents(reports.write_report)
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SVG = {"path", "circle", "image"}  # closed by />

@@ -142,11 +142,10 @@ def _reason(message: str, content: dict[str, Any]) -> str:
     path = where.removeprefix("key` in `").rstrip("`").removeprefix("$").removeprefix(".")
     if missing := re.match(r"Object missing required field `(.+)`", what):
         return f"incomplete: {f'{path}.{missing[1]}'.lstrip('.')} is missing"
-    if got := re.search(r"got `(\w+)`$", what):
-        steps = [name or index for name, index in STEP.findall(path)]
-        for key, value in _places(content, steps):
-            if type(value) is KINDS.get(got[1]):
-                return f"damaged: {key} is {reprlib.repr(value)}"
+    got = re.search(r"got `(\w+)`$", what)
+    for key, value in _places(content, [name or index for name, index in STEP.findall(path)]):
+        if type(value) is KINDS.get(got[1]) if got else value == []:
+            return f"damaged: {key} is {reprlib.repr(value)}"
     return f"damaged: {path}: {what[0].lower()}{what[1:]}"
 
 
