@@ -19,18 +19,18 @@ from unsup.reports.format import accuracy, distance, error, markdown_table, sign
 from unsup.reports.format import with_interval as interval_of
 from unsup.reports.format import with_spread as spread_of
 from unsup.reports.report import read_report
-from unsup.reports.score_schema import Draws, LinearProbe
+from unsup.reports.score_schema import DrawScores, ProbeScores
 
 to_markdown, verdict = on_contents(markdown.to_markdown), on_contents(verdicts.verdict)
 summary_table, write_report = on_contents(reports.summary_table), on_contents(reports.write_report)
 
 
 def with_interval(probe: dict[str, Any]) -> str:
-    return interval_of(LinearProbe(**({"C": 1.0} | probe)))
+    return interval_of(ProbeScores(**({"C": 1.0} | probe)))
 
 
 def with_spread(draws: dict[str, Any]) -> str:
-    return spread_of(Draws(**draws))
+    return spread_of(DrawScores(**draws))
 
 
 def terminal(content: dict[str, Any], width: int = 100) -> str:

@@ -19,7 +19,7 @@ IN_FILE = {score.name: score.correct for score in SCORES if score.correct}  # co
 FILE = "correct.npz"
 RUN = ""  # a run's own arrays, beside those of its floors
 
-Arrays = dict[str, NDArray[np.float64]]
+Correctness = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
             yield Statement(group.name, text, after.name, found)
 
 
-def _correctness_or_why(group: Group, column: str) -> Arrays | str:
+def _correctness_or_why(group: Group, column: str) -> Correctness | str:
     try:
         return _correctness(group, column)
     except UserError as e:
         return str(e)
 
 
-def _correctness(group: Group, column: str) -> Arrays:
+def _correctness(group: Group, column: str) -> Correctness:
     """{"": (s, n) over the group's runs, floor: (1, n)}; floors are the same beside each seed.
 
     Raises:

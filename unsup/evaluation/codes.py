@@ -6,21 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.models.base import Model
 from unsup.models.frozen import frozen, weights_hash
-from unsup.models.optional_outputs import Ids, assigned, between_views, likelihood, matrix
+from unsup.models.optional_outputs import assigned, between_views, likelihood, matrix
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 CHUNK = 500  # images sampled at a time
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

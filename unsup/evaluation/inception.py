@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.evaluation.feature_space import FeatureSpace, Floats, compared, of_split
+from unsup.evaluation.feature_space import FeatureSpace, compared, of_split
 from unsup.metrics import generation
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's name for them in torch's hub cache

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from unsup.core.arrays import Floats, Ids
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
 from unsup.evaluation.codes import SPLITS, certificate, encode, generate
@@ -19,7 +20,7 @@ from unsup.evaluation.robustness import robustness
 from unsup.metrics import clustering, diagnostics
 from unsup.metrics.heads import Heads
 from unsup.metrics.mixtures import estimate_k
-from unsup.metrics.probes import Floats, Ids, LinearProbe
+from unsup.metrics.probes import LinearProbe
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 

@@ -23,7 +23,7 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.reports.catalogue import scores_of_start
-from unsup.reports.report import read_report, summary_table, typed, write_report
+from unsup.reports.report import as_record, read_report, summary_table, write_report
 from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenance, Report, RunFacts, Selfcheck, Start
 from unsup.reports.score_schema import Scores
 from unsup.runs import folder as runs
@@ -92,13 +92,13 @@ def evaluate_run(
         report = Report(
             schema=SCHEMA,
             protocol=VERSION,
-            run=typed(facts, RunFacts),
-            provenance=typed(made, Provenance),
+            run=as_record(facts, RunFacts),
+            provenance=as_record(made, Provenance),
             selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in checks), total=len(checks)),
             frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
             test_reads=evaluation.test_reads,
-            scores=typed(evaluation.scores, Scores),
-            floors={name: typed(floor.scores, Scores) for name, floor in beside.items()},
+            scores=as_record(evaluation.scores, Scores),
+            floors={name: as_record(floor.scores, Scores) for name, floor in beside.items()},
             comparisons={
                 name: differences_from(evaluation, floor)
                 for name, floor in beside.items()
@@ -158,7 +158,7 @@ def differences_from(evaluation: Evaluation, floor: Floor) -> Comparison:
     differences: dict[str, Any] = {
         name: paired_difference(evaluation.correct[name], floor.correct[name], each.get(name, ())) for name in names
     }
-    return typed(differences, Comparison)
+    return as_record(differences, Comparison)
 
 
 @contextmanager

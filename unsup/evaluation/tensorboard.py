@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from unsup.core.arrays import Array
 from unsup.data.base import ImageData
 from unsup.evaluation.protocol import Evaluation
 from unsup.evaluation.thumbnails import small
 from unsup.metrics.diagnostics import principal_components, sample
 from unsup.reports.catalogue import listed
 from unsup.reports.figures.codes import NAMED
-from unsup.reports.report import typed
+from unsup.reports.report import as_record
 from unsup.reports.score import Shown, number
 from unsup.reports.score_schema import Scores
 
@@ -33,8 +33,6 @@ PROJECTED = 2_500  # test images in the projector
 PROJECTED_DIM = 128  # of their codes, at most: they are written as text
 PLACES = ("root", "images")  # options that say where things lie, not what is trained
 COMMON = {"lr": "lr", "code_dim": "code_dim", "batch_size": "batch_size", "max_epochs": "epochs"}  # without a dot
-
-Array = NDArray[Any]
 
 
 def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation, step: int) -> None:
@@ -57,7 +55,7 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     (run / "projector_config.pbtxt").unlink(missing_ok=True)
     shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
     with SummaryWriter(run, filename_suffix=SUFFIX) as board:
-        scores = typed(evaluation.scores, Scores)
+        scores = as_record(evaluation.scores, Scores)
         shown = [score for score in listed(Shown.SUMMARY) if score.spread]  # the codes' dimension is an option there
         numbers = {"/".join(score.path.split(".")[1:]): number(score.path, scores) for score in shown}
         final = {f"final/{name}": value for name, value in numbers.items() if value is not None}

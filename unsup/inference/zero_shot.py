@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from unsup.core.arrays import Ids
 from unsup.core.errors import UserError, printable
 from unsup.core.files import replacing, shown
 from unsup.data.base import ImageData, Split
@@ -29,8 +30,6 @@ from unsup.runs.encoder import Encoder
 
 IMAGES = 2_000  # training images whose clusters are looked at, and test images that are scored
 COLUMNS = ("cluster", "images", "name", "cosine", "second", "second_cosine")
-
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A report's numbers as text: one way to write an accuracy, a difference, an error, a table."""
 
 from unsup.reports.schema import Difference
-from unsup.reports.score_schema import Draws, LinearProbe
+from unsup.reports.score_schema import DrawScores, ProbeScores
 
 Cells = dict[str, str]  # column -> text; a column that does not apply is absent
 
@@ -56,14 +56,14 @@ def yes_or_no(value: float) -> str:
     return "yes" if value else "no"
 
 
-def with_interval(probe: LinearProbe) -> str:
+def with_interval(probe: ProbeScores) -> str:
     """.951 [.947, .955]: a bootstrap over the test images."""
     if probe.low is None or probe.high is None:
         return accuracy(probe.accuracy)
     return f"{accuracy(probe.accuracy)} [{accuracy(probe.low)}, {accuracy(probe.high)}]"
 
 
-def with_spread(probe: Draws) -> str:
+def with_spread(probe: DrawScores) -> str:
     """.853 ± .012 over draws of the labels; no ± for a single draw."""
     return f"{accuracy(probe.mean)} ± {accuracy(probe.std)}" if probe.draws > 1 else accuracy(probe.mean)
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from unsup.reports.blocks import Block, Items, Listing, Note, Picture, Section, Table
+from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
 from unsup.reports.figures import code_map as hover_map
 from unsup.reports.figures.code_map import CodeMap
 from unsup.reports.figures.curves import panels
-from unsup.reports.figures.data_uri import image, picture
+from unsup.reports.figures.data_uri import encoded_picture, image
 from unsup.reports.figures.mistakes import Mistake
 from unsup.reports.format import accuracy
 from unsup.reports.page import render
@@ -48,7 +48,7 @@ OUTCOMES = {
 
 
 @dataclass(frozen=True)
-class Pictures:
+class TestImages:
     """Test images for the page, which report.json does not hold."""
 
     code_map: CodeMap | None = None
@@ -63,7 +63,7 @@ class PagePart:
     content: Any
 
 
-def to_html(report: Report, folder: Path, pictures: Pictures | None = None) -> str:
+def to_html(report: Report, folder: Path, pictures: TestImages | None = None) -> str:
     """The whole of report.html.
 
     Args:
@@ -83,12 +83,13 @@ def to_html(report: Report, folder: Path, pictures: Pictures | None = None) -> s
         checks=[inline(line) for line in told],
         wrong=any("**" in line for line in told),
         sections=[
-            (f"s{i}", title, parts) for i, (title, parts) in enumerate(_page(report, folder, pictures or Pictures()), 1)
+            (f"s{i}", title, parts)
+            for i, (title, parts) in enumerate(_page(report, folder, pictures or TestImages()), 1)
         ],
     )
 
 
-def _page(report: Report, folder: Path, pictures: Pictures) -> list[tuple[str, list[PagePart]]]:
+def _page(report: Report, folder: Path, pictures: TestImages) -> list[tuple[str, list[PagePart]]]:
     """The sections of the report, with those that only a page can show among them; none is empty."""
     content = {
         title: [_part(block, folder) for block in blocks]
@@ -127,14 +128,14 @@ def _part(block: Block, folder: Path) -> PagePart:
             return PagePart("picture", _embedded(folder / path, path, alt))
         case Items(pairs):
             return PagePart("items", [(name, inline(text)) for name, text in pairs])
-        case Listing(title, text):
+        case FoldedYaml(title, text):
             return PagePart("listing", {"title": title, "text": text})
 
 
 def _embedded(file: Path, path: str, alt: str) -> dict[str, Any]:
     if not file.is_file():
         return {"missing": path, "alt": alt}
-    uri, width, height = picture(file.read_bytes())
+    uri, width, height = encoded_picture(file.read_bytes())
     return {"uri": uri, "width": width, "height": height, "alt": alt}
 
 

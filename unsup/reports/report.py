@@ -16,7 +16,7 @@ import msgspec
 from unsup.core.errors import UserError
 from unsup.core.files import replace
 from unsup.reports.catalogue import row_of
-from unsup.reports.html import Pictures, to_html
+from unsup.reports.html import TestImages, to_html
 from unsup.reports.markdown import to_markdown
 from unsup.reports.rows import heading, rows_of
 from unsup.reports.schema import Report
@@ -27,12 +27,12 @@ from unsup.reports.verdict import verdict
 if TYPE_CHECKING:
     from rich.table import Table
 
-Part = TypeVar("Part", bound=Record)
+SomeRecord = TypeVar("SomeRecord", bound=Record)
 KINDS = {"str": str, "int": int, "float": float, "bool": bool, "array": list, "object": dict}  # msgspec's names
 STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")  # of msgspec's paths, `run.seed`, `floors[...].code_dim`
 
 
-def write_report(folder: Path, report: Report, pictures: Pictures | None = None) -> None:
+def write_report(folder: Path, report: Report, pictures: TestImages | None = None) -> None:
     """Write report.json, report.md and report.html, each whole or not at all.
 
     Args:
@@ -115,7 +115,7 @@ def parse_report(content: Any) -> Report:
         raise UserError(_reason(str(e), content)) from e
 
 
-def typed(content: dict[str, Any], kind: type[Part]) -> Part:
+def as_record(content: dict[str, Any], kind: type[SomeRecord]) -> SomeRecord:
     """Return a part of a report, such as the scores of an evaluation, as an object of its type."""
     return msgspec.convert(json.loads(json.dumps(content)), kind)  # NumPy's numbers become Python's
 

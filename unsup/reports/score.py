@@ -6,9 +6,9 @@ from enum import Flag, auto
 from typing import Any
 
 from unsup.reports.format import with_interval, with_spread
-from unsup.reports.methods import Method
+from unsup.reports.methods import ScoringMethod
 from unsup.reports.schema import RunFacts
-from unsup.reports.score_schema import Draws, Layer, LinearProbe, Scores
+from unsup.reports.score_schema import DrawScores, Layer, ProbeScores, Scores
 
 
 class Shown(Flag):
@@ -63,7 +63,7 @@ class Score:
     path: str
     written: Callable[[float], str]
     shown: Shown
-    method: Method | None = None
+    method: ScoringMethod | None = None
     lower: bool = False
     spread: bool = True
     title: str = ""
@@ -80,9 +80,9 @@ class Score:
     def text(self, scores: Scores | Layer) -> str:
         """Return the number as a report shows it, with its interval or deviation; empty where it does not apply."""
         match _at(self.path.rpartition(".")[0], scores):
-            case LinearProbe() as probe if self.path.endswith(".accuracy"):
+            case ProbeScores() as probe if self.path.endswith(".accuracy"):
                 return with_interval(probe)
-            case Draws() as draws:
+            case DrawScores() as draws:
                 return with_spread(draws)
         value = self.value(scores)
         return "" if value is None else self.written(value)

@@ -23,7 +23,7 @@ class Agreement(Record, kw_only=True):
     ari: float
 
 
-class LinearProbe(Record, kw_only=True):
+class ProbeScores(Record, kw_only=True):
     """Test accuracy of the linear probe with its 95 % bootstrap interval."""
 
     accuracy: float
@@ -40,7 +40,7 @@ class LinearProbe(Record, kw_only=True):
         return (self.high - self.low) / (2 * 1.959964)
 
 
-class Draws(Record, kw_only=True):
+class DrawScores(Record, kw_only=True):
     """Test accuracy over draws of labelled training images."""
 
     mean: float
@@ -150,8 +150,8 @@ class Reduced(Record, kw_only=True, rename={"measures": "for"}):
 
 class Layer(Record, kw_only=True):
     dim: int
-    linear_probe: LinearProbe | None = None
-    few_label: dict[str, Draws] = field(default_factory=dict)
+    linear_probe: ProbeScores | None = None
+    few_label: dict[str, DrawScores] = field(default_factory=dict)
 
 
 class Scores(Record, kw_only=True):
@@ -169,10 +169,10 @@ class Scores(Record, kw_only=True):
     silhouette: dict[str, float] = field(default_factory=dict)  # by space
     clusterings: dict[str, OtherClustering] = field(default_factory=dict)
     generation: Generation | None = None
-    linear_probe: LinearProbe | None = None
-    few_label: dict[str, Draws] = field(default_factory=dict)  # by labelled images of a class
-    probe_draws: Draws | None = None
-    imbalance: dict[str, Draws] = field(default_factory=dict)  # by ratio of the largest class to the smallest
+    linear_probe: ProbeScores | None = None
+    few_label: dict[str, DrawScores] = field(default_factory=dict)  # by labelled images of a class
+    probe_draws: DrawScores | None = None
+    imbalance: dict[str, DrawScores] = field(default_factory=dict)  # by ratio of the largest class to the smallest
     ridge_probe: RidgeProbe | None = None
     knn: Neighbours | None = None
     kmeans: KMeans | None = None

@@ -2,7 +2,7 @@
 
 import yaml
 
-from unsup.reports.blocks import Block, Items, Listing, Table
+from unsup.reports.blocks import Block, FoldedYaml, Items, Table
 from unsup.reports.format import Cells
 from unsup.reports.methods import METHODS
 from unsup.reports.rows import machine_of
@@ -80,4 +80,4 @@ def origin(report: Report) -> list[Block]:
     facts.append(("data", f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split"))
     facts.append(("evaluation", f"protocol {report.protocol}; other protocols give other numbers"))
     facts.append(("versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())))
-    return [Items(facts), Listing("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip())]
+    return [Items(facts), FoldedYaml("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip())]
