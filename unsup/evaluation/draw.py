@@ -18,14 +18,14 @@ from unsup.reports.figures import samples as generated
 from unsup.reports.figures.code_map import CodeMap
 from unsup.reports.figures.codes import PAIRS, PicturedClusters, draw_reconstructions, plane_of, write_figures
 from unsup.reports.figures.mistakes import hardest
-from unsup.reports.html import TestImages
+from unsup.reports.html import PageImages
 
 SAMPLES = 100  # shown, and compared with as many validation images
 BETWEEN = 6  # pairs with a way from one to the other
 STEPS = 9  # images on such a way
 
 
-def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], TestImages]:
+def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], PageImages]:
     """Every figure that the model allows, and what report.html shows beside them.
 
     Returns:
@@ -64,7 +64,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)
         mistakes = hardest(shares, labels, images, data.class_names, probe.classes)
-    return {f"figures/{name}.png": title for name, title in shown.items()}, TestImages(code_map, mistakes)
+    return {f"figures/{name}.png": title for name, title in shown.items()}, PageImages(code_map, mistakes)
 
 
 def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:

@@ -48,7 +48,7 @@ OUTCOMES = {
 
 
 @dataclass(frozen=True)
-class TestImages:
+class PageImages:
     """Test images for the page, which report.json does not hold."""
 
     code_map: CodeMap | None = None
@@ -63,7 +63,7 @@ class PagePart:
     content: Any
 
 
-def to_html(report: Report, folder: Path, pictures: TestImages | None = None) -> str:
+def to_html(report: Report, folder: Path, pictures: PageImages | None = None) -> str:
     """The whole of report.html.
 
     Args:
@@ -84,12 +84,12 @@ def to_html(report: Report, folder: Path, pictures: TestImages | None = None) ->
         wrong=any("**" in line for line in told),
         sections=[
             (f"s{i}", title, parts)
-            for i, (title, parts) in enumerate(_page(report, folder, pictures or TestImages()), 1)
+            for i, (title, parts) in enumerate(_page(report, folder, pictures or PageImages()), 1)
         ],
     )
 
 
-def _page(report: Report, folder: Path, pictures: TestImages) -> list[tuple[str, list[PagePart]]]:
+def _page(report: Report, folder: Path, pictures: PageImages) -> list[tuple[str, list[PagePart]]]:
     """The sections of the report, with those that only a page can show among them; none is empty."""
     content = {
         title: [_part(block, folder) for block in blocks]

@@ -16,7 +16,7 @@ import msgspec
 from unsup.core.errors import UserError
 from unsup.core.files import replace
 from unsup.reports.catalogue import row_of
-from unsup.reports.html import TestImages, to_html
+from unsup.reports.html import PageImages, to_html
 from unsup.reports.markdown import to_markdown
 from unsup.reports.rows import heading, rows_of
 from unsup.reports.schema import Report
@@ -32,7 +32,7 @@ KINDS = {"str": str, "int": int, "float": float, "bool": bool, "array": list, "o
 STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")  # of msgspec's paths, `run.seed`, `floors[...].code_dim`
 
 
-def write_report(folder: Path, report: Report, pictures: TestImages | None = None) -> None:
+def write_report(folder: Path, report: Report, pictures: PageImages | None = None) -> None:
     """Write report.json, report.md and report.html, each whole or not at all.
 
     Args:
