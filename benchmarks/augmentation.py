@@ -9,6 +9,9 @@ the codes; it is scored on validation images. Printed are both accuracies and ho
 import argparse
 import time
 
+import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
+
+# isort: split
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline

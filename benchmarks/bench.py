@@ -17,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 SECTIONS = ("training", "data_paths", "evaluation", "startup", "scale", "switches")
 ON_CPU = ("data_paths", "evaluation", "scale", "switches")  # they say nothing of an accelerator

@@ -17,6 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
+
+# isort: split
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Callback

@@ -120,18 +120,22 @@ class Configurations:
         from unsup.core.strict_yaml import dump
         from unsup.runs import build
         from unsup.runs.config import compose, resolve
-        from unsup.training import train
-        from unsup.training.trainer import bare_trainer, explained
+        from unsup.runs.init_from import check_stages
+        from unsup.training import stages
+        from unsup.training.failures import explained
+        from unsup.training.trainer import bare_trainer
 
-        def start(config: dict[str, Any], *_: Any) -> None:
+        def start(config: dict[str, Any], *_: Any) -> tuple[()]:
             """What a training does before it reads images or writes anything."""
-            build.check(config)
+            check_stages(config)
+            build.build(config)
             with explained():
                 bare_trainer(config, unused_parameters=False)
             yaml.safe_load(dump(config))
+            return ()
 
         build.mnist_at_hand = lambda config: (None, "no network here")
-        train.train = start  # type: ignore[assignment]
+        stages.train_stages = start  # type: ignore[assignment]
         self.scratch = scratch
         self.files = [path.read_bytes() for path in sorted((TOP / "configs").rglob("*.yaml"))]
         self.models = [path.stem for path in sorted((TOP / "configs" / "model").glob("*.yaml")) if "@" not in path.stem]
@@ -265,7 +269,7 @@ class Images:
                 path.write_bytes(changed if draw.random() < 0.8 else content)
 
 
-class Run:
+class Folder:
     """A run of a small model, not evaluated, whose files are spoiled."""
 
     def __init__(self, scratch: Path) -> None:
@@ -300,14 +304,14 @@ class Code:
         return os.system, ("echo run by a checkpoint > witness",)
 
 
-class Checkpoints(Run):
+class Checkpoints(Folder):
     """Checkpoints whose bytes or whose content is changed, and those that hold code."""
 
     def one(self, draw: random.Random) -> Input:
         import torch
 
-        from unsup.runs.build import load_model
         from unsup.runs.checkpoints import newest
+        from unsup.runs.run import Run
 
         path, kind = self.folder / "checkpoints" / "last.ckpt", draw.randrange(10)
         if kind < 5:
@@ -322,8 +326,9 @@ class Checkpoints(Run):
         path.write_bytes(content)
 
         def act() -> None:
-            newest(self.folder)
-            load_model(self.folder)
+            run = Run(self.folder)
+            newest(str(run), run.checkpoints)
+            run.model()
 
         return f"checkpoint {kind} {content[:40]!r}", act, 1
 
@@ -338,11 +343,11 @@ class Checkpoints(Run):
         return out.getvalue()
 
 
-class Records(Run):
+class Records(Folder):
     """versions.json, training.json and config.yaml of a run."""
 
     def one(self, draw: random.Random) -> Input:
-        from unsup.runs import folder as runs
+        from unsup.runs.run import Run
         from unsup.training.existing_runs import Found
 
         contents = {
@@ -361,13 +366,12 @@ class Records(Run):
                 else text
             )
             (self.folder / name).write_bytes(text)
-        config = runs.config_of(self.folder)
+        config = Run(self.folder).config
 
         def act() -> None:
             Found(self.folder.parents[2]).look(config)
             Found(self.folder.parents[2]).trained(config, "ab")
-            runs.check_images(self.folder, "ab")
-            runs.origin_of(self.folder, "cd")
+            Run(self.folder).origin("cd")
 
         return " ".join((self.folder / name).read_bytes()[:300].decode(errors="replace") for name in contents), act, 1
 
@@ -406,6 +410,6 @@ class Reports:
         add(self.run, self.root / "results")
 
     def classes(self) -> None:
-        from unsup.runs.folder import class_names_of
+        from unsup.runs.run import Run
 
-        class_names_of(self.run)
+        _ = Run(self.run).class_names

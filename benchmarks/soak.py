@@ -18,6 +18,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
+
+# isort: split
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # what the tests of resuming compare, and how

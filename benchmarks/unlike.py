@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
+
+# isort: split
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
@@ -21,9 +24,8 @@ from unsup.core.errors import UserError
 from unsup.data.decode import complaint
 from unsup.data.listing import find_images
 from unsup.inference.encode_folder import batches, judged
-from unsup.runs import folder as runs
-from unsup.runs.build import load_run
-from unsup.runs.encoder import load_encoder
+from unsup.runs.encoder import Encoder
+from unsup.runs.run import Run
 
 BATCH = 500
 PHOTOGRAPHS = 10_000
@@ -60,11 +62,10 @@ def kinds(x: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
     yield "lower half only", lower
 
 
-def measure(run: Path, others: Path | None) -> None:
+def measure(run: Run, others: Path | None) -> None:
     """Print the lines of one run; `others` is a folder of photographs."""
-    _, data = load_run(run)
-    runs.check_images(run, data.fingerprint())
-    encoder, heads, labels = load_encoder(run), runs.heads_of(run), data.labels("test")
+    data = run.data()
+    encoder, heads, labels = Encoder(run.model()), run.readout, data.labels("test")
     if labels is None:
         raise UserError(f"{run}: its images have no labels, which say what can be turned")
 
@@ -88,6 +89,6 @@ if __name__ == "__main__":
     args = parser.parse_args()
     try:
         for run in args.runs:
-            measure(runs.find(run), args.photographs)
+            measure(Run.find(run), args.photographs)
     except UserError as e:
         sys.exit(f"unlike: {e}")

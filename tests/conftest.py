@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; notebooks' kernels inherit it
 
 

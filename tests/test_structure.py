@@ -85,6 +85,18 @@ def test_nothing_inside_imports_the_public_interface() -> None:
             assert not {"unsup", "unsup.testing"} & imports(path), path
 
 
+def prints(text: str) -> list[int]:
+    """Lines that call `print`, or a method of that name."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return [call.lineno for call in calls if "print" in (getattr(call.func, "id", ""), getattr(call.func, "attr", ""))]
+
+
+def test_only_the_command_line_prints() -> None:
+    found = {path.name: lines for path in FILES if part(path) != "cli" and (lines := prints(path.read_text()))}
+    assert not found, "log it, or return it to the command"
+    assert prints("print(1)\n\nConsole().print(2)") == [1, 3]
+
+
 def test_there_are_no_cycles() -> None:
     graph = {name_of(path): own(path) for path in FILES}
     while leaves := {name for name, used in graph.items() if not used & graph.keys()}:
@@ -101,6 +113,7 @@ def test_one_stem_everywhere() -> None:
     modules = {p.stem for p in (TOP / "unsup" / "models").glob("*.py")} - {
         "__init__",
         "base",
+        "contract",
         "frozen",
         "optional_outputs",
     }

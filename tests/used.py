@@ -12,11 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from tiny import trainer
 
+from unsup.core.files import write_json
 from unsup.evaluation.codes import encode_split
 from unsup.metrics.heads import Heads, Probe
-from unsup.runs import folder as runs
 from unsup.runs.build import build_model, prepare
 from unsup.runs.config import compose, resolve
+from unsup.runs.run import Run
 
 COMMAND = "unsup train ae --data digits"
 
@@ -27,7 +28,7 @@ def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = T
     torch.manual_seed(0)
     data = prepare(config)
     net = build_model(config, data)
-    run = runs.create(root, config, COMMAND, data.fingerprint())
+    run = Run.create(root, config, COMMAND, data.fingerprint()).folder
     fit = trainer(epochs)
     fit.fit(net, datamodule=data)
     fit.save_checkpoint(run / "checkpoints" / "last.ckpt")
@@ -41,7 +42,7 @@ def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = T
     centres = KMeans(10, n_init=2, random_state=0).fit(train.codes).cluster_centers_
     heads = Heads.fit(centres, train.codes, val.codes, val.squared_error, probe=probe)
     np.savez(run / "heads.npz", **heads.arrays())
-    runs.write_json(run / "report.json", reports.report(model, "digits") if labelled else reports.unlabelled())
+    write_json(run / "report.json", reports.report(model, "digits") if labelled else reports.unlabelled())
     return run
 
 

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unsup.runs.encoder import Encoder
 
+from unsup.core.threads import wait_briefly
 from unsup.core.version import __version__ as __version__
+
+wait_briefly()
 
 
 def load_encoder(run: str | Path) -> "Encoder":

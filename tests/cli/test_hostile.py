@@ -20,18 +20,17 @@ from sample_reports import comparable
 from synthetic import complaint, pictures
 
 import unsup.runs.build
-import unsup.training.train
+import unsup.training.stages
 from unsup.cli.main import main
 from unsup.comparison.compare import compare
 from unsup.comparison.recorded.store import add
-from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import LONGEST, UserError, one_line
 from unsup.core.files import replace
+from unsup.core.strict_yaml import LARGEST, dump, load
 from unsup.data.folder import Folder
 from unsup.reports.report import read_report
-from unsup.runs import folder as runs
-from unsup.runs.build import load_model
 from unsup.runs.checkpoints import Damaged, load_checkpoint
+from unsup.runs.run import Run
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -41,7 +40,7 @@ def fuzz(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The benchmark, what it replaces put back afterwards."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setattr(unsup.runs.build, "mnist_at_hand", unsup.runs.build.mnist_at_hand)
-    monkeypatch.setattr(unsup.training.train, "train", unsup.training.train.train)
+    monkeypatch.setattr(unsup.training.stages, "train_stages", unsup.training.stages.train_stages)
     spec = importlib.util.spec_from_file_location("fuzz", BENCHMARKS / "fuzz.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -91,7 +90,7 @@ def line(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 2) -> str:
         ("{a: 1, a: 2}", "'a' is there twice"),
         ('"a\\0b"', "no file name has"),
         ('"\\uD800"', "no file name has"),
-        ("x" * (plain_yaml.LARGEST + 1), "longer than"),
+        ("x" * (LARGEST + 1), "longer than"),
     ],
 )
 def test_values_that_are_none(capsys: pytest.CaptureFixture[str], text: str, reason: str) -> None:
@@ -100,7 +99,7 @@ def test_values_that_are_none(capsys: pytest.CaptureFixture[str], text: str, rea
 
 
 def test_names_of_files_that_are_no_text_stay_what_they_are() -> None:
-    assert plain_yaml.load(plain_yaml.dump({"images": "caf\udce9"})) == {"images": "caf\udce9"}
+    assert load(dump({"images": "caf\udce9"})) == {"images": "caf\udce9"}
 
 
 def test_an_endless_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,7 +198,7 @@ def test_class_names_that_are_code_or_no_text_stay_text(tmp_path: Path) -> None:
     (run,) = (tmp_path / "runs").glob("*/pixels/*")
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page
-    assert runs.class_names_of(run) == [r"$\frac{$", "<script>alert(1)<", r"caf\udce9\n"]
+    assert Run(run).class_names == [r"$\frac{$", "<script>alert(1)<", r"caf\udce9\n"]
 
 
 def test_pillow_says_nothing_beside_the_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -222,9 +221,9 @@ def test_pillow_says_nothing_beside_the_one_line(tmp_path: Path, caplog: pytest.
 
 @pytest.fixture
 def run(fuzz: Any, tmp_path: Path) -> Any:
-    from hostile import Run
+    from hostile import Folder
 
-    return Run(tmp_path)
+    return Folder(tmp_path)
 
 
 def test_a_flipped_bit_in_the_weights_is_found(run: Any) -> None:
@@ -245,7 +244,7 @@ def test_a_flipped_bit_in_the_weights_is_found(run: Any) -> None:
 def test_checkpoints_of_another_kind(run: Any, change: dict[str, Any]) -> None:
     torch.save(run.checkpoint | change, run.folder / "checkpoints" / "last.ckpt")
     with pytest.raises(UserError, match="last.ckpt"):
-        load_model(run.folder)
+        Run(run.folder).model()
 
 
 @pytest.mark.parametrize("arguments", [{"hidden": -5}, {"hidden": 10**18}, {"shape": "x"}, {"shape": {"a": 1}}])
@@ -253,21 +252,21 @@ def test_arguments_in_a_checkpoint_that_make_no_model(run: Any, arguments: dict[
     changed = run.checkpoint | {"hyper_parameters": run.checkpoint["hyper_parameters"] | arguments}
     torch.save(changed, run.folder / "checkpoints" / "last.ckpt")
     with pytest.raises(UserError):
-        load_model(run.folder)
+        Run(run.folder).model()
 
 
 @pytest.mark.parametrize("text", ["5", "[1, 2]", "null", "{}", '{"data_sha256": 3}', "[" * 100_000])
 def test_records_of_another_kind(tmp_path: Path, text: str) -> None:
     (tmp_path / "versions.json").write_text(text)
     with pytest.raises(UserError, match="versions.json is missing or damaged"):
-        runs.record_of(tmp_path, "versions.json")
+        _ = Run(tmp_path).versions
 
 
 def test_the_run_that_a_run_started_from_is_checked_too(tmp_path: Path) -> None:
     for origin in (3, {"run": 3}, {"stages_seconds": "x"}, {"stages_seconds": 10**400}):
         (tmp_path / "versions.json").write_text(json.dumps({"data_sha256": "a", "init_from": origin}))
         with pytest.raises(UserError, match="damaged"):
-            runs.record_of(tmp_path, "versions.json")
+            _ = Run(tmp_path).versions
 
 
 # ---- reports ---------------------------------------------------------------------------------------------------------
@@ -282,7 +281,7 @@ def test_reports_without_end(tmp_path: Path, nested: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e999", "1" + "0" * 400])
-def test_numbers_beyond_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str) -> None:
+def test_numbers_beyond_a_comparison(tmp_path: Path, caplog: pytest.LogCaptureFixture, number: str) -> None:
     for model in ("good", "bad"):
         content = comparable(model)
         content["scores"]["rankme"] = "HERE" if model == "bad" else 3.5
@@ -290,18 +289,18 @@ def test_numbers_beyond_a_comparison(tmp_path: Path, capsys: pytest.CaptureFixtu
         text = json.dumps(content).replace('"HERE"', number)
         (tmp_path / "mnist" / model / "0-001" / "report.json").write_text(text)
     compare(tmp_path)
-    told = capsys.readouterr().err
+    told = caplog.text
     assert "mnist/bad/0-001/report.json: damaged: scores.rankme is " in told and told.count("skipped") == 1
 
 
 @pytest.mark.parametrize("key", ["floors", "protocol", "selfcheck"])
-def test_null_in_place_of_what_may_be_absent(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
+def test_null_in_place_of_what_may_be_absent(tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str) -> None:
     for model in ("good", "bad"):
         (tmp_path / "mnist" / model / "0-001").mkdir(parents=True)
         content = comparable(model) | ({key: None} if model == "bad" else {})
         (tmp_path / "mnist" / model / "0-001" / "report.json").write_text(json.dumps(content))
     compare(tmp_path)
-    assert f"mnist/bad/0-001/report.json: damaged: {key} is None" in capsys.readouterr().err
+    assert f"mnist/bad/0-001/report.json: damaged: {key} is None" in caplog.text
 
 
 def test_names_that_no_file_can_hold_are_written_as_escapes(tmp_path: Path) -> None:
@@ -332,4 +331,4 @@ def test_class_names_of_another_kind(tmp_path: Path, names: Any) -> None:
     content["run"]["class_names"] = names
     (tmp_path / "report.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"report\.json is damaged"):
-        runs.class_names_of(tmp_path)
+        _ = Run(tmp_path).class_names

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from sample_reports import clustered, generative, on_contents, report, unlabelled
 
@@ -25,6 +26,7 @@ from unsup.metrics.variance import PRIOR
 from unsup.reports.catalogue import named_score
 from unsup.reports.report import read_report
 from unsup.reports.score import OnCard
+from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 CARDS = TOP / "results" / "cards"
@@ -52,6 +54,16 @@ def test_a_card_says_what_the_reports_say(tmp_path: Path) -> None:
     probe = found.metrics["linear probe"]
     assert probe["seeds"] == {0: 0.95, 1: 0.96, 4: 0.99} and probe["expected"] == digits(np.mean([0.95, 0.96, 0.99]))
     assert probe["tolerance"] == digits(tolerance([0.95, 0.96, 0.99], PROBE, 10_000, 4), 3)
+
+
+def test_a_card_has_the_numbers_of_threads_that_were_recorded(tmp_path: Path) -> None:
+    kept = [report(seed=seed) for seed in (0, 1, 4)]
+    assert "threads" not in make_cards(kept, {})["mnist-deep_ae"] and card(tmp_path, kept).threads == {}
+    for content, threads in zip(kept, (2, 1), strict=False):  # the last one was recorded earlier
+        content["provenance"]["threads"] = threads
+        content["run"]["command"] += f" --threads {threads}"
+    assert card(tmp_path, kept).threads == {0: 2, 1: 1}
+    assert card(tmp_path, kept).command == "unsup train deep_ae --data mnist"
 
 
 def test_a_card_has_the_metrics_that_a_model_has(tmp_path: Path) -> None:
@@ -202,7 +214,7 @@ def test_a_wrong_expectation_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(unsup.training.train, "train", lambda *_: reproduced[2])
+    monkeypatch.setattr("unsup.training.stages.train", lambda *_: Run(reproduced[2]))
     metrics = read_card(CARDS, "digits-pca").metrics
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)
@@ -210,6 +222,21 @@ def test_a_wrong_expectation_fails(
     told = capsys.readouterr()
     assert told.err.endswith("unsup: digits-pca does not hold: linear probe (seed 1), linear probe (seed 2)\n")
     assert "digits-pca holds" not in told.out and told.out.count(" NO ") == 2
+
+
+def test_the_recorded_number_of_threads_is_used_otherwise_torchs(
+    reproduced: tuple[int, list[str], Path], shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def train(config: dict[str, Any], *_: Any) -> Run:
+        threads.append(config["threads"])
+        return Run(reproduced[2])
+
+    monkeypatch.setattr("unsup.training.stages.train", train)
+    change(shop, threads={1: 3})
+    assert main(["reproduce", "digits-pca", "--seeds", "1", "2"]) == 0
+    assert threads == [3, torch.get_num_threads()]
 
 
 def test_other_images_protocols_and_missing_data_are_refused_before_training(

@@ -23,18 +23,19 @@ from unsup.data.folder import Folder
 from unsup.data.mnist import MNIST
 from unsup.data.stl10 import STL10
 from unsup.data.streamed import Streamed
+from unsup.testing import check_data
 
 TOP = Path(__file__).parents[2]
 CONFIGS = sorted((TOP / "configs" / "data").glob("*.yaml"))
 REAL = TOP.parent / "shared" / "data"
 
 
-def build(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> ImageData:
-    """The data set of a recipe, over small files of its format where it needs files."""
-    recipe = yaml.safe_load(config.read_text())["data"]
-    module, _, name = recipe["class_path"].rpartition(".")
+def recipe(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[type[ImageData], dict[str, Any]]:
+    """The class and the options of a recipe, over small files of its format where it needs files."""
+    content = yaml.safe_load(config.read_text())["data"]
+    module, _, name = content["class_path"].rpartition(".")
     cls: Any = getattr(importlib.import_module(module), name)
-    arguments = {"root": str(root), **recipe.get("init_args", {})}
+    options = {"root": str(root), **content.get("init_args", {})}
     if issubclass(cls, MNIST | CIFAR10 | STL10):
         makers = ((MNIST, synthetic.mnist_files), (STL10, synthetic.stl10_files))
         files = next((make() for kind, make in makers if issubclass(cls, kind)), None) or synthetic.cifar_files(cls)
@@ -43,51 +44,28 @@ def build(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> ImageDat
     elif issubclass(cls, Folder):
         for i, kind in enumerate(("cat", "dog")):
             synthetic.pictures(root / "images" / kind, 15, seed=i)
-        arguments["images"] = str(root / "images")
+        options["images"] = str(root / "images")
     elif issubclass(cls, Streamed):
         pytest.importorskip("litdata")
-        if not (root / "learn").exists():
-            synthetic.stream(root, learn=200, probe=100, test=40)
-        arguments["stream"] = str(root)
+        synthetic.stream(root, learn=200, probe=100, test=40)
+        options["stream"] = str(root)
     elif issubclass(cls, Downloaded):
         pytest.skip(f"{config.stem}: no small files of its format are made here")
-    return cls(**arguments)
+    return cls, options
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_contract(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.read_text().startswith("# ")
-    data = build(config, tmp_path, monkeypatch)
-    shape = data.shape  # known before anything is loaded
-    data.prepare_data()
-    data.setup()
-    for train in (True, False):
-        images, labels = data.load(train)
-        assert images.dtype == np.uint8 and images.shape[1:] == shape and images.flags.c_contiguous
-        assert labels is not None and labels.dtype == np.int64 and len(labels) == len(images)
-        assert set(labels) <= set(range(-1 if train else 0, len(data.class_names)))
-    assert data.augmentation in ("digits", "natural")
-
-    everything, labels = np.concatenate([data._index("train"), data._index("val")]), data.load(True)[1]
-    known = np.arange(len(data.load(True)[0])) if labels is None else np.flatnonzero(labels >= 0)
-    assert sorted(everything) == list(known)
-    assert data.size("val") == round(len(everything) / 10)
-    assert isinstance(data, Streamed) or data.size("learn") + data.size("val") == len(data.load(True)[0])
-    seen = {row.tobytes() for row in data.load(True)[0]}
-    assert not any(row.tobytes() in seen for row in data.load(False)[0])
-
-    before = data._index("val").copy()
-    data.setup()
-    assert (data._index("val") == before).all()
-    for split in ("train", "val", "test"):
-        x = torch.cat(list(data.batches(split, size=7)))
-        assert x.shape == (data.size(split), *shape) and x.dtype == torch.float32
-        assert x.min() >= 0 and x.max() <= 1 and x.std() > 0.1
+    cls, options = recipe(config, tmp_path, monkeypatch)
+    check_data(cls, **options)
+    data = cls(**options)
+    assert data.size("val") == round((data.size("train") + data.size("val")) / 10)
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    for split in splits:
         labels = data.labels(split)
-        assert labels is not None and len(labels) == len(x)
-    assert data.test_reads == 1
-    again = build(config, tmp_path, monkeypatch)
-    assert again.fingerprint() == data.fingerprint()
+        assert labels is not None and len(labels) == data.size(split)
+        assert torch.cat(list(data.batches(split))).std() > 0.1
 
 
 def test_digits_are_the_librarys() -> None:

@@ -143,9 +143,9 @@ def test_missing_empty_and_too_few(tmp_path: Path) -> None:
 
 
 def test_options_are_checked() -> None:
-    with pytest.raises(UsageError, match="size is 0"):
+    with pytest.raises(UsageError, match="^data.size is 0: it must be at least 1$"):
         Folder("x", size=0)
-    with pytest.raises(UsageError, match="channels 2"):
+    with pytest.raises(UsageError, match="^data.channels is 2: choose one of 1, 3$"):
         Folder("x", channels=2)  # type: ignore[arg-type]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from progress_lines import progress
 from scipy.linalg import sqrtm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import SHAPE, TinyDigits
@@ -150,11 +151,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def space(data: ImageData, folder: Path) -> FeatureSpace:
-    (found,) = feature_spaces(data, folder, print)
+    (found,) = feature_spaces(data, folder)
     return found
-
-
-def silent(text: str) -> None: ...
 
 
 def test_a_labelled_space_is_a_small_classifier_and_says_how_good(space: FeatureSpace, data: ImageData) -> None:
@@ -187,7 +185,7 @@ def test_the_space_is_the_same_whatever_the_generators_and_threads(
     threads, state = torch.get_num_threads(), torch.random.get_rng_state()
     torch.set_num_threads(2)
     try:
-        again = feature_space(data, silent)
+        again = feature_space(data)
         assert torch.get_num_threads() == 2 and torch.equal(torch.random.get_rng_state(), state)
     finally:
         torch.set_num_threads(threads)
@@ -200,7 +198,7 @@ def test_the_space_is_the_same_whatever_the_generators_and_threads(
 @pytest.mark.parametrize("labels", ["none", "one"])
 def test_without_classes_the_space_is_principal_components(labels: str) -> None:
     data = Digits(labels)
-    found = feature_space(data, silent)
+    found = feature_space(data)
     assert found.name == "64 principal components of training images" and found.test.shape == (108, 64)
     at_test, at_train = compared(data)
     rest = np.setdiff1d(np.arange(data.size("train")), at_train)
@@ -214,11 +212,11 @@ def test_without_classes_the_space_is_principal_components(labels: str) -> None:
 def test_kept_spaces_are_read_again_and_other_data_get_their_own(
     space: FeatureSpace, data: ImageData, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (other,) = feature_spaces(Digits("none"), folder, silent)
+    (other,) = feature_spaces(Digits("none"), folder)
     assert len(list(folder.glob("space-*.npz"))) == 2 and other.digest() != space.digest()
     monkeypatch.setattr(spaces_module, "feature_space", None)  # nothing is learned again
     reads, state = data.test_reads, torch.random.get_rng_state()
-    (again,) = feature_spaces(data, folder, silent)
+    (again,) = feature_spaces(data, folder)
     assert again.name == space.name and again.digest() == space.digest() and data.test_reads == reads
     x = torch.rand(30, *SHAPE, generator=torch.Generator().manual_seed(0))
     assert np.array_equal(again.features(x), space.features(x))
@@ -229,19 +227,20 @@ def test_a_damaged_space_is_one_line(space: FeatureSpace, data: ImageData, folde
     for file in folder.glob("space-*.npz"):
         (tmp_path / file.name).write_bytes(file.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"space-\w+\.npz is damaged: delete it") as caught:
-        feature_spaces(data, tmp_path, silent)
+        feature_spaces(data, tmp_path)
     assert "\n" not in str(caught.value)
     for file in folder.glob("space-*.npz"):
         np.savez(tmp_path / file.name, name=np.array("x"), test=space.test, train=space.train)  # no weights
     with pytest.raises(UserError, match="is damaged"):
-        feature_spaces(data, tmp_path, silent)
+        feature_spaces(data, tmp_path)
 
 
 def test_too_few_images_are_not_judged_and_that_is_said(tmp_path: Path) -> None:
-    said: list[str] = []
     data = TinyDigits(8)
     data.arrays = {train: (x, None) for train, (x, _) in data.arrays.items()}
-    assert feature_spaces(data, tmp_path, said.append) == [] and "fewer than 65" in said[0]
+    with progress() as said:
+        assert feature_spaces(data, tmp_path) == []
+    assert "fewer than 65" in said[0]
     assert not list(tmp_path.iterdir())
 
 
@@ -264,32 +263,33 @@ def test_fid_needs_colour_the_package_and_its_weights(
             assert x.dtype == torch.uint8
             return x.float().flatten(1)[:, :5] * self.scale
 
-    said: list[str] = []
     monkeypatch.setattr(inception, "find_spec", lambda name: None)
-    assert len(feature_spaces(Colour(), tmp_path, said.append)) == 1
+    with progress() as said:
+        assert len(feature_spaces(Colour(), tmp_path)) == 1
     assert said[-1] == "no FID: the package torch-fidelity is not installed"
     monkeypatch.setattr(inception, "find_spec", lambda name: "there")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    assert len(feature_spaces(Colour(), tmp_path, said.append)) == 1
+    with progress() as said:
+        assert len(feature_spaces(Colour(), tmp_path)) == 1
     assert said[-1].startswith("no FID: ") and said[-1].endswith(f"{inception.WEIGHTS} is not there")
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / inception.WEIGHTS).write_bytes(b"")
     monkeypatch.setattr(inception, "_network", Inception)
     colour = Colour()
-    found = feature_spaces(colour, tmp_path, said.append)
+    found = feature_spaces(colour, tmp_path)
     assert len(found) == 2
     whole = colour.arrays[False][0][compared(colour)[0]].reshape(108, -1)[:, :5]
     assert np.array_equal(found[1].test, whole)  # not one pixel is cut off by the way through [0, 1]
     assert found[1].scores(found[1].test)["fid"] == pytest.approx(0, abs=1e-6)
-    judged = floors(Blobs((3, 8, 8)), 4, colour, tmp_path, found, silent)
+    judged = floors(Blobs((3, 8, 8)), 4, colour, tmp_path, found)
     assert {"fid", "frechet"} <= judged["real"].scores["generation"].keys() & judged["untrained"].scores[
         "generation"
     ].keys()
-    (again,) = feature_spaces(colour, tmp_path, said.append)[1:]
+    (again,) = feature_spaces(colour, tmp_path)[1:]
     assert np.array_equal(again.train, found[1].train)
-    count = len(said)
-    feature_spaces(data, folder, said.append)
-    assert len(said) == count  # grey images: nothing to say
+    with progress() as said:
+        feature_spaces(data, folder)
+    assert not said  # grey images: nothing to say
 
 
 # ---- samples and likelihoods -----------------------------------------------------------------------------------------
@@ -450,9 +450,9 @@ def test_a_generator_that_changes_while_it_samples_is_refused(data: ImageData, s
 
 
 def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: FeatureSpace, tmp_path: Path) -> None:
-    before = floors(Plain(SHAPE), 4, data, tmp_path, [], silent)
+    before = floors(Plain(SHAPE), 4, data, tmp_path, [])
     assert before.keys() == {"pixels", "pca", "untrained"} and "generation" not in before["untrained"].scores
-    after = floors(Blobs(SHAPE), 4, data, tmp_path, [space], silent)
+    after = floors(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert after["real"].scores == {"generation": space.scores(space.train)} and after["real"].correct == {}
     twin = after["untrained"].scores
     assert twin["generation"]["space"] == space.name and twin["generation"]["n"] == 108
@@ -460,13 +460,13 @@ def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: Feat
     assert len(list(tmp_path.glob("untrained-*.npz"))) == 2  # the same weights and codes, but now it generates
     assert twin["likelihood"]["samples"] == 100 and "generation" not in after["pca"].scores
     stamps = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    again = floors(Blobs(SHAPE), 4, data, tmp_path, [space], silent)
+    again = floors(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == stamps
     assert again["untrained"].scores == twin
     (file,) = tmp_path.glob("real-*.npz")
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(UserError, match=r"real-\w+\.npz is damaged"):
-        floors(Blobs(SHAPE), 4, data, tmp_path, [space], silent)
+        floors(Blobs(SHAPE), 4, data, tmp_path, [space])
 
 
 def test_a_run_reports_what_it_generates(

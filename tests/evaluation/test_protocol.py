@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from progress_lines import progress
 from torch import nn
 
 from unsup.core.errors import UserError
@@ -87,8 +88,8 @@ def digits():
 
 @pytest.fixture(scope="module")
 def result(digits):
-    said = []
-    evaluation = evaluate(Net(digits.shape), digits, say=said.append)
+    with progress() as said:
+        evaluation = evaluate(Net(digits.shape), digits)
     return evaluation, said
 
 
@@ -189,12 +190,12 @@ def test_views_are_judged_by_alignment(digits):
     for shift in (0.0, 0.1, 0.3):
         net = Views(digits.shape)
         net.shift = shift
-        apart[shift] = encode(net, digits, False, print)[0]["test"].between_views
+        apart[shift] = encode(net, digits, False)[0]["test"].between_views
     assert apart[0.0].shape == (500,) and abs(apart[0.0]).max() < 1e-6
     assert 1e-4 < apart[0.1].mean() < apart[0.3].mean() < 4
-    again = encode(net, digits, False, print)[0]["test"].between_views
+    again = encode(net, digits, False)[0]["test"].between_views
     assert np.array_equal(again, apart[0.3])  # the same views every time
-    free = measures.label_free(encode(net, digits, False, print)[0], 64)
+    free = measures.label_free(encode(net, digits, False)[0], 64)
     assert free["alignment"] == pytest.approx(apart[0.3].mean())
 
 
@@ -377,9 +378,9 @@ def test_clusters_are_not_counted_where_that_is_left_out(digits, result):
 
 
 def test_unlabelled_images_get_the_label_free_part_and_say_so():
-    said = []
     data = Toy(None, None)
-    found = evaluate(Net(data.shape), data, say=said.append)
+    with progress() as said:
+        found = evaluate(Net(data.shape), data)
     free = {"code_dim", "dead_units", "reconstruction", "rankme", "uniformity", "silhouette"}
     assert found.scores.keys() == free | {"clusters", "clusterings"}
     k = found.scores["clusters"]["silhouette"]
@@ -394,26 +395,26 @@ def test_unlabelled_images_get_the_label_free_part_and_say_so():
 
 
 def test_one_class_alone_is_as_good_as_no_labels():
-    said = []
     data = Toy(np.zeros(300, np.int64), np.zeros(90, np.int64))
-    found = evaluate(Pixels(data.shape), data, say=said.append)
+    with progress() as said:
+        found = evaluate(Pixels(data.shape), data)
     assert "linear_probe" not in found.scores and "reconstruction" not in found.scores
     assert any("one class" in line for line in said)
 
 
 def test_too_few_labels_leave_out_an_entry_and_say_so():
-    said = []
     labels = thirds(300)
     labels[labels == 2] = np.where(np.arange(100) < 8, 2, 0)
-    found = evaluate(Pixels((1, 4, 4)), Toy(labels, thirds(90)), say=said.append)
+    with progress() as said:
+        found = evaluate(Pixels((1, 4, 4)), Toy(labels, thirds(90)))
     assert found.scores["few_label"].keys() == {"1"}
     assert found.correct.keys() == {"linear_probe", "few_label_1"}
     assert any("10 a class" in line for line in said)
 
 
 def test_a_class_without_test_images_leaves_out_the_accuracies_per_class_and_says_so():
-    said = []
-    found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), np.arange(90) % 2), say=said.append)
+    with progress() as said:
+        found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), np.arange(90) % 2))
     assert "per_class" not in found.scores["linear_probe"]
     assert found.scores["linear_probe"]["accuracy"] > 0.9
     assert any("per class" in line for line in said)
@@ -427,8 +428,8 @@ def test_k_is_the_number_of_classes_not_of_test_labels():
 def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_so(monkeypatch):
     monkeypatch.setattr(diagnostics, "WIDE", 12)
     monkeypatch.setattr(diagnostics, "COMPRESSED", 6)
-    said = []
-    found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)), say=said.append)
+    with progress() as said:
+        found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
     assert found.scores["reduced"] == {"dim": 6, "for": ["clusterings", "kNN", "diagnostics"]}
     assert found.scores["code_dim"] == 16 and found.codes.shape == (90, 16)
     assert found.scores["rankme"] <= 6
@@ -465,9 +466,8 @@ def test_a_collapsed_encoder_scores_the_majority_and_leaves_no_nan():
 
     labels = np.where(np.arange(300) % 10 < 6, 0, np.arange(300) % 3)
     test = np.where(np.arange(90) % 10 < 6, 0, np.arange(90) % 3)
-    said = []
-    with pytest.warns(UserWarning, match="distinct clusters"):
-        found = evaluate(Collapsed((1, 4, 4)), Toy(labels, test), say=said.append).scores
+    with pytest.warns(UserWarning, match="distinct clusters"), progress() as said:
+        found = evaluate(Collapsed((1, 4, 4)), Toy(labels, test)).scores
     assert found["linear_probe"]["accuracy"] == pytest.approx(np.mean(test == 0)) == found["kmeans"]["test"]["acc"]
     assert found["dead_units"] == 5 and found["rankme"] == pytest.approx(1)
     assert "silhouette" not in found
@@ -506,7 +506,7 @@ def test_an_interrupt_stops_every_part():
     torch.set_num_threads(3)
     try:
         with pytest.raises(KeyboardInterrupt):
-            side_by_side({"a": endless, "b": endless, "c": interrupt, "d": endless}, say=lambda text: None)
+            side_by_side({"a": endless, "b": endless, "c": interrupt, "d": endless})
     finally:
         torch.set_num_threads(torch_threads)
     assert len(stopped) == 2 and threading.active_count() == threads

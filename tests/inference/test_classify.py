@@ -23,7 +23,7 @@ from unsup.inference.classify import FOLDS, Classified, by_names
 from unsup.inference.sort import UNLIKE, free, safe
 from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
-from unsup.runs.build import load_run
+from unsup.runs.run import Run
 
 IMAGES, LABELS = used.digits()
 N = 120
@@ -162,7 +162,7 @@ def test_a_run_without_labels_gives_clusters(
 def test_a_model_with_clusters_of_its_own_sorts_by_them(pictures: Path, tmp_path: Path) -> None:
     own = used.finished(tmp_path / "runs", "dec", epochs=1, labelled=False)
     rows = classify(own, pictures, tmp_path / "out")
-    model = load_run(own)[0]
+    model = Run(own).model()
     expected = model.assign(torch.from_numpy(IMAGES[: N // 2]).float() / 255)
     found = {row["file"]: int(row["cluster"]) for row in rows}
     assert [found[f"left/{i:03}.png"] for i in range(N // 2)] == expected.tolist()

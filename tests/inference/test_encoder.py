@@ -20,10 +20,10 @@ from unsup.data.digits import Digits
 from unsup.evaluation.codes import encode_split
 from unsup.metrics.heads import Heads
 from unsup.models.ae import AE
-from unsup.runs import folder as runs
-from unsup.runs.build import load_run
+from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
 from unsup.runs.encoder import Encoder
+from unsup.runs.run import Run
 
 IMAGES, LABELS = used.digits()
 
@@ -40,7 +40,7 @@ def normalised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_codes_are_those_that_were_judged_and_need_no_data(normalised: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = encode_split(*load_run(normalised), "test", layers=False).codes
+    expected = encode_split(Run(normalised).model(), prepare(Run(normalised).config), "test", layers=False).codes
 
     def gone(self: Digits, train: bool) -> None:
         raise AssertionError("the images are not at hand")
@@ -53,7 +53,7 @@ def test_codes_are_those_that_were_judged_and_need_no_data(normalised: Path, mon
 
 def test_a_run_on_a_folder_that_is_gone_is_loaded(tmp_path: Path) -> None:
     config = resolve(compose("ae", "folder", options=[("data.images", str(tmp_path / "gone")), ("data.size", 16)]))
-    run = runs.create(tmp_path, config, "", "0" * 64)
+    run = Run.create(tmp_path, config, "", "0" * 64).folder
     model = AE((3, 16, 16), **config["model"]["init_args"])
     saved = {"state_dict": model.state_dict(), "hyper_parameters": dict(model.hparams), "global_step": 0}
     torch.save(saved, run / "checkpoints" / "last.ckpt")

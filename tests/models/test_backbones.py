@@ -39,7 +39,6 @@ def maps_of(encoder: torch.nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize(("shape", "width", "message"), [((1, 7, 28), 4, "7 x 28"), ((1, 8, 8), 0, "model.width is 0")])
-def test_impossible_sizes_are_refused(shape: tuple[int, int, int], width: int, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        build_backbone("conv", shape, width)
+def test_too_small_images_are_refused() -> None:
+    with pytest.raises(UsageError, match="7 x 28"):
+        build_backbone("conv", (1, 7, 28), 4)

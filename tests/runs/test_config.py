@@ -113,6 +113,10 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--config", "nope.yaml"], "cannot read configuration nope.yaml: No such file"),
         (["train", "ae", "--data", "digits", "--model.class_path", "unsup.models.pca.PCA"], "name one of the two"),
         (["train", "ae", "--data", "digits", "--seed", "5000000000"], "from 0 to 4294967295"),
+        (["train", "ae", "--threads", "0"], "threads: expected auto or a whole number from 1 to 1024, got 0"),
+        (["train", "ae", "--threads", "many"], "threads: expected auto or a whole number from 1 to 1024, got 'many'"),
+        (["sweep", "ae", "--threads", "1.5"], "threads: expected auto or a whole number from 1 to 1024, got '1.5'"),
+        (["evaluate", "x", "--threads", "2"], "evaluate has no option --threads"),
         (["evaluate", "x", "--model.lr", "3"], "--model.lr is an option of train, not of evaluate"),
         (["sweep"], "required: MODEL"),
         (["sweep", "ae", "--seeds", "0", "x"], "--seeds x: write whole numbers"),
@@ -136,6 +140,8 @@ def test_mistakes_are_one_line_and_exit_2(capsys: pytest.CaptureFixture[str], ar
         ("model: {class_path: null}\n", "extra.yaml: model.class_path is an import path, got None"),
         ("model: {class_path: unsup.models.pca.PCA}\n", "extra.yaml sets another model.class_path than ae"),
         ("\x00", "extra.yaml is not valid YAML"),
+        ("threads: 1.5\n", "threads: expected auto or a whole number from 1 to 1024, got 1.5"),
+        ("threads: null\n", "threads: expected auto or a whole number from 1 to 1024, got None"),
     ],
 )
 def test_broken_files_are_one_line(

@@ -16,7 +16,7 @@ from toys import Coder, Decoder, Generator, Still, Variational
 
 from unsup.evaluation.thumbnails import filters, pairs, thumbnails
 from unsup.models.base import Model
-from unsup.models.frozen import looking_at
+from unsup.models.frozen import frozen
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.schedule import evenly
 
@@ -81,7 +81,7 @@ def test_looking_restores_modes_and_random_state() -> None:
     model = new(Variational).train()
     model.decoder[1].eval()
     before = torch.get_rng_state()
-    with looking_at(model):
+    with frozen(model, full_precision=False):
         assert not any(module.training for module in model.modules())
         torch.rand(3)
     assert torch.equal(before, torch.get_rng_state())

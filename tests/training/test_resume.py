@@ -16,8 +16,10 @@ import unsup.training.train
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.pca import PCA
-from unsup.runs import folder as runs
+from unsup.runs import lock
+from unsup.runs.build import prepare
 from unsup.runs.config import compose, names, resolve
+from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one step a call
@@ -66,9 +68,9 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(
     for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
         assert equal(ours[key], theirs[key]), key
     assert curves(run) == curves(whole)
-    record, other = (runs.record_of(r, "training.json") for r in (run, whole))
+    record, other = (Run(r).training for r in (run, whole))
     assert record["epochs"] == other["epochs"] == 3 and record["train_seconds"] > 0
-    assert len(runs.record_of(run, "versions.json")["resumed"]) == 1
+    assert len(Run(run).versions["resumed"]) == 1
     if model != "ae":
         strips = [(r / "figures" / "progress.png").read_bytes() for r in (run, whole)]
         assert strips[0] == strips[1]
@@ -102,7 +104,7 @@ def test_a_run_that_lacks_only_the_record_of_its_end_gets_it(
     stop()
     assert main(["resume", str(run)]) == 0
     assert equal(state(run)["state_dict"], before) and curves(run) == drawn
-    assert runs.record_of(run, "training.json")["epochs"] == 3
+    assert Run(run).training["epochs"] == 3
 
 
 def test_a_run_that_was_stopped_while_it_was_judged_is_judged_by_resume(
@@ -115,7 +117,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_is_judged_by_resume(
     code, run = start(tmp_path, "ae")
     assert code == 130 and f"make evaluate RUN={run}" in capsys.readouterr().err
     judged: list[Path] = []
-    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, **kwargs: judged.append(run))
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, data: judged.append(run.folder))
     before = (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert main(["resume", str(run)]) == 0 and judged == [run.resolve()]
     assert (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
@@ -128,7 +130,7 @@ def test_what_was_fitted_is_not_fitted_again(tmp_path: Path, unjudged: None, mon
     monkeypatch.delattr(PCA, "fit")
     assert main(["resume", str(run)]) == 0
     assert equal(state(run)["state_dict"], before)
-    assert runs.record_of(run, "training.json")["epochs"] == 0
+    assert Run(run).training["epochs"] == 0
 
 
 def test_data_may_have_moved_but_not_changed(
@@ -152,13 +154,11 @@ def test_data_may_have_moved_but_not_changed(
 
 
 def test_a_run_without_a_good_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = runs.create(tmp_path, resolve(compose("ae", "digits")), "", "")
+    config = resolve(compose("ae", "digits"))
+    run = Run.create(tmp_path, config, "", prepare(config).fingerprint()).folder
     assert main(["resume", str(run)]) == 1
     assert "has no checkpoint: its first epoch did not end" in capsys.readouterr().err
     (run / "checkpoints" / "last.ckpt").write_bytes(b"PK damaged")
-    runs.write_json(
-        run / "versions.json", {"data_sha256": unsup.training.train.prepare(runs.config_of(run)).fingerprint()}
-    )
     assert main(["resume", str(run)]) == 1
     assert "last.ckpt cannot be read as a checkpoint" in capsys.readouterr().err
 
@@ -166,33 +166,33 @@ def test_a_run_without_a_good_checkpoint_is_refused(tmp_path: Path, capsys: pyte
 def test_a_run_is_one_process_s_until_that_process_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = runs.create(tmp_path, resolve(compose("ae", "digits")), "", "")
-    assert not runs.in_use(run)
+    run = Run.create(tmp_path, resolve(compose("ae", "digits")), "", "")
+    assert not run.in_use()
     code = (
-        "import sys, time; from pathlib import Path; from unsup.runs.folder import locked\n"
+        "import sys, time; from pathlib import Path; from unsup.runs.lock import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(run)], cwd=TOP, stdout=subprocess.PIPE)
     try:
         assert other.stdout is not None and other.stdout.readline() == b"held\n"
-        assert runs.in_use(run)
-        monkeypatch.setattr(runs, "PATIENCE", 0.1)
+        assert run.in_use()
+        monkeypatch.setattr(lock, "PATIENCE", 0.1)
         for verb in ("resume", "evaluate"):
             assert main([verb, str(run)]) == 1
             assert "by another process" in capsys.readouterr().err
     finally:
         other.kill()
         other.communicate()
-    assert not runs.in_use(run)
-    with runs.locked(run):
-        assert runs.in_use(run)
+    assert not run.in_use()
+    with run.lock():
+        assert run.in_use()
 
 
 def test_a_run_is_locked_while_it_is_trained_and_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
-    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, **kwargs: held.append(runs.in_use(run)))
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, data: held.append(run.in_use()))
     _, run = start(tmp_path, "pixels", "--data", "digits")
-    assert held == [True] and not runs.in_use(run)
+    assert held == [True] and not Run(run).in_use()
 
 
 @pytest.mark.slow

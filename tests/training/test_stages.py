@@ -20,13 +20,14 @@ from unsup.cli.main import main
 from unsup.comparison.groups import dotted
 from unsup.comparison.recorded.store import for_others
 from unsup.core.errors import UserError
+from unsup.core.files import write_json
+from unsup.data.base import ImageData
 from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
 from unsup.models.frozen import weights_hash
-from unsup.runs import folder as runs
-from unsup.runs.build import load_model
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_of
+from unsup.runs.run import Run
 from unsup.training.existing_runs import Found
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
@@ -49,8 +50,8 @@ def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def root(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of runs without pictures and evaluation: they take seconds."""
 
-    def evaluated(run: Path, **_: Any) -> None:
-        runs.write_json(run / "report.json", {})
+    def evaluated(run: Run, data: ImageData) -> None:
+        write_json(run.folder / "report.json", report(run.config["recipe"]))
 
     monkeypatch.setattr(unsup.training.train, "evaluate_run", evaluated)
     monkeypatch.setattr(unsup.training.trainer, "callbacks", lambda throughput: [throughput])
@@ -74,12 +75,12 @@ def test_one_command_trains_the_whole_chain_once(root: Path, capsys: pytest.Capt
     lines = [line for line in capsys.readouterr().out.splitlines() if "comes first" in line]
     assert [line.split()[0] for line in lines] == ["third", "second"]
     assert made(root) == ["first/3-001", "second/3-001", "third/3-001"]
-    first = runs.config_of(root / "digits/first/3-001")  # neither epochs nor options of the model are the target's
+    first = Run(root / "digits/first/3-001").config  # neither epochs nor options of the model are the target's
     assert first["trainer"]["max_epochs"] == 1 and first["model"]["init_args"]["lr"] != 0.01
-    weights = [load_model(root / "digits" / name).state_dict() for name in ("second/3-001", "third/3-001")]
+    weights = [Run(root / "digits" / name).model().state_dict() for name in ("second/3-001", "third/3-001")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])  # zero epochs change nothing
     assert not torch.equal(
-        load_model(root / "digits/first/3-001").state_dict()["encoder.1.weight"], weights[0]["encoder.1.weight"]
+        Run(root / "digits/first/3-001").model().state_dict()["encoder.1.weight"], weights[0]["encoder.1.weight"]
     )
 
     assert train(root, "third", "--seed", "3", "--epochs", "1") == 0  # what there is is taken
@@ -92,14 +93,13 @@ def test_one_command_trains_the_whole_chain_once(root: Path, capsys: pytest.Capt
 def test_a_run_records_where_it_started(root: Path) -> None:
     assert train(root, "third") == 0
     origin = versions(root, "third/0-001")["init_from"]
-    second = load_model(root / "digits/second/0-001")
+    second = Run(root / "digits/second/0-001").model()
     assert origin["run"] == "digits/second/0-001" and origin["weights_sha256"] == weights_hash(second)
     seconds = [
         json.loads((root / f"digits/{name}/0-001/training.json").read_text())["train_seconds"] for name in STAGES
     ]
     assert origin["stages_seconds"] == pytest.approx(sum(seconds[:2]))
-    record, of = runs.record_of(root / "digits/third/0-001", "training.json"), versions(root, "third/0-001")
-    assert runs.seconds_of(record, of) == pytest.approx(sum(seconds))
+    assert Run(root / "digits/third/0-001").seconds == pytest.approx(sum(seconds))
     assert "init_from" not in versions(root, "first/0-001")
 
 
@@ -117,7 +117,7 @@ def test_what_the_first_stage_saw_the_last_one_owes_to_it(root: Path, recipes: P
     assert train(root, "third") == 0
     (recipes / "first.yaml").write_text(f"model: {{class_path: {__name__}.Seeing}}\ntrainer: {{max_epochs: 1}}")
     assert train(root, "third") == 0
-    views = {name: runs.record_of(root / "digits" / name, "training.json")["views"] for name in made(root)}
+    views = {name: Run(root / "digits" / name).training["views"] for name in made(root)}
     assert views == {f"{name}/0-00{i}": seen for name in STAGES for i, seen in ((1, "none"), (2, "digits"))}
 
 
@@ -136,9 +136,9 @@ def test_a_resolved_configuration_runs_again_and_a_sweep_knows_it(root: Path) ->
     assert main(["train", "--config", str(run / "config.yaml"), "--runs", str(root)]) == 0
     assert made(root) == ["first/0-001", "second/0-001", "second/0-002"]
     again = torch.load(root / "digits/second/0-002/checkpoints/last.ckpt", weights_only=True)["state_dict"]
-    assert all(torch.equal(value, again[name]) for name, value in load_model(run).state_dict().items())
+    assert all(torch.equal(value, again[name]) for name, value in Run(run).model().state_dict().items())
     config = resolve(compose("second", "digits", [], [("seed", 0)]))
-    assert Found(root).look(config)[1] == root / "digits/second/0-002"
+    assert Found(root).look(config)[1].folder == root / "digits/second/0-002"
 
 
 def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Path) -> None:
@@ -150,29 +150,29 @@ def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Pa
     assert train(root, "second") == 0
     assert versions(root, "second/0-002")["init_from"]["run"] == "digits/first/0-002"
     shutil.rmtree(root / "digits/first")  # what is gone cannot be asked
-    assert Found(root).look(config)[1] == root / "digits/second/0-002"
+    assert Found(root).look(config)[1].folder == root / "digits/second/0-002"
 
 
 def test_a_report_knows_what_its_start_was_worth(tmp_path: Path) -> None:
     run, source = tmp_path / "digits/second/0-001", tmp_path / "digits/first/0-001"
     source.mkdir(parents=True)
-    assert started_from(run, {}) is None
+    assert started_from(Run(run), {}) is None
     origin = {"run": "digits/first/0-001", "weights_sha256": "ab" * 32}
     own = {"data_sha256": "images", "init_from": origin}
     record = {"data_sha256": "images", "versions": {}, "hardware": {}, "command": "unsup train first"}
-    assert started_from(run, own) is None  # no report
+    assert started_from(Run(run), own) is None  # no report
     (source / "report.json").write_text(json.dumps(report("first")))
-    assert started_from(run, own) is None  # no versions.json
+    assert started_from(Run(run), own) is None  # no versions.json
     (source / "versions.json").write_text(json.dumps(record))
-    found = started_from(run, own)
+    found = started_from(Run(run), own)
     assert found is not None and found.run == origin["run"]
     kept = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
     assert found.scores == typed(report() | {"scores": {key: report()["scores"][key] for key in kept}}).scores
-    assert started_from(run, own | {"data_sha256": "others"}) is None
-    assert started_from(run, own | {"init_from": origin | {"weights_sha256": "cd" * 32}}) is None
+    assert started_from(Run(run), own | {"data_sha256": "others"}) is None
+    assert started_from(Run(run), own | {"init_from": origin | {"weights_sha256": "cd" * 32}}) is None
     for damage in ({"protocol": 1}, {"frozen": 3}, {"scores": [1]}, {"scores": 1}):
         (source / "report.json").write_text(json.dumps(report("first") | damage))
-        assert started_from(run, own) is None
+        assert started_from(Run(run), own) is None
 
 
 def test_a_source_of_other_images_is_not_taken(root: Path) -> None:

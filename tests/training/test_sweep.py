@@ -17,9 +17,10 @@ from sample_reports import report
 import unsup.training.sweep
 from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
+from unsup.core.files import write_json
 from unsup.core.strict_yaml import dump
-from unsup.runs import folder as runs
 from unsup.runs.config import Config, compose, resolve
+from unsup.runs.run import Run
 from unsup.training.existing_runs import Found, state_of
 from unsup.training.plan import Job, parse_grid, plan
 from unsup.training.sweep import duration, exit_text, seconds_left
@@ -113,18 +114,23 @@ def test_a_mistake_anywhere_is_found_before_the_first_run(
 
 def made(root: Path, config: Config, state: str) -> Path:
     """A run folder in this state."""
-    run = runs.create(root, config, "", "")
+    run = Run.create(root, config, "", "").folder
     if state in ("begun", "trained", "finished", "outdated", "damaged"):
         (run / "checkpoints" / "last.ckpt").write_bytes(b"weights")
     if state in ("trained", "finished", "outdated", "damaged"):
-        runs.write_json(run / "training.json", {"epochs": 1})
+        write_json(run / "training.json", {"epochs": 1})
     if state == "finished":
-        runs.write_json(run / "report.json", report())
+        write_json(run / "report.json", report())
     if state == "outdated":
-        runs.write_json(run / "report.json", report() | {"protocol": 1})
+        write_json(run / "report.json", report() | {"protocol": 1})
     if state == "damaged":
         (run / "report.json").write_text(json.dumps(report())[:-20])
     return run
+
+
+def folder_of(found: tuple[str, Run | None]) -> tuple[str, Path | None]:
+    state, run = found
+    return state, run and run.folder
 
 
 @pytest.mark.parametrize(
@@ -140,9 +146,9 @@ def made(root: Path, config: Config, state: str) -> Path:
 )
 def test_how_far_a_run_is_shows_in_its_folder(state: str, expected: str, tmp_path: Path) -> None:
     run = made(tmp_path, jobs("ae")[0].config, state)
-    assert state_of(run) == expected
-    with runs.locked(run):
-        assert state_of(run) == ("finished" if state == "finished" else "in use")
+    assert state_of(Run(run)) == expected
+    with Run(run).lock():
+        assert state_of(Run(run)) == ("finished" if state == "finished" else "in use")
 
 
 def test_a_run_is_found_by_its_configuration_wherever_the_data_lie(tmp_path: Path) -> None:
@@ -151,7 +157,7 @@ def test_a_run_is_found_by_its_configuration_wherever_the_data_lie(tmp_path: Pat
 
     def look(*options: tuple[str, Any], data: str = "digits", model: str = "ae") -> tuple[str, Path | None]:
         config = resolve(compose(model, data, [], [("seed", 0), ("trainer.max_epochs", 1), *options]))
-        return Found(tmp_path).look(config)
+        return folder_of(Found(tmp_path).look(config))
 
     assert look() == look(("data.root", "elsewhere")) == ("finished", run)
     for other in (("model.code_dim", 3), ("trainer.max_epochs", 2), ("data.batch_size", 5), ("seed", 1)):
@@ -172,11 +178,11 @@ def test_the_furthest_of_several_runs_counts_and_unknown_ones_do_not(tmp_path: P
     assert found.look(config) == ("new", None)
     begun = made(tmp_path, config, "begun")
     made(tmp_path, config, "new")
-    assert found.look(config) == ("begun", begun)
+    assert folder_of(found.look(config)) == ("begun", begun)
     newer = made(tmp_path, config, "begun")
-    assert found.look(config) == ("begun", newer)
-    with runs.locked(begun):
-        assert found.look(config) == ("in use", begun)
+    assert folder_of(found.look(config)) == ("begun", newer)
+    with Run(begun).lock():
+        assert folder_of(found.look(config)) == ("in use", begun)
 
 
 def test_the_time_left_is_that_of_runs_like_those_to_come() -> None:

@@ -15,8 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from unsup.cli.main import main
 from unsup.core.errors import UserError
-from unsup.runs import folder as runs
-from unsup.runs.build import load_run
+from unsup.runs.run import Run
 
 EPOCHS = 3
 
@@ -154,7 +153,7 @@ def test_the_run_can_be_started_again_from_its_config(
 def test_same_seed_same_weights_other_seed_others(run: Path, root: Path) -> None:
     again = train(root, "deep_ae_layerwise", "--epochs", str(EPOCHS))
     other = train(root, "deep_ae_layerwise", "--epochs", str(EPOCHS), "--seed", "1")
-    first, second, third = (load_run(r)[0].state_dict() for r in (run, again, other))
+    first, second, third = (Run(r).model().state_dict() for r in (run, again, other))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["to_code.weight"], third["to_code.weight"])
     assert report_of(run)["scores"] == report_of(again)["scores"]
@@ -292,7 +291,7 @@ def test_a_missing_checkpoint_or_a_damaged_one_is_one_line(
 
 def test_weights_of_another_run_start_a_new_one(run: Path, root: Path) -> None:
     started = train(root, "deep_ae_layerwise", "--epochs", "0", "--init_from", str(run))
-    first, second = load_run(run)[0].state_dict(), load_run(started)[0].state_dict()
+    first, second = Run(run).model().state_dict(), Run(started).model().state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     report, before = report_of(started), report_of(run)
     assert report["provenance"]["config"]["init_from"] == str(run)
@@ -304,7 +303,7 @@ def test_weights_of_another_run_start_a_new_one(run: Path, root: Path) -> None:
     assert report["run"]["stages_seconds"] == pytest.approx(seconds + report["run"]["train_seconds"])
     assert f"`{origin['run']}`" in (started / "report.md").read_text()
     with pytest.raises(UserError, match="no run folder"):
-        runs.find("nowhere")
+        Run.find("nowhere")
 
 
 def test_no_data_named_and_no_mnist_at_hand_takes_digits(

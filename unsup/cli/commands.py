@@ -1,6 +1,7 @@
 """What each verb of the command line does. Nothing heavy is imported before the verb is called."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from unsup.core.errors import UsageError, UserError
@@ -17,8 +18,9 @@ def train(args: argparse.Namespace) -> None:
     if args.print_config:
         print(dump(resolved), end="")
         return
+    from unsup.cli.output import show_report
     from unsup.runs.build import mnist_at_hand
-    from unsup.training.train import train as start
+    from unsup.training.stages import train_stages
 
     notes = []
     prepared = None
@@ -29,7 +31,8 @@ def train(args: argparse.Namespace) -> None:
         if not prepared:
             resolved = configured(args, data)
     notes += [f"with {path.name}" for path in pair(args.model, data)]
-    start(resolved, args.runs, args.command, notes, prepared)
+    for run in train_stages(resolved, args.runs, args.command, notes, prepared):
+        show_report(run)
 
 
 def configured(args: argparse.Namespace, data: str | None) -> dict[str, Any]:
@@ -47,6 +50,7 @@ def sweep(args: argparse.Namespace) -> None:
     grid, options, data, note = parse_grid(args.grid), given(args), named_data(args), ""
     jobs = plan(args.models, data or "mnist", args.seeds, grid, options, args.runs)
     from unsup.runs.build import mnist_at_hand
+    from unsup.training.sweep import summary
     from unsup.training.sweep import sweep as start
 
     if data is None:
@@ -54,12 +58,23 @@ def sweep(args: argparse.Namespace) -> None:
         if not prepared:
             jobs = plan(args.models, "digits", args.seeds, grid, options, args.runs)
     root = dict(options).get("data.root")
-    start(jobs, args.runs, None if root is None else str(root), note)
+    outcome = start(jobs, args.runs, None if root is None else str(root), note)
+    print(f"\n{summary(jobs, outcome)}")
+    elsewhere = "" if args.runs == Path("runs") else f" RUNS={args.runs}"
+    for dataset in sorted({job.config["dataset"] for job in jobs}):
+        print(f"next: make compare DATA={dataset}{elsewhere}", flush=True)
+    if outcome.failed:
+        raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
 
 
 def given(args: argparse.Namespace) -> list[tuple[str, Any]]:
-    """Options of model, data and trainer, those with a short name first."""
-    short = [("trainer.max_epochs", args.epochs), ("data.root", args.data_root), ("data.images", args.images)]
+    """Options of model, data and trainer, those with a short name first, and the number of threads."""
+    short = [
+        ("trainer.max_epochs", args.epochs),
+        ("data.root", args.data_root),
+        ("data.images", args.images),
+        ("threads", args.threads),
+    ]
     return [(key, value) for key, value in short if value is not None] + args.options
 
 
@@ -71,19 +86,26 @@ def named_data(args: argparse.Namespace) -> str | None:
 
 
 def resume(args: argparse.Namespace) -> None:
-    from unsup.runs import folder as runs
+    from unsup.cli.output import show_report
+    from unsup.runs.run import Run
+    from unsup.training.distributed import is_main_process
     from unsup.training.train import resume as go_on
 
-    go_on(runs.find(args.folder), moved(args))
+    run = Run.find(args.folder)
+    go_on(run, moved(args))
+    if is_main_process():
+        show_report(run)
 
 
 def evaluate(args: argparse.Namespace) -> None:
+    from unsup.cli.output import show_report
     from unsup.evaluation.run import evaluate_run
-    from unsup.runs import folder as runs
+    from unsup.runs.run import Run
 
-    run = runs.find(args.folder)
-    with runs.locked(run):
-        evaluate_run(run, moved=moved(args))
+    run = Run.find(args.folder)
+    with run.lock():
+        evaluate_run(run, run.data(moved(args)))
+    show_report(run)
 
 
 def moved(args: argparse.Namespace) -> dict[str, str]:
@@ -93,19 +115,26 @@ def moved(args: argparse.Namespace) -> dict[str, str]:
 
 
 def classify(args: argparse.Namespace) -> None:
-    from unsup.inference.sort import classify_into
-    from unsup.runs import folder as runs
+    from unsup.cli.output import screen
+    from unsup.core.errors import printable
+    from unsup.core.files import shown
+    from unsup.inference.sort import SHEET, classify_into, summary, told_apart
+    from unsup.runs.run import Run
 
-    classify_into(runs.find(args.folder), args.images, args.out, args.labels, args.sort)
+    out, classified = classify_into(Run.find(args.folder), args.images, args.out, args.labels, args.sort)
+    screen().print(summary(classified))
+    if classified.named:
+        print(told_apart(classified))
+    print(f"sheet  {printable(str(shown(out / SHEET)))}")
 
 
 def encode(args: argparse.Namespace) -> None:
     from unsup.core.errors import printable
     from unsup.core.files import shown
     from unsup.inference.encode_folder import write_codes
-    from unsup.runs import folder as runs
+    from unsup.runs.run import Run
 
-    out, encoded = write_codes(runs.find(args.folder), args.images, args.out)
+    out, encoded = write_codes(Run.find(args.folder), args.images, args.out)
     rows, dimensions = encoded.columns["codes"].shape
     print(f"{rows:,} codes of {dimensions:,} dimensions: {printable(str(shown(out)))}")
 
@@ -113,16 +142,21 @@ def encode(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     from unsup.core.files import shown
     from unsup.inference.export import export_run
-    from unsup.runs import folder as runs
+    from unsup.runs.run import Run
 
-    print(f"exported and checked: {shown(export_run(runs.find(args.folder), args.out, args.onnx))}")
+    print(f"exported and checked: {shown(export_run(Run.find(args.folder), args.out, args.onnx))}")
 
 
 def zero_shot(args: argparse.Namespace) -> None:
-    from unsup.inference.zero_shot import name_run
-    from unsup.runs import folder as runs
+    from unsup.cli.output import screen
+    from unsup.core.errors import printable
+    from unsup.core.files import shown
+    from unsup.inference.zero_shot import name_run, summary
+    from unsup.runs.run import Run
 
-    name_run(runs.find(args.folder), args.words, args.encoder, moved(args))
+    path, named = name_run(Run.find(args.folder), args.words, args.encoder, moved(args))
+    screen().print(summary(named))
+    print(f"names  {printable(str(shown(path)))}")
 
 
 def models(args: argparse.Namespace) -> None:
@@ -164,6 +198,11 @@ def results(args: argparse.Namespace) -> None:
 
 
 def compare(args: argparse.Namespace) -> None:
+    from unsup.cli.output import show_comparison
     from unsup.comparison.compare import compare as start
 
-    start(args.runs, args.data, args.sort)
+    comparisons, unusable = start(args.runs, args.data, args.sort)
+    for comparison in comparisons:
+        show_comparison(comparison)
+    if unusable:
+        raise UserError("; ".join(map(str, unusable)))

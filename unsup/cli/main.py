@@ -5,6 +5,7 @@ import os
 import sys
 
 from unsup.cli import commands
+from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
 from unsup.cli.reproduce import reproduce
 from unsup.core.errors import UserError, one_line, printable
@@ -22,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         args = parse(argv)
         command = reproduce if args.verb == "reproduce" else getattr(commands, args.verb)
-        command(args)
+        with log_in_terminal():
+            command(args)
     except UserError as e:
         if os.environ.get("UNSUP_DEBUG"):
             raise

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from unsup.core.errors import UsageError, nearest
 from unsup.core.files import place
+from unsup.core.threads import Threads, checked
 from unsup.core.version import __version__
 
 OPTION_HELP = """\
@@ -68,6 +69,9 @@ def build_parser() -> Parser:
         sub.add_argument("--epochs", type=int, help="short for --trainer.max_epochs")
         sub.add_argument("--data_root", help="folder that holds data sets (data)")
         sub.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
+        sub.add_argument(
+            "--threads", type=threads_of, help="threads of PyTorch: a number, or auto, one an idle core (auto)"
+        )
         sub.add_argument("--runs", type=place, default=Path("runs"), help="folder that holds runs (runs)")
     for sub in (
         verb("resume", "go on with an interrupted run from its last checkpoint, then evaluate it"),
@@ -128,6 +132,10 @@ def seed_of(text: str) -> int:
     if not text.removeprefix("-").isdecimal():
         raise UsageError(f"--seeds {text}: write whole numbers, separated by blanks")
     return int(text)
+
+
+def threads_of(text: str) -> Threads:
+    return checked(int(text) if text.isdecimal() else text)
 
 
 def seed_or_all(text: str) -> int | str:

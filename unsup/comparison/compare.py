@@ -1,30 +1,48 @@
 """All reports of a data set side by side. Answers at once: neither torch nor scikit-learn is imported."""
 
-import sys
+import logging
+from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
 
 from unsup.comparison.comparable import Comparable, comparable, differences
 from unsup.comparison.files import comparison_csv, comparison_html, comparison_json, comparison_markdown
 from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
-from unsup.comparison.terminal import show
-from unsup.core.errors import UserError, nearest, one_line, printable
+from unsup.core.errors import UserError, nearest, one_line
 from unsup.core.files import replace
+
+log = logging.getLogger(__name__)
 
 REPORTS = "*/*/report.json"
 
 
-def compare(root: Path, data: str | None = None, sort: str | None = None) -> None:
-    """Print the comparison of one data set, or of every one that has reports, and write runs/<data>/compare.*.
+@dataclass(frozen=True)
+class Comparison:
+    """The reports of a data set side by side.
 
-    What cannot be used is named on stderr, with the reason, and left out.
+    Attributes:
+        folder: runs/<data>, which holds the files of the comparison.
+        parts: of reports that can be compared, one part each.
+        differences: in what the reports of different parts differ, or nothing.
+    """
+
+    folder: Path
+    parts: list[Comparable]
+    differences: str
+
+
+def compare(root: Path, data: str | None = None, sort: str | None = None) -> tuple[list[Comparison], list[UserError]]:
+    """Compare the reports of one data set, or of every one that has reports, and write runs/<data>/compare.*.
+
+    A warning names each report that cannot be used, with the reason; it is left out.
 
     Args:
         root: the folder that holds runs.
         data: the data set; None: all.
         sort: a column's name; None: the linear probe, without labels the reconstruction error.
+
+    Returns:
+        The comparisons, and an error for each data set without a report that can be used.
 
     Raises:
         UsageError: no such column.
@@ -37,20 +55,17 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> Non
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
         raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
-    unusable = []
+    comparisons, unusable = [], []
     for name in [data] if data else there:
         try:
-            compare_folder(root / name, column)
+            comparisons.append(compare_folder(root / name, column))
         except UserError as e:
             unusable.append(e)
-    for earlier in unusable[:-1]:
-        print(f"unsup: {one_line(earlier)}", file=sys.stderr)
-    if unusable:
-        raise unusable[-1]
+    return comparisons, unusable
 
 
-def compare_folder(folder: Path, sort: str | None) -> list[Comparable]:
-    """The comparison of runs/<data>, printed and written there.
+def compare_folder(folder: Path, sort: str | None) -> Comparison:
+    """Compare the reports in runs/<data> and write the comparison there.
 
     Raises:
         UserError: none of its reports can be used.
@@ -60,8 +75,7 @@ def compare_folder(folder: Path, sort: str | None) -> list[Comparable]:
         try:
             runs.append(read_run(path))
         except UserError as e:
-            told = printable(f"skipped {path}: {one_line(e)}")
-            print(f"unsup: {told}; make evaluate RUN={path.parent} writes it again", file=sys.stderr)
+            log.warning("skipped %s: %s; make evaluate RUN=%s writes it again", path, one_line(e), path.parent)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
@@ -69,21 +83,13 @@ def compare_folder(folder: Path, sort: str | None) -> list[Comparable]:
     notes += _older(runs)
     notes += [f"no report has a {sort}: sorted by {one.sort}" for one in parts if sort and one.sort != sort]
     for note in notes:
-        print(f"unsup: {printable(note)}", file=sys.stderr)
+        log.warning("%s", note)
     name = folder.name
     replace(folder / "compare.json", comparison_json(name, parts, notes))
     replace(folder / "compare.csv", comparison_csv(parts))
     replace(folder / "compare.md", comparison_markdown(name, parts, notes))
     replace(folder / "compare.html", comparison_html(name, parts, notes))
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    if apart := differences(list(groups)):
-        console.print(f"{name}: {apart}", markup=False)
-    for one in parts:
-        console.print(f"{name}, ", end="", markup=False, style="bold")
-        show(one, console)
-        console.print()
-    console.print(f"files  {folder}/compare.{{html,md,csv,json}}", markup=False, soft_wrap=True)
-    return parts
+    return Comparison(folder, parts, differences(list(groups)))
 
 
 def _older(runs: list[ComparedRun]) -> list[str]:

@@ -14,7 +14,7 @@ from unsup.reports.report import load_report
 from unsup.reports.rows import floors_of
 from unsup.reports.schema import Baseline
 
-PLACES = ("seed", "data.root", "data.images")  # they say which seed and where things lie, not what is trained
+APART = ("seed", "threads", "data.root", "data.images")  # which seed, how and where it ran, not what is trained
 
 
 class Version(NamedTuple):
@@ -33,7 +33,7 @@ class ComparedRun:
     recipe: str
     seed: int
     version: Version
-    options: dict[str, Any]  # resolved configuration by dotted name, without seed and places
+    options: dict[str, Any]  # resolved configuration by dotted name, without those of APART
     numbers: Numbers
     floors: dict[Baseline, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained twin, by probe
@@ -87,7 +87,7 @@ def read_run(path: Path) -> ComparedRun:
 def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Options as they are named on the command line, {"model": {"init_args": {"lr": .1}}} -> {"model.lr": .1}.
 
-    Without those that only say which seed it is and where things lie.
+    Without those that only say which seed it is, and how and where it ran.
     """
     found: dict[str, Any] = {}
     for key, value in config.items():
@@ -97,7 +97,7 @@ def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
             here = f"{config.get('dataset')}/{value}"
             found[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else here
-        elif name not in PLACES:
+        elif name not in APART:
             found[name] = value
     return found
 

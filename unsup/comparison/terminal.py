@@ -1,10 +1,10 @@
 """A comparison in the terminal: the columns that fit, and the first sentences; the files hold the rest."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,41 +22,41 @@ STYLES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  u
 GAP = 3  # blanks from a column to the next
 
 
-def show(part: Comparable, console: Console) -> None:
-    """Print a part at the console's width."""
+def pieces(part: Comparable, width: int) -> Iterator[RenderableType]:
+    """Yield what a terminal of this width shows of a part, one piece below the other."""
     rows = [row for one in part.entries for row in one.rows]
     texts = [row_cells(row, part.columns) | {"model": STYLES[row.kind][0].format(row.name)} for row in rows]
-    columns, rest = _fitting(texts, part.columns, part.sort, console.width)
+    columns, rest = _fitting(texts, part.columns, part.sort, width)
     table = _table({name: [one.get(name, "") for one in texts] for name in ("model", *columns)})
     for row, one in zip(rows, texts, strict=True):
         table.add_row(*(Text(one.get(name, ""), STYLES[row.kind][1]) for name in ("model", *columns)))
-    console.print(Text(f"{part.title}; sorted by {part.sort}", style="bold"))
-    console.print(table)
+    yield Text(f"{part.title}; sorted by {part.sort}", style="bold")
+    yield table
     for line in how_chosen([column for column in part.columns if column.name in columns]):
-        _say(console, line, "dim")
+        yield _text(width, line, "dim")
     if rest:
-        _say(console, f"Further columns in the files: {enumeration(rest)}.")
+        yield _text(width, f"Further columns in the files: {enumeration(rest)}.")
     models = {group.name for group in part.groups[:MOST_MODELS]}
     sentences = [one.text for one in part.statements if one.a in models]
     if sentences:
-        console.print(Text(f"\nWhich is better, by {part.probe}", style="bold"))
-        _say(console, "[…]: 95 % interval over test images and training seeds; more on it in the files", "dim")
+        yield Text(f"\nWhich is better, by {part.probe}", style="bold")
+        yield _text(width, "[…]: 95 % interval over test images and training seeds; more on it in the files", "dim")
     for sentence in sentences:
-        _say(console, sentence)
+        yield _text(width, sentence)
     if variance := variance_rows({name: found for name, found in part.variance.items() if name in models}):
-        console.print(Text("\nStandard deviations in points, by source", style="bold"))
-        console.print(_plain_table(variance))
+        yield Text("\nStandard deviations in points, by source", style="bold")
+        yield _plain_table(variance)
     if choice := choice_rows(part.choice):
-        console.print(Text("\nCan I choose a model without labels? Rank correlations", style="bold"))
-        console.print(_plain_table(choice))
-        _say(console, choice_note(part.choice, part.groups))
+        yield Text("\nCan I choose a model without labels? Rank correlations", style="bold")
+        yield _plain_table(choice)
+        yield _text(width, choice_note(part.choice, part.groups))
     if len(part.groups) > MOST_MODELS:
-        _say(console, f"\nOf the other {len(part.groups) - MOST_MODELS} models the files tell more.")
+        yield _text(width, f"\nOf the other {len(part.groups) - MOST_MODELS} models the files tell more.")
 
 
-def _say(console: Console, text: str, style: str = "") -> None:
-    lines = textwrap.fill(text, console.width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-    console.print(Text(lines, style))
+def _text(width: int, text: str, style: str = "") -> Text:
+    lines = textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return Text(lines, style)
 
 
 def _fitting(texts: Sequence[Cells], columns: Sequence[Score], sort: str, width: int) -> tuple[list[str], list[str]]:

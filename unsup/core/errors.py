@@ -1,8 +1,7 @@
 """Mistakes a person can mend: shown as one line that names the thing and the remedy, without a traceback."""
 
 import difflib
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -19,22 +18,6 @@ class UsageError(UserError):
     """The command line or a configuration file is wrong (exit code 2)."""
 
     exit_code = 2
-
-
-def at_least(least: float, **options: float | Sequence[float]) -> None:
-    """Refuse options of a model, or entries of theirs, below `least`, infinite or no number: UsageError names one."""
-    for name, value in options.items():
-        entries, told = (value, f"{list(value)}: each") if isinstance(value, Sequence) else ([value], f"{value}: it")
-        for entry in entries:
-            if not least <= entry < math.inf:
-                raise UsageError(f"model.{name} is {told} must be {'finite' if entry > least else f'at least {least}'}")
-
-
-def below_one(**options: float) -> None:
-    """Refuse options of a model that are not from 0 to below 1: UsageError names the first of them."""
-    for name, value in options.items():
-        if not 0 <= value < 1:
-            raise UsageError(f"model.{name} is {value}: it must be from 0 to below 1")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

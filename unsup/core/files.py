@@ -1,10 +1,12 @@
 """Files and folders that a reader sees whole or not at all."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from unsup.core.errors import UsageError, UserError
 
@@ -14,6 +16,11 @@ def replace(path: Path, content: str | bytes) -> None:
     with replacing(path) as temporary:
         # a name need not be text: "\\udcff" is what JSON reads back
         temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file atomically, refusing values that JSON does not know."""
+    replace(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager

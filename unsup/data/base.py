@@ -7,7 +7,7 @@ that damage is found before training, and read only by `batches("test")`, which 
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import lightning.pytorch as L
 import numpy as np
@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsup.core.errors import UsageError, UserError
+from unsup.core.errors import UserError
 from unsup.core.files import place
+from unsup.core.ranges import AtLeast, check_options
 from unsup.data.batches import ResidentBatches, as_tensor, to_unit
 
 Split = Literal["learn", "train", "val", "test"]  # models learn from "learn": "train" and the images without a label
@@ -48,11 +49,14 @@ class ImageData(L.LightningDataModule):
     augmentation: str = "natural"
     seed: int = 0  # the run's seed: orders the batches; the split does not depend on it
 
-    def __init__(self, root: str = "data", batch_size: int = 256, steps_per_call: int = 1) -> None:
+    def __init__(
+        self,
+        root: str = "data",
+        batch_size: Annotated[int, AtLeast(1)] = 256,
+        steps_per_call: Annotated[int, AtLeast(1)] = 1,
+    ) -> None:
         super().__init__()
-        for name, value in (("batch_size", batch_size), ("steps_per_call", steps_per_call)):
-            if value < 1:
-                raise UsageError(f"data.{name} is {value}: it must be at least 1")
+        check_options("data", ImageData.__init__, {"batch_size": batch_size, "steps_per_call": steps_per_call})
         self.root = str(place(root))
         self.batch_size = batch_size
         self.steps_per_call = steps_per_call

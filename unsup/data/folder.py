@@ -5,13 +5,14 @@ import os
 import warnings
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.core.errors import UsageError, UserError
+from unsup.core.errors import UserError
 from unsup.core.files import place
+from unsup.core.ranges import AtLeast, check_options
 from unsup.data.base import Arrays, ImageData
 from unsup.data.decode import decode
 from unsup.data.listing import Listing, list_folder
@@ -46,17 +47,14 @@ class Folder(ImageData):
     def __init__(
         self,
         images: str,
-        size: int = 32,
+        size: Annotated[int, AtLeast(1)] = 32,
         channels: Literal[1, 3] = 3,
         root: str = "data",
         batch_size: int = 256,
         steps_per_call: int = 1,
     ) -> None:
         super().__init__(root, batch_size, steps_per_call)
-        if size < 1 or channels not in (1, 3):
-            raise UsageError(
-                f"data.size is {size}, data.channels {channels}: a size from 1 and 1 or 3 channels it takes"
-            )
+        check_options("data", Folder.__init__, {"size": size, "channels": channels})
         self.images = place(images)
         self.shape = (channels, size, size)
 

@@ -18,6 +18,7 @@ from unsup.core.array_files import Arrays, kept
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception
 from unsup.evaluation.feature_space import FeatureSpace
+from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import VERSION, evaluate
 from unsup.evaluation.untrained import signature, twins_of, untrained
 from unsup.metrics import mixtures
@@ -28,7 +29,6 @@ from unsup.models.pixels import Pixels
 from unsup.reports.schema import FloorName
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
-Say = Callable[[str], None]
 
 
 class Floor:
@@ -48,7 +48,7 @@ class Floor:
 
 
 def floors(
-    model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace], say: Say
+    model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
 ) -> dict[FloorName, Floor]:
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
@@ -61,27 +61,27 @@ def floors(
         data: PCA is fitted on its training split, which is in memory; on no images without labels.
         folder: where floors are kept, made when missing.
         spaces: where generated images were compared with real ones; none for a model that does not generate.
-        say: told what is being computed.
     """
     common = f"{protocol_key()}-{data.fingerprint()}"
     rulers = "".join(space.digest() for space in spaces)
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
 
-    def pixels(say: Say) -> Floor:
-        return of(Pixels(data.shape).to(model.device), data, say)
+    def pixels() -> Floor:
+        return of(Pixels(data.shape).to(model.device), data)
 
-    def pca(say: Say) -> Floor:
+    def pca() -> Floor:
         pca = PCA(data.shape, dimension)
         pca.fit(lambda: data.batches("train"))
-        return of(pca.to(model.device), data, say)
+        return of(pca.to(model.device), data)
 
-    def real(say: Say) -> Floor:
+    def real() -> Floor:
         return Floor({"generation": {k: v for space in spaces for k, v in space.scores(space.train).items()}}, {})
 
-    def floor(name: str, key: str, compute: Callable[[Say], Floor]) -> Floor:
+    def floor(name: str, key: str, compute: Callable[[], Floor]) -> Floor:
         def announced() -> Floor:
             say(f"floor {name} (computed once per data set)")
-            return compute(about(f"floor {name}", say))
+            with about(f"floor {name}"):
+                return compute()
 
         return kept(folder, name, key, announced, Floor.of)
 
@@ -91,8 +91,8 @@ def floors(
     }
     if initialisations := twins_of(model):
 
-        def untrained_mean(say: Say) -> Floor:
-            return mean_floor([untrained(model, seed) for seed in range(initialisations)], data, spaces, say)
+        def untrained_mean() -> Floor:
+            return mean_floor([untrained(model, seed) for seed in range(initialisations)], data, spaces)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
@@ -100,21 +100,20 @@ def floors(
     return found
 
 
-def feature_spaces(data: ImageData, folder: Path, say: Say) -> list[FeatureSpace]:
+def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
     """Where generated images of this data set are compared with real ones; none where the images are too few.
 
     Args:
         data: see `unsup.evaluation.feature_space`.
         folder: where they are kept, made when missing.
-        say: told what is being computed, and what is missing for FID of colour images.
     """
     if len(feature_space.compared(data)[0]) <= feature_space.FEATURES:  # a covariance needs more images than features
         say(f"generated images are not judged: fewer than {feature_space.FEATURES + 1} images to compare them with")
         return []
     common = f"{protocol_key()}-{data.fingerprint()}"
 
-    def space(name: str, kind: type[FeatureSpace], compute: Callable[[ImageData, Say], FeatureSpace]) -> FeatureSpace:
-        return kept(folder, name, common, lambda: compute(data, say), lambda arrays: kind.of(arrays, data))
+    def space(name: str, kind: type[FeatureSpace], compute: Callable[[ImageData], FeatureSpace]) -> FeatureSpace:
+        return kept(folder, name, common, lambda: compute(data), lambda arrays: kind.of(arrays, data))
 
     found = [space("space", FeatureSpace, feature_space.feature_space)]
     if data.shape[0] == 3:
@@ -134,33 +133,27 @@ def protocol_key() -> str:
     return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}"
 
 
-def about(what: str, say: Say) -> Say:
-    """Progress that names what is being evaluated: the parts are counted anew for each."""
-    return lambda text: say(f"{what}: {text}")
-
-
 def of(
     model: Model,
     data: ImageData,
-    say: Say,
     layers: bool = False,
     corrupted: bool = True,
     spaces: Sequence[FeatureSpace] = (),
 ) -> Floor:
-    evaluation = evaluate(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces, say=say)
+    evaluation = evaluate(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces)
     return Floor(evaluation.scores, evaluation.correct)
 
 
-def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace], say: Say) -> Floor:
+def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace]) -> Floor:
     """The mean over initialisations of every score and of each test image's correctness.
 
     Layers and corrupted images are of the first initialisation alone: they take the most time.
     `by_initialisation`: {name in `correct`: the accuracy of each}; what the probes' spread is told by.
     """
-    each = [
-        of(model, data, about(f"{i} of {len(models)}", say), layers=i == 1, corrupted=i == 1, spaces=spaces)
-        for i, model in enumerate(models, 1)
-    ]
+    each = []
+    for i, model in enumerate(models, 1):
+        with about(f"{i} of {len(models)}"):
+            each.append(of(model, data, layers=i == 1, corrupted=i == 1, spaces=spaces))
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
     of_first = {key: each[0].scores.pop(key) for key in ("layers", "robustness") if key in each[0].scores}
     scores = mean([f.scores for f in each])

@@ -13,6 +13,7 @@ from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.evaluation.feature_space import FeatureSpace
+from unsup.evaluation.progress import say
 from unsup.models.base import Model
 from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import assigned, between_views, likelihood, matrix
@@ -33,9 +34,7 @@ class Encoded:
     clusters: Ids | None = None  # (n,) see `assigned`; None: the model has no `assign`
 
 
-def encode(
-    model: Model, data: ImageData, layers: bool, say: Callable[[str], None]
-) -> tuple[dict[str, Encoded], list[Tensor]]:
+def encode(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encoded], list[Tensor]]:
     """All that the evaluation asks the model about the images of each split, and the test images themselves.
 
     One pass over each split: the test images (batches of (n, C, H, W) on the model's device) are handed on so that
@@ -55,7 +54,7 @@ def encode(
     return encoded, list(batches)
 
 
-def generate(model: Model, spaces: Sequence[FeatureSpace], say: Callable[[str], None]) -> list[Floats]:
+def generate(model: Model, spaces: Sequence[FeatureSpace]) -> list[Floats]:
     """Features (n, D) of new images in each of the spaces, n as many as the real ones there.
 
     Raises:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from unsup.core.arrays import Floats, Ids
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
+from unsup.evaluation.progress import say
 from unsup.metrics import generation
 from unsup.metrics.diagnostics import sample
 
@@ -85,7 +86,7 @@ def compared(data: ImageData) -> tuple[Ids, Ids]:
     return sample(data.size("test"), n), sample(train, n)
 
 
-def feature_space(data: ImageData, say: Callable[[str], None]) -> FeatureSpace:
+def feature_space(data: ImageData) -> FeatureSpace:
     """Learn the space of a data set from its training images, and put the real images into it.
 
     Reads test images, but learns nothing from them. The state of the global random generator is left as it was.

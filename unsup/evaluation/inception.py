@@ -1,7 +1,6 @@
 """FID itself: the Fréchet distance in the features of Inception, which knows colour photographs. Never a download."""
 
 import pickle
-from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation.feature_space import FeatureSpace, compared, of_split
+from unsup.evaluation.progress import say
 from unsup.metrics import generation
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's name for them in torch's hub cache
@@ -48,7 +48,7 @@ def missing() -> str:
     return "" if _weights().is_file() else f"{_weights()} is not there"
 
 
-def inception_space(data: ImageData, say: Callable[[str], None]) -> InceptionSpace:
+def inception_space(data: ImageData) -> InceptionSpace:
     """The test images, and as many training images, through Inception."""
     say("feature space: real images through Inception")
     net = _network()

@@ -1,6 +1,6 @@
 """The measures of an evaluation: functions that run side by side, and their results as numbers for JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 from unsup.core.arrays import Floats, Ids
 from unsup.evaluation.codes import SPLITS, Encoded
 from unsup.evaluation.parallel import Parts
+from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes
 from unsup.metrics.probes import Splits
 from unsup.metrics.subsets import RATIOS
@@ -96,9 +97,6 @@ def diagnostic_parts(train: Floats) -> Parts:
     }
 
 
-Say = Callable[[str], None]
-
-
 def label_free(encoded: dict[str, Encoded], pixels: int) -> dict[str, Any]:
     """What the passes over the images have told already; `pixels` is how many values an image has."""
     codes, test = encoded["train"].codes, encoded["test"]
@@ -113,7 +111,7 @@ def label_free(encoded: dict[str, Encoded], pixels: int) -> dict[str, Any]:
     return scores
 
 
-def diagnosed(done: dict[str, Any], say: Say) -> dict[str, Any]:
+def diagnosed(done: dict[str, Any]) -> dict[str, Any]:
     """Diagnostics of the training codes and silhouettes of their clusters."""
     scores: dict[str, Any] = {"rankme": done["RankMe"], "uniformity": done["uniformity"]}
     silhouettes = {space: done[f"k-means {space}"].silhouette for space in ("raw", "l2")}
@@ -154,7 +152,7 @@ def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> 
     return {"own": found}
 
 
-def labelled(done: dict[str, Any], labels: Labels, test: Encoded, say: Say) -> dict[str, Any]:
+def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> dict[str, Any]:
     """Probes, neighbours and k-means against the labels."""
     probed, few = done["linear probe"], done["few-label probe"]
     for n in set(FEW_LABELS) - few.keys():

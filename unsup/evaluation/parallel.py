@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
+from unsup.evaluation.progress import say
+
 Parts = dict[str, Callable[[], Any]]
 
 
-def side_by_side(parts: Parts, say: Callable[[str], None]) -> dict[str, Any]:
+def side_by_side(parts: Parts) -> dict[str, Any]:
     """What each part returns, by its name. They start in the given order, as many at a time as torch has threads.
 
     An error in a part is raised here. An error or an interrupt stops the other parts at their next line of Python.

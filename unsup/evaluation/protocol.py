@@ -3,7 +3,7 @@
 A change of a number, here or in the parts (codes, clustering, probes, …), changes VERSION with it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -16,6 +16,7 @@ from unsup.evaluation import measures
 from unsup.evaluation.codes import SPLITS, certificate, encode, generate
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.parallel import Parts, side_by_side
+from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import robustness
 from unsup.metrics import clustering, diagnostics
 from unsup.metrics.heads import Heads
@@ -25,8 +26,6 @@ from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 
 VERSION = 3
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ def evaluate(
     count: bool = True,
     corrupted: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
-    say: Say = lambda text: None,
 ) -> Evaluation:
     """Judge a frozen model on a data set: the same steps and settings whatever the model is.
 
@@ -67,8 +65,8 @@ def evaluate(
       training codes, and the scores say so (`reduced`); the linear probe is then not fitted again on other draws.
     * Likelihoods, where the model has them, come from the one pass over the test images; corrupted test images are
       made from it. New images are compared with test images in the given spaces.
-    * Without labels, or with a single class, only what needs no labels is computed, and `say` tells so; k is then the
-      number of clusters with the best silhouette.
+    * Without labels, or with a single class, only what needs no labels is computed, and a log record says so; k is then
+      the number of clusters with the best silhouette.
 
     Equal codes give the same scores bit for bit, whatever the number of cores: every part runs on one thread, several
     parts side by side.
@@ -78,15 +76,14 @@ def evaluate(
         count: also estimate the number of clusters where the classes say it.
         corrupted: also probe corrupted test images.
         feature_spaces: where to judge what the model's `sample` gives; none: it is not judged.
-        say: takes one line of progress at a time.
 
     Raises:
         UserError: codes or samples that are not finite or of a wrong shape; weights or buffers that change.
     """
     reads, before = data.test_reads, weights_hash(model)
-    encoded, images = encode(model, data, layers, say)
-    generated = generate(model, feature_spaces, say)
-    labels = _labels(data, say)
+    encoded, images = encode(model, data, layers)
+    generated = generate(model, feature_spaces)
+    labels = _labels(data)
 
     found = measures.label_free(encoded, int(np.prod(data.shape)))
     codes = {split: one.codes for split, one in encoded.items()}
@@ -100,18 +97,18 @@ def evaluate(
     spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
 
     counting: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
-    done = side_by_side(counting, say) if labels is None else {}  # k is needed before anything else
+    done = side_by_side(counting) if labels is None else {}  # k is needed before anything else
     k = done["number of clusters"]["silhouette"] if labels is None else _classes(data, labels)
     todo = measures.cluster_parts(spaces, k) | measures.diagnostic_parts(compact["train"])
     if labels is not None:
         judged = measures.layer_parts(encoded, labels) | measures.knn_parts(spaces, labels)
         todo = judged | measures.probe_parts(encoded, labels) | (counting if count else {}) | todo
     generation = {f"generation: {s.name}": partial(s.scores, z) for s, z in zip(feature_spaces, generated, strict=True)}
-    done |= side_by_side(todo | generation, say)
+    done |= side_by_side(todo | generation)
 
     found["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     found["clusters"] |= done.get("number of clusters", {})
-    found |= measures.diagnosed(done, say)
+    found |= measures.diagnosed(done)
     own = measures.own_clusters(encoded, getattr(model, "num_clusters", 0), labels)
     found["clusterings"] = own | measures.clusterings(done, labels)
     if generation:
@@ -120,9 +117,9 @@ def evaluate(
     probe: LinearProbe | None = None
     if labels is not None:
         probe = cast(LinearProbe, done["linear probe"].probe)
-        found |= measures.labelled(done, labels, encoded["test"], say)
+        found |= measures.labelled(done, labels, encoded["test"])
         if corrupted:
-            found["robustness"] = robustness(model, images, labels["test"], probe.fitted, say)
+            found["robustness"] = robustness(model, images, labels["test"], probe.fitted)
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
     kmeans = done["k-means raw"].found
@@ -149,7 +146,7 @@ def evaluate(
     )
 
 
-def _labels(data: ImageData, say: Say) -> dict[str, Ids] | None:
+def _labels(data: ImageData) -> dict[str, Ids] | None:
     train, val, test = (data.labels(split) for split in SPLITS)
     if train is None or val is None or test is None:
         say("unlabelled images: only what needs no labels is scored")

@@ -11,6 +11,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from unsup.core.arrays import Ids
 from unsup.core.seeds import derived_seed
+from unsup.evaluation.progress import say
 from unsup.metrics.diagnostics import sample
 from unsup.metrics.heads import Probe
 from unsup.models.base import Model
@@ -111,9 +112,7 @@ IMAGES = 3_000  # test images corrupted, at most: each of them 18 times
 BATCH = 500
 
 
-def robustness(
-    model: Model, images: Sequence[Tensor], labels: Ids, probe: Probe, say: Callable[[str], None]
-) -> dict[str, Any]:
+def robustness(model: Model, images: Sequence[Tensor], labels: Ids, probe: Probe) -> dict[str, Any]:
     """{"images": how many, "clean": accuracy, and for each corruption a list of accuracies, mildest severity first}.
 
     Args:
@@ -121,7 +120,6 @@ def robustness(
         images: batches (n, C, H, W) of all test images on the model's device; a fixed sample of at most 3,000 is used.
         labels: (n_test,).
         probe: fitted on clean training codes.
-        say: told what is being computed.
     """
     x = torch.cat(list(images))
     at = torch.from_numpy(sample(len(x), IMAGES))

@@ -17,7 +17,7 @@ from unsup.core.errors import UserError, printable
 from unsup.inference.encode_folder import encode_folder
 from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
-from unsup.runs import folder as runs
+from unsup.runs.run import Run
 
 ROWS = 10_000  # codes looked at at a time
 FOLDS = 50  # of the named images, to see how well their names can be told apart; up to 50 images: leave one out
@@ -62,7 +62,7 @@ class Classified:
         return [at for at in order if self.distance[at] > 1 and not self.given[at]]
 
 
-def classify_folder(run: Path, images: Path, labels: Path | None = None) -> Classified:
+def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Classified:
     """Class, cluster and distance of all images below a folder.
 
     Class and confidence are those of the linear probe that the evaluation kept; where images of at least two names are
@@ -71,14 +71,14 @@ def classify_folder(run: Path, images: Path, labels: Path | None = None) -> Clas
     its named images are, or "cluster 7".
 
     Args:
-        run: the run folder, evaluated.
+        run: the run, evaluated.
         images: the folder of images, in any arrangement.
         labels: a table (CSV) with the columns `file` (relative to `images`) and `name`, of some of the images.
 
     Raises:
         UserError: the run is not evaluated, `labels` does not fit the images, or as in `encode_folder`.
     """
-    heads = runs.heads_of(run)
+    heads = run.readout
     given = read_names(labels) if labels else {}
     encoded = encode_folder(run, images, heads)
     row = {file: at for at, file in enumerate(encoded.files)}

@@ -1,6 +1,6 @@
 """All images below a folder through a trained encoder, and their codes in a file."""
 
-import sys
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from unsup.data.listing import find_images
 from unsup.metrics.heads import Heads
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import assigned
-from unsup.runs import folder as runs
-from unsup.runs.encoder import Encoder, load_encoder
+from unsup.runs.encoder import Encoder
+from unsup.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 BATCH = 512  # images through the encoder at a time
 
@@ -34,14 +36,14 @@ class Encoded:
     unreadable: dict[str, str]  # the other files, and why
 
 
-def encode_folder(run: Path, images: Path, heads: Heads | None) -> Encoded:
+def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
 
     They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
-    cannot be read are named on stderr.
+    cannot be read are named in a warning.
 
     Args:
-        run: the run folder.
+        run: the run.
         images: the folder.
         heads: what to say about each code; None: nothing.
 
@@ -53,7 +55,7 @@ def encode_folder(run: Path, images: Path, heads: Heads | None) -> Encoded:
     listed = list(find_images(images))
     if not listed:
         raise UserError(f"{images} holds no images")
-    encoder = load_encoder(run)
+    encoder = Encoder(run.model())
     encoder = encoder.cuda() if torch.cuda.is_available() else encoder
     files: list[str] = []
     columns: Columns = {}
@@ -70,10 +72,10 @@ def encode_folder(run: Path, images: Path, heads: Heads | None) -> Encoded:
     if not files:
         raise UserError(complaint(unreadable, len(listed)))
     if unreadable:
-        print(f"left out: {complaint(unreadable, len(listed))}", file=sys.stderr)
+        log.warning("left out: %s", complaint(unreadable, len(listed)))
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
-        columns["class"] = np.array(runs.class_names_of(run))[columns["class"]]
+        columns["class"] = np.array(run.class_names)[columns["class"]]
     return Encoded(files, columns, unreadable)
 
 
@@ -127,7 +129,7 @@ def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
     return found
 
 
-def write_codes(run: Path, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
+def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
     """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
 
     `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
@@ -138,7 +140,7 @@ def write_codes(run: Path, images: Path, out: Path | None = None) -> tuple[Path,
     as escapes.
 
     Args:
-        run: the run folder.
+        run: the run.
         images: the folder of images, in any arrangement.
         out: the file to make; None: <run>/encoded/<name of the folder of images>.npz.
 
@@ -147,7 +149,7 @@ def write_codes(run: Path, images: Path, out: Path | None = None) -> tuple[Path,
         UsageError: another suffix.
     """
     if out is None:
-        out = run / "encoded" / f"{images.resolve().name or 'images'}.npz"
+        out = run.folder / "encoded" / f"{images.resolve().name or 'images'}.npz"
     if out.suffix not in (".npz", ".parquet"):
         raise UsageError(f"OUT is {out}: give it the suffix .npz or .parquet")
     if out.suffix == ".parquet":
@@ -156,7 +158,7 @@ def write_codes(run: Path, images: Path, out: Path | None = None) -> tuple[Path,
         except ImportError as e:
             raise UserError("Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)") from e
     must_be_new(out)
-    encoded = encode_folder(run, images, runs.heads_of(run) if (run / "heads.npz").exists() else None)
+    encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:
         if out.suffix == ".npz":

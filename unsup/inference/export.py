@@ -16,9 +16,8 @@ from unsup.core.files import filling, reserve
 from unsup.inference.export_text import loader, readme
 from unsup.metrics.heads import Probe
 from unsup.models.frozen import frozen
-from unsup.reports.report import read_report
-from unsup.runs import folder as runs
-from unsup.runs.encoder import Encoder, load_encoder
+from unsup.runs.encoder import Encoder
+from unsup.runs.run import Run
 
 BATCHES = (1, 3, 64)  # sizes that an exported encoder is tried with
 TOLERANCE = 1e-4  # other kernels round in another way
@@ -38,7 +37,7 @@ class Plain(nn.Module):
         return self.model.encode(images)
 
 
-def export_run(run: Path, out: Path | None = None, onnx: bool = False) -> Path:
+def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     """Write the encoder of a run, and its probe where it was evaluated, into a new folder; returns that.
 
     `encoder.pt2`: torch.export, for any number of images. `weights.npz` and `load.py`: arrays, and the code that builds
@@ -48,7 +47,7 @@ def export_run(run: Path, out: Path | None = None, onnx: bool = False) -> Path:
     `weights.npz` to the last bit, the others within 1e-4 of the codes' deviation; the probe the same classes.
 
     Args:
-        run: the run folder.
+        run: the run.
         out: the folder to make; None: <run>/export.
         onnx: also as ONNX.
 
@@ -57,12 +56,12 @@ def export_run(run: Path, out: Path | None = None, onnx: bool = False) -> Path:
     """
     if onnx and (missing := [name for name in ONNX if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]'")
-    encoder = load_encoder(run)
-    out = reserve(out or run / "export")
+    encoder = Encoder(run.model())
+    out = reserve(out or run.folder / "export")
     with filling(out) as folder:
         encoders = {
             "encoder.pt2": write_program(folder / "encoder.pt2", encoder),
-            "weights.npz": write_weights(folder, encoder, runs.config_of(run)["model"]["class_path"]),
+            "weights.npz": write_weights(folder, encoder, run.config["model"]["class_path"]),
         }
         if onnx:
             encoders["encoder.onnx"] = write_onnx(folder / "encoder.onnx", folder / "encoder.pt2")
@@ -70,10 +69,10 @@ def export_run(run: Path, out: Path | None = None, onnx: bool = False) -> Path:
         for name, value in differences.items():
             if not value <= (0 if name == "weights.npz" else TOLERANCE):
                 raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} of their deviation")
-        report = read_report(run / "report.json") if (run / "report.json").exists() else None
-        probe = runs.heads_of(run).probe if (run / "heads.npz").exists() else None
+        report = run.report if run.evaluated else None
+        probe = run.readout.probe if run.has_readout else None
         if probe is not None:
-            write_probe(folder / "probe.npz", probe, runs.class_names_of(run))
+            write_probe(folder / "probe.npz", probe, run.class_names)
         text = readme(report, encoder.shape, dim_of(encoder), differences, BATCHES, probe is not None)
         (folder / "README.md").write_text(text, encoding="utf-8")
     return out

@@ -3,23 +3,21 @@
 import csv
 import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Literal
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
 from unsup.core.errors import UserError, printable
-from unsup.core.files import filling, must_be_new, reserve, shown
+from unsup.core.files import filling, must_be_new, reserve
 from unsup.inference.classify import Classified, classify_folder
 from unsup.inference.contact_sheet import write_sheet
-from unsup.reports.report import read_report
 from unsup.reports.rows import heading
 from unsup.reports.schema import Report
+from unsup.runs.run import Run
 
 TABLE, SHEET = "classes.csv", "sheet.html"
 COLUMNS = ("file", "class", "confidence", "given", "cluster", "name", "code_distance", "error", "distance", "unlike")
@@ -29,15 +27,15 @@ Sort = Literal["copy", "link"]
 
 
 def classify_into(
-    run: Path, images: Path, out: Path | None = None, labels: Path | None = None, sort: Sort | None = None
+    run: Run, images: Path, out: Path | None = None, labels: Path | None = None, sort: Sort | None = None
 ) -> tuple[Path, Classified]:
-    """`classify_folder`, its result in a new folder and in short in the terminal; returns the folder and the result.
+    """Classify all images below a folder and write the result into a new folder; return that and the result.
 
     The folder has `classes.csv` (one line an image), `sheet.html` and, to sort, a folder for each class with copies of
     its images or links to them, and one for those that are unlike anything seen. Nothing is moved or overwritten.
 
     Args:
-        run: the run folder, evaluated.
+        run: the run, evaluated.
         images: the folder of images, in any arrangement.
         out: the folder to make; None: <run>/classified/<name of the folder of images>-<nnn>.
         labels: see `classify_folder`.
@@ -49,12 +47,8 @@ def classify_into(
     if out is not None:
         must_be_new(out)  # before the work; again when it is made
     classified = classify_folder(run, images, labels)
-    out = place(run, images) if out is None else reserve(out)
+    out = place(run.folder, images) if out is None else reserve(out)
     leave(out, run, images, classified, sort)
-    Console(width=None if sys.stdout.isatty() else 100).print(summary(classified))
-    if classified.named:
-        print(told_apart(classified))
-    print(f"sheet  {printable(str(shown(out / SHEET)))}")
     return out, classified
 
 
@@ -81,16 +75,15 @@ def place(run: Path, images: Path) -> Path:
             number += 1
 
 
-def leave(folder: Path, run: Path, images: Path, classified: Classified, sort: Sort | None) -> None:
+def leave(folder: Path, run: Run, images: Path, classified: Classified, sort: Sort | None) -> None:
     """Fill a reserved folder: `classes.csv`, `sheet.html` and, to sort, a folder a class with copies or links.
 
     Images that are unlike anything seen have a folder of their own. Nothing is moved.
     """
     with filling(folder) as temporary:
-        report = read_report(run / "report.json")
         write_table(temporary / TABLE, classified)
-        title = f"{images.resolve().name}, sorted by {heading(report)}"
-        write_sheet(temporary / SHEET, images, classified, title, remark(report, classified))
+        title = f"{images.resolve().name}, sorted by {heading(run.report)}"
+        write_sheet(temporary / SHEET, images, classified, title, remark(run.report, classified))
         if sort:
             sort_into(temporary, images, classified, sort)
 

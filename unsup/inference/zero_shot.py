@@ -1,7 +1,6 @@
 """Names for the clusters of a run, from a list of words: what an image-text encoder says of their members."""
 
 import csv
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,21 +11,19 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from unsup.core.arrays import Ids
 from unsup.core.errors import UserError, printable
-from unsup.core.files import replacing, shown
+from unsup.core.files import replacing
 from unsup.data.base import ImageData, Split
 from unsup.inference.encode_folder import judged
 from unsup.inference.image_text import ImageText, load_image_text
 from unsup.metrics.diagnostics import sample
 from unsup.metrics.heads import Heads
-from unsup.runs import folder as runs
-from unsup.runs.build import load_run, prepare
 from unsup.runs.encoder import Encoder
+from unsup.runs.run import Run
 
 IMAGES = 2_000  # training images whose clusters are looked at, and test images that are scored
 COLUMNS = ("cluster", "images", "name", "cosine", "second", "second_cosine")
@@ -61,14 +58,14 @@ class Named:
         return found
 
 
-def name_run(run: Path, words: Sequence[str], encoder: str, moved: Mapping[str, str]) -> Path:
-    """`name_clusters` of a run, as a table in the terminal and in RUN/zero_shot.csv, which is returned.
+def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, str]) -> tuple[Path, Named]:
+    """Name the clusters of a run and write the names into RUN/zero_shot.csv; return that file and the names.
 
     Clusters are the model's own where it has any, else those of k-means. Training images give the names, test images
     are scored.
 
     Args:
-        run: the run folder, evaluated.
+        run: the run, evaluated.
         words: any words.
         encoder: as in `load_image_text`.
         moved: where the data lie now, if not where the run found them: options of the data set (root, images).
@@ -76,24 +73,19 @@ def name_run(run: Path, words: Sequence[str], encoder: str, moved: Mapping[str, 
     Raises:
         UserError: the run is not evaluated, its images are not at hand, or as in `name_clusters`, `load_image_text`.
     """
-    heads, both = runs.heads_of(run), load_image_text(encoder)
-    config = runs.config_of(run)
-    config["data"]["init_args"] |= moved
-    model, data = load_run(run, prepare(config))
-    runs.check_images(run, data.fingerprint())
+    heads, both = run.readout, load_image_text(encoder)
+    data, model = run.data(moved), run.model()
     number = getattr(model, "num_clusters", len(heads.centres))
     seen = look(Encoder(model), heads, data, "train")
     named = name_clusters(both, words, number, seen)
     if data.labels("test") is not None and set(words) <= set(data.class_names):
         named = scored(named, both, look(Encoder(model), heads, data, "test"), data.class_names)
-    path = run / "zero_shot.csv"
+    path = run.folder / "zero_shot.csv"
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(named.rows)
-    Console(width=None if sys.stdout.isatty() else 100).print(summary(named))
-    print(f"names  {printable(str(shown(path)))}")
-    return path
+    return path, named
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The shallow autoencoder of many tutorials: one hidden layer, a small code, a single-layer decoder."""
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import at_least
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 
@@ -19,12 +21,13 @@ class AE(Model):
         lr: peak learning rate (`Model`).
 
     Raises:
-        UsageError: a size below 1.
+        UsageError: a value outside its range.
     """
 
-    def __init__(self, shape: tuple[int, int, int], hidden: int = 32, code_dim: int = 32, lr: float = 1e-3) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], hidden: Annotated[int, AtLeast(1)] = 32, code_dim: int = 32, lr: float = 1e-3
+    ) -> None:
         super().__init__(shape, lr)
-        at_least(1, hidden=hidden)
         pixels = shape[0] * shape[1] * shape[2]
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, code_dim))
         self.decoder = nn.Sequential(nn.Linear(code_dim, pixels), nn.Sigmoid(), nn.Unflatten(1, shape))

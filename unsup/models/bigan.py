@@ -1,13 +1,13 @@
 """A bidirectional generative adversarial network: its encoder learns to invert the generator; codes are E(x)."""
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from unsup.core.errors import at_least
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Batch, Model
 from unsup.models.parts.optim import backward, decaying
 
@@ -38,9 +38,14 @@ class BiGAN(Model):
     unused_parameters = True
     weight_decay = 2.5e-5
 
-    def __init__(self, shape: tuple[int, int, int], code_dim: int = 50, width: int = 1024, lr: float = 2e-4) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        code_dim: int = 50,
+        width: Annotated[int, AtLeast(1)] = 1024,
+        lr: float = 2e-4,
+    ) -> None:
         super().__init__(shape, lr)
-        at_least(1, width=width)
         self.automatic_optimization = False
         self.noise_dim, pixels = code_dim, shape[0] * shape[1] * shape[2]
         self.encoder = perceptron(pixels, width, code_dim, slope=0.2)

@@ -2,13 +2,13 @@
 
 import math
 from copy import deepcopy
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least
+from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
@@ -43,17 +43,14 @@ class BYOL(Model):
         shape: tuple[int, int, int],
         augmentation: str,
         backbone: Backbone = "conv",
-        width: int = 16,
-        hidden: int = 256,
-        embedding: int = 64,
-        decay: float = 0.99,
+        width: Annotated[int, AtLeast(1)] = 16,
+        hidden: Annotated[int, AtLeast(1)] = 256,
+        embedding: Annotated[int, AtLeast(1)] = 64,
+        decay: Annotated[float, Between(0, 1)] = 0.99,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, hidden=hidden, embedding=embedding)
-        if not 0 <= decay <= 1:
-            raise UsageError(f"model.decay is {decay}: it must be from 0 to 1")
         self.augmentation, self.decay, self.weight_decay = augmentation, decay, weight_decay
         self.backbone, features = build_backbone(backbone, shape, width)
         self.projector = mlp((features, hidden, embedding), batch_norm=True)

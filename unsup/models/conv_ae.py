@@ -1,11 +1,13 @@
 """A convolutional residual autoencoder: the sharpest reconstructions from a small code."""
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least, below_one
+from unsup.core.errors import UsageError
+from unsup.core.ranges import AtLeast, AtMost, Between
 from unsup.models.base import Model
 from unsup.models.parts.layers import Residual, down, halvings, up
 
@@ -29,26 +31,20 @@ class ConvAE(Model):
         lr: peak learning rate (`Model`).
 
     Raises:
-        UsageError: a value below 1 (`blocks`: below 0) or more than 100 blocks, `beta2` not from 0 to below 1, or an
-            image under 8 x 8.
+        UsageError: a value outside its range, or an image under 8 x 8.
     """
 
     def __init__(
         self,
         shape: tuple[int, int, int],
-        width: int = 32,
-        blocks: int = 1,
-        hidden: int = 512,
+        width: Annotated[int, AtLeast(1)] = 32,
+        blocks: Annotated[int, AtLeast(0), AtMost(MOST_BLOCKS)] = 1,
+        hidden: Annotated[int, AtLeast(1)] = 512,
         code_dim: int = 30,
-        beta2: float = 0.999,
+        beta2: Annotated[float, Between(0, below=1)] = 0.999,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, width=width, hidden=hidden)
-        at_least(0, blocks=blocks)
-        if blocks > MOST_BLOCKS:
-            raise UsageError(f"model.blocks is {blocks}: it must be at most {MOST_BLOCKS}")
-        below_one(beta2=beta2)
         self.beta2 = beta2
         if min(shape[1:]) < 8:
             raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for conv_ae: 8 x 8 at least")

@@ -1,12 +1,13 @@
 """The denoising autoencoder: restore clean images from corrupted ones; the code is that of the clean image."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least
+from unsup.core.errors import UsageError
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
 
@@ -39,7 +40,7 @@ class DAE(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        widths: tuple[int, ...] = (512, 256),
+        widths: Annotated[tuple[int, ...], AtLeast(1)] = (512, 256),
         code_dim: int = 32,
         corruption: Literal["gaussian", "masking", "salt_and_pepper"] = "masking",
         level: float = 0.5,
@@ -48,7 +49,6 @@ class DAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, widths=widths)
         highest = float("inf") if corruption == "gaussian" else 1.0
         if not 0 <= level < highest:
             raise UsageError(f"model.level is {level}: for {corruption} corruption from 0 to below {highest:g}")

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import cast
+from typing import Annotated, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, UserError, at_least
+from unsup.core.errors import UsageError, UserError
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 # Of the pre-training, as in the supporting material and the authors' code
@@ -46,16 +47,14 @@ class DBN(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        widths: tuple[int, ...] = (1000, 500, 250),
+        widths: Annotated[tuple[int, ...], AtLeast(1)] = (1000, 500, 250),
         code_dim: int = 30,
-        pretrain_epochs: int = 50,
+        pretrain_epochs: Annotated[int, AtLeast(0)] = 50,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
         if not widths:
             raise UsageError("model.widths is []: it needs one hidden layer at least")
-        at_least(1, widths=widths)
-        at_least(0, pretrain_epochs=pretrain_epochs)
         self.pretrain_epochs = pretrain_epochs
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]
         self.encoder = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))

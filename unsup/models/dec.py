@@ -1,7 +1,7 @@
 """Deep embedded clustering: codes and cluster centres learned together, from an autoencoder that is trained already."""
 
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Annotated, cast
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,8 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from unsup.core.errors import UserError, at_least
+from unsup.core.errors import UserError
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Batch, Model
 from unsup.models.parts.layers import mlp
 
@@ -50,16 +51,13 @@ class DEC(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        widths: tuple[int, ...] = (500, 500, 2000),
+        widths: Annotated[tuple[int, ...], AtLeast(1)] = (500, 500, 2000),
         code_dim: int = 10,
-        num_clusters: int = 10,
-        reconstruction_weight: float = 0.0,
+        num_clusters: Annotated[int, AtLeast(2)] = 10,
+        reconstruction_weight: Annotated[float, AtLeast(0)] = 0.0,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, widths=widths)
-        at_least(2, num_clusters=num_clusters)
-        at_least(0, reconstruction_weight=reconstruction_weight)
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]
         self.num_clusters, self.reconstruction_weight = num_clusters, reconstruction_weight
         self.encoder = mlp(sizes)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least, below_one
+from unsup.core.errors import UsageError
+from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
@@ -54,15 +55,15 @@ class DeepAE(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        widths: tuple[int, ...] = (1000, 500, 250),
+        widths: Annotated[tuple[int, ...], AtLeast(1)] = (1000, 500, 250),
         code_dim: int = 30,
         activation: Literal["relu", "gelu"] = "relu",
         batch_norm: bool = False,
         output: Literal["linear", "sigmoid"] = "linear",
-        mask: float = 0.0,
-        noise: float = 0.0,
-        layer_noise: float = 0.0,
-        layer_weight: float = 0.0,
+        mask: Annotated[float, Between(0, below=1)] = 0.0,
+        noise: Annotated[float, AtLeast(0)] = 0.0,
+        layer_noise: Annotated[float, AtLeast(0)] = 0.0,
+        layer_weight: Annotated[float, AtLeast(0)] = 0.0,
         target: Literal["detach", "joint"] = "detach",
         normalise: Literal["batch", "none"] = "batch",
         layer_mean: bool = False,
@@ -71,9 +72,6 @@ class DeepAE(Model):
         super().__init__(shape, lr)
         if not widths:
             raise UsageError("model.widths is []: it needs one hidden layer at least")
-        at_least(1, widths=widths)
-        below_one(mask=mask)
-        at_least(0, noise=noise, layer_noise=layer_noise, layer_weight=layer_weight)
         self.activation, self.output, self.target, self.normalise = activation, output, target, normalise
         self.mask, self.noise, self.layer_noise = mask, noise, layer_noise
         self.layer_weight, self.layer_mean = layer_weight, layer_mean

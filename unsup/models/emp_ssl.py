@@ -1,13 +1,15 @@
 """EMP-SSL: many crops of an image get the same embedding, and those of a batch span as much as they can."""
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unsup.core.distributed import gather
-from unsup.core.errors import UsageError, at_least
+from unsup.core.errors import UsageError
+from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
@@ -44,24 +46,17 @@ class EMPSSL(Model):
         shape: tuple[int, int, int],
         augmentation: str,
         backbone: Backbone = "conv",
-        width: int = 16,
-        projection: int = 128,
-        patches: int = 20,
-        area: float = 0.25,
-        similarity: float = 200.0,
-        distortion: float = 0.2,
+        width: Annotated[int, AtLeast(1)] = 16,
+        projection: Annotated[int, AtLeast(1)] = 128,
+        patches: Annotated[int, AtLeast(2)] = 20,
+        area: Annotated[float, Above(0, most=1)] = 0.25,
+        similarity: Annotated[float, AtLeast(0)] = 200.0,
+        distortion: Annotated[float, Above(0)] = 0.2,
         test_patches: int = 0,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, projection=projection)
-        at_least(2, patches=patches)
-        at_least(0, similarity=similarity)
-        if not 0 < area <= 1:
-            raise UsageError(f"model.area is {area}: it must be above 0 and at most 1")
-        if not distortion > 0:
-            raise UsageError(f"model.distortion is {distortion}: it must be above 0")
         if test_patches < 0 or test_patches == 1 or math.isqrt(test_patches) ** 2 != test_patches:
             raise UsageError(f"model.test_patches is {test_patches}: it must be 0 or a square such as 4, 9, 16")
         self.augmentation, self.weight_decay = augmentation, weight_decay

@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+import lightning.pytorch as L
 import torch
 
-from unsup.models.base import Model
 
-
-def weights_hash(model: Model) -> str:
+def weights_hash(model: L.LightningModule) -> str:
     """SHA-256 over names, types, shapes and values of every parameter and every buffer."""
     digest = hashlib.sha256()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -20,35 +19,33 @@ def weights_hash(model: Model) -> str:
 
 
 @contextmanager
-def frozen(model: Model) -> Iterator[None]:
-    """Eval mode, no gradients, full precision, noise that nobody else notices; all as it was afterwards."""
-    training = {module: module.training for module in model.modules()}
-    precision = torch.get_float32_matmul_precision()
-    cuda = [model.device] if model.device.type == "cuda" else []
-    model.eval()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with (
-            torch.no_grad(),
-            torch.random.fork_rng(cuda),
-            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
-        ):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
-        for module, flag in training.items():
-            module.training = flag
+def frozen(model: L.LightningModule, full_precision: bool = True) -> Iterator[None]:
+    """Put a model into eval mode, without gradients, and leave no trace of its use.
 
+    The mode of every module and the random state are restored at the end.
 
-@contextmanager
-def looking_at(model: Model) -> Iterator[None]:
-    """Eval mode without gradients; every module's mode and the random state are as before afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
+    Args:
+        full_precision: multiply float32 matrices in float32 and use deterministic convolutions, whatever the settings
+            of the process; False keeps these settings.
+    """
+    modes = {module: module.training for module in model.modules()}
     devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices), _precise() if full_precision else nullcontext():
         model.eval()
         try:
             yield
         finally:
-            for module, mode in modes:
+            for module, mode in modes.items():
                 module.training = mode
+
+
+@contextmanager
+def _precise() -> Iterator[None]:
+    """Use float32 for products of float32 numbers, on the processor and on the accelerator."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

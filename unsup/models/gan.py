@@ -3,7 +3,7 @@
 import math
 from copy import deepcopy
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,8 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from unsup.core.errors import UsageError, at_least, below_one
+from unsup.core.errors import UsageError
+from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Batch, Model
 from unsup.models.parts.layers import down, halvings, keep_statistics, pooled, up
 from unsup.models.parts.optim import backward
@@ -58,21 +59,19 @@ class GAN(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        noise_dim: int = 100,
-        width: int = 32,
+        noise_dim: Annotated[int, AtLeast(1)] = 100,
+        width: Annotated[int, AtLeast(1)] = 32,
         objective: Literal["nonsaturating", "minimax", "hinge"] = "nonsaturating",
-        label_smoothing: float = 0.0,
-        dropout: float = 0.0,
+        label_smoothing: Annotated[float, Between(0, below=1)] = 0.0,
+        dropout: Annotated[float, Between(0, below=1)] = 0.0,
         norm: Literal["batch", "spectral"] = "batch",
-        d_steps: int = 1,
-        ema: float = 0.0,
+        d_steps: Annotated[int, AtLeast(1)] = 1,
+        ema: Annotated[float, Between(0, below=1)] = 0.0,
         code: Literal["pooled", "penultimate"] = "pooled",
         code_dim: int | None = None,
         lr: float = 2e-4,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, noise_dim=noise_dim, width=width, d_steps=d_steps)
-        below_one(label_smoothing=label_smoothing, dropout=dropout, ema=ema)
         if objective == "hinge" and label_smoothing:
             raise UsageError("model.label_smoothing does not go with the hinge objective: set it to 0")
         if min(shape[1:]) < 8:

@@ -1,12 +1,14 @@
 """The unsupervised ladder network: every layer of a noisy encoder is denoised with the help of the layer above it."""
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least
+from unsup.core.errors import UsageError
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 EPS = 1e-5  # added to variances, as in batch-norm
@@ -42,17 +44,15 @@ class Ladder(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        widths: tuple[int, ...] = (1000, 500, 250),
+        widths: Annotated[tuple[int, ...], AtLeast(1)] = (1000, 500, 250),
         code_dim: int = 30,
-        noise: float = 0.3,
-        layer_weights: tuple[float, ...] = (1000.0, 10.0, 0.1, 0.1, 0.1),
+        noise: Annotated[float, AtLeast(0)] = 0.3,
+        layer_weights: Annotated[tuple[float, ...], AtLeast(0)] = (1000.0, 10.0, 0.1, 0.1, 0.1),
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
         if not widths:
             raise UsageError("model.widths is []: it needs one hidden layer at least")
-        at_least(1, widths=widths)
-        at_least(0, noise=noise, layer_weights=layer_weights)
         sizes = [shape[0] * shape[1] * shape[2], *widths, code_dim]
         if len(layer_weights) != len(sizes):
             raise UsageError(f"model.layer_weights is {list(layer_weights)}: {len(sizes)} numbers, the pixels' first")

@@ -1,11 +1,13 @@
 """LeJEPA: every view predicts the mean of all views of its image, and embeddings are kept standard normal."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unsup.core.distributed import gather, processes
-from unsup.core.errors import UsageError, at_least
+from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
@@ -41,19 +43,15 @@ class LeJEPA(Model):
         shape: tuple[int, int, int],
         augmentation: str,
         backbone: Backbone = "conv",
-        width: int = 16,
-        projection: int = 16,
-        views_per_image: int = 4,
-        slices: int = 256,
-        sigreg: float = 0.005,
+        width: Annotated[int, AtLeast(1)] = 16,
+        projection: Annotated[int, AtLeast(1)] = 16,
+        views_per_image: Annotated[int, AtLeast(2)] = 4,
+        slices: Annotated[int, AtLeast(1)] = 256,
+        sigreg: Annotated[float, Between(0, 1)] = 0.005,
         weight_decay: float = 5e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, projection=projection, slices=slices)
-        at_least(2, views_per_image=views_per_image)
-        if not 0 <= sigreg <= 1:
-            raise UsageError(f"model.sigreg is {sigreg}: it must be from 0 to 1")
         self.augmentation, self.weight_decay = augmentation, weight_decay
         self.views_per_image, self.slices, self.sigreg = views_per_image, slices, sigreg
         self.backbone, features = build_backbone(backbone, shape, width)

@@ -1,12 +1,14 @@
 """The masked autoencoder: a transformer sees a quarter of an image's patches, a small one restores the others."""
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least
+from unsup.core.errors import UsageError
+from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
 
@@ -37,27 +39,23 @@ class MAE(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        patch: int = 4,
-        width: int = 64,
-        depth: int = 4,
-        heads: int = 4,
-        decoder_width: int = 32,
-        decoder_depth: int = 1,
-        mask: float = 0.75,
+        patch: Annotated[int, AtLeast(1)] = 4,
+        width: Annotated[int, AtLeast(1)] = 64,
+        depth: Annotated[int, AtLeast(1)] = 4,
+        heads: Annotated[int, AtLeast(1)] = 4,
+        decoder_width: Annotated[int, AtLeast(1)] = 32,
+        decoder_depth: Annotated[int, AtLeast(0)] = 1,
+        mask: Annotated[float, Above(0, below=1)] = 0.75,
         weight_decay: float = 0.05,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, patch=patch, width=width, depth=depth, heads=heads, decoder_width=decoder_width)
-        at_least(0, decoder_depth=decoder_depth)
         channels, height, columns = shape
         if height % patch or columns % patch or height * columns == patch**2:
             raise UsageError(f"model.patch is {patch}: images of {height} x {columns} are not made of such patches")
         for name, value in (("width", width), ("decoder_width", decoder_width)):
             if value % math.lcm(4, heads):
                 raise UsageError(f"model.{name} is {value}: it must be a multiple of 4 and of model.heads, {heads}")
-        if not 0 < mask < 1:
-            raise UsageError(f"model.mask is {mask}: it must be above 0 and below 1")
         self.patch, self.weight_decay = patch, weight_decay
         grid = (height // patch, columns // patch)
         tokens = grid[0] * grid[1]

@@ -1,6 +1,7 @@
 """K-means on whitened patches, convolved and pooled: features from one pass of clustering, without any gradient."""
 
 from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,8 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from unsup.core.errors import UsageError, UserError, at_least
+from unsup.core.errors import UsageError, UserError
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 PATCHES = 400_000  # drawn for the fit
@@ -55,15 +57,13 @@ class Patches(Model):
         self,
         shape: tuple[int, int, int],
         augmentation: str = "natural",
-        centroids: int = 800,
-        patch: int = 6,
-        stride: int = 1,
-        grid: int = 2,
-        zca: float = 0.1,
+        centroids: Annotated[int, AtLeast(1)] = 800,
+        patch: Annotated[int, AtLeast(1)] = 6,
+        stride: Annotated[int, AtLeast(1)] = 1,
+        grid: Annotated[int, AtLeast(1)] = 2,
+        zca: Annotated[float, AtLeast(0)] = 0.1,
     ) -> None:
         super().__init__(shape)
-        at_least(1, centroids=centroids, patch=patch, stride=stride, grid=grid)
-        at_least(0, zca=zca)
         height, width = (max(0, (side - patch) // stride + 1) for side in shape[1:])
         if min(height, width) < grid:
             raise UsageError(

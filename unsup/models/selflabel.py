@@ -1,6 +1,7 @@
 """Self-labelling: clusters of another run's codes become the classes of a classifier that teaches itself from there."""
 
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -9,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from unsup.core.errors import UserError, at_least, below_one
+from unsup.core.errors import UserError
+from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
@@ -58,22 +60,18 @@ class SelfLabel(Model):
         shape: tuple[int, int, int],
         augmentation: str,
         backbone: Backbone = "conv",
-        width: int = 16,
-        projection: int = 128,
-        num_clusters: int = 10,
-        neighbours: int = 10,
-        pixels: float = 1.0,
-        confidence: float = 0.7,
-        smoothing: float = 0.1,
-        ema: float = 0.998,
+        width: Annotated[int, AtLeast(1)] = 16,
+        projection: Annotated[int, AtLeast(1)] = 128,
+        num_clusters: Annotated[int, AtLeast(2)] = 10,
+        neighbours: Annotated[int, AtLeast(1)] = 10,
+        pixels: Annotated[float, AtLeast(0)] = 1.0,
+        confidence: Annotated[float, Between(0, below=1)] = 0.7,
+        smoothing: Annotated[float, Between(0, below=1)] = 0.1,
+        ema: Annotated[float, Between(0, below=1)] = 0.998,
         weight_decay: float = 1e-2,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, projection=projection, neighbours=neighbours)
-        at_least(2, num_clusters=num_clusters)
-        at_least(0, pixels=pixels)
-        below_one(confidence=confidence, smoothing=smoothing, ema=ema)
         self.augmentation, self.weight_decay, self.num_clusters = augmentation, weight_decay, num_clusters
         self.neighbours, self.pixels, self.confidence, self.smoothing = neighbours, pixels, confidence, smoothing
         self.backbone, features = build_backbone(backbone, shape, width)

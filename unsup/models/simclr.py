@@ -1,11 +1,13 @@
 """SimCLR: two random views of an image find each other among the views of all other images of the batch."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unsup.core.distributed import gather, rank
-from unsup.core.errors import UsageError, at_least
+from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
@@ -39,19 +41,14 @@ class SimCLR(Model):
         shape: tuple[int, int, int],
         augmentation: str,
         backbone: Backbone = "conv",
-        width: int = 16,
-        projection: int = 128,
-        temperature: float = 0.5,
-        view_scale: float = 1.0,
+        width: Annotated[int, AtLeast(1)] = 16,
+        projection: Annotated[int, AtLeast(1)] = 128,
+        temperature: Annotated[float, Above(0)] = 0.5,
+        view_scale: Annotated[float, Above(0, most=1)] = 1.0,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, projection=projection)
-        if not temperature > 0:
-            raise UsageError(f"model.temperature is {temperature}: it must be above 0")
-        if not 0 < view_scale <= 1:
-            raise UsageError(f"model.view_scale is {view_scale}: it must be above 0 and at most 1")
         self.augmentation, self.temperature, self.weight_decay = augmentation, temperature, weight_decay
         self.view_scale = view_scale
         self.backbone, features = build_backbone(backbone, shape, width)

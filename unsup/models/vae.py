@@ -1,13 +1,13 @@
 """The variational autoencoder: a density over images, a Gaussian posterior over codes, nats an image."""
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least
+from unsup.core.ranges import AtLeast, Between
 from unsup.core.seeds import derived_seed
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
@@ -49,20 +49,16 @@ class VAE(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        widths: tuple[int, ...] = (512, 256),
+        widths: Annotated[tuple[int, ...], AtLeast(1)] = (512, 256),
         code_dim: int = 32,
         likelihood: Literal["bernoulli", "gaussian", "continuous_bernoulli"] | None = None,
         batch_norm: bool = True,
-        beta: float = 1.0,
-        warmup: float = 0.0,
-        free_bits: float = 0.0,
+        beta: Annotated[float, AtLeast(0)] = 1.0,
+        warmup: Annotated[float, Between(0, 1)] = 0.0,
+        free_bits: Annotated[float, AtLeast(0)] = 0.0,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(1, widths=widths)
-        at_least(0, beta=beta, free_bits=free_bits)
-        if not 0 <= warmup <= 1:
-            raise UsageError(f"model.warmup is {warmup}: it is a share of the training, from 0 to 1")
         self.noise_dim = code_dim
         self.likelihood = likelihood or ("bernoulli" if shape[0] == 1 else "gaussian")
         self.beta, self.warmup, self.free_bits = beta, warmup, free_bits

@@ -1,11 +1,13 @@
 """VICReg: two views of an image get the same embedding; every dimension varies, and no two dimensions vary together."""
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unsup.core.distributed import gather
-from unsup.core.errors import at_least
+from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
@@ -42,17 +44,15 @@ class VICReg(Model):
         shape: tuple[int, int, int],
         augmentation: str,
         backbone: Backbone = "conv",
-        width: int = 16,
-        projection: int = 128,
-        invariance: float = 25.0,
-        variance: float = 25.0,
-        covariance: float = 1.0,
+        width: Annotated[int, AtLeast(1)] = 16,
+        projection: Annotated[int, AtLeast(2)] = 128,
+        invariance: Annotated[float, AtLeast(0)] = 25.0,
+        variance: Annotated[float, AtLeast(0)] = 25.0,
+        covariance: Annotated[float, AtLeast(0)] = 1.0,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
-        at_least(2, projection=projection)
-        at_least(0, invariance=invariance, variance=variance, covariance=covariance)
         self.augmentation, self.weight_decay = augmentation, weight_decay
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
         self.backbone, features = build_backbone(backbone, shape, width)

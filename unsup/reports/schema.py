@@ -74,6 +74,7 @@ class Provenance(Record, kw_only=True):
     dirty: bool | None = None
     hardware: Machine
     data_sha256: str
+    threads: int | None = None  # of PyTorch, in training and evaluation
     init_from: Origin | None = None
     resumed: list[GitState] | None = None
     config: dict[str, Any]

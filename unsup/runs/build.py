@@ -9,16 +9,18 @@ import torch
 from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
 from unsup.models.base import Model
-from unsup.runs import folder as runs
 from unsup.runs.checkpoints import load_checkpoint
 from unsup.runs.config import LINKED, Config, load_class
-from unsup.runs.init_from import check_stages
 
 REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)  # of arguments
 
 
-def check(config: Config) -> None:
-    """Find before anything is read or trained what cannot be trained.
+def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
+    """Build the images and the model of a training, with nothing loaded yet, or find that it cannot be trained.
+
+    Args:
+        config: a resolved configuration.
+        data: the data module, when it is built already.
 
     Raises:
         UsageError: no end of the training is given; an option's value is out of its range;
@@ -27,9 +29,11 @@ def check(config: Config) -> None:
     trainer = config["trainer"]
     if trainer.get("max_epochs", -1) == -1 and trainer.get("max_steps", -1) == -1:
         raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
-    check_stages(config)
-    if build_model(config, build_data(config)).needs_init and not config["init_from"]:
+    data = data or build_data(config)
+    model = build_model(config, data)
+    if model.needs_init and not config["init_from"]:
         raise UsageError(f"{config['recipe']} starts from weights of another run: name it, --init_from RECIPE or RUN")
+    return data, model
 
 
 def build_data(config: Config) -> ImageData:
@@ -87,30 +91,14 @@ def made(section: str, cls: type, arguments: dict[str, Any]) -> Any:
         ) from e
 
 
-def load_run(run: Path, data: ImageData | None = None) -> tuple[Model, ImageData]:
-    """The model of a run with its last weights, every one of them fitting, in eval mode; and its data, ready.
-
-    Args:
-        run: the run folder.
-        data: the data module, when it is loaded already.
-
-    Raises:
-        UserError: no checkpoint, a damaged one, or one of another model; data not at hand.
-    """
-    data = data or prepare(runs.config_of(run))
-    return load_model(run), data
-
-
-def load_model(run: Path) -> Model:
-    """The model of a run as in `load_run`; its data need not be at hand: the checkpoint holds all its arguments.
+def restore_model(config: Config, path: Path) -> Model:
+    """Return the model of a checkpoint in eval mode; the checkpoint holds all its arguments.
 
     The random state of the process stays as it is.
 
     Raises:
-        UserError: no checkpoint, a damaged one, or one of another model.
+        UserError: a damaged checkpoint, or one of another model.
     """
-    config = runs.config_of(run)
-    path = runs.checkpoint_of(run)
     checkpoint = load_checkpoint(path)
     try:
         with torch.random.fork_rng([]):

@@ -1,8 +1,9 @@
 """Checkpoints: written whole or not at all, the one before kept, none with weights that are not finite."""
 
+import logging
 import os
-import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from unsup.core.errors import UserError
 from unsup.core.files import replacing, shown
-from unsup.runs.folder import LAST, PREVIOUS, checkpoints_of
+from unsup.runs.records import LAST, PREVIOUS
+
+log = logging.getLogger(__name__)
 
 LAYOUT = 1  # of what stands in a checkpoint; another one is refused
 NEEDED = {"state_dict": dict, "hyper_parameters": dict, "global_step": int}
@@ -77,21 +80,25 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return found
 
 
-def newest(run: Path) -> tuple[Path, dict[str, Any]]:
-    """The checkpoint of a run to go on from, and what `load_checkpoint` reads: the one before where it is damaged.
+def newest(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
+    """Return the checkpoint to continue a run from, and its content: the next one where the first is damaged.
+
+    Args:
+        run: its name in messages.
+        paths: its checkpoints, the newest first.
 
     Raises:
         UserError: the run has none that is whole and of this layout.
     """
     damaged = []
-    for path in checkpoints_of(run):
+    for path in paths:
         try:
             checkpoint = load_checkpoint(path)
         except Damaged as e:
             damaged.append(str(e))
             continue
         if damaged:
-            print(f"{damaged[0]}; going on from the one before, {path.name}", file=sys.stderr)
+            log.warning("%s; going on from the one before, %s", damaged[0], path.name)
         return path, checkpoint
     reason = damaged[0] if damaged else f"{run} has no checkpoint: its first epoch did not end, or they were deleted"
     raise UserError(f"{reason}; there is nothing to go on from: train this run again")

@@ -20,13 +20,12 @@ import jsonargparse
 from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import UsageError, choices, nearest
 from unsup.core.files import resolved as on_disk
+from unsup.runs.settings import DEFAULTS, check_settings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-TOP = ("recipe", "dataset", "seed", "init_from", "matmul_precision", "compile", "model", "data", "trainer")
+TOP = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
 RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
-PRECISIONS = ("highest", "high", "medium")
-COMPILE_MODES = (None, "default", "reduce-overhead", "max-autotune")  # of torch.compile
 
 Config = dict[str, Any]  # as in config.yaml
 
@@ -179,14 +178,8 @@ def resolve(config: Config) -> Config:
     from unsup.data.base import ImageData
     from unsup.models.base import Model
 
-    resolved: Config = {"seed": 0, "init_from": None, "matmul_precision": "highest", "compile": None} | config
-    if type(resolved["seed"]) is not int or not 0 <= resolved["seed"] < 2**32:
-        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {resolved['seed']!r}")
-    for key, known in (("matmul_precision", PRECISIONS), ("compile", COMPILE_MODES)):
-        if resolved[key] not in known:
-            raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {resolved[key]!r}")
-    if not isinstance(resolved["init_from"], str | None):
-        raise UsageError(f"init_from: expected a recipe or a run folder, got {resolved['init_from']!r}")
+    resolved: Config = DEFAULTS | config
+    check_settings(resolved)
     for section, base in (("model", Model), ("data", ImageData)):
         cls = load_class(config[section]["class_path"], base)
         values = typed(cls, section, config[section].get("init_args", {}), LINKED if section == "model" else ())

@@ -12,8 +12,7 @@ from unsup.core.errors import UserError
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
-from unsup.runs import folder as runs
-from unsup.runs.build import load_model
+from unsup.runs.run import Run
 
 BATCH = 1024  # images at a time, as in the evaluation
 
@@ -84,4 +83,4 @@ def load_encoder(run: str | Path) -> Encoder:
     Raises:
         UserError: no such run, no checkpoint, a damaged one, or one of another model.
     """
-    return Encoder(load_model(runs.find(str(run))))
+    return Encoder(Run.find(str(run)).model())

@@ -8,6 +8,7 @@ from typing import Any
 
 from unsup.core.errors import UsageError
 from unsup.runs.config import Config, compose, data_name, named, resolve
+from unsup.runs.settings import DEFAULTS
 
 LOADING = ("batch_size", "steps_per_call")  # options of a data set that say how to train, not on what
 
@@ -30,6 +31,8 @@ def source_of(config: Config) -> tuple[Config, list[tuple[str, Any]]]:
     recipe, data = str(from_recipe(config)), data_name(config)
     named("model", recipe)
     options = [(f"data.{key}", value) for key, value in config["data"]["init_args"].items() if key not in LOADING]
+    if config["threads"] != DEFAULTS["threads"]:
+        options.append(("threads", config["threads"]))
     called: list[tuple[str, Any]] = [("seed", config["seed"])]
     if data is None:  # a class that the command line or a file names
         options.insert(0, ("data.class_path", config["data"]["class_path"]))

@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
-from unsup.core import strict_yaml as plain_yaml
 from unsup.core.errors import UsageError
+from unsup.core.strict_yaml import NotPlain, load
 from unsup.runs.config import Config, compose, resolve
+from unsup.runs.init_from import check_stages
 
 Option = tuple[str, Any]  # dotted key, value
 UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
@@ -61,8 +62,8 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
         try:
-            values = plain_yaml.load(f"[{text}]")
-        except plain_yaml.NotPlain as e:
+            values = load(f"[{text}]")
+        except NotPlain as e:
             raise UsageError(f"--grid {key}: cannot read the values {text!r}: {e}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")
@@ -103,14 +104,15 @@ def plan(
         (model, seed, point, compose(model, data, [], [("seed", seed), *options, *point]))
         for seed, model, point in itertools.product(seeds, models, points)
     ]
-    from unsup.runs.build import check  # and so torch: a mistyped name is found before
+    from unsup.runs.build import build  # and so torch: a mistyped name is found before
 
     jobs = []
     for model, seed, point, config in composed:
         try:
             resolved = resolve(config)
             if seed == seeds[0]:
-                check(resolved)
+                check_stages(resolved)
+                build(resolved)
         except UsageError as e:
             raise UsageError(f"{' '.join([model, *written(point)])}: {e}") from e
         words = ["train", model, "--data", data, "--seed", str(seed)]
@@ -127,7 +129,7 @@ def written(point: Sequence[Option]) -> list[str]:
 
 def command_line(key: str, value: Any) -> list[str]:
     """An option as words of the command line of `unsup train`."""
-    if key in SHORT or key in UNDOTTED:
+    if key in SHORT or "." not in key:
         return [f"--{SHORT.get(key, key)}", str(value)]
     return [f"--{key}", as_yaml(value)]
 

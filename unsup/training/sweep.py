@@ -1,58 +1,76 @@
 """Many runs in a row, each a process of its own: one that crashes does not end the others, what is done is skipped."""
 
+import logging
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from types import FrameType
 from typing import NoReturn
 
-from unsup.core.errors import UserError
 from unsup.runs.build import prepare
 from unsup.training.existing_runs import Found
 from unsup.training.plan import Job
+
+log = logging.getLogger(__name__)
 
 GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
 DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}
 
 
-def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, note: str = "") -> None:
-    """Train what is not there, resume what was interrupted, evaluate what is only trained; then say what was done.
+@dataclass
+class Outcome:
+    """What a sweep has done.
 
-    Each run is looked up anew when its turn comes: several sweeps may share a folder of runs.
+    Attributes:
+        done: how many runs were trained, resumed, evaluated, and skipped as they were finished.
+        failed: the runs that failed, each with the reason.
+        left_alone: the runs that another process works on.
+        seconds: of the sweep.
+    """
+
+    done: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    left_alone: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, note: str = "") -> Outcome:
+    """Train what is missing, resume what was interrupted, and evaluate what is only trained.
+
+    Each run is looked up again when its turn comes: several sweeps may share a folder of runs.
 
     Args:
         jobs: what `unsup.training.plan.plan` returns.
         runs_root: the folder of runs.
-        data_root: where the data lie now, for runs that go on.
-        note: what was decided for the user; shown in the first line.
+        data_root: where the data are now, for runs that are continued.
+        note: what was decided for the user, a part of the first line of output.
 
     Raises:
-        UserError: runs have failed; or data are not at hand, before the first run.
+        UserError: data are not available; raised before the first run.
     """
     for config in {str(job.config["data"]): job.config for job in jobs}.values():
         prepare(config)  # downloads what is missing
     found = Found(runs_root)
     finished = {job.name for job in jobs if found.look(job.config)[0] == "finished"}
-    number = f"{len(jobs)} run{'s' if len(jobs) > 1 else ''}"
     notes = "; ".join(text for text in (note, f"{len(finished)} finished already" if finished else "") if text)
-    print(f"sweep: {number} in {runs_root}{f' ({notes})' if notes else ''}", flush=True)
+    log.info("sweep: %s in %s%s", number_of(jobs), runs_root, f" ({notes})" if notes else "")
 
-    counts: Counter[str] = Counter()
-    names: dict[str, list[str]] = {"failed": [], "left alone": []}
+    outcome = Outcome()
     took: list[tuple[Job, float]] = []
     start = time.monotonic()
     for i, job in enumerate(jobs):
         state, run = found.look(job.config)
         if state == "finished":
-            counts["skipped"] += 1
+            outcome.done["skipped"] += 1
             continue
         if state == "in use":
-            names["left alone"].append(f"{job.name}: another process works on {run}")
+            outcome.left_alone.append(f"{job.name}: another process works on {run}")
             continue
         verb = {"new": "train", "begun": "resume", "trained": "evaluate"}[state]
         words = [verb, str(run), *(("--data_root", data_root) if data_root else ())] if run else list(job.words)
@@ -60,35 +78,39 @@ def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, no
         parts = [
             f"sweep: {i + 1} of {len(jobs)}, {job.name}",
             f"{verb} {run}" if run else "",
-            f"{counts['skipped']} skipped" if counts["skipped"] else "",
-            f"{len(names['failed'])} failed" if names["failed"] else "",
+            f"{outcome.done['skipped']} skipped" if outcome.done["skipped"] else "",
+            f"{len(outcome.failed)} failed" if outcome.failed else "",
             f"about {duration(left)} left" if left else "",
         ]
-        print("\n" + " · ".join(part for part in parts if part), flush=True)
+        log.info("\n%s", " · ".join(part for part in parts if part))
         began = time.monotonic()
         try:
             code = run_child(words)
         except KeyboardInterrupt:
-            print(f"sweep: stopped at {i + 1} of {len(jobs)}; the same command goes on from there", file=sys.stderr)
+            log.warning("sweep: stopped at %d of %d; the same command goes on from there", i + 1, len(jobs))
             raise
         if code:
-            names["failed"].append(f"{job.name}: {exit_text(code)}")
+            outcome.failed.append(f"{job.name}: {exit_text(code)}")
             continue
-        counts[DONE[verb]] += 1
+        outcome.done[DONE[verb]] += 1
         if verb == "train":
             took.append((job, time.monotonic() - began))
+    outcome.seconds = time.monotonic() - start
+    return outcome
 
-    counts.update({kind: len(lines) for kind, lines in names.items()})
-    summary = ", ".join(f"{counts[kind]} {kind}" for kind in (*DONE.values(), "skipped", *names))
-    print(f"\nsweep: {number} in {duration(time.monotonic() - start)}: {summary}")
-    for kind, lines in names.items():
-        for line in lines:
-            print(f"  {kind}: {line}")
-    elsewhere = "" if runs_root == Path("runs") else f" RUNS={runs_root}"
-    for dataset in sorted({job.config["dataset"] for job in jobs}):
-        print(f"next: make compare DATA={dataset}{elsewhere}", flush=True)
-    if names["failed"]:
-        raise UserError(f"{len(names['failed'])} of {len(jobs)} runs failed")
+
+def summary(jobs: Sequence[Job], outcome: Outcome) -> str:
+    """Return what a sweep has done, in lines."""
+    counts = outcome.done | Counter({"failed": len(outcome.failed), "left alone": len(outcome.left_alone)})
+    parts = ", ".join(f"{counts[kind]} {kind}" for kind in (*DONE.values(), "skipped", "failed", "left alone"))
+    lines = [f"sweep: {number_of(jobs)} in {duration(outcome.seconds)}: {parts}"]
+    lines += [f"  failed: {line}" for line in outcome.failed]
+    return "\n".join(lines + [f"  left alone: {line}" for line in outcome.left_alone])
+
+
+def number_of(jobs: Sequence[Job]) -> str:
+    """1 run, 12 runs."""
+    return f"{len(jobs)} run{'s' if len(jobs) > 1 else ''}"
 
 
 def seconds_left(todo: Sequence[Job], took: Sequence[tuple[Job, float]]) -> float | None:

@@ -1,19 +1,14 @@
-"""Training: configuration -> seed -> data, model, trainer -> fit -> evaluation. The only way a run comes about.
+"""Training: a configuration becomes a run with a report, and an interrupted run is continued from its checkpoint."""
 
-A run that was interrupted goes on from its last checkpoint through the same lines (`resume`).
-"""
-
-import shlex
-import shutil
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import lightning.pytorch as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import shown
@@ -21,17 +16,19 @@ from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
-from unsup.runs import folder as runs
-from unsup.runs.build import build_model, check, fill, load_model, prepare
+from unsup.runs.build import build, fill
 from unsup.runs.checkpoints import newest
-from unsup.runs.config import Config, data_name
-from unsup.runs.init_from import from_recipe, source_of
+from unsup.runs.config import Config
 from unsup.runs.recipes import chosen
-from unsup.training import distributed as world
+from unsup.runs.records import LAST
+from unsup.runs.run import Run
+from unsup.runs.threads import threads_of_new_run, using
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.existing_runs import Found
-from unsup.training.plan import command_line
-from unsup.training.trainer import bare_trainer, build_trainer, explained, quiet, several, told
+from unsup.training.distributed import is_main_process, leave_process_group, share_run_folder
+from unsup.training.failures import discard, explained, fail
+from unsup.training.trainer import bare_trainer, build_trainer, quiet, several
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -40,201 +37,161 @@ def train(
     command: str = "",
     notes: Sequence[str] = (),
     data: ImageData | None = None,
-) -> Path:
-    """Train as the resolved configuration says, evaluate, write the report; returns the run folder.
+    start: Run | None = None,
+) -> Run:
+    """Train as the resolved configuration says, evaluate, write the report; return the run.
 
     Args:
         config: what `unsup.runs.config.resolve` returns.
         runs_root: the run folder is made in runs_root/<data>/<recipe>/.
         command: what the user typed, for the record.
-        notes: what was decided for the user, such as the data set; shown in the first line of output.
+        notes: what was decided for the user, such as the data set; a part of the first line of output.
         data: the data module, when it is prepared already.
+        start: the finished run that `init_from` means; `unsup.training.stages` finds it.
 
     Raises:
         UsageError: no end of the training is given; options that do not go together.
         UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
     """
-    check(config)
-    source = origin = None
-    if config["init_from"]:
-        data = data or prepare(config)
-        folder = start_of(config, runs_root, data)
-        source, notes = load_model(folder), [*notes, f"from {shown(folder)}"]
-        origin = runs.origin_of(folder, weights_hash(source))
-    data, model = begin(config, data)
-    if source:
-        model.initialise(source.state_dict())
-    fingerprint = data.fingerprint()
-    run = shared(config, model, lambda: runs.create(runs_root, config, command, fingerprint, origin))
-    aside = f" ({'; '.join(notes)})" if notes else ""
-    heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
-    with held(run):
-        finish(run, config, model, data, heading)
+    assert bool(start) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
+    threads = threads_for(config)
+    further: dict[str, Any] = {"threads": threads} if threads else {}
+    with using(threads):
+        data, model = begin(config, data)
+        if start:
+            source = start.model()
+            model.initialise(source.state_dict())
+            further["init_from"], notes = start.origin(weights_hash(source)), [*notes, f"from {shown(start.folder)}"]
+
+        def create() -> Run:
+            return Run.create(runs_root, config, command, data.fingerprint(), further)
+
+        if several(config):
+            with explained():
+                devices = bare_trainer(config, model.unused_parameters)
+            run = Run(share_run_folder(devices, lambda: create().folder))
+        else:
+            run = create()
+        aside = f" ({'; '.join(notes)})" if notes else ""
+        heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
+        with held(run):
+            record = fit(run, model, data, heading)
+            conclude(run, model, data, record)
     return run
 
 
-def shared(config: Config, model: Model, make: Callable[[], Path]) -> Path:
-    """The run folder, made by the first of several processes.
+def threads_for(config: Config) -> int | None:
+    """Return how many threads a run that starts now takes, and say so where it is fewer than all.
 
-    Raises:
-        UsageError: what Lightning says of options that do not go together.
+    None leaves it to Lightning, which shares the cores out among the processes of several devices.
     """
-    if not several(config):
-        return make()
-    with explained():
-        trainer = bare_trainer(config, model.unused_parameters)
-    return world.agree(trainer, make)
+    if several(config) and config["threads"] == "auto":
+        return None
+    threads, note = threads_of_new_run(config["threads"])
+    if note:
+        log.info(note)
+    return threads
 
 
-def held(run: Path) -> AbstractContextManager[None]:
-    """The run's lock; of several processes that train it the first one has it."""
-    return runs.locked(run) if world.first() else nullcontext()
-
-
-def start_of(config: Config, runs_root: Path, data: ImageData) -> Path:
-    """The run that a configuration starts from, trained to its end.
-
-    Where `init_from` is a recipe it is the newest run of that recipe as it is now, on the same images with the same
-    seed, in the same folder of runs. Where there is none it is trained here, or resumed, and evaluated.
-
-    Raises:
-        UserError: no such run folder, or one that is not trained to its end; another process is training that run; its
-            weights will not fit.
-    """
-    recipe = from_recipe(config)
-    if recipe is None:
-        run = runs.find(config["init_from"])
-        if not (run / "training.json").exists():
-            raise UserError(f"init_from: {run} is not trained to its end: make resume RUN={run}")
-        return run
-    found, (source, options) = Found(runs_root), source_of(config)
-    if trained := found.trained(source, data.fingerprint()):
-        return trained
-    if several(config):
-        raise UserError(f"init_from: no run of {recipe} as it is now is trained yet: train it first, on these devices")
-    build_model(config, data).initialise(build_model(source, data).state_dict())  # refuses now what would not fit later
-    state, begun = found.look(source)
-    if state == "in use":
-        raise UserError(f"init_from: another process is training {begun}: wait until it has ended")
-    first = "and none of that recipe as it is now is trained yet: that comes first"
-    print(f"{config['recipe']} starts from a run of {recipe}, {first}", flush=True)
-    if state == "begun" and begun:
-        resume(begun, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
-        return begun
-    words = ["train", recipe, *(("--data", name) if (name := data_name(config)) else ()), "--seed", str(config["seed"])]
-    words += [word for option in options for word in command_line(*option)]
-    return train(source, runs_root, f"unsup {shlex.join([*words, '--runs', str(runs_root)])}")
-
-
-def resume(run: Path, moved: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Go on with an unfinished run from its last checkpoint to the end of its configuration, then evaluate it.
+def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Continue an unfinished run from its last checkpoint to the end of its configuration, then evaluate it.
 
     Checkpoints are written at the ends of epochs, and all that an epoch draws derives from the seed: the weights are
-    those of a run that was never interrupted, bit for bit.
+    those of a run that was never interrupted, bit for bit. A run that only lacks its report is evaluated.
 
     Args:
-        run: the run folder.
-        moved: where the data lie now, if not where the run found them: options of the data set (root, images).
-
-    One that is trained to its end and only lacks its report is evaluated.
+        run: the run.
+        moved: where the data are now, if they have moved since: options of the data set (root, images).
 
     Raises:
         UserError: the run is finished, or another process works on it; there is no checkpoint, or a damaged one;
             the images are others than those that it was started with.
     """
-    with held(run):
-        if (run / "report.json").exists():
+    quiet()
+    with held(run), using(run.versions.get("threads")):
+        if run.evaluated:
             raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
-        if (run / "training.json").exists():
-            evaluate_run(run, moved=moved)
+        if run.trained:
+            evaluate_run(run, run.data(moved))
             return
-        config = runs.config_of(run)
-        config["data"]["init_args"] |= moved
-        path, checkpoint = newest(run)
-        data, model = begin(config)
-        runs.check_images(run, data.fingerprint())
+        path, checkpoint = newest(str(run), run.checkpoints)
+        data, model = begin(run.config, run.data(moved))
         fill(model, checkpoint, path)
         iteration = checkpoint["global_step"] // model.steps_per_batch
-        heading = f"{run} goes on after training step {iteration:,}"
-        if world.first():
-            runs.record_resumption(run)
-            if path.name != runs.LAST:  # the damaged one must not take the place of this one
-                (run / "checkpoints" / runs.LAST).unlink(missing_ok=True)
-        finish(run, config, model, data, heading, path, iteration)
+        if is_main_process():
+            run.write_resumption()
+            if path.name != LAST:  # the damaged one must not take the place of this one
+                (run.folder / "checkpoints" / LAST).unlink(missing_ok=True)
+        record = fit(run, model, data, f"{run} goes on after training step {iteration:,}", path, iteration)
+        conclude(run, model, data, record)
 
 
 def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
-    """The data, ready, and the model, newly initialised from the seed."""
+    """Return the images, ready, and the model, newly initialised from the seed."""
     quiet()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
-    data = data or prepare(config)
-    model = build_model(config, data)
+    data, model = build(config, data)
     if mode := config["compile"]:
         if type(model).training_step is not Model.training_step:
             raise UsageError(f"compile: {type(model).__name__} has its own training_step: set it to null")
         model.compiled_losses = torch.compile(model.losses, mode=mode, dynamic=False)
+    data.prepare_data()
+    data.setup("fit")
     return data, model
 
 
-def finish(
-    run: Path,
-    config: Config,
+def held(run: Run) -> AbstractContextManager[None]:
+    """Return the run's lock; of several processes that train it only the main one takes it."""
+    return run.lock() if is_main_process() else nullcontext()
+
+
+def fit(
+    run: Run,
     model: Model,
     data: ImageData,
     heading: str,
     checkpoint: Path | None = None,
     resumed_at: int | None = None,
-) -> None:
-    """Train to the end, from a checkpoint where there is one, made at the training step `resumed_at`; evaluate."""
+) -> dict[str, Any]:
+    """Train to the end, from a checkpoint if there is one, made at the training step `resumed_at`.
+
+    Returns:
+        Epochs, seconds of training and images a second.
+    """
     throughput = Throughput()
     try:
         with explained():
-            trainer = build_trainer(config, run, throughput, model.unused_parameters, resumed_at)
+            trainer = build_trainer(run.config, run.folder, throughput, model.unused_parameters, resumed_at)
     except UsageError:
         discard(run)
         raise
-    if world.first():
-        print(heading, flush=True)
+    log.info(heading)
     if trainer.world_size > 1 or trainer.gradient_clip_val or trainer.accumulate_grad_batches > 1:
         data.steps_per_call = 1  # these act on Lightning's own steps alone; the weights are the same
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:  # Lightning has stopped at a signal
-        if runs.checkpoints_of(run):
-            print(f"stopped: make resume RUN={run} goes on after the last whole epoch", file=sys.stderr)
-        sys.exit(143 if trainer.received_sigterm else 130)
-    except (MisconfigurationException, UsageError) as e:  # options that do not go together: nothing was trained
-        discard(run)
-        text = " ".join(str(e).split())
-        raise UsageError(text if isinstance(e, UsageError) else f"trainer: {text}") from e
-    except UserError:
-        if not model.iteration:
-            discard(run)
-        raise
-    except Exception as e:
-        raise told(e, run, data) from e
-    if not (last := run / "checkpoints" / runs.LAST).exists():  # zero epochs write none
+    except (Exception, SystemExit) as e:
+        fail(e, run, trainer, model, data)
+    if not (last := run.folder / "checkpoints" / LAST).exists():  # zero epochs write none
         trainer.save_checkpoint(last)
-    world.part()
-    if not trainer.is_global_zero:
+    return {"epochs": trainer.current_epoch, **throughput.record()}
+
+
+def conclude(run: Run, model: Model, data: ImageData, record: dict[str, Any]) -> None:
+    """Record that a training has reached its end, and evaluate the run, in the main process alone."""
+    leave_process_group()
+    if not is_main_process():
         return
     views = data.augmentation if hasattr(model, "views") else None
-    views = views or runs.record_of(run, "versions.json").get("init_from", {}).get("views", "none")
-    record = {"epochs": trainer.current_epoch, **throughput.record(), "views": views, "chosen": chosen(config)}
-    runs.write_json(run / "training.json", record)
+    views = views or run.versions.get("init_from", {}).get("views", "none")
+    run.write_training(record | {"views": views, "chosen": chosen(run.config)})
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     try:
-        evaluate_run(run, data=data)
+        evaluate_run(run, data)
     except KeyboardInterrupt:
-        print(f"stopped: make evaluate RUN={run} judges what was trained", file=sys.stderr)
+        log.warning("stopped: make evaluate RUN=%s judges what was trained", run)
         raise
-
-
-def discard(run: Path) -> None:
-    """Remove a run folder, unless it holds something that was trained."""
-    if world.first() and run.exists() and not runs.checkpoints_of(run):
-        shutil.rmtree(run)

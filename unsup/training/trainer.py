@@ -4,29 +4,34 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import lightning.pytorch as L
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from unsup.core.errors import UsageError, UserError
-from unsup.data.base import ImageData
-from unsup.runs import folder as runs
-from unsup.runs.checkpoints import WholeCheckpoints, system_error
+from unsup.runs.checkpoints import WholeCheckpoints
 from unsup.runs.config import Config
+from unsup.runs.records import LAST
 from unsup.training.callbacks.curves import Curves, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.online_scores import QuickScores
 from unsup.training.callbacks.progress import Progress
 from unsup.training.callbacks.throughput import Throughput
+from unsup.training.distributed import is_main_process
+
+HARMLESS = (  # warnings of Lightning
+    "The '.*_dataloader' does not have many workers",  # batches come from memory
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    "Checkpoint directory .* exists and is not empty",
+    ".*configure_optimizers` returned `None`",
+    "The number of training batches .* is smaller than the logging interval",  # val losses are logged all the same
+)
 
 
 class Unprofiled(PassThroughProfiler):
@@ -54,15 +59,6 @@ def several(config: Config) -> bool:
     return config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """What a trainer says of its options becomes a UsageError."""
-    try:
-        yield
-    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as e:
-        raise UsageError(f"trainer: {' '.join(str(e).split()) or type(e).__name__}") from e
-
-
 def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
     """A trainer on the devices of a run that writes nothing."""
     given = arguments(config, unused_parameters) | {"callbacks": None, "plugins": None}
@@ -72,70 +68,52 @@ def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
 
 
 def build_trainer(
-    config: Config, run: Path, throughput: Throughput, unused_parameters: bool = False, resumed_at: int | None = None
+    config: Config, folder: Path, throughput: Throughput, unused_parameters: bool = False, resumed_at: int | None = None
 ) -> L.Trainer:
-    """Lightning's trainer, writing into the run folder only.
+    """Return Lightning's trainer, writing into the run folder only.
 
-    Points of the curves after the training step `resumed_at` are taken back: they are drawn again.
+    Logged points after the training step `resumed_at` are discarded; the resumed run writes them again.
     """
     given = arguments(config, unused_parameters)
     checkpoint = ModelCheckpoint(  # the newest one; `save_last` with `save_top_k=0` writes none before the end
-        run / "checkpoints",
-        Path(runs.LAST).stem,
+        folder / "checkpoints",
+        Path(LAST).stem,
         save_top_k=1,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
     extra, plugins = (given.pop(key, None) or [] for key in ("callbacks", "plugins"))
     purge = None if resumed_at is None else resumed_at + 1
-    logger = TensorBoardLogger(run, name="", version="", default_hp_metric=False, purge_step=purge)
-    trainer = L.Trainer(
+    if not torch.cuda.is_available():  # Lightning's "1" costs a failing library load in every optimizer step
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    return L.Trainer(
         **{"profiler": Unprofiled(), **given},
-        logger=logger,
+        logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge),
         plugins=[WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
-        default_root_dir=run,
+        default_root_dir=folder,
         callbacks=[checkpoint, *callbacks(throughput), *(extra if isinstance(extra, list) else [extra])],
         enable_model_summary=False,
     )
-    if not torch.cuda.is_available():  # Lightning's "1" costs a failing library load in every optimizer step
-        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-    return trainer
 
 
 def quiet() -> None:
-    """Silence advertisements and deprecation noise of the libraries; real warnings stay.
+    """Silence advertisements and deprecation noise of the libraries, and all processes but the main one.
 
-    TensorBoard's writer is a thread: what it could not write the training says in the end, not its traceback before.
+    Real warnings stay. TensorBoard's writer is a thread: a failure to write is reported at the end of the training, not
+    by that thread's traceback before.
     """
     threading.excepthook = lambda e: None if isinstance(e.exc_value, OSError) else threading.__excepthook__(e)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    if not is_main_process():
+        logging.getLogger("unsup").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    for known in (
-        "The '.*_dataloader' does not have many workers",  # batches come from memory
-        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
-        "Checkpoint directory .* exists and is not empty",
-        ".*configure_optimizers` returned `None`",
-        "The number of training batches .* is smaller than the logging interval",  # val losses are logged all the same
-    ):
+    for known in HARMLESS:
         warnings.filterwarnings("ignore", message=known)
 
 
-def told(error: Exception, run: Path, data: ImageData) -> Exception:
-    """What ended a training, in words that name the cause and the remedy where it is one that users can mend."""
-    again = f"make resume RUN={run} goes on" if runs.checkpoints_of(run) else f"no checkpoint was written in {run} yet"
-    if found := system_error(error):
-        where = os.fsdecode(found.filename) if found.filename else run
-        return UserError(f"input or output failed: {where}: {found.strerror or found}; that mended, {again}")
-    if "Connection closed by peer" in str(error):
-        return UserError(f"another process of this training has ended, its message says why; {again}")
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-        return UserError(f"out of memory with batches of {data.batch_size} images: lower data.batch_size; {again}")
-    return error
-
-
-def callbacks(throughput: "Throughput") -> list[Callback]:
+def callbacks(throughput: Throughput) -> list[Callback]:
     """The callbacks of every training, in the order that they need: time is measured before anything is drawn."""
     quick = QuickScores()
     return [throughput, GradientNorm(), quick, Progress(throughput, quick), Pictures(), Layout(), Curves()]

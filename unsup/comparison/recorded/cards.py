@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -40,6 +40,7 @@ class Card:
         protocol: of the evaluation.
         commits: of the code that trained.
         metrics: {name: {expected, tolerance, seeds: {seed: value}}}.
+        threads: {seed: number of PyTorch's threads}, where it was recorded.
     """
 
     what: str
@@ -51,6 +52,7 @@ class Card:
     protocol: int
     commits: list[str]
     metrics: dict[str, dict[str, Any]]
+    threads: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
             name = f"{data}-{model}"
             note = f"# Written by `make results` from results/{data}/{model}/; make reproduce CARD={name} checks it\n"
             fields = asdict(_card(model, data, own, about.get(data, "")))
+            if not fields["threads"]:
+                del fields["threads"]
             cards[name] = note + yaml.safe_dump(
                 fields, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
             )
@@ -142,6 +146,11 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
                 "seeds": dict(zip(seeds, map(digits, several), strict=True)),
             }
             for name, several in found.items()
+        },
+        threads={
+            seed: report.provenance.threads
+            for seed, report in zip(seeds, reports, strict=True)
+            if report.provenance.threads is not None
         },
     )
 

@@ -30,7 +30,9 @@ def make_command(run: RunFacts) -> str:
 
 
 def train_words(run: RunFacts) -> list[str]:
-    """["unsup", "train", …] as recorded, without the seed and without places: the same for all seeds of a model.
+    """["unsup", "train", …] as recorded, the same for all seeds of a model.
+
+    The seed, places and the number of threads are left out.
 
     Raises:
         UserError: as in `make_command`.
@@ -38,7 +40,7 @@ def train_words(run: RunFacts) -> list[str]:
     words = shlex.split(run.command)
     if words[:2] != ["unsup", "train"]:
         raise UserError(f"{run.model} on {run.data}, seed {run.seed}: not trained by `unsup train`")
-    kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", *PLACES)]
+    kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", "--threads", *PLACES)]
     return [*words[:2], *shlex.split(" ".join(kept))]
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.errors import UsageError, at_least
+from unsup.core.errors import UsageError
 
 Backbone = Literal["conv", "resnet18"]
 
@@ -21,12 +21,11 @@ def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> t
     Args:
         name: which of them.
         shape: (C, H, W) of an image; both sides at least 8.
-        width: channels after the first convolution.
+        width: channels after the first convolution, at least 1.
 
     Raises:
-        UsageError: `width` below 1, or an image under 8 x 8.
+        UsageError: an image under 8 x 8.
     """
-    at_least(1, width=width)
     if min(shape[1:]) < 8:
         raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for a convolutional encoder: 8 x 8 at least")
     layers: list[nn.Module] = []

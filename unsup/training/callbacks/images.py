@@ -12,7 +12,7 @@ from torchvision.utils import make_grid
 
 from unsup.core.seeds import seed_noise
 from unsup.evaluation.thumbnails import sights, small, thumbnails
-from unsup.models.frozen import looking_at
+from unsup.models.frozen import frozen
 from unsup.reports.figures.samples import COLUMNS, draw_progress
 from unsup.training.callbacks.schedule import boards, evenly, planned_epochs
 
@@ -63,7 +63,7 @@ class Pictures(Callback):
         if not boards(trainer):
             return
         pictures = {}
-        with looking_at(model), trainer.precision_plugin.forward_context():
+        with frozen(model, full_precision=False), trainer.precision_plugin.forward_context():
             if sparse:
                 pictures = sights(model, trainer.precision_plugin.convert_input(_first_images(trainer, model.device)))
             if hasattr(model, "sample"):

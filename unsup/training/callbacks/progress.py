@@ -1,5 +1,6 @@
 """What training measures and tells: throughput, gradients, one progress line. None of it changes a weight."""
 
+import logging
 import math
 import shutil
 import sys
@@ -13,6 +14,8 @@ from tqdm import tqdm
 from unsup.training.callbacks.online_scores import QuickScores
 from unsup.training.callbacks.schedule import planned_epochs
 from unsup.training.callbacks.throughput import Throughput
+
+log = logging.getLogger(__name__)
 
 LINES = 20  # of progress in a run whose output is not a terminal
 
@@ -73,7 +76,7 @@ class Progress(ProgressBar):
         if self._bar is not None:
             self._bar.set_postfix_str(text)
         elif self._enabled and (epoch in (1, self._epochs) or epoch % math.ceil(self._epochs / LINES) == 0):
-            print(f"epoch {epoch}/{self._epochs}  {text}", file=sys.stderr, flush=True)
+            log.info("epoch %d/%d  %s", epoch, self._epochs, text)
 
     def on_train_end(self, *args: Any) -> None:
         self._close()

@@ -1,0 +1,115 @@
+"""What the terminal shows: log records of the package, and the results that commands print."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from unsup.core.errors import printable
+from unsup.core.files import shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+    from unsup.comparison.compare import Comparison
+    from unsup.runs.run import Run
+
+PROGRESS = "unsup.evaluation"  # the logger of an evaluation's progress
+EPOCHS = "unsup.training.callbacks"  # of a training's
+QUIET_SECONDS = 10  # between lines of progress where there is no terminal
+
+
+class Terminal(logging.Handler):
+    """Shows log records: messages on stdout, warnings and progress on stderr.
+
+    The progress of an evaluation is one moving line in a terminal, elsewhere a line every 10 seconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._status: Status | None = None
+        self._last: float | None = None  # when progress was shown last, or began
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self._line(printable(text), error=True)
+        elif record.name == PROGRESS:
+            self._progress(f"evaluating: {text}")
+        else:
+            self._line(text, error=record.name.startswith(EPOCHS))
+
+    def flush(self) -> None:
+        """End the moving line, so that something else can be shown."""
+        if self._status:
+            self._status.stop()
+        self._status, self._last = None, None
+
+    def _line(self, text: str, error: bool) -> None:
+        self.flush()
+        print(text, file=sys.stderr if error else sys.stdout, flush=True)
+
+    def _progress(self, text: str) -> None:
+        if sys.stderr.isatty():  # not `console.is_terminal`: that believes an environment that asks for colours
+            from rich.console import Console
+
+            self._status = self._status or Console(stderr=True).status("evaluating")
+            self._status.update(text)
+            self._status.start()
+            return
+        now = time.monotonic()
+        self._last = now if self._last is None else self._last
+        if now - self._last > QUIET_SECONDS:
+            self._last = now
+            print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def log_in_terminal() -> Iterator[None]:
+    """Show the log of the package in the terminal."""
+    logger, terminal = logging.getLogger("unsup"), Terminal()
+    level = logger.level
+    logger.addHandler(terminal)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        terminal.flush()
+        logger.removeHandler(terminal)
+        logger.setLevel(level)
+
+
+def screen() -> "Console":
+    """Return a console for tables, 100 columns wide where the output is no terminal."""
+    from rich.console import Console
+
+    for handler in logging.getLogger("unsup").handlers:
+        handler.flush()
+    return Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+
+
+def show_report(run: "Run") -> None:
+    """Print the summary of a run that is evaluated, and where its report is."""
+    from unsup.reports.report import summary_table
+
+    if run.evaluated:
+        screen().print(summary_table(run.report))
+        print(f"report     {shown(run.folder / 'report.html')}\ndashboard  make dashboard")
+
+
+def show_comparison(comparison: "Comparison") -> None:
+    """Print the reports of a data set side by side, and where the files are."""
+    from unsup.comparison.terminal import pieces
+
+    console, name = screen(), comparison.folder.name
+    if comparison.differences:
+        console.print(f"{name}: {comparison.differences}", markup=False)
+    for part in comparison.parts:
+        console.print(f"{name}, ", end="", markup=False, style="bold")
+        for piece in pieces(part, console.width):
+            console.print(piece)
+        console.print()
+    console.print(f"files  {comparison.folder}/compare.{{html,md,csv,json}}", markup=False, soft_wrap=True)

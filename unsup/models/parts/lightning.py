@@ -1,0 +1,168 @@
+"""The hooks that Lightning calls while a model trains."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import lightning.pytorch as L
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+
+from unsup.core.errors import UsageError, UserError
+from unsup.core.seeds import seed_noise
+from unsup.models.parts.loss_guard import Watch
+
+Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions among the training images
+
+
+class TrainingHooks(L.LightningModule):
+    """The part of a model that trains, validates and logs.
+
+    `unsup.models.base.Model` is the part that a method fills in.
+
+    Args:
+        lr: the run's learning rate.
+    """
+
+    losses: Callable[[Tensor], dict[str, Tensor]]
+    seed: int = 0  # the run's seed; training sets it, all step noise derives from it
+    compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # for the training step; training sets it
+
+    def __init__(self, lr: float) -> None:
+        super().__init__()
+        self.lr = lr
+        self.watch = Watch(lr)
+        self._batch_index: Tensor | None = None  # (n,) of the batch in training
+        self._held_out: dict[str, tuple[Any, int]] = {}  # of this validation: sums over images, and their number
+
+    # ---- what a method may call -------------------------------------------------------------------------------------
+    def training_images(self) -> Iterator[Tensor]:
+        """One ordered, clean, label-free pass over all training images on this device, as batches of x.
+
+        For hooks that need the whole set: a target distribution each epoch, a fit by least squares, cluster centres.
+        Row i of the pass is the image that training batches call index i.
+        """
+        return self._data.batches("learn", self.device)
+
+    @property
+    def iteration(self) -> int:
+        """Training batches so far, the x axis of every curve."""
+        return self.global_step // self.steps_per_batch
+
+    @property
+    def steps_per_batch(self) -> int:
+        """Optimizer steps that a batch takes: 1, unless a method steps several optimizers by itself."""
+        return 1
+
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run (batches, for a method that overrides `training_step` to step by itself)."""
+        total = self.trainer.estimated_stepping_batches  # calls of training_step, or inf; creates the loaders
+        if not self.automatic_optimization and self.trainer.max_epochs != -1:
+            an_epoch = min(self.trainer.num_training_batches * self._data.steps_per_call, self._data.steps_per_epoch)
+            total = an_epoch * (self.trainer.max_epochs or 0)
+            if self.trainer.max_steps >= 0:
+                total = min(total, self.trainer.max_steps // self.steps_per_batch)
+        if total == math.inf:
+            raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
+        return int(total)
+
+    @property
+    def logging(self) -> bool:
+        """Whether values of this step are: every `trainer.log_every_n_steps` steps, at least once an epoch."""
+        every = min(cast(Any, self.trainer).log_every_n_steps, self._data.steps_per_epoch)
+        return bool(every) and self.iteration % every == 0
+
+    def record(self, values: dict[str, Tensor]) -> None:
+        """Check the loss of a training step, and log its values as `train/<name>` when `logging` says so.
+
+        Raises:
+            UserError: a loss is not finite (`Watch`).
+        """
+        self.watch.see(values["loss"].detach(), self.iteration, self._batch_index)
+        if self.logging:
+            self.watch.check()
+            self._log_step({f"train/{name}": value.detach().item() for name, value in values.items()})
+
+    # ---- what Lightning calls ---------------------------------------------------------------------------------------
+    @property
+    def _data(self) -> Any:  # the ImageData in training: models do not import the data package
+        return cast(Any, self.trainer).datamodule
+
+    def setup(self, stage: str) -> None:
+        """Choose the optimization mode that the loader's batches need."""
+        own_step = type(self).training_step is not TrainingHooks.training_step
+        several = stage == "fit" and self._data.steps_per_call > 1
+        if several and (own_step or self.trainer.gradient_clip_val or self.trainer.accumulate_grad_batches > 1):
+            raise UsageError(
+                "data.steps_per_call > 1 does not go with gradient clipping, gradient accumulation or a model that "
+                "has its own training_step: set data.steps_per_call to 1"
+            )
+        if not own_step:
+            self.automatic_optimization = not several
+
+    def on_fit_start(self) -> None:
+        """Call `fit` with the training images, unless the run is resumed."""
+        fit = getattr(self, "fit", None)
+        if fit is not None and self.trainer.ckpt_path is None:
+            seed_noise(self.device, self.seed, "fit")
+            fit(self.training_images)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed the noise of this step: what is drawn is a function of (seed, step, process)."""
+        seed_noise(self.device, self.seed, "step", self.global_step, self.global_rank)
+        self._batch_index = batch[1] if isinstance(batch, tuple) else None
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
+        """One optimizer step on (x, index); on several of them (`data.steps_per_call` > 1), one step on each."""
+        if self.automatic_optimization:
+            return self._training_loss(batch)
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        scheduler = cast(LRScheduler | None, self.lr_schedulers())
+        for part in batch:
+            if self.global_step == self.trainer.max_steps:
+                break
+            self.on_train_batch_start(part, batch_idx)
+            loss = self._training_loss(part)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()  # Lightning's wrapper: global_step counts every one
+            if scheduler is not None:
+                scheduler.step()
+        return None
+
+    def _training_loss(self, batch: Batch) -> Tensor:
+        values = (self.compiled_losses or self.losses)(batch[0])
+        self.record(values)
+        return values["loss"]
+
+    def _log_step(self, scalars: dict[str, float]) -> None:
+        """Write the values of a step and its learning rate; the progress bar takes the loss."""
+        self.log("loss", scalars["train/loss"], prog_bar=True, logger=False)
+        scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        for logger in self.loggers:
+            logger.log_metrics(scalars, self.iteration)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The same losses on validation images, in eval mode and with the same noise each time."""
+        seed_noise(self.device, self.seed, "val", batch_idx, self.global_rank)
+        for name, value in self.losses(batch[0]).items():  # `self.log` takes half a millisecond: once an epoch
+            total, n = self._held_out.get(f"val/{name}", (0.0, 0))
+            self._held_out[f"val/{name}"] = total + len(batch[0]) * value.float(), n + len(batch[0])
+
+    def on_validation_epoch_end(self) -> None:
+        """Put the epoch's means on the step axis of the training losses. Raises UserError: the loss is not finite."""
+        held_out = {name: total / n for name, (total, n) in self._held_out.items()}
+        self._held_out.clear()
+        self.log_dict(held_out, logger=False, sync_dist=self.trainer.world_size > 1)
+        if self.trainer.sanity_checking:
+            return
+        means = {k: v.item() for k, v in self.trainer.callback_metrics.items() if k.startswith("val/")}
+        if not math.isfinite(means.get("val/loss", 0.0)):
+            raise UserError(f"the validation loss is {means['val/loss']} at step {self.iteration}: lower model.lr")
+        for logger in self.loggers:
+            logger.log_metrics(means, self.iteration)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises UserError: a loss since the start was not finite."""
+        self.watch.check()

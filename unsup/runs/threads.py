@@ -1,0 +1,46 @@
+"""The number of PyTorch's threads in a run, on which the last bits of its numbers depend."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from unsup.core.threads import Threads, cores_now
+
+NUMBER = "OMP_NUM_THREADS"
+
+
+def threads_of_new_run(option: Threads) -> tuple[int, str]:
+    """Return how many threads a run that starts now takes, and a line for the user or an empty text.
+
+    A number given as option comes first, then the environment's, then as many as cores are idle.
+
+    Args:
+        option: `threads` of the configuration.
+    """
+    if option != "auto":
+        return option, ""
+    usual = torch.get_num_threads()  # of OMP_NUM_THREADS, otherwise one a core
+    cores = None if os.environ.get(NUMBER) else cores_now()
+    return (cores.idle(usual), cores.note(usual)) if cores else (usual, "")
+
+
+@contextmanager
+def using(threads: int | None) -> Iterator[None]:
+    """Have PyTorch work with so many threads, here and in child processes; None leaves it as it is."""
+    usual, environment = torch.get_num_threads(), os.environ.get(NUMBER)
+    if threads is None:
+        yield
+        return
+    if threads != usual:
+        torch.set_num_threads(threads)
+    os.environ[NUMBER] = str(threads)  # Lightning sets another number where it starts processes and finds none
+    try:
+        yield
+    finally:
+        if threads != usual:
+            torch.set_num_threads(usual)
+        os.environ.pop(NUMBER)
+        if environment is not None:
+            os.environ[NUMBER] = environment

@@ -1,0 +1,70 @@
+"""What ends a training early, as an exit code or as an error that users can fix."""
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import lightning.pytorch as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from unsup.core.errors import UsageError, UserError
+from unsup.data.base import ImageData
+from unsup.models.base import Model
+from unsup.runs.checkpoints import system_error
+from unsup.runs.run import Run
+from unsup.training.distributed import is_main_process
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what a trainer says of its options into `UsageError`."""
+    try:
+        yield
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as e:
+        raise UsageError(f"trainer: {' '.join(str(e).split()) or type(e).__name__}") from e
+
+
+def fail(error: BaseException, run: Run, trainer: L.Trainer, model: Model, data: ImageData) -> NoReturn:
+    """Raise what a failed training means: the exit code of a signal, or the error, with cause and fix if known.
+
+    The folder of a run in which nothing was trained is removed where the options are to blame.
+    """
+    if isinstance(error, SystemExit):  # Lightning has stopped at a signal
+        if run.checkpoints:
+            log.warning("stopped: make resume RUN=%s goes on after the last whole epoch", run)
+        sys.exit(143 if trainer.received_sigterm else 130)
+    if isinstance(error, MisconfigurationException | UsageError):  # options that do not go together
+        discard(run)
+        text = " ".join(str(error).split())
+        raise UsageError(text if isinstance(error, UsageError) else f"trainer: {text}") from error
+    if isinstance(error, UserError):
+        if not model.iteration:
+            discard(run)
+        raise error
+    raise explanation(error, run, data) from error
+
+
+def discard(run: Run) -> None:
+    """Remove a run folder, unless it holds something that was trained."""
+    if is_main_process() and run.folder.exists() and not run.checkpoints:
+        shutil.rmtree(run.folder)
+
+
+def explanation(error: BaseException, run: Run, data: ImageData) -> BaseException:
+    """Return what ended a training with cause and fix, if users can fix it, and else the error itself."""
+    again = f"make resume RUN={run} goes on" if run.checkpoints else f"no checkpoint was written in {run} yet"
+    if system := system_error(error):
+        where = os.fsdecode(system.filename) if system.filename else run
+        return UserError(f"input or output failed: {where}: {system.strerror or system}; that mended, {again}")
+    if "Connection closed by peer" in str(error):
+        return UserError(f"another process of this training has ended, its message says why; {again}")
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return UserError(f"out of memory with batches of {data.batch_size} images: lower data.batch_size; {again}")
+    return error
