@@ -98,7 +98,7 @@ def test_a_file_is_read_once_and_what_is_written_is_known(tmp_path: Path, monkey
     assert run.evaluated and run.report == Run(folder).report
     assert np.array_equal(run.readout.centres, Run(folder).readout.centres)
     opened.clear()
-    assert run.class_names == run.report["run"]["class_names"] and not opened
+    assert run.class_names == run.report.run.class_names and not opened
 
 
 def heads() -> Heads:

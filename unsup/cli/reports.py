@@ -102,7 +102,7 @@ def reproduce(
         images: your copy of the folder of images, for cards of one
         runs: folder for the new runs (runs/reproduced)
     """
-    from unsup.comparison.recorded.cards import check, check_table, read_card
+    from unsup.comparison.recorded.cards import check_card, check_table, read_card
     from unsup.runs.lookup import results_folder
 
     row = read_card(results_folder() / "cards", card)
@@ -137,7 +137,7 @@ def reproduce(
             )
         for run in train_stages(config, runs, line.text, [f"card {card}"], prepared):
             show_report(run)
-        checks = check(row, run.report)
+        checks = check_card(row, run.report)
         print(f"\n{card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
         missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
     if missed:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from unsup.data.base import ImageData
     from unsup.metrics.heads import Heads
     from unsup.models.base import Model
-    from unsup.reports.html import Pictures
-    from unsup.reports.report import Report
+    from unsup.reports.html import PageImages
+    from unsup.reports.schema import Report
 
 
 class Run:
@@ -118,12 +118,7 @@ class Run:
     @property
     def class_names(self) -> list[str]:
         """The classes that the probe in `readout` distinguishes, in label order; none for unlabelled images."""
-        report = self.report
-        names = report["run"].get("class_names", []) if isinstance(report.get("run"), dict) else None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            again = suggest("evaluate", run=self)
-            raise UserError(f"{self.folder / 'report.json'} is damaged: {again} writes it again")
-        return names
+        return self.report.run.class_names
 
     @property
     def checkpoint(self) -> Path:
@@ -220,7 +215,7 @@ class Run:
         write_json(self.folder / "versions.json", self.versions)
 
     def write_report(
-        self, report: "Report", readout: "Heads", correct: "Arrays", pictures: "Pictures | None" = None
+        self, report: "Report", readout: "Heads", correct: "Arrays", pictures: "PageImages | None" = None
     ) -> None:
         """Write what an evaluation leaves behind, the report last; its figures are in the folder already.
 
