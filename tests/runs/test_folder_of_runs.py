@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sample_reports import report
+from sample_reports import report, typed
 
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
@@ -94,7 +94,7 @@ def test_a_file_is_read_once_and_what_is_written_is_known(tmp_path: Path, monkey
     assert len(run.versions["resumed"]) == len(Run(folder).versions["resumed"]) == 2
     assert Run(folder).training == run.training
 
-    run.write_report(report(), heads(), {"linear_probe": np.ones(3)})
+    run.write_report(typed(report()), heads(), {"linear_probe": np.ones(3)})
     assert run.evaluated and run.report == Run(folder).report
     assert np.array_equal(run.readout.centres, Run(folder).readout.centres)
     opened.clear()
