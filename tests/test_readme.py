@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +11,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import unsup.data
-import unsup.models
-import unsup.runs.config
 from unsup.cli.main import main
 from unsup.comparison.recorded.store import update_readme
 
@@ -37,17 +33,14 @@ def made(command: str) -> list[str]:
 @pytest.fixture
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in, where the files of the README's code blocks are in place."""
-    shutil.copytree(TOP / "configs", tmp_path / "configs")
     for kind, text in BLOCKS:
-        name = re.match(r"# ((?:unsup|configs)/\S+)\n", text)
+        name = re.match(r"# (\S+\.(?:py|yaml))\n", text)
         if kind in ("python", "yaml") and name:
             path = tmp_path / name[1]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-    monkeypatch.setattr(unsup.runs.config, "CONFIGS", tmp_path / "configs")
-    monkeypatch.setattr(unsup.models, "__path__", [*unsup.models.__path__, str(tmp_path / "unsup" / "models")])
-    monkeypatch.setattr(unsup.data, "__path__", [*unsup.data.__path__, str(tmp_path / "unsup" / "data")])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # `unsup` appends this folder
     pictures = tmp_path / "path" / "to" / "pictures"
     pictures.mkdir(parents=True)
     for i in range(40):

@@ -1,28 +1,68 @@
-"""Unsupervised representation learning on images: many methods, one data path, one honest evaluator."""
+"""Unsupervised representation learning on images: many methods, one data path, one honest evaluator.
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+    import unsup
 
-if TYPE_CHECKING:
-    from unsup.runs.encoder import Encoder
+    run = unsup.train("deep_ae", "digits")
+    encoder = unsup.load_encoder(run)
+    print(unsup.compare("runs", "digits"))
+
+All names are loaded when they are first used: `import unsup` imports no torch.
+"""
+
+import importlib
+import sys
+from types import ModuleType
 
 from unsup.core.threads import wait_briefly
-from unsup.core.version import __version__ as __version__
+from unsup.core.version import __version__
 
-wait_briefly()
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from unsup import testing
+    from unsup.comparison.compare import compare
+    from unsup.data.base import ImageData
+    from unsup.evaluation.evaluate import evaluate
+    from unsup.models.base import Model
+    from unsup.runs.encoder import Encoder, load_encoder
+    from unsup.training.by_name import train
+
+wait_briefly()  # before torch is imported
+
+__all__ = [
+    "Encoder",
+    "ImageData",
+    "Model",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load_encoder",
+    "testing",
+    "train",
+]
+WHERE = {
+    "Encoder": "unsup.runs.encoder",
+    "ImageData": "unsup.data.base",
+    "Model": "unsup.models.base",
+    "compare": "unsup.comparison.compare",
+    "evaluate": "unsup.evaluation.evaluate",
+    "load_encoder": "unsup.runs.encoder",
+    "train": "unsup.training.by_name",
+}
 
 
-def load_encoder(run: str | Path) -> "Encoder":
-    """The frozen encoder of a finished run: images (N, C, H, W), uint8 or float in [0, 1] -> codes (N, D).
+def __getattr__(name: str) -> object:
+    if name == "testing":
+        return importlib.import_module("unsup.testing")
+    if name not in WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(WHERE[name]), name)
+    return value
 
-    The images that it was trained on need not be at hand. See `unsup.runs.encoder`.
 
-    Args:
-        run: the run folder, such as runs/mnist/deep_ae/0-001.
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
-    Raises:
-        UserError: no such run, no checkpoint, a damaged one, or one of another model.
-    """
-    from unsup.runs import encoder  # PyTorch takes a second to import
 
-    return encoder.load_encoder(run)
+# Exports made by earlier versions say `from unsup.encoder import Encoder`.
+_encoder = sys.modules[f"{__name__}.encoder"] = ModuleType(f"{__name__}.encoder")
+vars(_encoder)["__getattr__"] = __getattr__

@@ -21,7 +21,7 @@ from unsup.core.errors import UsageError
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.models.base import Model
 from unsup.models.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
-from unsup.runs.config import LINKED
+from unsup.runs.options import LINKED
 
 
 def check_model(
@@ -177,7 +177,7 @@ class TinyDigits(ImageData):
 
         super().__init__("", batch_size, steps_per_call)
         images, labels = load_digits(return_X_y=True)
-        images = (images * (255 / 16)).astype(np.uint8).reshape(-1, *self.shape)
+        images = (images * (255 / 16)).astype(np.uint8).reshape(-1, *TinyDigits.shape)
         self.arrays = {True: (images[:n], labels[:n]), False: (images[-400:], labels[-400:])}
 
     def load(self, train: bool) -> Arrays:

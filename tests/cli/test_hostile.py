@@ -22,7 +22,7 @@ from synthetic import complaint, pictures
 import unsup.runs.build
 import unsup.training.stages
 from unsup.cli.main import main
-from unsup.comparison.compare import compare
+from unsup.comparison.compare import compare_all
 from unsup.comparison.recorded.store import add
 from unsup.core.errors import LONGEST, UserError, one_line
 from unsup.core.files import replace
@@ -288,7 +288,7 @@ def test_numbers_beyond_a_comparison(tmp_path: Path, caplog: pytest.LogCaptureFi
         (tmp_path / "mnist" / model / "0-001").mkdir(parents=True)
         text = json.dumps(content).replace('"HERE"', number)
         (tmp_path / "mnist" / model / "0-001" / "report.json").write_text(text)
-    compare(tmp_path)
+    compare_all(tmp_path)
     told = caplog.text
     assert "mnist/bad/0-001/report.json: damaged: scores.rankme is " in told and told.count("skipped") == 1
 
@@ -299,7 +299,7 @@ def test_null_in_place_of_what_may_be_absent(tmp_path: Path, caplog: pytest.LogC
         (tmp_path / "mnist" / model / "0-001").mkdir(parents=True)
         content = comparable(model) | ({key: None} if model == "bad" else {})
         (tmp_path / "mnist" / model / "0-001" / "report.json").write_text(json.dumps(content))
-    compare(tmp_path)
+    compare_all(tmp_path)
     assert f"mnist/bad/0-001/report.json: damaged: {key} is None" in caplog.text
 
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 from sample_reports import clustered, generative, on_contents, report, unlabelled
 
-import unsup.runs.config
+import unsup.runs.lookup
 import unsup.training.train
 import unsup.training.trainer
 from unsup.cli.main import main
@@ -178,7 +178,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout to change: recipes and cards."""
     shutil.copytree(TOP / "configs", tmp_path / "configs")
     shutil.copytree(CARDS, tmp_path / "results" / "cards")
-    monkeypatch.setattr(unsup.runs.config, "CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr(unsup.runs.lookup, "SHIPPED", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -250,7 +250,7 @@ def test_other_images_protocols_and_missing_data_are_refused_before_training(
     assert "protocol 0" in capsys.readouterr().err
     change(shop, protocol=VERSION, command="unsup train pca --images cats")
     assert main(["reproduce", "digits-pca"]) == 2
-    assert "IMAGES=<folder>" in capsys.readouterr().err
+    assert "--images <folder>" in capsys.readouterr().err
     assert main(["reproduce", "digits-pca", "--images", "nowhere"]) == 1
     assert "nowhere" in capsys.readouterr().err
     assert not (shop / "runs").exists()

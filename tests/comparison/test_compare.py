@@ -20,7 +20,7 @@ from unsup.cli.main import main
 from unsup.cli.output import log_in_terminal, show_comparison
 from unsup.comparison.columns import NAMES, TABLE
 from unsup.comparison.comparable import Comparable
-from unsup.comparison.compare import compare, compare_folder
+from unsup.comparison.compare import compare_all, compare_folder
 from unsup.comparison.terminal import pieces
 from unsup.core.errors import UsageError, UserError
 from unsup.metrics.intervals import paired_over_seeds
@@ -269,7 +269,7 @@ def test_reports_that_cannot_be_used_are_named_and_left_out(
     (part,) = made(tmp_path)
     assert [group.name for group in part.groups] == ["deep_ae"]
     (told,) = capsys.readouterr().err.splitlines()
-    assert str(bad / "report.json") in told and re.search(reason, told) and f"make evaluate RUN={bad}" in told
+    assert str(bad / "report.json") in told and re.search(reason, told) and f"unsup evaluate {bad}" in told
 
 
 def test_nothing_usable_is_an_error_and_other_data_sets_go_on(
@@ -287,11 +287,11 @@ def test_nothing_usable_is_an_error_and_other_data_sets_go_on(
 
 
 def test_no_reports_and_a_mistyped_data_set(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no reports in .*: make train"):
-        compare(tmp_path / "none")
+    with pytest.raises(UserError, match="no reports in .*: unsup train"):
+        compare_all(tmp_path / "none")
     put(tmp_path, comparable())
     with pytest.raises(UserError, match="did you mean 'mnist'"):
-        compare(tmp_path, "mnits")
+        compare_all(tmp_path, "mnits")
 
 
 # ---- sorting ---------------------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ def test_sorted_by_any_column_errors_from_small_to_large_and_blanks_last(
     tmp_path: Path, column: str | None, order: str
 ) -> None:
     three(tmp_path)
-    compare(tmp_path, sort=column)
+    compare_all(tmp_path, sort=column)
     models = [row["model"] for row in plain(tmp_path)["tables"][0]["rows"] if row["kind"] == "model"]
     assert "".join(models) == order
 
@@ -335,7 +335,7 @@ def test_every_column_can_be_sorted_by(tmp_path: Path, column: str) -> None:
 def test_an_unknown_column_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     three(tmp_path)
     with pytest.raises(UsageError, match="no column 'few-lable 10' \\(did you mean 'few-label 10'\\?\\)"):
-        compare(tmp_path, sort="few-lable 10")
+        compare_all(tmp_path, sort="few-lable 10")
     assert main(["compare", "--runs", str(tmp_path), "--sort", "few-lable 10"]) == 2
     assert "did you mean" in capsys.readouterr().err
 
@@ -439,7 +439,7 @@ def test_without_the_images_it_says_so_and_how_to_mend_it(tmp_path: Path) -> Non
         (tmp_path / "mnist" / "deep_ae" / f"{seed}-001" / "correct.npz").unlink()
     (part,) = made(tmp_path)
     run = tmp_path / "mnist" / "deep_ae" / "0-001"
-    missing = f"deep_ae: nothing can be said, {run / 'correct.npz'} is missing: make evaluate RUN={run}, and the same"
+    missing = f"deep_ae: nothing can be said, {run / 'correct.npz'} is missing: unsup evaluate {run}, and the same"
     assert texts(part)[0] == f"{missing} for 1 more of its runs"
     assert all(one.a == "ae" for one in part.statements[1:]) and len(part.statements) == 4
 
@@ -459,7 +459,7 @@ def test_damaged_images_are_named(tmp_path: Path, damage: Any, reason: str) -> N
     damage(tmp_path / "mnist" / "deep_ae" / "1-001" / "correct.npz")
     (part,) = made(tmp_path)
     (text,) = texts(part)
-    assert reason in text and "make evaluate RUN=" in text
+    assert reason in text and "unsup evaluate " in text
 
 
 # ---- variance, choice without labels ---------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ import yaml
 from synthetic import Numbered, ids
 
 from unsup.core.errors import UsageError, UserError
-from unsup.data.base import Arrays, ImageData, Split, carve, draw
+from unsup.core.splits import carve, draw
+from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.batches import as_tensor, to_unit
 from unsup.data.cifar import CIFAR10
 from unsup.data.digits import Digits

@@ -195,7 +195,7 @@ def test_views_are_judged_by_alignment(digits):
     assert 1e-4 < apart[0.1].mean() < apart[0.3].mean() < 4
     again = encode(net, digits, False)[0]["test"].between_views
     assert np.array_equal(again, apart[0.3])  # the same views every time
-    free = measures.label_free(encode(net, digits, False)[0], 64)
+    free = measures.answer_scores(encode(net, digits, False)[0]["test"], 64, 100)
     assert free["alignment"] == pytest.approx(apart[0.3].mean())
 
 
@@ -502,13 +502,9 @@ def test_an_interrupt_stops_every_part():
         raise KeyboardInterrupt
 
     threads = threading.active_count()
-    torch_threads = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            side_by_side({"a": endless, "b": endless, "c": interrupt, "d": endless})
-    finally:
-        torch.set_num_threads(torch_threads)
+    with pytest.raises(KeyboardInterrupt):
+        parts = {"a": endless, "b": endless, "c": interrupt, "d": endless}
+        side_by_side(parts, 3)
     assert len(stopped) == 2 and threading.active_count() == threads
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import unsup.runs.config
+import unsup.runs.lookup
 from unsup.runs.config import compose
 from unsup.runs.recipes import NOT_STATED, chosen, header, stated
 
@@ -20,7 +20,8 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "data" / f"{data}.yaml").write_text(f"data: {{class_path: unsup.data.{data}.D}}")
     (tmp_path / "model" / "m.yaml").write_text(RECIPE.format("label-free"))
     (tmp_path / "model" / "m@folder.yaml").write_text("# chosen: validation\n")
-    monkeypatch.setattr(unsup.runs.config, "CONFIGS", tmp_path)
+    monkeypatch.setattr(unsup.runs.lookup, "SHIPPED", tmp_path)
+    monkeypatch.chdir(tmp_path)  # where no recipe is
     return tmp_path
 
 

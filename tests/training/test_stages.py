@@ -14,7 +14,6 @@ from sample_reports import report, typed
 from tiny import SHAPE
 from toys import Coder
 
-import unsup.runs.config
 import unsup.training.train
 from unsup.cli.main import main
 from unsup.comparison.groups import dotted
@@ -37,12 +36,12 @@ WRONG = {"hen": {"init_from": "egg"}, "egg": {"init_from": "hen"}, "lost": {"ini
 
 @pytest.fixture
 def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of configs/ with recipes that start from each other."""
+    """Recipes of one's own that start from each other."""
     configs = tmp_path / "configs"
-    shutil.copytree(unsup.runs.config.CONFIGS, configs)
+    (configs / "model").mkdir(parents=True)
     for name, further in (STAGES | WRONG).items():
         (configs / "model" / f"{name}.yaml").write_text(yaml.safe_dump(AE_RECIPE | further))
-    monkeypatch.setattr(unsup.runs.config, "CONFIGS", configs)
+    monkeypatch.chdir(tmp_path)
     return configs / "model"
 
 

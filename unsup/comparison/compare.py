@@ -3,11 +3,13 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from unsup.comparison.comparable import Comparable, comparable, differences
 from unsup.comparison.files import comparison_csv, comparison_html, comparison_json, comparison_markdown
 from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError, nearest, one_line
 from unsup.core.files import replace
 
@@ -30,9 +32,52 @@ class Comparison:
     parts: list[Comparable]
     differences: str
 
+    def __str__(self) -> str:
+        """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
+        from unsup.comparison.terminal import plain_text
 
-def compare(root: Path, data: str | None = None, sort: str | None = None) -> tuple[list[Comparison], list[UserError]]:
-    """Compare the reports of one data set, or of every one that has reports, and write runs/<data>/compare.*.
+        return plain_text(self.folder.name, self.parts, self.differences)
+
+
+@overload
+def compare(runs: str | Path, data: str, sort: str | None = None) -> Comparison: ...
+
+
+@overload
+def compare(runs: str | Path = "runs", data: None = None, sort: str | None = None) -> list[Comparison]: ...
+
+
+def compare(
+    runs: str | Path = "runs", data: str | None = None, sort: str | None = None
+) -> Comparison | list[Comparison]:
+    """Compare the reports of one data set, or of every one that has reports: a list then.
+
+    Nothing is printed. The files runs/<data>/compare.{html,md,csv,json} are written.
+
+    >>> import unsup
+    >>> print(unsup.compare("runs", "digits"))
+
+    Args:
+        runs: the folder that holds runs.
+        data: the data set; None: all.
+        sort: a column's name, such as "few-label 10"; None: the linear probe, without labels the reconstruction error.
+
+    Raises:
+        UsageError: no such column.
+        UserError: no reports, or none that can be used.
+    """
+    comparisons, unusable = compare_all(Path(runs), data, sort)
+    if not comparisons:
+        raise unusable[0]
+    for error in unusable:
+        log.warning("%s", one_line(error))
+    return comparisons if data is None else comparisons[0]
+
+
+def compare_all(
+    root: Path, data: str | None = None, sort: str | None = None
+) -> tuple[list[Comparison], list[UserError]]:
+    """Compare as `compare` does; return the comparisons, and why others could not be made.
 
     A warning names each report that cannot be used, with the reason; it is left out.
 
@@ -51,10 +96,10 @@ def compare(root: Path, data: str | None = None, sort: str | None = None) -> tup
     column = column_named(sort) if sort else None
     there = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
     if data is not None and data not in there:
-        hint = nearest(data, there) if there else f"make train MODEL=deep_ae DATA={data} writes one"
+        hint = nearest(data, there) if there else f"{suggest('train', model='deep_ae', data=data)} writes one"
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
-        raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
+        raise UserError(f"no reports in {root}: {suggest('train', model='deep_ae')} writes one")
     comparisons, unusable = [], []
     for name in [data] if data else there:
         try:
@@ -75,7 +120,8 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
         try:
             runs.append(read_run(path))
         except UserError as e:
-            log.warning("skipped %s: %s; make evaluate RUN=%s writes it again", path, one_line(e), path.parent)
+            again = suggest("evaluate", run=path.parent)
+            log.warning("skipped %s: %s; %s writes it again", path, one_line(e), again)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
@@ -97,6 +143,6 @@ def _older(runs: list[ComparedRun]) -> list[str]:
     schemas = [run.version.schema for run in runs]
     return [
         f"{schemas.count(schema)} report(s) of the older schema {schema} stand in a table of their own; "
-        "make evaluate RUN=… brings a run up to date"
+        f"{suggest('evaluate', run='…')} brings a run up to date"
         for schema in sorted(set(schemas) - {max(schemas)})
     ]

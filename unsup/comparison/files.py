@@ -10,6 +10,7 @@ from unsup.comparison.columns import SEEDS, TABLE
 from unsup.comparison.comparable import PAIRED, VARIANCE, Comparable, differences
 from unsup.comparison.table import Row, column_chosen, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
+from unsup.core.commands import suggest
 from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 
@@ -125,7 +126,7 @@ def comparison_html(data: str, parts: Sequence[Comparable], notes: Notes) -> str
     return render(
         "compare.html.j2",
         title=title(data, parts),
-        data=data,
+        again=suggest("compare", data=data),
         differences=differences([one.version for one in parts]),
         notes=notes,
         tables=tables,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.comparison.groups import ComparedRun, Group
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.metrics.intervals import paired_over_seeds
 from unsup.reports.catalogue import SCORES
@@ -115,7 +116,7 @@ def _load(run: ComparedRun, column: str, floors: Mapping[str, float]) -> dict[st
 
 
 def _remedy(run: ComparedRun) -> str:
-    return f": make evaluate RUN={run.folder}"
+    return f": {suggest('evaluate', run=run.folder)}"
 
 
 def _dimensions(a: Mapping[str, float], b: Mapping[str, float]) -> str:

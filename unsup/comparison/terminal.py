@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,24 @@ NAME_WIDTH = 30
 PREFERRED = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
 STYLES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
 GAP = 3  # blanks from a column to the next
+
+
+def plain_text(name: str, parts: Sequence[Comparable], differences: str, width: int = 100) -> str:
+    """Return what a terminal of this width shows of a data set's parts, without colours.
+
+    Args:
+        name: of the data set.
+        parts: of its comparison.
+        differences: why there are several of them, or nothing.
+        width: in characters.
+    """
+    console = Console(width=width, color_system=None, force_jupyter=False)
+    shown: list[RenderableType] = [Text(f"{name}: {differences}")] if differences else []
+    for part in parts:
+        title, *rest = pieces(part, width)
+        shown += [Text(f"{name}, {title}"), *rest, Text()]
+    text = "".join(segment.text for segment in console.render(Group(*shown)))
+    return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def pieces(part: Comparable, width: int) -> Iterator[RenderableType]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from unsup.data.base import Arrays, ImageData, draw
+from unsup.core.splits import draw
+from unsup.data.base import Arrays, ImageData
 
 
 class Digits(ImageData):

@@ -1,37 +1,25 @@
-"""From a frozen model and a data set to plain arrays; everything after this file sees arrays only."""
+"""From a frozen model and a data set to plain arrays, from which everything else is computed."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unsup.core.arrays import Floats, Ids
+from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
+from unsup.evaluation.encoded import SPLITS, Encoded, finite
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.progress import say
 from unsup.models.base import Model
 from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import assigned, between_views, likelihood, matrix
 
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 CHUNK = 500  # images sampled at a time
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What a model says about the n images of a split, in the split's order."""
-
-    codes: Floats  # (n, D)
-    layers: dict[str, Floats]  # (n, d) each
-    squared_error: Floats | None  # (n,) summed over an image's values; None: the model does not reconstruct
-    likelihood: dict[str, Floats]  # in nats: "elbo" (n,), "kl" (n, D), "log_likelihood" (n,), as far as the model can
-    between_views: Floats | None = None  # (n,) see `between_views`; None: the model has no `views`
-    clusters: Ids | None = None  # (n,) see `assigned`; None: the model has no `assign`
+AGAIN = "train the model again with a lower learning rate"  # what helps where its outputs are not finite
 
 
 def encode(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encoded], list[Tensor]]:
@@ -126,12 +114,16 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
                     nats.setdefault(key, []).append(values)
             if scored and split == "test" and hasattr(model, "views"):
                 apart.append(between_views(model, x, i))
+
+    def checked(parts: list[Tensor], what: str) -> Floats:
+        return finite(torch.cat(parts).numpy(), f"{name}: {what}", split, AGAIN)
+
     return Encoded(
-        codes=_finite(torch.cat(codes).numpy(), f"{name}: the codes", split),
-        layers={k: _finite(torch.cat(v).numpy(), f"{name}: layer {k}", split) for k, v in inner.items()},
-        squared_error=_finite(torch.cat(errors).numpy(), f"{name}: the reconstructions", split) if errors else None,
-        likelihood={k: _finite(torch.cat(v).numpy(), f"{name}: {k}", split) for k, v in nats.items()},
-        between_views=_finite(torch.cat(apart).numpy(), f"{name}: codes of views", split) if apart else None,
+        codes=checked(codes, "the codes"),
+        layers={k: checked(v, f"layer {k}") for k, v in inner.items()},
+        squared_error=checked(errors, "the reconstructions") if errors else None,
+        likelihood={k: checked(v, k) for k, v in nats.items()},
+        between_views=checked(apart, "codes of views") if apart else None,
         clusters=torch.cat(clusters).numpy() if clusters else None,
     )
 
@@ -156,13 +148,3 @@ def samples(model: Any, n: int) -> Iterator[Tensor]:
         if not 0 <= low <= high <= 1:
             raise UserError(f"{what} values from {low:g} to {high:g}: they must be finite and in [0, 1]")
         yield x
-
-
-def _finite(values: Floats, what: str, split: Split) -> Floats:
-    broken = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-    if len(broken):
-        raise UserError(
-            f"{what} are not finite for {len(broken)} of {len(values)} {split} images (the first: {broken[0]}): "
-            "train the model again with a lower learning rate"
-        )
-    return values

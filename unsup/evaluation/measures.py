@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unsup.core.arrays import Floats, Ids
-from unsup.evaluation.codes import SPLITS, Encoded
+from unsup.evaluation.encoded import SPLITS, Encoded
 from unsup.evaluation.parallel import Parts
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes
 from unsup.metrics.probes import Splits
 from unsup.metrics.subsets import RATIOS
-from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
 FEW_LABELS = (1, 10)  # labelled images a class
 Labels = dict[str, Ids]  # of each split
@@ -97,15 +96,25 @@ def diagnostic_parts(train: Floats) -> Parts:
     }
 
 
-def label_free(encoded: dict[str, Encoded], pixels: int) -> dict[str, Any]:
-    """What the passes over the images have told already; `pixels` is how many values an image has."""
-    codes, test = encoded["train"].codes, encoded["test"]
-    scores: dict[str, Any] = {"code_dim": codes.shape[1], "dead_units": diagnostics.dead_units(codes)}
+def code_scores(codes: Floats) -> dict[str, Any]:
+    """Size of the training codes (n, D), and how many of their entries hardly vary."""
+    return {"code_dim": codes.shape[1], "dead_units": diagnostics.dead_units(codes)}
+
+
+def answer_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[str, Any]:
+    """dict[str, Any] of what the model says about test images besides their codes, as far as it does.
+
+    Args:
+        test: of the test images.
+        pixels: how many values an image has.
+        importance_samples: with how many the log-likelihood was estimated.
+    """
+    scores: dict[str, Any] = {}
     if test.squared_error is not None:
         sse = float(test.squared_error.mean(dtype=np.float64))
         scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / pixels}
     if test.likelihood:
-        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, IMPORTANCE_SAMPLES)
+        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples)
     if test.between_views is not None:
         scores["alignment"] = float(test.between_views.mean(dtype=np.float64))
     return scores

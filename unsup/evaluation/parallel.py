@@ -7,7 +7,6 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-import torch
 from threadpoolctl import threadpool_limits
 
 from unsup.evaluation.progress import say
@@ -15,8 +14,8 @@ from unsup.evaluation.progress import say
 Parts = dict[str, Callable[[], Any]]
 
 
-def side_by_side(parts: Parts) -> dict[str, Any]:
-    """What each part returns, by its name. They start in the given order, as many at a time as torch has threads.
+def side_by_side(parts: Parts, workers: int) -> dict[str, Any]:
+    """What each part returns, by its name. They start in the given order, `workers` of them at a time.
 
     An error in a part is raised here. An error or an interrupt stops the other parts at their next line of Python.
     """
@@ -39,7 +38,7 @@ def side_by_side(parts: Parts) -> dict[str, Any]:
                 todo.clear()
             finished.put((name, time.perf_counter() - start, result, error))
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(torch.get_num_threads(), len(parts)))]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(parts)))]
     say(f"scoring in {len(parts)} parts on {len(threads)} cores")
     done: dict[str, Any] = {}
     with threadpool_limits(limits=1):  # BLAS counts for the whole process

@@ -6,42 +6,30 @@ A change of a number, here or in the parts (codes, clustering, probes, …), cha
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
 
 import numpy as np
+import torch
 
-from unsup.core.arrays import Floats, Ids
+from unsup.core.arrays import Ids
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
-from unsup.evaluation.codes import SPLITS, certificate, encode, generate
+from unsup.evaluation.arrays import Judged, judge_arrays
+from unsup.evaluation.codes import certificate, encode, generate
+from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.feature_space import FeatureSpace
-from unsup.evaluation.parallel import Parts, side_by_side
 from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import robustness
-from unsup.metrics import clustering, diagnostics
-from unsup.metrics.heads import Heads
-from unsup.metrics.mixtures import estimate_k
-from unsup.metrics.probes import LinearProbe
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
+from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
 VERSION = 3
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Everything a report needs; n_test rows in the order of the test split.
+class Evaluation(Judged):
+    """Everything a report needs; n_test rows in the order of the test split."""
 
-    scores: numbers ready for JSON (never NaN or None: what does not apply is absent). Accuracies are shares in [0, 1].
-    """
-
-    scores: dict[str, Any]
-    correct: dict[str, Floats]  # "linear_probe": 0 or 1; "few_label_1", "few_label_10": share of draws that were right
-    predicted: Ids | None  # (n_test,) class by the linear probe; None: unlabelled
-    clusters: Ids  # (n_test,) k-means on the raw codes
-    cluster_distances: Floats  # (n_test, k) to its centres
-    codes: Floats  # (n_test, D)
-    heads: Heads  # for new images
     frozen: tuple[str, str]  # SHA-256 over parameters and buffers, before and after
     test_reads: int  # passes over the test images
     own: Ids | None = None  # (n_test,) clusters of a model that assigns them itself
@@ -85,61 +73,24 @@ def evaluate(
     generated = generate(model, feature_spaces)
     labels = _labels(data)
 
-    found = measures.label_free(encoded, int(np.prod(data.shape)))
-    codes = {split: one.codes for split, one in encoded.items()}
-    compact, axes = codes, None
-    if found["code_dim"] > diagnostics.WIDE:
-        say(f"{found['code_dim']:,} dimensions: clusterings, kNN and diagnostics see {diagnostics.COMPRESSED}")
-        axes = diagnostics.principal_components(codes["train"])
-        compact = {split: axes.transform(z) for split, z in codes.items()}
-        kinds = ["clusterings", "diagnostics"] if labels is None else ["clusterings", "kNN", "diagnostics"]
-        found["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
-    spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
-
-    counting: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
-    done = side_by_side(counting) if labels is None else {}  # k is needed before anything else
-    k = done["number of clusters"]["silhouette"] if labels is None else _classes(data, labels)
-    todo = measures.cluster_parts(spaces, k) | measures.diagnostic_parts(compact["train"])
-    if labels is not None:
-        judged = measures.layer_parts(encoded, labels) | measures.knn_parts(spaces, labels)
-        todo = judged | measures.probe_parts(encoded, labels) | (counting if count else {}) | todo
-    generation = {f"generation: {s.name}": partial(s.scores, z) for s, z in zip(feature_spaces, generated, strict=True)}
-    done |= side_by_side(todo | generation)
-
-    found["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
-    found["clusters"] |= done.get("number of clusters", {})
-    found |= measures.diagnosed(done)
-    own = measures.own_clusters(encoded, getattr(model, "num_clusters", 0), labels)
-    found["clusterings"] = own | measures.clusterings(done, labels)
-    if generation:
-        found["generation"] = {key: value for part in generation for key, value in done[part].items()}
-    correct: dict[str, Floats] = {}
-    probe: LinearProbe | None = None
-    if labels is not None:
-        probe = cast(LinearProbe, done["linear probe"].probe)
-        found |= measures.labelled(done, labels, encoded["test"])
-        if corrupted:
-            found["robustness"] = robustness(model, images, labels["test"], probe.fitted)
-        few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
-        correct = {"linear_probe": probe.correct, **few}
-    kmeans = done["k-means raw"].found
-    heads = Heads.fit(
-        kmeans.centres,
-        compact["train"],
-        compact["val"],
-        errors=encoded["val"].squared_error,
-        axes=None if axes is None else axes.components_,
-        origin=None if axes is None else axes.mean_,
-        probe=None if probe is None else probe.fitted,
+    pixels = int(np.prod(data.shape))
+    judged = judge_arrays(
+        encoded,
+        labels,
+        workers=torch.get_num_threads(),
+        classes=len(data.class_names),
+        num_clusters=getattr(model, "num_clusters", 0),
+        count=count,
+        answers=measures.answer_scores(encoded["test"], pixels, IMPORTANCE_SAMPLES),
+        generation={
+            f"generation: {space.name}": partial(space.scores, features)
+            for space, features in zip(feature_spaces, generated, strict=True)
+        },
     )
+    if corrupted and labels is not None and (probe := judged.heads.probe) is not None:
+        judged.scores["robustness"] = robustness(model, images, labels["test"], probe)
     return Evaluation(
-        scores=found,
-        correct=correct,
-        predicted=None if probe is None else probe.predicted,
-        clusters=kmeans.test,
-        cluster_distances=heads.centre_distances(codes["test"]),
-        codes=codes["test"],
-        heads=heads,
+        **vars(judged),
         frozen=certificate(model, before),
         test_reads=data.test_reads - reads,
         own=encoded["test"].clusters,
@@ -155,7 +106,3 @@ def _labels(data: ImageData) -> dict[str, Ids] | None:
         say("all training images are of one class: only what needs no labels is scored")
         return None
     return {"train": train, "val": val, "test": test}
-
-
-def _classes(data: ImageData, labels: dict[str, Ids]) -> int:
-    return len(data.class_names) or len(np.unique(labels["train"]))

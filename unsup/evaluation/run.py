@@ -10,8 +10,8 @@ from unsup.core.array_files import Arrays
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation.baselines import Floor, feature_spaces, floors
-from unsup.evaluation.codes import SPLITS
 from unsup.evaluation.draw import draw
+from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
 from unsup.evaluation.selfcheck import selfcheck

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace
 from unsup.reports.catalogue import row_of
@@ -72,7 +73,7 @@ def read_report(path: Path) -> Report:
     except OSError as e:
         raise UserError(f"cannot read {path}: {e.strerror}") from e
     except UserError as e:
-        raise UserError(f"{path} is {e}: write it again with `make evaluate`") from e
+        raise UserError(f"{path} is {e}: write it again with {suggest('evaluate', run=path.parent)}") from e
 
 
 def load_report(path: Path, curves: bool = True) -> Report:

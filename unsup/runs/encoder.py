@@ -70,15 +70,18 @@ class Encoder(nn.Module):
         return to_unit(x) if x.dtype == torch.uint8 else x.float()
 
 
-def load_encoder(run: str | Path) -> Encoder:
-    """The encoder of a finished run, on the CPU; the images that it was trained on need not be at hand.
+def load_encoder(run: str | Path | Run) -> Encoder:
+    """Load the frozen encoder of a finished run, on the CPU.
 
-        import unsup
-        encoder = unsup.load_encoder("runs/mnist/deep_ae/0-001")
-        codes = encoder(images)  # (N, 1, 28, 28) -> (N, 30)
+    It takes images (N, C, H, W), uint8 or floating point in [0, 1], and returns codes (N, D). The images that it was
+    trained on are not needed.
+
+    >>> import torch, unsup
+    >>> encoder = unsup.load_encoder(run)
+    >>> codes = encoder(torch.rand(5, *encoder.shape))
 
     Args:
-        run: the run folder.
+        run: the run, or its folder, such as runs/mnist/deep_ae/0-001.
 
     Raises:
         UserError: no such run, no checkpoint, a damaged one, or one of another model.

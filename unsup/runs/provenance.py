@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from unsup.runs.lookup import checkout
+
 PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
 
 
@@ -23,14 +25,16 @@ def provenance() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any]:
-    """{commit, dirty} of the checkout that the code runs from; empty where there is no git.
+    """{commit, dirty} of the checkout that the code runs from; empty where there is none, or no git.
 
     Dirty means that what decides a result is in no commit: code, recipes or pinned versions.
     """
 
+    if (top := checkout()) is None:  # a repository that an installed package lies in is somebody else's
+        return {}
+
     def git(*words: str) -> str:
-        here = Path(__file__).parent
-        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(["git", *words], cwd=top, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         decisive = [f":/{name}" for name in ("unsup", "configs", "pyproject.toml", "constraints.txt")]

@@ -9,7 +9,8 @@
 
 from pathlib import Path
 
-from unsup.runs.config import Config, named, names, pair
+from unsup.runs.config import Config
+from unsup.runs.lookup import named, names, pair
 
 CHOSEN = ("validation", "label-free", "published")
 NOT_STATED = "not stated"

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
 from unsup.core.files import place, replace, resolved, write_json
 from unsup.core.strict_yaml import dump
@@ -63,9 +64,8 @@ class Run:
             write_json(folder / "versions.json", record)
             replace(folder / "config.yaml", dump(config))
         except OSError as e:
-            raise UserError(
-                f"cannot write the run folder {e.filename}: {e.strerror}; RUNS=<folder> puts it elsewhere"
-            ) from e
+            remedy = f"{option('runs', '<folder>')} puts it elsewhere"
+            raise UserError(f"cannot write the run folder {e.filename}: {e.strerror}; {remedy}") from e
         run = cls(folder)
         run.config, run.versions = config, record
         return run
@@ -77,7 +77,7 @@ class Run:
         if (folder / "config.yaml").is_file():
             return cls(folder)
         around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
-        hint = f"newest: {around[-1].parent}" if around else "none in runs/ yet: make train MODEL=deep_ae"
+        hint = f"newest: {around[-1].parent}" if around else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
         raise UserError(f"no run folder {text!r} ({hint})")
 
     # ---- what the folder holds --------------------------------------------------------------------------------------
@@ -111,7 +111,8 @@ class Run:
         from unsup.metrics.heads import Heads
 
         if not self.has_readout:
-            raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: make evaluate RUN={self}")
+            again = suggest("evaluate", run=self)
+            raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: {again}")
         return load(self.folder / "heads.npz", Heads.of)
 
     @property

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from unsup.comparison.recorded.commands import train_words
 from unsup.comparison.recorded.means import by_model, effort, values
+from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, nearest
 from unsup.metrics.variance import moderated
 from unsup.reports.catalogue import SCORES
@@ -115,7 +116,8 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
     for data in sorted({report.run.data for report in reports}):
         for model, own in by_model([report for report in reports if report.run.data == data]).items():
             name = f"{data}-{model}"
-            note = f"# Written by `make results` from results/{data}/{model}/; make reproduce CARD={name} checks it\n"
+            written, checked = suggest("results", via="make"), suggest("reproduce", via="make", card=name)
+            note = f"# Written by `{written}` from results/{data}/{model}/; {checked} checks it\n"
             fields = asdict(_card(model, data, own, about.get(data, "")))
             if not fields["threads"]:
                 del fields["threads"]
@@ -173,7 +175,7 @@ def read_card(folder: Path, name: str) -> Card:
     try:
         return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
     except (TypeError, ValueError, yaml.YAMLError) as e:
-        raise UserError(f"results/cards/{name}.yaml is damaged: make results writes it again") from e
+        raise UserError(f"results/cards/{name}.yaml is damaged: {suggest('results')} writes it again") from e
 
 
 def check_card(card: Card, report: Report) -> list[Check]:

@@ -9,15 +9,17 @@ import yaml
 from unsup.comparison.recorded.cards import make_cards
 from unsup.comparison.recorded.commands import make_command, without_places
 from unsup.comparison.recorded.tables import full_tables, short_tables
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace
 from unsup.reports.report import read_report, to_json
 from unsup.reports.rows import floors_of
 from unsup.reports.schema import GitState, Report
 
-TITLE = """# Results
+WRITER = suggest("results", via="make")
+TITLE = f"""# Results
 
-Written by `make results` from the reports in this folder; what the columns are is said in the [README](../README.md).
+Written by `{WRITER}` from the reports in this folder; what the columns are is said in the [README](../README.md).
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -31,7 +33,7 @@ def add(run: Path, results: Path) -> Path:
     source = run / "report.json"
     report = read_complete(source)
     if report.selfcheck.passed != report.selfcheck.total:
-        raise UserError(f"{source}: the evaluator failed its own check; find out why with make selfcheck")
+        raise UserError(f"{source}: the evaluator failed its own check; find out why with {suggest('selfcheck')}")
     if report.frozen.before != report.frozen.after or report.test_reads != 1:
         raise UserError(f"{source}: the encoder changed or the test images were read again; evaluate the run again")
     made = report.provenance

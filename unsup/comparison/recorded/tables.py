@@ -13,6 +13,7 @@ from unsup.comparison.recorded.means import (
     means,
     values,
 )
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.reports.blocks import in_order
 from unsup.reports.catalogue import listed, named_score
@@ -95,7 +96,8 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
 
 def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, list[Report]]:
     if len({report.schema for report in reports}) > 1:
-        raise UserError("results/ holds reports of different schemas: make evaluate the older ones again")
+        again = suggest("evaluate", run="…")
+        raise UserError(f"results/ holds reports of different schemas: evaluate the older ones again, {again}")
     there = {report.run.data for report in reports}
     groups = {}
     for data in [*(name for name in about if name in there), *sorted(there - about.keys())]:
@@ -118,7 +120,7 @@ def _commands(data: str, reports: Sequence[Report]) -> str:
     usual = Counter(patterns.values()).most_common(1)[0][0]
     others = [f"`{commands[model]}`" for model, pattern in patterns.items() if pattern != usual]
     also = f", but {', '.join(others)}" if others else ""
-    return f"A row is `{usual}`{also}, and `make reproduce CARD={data}-…` checks it."
+    return f"A row is `{usual}`{also}, and `{suggest('reproduce', via='make', card=f'{data}-…')}` checks it."
 
 
 def _rows(reports: Sequence[Report]) -> list[Cells]:

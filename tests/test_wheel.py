@@ -1,0 +1,81 @@
+"""The package from a wheel, in an empty folder: built without a network, installed without the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_readme import BLOCKS
+
+TOP = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def run(words: list[str], folder: Path, path: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run this interpreter in a folder, the checkout not on its path."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {"PYTHONPATH": str(path)} if path else {}
+    return subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a wheel is installed into, which was built from an sdist of this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=True).stdout
+    for name in tracked.splitlines():
+        if (TOP / name).is_file() and not name.startswith(("tests/", "docs/", "results/")):
+            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TOP / name, folder / "source" / name)
+    pip = ["-m", "pip", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-index"]
+    packed = run(["-c", "from setuptools.build_meta import build_sdist; build_sdist('..')"], folder / "source")
+    assert packed.returncode == 0, packed.stderr
+    (source,) = folder.glob("*.tar.gz")
+    built = run([*pip, "wheel", *offline, "--no-build-isolation", "-w", "dist", source.name], folder)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = (folder / "dist").glob("*.whl")
+    installed = run([*pip, "install", *offline, "--no-compile", "--target", "site", str(wheel)], folder)
+    assert installed.returncode == 0, installed.stderr
+    shutil.rmtree(folder / "source")
+    return folder / "site"
+
+
+def test_recipes_and_templates_are_in_the_wheel(site: Path) -> None:
+    for folder in ("model", "data"):
+        files = {path.name for path in (TOP / "configs" / folder).glob("*.yaml")}
+        assert {path.name for path in (site / "unsup" / "configs" / folder).iterdir()} == files
+    assert (site / "unsup" / "configs" / "base.yaml").exists() and not (site / "configs").exists()
+    assert list((site / "unsup" / "reports" / "templates").glob("*.j2"))
+
+
+def test_it_trains_in_an_empty_folder_a_recipe_and_a_model_of_ones_own(site: Path, tmp_path: Path) -> None:
+    def unsup(*words: str) -> str:
+        done = run([str(site / "bin" / "unsup"), *words], tmp_path, site)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip(), words
+        return done.stdout
+
+    unsup("train", "ae", "--data", "digits", "--epochs", "1")
+    files = {match: text for kind, text in BLOCKS for match in [text.split("\n")[0][2:]] if kind in ("python", "yaml")}
+    for name in ("my_ae.py", "configs/model/my_ae.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(files[name])
+    unsup("train", "my_ae", "--data", "digits", "--epochs", "1")
+    for model in ("ae", "my_ae"):
+        assert (tmp_path / "runs" / "digits" / model / "0-001" / "report.html").exists()
+    listed = unsup("models").splitlines()
+    assert [line for line in listed if line.startswith("ae ")]
+    (mine,) = (line for line in listed if line.startswith("my_ae "))
+    assert mine.endswith("(configs/model/my_ae.yaml of this folder)")
+    assert "my_ae" in unsup("compare", "--data", "digits")
+    assert "evaluator checked" in unsup("selfcheck")
+    assert "models" in unsup("--help")
+
+
+def test_what_needs_a_checkout_says_so(site: Path, tmp_path: Path) -> None:
+    done = run([str(site / "bin" / "unsup"), "reproduce", "digits-pca"], tmp_path, site)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "in results/ of a checkout" in done.stderr

@@ -1,0 +1,120 @@
+"""Scores of codes, from arrays alone: the part of the protocol that does not ask where the codes come from.
+
+Needs no torch.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+
+from unsup.core.arrays import Floats, Ids
+from unsup.evaluation import measures
+from unsup.evaluation.encoded import Encoded
+from unsup.evaluation.parallel import Parts, side_by_side
+from unsup.evaluation.progress import say
+from unsup.metrics import clustering, diagnostics
+from unsup.metrics.heads import Heads
+from unsup.metrics.mixtures import estimate_k
+from unsup.metrics.probes import LinearProbe
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the protocol says of codes; n_test rows in the order of the test split.
+
+    scores: numbers ready for JSON (never NaN or None: what does not apply is absent). Accuracies are shares in [0, 1].
+    """
+
+    scores: dict[str, Any]
+    correct: dict[str, Floats]  # "linear_probe": 0 or 1; "few_label_1", "few_label_10": share of draws that were right
+    predicted: Ids | None  # (n_test,) class by the linear probe; None: unlabelled
+    clusters: Ids  # (n_test,) k-means on the raw codes
+    cluster_distances: Floats  # (n_test, k) to its centres
+    codes: Floats  # (n_test, D)
+    heads: Heads  # for new images
+
+
+def judge_arrays(
+    encoded: dict[str, Encoded],
+    labels: dict[str, Ids] | None,
+    *,
+    workers: int,
+    classes: int | None = None,
+    num_clusters: int = 0,
+    count: bool = True,
+    answers: dict[str, Any] | None = None,
+    generation: Parts | None = None,
+) -> Judged:
+    """Score the codes of each split as `unsup.evaluation.protocol.evaluate` states it.
+
+    Equal codes give the same scores bit for bit, whatever the number of workers: every part runs on one thread.
+
+    Args:
+        encoded: of the splits train, val and test.
+        labels: (n,) of each split; None: only what needs no labels is computed.
+        workers: how many parts are computed at a time.
+        classes: how many there are, and so clusters; None: as many as training labels have.
+        num_clusters: of the model's own clusters, where it assigns any.
+        count: also estimate the number of clusters where the classes say it.
+        answers: scores of what else the model says of the test images.
+        generation: functions that return scores of generated images, by name.
+    """
+    generation = generation or {}
+    codes = {split: one.codes for split, one in encoded.items()}
+    scores = measures.code_scores(codes["train"]) | (answers or {})
+    compact, axes = codes, None
+    if scores["code_dim"] > diagnostics.WIDE:
+        say(f"{scores['code_dim']:,} dimensions: clusterings, kNN and diagnostics see {diagnostics.COMPRESSED}")
+        axes = diagnostics.principal_components(codes["train"])
+        compact = {split: axes.transform(z) for split, z in codes.items()}
+        kinds = ["clusterings", "diagnostics"] if labels is None else ["clusterings", "kNN", "diagnostics"]
+        scores["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
+    spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
+
+    counting: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
+    if labels is None:  # k is needed before anything else
+        done = side_by_side(counting, workers)
+        k = done["number of clusters"]["silhouette"]
+    else:
+        done, k = {}, classes or len(np.unique(labels["train"]))
+    todo = measures.cluster_parts(spaces, k) | measures.diagnostic_parts(compact["train"])
+    if labels is not None:
+        judged = measures.layer_parts(encoded, labels) | measures.knn_parts(spaces, labels)
+        todo = judged | measures.probe_parts(encoded, labels) | (counting if count else {}) | todo
+    done |= side_by_side(todo | generation, workers)
+
+    scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
+    scores["clusters"] |= done.get("number of clusters", {})
+    scores |= measures.diagnosed(done)
+    own = measures.own_clusters(encoded, num_clusters, labels)
+    scores["clusterings"] = own | measures.clusterings(done, labels)
+    if generation:
+        scores["generation"] = {key: value for part in generation for key, value in done[part].items()}
+    correct: dict[str, Floats] = {}
+    probe: LinearProbe | None = None
+    if labels is not None:
+        probe = cast(LinearProbe, done["linear probe"].probe)
+        scores |= measures.labelled(done, labels, encoded["test"])
+        few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
+        correct = {"linear_probe": probe.correct, **few}
+    kmeans = done["k-means raw"].found
+    heads = Heads.fit(
+        kmeans.centres,
+        compact["train"],
+        compact["val"],
+        errors=encoded["val"].squared_error,
+        axes=None if axes is None else axes.components_,
+        origin=None if axes is None else axes.mean_,
+        probe=None if probe is None else probe.fitted,
+    )
+    return Judged(
+        scores=scores,
+        correct=correct,
+        predicted=None if probe is None else probe.predicted,
+        clusters=kmeans.test,
+        cluster_distances=heads.centre_distances(codes["test"]),
+        codes=codes["test"],
+        heads=heads,
+    )

@@ -1,0 +1,167 @@
+"""The evaluation as a function: of a model, of a run, or of codes that were made anywhere.
+
+Codes are judged without importing torch.
+"""
+
+import atexit
+import tempfile
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from msgspec import to_builtins
+from numpy.typing import ArrayLike
+
+from unsup.core.errors import UsageError
+from unsup.evaluation.given_codes import judge_codes
+from unsup.reports.catalogue import row_of
+from unsup.reports.format import markdown_table
+from unsup.reports.report import as_record
+from unsup.reports.rows import FLOORS, floor_name
+from unsup.reports.score import Shown
+from unsup.reports.score_schema import Scores
+
+if TYPE_CHECKING:
+    from unsup.data.base import ImageData
+    from unsup.models.base import Model
+    from unsup.runs.run import Run
+
+ScoreTree = dict[str, Any]  # as in report.json
+FORMS = "evaluate(model, data), evaluate(run) or evaluate(codes, labels, test_codes, test_labels)"
+
+
+class Result:
+    """Scores of an evaluation, and those of its baselines; `print` shows both as a table.
+
+    Attributes:
+        scores: as in report.json: accuracies are shares in [0, 1], what does not apply is absent.
+    """
+
+    def __init__(self, scores: ScoreTree, baselines: Callable[[], dict[str, ScoreTree]]) -> None:
+        self.scores = scores
+        self._baselines = baselines
+
+    @cached_property
+    def baselines(self) -> dict[str, ScoreTree]:
+        """Scores of raw pixels, PCA and the untrained network under the same protocol; none where there are only codes.
+
+        Those of a model are computed when they are first asked for, which takes several times as long as the model's
+        own scores.
+        """
+        return self._baselines()
+
+    def __str__(self) -> str:
+        floors = {key: as_record(self.baselines[key], Scores) for key in FLOORS if key in self.baselines}
+        rows = [("this encoder", as_record(self.scores, Scores))]
+        rows += [(floor_name(key, scores.code_dim), scores) for key, scores in floors.items()]
+        return markdown_table([{"codes": name, **row_of(scores, Shown.SUMMARY)} for name, scores in rows])
+
+    def __repr__(self) -> str:
+        return f"Result(scores={', '.join(self.scores)})"
+
+
+@overload
+def evaluate(model: "Model", data: "ImageData", /) -> Result: ...
+
+
+@overload
+def evaluate(run: "str | Path | Run", /) -> Result: ...
+
+
+@overload
+def evaluate(
+    codes: ArrayLike,
+    labels: ArrayLike | None,
+    test_codes: ArrayLike,
+    test_labels: ArrayLike | None,
+    /,
+    *,
+    val_codes: ArrayLike | None = None,
+    val_labels: ArrayLike | None = None,
+) -> Result: ...
+
+
+def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any = None) -> Result:
+    """Judge an encoder by the protocol that every report is made by; return its scores.
+
+    A model and its data set. The model is frozen; its test images are read once. Baselines come with it:
+
+    >>> import unsup
+    >>> from unsup.data.digits import Digits
+    >>> from unsup.models.pca import PCA
+    >>> data = Digits()
+    >>> data.setup()
+    >>> model = PCA(data.shape, code_dim=8)
+    >>> model.fit(lambda: data.batches("train"))
+    >>> print(unsup.evaluate(model, data).scores["knn"])
+
+    A finished run, whose report is written again:
+
+    >>> unsup.evaluate(run)
+
+    Codes (N, D) of an encoder of any origin, with labels (N,), and those of test images. Neither images nor torch are
+    needed. Validation codes are set aside from the training codes, as data sets do it, unless they are given:
+
+    >>> from sklearn.datasets import load_digits
+    >>> codes, labels = load_digits(return_X_y=True)
+    >>> result = unsup.evaluate(codes[:1000], labels[:1000], codes[1000:], labels[1000:])
+    >>> print(result.scores["linear_probe"]["accuracy"])
+
+    Args:
+        judged: a `unsup.Model`; or a run or its folder; or training codes (N, D).
+        others: a `unsup.ImageData`; or nothing; or training labels (N,), test codes (M, D) and test labels (M,).
+            Labels are numbers or names; None in place of both: only what needs no labels is scored.
+        val_codes: (V, D) codes that choose the strength of probes.
+        val_labels: (V,).
+
+    Raises:
+        UsageError: other arguments than these.
+        UserError: codes that are not finite, are no matrix or do not fit their labels; a class that training lacks; a
+            run that is not complete; images that are missing.
+    """
+    given = ", ".join(type(value).__name__ for value in (judged, *others))
+    if len(others) == 3:
+        return Result(judge_codes(judged, *others, val_codes, val_labels).scores, dict)
+    if val_codes is not None or val_labels is not None:
+        raise UsageError(f"evaluate({given}): val_codes and val_labels go with codes alone: write {FORMS}")
+    if not others and (isinstance(judged, str | Path) or hasattr(judged, "folder")):
+        return _of_run(judged)
+    if len(others) == 1 and hasattr(judged, "encode") and hasattr(others[0], "batches"):
+        return _of_model(judged, others[0])
+    raise UsageError(f"evaluate({given}): write {FORMS}")
+
+
+def _of_run(named: "str | Path | Run") -> Result:
+    from unsup.evaluation.run import evaluate_run
+    from unsup.runs.run import Run
+
+    run = Run.find(str(named))
+    with run.lock():
+        report = evaluate_run(run, run.data())
+    scores, floors = to_builtins(report.scores), to_builtins(report.floors)
+    return Result(scores, lambda: floors)
+
+
+def _of_model(model: "Model", data: "ImageData") -> Result:
+    from unsup.evaluation.baselines import feature_spaces, floors
+    from unsup.evaluation.protocol import evaluate as judge_model
+
+    data.prepare_data()
+    data.setup()
+    spaces = feature_spaces(data, _folder()) if hasattr(model, "sample") else []
+    scores = judge_model(model, data, feature_spaces=spaces).scores
+
+    def baselines() -> dict[str, ScoreTree]:
+        found = floors(model, scores["code_dim"], data, _folder(), spaces)
+        return {name: floor.scores for name, floor in found.items()}
+
+    return Result(scores, baselines)
+
+
+@cache
+def _folder() -> Path:
+    """Return where baselines are cached for as long as this process lives."""
+    folder = tempfile.TemporaryDirectory(prefix="unsup-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)

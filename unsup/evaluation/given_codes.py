@@ -1,0 +1,105 @@
+"""Codes that were made anywhere, checked and judged. Needs no torch."""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsup.core.arrays import Floats, Ids
+from unsup.core.errors import UsageError, UserError
+from unsup.core.splits import carve
+from unsup.evaluation.arrays import Judged, judge_arrays
+from unsup.evaluation.encoded import Encoded, finite
+
+FEWEST_CODES = 10  # images of a split: with fewer the scores say nothing
+SUFFIXES = {"train": "", "val": "val_", "test": "test_"}  # of the arguments' names: codes, val_codes, test_codes
+
+
+def judge_codes(codes: Any, labels: Any, test_codes: Any, test_labels: Any, val_codes: Any, val_labels: Any) -> Judged:
+    """Score codes (N, D) against labels (N,), as `unsup.evaluate` states it.
+
+    Raises:
+        UsageError: validation labels without their codes.
+        UserError: codes that are not finite, are no matrix or do not fit their labels; a class that training lacks.
+    """
+    if val_codes is None and val_labels is not None:
+        raise UsageError("val_labels without val_codes: give both, or neither to have them set aside from codes")
+    given = {"train": codes, "test": test_codes} | ({} if val_codes is None else {"val": val_codes})
+    z = {split: code_matrix(values, split) for split, values in given.items()}
+    for split, rows in z.items():
+        if rows.shape[1] != z["train"].shape[1]:
+            have = f"{SUFFIXES[split]}codes have {rows.shape[1]} dimensions and codes {z['train'].shape[1]}"
+            raise UserError(f"{have}: they must come from one encoder")
+    named = {"train": labels, "val": val_labels, "test": test_labels}
+    y = numbered({split: named[split] for split in z}, {split: len(rows) for split, rows in z.items()})
+    if "val" not in z:
+        train, val = carve(len(z["train"]), None if y is None else y["train"])
+        z |= {"train": z["train"][train], "val": z["train"][val]}
+        if y is not None:
+            y |= {"train": y["train"][train], "val": y["train"][val]}
+    encoded = {split: Encoded(rows) for split, rows in z.items()}
+    return judge_arrays(encoded, y, workers=usable_cores())
+
+
+def code_matrix(values: Any, split: str) -> Floats:
+    """Return codes as float32 (N, D), all of them finite."""
+    name = f"{SUFFIXES[split]}codes"
+    try:
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused below
+            codes: Floats = np.ascontiguousarray(values, np.float32)
+    except (TypeError, ValueError, RuntimeError) as e:  # the last of a tensor that needs gradients
+        raise UserError(f"{name} are no array of numbers: {' '.join(str(e).split())}") from e
+    if codes.ndim != 2 or not codes.shape[1]:
+        raise UserError(f"{name} have shape {np.shape(values)}: they must be a matrix (N, D), one row an image")
+    if len(codes) < FEWEST_CODES:
+        raise UserError(f"{name} are of {len(codes)} images: at least {FEWEST_CODES} are needed")
+    return finite(codes, name, split, "leave these images out")
+
+
+def numbered(labels: dict[str, Any], sizes: dict[str, int]) -> dict[str, Ids] | None:
+    """Return the labels of each split as numbers from 0 on, in the order of the classes; None where there are none.
+
+    Args:
+        labels: of each split, numbers or names; None: it has none.
+        sizes: how many codes each split has.
+    """
+    if all(values is None for values in labels.values()):
+        return None
+    given = {split: label_array(values, split, sizes[split]) for split, values in labels.items()}
+    known = np.unique(given["train"])
+    if len(known) < 2:
+        raise UserError(f"all labels are {known[0]}: give labels of two classes or more, or None for all labels")
+    for split, values in given.items():
+        if values.dtype.kind != known.dtype.kind:
+            raise UserError(f"{SUFFIXES[split]}labels are of type {values.dtype} and labels of {known.dtype}: use one")
+        strange = np.setdiff1d(values, known)
+        if len(strange):
+            raise UserError(f"{SUFFIXES[split]}labels hold {strange[0]}, a class without training images: leave it out")
+    return {split: np.searchsorted(known, values).astype(np.int64) for split, values in given.items()}
+
+
+def label_array(values: Any, split: str, size: int) -> NDArray[Any]:
+    """Return labels as an array of whole numbers or of texts."""
+    name = f"{SUFFIXES[split]}labels"
+    if values is None:
+        raise UserError(f"{name} are missing: give labels of all codes, or None for all of them")
+    array = np.asarray(values)
+    if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):
+        array = array.astype(str)
+    if array.shape != (size,):
+        raise UserError(f"{name} have shape {array.shape} for {size} codes: they must be ({size},)")
+    if array.dtype.kind in "iub":
+        array = array.astype(np.int64)
+    elif array.dtype.kind != "U":
+        raise UserError(f"{name} are of type {array.dtype}: they must be whole numbers or names")
+    if array.dtype.kind == "i" and array.min() < 0:
+        raise UserError(f"{name} hold {array.min()}: leave out images without a label")
+    return array
+
+
+def usable_cores() -> int:
+    """Return how many parts are computed at a time."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(limit)) if limit.isdecimal() else usable

@@ -1,0 +1,98 @@
+"""Where recipes, data sets and modules are looked up: in the working directory first, then in the package.
+
+Recipes and data sets are files in `configs/`: each of them is looked up by itself, so that a folder of one's own may
+hold a single recipe, or hide one of the package. Nothing heavy is imported.
+"""
+
+import logging
+import sys
+from functools import cache
+from pathlib import Path
+
+from unsup.core.errors import UsageError, UserError, nearest
+
+OWN = Path("configs")  # of the working directory
+PACKAGE = Path(__file__).parents[1]
+# A wheel holds the recipes inside the package, a checkout next to it.
+SHIPPED = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.parent / "configs"
+
+log = logging.getLogger(__name__)
+
+
+def names(kind: str) -> list[str]:
+    """Return the recipes in configs/<kind>, without variants for some data sets (`M@D`, `M@D+E`)."""
+    return sorted({p.stem for top in (OWN, SHIPPED) for p in (top / kind).glob("*.yaml") if "@" not in p.stem})
+
+
+def named(kind: str, name: str) -> Path:
+    """Return the file of a recipe.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in names(kind):
+        raise UsageError(f"unknown {kind} {name!r} ({nearest(name, names(kind))})")
+    return used(f"{kind}/{name}.yaml")
+
+
+def pair(model: str | None, data: str | None) -> list[Path]:
+    """Return what a recipe needs for a data set: configs/model/M@D.yaml or, for several of them, M@D+E+F.yaml."""
+    files = {p.name for top in (OWN, SHIPPED) for p in (top / "model").glob(f"{model}@*.yaml") if data in fitted_to(p)}
+    return [used(f"model/{name}") for name in sorted(files)]
+
+
+def fitted_to(path: Path) -> list[str]:
+    """Return the data sets that a variant of a recipe is for."""
+    return path.stem.partition("@")[2].split("+")
+
+
+def used(file: str) -> Path:
+    """Return the file of that name below configs/, and say so where it hides one of the package."""
+    path = locate(file)
+    if is_own(path) and (SHIPPED / file).is_file():
+        say_hidden(path, path.resolve())
+    return path
+
+
+def locate(file: str) -> Path:
+    """Return the file of that name in the working directory, else the one in the package."""
+    own, shipped = OWN / file, SHIPPED / file
+    same = own.is_file() and shipped.is_file() and own.samefile(shipped)
+    return own if own.is_file() and not same else shipped
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a file that was looked up is not the package's."""
+    return not path.is_relative_to(SHIPPED)
+
+
+@cache
+def say_hidden(path: Path, resolved: Path) -> None:
+    """Say once for each file that it is used instead of the package's."""
+    log.warning("%s of this folder is used, not the one of unsup", path)
+
+
+def import_from_here() -> None:
+    """Let Python find modules in the working directory, after all others: they hide none."""
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)
+
+
+def checkout() -> Path | None:
+    """Return the folder of the checkout that this code runs from; None where it was installed from a wheel."""
+    return None if SHIPPED.parent == PACKAGE else SHIPPED.parent
+
+
+def results_folder() -> Path:
+    """Return the folder of recorded results.
+
+    Raises:
+        UserError: an installed package has none.
+    """
+    if (top := checkout()) is None:
+        raise UserError(
+            "recorded results and their cards are in results/ of a checkout, not in the installed package: "
+            "clone the repository and run this there"
+        )
+    return top / "results"
