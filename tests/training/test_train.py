@@ -60,6 +60,10 @@ def test_report_has_every_promised_key(run: Path) -> None:
     assert sum(report["run"]["images"].values()) == 1797
     assert report["run"]["parameters"] > 10_000 and report["run"]["images_per_second"] > 0
     assert {"versions", "commit", "dirty", "hardware", "config"} <= set(report["provenance"])
+    records = {name: json.loads((run / f"{name}.json").read_text()) for name in ("training", "versions")}
+    records["versions"].pop("command")
+    assert records["training"].items() <= report["run"].items()  # what has no field in the schema would be lost
+    assert records["versions"].items() <= report["provenance"].items()
     assert report["selfcheck"]["passed"] == report["selfcheck"]["total"] > 5
     assert report["frozen"]["before"] == report["frozen"]["after"] and len(report["frozen"]["before"]) == 64
     assert report["test_reads"] == 1
