@@ -14,8 +14,8 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help install train resume sweep evaluate compare classify encode export zero_shot models results reproduce selfcheck
-.PHONY: bench dashboard notebooks test test-all test-nightly check clean
+VERBS := train resume sweep evaluate classify encode export zero_shot models compare results reproduce selfcheck
+.PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,52 +36,35 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 install: $(READY) ## make .venv and install, if that is not done yet
 
-train: $(READY) ## train MODEL= [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= ARGS="--model.lr 0.01 …"], evaluate, report
-	@$(PY) -m unsup train $(MODEL) $(if $(DATA),--data $(DATA)) $(if $(SEED),--seed $(SEED)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
-	  $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") --runs "$(RUNS)" $(ARGS)
+# The verbs of unsup. Each takes the values of some variables as its words; unsup/core/commands.py has the same table.
+OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words ENCODER=--encoder \
+  IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort ONNX=--onnx RUNS=--runs
+LISTS := MODELS SEEDS GRID WORDS
+FLAGS := ONNX
+MODELS ?= $(MODEL)
+option = $(patsubst $1=%,%,$(filter $1=%,$(OPTIONS)))
+quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,"$($1)"))
+passed = $(foreach v,$(TAKES),$(if $($v),$(call option,$v) $(call quoted,$v))) $(ARGS)
 
-resume: $(READY) ## go on with the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= when the data have moved]
-	@$(PY) -m unsup resume $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") \
-	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
+train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT RUNS ## train MODEL= [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= ARGS="--model.lr 0.01 …"], evaluate, report
+resume: TAKES := RUN IMAGES DATA_ROOT ## go on with the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= when the data have moved]
+sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT RUNS ## MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= IMAGES= ARGS=]: all combinations
+evaluate: TAKES := RUN IMAGES DATA_ROOT ## evaluate RUN= again, bit for bit [DATA_ROOT= IMAGES= when the data have moved]
+classify: TAKES := RUN IMAGES OUT LABELS SORT ## sort the pictures of IMAGES= with a trained RUN= [LABELS=names.csv SORT=copy|link OUT=]
+encode: TAKES := RUN IMAGES OUT ## the codes of all pictures of IMAGES= by a trained RUN= [OUT=codes.npz or codes.parquet; without it in RUN]
+export: TAKES := RUN OUT ONNX ## the encoder of RUN= for use elsewhere, loaded again and checked [OUT= ONNX=1]
+zero_shot: TAKES := RUN WORDS ENCODER IMAGES DATA_ROOT ## name the clusters of RUN= from WORDS="cat dog" by ENCODER= (a folder with CLIP or SigLIP, or module:name)
+models: TAKES := ## list the recipes: what each is, expected score, minutes
+compare: TAKES := DATA SORT RUNS ## all reports side by side [DATA= RUNS= SORT="few-label 10"]
+results: TAKES := RUN ## keep the reports of RUN="…" in results/, write the tables and the cards from them
+reproduce: TAKES := CARD SEEDS IMAGES DATA_ROOT RUNS ## train the row of CARD= (in results/cards) anew, check its scores [SEEDS="0 1" or all, DATA_ROOT= IMAGES=]
+selfcheck: TAKES := ## check the evaluator on planted codes
+results: LISTS := RUN
+reproduce: override RUNS := $(RUNS)/reproduced
 
-sweep: $(READY) ## MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= IMAGES= ARGS=]: all combinations
-	@$(PY) -m unsup sweep $(or $(MODELS),$(MODEL)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data $(DATA)) $(if $(GRID),--grid $(GRID)) \
-	  $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") \
-	  --runs "$(RUNS)" $(ARGS)
-
-evaluate: $(READY) ## evaluate RUN= again, bit for bit [DATA_ROOT= IMAGES= when the data have moved]
-	@$(PY) -m unsup evaluate $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") \
-	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
-
-classify: $(READY) ## sort the pictures of IMAGES= with a trained RUN= [LABELS=names.csv SORT=copy|link OUT=]
-	@$(PY) -m unsup classify $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(OUT),--out "$(OUT)") \
-	  $(if $(LABELS),--labels "$(LABELS)") $(if $(SORT),--sort $(SORT)) $(ARGS)
-
-encode: $(READY) ## the codes of all pictures of IMAGES= by a trained RUN= [OUT=codes.npz or codes.parquet; without it in RUN]
-	@$(PY) -m unsup encode $(if $(RUN),"$(RUN)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(OUT),--out "$(OUT)") $(ARGS)
-
-export: $(READY) ## the encoder of RUN= for use elsewhere, loaded again and checked [OUT= ONNX=1]
-	@$(PY) -m unsup export $(if $(RUN),"$(RUN)") $(if $(OUT),--out "$(OUT)") $(if $(ONNX),--onnx) $(ARGS)
-
-zero_shot: $(READY) ## name the clusters of RUN= from WORDS="cat dog" by ENCODER= (a folder with CLIP or SigLIP, or module:name)
-	@$(PY) -m unsup zero_shot $(if $(RUN),"$(RUN)") $(if $(WORDS),--words $(WORDS)) $(if $(ENCODER),--encoder "$(ENCODER)") \
-	  $(if $(IMAGES),--images "$(IMAGES)") $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
-
-models: $(READY) ## list the recipes: what each is, expected score, minutes
-	@$(PY) -m unsup models
-
-compare: $(READY) ## all reports side by side [DATA= RUNS= SORT="few-label 10"]
-	@$(PY) -m unsup compare $(if $(DATA),--data "$(DATA)") $(if $(SORT),--sort "$(SORT)") --runs "$(RUNS)" $(ARGS)
-
-results: $(READY) ## keep the reports of RUN="…" in results/, write the tables and the cards from them
-	@$(PY) -m unsup results $(RUN) $(ARGS)
-
-reproduce: $(READY) ## train the row of CARD= (in results/cards) anew, check its scores [SEEDS="0 1" or all, DATA_ROOT= IMAGES=]
-	@$(PY) -m unsup reproduce $(if $(CARD),"$(CARD)") $(if $(SEEDS),--seeds $(SEEDS)) $(if $(IMAGES),--images "$(IMAGES)") \
-	  $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") --runs "$(RUNS)/reproduced" $(ARGS)
-
-selfcheck: $(READY) ## check the evaluator on planted codes
-	@$(PY) -m unsup selfcheck
+$(VERBS): export UNSUP_VIA := make
+$(VERBS): $(READY)
+	@$(PY) -m unsup $@ $(passed)
 
 bench: $(READY) ## how fast it is beside a plain loop, Lightning's defaults and others [ARGS=--quick DATA_ROOT=]
 	@$(PY) benchmarks/bench.py $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)

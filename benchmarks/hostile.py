@@ -147,7 +147,7 @@ class Configurations:
         choices: tuple[list[str], ...] = (
             ["--data", "digits"],
             ["--data", "digits"],
-            ["--images", "x"],
+            ["--images", str(self.scratch)],
             ["--data", "folder"],
             [],
         )

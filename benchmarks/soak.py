@@ -39,7 +39,7 @@ def work(words: list[str], judged: bool) -> None:
 
     torch.set_num_threads(1)
     if not judged:
-        unsup.training.train.evaluate_run = lambda *args, **kwargs: {}  # type: ignore[attr-defined]
+        unsup.training.train.evaluate_run = lambda *args, **kwargs: {}  # type: ignore[assignment, attr-defined]
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         code = main(words)
     sys.exit(code)

@@ -19,11 +19,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.decode import complaint
 from unsup.data.listing import find_images
 from unsup.inference.encode_folder import batches, judged
-from unsup.metrics.heads import Floats
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 

@@ -1,6 +1,27 @@
 """Reports as an evaluation would make them, for tests of what is written from them."""
 
+import json
+from collections.abc import Callable
 from typing import Any
+
+from unsup.reports.report import parse_report
+from unsup.reports.schema import Report
+
+
+def typed(content: dict[str, Any]) -> Report:
+    """A report with the content of this report.json."""
+    return parse_report(json.loads(json.dumps(content)))
+
+
+def on_contents(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which takes the content of report.json, or a list of contents, in place of reports."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, dict) and "provenance" in value:
+            return typed(value)
+        return [convert(one) for one in value] if isinstance(value, list) else value
+
+    return lambda *args: function(*map(convert, args))
 
 
 def scores(dim: int, probe: float, sse: float | None = None, classes: int = 10) -> dict[str, Any]:

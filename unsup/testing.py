@@ -21,7 +21,7 @@ from unsup.core.errors import UsageError
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.models.base import Model
 from unsup.models.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
-from unsup.runs.config import LINKED
+from unsup.runs.options import LINKED
 
 
 def check_model(

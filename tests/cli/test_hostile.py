@@ -300,7 +300,7 @@ def test_null_in_place_of_what_may_be_absent(tmp_path: Path, caplog: pytest.LogC
         content = comparable(model) | ({key: None} if model == "bad" else {})
         (tmp_path / "mnist" / model / "0-001" / "report.json").write_text(json.dumps(content))
     compare_all(tmp_path)
-    assert f"mnist/bad/0-001/report.json: incomplete: {key} is None" in caplog.text
+    assert f"mnist/bad/0-001/report.json: damaged: {key} is None" in caplog.text
 
 
 def test_names_that_no_file_can_hold_are_written_as_escapes(tmp_path: Path) -> None:
@@ -327,6 +327,8 @@ def test_kept_reports_of_another_kind(tmp_path: Path, change: dict[str, Any]) ->
 
 @pytest.mark.parametrize("names", [3, [1, 2], {"a": 1}])
 def test_class_names_of_another_kind(tmp_path: Path, names: Any) -> None:
-    (tmp_path / "report.json").write_text(json.dumps({"run": {"class_names": names}}))
+    content = comparable()
+    content["run"]["class_names"] = names
+    (tmp_path / "report.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"report\.json is damaged"):
         _ = Run(tmp_path).class_names

@@ -11,32 +11,28 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from sample_reports import clustered, generative, report, unlabelled
+from sample_reports import clustered, generative, on_contents, report, unlabelled
 
 import unsup.runs.lookup
 import unsup.training.train
 import unsup.training.trainer
 from unsup.cli.main import main
-from unsup.comparison.recorded.cards import (
-    METRICS,
-    Metric,
-    check,
-    check_table,
-    digits,
-    make_cards,
-    read_card,
-    tolerance,
-)
+from unsup.comparison.recorded import cards
+from unsup.comparison.recorded.cards import check_table, digits, read_card, tolerance
 from unsup.comparison.recorded.store import read_complete
 from unsup.core.errors import UserError
 from unsup.evaluation.protocol import VERSION
 from unsup.metrics.variance import PRIOR
+from unsup.reports.catalogue import named_score
 from unsup.reports.report import read_report
+from unsup.reports.score import OnCard
 from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 CARDS = TOP / "results" / "cards"
-PROBE = METRICS["linear probe"]
+PROBE = named_score("linear probe").card
+
+check, make_cards = on_contents(cards.check_card), on_contents(cards.make_cards)
 
 
 def card(folder: Path, kept: list[dict[str, Any]], name: str = "mnist-deep_ae") -> Any:
@@ -80,10 +76,10 @@ def test_a_card_has_the_metrics_that_a_model_has(tmp_path: Path) -> None:
 
 
 def test_one_seed_has_the_typical_deviation_and_students_t() -> None:
-    metric = Metric(("x",), 0.02)
+    metric = OnCard(0.02)
     assert tolerance([0.5], metric, 10**9, 1) == pytest.approx(2.776445 * 0.02 * math.sqrt(2))  # t(4), 97.5 %
     assert tolerance([0.5], metric, 10**9, 5) == pytest.approx(4.604095 * 0.02 * math.sqrt(2))  # t(4), 99.5 %
-    relative = Metric(("x",), 0.02, share=False)
+    relative = OnCard(0.02, share=False)
     assert tolerance([50.0], relative, 10**9, 1) == pytest.approx(2.776445 * 1.0 * math.sqrt(2))
 
 
@@ -93,23 +89,23 @@ def test_few_test_images_widen_a_share() -> None:
 
 
 def test_seeds_moderate_the_typical_deviation() -> None:
-    three = tolerance([0.48, 0.50, 0.52], Metric(("x",), 0.02), 10**9, 1)  # deviates as it typically does
+    three = tolerance([0.48, 0.50, 0.52], OnCard(0.02), 10**9, 1)  # deviates as it typically does
     assert three == pytest.approx(2.446912 * 0.02 * math.sqrt(4 / 3))  # t(6), 97.5 %
-    alike = tolerance([0.5, 0.5, 0.5 + 1e-9], Metric(("x",), 0.02), 10**9, 1)  # by luck
+    alike = tolerance([0.5, 0.5, 0.5 + 1e-9], OnCard(0.02), 10**9, 1)  # by luck
     assert alike == pytest.approx(three * math.sqrt(PRIOR / (PRIOR + 2)))
     many = np.random.default_rng(0).normal(0.5, 0.001, 400)  # what was measured outweighs what is typical
-    assert tolerance(list(many), Metric(("x",), 0.02), 10**9, 1) == pytest.approx(2.5 * 0.001, abs=0.004)
+    assert tolerance(list(many), OnCard(0.02), 10**9, 1) == pytest.approx(2.5 * 0.001, abs=0.004)
 
 
 def test_what_no_seed_changes_is_left_to_rounding() -> None:
     assert tolerance([0.5] * 3, PROBE, 10_000, 4) == 0.005 and tolerance([0.5] * 3, PROBE, 100, 4) == 0.03
-    assert tolerance([8.0] * 3, METRICS["reconstruction SSE"], 100, 4) == pytest.approx(0.04)
+    assert tolerance([8.0] * 3, named_score("reconstruction SSE").card, 100, 4) == pytest.approx(0.04)
     assert tolerance([0.5] * 2, PROBE, 10_000, 4) > 0.005  # two may agree by luck
 
 
 def held(seeds: int, deviations: Any, cards: int = 1000, metrics: int = 4) -> float:
     """The share of cards whose metrics, each with a true deviation of its own, all hold for one more seed."""
-    rng, metric = np.random.default_rng(0), Metric(("x",), 0.01)
+    rng, metric = np.random.default_rng(0), OnCard(0.01)
     drawn = 0.5 + deviations(rng, (cards, metrics, 1)) * rng.normal(size=(cards, metrics, seeds + 1))
     return float(
         np.mean(
@@ -209,7 +205,7 @@ def test_the_smallest_card_is_reproduced(reproduced: tuple[int, list[str], Path]
     assert [line.split("  ")[0] for line in told[2:-1]] == list(read_card(CARDS, "digits-pca").metrics)
     assert all(" yes " in line for line in told[2:-1]) and told[-1] == "digits-pca holds"
     made = read_report(run / "report.json")
-    assert made["run"]["seed"] == 1 and made["run"]["model"] == "pca"
+    assert made.run.seed == 1 and made.run.model == "pca"
 
 
 def test_a_wrong_expectation_fails(
@@ -254,7 +250,7 @@ def test_other_images_protocols_and_missing_data_are_refused_before_training(
     assert "protocol 0" in capsys.readouterr().err
     change(shop, protocol=VERSION, command="unsup train pca --images cats")
     assert main(["reproduce", "digits-pca"]) == 2
-    assert "IMAGES=<folder>" in capsys.readouterr().err
+    assert "--images <folder>" in capsys.readouterr().err
     assert main(["reproduce", "digits-pca", "--images", "nowhere"]) == 1
     assert "nowhere" in capsys.readouterr().err
     assert not (shop / "runs").exists()

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from sample_reports import clustered, generative, report, unlabelled
+from sample_reports import clustered, generative, on_contents, report, typed, unlabelled
 from sample_reports import scores as made_up
 
+from unsup.comparison.recorded import tables
 from unsup.comparison.recorded.commands import make_command
 from unsup.comparison.recorded.store import BEGIN, END, add, update_cards, update_full, update_readme
-from unsup.comparison.recorded.tables import full_tables, short_tables
 from unsup.core.errors import UserError
-from unsup.reports.report import write_report
+from unsup.reports import report as reports
 from unsup.runs.config import compose, resolve
 from unsup.training.existing_runs import essence
 
 TOP = Path(__file__).parents[2]
+full_tables, short_tables = on_contents(tables.full_tables), on_contents(tables.short_tables)
+write_report = on_contents(reports.write_report)
 
 
 def full(kept: list[dict[str, Any]]) -> str:
@@ -149,11 +151,11 @@ def test_columns_keep_their_order_when_the_best_model_does_not_reconstruct() -> 
 def test_data_sets_and_hardware_stand_above_their_tables() -> None:
     other = report(data="digits")
     other["provenance"]["hardware"] = {"processor": "Host", "cores": 16, "accelerator": "Big GPU"}
-    for tables in (short_tables, full_tables):
-        table = tables([report(), other], {})
+    for written in (short_tables, full_tables):
+        table = written([report(), other], {})
         assert table.index("# digits\n") < table.index("# mnist\n")  # by name where nothing is said about them
         assert "Big GPU, Host, 16 cores" in table and "Some CPU, 2 cores" in table
-        table = tables([report(), other, report(data="alps")], {"zoo": "?", "mnist": "A text", "digits": "More"})
+        table = written([report(), other, report(data="alps")], {"zoo": "?", "mnist": "A text", "digits": "More"})
         assert table.index("# mnist\n\nA text. ") < table.index("# digits\n\nMore. ") < table.index("# alps\n\nScores")
         assert "zoo" not in table
 
@@ -176,7 +178,7 @@ def test_seeds_of_different_settings_are_not_averaged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "shown"),
+    ("command", "shown"),
     [
         ("unsup train m --seed 3 --data_root ../x --runs y", "make train MODEL=m DATA=mnist"),
         ("unsup train m --data=mnist --epochs 3 --seed=1", "make train MODEL=m DATA=mnist EPOCHS=3"),
@@ -188,8 +190,10 @@ def test_seeds_of_different_settings_are_not_averaged() -> None:
         ("unsup train m --trainer.max_epochs=3", 'make train MODEL=m DATA=mnist ARGS="--trainer.max_epochs=3"'),
     ],
 )
-def test_the_command_is_what_a_reader_types(typed: str, shown: str) -> None:
-    assert make_command({"model": "m", "data": "mnist", "seed": 0, "command": typed}) == shown
+def test_the_command_is_what_a_reader_types(command: str, shown: str) -> None:
+    run = typed(report("m")).run
+    run.command = command
+    assert make_command(run) == shown
 
 
 def test_the_readme_follows_the_kept_reports(tmp_path: Path) -> None:
@@ -327,9 +331,9 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
         (("provenance", "dirty"), True, "no commit holds"),
         (("provenance", "resumed"), [{"dirty": False}, {"dirty": True}], "no commit holds"),
         (("provenance", "commit"), None, "has no provenance.commit"),
-        (("run", "train_seconds"), None, "has no run.train_seconds"),
+        (("run", "train_seconds"), None, "incomplete: run.train_seconds is missing"),
         (("run", "chosen"), None, "has no run.chosen"),
-        (("floors",), None, "has no floors"),
+        (("floors",), None, "incomplete: floors is missing"),
         (("selfcheck", "passed"), 8, "failed its own check"),
         (("frozen", "after"), "cd" * 32, "the encoder changed"),
         (("test_reads",), 2, "read again"),

@@ -99,7 +99,7 @@ def test_offline_names_what_is_missing(tmp_path: Path) -> None:
     text = complaint(data)
     assert text == (
         f"MNIST is not in {tmp_path}/MNIST/raw and cannot be downloaded (Connection refused): "
-        f"put {', '.join(MNIST.files)} there, or use DATA=digits"
+        f"put {', '.join(MNIST.files)} there, or use --data digits"
     )
     assert not left(data.place) and not MNIST.available(str(tmp_path))
     text = complaint(CIFAR10(str(tmp_path)))
@@ -112,7 +112,7 @@ def test_offline_names_only_what_is_missing(mnist: MNIST) -> None:
     (mnist.place / LABELS).unlink()
     assert complaint(mnist) == (
         f"MNIST lacks {LABELS}: it is not in {mnist.place} and cannot be downloaded (Connection refused): "
-        f"put {LABELS} there, or use DATA=digits"
+        f"put {LABELS} there, or use --data digits"
     )
     with pytest.raises(UserError, match=f"MNIST lacks {LABELS}"):
         mnist.setup()

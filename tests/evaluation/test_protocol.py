@@ -23,8 +23,8 @@ from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.metrics import diagnostics
+from unsup.metrics.clustering import agreement as clustering_scores
 from unsup.metrics.clustering import kmeans
-from unsup.metrics.clustering import scores as clustering_scores
 from unsup.metrics.heads import Heads
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash

@@ -207,14 +207,14 @@ def test_an_existing_file_is_not_overwritten(
     out = tmp_path / "codes.npz"
     out.write_text("mine")
     assert main(["encode", str(run), "--images", str(pictures), "--out", str(out)]) == 1
-    assert f"{out} exists, and nothing is overwritten: name another OUT" in capsys.readouterr().err
+    assert f"{out} exists, and nothing is overwritten: name another --out" in capsys.readouterr().err
     assert out.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda top: None, "is not a folder: IMAGES"),
+        (lambda top: None, "is not a folder: --images"),
         (lambda top: top.mkdir(), "holds no images"),
         (lambda top: (top.mkdir(), (top / "x.png").write_bytes(b"?")), "1 of 1 images cannot be read: x.png"),
     ],
@@ -240,7 +240,7 @@ def test_parquet_without_pyarrow_is_one_line(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert main(["encode", str(run), "--images", str(pictures), "--out", str(tmp_path / "codes.parquet")]) == 1
-    assert capsys.readouterr().err == "unsup: Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)\n"
+    assert capsys.readouterr().err == "unsup: Parquet needs pyarrow: pip install -e '.[parquet]' (or --out codes.npz)\n"
 
 
 def test_parquet_holds_the_same(run: Path, pictures: Path, tmp_path: Path) -> None:

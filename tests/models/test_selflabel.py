@@ -5,7 +5,7 @@ import torch
 from tiny import SHAPE, TinyDigits, train
 
 from unsup.core.errors import UsageError, UserError
-from unsup.metrics.clustering import accuracy
+from unsup.metrics.clustering import matched_accuracy as accuracy
 from unsup.models.parts.spectral import neighbour_graph, spectral_clusters
 from unsup.models.selflabel import SelfLabel, principal
 from unsup.models.simclr import SimCLR

@@ -11,7 +11,7 @@ from PIL import Image
 
 from unsup.reports.figures.code_map import HEIGHT, WIDTH, CodeMap, draw, palette
 from unsup.reports.figures.codes import Plane
-from unsup.reports.figures.data_uri import SIDE, image, picture, sprite
+from unsup.reports.figures.data_uri import SIDE, encoded_picture, image, sprite
 from unsup.reports.figures.mistakes import SHOWN, hardest
 
 RNG = np.random.default_rng(0)
@@ -123,13 +123,13 @@ def test_single_images_keep_their_pixels(channels: int) -> None:
 def test_pictures_get_smaller_and_keep_their_pixels() -> None:
     grey_one = np.repeat(RNG.integers(0, 256, (80, 60, 1), dtype=np.uint8), 4, axis=2)
     grey_one[..., 3] = 255
-    uri, width, height = picture(png(grey_one))
+    uri, width, height = encoded_picture(png(grey_one))
     assert (width, height) == (60, 80) and np.array_equal(decoded(uri), grey_one[..., :3])
     assert len(uri) < 0.5 * len(png(grey_one)) * 4 / 3
     colourful = RNG.integers(0, 256, (80, 60, 3), dtype=np.uint8)
-    assert np.array_equal(decoded(picture(png(colourful))[0]), colourful)
+    assert np.array_equal(decoded(encoded_picture(png(colourful))[0]), colourful)
     clear = np.zeros((4, 4, 4), np.uint8)  # transparent: handed on as it is
-    assert base64.b64decode(picture(png(clear))[0].partition("base64,")[2]) == png(clear)
+    assert base64.b64decode(encoded_picture(png(clear))[0].partition("base64,")[2]) == png(clear)
 
 
 def test_a_sprite_of_large_colour_images_is_made_smaller() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from unsup.reports.figures.codes import (
-    Clustering,
+    PicturedClusters,
     draw_clusters,
     draw_confusion,
     draw_map,
@@ -38,8 +38,8 @@ def apart(clusters: NDArray[np.int64]) -> NDArray[np.float32]:
     return 1 - np.eye(clusters.max() + 1, dtype=np.float32)[clusters]
 
 
-def kmeans(clusters: NDArray[np.int64]) -> Clustering:
-    return Clustering.of_kmeans(clusters, apart(clusters))
+def kmeans(clusters: NDArray[np.int64]) -> PicturedClusters:
+    return PicturedClusters.of_kmeans(clusters, apart(clusters))
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
@@ -74,7 +74,7 @@ def test_unlabelled_images(tmp_path: Path) -> None:
 
 
 def test_a_models_own_clusters_have_a_picture_and_colour_the_map_of_unlabelled_images(tmp_path: Path) -> None:
-    own = Clustering.of_model(LABELS % 2 * 3, CODES)  # clusters 0 and 3 of four: two are empty
+    own = PicturedClusters.of_model(LABELS % 2 * 3, CODES)  # clusters 0 and 3 of four: two are empty
     shown = write_figures(tmp_path, IMAGES, plane_of(CODES), [kmeans(LABELS % 3), own])
     assert list(shown) == ["clusters", "own_clusters", "map"]
     assert shown["own_clusters"].startswith("Each own cluster") and shown["map"].endswith("coloured by own cluster")
@@ -164,7 +164,7 @@ def test_typical_and_borderline_members(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(40)
     distances = np.stack([other, own], axis=1).astype(np.float32)[order]
     draw_clusters(
-        tmp_path / "x.png", images[order], Clustering.of_kmeans(distances.argmin(axis=1), distances), None, ()
+        tmp_path / "x.png", images[order], PicturedClusters.of_kmeans(distances.argmin(axis=1), distances), None, ()
     )
     typical, borderline = columns(tmp_path / "x.png", BLUE), columns(tmp_path / "x.png", RED)
     assert len(typical) == len(borderline) == 7
@@ -173,7 +173,7 @@ def test_typical_and_borderline_members(tmp_path: Path) -> None:
 
 
 def test_with_one_centre_nothing_is_borderline(tmp_path: Path) -> None:
-    one = Clustering.of_kmeans(np.zeros(30, np.int64), np.ones((30, 1), np.float32))
+    one = PicturedClusters.of_kmeans(np.zeros(30, np.int64), np.ones((30, 1), np.float32))
     draw_clusters(tmp_path / "x.png", plain(30, RED), one, None, ())
     assert len(columns(tmp_path / "x.png", RED)) == 7
 

@@ -10,13 +10,19 @@ import pytest
 from PIL import Image
 from reports.test_code_map import code_map, decoded, luminance
 from reports.test_sections import full
-from sample_reports import difference, generative, report, unlabelled
+from sample_reports import difference, generative, on_contents, report, unlabelled
 
+from unsup.reports import html
+from unsup.reports import report as reports
+from unsup.reports import sections as all_sections
+from unsup.reports import verdict as verdicts
 from unsup.reports.blocks import Table
-from unsup.reports.html import Pictures, inline, to_html
-from unsup.reports.report import read_report, write_report
-from unsup.reports.sections import sections
-from unsup.reports.verdict import outcome, verdict
+from unsup.reports.html import PageImages, inline
+from unsup.reports.report import read_report
+
+to_html, sections = on_contents(html.to_html), on_contents(all_sections.sections)
+outcome, verdict = on_contents(verdicts.outcome), on_contents(verdicts.verdict)
+write_report = on_contents(reports.write_report)
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 SVG = {"path", "circle", "image"}  # closed by />
@@ -85,8 +91,8 @@ def mistakes() -> list[Any]:
     return hardest(np.array([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]]), np.zeros(3, np.int64), images, ("cat", EVIL))
 
 
-def everything() -> Pictures:
-    return Pictures(code_map(), mistakes())
+def everything() -> PageImages:
+    return PageImages(code_map(), mistakes())
 
 
 @pytest.fixture
@@ -112,7 +118,7 @@ CONTENTS = {
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 @pytest.mark.parametrize("pictures", [None, everything()], ids=["alone", "with pictures"])
 def test_the_page_is_well_formed_and_complete_in_itself(
-    content: dict[str, Any], pictures: Pictures | None, folder: Path
+    content: dict[str, Any], pictures: PageImages | None, folder: Path
 ) -> None:
     text = to_html(content, folder, pictures)
     page = Page(text)
@@ -180,7 +186,7 @@ def test_hostile_names_stay_text(folder: Path) -> None:
     content["provenance"]["config"] = {"recipe": f"</code></pre>{EVIL}"}
     content["scores"]["layers"] = {EVIL: content["scores"]["layers"]["h1"]}
     content["curves"][f"train/{EVIL}"] = [[0, 1.0], [1, 2.0]]
-    text = to_html(content, folder, Pictures(code_map(), mistakes()))
+    text = to_html(content, folder, PageImages(code_map(), mistakes()))
     page = Page(text)
     assert len(page.all("script")) == 1 and "alert(" not in text.partition("<script>")[2].partition("</script>")[0]
     assert not any(image.get("src") == "x" for image in page.all("img"))

@@ -9,13 +9,28 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from sample_reports import difference, generative, probes, report, scores, unlabelled
+from sample_reports import difference, generative, on_contents, probes, report, scores, typed, unlabelled
 
 from unsup.core.errors import UserError
-from unsup.reports.format import accuracy, distance, error, markdown_table, signed, with_interval, with_spread
-from unsup.reports.markdown import to_markdown
-from unsup.reports.report import read_report, summary_table, write_report
-from unsup.reports.verdict import verdict
+from unsup.reports import markdown
+from unsup.reports import report as reports
+from unsup.reports import verdict as verdicts
+from unsup.reports.format import accuracy, distance, error, markdown_table, signed
+from unsup.reports.format import with_interval as interval_of
+from unsup.reports.format import with_spread as spread_of
+from unsup.reports.report import read_report
+from unsup.reports.score_schema import DrawScores, ProbeScores
+
+to_markdown, verdict = on_contents(markdown.to_markdown), on_contents(verdicts.verdict)
+summary_table, write_report = on_contents(reports.summary_table), on_contents(reports.write_report)
+
+
+def with_interval(probe: dict[str, Any]) -> str:
+    return interval_of(ProbeScores(**({"C": 1.0} | probe)))
+
+
+def with_spread(draws: dict[str, Any]) -> str:
+    return spread_of(DrawScores(**draws))
 
 
 def terminal(content: dict[str, Any], width: int = 100) -> str:
@@ -250,23 +265,23 @@ def test_written_and_read_back(tmp_path: Path) -> None:
     content = report()
     write_report(tmp_path, content)
     again = read_report(tmp_path / "report.json")
-    assert again == content
+    assert again == typed(content) and json.loads((tmp_path / "report.json").read_text()) == content
     assert to_markdown(again) == (tmp_path / "report.md").read_text(encoding="utf-8")
     assert {p.name for p in tmp_path.iterdir()} == {"report.json", "report.md", "report.html"}
     write_report(tmp_path, content | {"test_reads": 2})
-    assert read_report(tmp_path / "report.json")["test_reads"] == 2
+    assert read_report(tmp_path / "report.json").test_reads == 2
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, Path("x"), 1 + 1j])
 def test_values_that_a_report_cannot_have_are_refused(tmp_path: Path, value: Any) -> None:
     write_report(tmp_path, report())
     before = (tmp_path / "report.json").read_bytes()
-    content = report()
-    content["scores"]["layers"]["h1"]["linear_probe"]["C"] = value
+    content = typed(report())
+    content.scores.layers["h1"].linear_probe.C = value
     with pytest.raises(UserError, match=r"report\.json: scores\.layers\.h1\.linear_probe\.C is "):
         write_report(tmp_path, content)
-    content = report()
-    content["scores"]["linear_probe"]["per_class"][3] = value
+    content = typed(report())
+    content.scores.linear_probe.per_class[3] = value
     with pytest.raises(UserError, match=r"scores\.linear_probe\.per_class\[3\] is "):
         write_report(tmp_path, content)
     assert (tmp_path / "report.json").read_bytes() == before  # nothing half-written

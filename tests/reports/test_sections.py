@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 import torch
 from reports.test_report import column, section
-from sample_reports import report, unlabelled
+from sample_reports import on_contents, report, typed, unlabelled
 
 from unsup.evaluation import robustness
 from unsup.metrics import mixtures
-from unsup.reports.markdown import to_markdown
+from unsup.reports import markdown
 from unsup.reports.sections import sections
-from unsup.reports.sections_origin import certificate
+from unsup.reports.sections_origin import checks_in_full
 from unsup.reports.sections_probes import SMALL, STRENGTHS
+
+to_markdown = on_contents(markdown.to_markdown)
 
 NEW = ("Robustness", "Draws and class imbalance", "Ridge path", "Clusterings", "Number of clusters")
 CORRUPTIONS = ("gaussian noise", "blur", "missing pixels")
@@ -207,9 +209,9 @@ def test_the_strengths_told_are_those_of_the_corruptions() -> None:
 
 @pytest.mark.parametrize("content", [report(), unlabelled()])
 def test_reports_without_the_newer_numbers_do_not_mention_them(content: dict[str, Any]) -> None:
-    titles = [found.title for found in sections(content)]
+    titles = [found.title for found in sections(typed(content))]
     assert not set(titles) & {*NEW, "Alignment and uniformity", "Uniformity"}
-    assert all(found.blocks for found in sections(content))
+    assert all(found.blocks for found in sections(typed(content)))
 
 
 @pytest.mark.parametrize("key", sorted(judged(0.9) | {"alignment": 0}))
@@ -225,9 +227,9 @@ def test_each_newer_number_may_come_alone_or_be_missing(key: str) -> None:
 
 def test_the_certificate_shows_whole_hashes() -> None:
     content = full()
-    (items,) = certificate(content)
+    (items,) = checks_in_full(typed(content))
     assert "ab" * 32 in str(items) and "unchanged" in str(items)
-    (items,) = certificate(content | {"frozen": {"before": "a", "after": "b"}})
+    (items,) = checks_in_full(typed(content | {"frozen": {"before": "a", "after": "b"}}))
     assert "**changed**" in str(items)
 
 

@@ -52,7 +52,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
 
 def test_unknown_and_unfinished_runs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no run folder 'x'.*make train"):
+    with pytest.raises(UserError, match="no run folder 'x'.*unsup train"):
         Run.find("x")
     run = Run.create(Path("runs"), CONFIG, "", "")
     with pytest.raises(UserError, match=r"newest: runs/digits/ae/2-001"):
@@ -98,7 +98,7 @@ def test_a_file_is_read_once_and_what_is_written_is_known(tmp_path: Path, monkey
     assert run.evaluated and run.report == Run(folder).report
     assert np.array_equal(run.readout.centres, Run(folder).readout.centres)
     opened.clear()
-    assert run.class_names == run.report["run"]["class_names"] and not opened
+    assert run.class_names == run.report.run.class_names and not opened
 
 
 def heads() -> Heads:

@@ -16,6 +16,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tiny import SHAPE, Memory, TinyDigits, same_weights
 from torch import Tensor, nn
 
+from unsup.cli.output import log_in_terminal
 from unsup.models.base import Model
 from unsup.training.callbacks.curves import Curves, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
@@ -193,7 +194,13 @@ def test_stopwatch() -> None:
 @pytest.mark.parametrize(("epochs", "lines"), [(1, 1), (3, 3), (20, 20), (41, 15)])
 def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
     throughput = Throughput()
-    fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=epochs, data=TinyDigits(n=60, batch_size=60))
+    with log_in_terminal():
+        fit(
+            noisy(),
+            [throughput, Progress(throughput, QuickScores())],
+            epochs=epochs,
+            data=TinyDigits(n=60, batch_size=60),
+        )
     printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
     assert len(printed) == lines
     assert printed[-1].startswith(f"epoch {epochs}/{epochs}  train ")
@@ -202,7 +209,8 @@ def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.C
 
 def test_progress_shows_a_probe_in_the_epochs_in_which_it_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     throughput, quick = Throughput(), QuickScores()
-    fit(noisy(), [throughput, quick, Progress(throughput, quick)], epochs=20, logger=Memory())
+    with log_in_terminal():
+        fit(noisy(), [throughput, quick, Progress(throughput, quick)], epochs=20, logger=Memory())
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
     measured = evenly(range(1, 21), TIMES)
     assert [i for i, line in enumerate(lines, 1) if "  probe " in line] == measured
@@ -210,7 +218,8 @@ def test_progress_shows_a_probe_in_the_epochs_in_which_it_was_measured(capsys: p
 
 def test_progress_counts_epochs_of_a_run_given_in_steps(capsys: pytest.CaptureFixture[str]) -> None:
     throughput = Throughput()
-    fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=-1, max_steps=12)
+    with log_in_terminal():
+        fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=-1, max_steps=12)
     assert "epoch 3/3  " in capsys.readouterr().err
 
 
@@ -222,7 +231,8 @@ def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     throughput = Throughput()
-    fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=3)
+    with log_in_terminal():
+        fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=3)
     shown = terminal.getvalue()
     assert shown.count("\n") == 1  # the bar stays on its line
     last = shown.strip().rsplit("\r", 1)[-1]

@@ -169,7 +169,7 @@ ROUNDS = ("--trainer.log_every_n_steps", "10")
     [
         ("loss", "unsup: the loss is nan at step 7 on the training images "),
         ("weight", "unsup: the weights weight are not finite after epoch 2: lower model.lr"),
-        ("memory", "unsup: out of memory with batches of 32 images: lower data.batch_size; make resume"),
+        ("memory", "unsup: out of memory with batches of 32 images: lower data.batch_size; unsup resume"),
     ],
 )
 def test_what_breaks_stops_the_run_with_finite_checkpoints(
@@ -268,7 +268,7 @@ def test_signals_leave_a_run_that_goes_on(tmp_path: Path, unjudged: None) -> Non
     _, whole = start(tmp_path / "whole", "gan")
     for code in (143, 130):
         run = tmp_path / str(code) / "digits" / "gan" / "0-001"
-        assert f"make resume RUN={run} goes on after the last whole epoch" in done.stderr
+        assert f"unsup resume {run} goes on after the last whole epoch" in done.stderr
         assert state(run)["epoch"] == 0
         assert_ends_like(run, whole)
 

@@ -85,14 +85,14 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_is_evaluated_in_the_end(
         start(tmp_path, "ae")
     run = tmp_path / "digits" / "ae" / "0-001"
     assert stopped.value.code == 130
-    assert f"make resume RUN={run}" in capsys.readouterr().err
+    assert f"unsup resume {run}" in capsys.readouterr().err
     assert main(["evaluate", str(run)]) == 1  # there is nothing to judge yet
     stop()
     assert main(["resume", str(run)]) == 0
     report = json.loads((run / "report.json").read_text())
     assert report["run"]["epochs"] == 3 and report["test_reads"] == 1
     assert main(["resume", str(run)]) == 1
-    assert f"make evaluate RUN={run}" in capsys.readouterr().err
+    assert f"unsup evaluate {run}" in capsys.readouterr().err
 
 
 def test_a_run_that_lacks_only_the_record_of_its_end_gets_it(
@@ -116,7 +116,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_is_judged_by_resume(
 
     monkeypatch.setattr(unsup.training.train, "evaluate_run", interrupted)
     code, run = start(tmp_path, "ae")
-    assert code == 130 and f"make evaluate RUN={run}" in capsys.readouterr().err
+    assert code == 130 and f"unsup evaluate {run}" in capsys.readouterr().err
     judged: list[Path] = []
     monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, data: judged.append(run.folder))
     before = (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns

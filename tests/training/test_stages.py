@@ -10,13 +10,13 @@ import pytest
 import torch
 import yaml
 from filelock import FileLock
-from sample_reports import report
+from sample_reports import report, typed
 from tiny import SHAPE
 from toys import Coder
 
 import unsup.training.train
 from unsup.cli.main import main
-from unsup.comparison.groups import flat
+from unsup.comparison.groups import dotted
 from unsup.comparison.recorded.store import for_others
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
@@ -155,21 +155,23 @@ def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Pa
 def test_a_report_knows_what_its_start_was_worth(tmp_path: Path) -> None:
     run, source = tmp_path / "digits/second/0-001", tmp_path / "digits/first/0-001"
     source.mkdir(parents=True)
-    assert started_from(Run(run), {}) == {}
+    assert started_from(Run(run), {}) is None
     origin = {"run": "digits/first/0-001", "weights_sha256": "ab" * 32}
     own = {"data_sha256": "images", "init_from": origin}
     record = {"data_sha256": "images", "versions": {}, "hardware": {}, "command": "unsup train first"}
-    assert started_from(Run(run), own) == {}  # no report
+    assert started_from(Run(run), own) is None  # no report
     (source / "report.json").write_text(json.dumps(report("first")))
-    assert started_from(Run(run), own) == {}  # no versions.json
+    assert started_from(Run(run), own) is None  # no versions.json
     (source / "versions.json").write_text(json.dumps(record))
-    found = started_from(Run(run), own)["start"]
-    assert found["run"] == origin["run"] and found["scores"]["linear_probe"] == report()["scores"]["linear_probe"]
-    assert started_from(Run(run), own | {"data_sha256": "others"}) == {}
-    assert started_from(Run(run), own | {"init_from": origin | {"weights_sha256": "cd" * 32}}) == {}
+    found = started_from(Run(run), own)
+    assert found is not None and found.run == origin["run"]
+    kept = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
+    assert found.scores == typed(report() | {"scores": {key: report()["scores"][key] for key in kept}}).scores
+    assert started_from(Run(run), own | {"data_sha256": "others"}) is None
+    assert started_from(Run(run), own | {"init_from": origin | {"weights_sha256": "cd" * 32}}) is None
     for damage in ({"protocol": 1}, {"frozen": 3}, {"scores": [1]}, {"scores": 1}):
         (source / "report.json").write_text(json.dumps(report("first") | damage))
-        assert started_from(Run(run), own).get("start", {}).get("scores", {}) == {}
+        assert started_from(Run(run), own) is None
 
 
 def test_a_source_of_other_images_is_not_taken(root: Path) -> None:
@@ -245,15 +247,13 @@ def test_a_source_sees_the_same_images(recipes: Path, tmp_path: Path) -> None:
 
 def test_comparisons_and_kept_reports_name_the_recipe_and_no_folder() -> None:
     for start in ("ae", "/of/runs/mnist/ae/3-001"):
-        assert flat({"dataset": "mnist", "init_from": start})["init_from"] == "mnist/ae"
-    report = {
-        "run": {"command": "unsup train dec --init_from /some/where/mnist/ae/3-001 --seed 3 --runs /some/where"},
-        "provenance": {
-            "config": {"init_from": "/some/where/mnist/ae/3-001"},
-            "init_from": {"run": "mnist/ae/3-001"},
-        },
-    }
-    kept = json.dumps(for_others(report))
+        assert dotted({"dataset": "mnist", "init_from": start})["init_from"] == "mnist/ae"
+    content = report()
+    content["run"]["command"] = "unsup train dec --init_from /some/where/mnist/ae/3-001 --seed 3 --runs /some/where"
+    content["provenance"]["config"] = {"init_from": "/some/where/mnist/ae/3-001"}
+    content["provenance"]["init_from"] = {"run": "mnist/ae/3-001", "weights_sha256": "ab" * 32}
+    made = for_others(typed(content))
+    kept = made.run.command + json.dumps(made.provenance.config)
     assert "some" not in kept and kept.count("runs/mnist/ae/3-001") == 2
 
 

@@ -253,7 +253,7 @@ def test_each_run_gets_what_it_lacks_and_a_crash_does_not_end_the_sweep(
     assert lines[5].endswith(": 1 trained, 1 resumed, 1 evaluated, 1 skipped, 1 failed, 1 left alone")
     assert lines[6].startswith("  failed: ae seed 2: exit code 139")
     assert lines[7] == f"  left alone: vae seed 1: another process works on {busy}"
-    assert lines[8] == f"next: make compare DATA=digits RUNS={children.root}"
+    assert lines[8] == f"next: unsup compare --data digits --runs {children.root}"
 
 
 def test_nothing_to_do_is_no_failure_and_the_time_left_is_told(
@@ -312,7 +312,7 @@ def test_data_that_are_not_at_hand_cost_one_line(
     assert capsys.readouterr().err == "unsup: MNIST is not in nowhere and cannot be downloaded\n"
     assert not children.asked()
     assert main(words) == 0  # none named: digits, once and for all runs
-    assert "(no DATA named, and MNIST is not in nowhere" in capsys.readouterr().out
+    assert "(no --data named, and MNIST is not in nowhere" in capsys.readouterr().out
     assert children.asked() == [f"-m unsup train ae --data digits --seed 0 --epochs 1 --runs {tmp_path}"]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from unsup.core.commands import suggest
 from unsup.core.errors import printable
 from unsup.core.files import shown
 
@@ -97,7 +98,7 @@ def show_report(run: "Run") -> None:
 
     if run.evaluated:
         screen().print(summary_table(run.report))
-        print(f"report     {shown(run.folder / 'report.html')}\ndashboard  make dashboard")
+        print(f"report     {shown(run.folder / 'report.html')}\ndashboard  {suggest('dashboard')}")
 
 
 def show_comparison(comparison: "Comparison") -> None:

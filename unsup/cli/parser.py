@@ -1,28 +1,32 @@
-"""The command line: verbs, options and help. Nothing heavy is imported."""
+"""From words to a call: the options of a command are the parameters of its function."""
 
 import argparse
+import inspect
+import re
 import shlex
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
-from unsup.core.errors import UsageError, nearest
+from unsup.core.errors import UsageError, choices, nearest
 from unsup.core.files import place
-from unsup.core.threads import Threads, checked
 from unsup.core.version import __version__
 
-OPTION_HELP = """\
-options of a recipe are given by name and override every file:
-  --model.lr 0.01  --data.batch_size 128  --trainer.max_epochs 3  --matmul_precision medium
-"""
+Command = Callable[..., None]
 
 
-SWEEP_HELP = """\
-options that hold for all runs are given as to train: --model.lr 0.01
-a grid combines the values of several options; values are a YAML list without its brackets:
-  --grid model.code_dim=10,30 "model.widths=[500,250],[100]"
-The same command again goes on where the last one stopped.
-"""
+class CommandLine(NamedTuple):
+    """What a command gets beyond its own options.
+
+    Attributes:
+        options: dotted ones, (key, value read as YAML).
+        text: all that was typed, for the record.
+    """
+
+    options: list[tuple[str, Any]]
+    text: str
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,135 +36,110 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see: {self.prog} --help)")
 
 
-def build_parser() -> Parser:
-    """All verbs."""
-    parser = Parser(prog="unsup", description="Unsupervised representation learning on images.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"unsup {__version__}")
-    subparsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command, dict[str, Any]]:
+    """Return the command that the words begin with, and the arguments to call it with.
 
-    def verb(name: str, text: str, epilog: str | None = None) -> Parser:
-        sub = subparsers.add_parser(
-            name,
-            help=text,
-            description=text,
-            epilog=epilog,
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        return sub
+    Raises:
+        UsageError: there is no such command, or it has no such option or value.
+    """
+    options, words = split_options(argv)
+    if not words or words[0] not in commands:
+        answer_without_command(words, commands)
+    verb, command = words[0], commands[words[0]]
+    parser = parser_of(verb, command)
+    arguments, unknown = parser.parse_known_args(words[1:])
+    if unknown:
+        known = [text for action in parser._actions for text in action.option_strings]
+        word = unknown[0].partition("=")[0]
+        raise UsageError(f"{verb} has no option {word} ({nearest(word, known)})")
+    takes_line = CommandLine in (parameter.annotation for parameter in parameters_of(command))
+    if options and not takes_line:
+        raise UsageError(f"--{options[0][0]} is an option of train, not of {verb}")
+    line = {"line": CommandLine(options, f"unsup {shlex.join(argv)}")} if takes_line else {}
+    return command, vars(arguments) | line
 
-    train = verb("train", "train a model, evaluate its codes, write a report", OPTION_HELP)
-    train.add_argument("model", nargs="?", help="a recipe in configs/model, such as deep_ae (list: unsup models)")
-    train.add_argument(
-        "--data", help="a data set in configs/data; without it MNIST, or digits where MNIST cannot be had"
+
+def parameters_of(command: Command) -> list[inspect.Parameter]:
+    return list(inspect.signature(command).parameters.values())
+
+
+def parser_of(verb: str, command: Command) -> Parser:
+    """Return a parser with an argument for each parameter; those in front of `*` are words without a name."""
+    text, _, section = (inspect.getdoc(command) or "").partition("\n\nArgs:\n")
+    texts = dict(re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section.replace("%", "%%"), re.M))
+    parser = Parser(
+        f"unsup {verb}", description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    train.add_argument("--seed", type=int, help="seed of the run (0)")
-    train.add_argument("--init_from", help="start from the weights of this run folder, or of a run of this recipe")
-    train.add_argument("--matmul_precision", help="highest, high or medium")
-    train.add_argument("--compile", help="compile the losses: default, reduce-overhead (CUDA graphs), max-autotune")
-    train.add_argument("--config", type=place, action="append", default=[], metavar="FILE", help="one more YAML layer")
-    train.add_argument("--print_config", action="store_true", help="print the resolved configuration and stop")
-    sweep = verb("sweep", "train every model with every seed, past what is finished already", SWEEP_HELP)
-    sweep.add_argument("models", nargs="+", metavar="MODEL", help="recipes in configs/model")
-    sweep.add_argument("--seeds", nargs="+", type=seed_of, default=[0, 1, 2], metavar="SEED", help="seeds (0 1 2)")
-    sweep.add_argument("--data", help="a data set in configs/data; without it as `unsup train` chooses")
-    sweep.add_argument("--grid", nargs="+", default=[], metavar="KEY=VALUES", help="values of options, all combined")
-    for sub in (train, sweep):
-        sub.add_argument("--epochs", type=int, help="short for --trainer.max_epochs")
-        sub.add_argument("--data_root", help="folder that holds data sets (data)")
-        sub.add_argument("--images", help="your own folder of images; short for --data folder --data.images")
-        sub.add_argument(
-            "--threads", type=threads_of, help="threads of PyTorch: a number, or auto, one an idle core (auto)"
-        )
-        sub.add_argument("--runs", type=place, default=Path("runs"), help="folder that holds runs (runs)")
-    for sub in (
-        verb("resume", "go on with an interrupted run from its last checkpoint, then evaluate it"),
-        verb("evaluate", "repeat the evaluation of a finished run"),
-    ):
-        sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
-        sub.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
-        sub.add_argument("--images", help="your own folder of images, if it has moved since")
-    add_uses(verb)
-    verb("models", "list the recipes: what each is, expected score, minutes")
-    verb("selfcheck", "check the evaluator on planted codes whose scores are known")
-    results = verb("results", "keep reports in results/, write the tables and the cards from them")
-    results.add_argument("add", nargs="*", type=place, metavar="RUN", help="run folders whose reports are to be kept")
-    results.add_argument("--check", action="store_true", help="only say whether all is up to date (exit code 1)")
-    reproduce = verb("reproduce", "train a recorded row anew and check its scores (exit code 1)")
-    reproduce.add_argument("card", metavar="CARD", help="a card in results/cards, such as mnist-deep_ae")
-    reproduce.add_argument(
-        "--seeds", nargs="+", type=seed_or_all, default=[], metavar="SEED", help="seeds, or all (the first of the card)"
-    )
-    reproduce.add_argument("--data_root", help="folder that holds data sets (data)")
-    reproduce.add_argument("--images", help="your copy of the folder of images, for cards of one")
-    reproduce.add_argument(
-        "--runs", type=place, default=Path("runs/reproduced"), help="folder for the new runs (runs/reproduced)"
-    )
-    compare = verb("compare", "all reports of a data set side by side, over seeds and beside the floors")
-    compare.add_argument("--data", help="the data set; without it every one that has reports")
-    compare.add_argument("--runs", type=place, default=Path("runs"), help="folder that holds runs (runs)")
-    compare.add_argument("--sort", metavar="COLUMN", help="a column of the table (linear probe)")
-    for sub in subparsers.choices.values():
-        sub.set_defaults(known=[text for action in sub._actions for text in action.option_strings])
+    for parameter in parameters_of(command):
+        if parameter.annotation is not CommandLine:
+            name = parameter.name if parameter.kind is not parameter.KEYWORD_ONLY else f"--{parameter.name}"
+            parser.add_argument(name, **declaration(parameter), help=texts.get(parameter.name))
     return parser
 
 
-def add_uses(verb: Callable[..., Parser]) -> None:
-    """The verbs that use what a run has learned."""
-    classify = verb("classify", "sort new images with a trained run: a table and a contact sheet")
-    encode = verb("encode", "the codes of all images below a folder, as .npz or .parquet")
-    export = verb("export", "the encoder of a run for use elsewhere, and its probe")
-    zero_shot = verb("zero_shot", "name a run's clusters from a list of words, by an image-text encoder")
-    for sub in (classify, encode, export, zero_shot):
-        sub.add_argument("folder", metavar="RUN", help="a run folder, such as runs/mnist/deep_ae/0-001")
-    for sub in (classify, encode):
-        sub.add_argument("--images", type=place, required=True, help="a folder of images, in any arrangement")
-    classify.add_argument("--out", type=place, help="the folder to make (RUN/classified/<name of IMAGES>-<number>)")
-    classify.add_argument("--labels", type=place, help="names of some of the images: a CSV with the columns file,name")
-    classify.add_argument("--sort", choices=("copy", "link"), help="also folders of copies or links, one a class")
-    encode.add_argument("--out", type=place, help="the file to write (RUN/encoded/<name of IMAGES>.npz)")
-    zero_shot.add_argument("--words", nargs="+", required=True, metavar="WORD", help="two or more")
-    zero_shot.add_argument("--encoder", required=True, help="a folder of transformers' (CLIP, SigLIP), or module:name")
-    zero_shot.add_argument("--data_root", help="folder that holds data sets, if it has moved since")
-    zero_shot.add_argument("--images", help="your own folder of images, if it has moved since")
-    export.add_argument("--out", type=place, help="the folder to make (RUN/export)")
-    export.add_argument("--onnx", action="store_true", help="also as ONNX")
+def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
+    """Return what argparse needs to know of a parameter.
+
+    `bool` is a flag and `Sequence[T]` several words; an option of type `tuple[T, ...]` is given once for each value.
+    """
+    if parameter.annotation is bool:
+        return {"action": "store_true"}
+    by_name, required = parameter.kind is parameter.KEYWORD_ONLY, parameter.default is parameter.empty
+    declared: dict[str, Any] = {"required": required} if by_name else {"metavar": parameter.name.upper()}
+    declared |= {} if required else {"default": parameter.default}
+    many = get_origin(parameter.annotation)
+    if many is tuple:
+        declared |= {"action": "append", "default": []}
+    elif many is Sequence:
+        declared["nargs"] = "+" if by_name or required else "*"
+    elif not (by_name or required):
+        declared["nargs"] = "?"
+    kind = get_args(parameter.annotation)[0] if many in (tuple, Sequence) else parameter.annotation
+    return declared | reading(parameter.name, kind, many is Sequence)
 
 
-def seed_of(text: str) -> int:
-    """A whole number; several are separated by blanks."""
+def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
+    """Return how argparse turns a word into a value of a type: text, a path, a whole number or one of a few words."""
+    kinds = (kind, *get_args(kind))  # those of a union, too
+    words = [word for word in choices(kind) if word is not None]
+    if int in kinds:
+        return {"type": partial(whole, name, words, several) if several or words else int}
+    if Path in kinds:
+        return {"type": place}
+    return {"choices": words} if words else {}
+
+
+def whole(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
+    """Return a whole number, or the word that is allowed instead."""
+    if text in words:
+        return text
     if not text.removeprefix("-").isdecimal():
-        raise UsageError(f"--seeds {text}: write whole numbers, separated by blanks")
+        numbers = "whole numbers, separated by blanks" if several else "a whole number"
+        raise UsageError(f"--{name} {text}: write {numbers}{''.join(f', or {word}' for word in words)}")
     return int(text)
 
 
-def threads_of(text: str) -> Threads:
-    return checked(int(text) if text.isdecimal() else text)
-
-
-def seed_or_all(text: str) -> int | str:
-    return text if text == "all" else seed_of(text)
-
-
-def parse(argv: list[str]) -> argparse.Namespace:
-    """A command line read and checked; `options` holds the dotted ones, `command` the line as it was typed.
+def answer_without_command(words: Sequence[str], commands: Mapping[str, Command]) -> NoReturn:
+    """Print the list of commands or the version, if asked for.
 
     Raises:
-        UsageError: it is wrong.
+        UsageError: no command is named, or one that does not exist.
     """
-    options, rest = split_options(argv)
-    args, unknown = build_parser().parse_known_args(rest)
-    if unknown:
-        word = unknown[0].partition("=")[0]
-        raise UsageError(f"{args.verb} has no option {word} ({nearest(word, args.known)})")
-    if options and args.verb not in ("train", "sweep"):
-        raise UsageError(f"--{options[0][0]} is an option of train, not of {args.verb}")
-    args.options = options
-    args.command = "unsup " + shlex.join(argv)
-    return args
+    if words[:1] in (["-h"], ["--help"]):
+        print("usage: unsup [-h] [--version] VERB …\n\nUnsupervised representation learning on images.\n\ncommands:")
+        for verb, command in commands.items():
+            print(f"  {verb:10} {(inspect.getdoc(command) or '').partition(chr(10))[0]}")
+        print("\nunsup VERB --help lists the options of one of them")
+    elif words[:1] == ["--version"]:
+        print(f"unsup {__version__}")
+    elif words:
+        raise UsageError(f"invalid choice: {words[0]!r} ({nearest(words[0], commands)}; see: unsup --help)")
+    else:
+        raise UsageError("the following arguments are required: VERB (see: unsup --help)")
+    sys.exit()
 
 
-def split_options(argv: list[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
     """Dotted options (--model.lr 0.01, --model.lr=0.01) as (key, value read as YAML), and the other words."""
     options: list[tuple[str, Any]] = []
     rest: list[str] = []

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unsup.comparison.columns import Column
 from unsup.comparison.groups import Group, Version
-from unsup.comparison.pairs import PROBES, Statement, statements
+from unsup.comparison.pairs import IN_FILE, Statement, statements
 from unsup.comparison.table import DEFAULT, Entry, entries, shown_columns
 from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
+from unsup.reports.score import Score
 
 ONE_SEED = "Where a side has 1 seed the interval holds for that seed alone."
 PAIRED = (
@@ -24,12 +24,12 @@ VARIANCE = (
 
 
 @dataclass(frozen=True)
-class Part:
+class Comparable:
     """Reports of one schema, protocol and version of the data."""
 
     version: Version
     entries: list[Entry]  # sorted
-    columns: list[Column]  # that any row has
+    columns: list[Score]  # that any row has
     sort: str
     probe: str  # what the statements are about: the column sorted by, if it is a probe
     statements: list[Statement]
@@ -46,7 +46,7 @@ class Part:
         return f"data {version.data_sha256[:12]}, protocol {version.protocol}, report schema {version.schema}"
 
 
-def part(version: Version, groups: Sequence[Group], sort: str | None) -> Part:
+def comparable(version: Version, groups: Sequence[Group], sort: str | None) -> Comparable:
     """Everything that can be said of comparable groups.
 
     Args:
@@ -54,8 +54,8 @@ def part(version: Version, groups: Sequence[Group], sort: str | None) -> Part:
     """
     found, column = entries(groups, sort)
     ordered = [one.group for one in found if one.group]
-    probe = column if column in PROBES else DEFAULT
-    return Part(
+    probe = column if column in IN_FILE else DEFAULT
+    return Comparable(
         version=version,
         entries=found,
         columns=shown_columns(found),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-from unsup.comparison.comparable import Part, differences, part
-from unsup.comparison.files import to_csv, to_html, to_json, to_markdown
-from unsup.comparison.groups import Run, group, read
+from unsup.comparison.comparable import Comparable, comparable, differences
+from unsup.comparison.files import comparison_csv, comparison_html, comparison_json, comparison_markdown
+from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError, nearest, one_line
 from unsup.core.files import replace
 
@@ -28,7 +29,7 @@ class Comparison:
     """
 
     folder: Path
-    parts: list[Part]
+    parts: list[Comparable]
     differences: str
 
     def __str__(self) -> str:
@@ -95,10 +96,10 @@ def compare_all(
     column = column_named(sort) if sort else None
     there = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
     if data is not None and data not in there:
-        hint = nearest(data, there) if there else f"make train MODEL=deep_ae DATA={data} writes one"
+        hint = nearest(data, there) if there else f"{suggest('train', model='deep_ae', data=data)} writes one"
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
-        raise UserError(f"no reports in {root}: make train MODEL=deep_ae writes one")
+        raise UserError(f"no reports in {root}: {suggest('train', model='deep_ae')} writes one")
     comparisons, unusable = [], []
     for name in [data] if data else there:
         try:
@@ -114,33 +115,34 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
     Raises:
         UserError: none of its reports can be used.
     """
-    runs: list[Run] = []
+    runs: list[ComparedRun] = []
     for path in sorted(folder.glob(REPORTS)):
         try:
-            runs.append(read(path))
+            runs.append(read_run(path))
         except UserError as e:
-            log.warning("skipped %s: %s; make evaluate RUN=%s writes it again", path, one_line(e), path.parent)
+            again = suggest("evaluate", run=path.parent)
+            log.warning("skipped %s: %s; %s writes it again", path, one_line(e), again)
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
-    parts = [part(version, found, sort) for version, found in groups.items()]
+    parts = [comparable(version, found, sort) for version, found in groups.items()]
     notes += _older(runs)
     notes += [f"no report has a {sort}: sorted by {one.sort}" for one in parts if sort and one.sort != sort]
     for note in notes:
         log.warning("%s", note)
     name = folder.name
-    replace(folder / "compare.json", to_json(name, parts, notes))
-    replace(folder / "compare.csv", to_csv(parts))
-    replace(folder / "compare.md", to_markdown(name, parts, notes))
-    replace(folder / "compare.html", to_html(name, parts, notes))
+    replace(folder / "compare.json", comparison_json(name, parts, notes))
+    replace(folder / "compare.csv", comparison_csv(parts))
+    replace(folder / "compare.md", comparison_markdown(name, parts, notes))
+    replace(folder / "compare.html", comparison_html(name, parts, notes))
     return Comparison(folder, parts, differences(list(groups)))
 
 
-def _older(runs: list[Run]) -> list[str]:
+def _older(runs: list[ComparedRun]) -> list[str]:
     """Said once for each schema that is not the newest one."""
     schemas = [run.version.schema for run in runs]
     return [
         f"{schemas.count(schema)} report(s) of the older schema {schema} stand in a table of their own; "
-        "make evaluate RUN=… brings a run up to date"
+        f"{suggest('evaluate', run='…')} brings a run up to date"
         for schema in sorted(set(schemas) - {max(schemas)})
     ]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from unsup.comparison.columns import SEEDS, TABLE
-from unsup.comparison.comparable import PAIRED, VARIANCE, Part, differences
-from unsup.comparison.table import Row, cells, how_chosen
+from unsup.comparison.comparable import PAIRED, VARIANCE, Comparable, differences
+from unsup.comparison.table import Row, column_chosen, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
+from unsup.core.commands import suggest
 from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 
@@ -17,17 +18,17 @@ STATISTICS = ("mean", "sd", "low", "high", "n")
 Notes = Sequence[str]
 
 
-def to_json(data: str, parts: Sequence[Part], notes: Notes) -> str:
+def comparison_json(data: str, parts: Sequence[Comparable], notes: Notes) -> str:
     """Tables with their rows, paired statements, deviations and rank correlations; what does not apply is absent."""
     content = {"data": data, "tables": [_plain(one) for one in parts], "notes": list(notes)}
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(part: Part) -> dict[str, Any]:
+def _plain(part: Comparable) -> dict[str, Any]:
     return {
         **part.version._asdict(),
         "sorted_by": part.sort,
-        "chosen": {column.name: column.chosen for column in part.columns if column.chosen},
+        "chosen": {column.name: text for column in part.columns if (text := column_chosen(column))},
         "rows": [
             {"kind": row.kind, "model": row.name}
             | ({"of": one.row.name} if row is one.twin else {})
@@ -46,7 +47,7 @@ def _plain(part: Part) -> dict[str, Any]:
     }
 
 
-def to_csv(parts: Sequence[Part]) -> str:
+def comparison_csv(parts: Sequence[Comparable]) -> str:
     """One line a row of the tables: mean, sd, low, high and n of every column, empty where there is none."""
     shown = [column for column in TABLE if any(column in one.columns for one in parts)]
     out = io.StringIO()
@@ -62,11 +63,16 @@ def to_csv(parts: Sequence[Part]) -> str:
     return out.getvalue()
 
 
-def to_markdown(data: str, parts: Sequence[Part], notes: Notes) -> str:
+def comparison_markdown(data: str, parts: Sequence[Comparable], notes: Notes) -> str:
     """The same tables and sentences as on the page."""
     blocks = [f"# {title(data, parts)}", differences([one.version for one in parts]), bullets(notes)]
     for one in parts:
-        blocks += [f"## {one.title}", f"Sorted by {one.sort}.", markdown_table(_marked_rows(one)), bullets(chosen(one))]
+        blocks += [
+            f"## {one.title}",
+            f"Sorted by {one.sort}.",
+            markdown_table(_marked_rows(one)),
+            bullets(footnotes(one)),
+        ]
         if one.statements:
             blocks += [f"### Which is better, by {one.probe}", bullets([s.text for s in one.statements]), PAIRED]
         if rows := variance_rows(one.variance):
@@ -77,29 +83,29 @@ def to_markdown(data: str, parts: Sequence[Part], notes: Notes) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _marked_rows(part: Part) -> list[Cells]:
+def _marked_rows(part: Comparable) -> list[Cells]:
     """Floors and twins in italics, the latter indented."""
     names = {"model": "{}", "floor": "*{}*", "untrained": "&nbsp;&nbsp;*{}*"}
     rows = [row for one in part.entries for row in one.rows]
-    return [cells(row, part.columns) | {"model": names[row.kind].format(row.name)} for row in rows]
+    return [row_cells(row, part.columns) | {"model": names[row.kind].format(row.name)} for row in rows]
 
 
 def bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
-def chosen(part: Part) -> list[str]:
+def footnotes(part: Comparable) -> list[str]:
     """What stands under a table."""
     lead = "mean ± standard deviation over training seeds; brackets: 95 % interval over them (Student's t)"
     return [lead, *how_chosen(part.columns)]
 
 
-def title(data: str, parts: Sequence[Part]) -> str:
+def title(data: str, parts: Sequence[Comparable]) -> str:
     models = sum(len(one.groups) for one in parts)
     return f"{data}: {models} model{'s' * (models != 1)} compared"
 
 
-def to_html(data: str, parts: Sequence[Part], notes: Notes) -> str:
+def comparison_html(data: str, parts: Sequence[Comparable], notes: Notes) -> str:
     """One self-contained page whose tables can be sorted by any column."""
     tables = [
         {
@@ -108,7 +114,7 @@ def to_html(data: str, parts: Sequence[Part], notes: Notes) -> str:
             "columns": ["model", *(column.name for column in one.columns), SEEDS],
             "ascending": ["model", *(column.name for column in one.columns if column.lower)],
             "entries": [[_html_row(row, one) for row in entry.rows] for entry in one.entries],
-            "chosen": chosen(one),
+            "chosen": footnotes(one),
             "probe": one.probe,
             "statements": _by_model(one),
             "variance": variance_rows(one.variance),
@@ -120,7 +126,7 @@ def to_html(data: str, parts: Sequence[Part], notes: Notes) -> str:
     return render(
         "compare.html.j2",
         title=title(data, parts),
-        data=data,
+        again=suggest("compare", data=data),
         differences=differences([one.version for one in parts]),
         notes=notes,
         tables=tables,
@@ -129,12 +135,16 @@ def to_html(data: str, parts: Sequence[Part], notes: Notes) -> str:
     )
 
 
-def _html_row(row: Row, part: Part) -> dict[str, Any]:
+def _html_row(row: Row, part: Comparable) -> dict[str, Any]:
     columns = [column.name for column in part.columns] + [SEEDS]
-    return {"kind": row.kind, "texts": cells(row, part.columns), "values": {name: row.value(name) for name in columns}}
+    return {
+        "kind": row.kind,
+        "texts": row_cells(row, part.columns),
+        "values": {name: row.value(name) for name in columns},
+    }
 
 
-def _by_model(part: Part) -> list[tuple[str, list[str]]]:
+def _by_model(part: Comparable) -> list[tuple[str, list[str]]]:
     """Statements below the model that they are about."""
     found: dict[str, list[str]] = {}
     for one in part.statements:

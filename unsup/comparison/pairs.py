@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.comparison.groups import FLOORS, Group, Run
-from unsup.comparison.table import floor_name
+from unsup.comparison.groups import ComparedRun, Group
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.metrics.intervals import paired_over_seeds
+from unsup.reports.catalogue import SCORES
+from unsup.reports.rows import floor_name
 
-PROBES = {"linear probe": "linear_probe", "few-label 10": "few_label_10", "few-label 1": "few_label_1"}  # in the file
+IN_FILE = {score.name: score.correct for score in SCORES if score.correct}  # column -> name in the file
 FILE = "correct.npz"
-OWN = ""  # a run's own arrays, beside those of its floors
+RUN = ""  # a run's own arrays, beside those of its floors
 
-Arrays = dict[str, NDArray[np.float64]]
+Correctness = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
     Where the images' correctness is not at hand, one sentence says so, and how to mend it.
 
     Args:
-        column: of PROBES, what they are compared by.
+        column: of IN_FILE, what they are compared by.
     """
     groups = [group for group in groups if group.values(column)]
     loaded = [_correctness_or_why(group, column) for group in groups]
@@ -46,36 +48,38 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
             yield Statement(group.name, f"{group.name}: nothing can be said, {own}")
             continue
         first, seeds = group.runs[0], len(group.runs)
-        for floor in (floor for floor in FLOORS if floor in own):
-            name, numbers = floor_name(floor, first.floors[floor]), first.floors[floor]
-            each = first.initialisations.get(PROBES[column], ()) if floor == "untrained" else ()
-            found = paired_over_seeds(own[OWN], own[floor], each)
+        for floor, numbers in first.floors.items():
+            if floor not in own:
+                continue
+            name = floor_name(floor, numbers.get("dim"))
+            each = first.initialisations.get(IN_FILE[column], ()) if floor == "untrained" else ()
+            found = paired_over_seeds(own[RUN], own[floor], each)
             text = sentence(group.name, name, found, seeds_in_words(seeds), _dimensions(first.numbers, numbers))
             yield Statement(group.name, text, name, found)
         following = loaded[i + 1] if i + 1 < len(groups) else ""
         if not isinstance(following, str):
             after = groups[i + 1]
-            found = paired_over_seeds(own[OWN], following[OWN])
+            found = paired_over_seeds(own[RUN], following[RUN])
             dims = _dimensions(first.numbers, after.runs[0].numbers)
             text = sentence(group.name, after.name, found, seeds_in_words(seeds, len(after.runs)), dims)
             yield Statement(group.name, text, after.name, found)
 
 
-def _correctness_or_why(group: Group, column: str) -> Arrays | str:
+def _correctness_or_why(group: Group, column: str) -> Correctness | str:
     try:
         return _correctness(group, column)
     except UserError as e:
         return str(e)
 
 
-def _correctness(group: Group, column: str) -> Arrays:
+def _correctness(group: Group, column: str) -> Correctness:
     """{"": (s, n) over the group's runs, floor: (1, n)}; floors are the same beside each seed.
 
     Raises:
         UserError: the arrays of some run are missing, damaged, or those of another evaluation.
     """
     first, *others = group.runs
-    beside = {floor: numbers[column] for floor, numbers in first.floors.items() if column in numbers}
+    beside: dict[str, float] = {floor: numbers[column] for floor, numbers in first.floors.items() if column in numbers}
     rows, troubles = [], []
     for run, floors in [(first, beside), *((run, {}) for run in others)]:
         try:
@@ -90,12 +94,12 @@ def _correctness(group: Group, column: str) -> Arrays:
     return {name: np.stack([row[name] for row in rows if name in row], dtype=np.float64) for name in rows[0]}
 
 
-def _load(run: Run, column: str, floors: Mapping[str, float]) -> dict[str, NDArray[Any]]:
+def _load(run: ComparedRun, column: str, floors: Mapping[str, float]) -> dict[str, NDArray[Any]]:
     """The arrays (n,) of a run and of floors, each checked against the mean that the report tells."""
     if column not in run.numbers:
         raise UserError(f"{run.folder / 'report.json'} has no {column}{_remedy(run)}")
-    path, probe = run.folder / FILE, PROBES[column]
-    means = {OWN: run.numbers[column], **floors}
+    path, probe = run.folder / FILE, IN_FILE[column]
+    means = {RUN: run.numbers[column], **floors}
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = {name: file[f"{name}/{probe}".lstrip("/")] for name in means}
@@ -111,8 +115,8 @@ def _load(run: Run, column: str, floors: Mapping[str, float]) -> dict[str, NDArr
     return found
 
 
-def _remedy(run: Run) -> str:
-    return f": make evaluate RUN={run.folder}"
+def _remedy(run: ComparedRun) -> str:
+    return f": {suggest('evaluate', run=run.folder)}"
 
 
 def _dimensions(a: Mapping[str, float], b: Mapping[str, float]) -> str:

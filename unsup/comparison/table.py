@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from unsup.comparison.columns import NAMES, SEEDS, TABLE, Column, Numbers
+from unsup.comparison.columns import NAMES, SEEDS, TABLE, Numbers
 from unsup.comparison.groups import Group
 from unsup.core.errors import UsageError, nearest
 from unsup.metrics.intervals import seeds_interval
-from unsup.reports import format as summary
 from unsup.reports.format import Cells
+from unsup.reports.rows import floor_name
+from unsup.reports.schema import Baseline
+from unsup.reports.score import Score
 
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
 WITH_INTERVAL = DEFAULT
@@ -78,12 +80,12 @@ def entries(groups: Sequence[Group], sort: str | None) -> tuple[list[Entry], str
     return sorted(found, key=place), column
 
 
-def shown_columns(found: Sequence[Entry]) -> list[Column]:
+def shown_columns(found: Sequence[Entry]) -> list[Score]:
     """Those that any row has."""
     return [column for column in TABLE if any(column.name in row.statistics for one in found for row in one.rows)]
 
 
-def cells(row: Row, columns: Sequence[Column]) -> Cells:
+def row_cells(row: Row, columns: Sequence[Score]) -> Cells:
     """A row as text: mean ± standard deviation over seeds, and the linear probe's 95 % interval; no ± with one seed."""
     texts = {"model": row.name}
     for column in columns:
@@ -91,7 +93,7 @@ def cells(row: Row, columns: Sequence[Column]) -> Cells:
     return texts | {SEEDS: str(row.seeds or "")}
 
 
-def cell(row: Row, column: Column) -> str:
+def cell(row: Row, column: Score) -> str:
     found = row.statistics.get(column.name)
     if not found:
         return ""
@@ -103,9 +105,14 @@ def cell(row: Row, column: Column) -> str:
     return f"{text} ({found['n']} of {row.seeds})" if found["n"] < row.seeds else text
 
 
-def how_chosen(columns: Sequence[Column]) -> list[str]:
+def how_chosen(columns: Sequence[Score]) -> list[str]:
     """A sentence for each way in which what stands behind a column was chosen."""
-    return list(dict.fromkeys(column.chosen for column in columns if column.chosen))
+    return list(dict.fromkeys(text for column in columns if (text := column_chosen(column))))
+
+
+def column_chosen(column: Score) -> str:
+    """Return how what stands behind a column was chosen; empty where there is nothing to say."""
+    return f"{column.method.name}: {column.method.chosen}" if column.method else ""
 
 
 def _entry(group: Group) -> Entry:
@@ -119,15 +126,12 @@ def _floor_rows(groups: Sequence[Group]) -> list[Row]:
     """Raw pixels, and PCA at each code dimension that there is."""
     found: dict[str, Row] = {}
     for run in (run for group in groups for run in group.runs):
-        for key in ("pixels", "pca"):
+        shared: tuple[Baseline, ...] = ("pixels", "pca")
+        for key in shared:
             if key in run.floors:
-                name = floor_name(key, run.floors[key])
+                name = floor_name(key, run.floors[key].get("dim"))
                 found.setdefault(name, _fixed("floor", name, run.floors[key]))
     return list(found.values())
-
-
-def floor_name(key: str, numbers: Numbers) -> str:
-    return summary.floor_name(key, {"code_dim": int(numbers["dim"])} if "dim" in numbers else {})
 
 
 def _fixed(kind: str, name: str, numbers: Numbers) -> Row:

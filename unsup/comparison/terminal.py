@@ -8,20 +8,21 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from unsup.comparison.columns import SEEDS, Column
-from unsup.comparison.comparable import Part
-from unsup.comparison.table import DEFAULT, cells, how_chosen
+from unsup.comparison.columns import SEEDS
+from unsup.comparison.comparable import Comparable
+from unsup.comparison.table import DEFAULT, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.reports.format import Cells, enumeration
+from unsup.reports.score import Score
 
 MOST_MODELS = 10  # in what follows the table
 NAME_WIDTH = 30
-FIRST = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
-NAMES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
+PREFERRED = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
+STYLES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
 GAP = 3  # blanks from a column to the next
 
 
-def plain_text(name: str, parts: Sequence[Part], differences: str, width: int = 100) -> str:
+def plain_text(name: str, parts: Sequence[Comparable], differences: str, width: int = 100) -> str:
     """Return what a terminal of this width shows of a data set's parts, without colours.
 
     Args:
@@ -39,14 +40,14 @@ def plain_text(name: str, parts: Sequence[Part], differences: str, width: int = 
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def pieces(part: Part, width: int) -> Iterator[RenderableType]:
+def pieces(part: Comparable, width: int) -> Iterator[RenderableType]:
     """Yield what a terminal of this width shows of a part, one piece below the other."""
     rows = [row for one in part.entries for row in one.rows]
-    texts = [cells(row, part.columns) | {"model": NAMES[row.kind][0].format(row.name)} for row in rows]
+    texts = [row_cells(row, part.columns) | {"model": STYLES[row.kind][0].format(row.name)} for row in rows]
     columns, rest = _fitting(texts, part.columns, part.sort, width)
     table = _table({name: [one.get(name, "") for one in texts] for name in ("model", *columns)})
     for row, one in zip(rows, texts, strict=True):
-        table.add_row(*(Text(one.get(name, ""), NAMES[row.kind][1]) for name in ("model", *columns)))
+        table.add_row(*(Text(one.get(name, ""), STYLES[row.kind][1]) for name in ("model", *columns)))
     yield Text(f"{part.title}; sorted by {part.sort}", style="bold")
     yield table
     for line in how_chosen([column for column in part.columns if column.name in columns]):
@@ -76,10 +77,10 @@ def _text(width: int, text: str, style: str = "") -> Text:
     return Text(lines, style)
 
 
-def _fitting(texts: Sequence[Cells], columns: Sequence[Column], sort: str, width: int) -> tuple[list[str], list[str]]:
+def _fitting(texts: Sequence[Cells], columns: Sequence[Score], sort: str, width: int) -> tuple[list[str], list[str]]:
     """The columns that fit beside the names, in the order of the table, and the others."""
     there = [column.name for column in columns] + [SEEDS]
-    order = dict.fromkeys([sort, *FIRST, *there])
+    order = dict.fromkeys([sort, *PREFERRED, *there])
     left = width - GAP - min(NAME_WIDTH, _width("model", [one["model"] for one in texts]))
     fitting = set()
     for name in (name for name in order if name in there):

@@ -5,22 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from unsup.comparison.columns import DIAGNOSTICS
 from unsup.comparison.groups import Group
 from unsup.metrics.intervals import chance_spearman, spearman
+from unsup.reports.catalogue import SCORES, listed
 from unsup.reports.format import Cells
+from unsup.reports.score import Shown
 
 ENOUGH_GROUPS = 4  # for a rank correlation
 LABELLED = ("linear probe", "k-means ACC")
-LOWER_IS_BETTER = ("reconstruction SSE", "dead units", "uniformity", "alignment")
+DIAGNOSTICS = listed(Shown.DIAGNOSTIC)
 SOURCES = {  # source -> number of a run; a training seed's deviation is that of the score itself over the runs
-    "linear probe: training seed": "linear probe",
-    "test sampling": "test sampling",
-    "probe draws": "probe draws",
-    "few-label 10: training seed": "few-label 10",
-    "few-label draws": "few-label draws",
-    "k-means ACC: training seed": "k-means ACC",
-    "k-means restarts": "k-means restarts",
+    source: number
+    for score in SCORES
+    if score.deviations
+    for source, number in [(f"{score.name}: training seed", score.name), *((name, name) for name in score.deviations)]
 }
 
 Deviations = dict[str, float]  # source -> standard deviation, as a share
@@ -67,21 +65,23 @@ def label_free_choice(groups: Sequence[Group]) -> dict[str, Any]:
     for diagnostic in DIAGNOSTICS:
         for score in LABELLED:
             pairs = [
-                (np.mean(x), np.mean(y)) for one in groups if (x := one.values(diagnostic)) and (y := one.values(score))
+                (np.mean(x), np.mean(y))
+                for one in groups
+                if (x := one.values(diagnostic.name)) and (y := one.values(score))
             ]
             if len(pairs) < ENOUGH_GROUPS:
                 continue
             r = spearman(*np.array(pairs).T)
             if r is not None:
-                found.setdefault(diagnostic, {})[score] = {"r": r, "n": len(pairs)}
+                found.setdefault(diagnostic.name, {})[score] = {"r": r, "n": len(pairs)}
     return found
 
 
 def choice_rows(found: dict[str, Any]) -> list[Cells]:
     rows = []
-    for diagnostic, scores in found.items():
-        better = "lower" if diagnostic in LOWER_IS_BETTER else "higher"
-        row = {"diagnostic": diagnostic, "better": better}
+    for diagnostic in (one for one in DIAGNOSTICS if one.name in found):
+        scores = found[diagnostic.name]
+        row = {"diagnostic": diagnostic.name, "better": "lower" if diagnostic.lower else "higher"}
         for score in LABELLED:
             row[score] = f"{scores[score]['r']:+.2f}" if score in scores else ""
         rows.append(row | {"groups": str(max(one["n"] for one in scores.values()))})

@@ -43,5 +43,6 @@ def printable(text: str) -> str:
 
 def one_line(error: Exception) -> str:
     """What is told of an error: one line, and of a long one (it quotes what it refuses) both ends."""
-    text = printable(str(error))
+    at = f"{error.filename or 'input or output'}: {error.strerror or error}" if isinstance(error, OSError) else error
+    text = printable(str(at))
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
 
 
@@ -68,7 +69,19 @@ def shown(path: Path) -> Path:
 def must_be_new(path: Path) -> None:
     """Raises UserError where there is something of that name."""
     if path.exists():
-        raise UserError(f"{shown(path)} exists, and nothing is overwritten: name another OUT")
+        raise UserError(f"{shown(path)} exists, and nothing is overwritten: name another {option('out')}")
+
+
+def folder_of_images(path: str | Path) -> Path:
+    """Return the folder that the user names.
+
+    Raises:
+        UserError: there is none.
+    """
+    folder = place(str(path))
+    if not resolved(folder).is_dir():
+        raise UserError(f"{path} is not a folder: {option('images')} names the folder that holds your images")
+    return folder
 
 
 def reserve(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from urllib.error import HTTPError
 
 from filelock import FileLock
 
+from unsup.core.commands import option
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 
@@ -106,7 +107,7 @@ class Downloaded(ImageData):
         missing = self._missing()
         names = ", ".join(missing)
         what = "is" if len(missing) == len(self.files) else f"lacks {names}: it is"
-        return f"{self.name} {what} not in {self.place}{why}: put {names} there, or use DATA=digits"
+        return f"{self.name} {what} not in {self.place}{why}: put {names} there, or use {option('data', 'digits')}"
 
 
 def _download(archive: Archive, folder: Path) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
+from unsup.core.files import folder_of_images
 from unsup.core.splits import draw
 from unsup.data.decode import SUFFIXES
 
@@ -54,8 +55,7 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
 
 def _splits(top: Path) -> dict[str, list[str]]:
     """{"train/": files, "test/": files}; {"train/": files} or {"": files} where test images are to be set aside."""
-    if not top.is_dir():
-        raise UserError(f"{top} is not a folder: data.images is the folder that holds your images")
+    folder_of_images(top)
     train: list[str] = []
     test: list[str] = []
     others: list[str] = []

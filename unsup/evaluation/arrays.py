@@ -5,12 +5,13 @@ Needs no torch.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
+from unsup.core.arrays import Floats, Ids
 from unsup.evaluation import measures
-from unsup.evaluation.encoded import Encoded, Floats, Ids
+from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Parts, side_by_side
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics
@@ -26,7 +27,7 @@ class Judged:
     scores: numbers ready for JSON (never NaN or None: what does not apply is absent). Accuracies are shares in [0, 1].
     """
 
-    scores: measures.Scores
+    scores: dict[str, Any]
     correct: dict[str, Floats]  # "linear_probe": 0 or 1; "few_label_1", "few_label_10": share of draws that were right
     predicted: Ids | None  # (n_test,) class by the linear probe; None: unlabelled
     clusters: Ids  # (n_test,) k-means on the raw codes
@@ -43,7 +44,7 @@ def judge_arrays(
     classes: int | None = None,
     num_clusters: int = 0,
     count: bool = True,
-    answers: measures.Scores | None = None,
+    answers: dict[str, Any] | None = None,
     generation: Parts | None = None,
 ) -> Judged:
     """Score the codes of each split as `unsup.evaluation.protocol.evaluate` states it.

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
-from unsup.evaluation.encoded import SPLITS, Encoded, Floats, finite
+from unsup.evaluation.encoded import SPLITS, Encoded, finite
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.progress import say
 from unsup.models.base import Model

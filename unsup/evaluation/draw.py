@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.arrays import Array
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
 from unsup.evaluation.protocol import Evaluation
@@ -16,18 +16,16 @@ from unsup.metrics import geometry
 from unsup.models.frozen import frozen
 from unsup.reports.figures import samples as generated
 from unsup.reports.figures.code_map import CodeMap
-from unsup.reports.figures.codes import PAIRS, Clustering, draw_reconstructions, plane_of, write_figures
+from unsup.reports.figures.codes import PAIRS, PicturedClusters, draw_reconstructions, plane_of, write_figures
 from unsup.reports.figures.mistakes import hardest
-from unsup.reports.html import Pictures
+from unsup.reports.html import PageImages
 
 SAMPLES = 100  # shown, and compared with as many validation images
 BETWEEN = 6  # pairs with a way from one to the other
 STEPS = 9  # images on such a way
 
-Array = NDArray[Any]
 
-
-def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], Pictures]:
+def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], PageImages]:
     """Every figure that the model allows, and what report.html shows beside them.
 
     Returns:
@@ -39,9 +37,9 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
     folder.mkdir(exist_ok=True)
     images = torch.cat(list(data.batches("test"))).numpy()  # (n, C, H, W)
     labels = data.labels("test")
-    clusterings = [Clustering.of_kmeans(evaluation.clusters, evaluation.cluster_distances)]
+    clusterings = [PicturedClusters.of_kmeans(evaluation.clusters, evaluation.cluster_distances)]
     if evaluation.own is not None:
-        clusterings.append(Clustering.of_model(evaluation.own, evaluation.codes))
+        clusterings.append(PicturedClusters.of_model(evaluation.own, evaluation.codes))
     groups, kind = (clusterings[-1].clusters, "clusters") if labels is None else (labels, "classes")
     shown: dict[str, str] = {}
     with frozen(model):
@@ -66,7 +64,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)
         mistakes = hardest(shares, labels, images, data.class_names, probe.classes)
-    return {f"figures/{name}.png": title for name, title in shown.items()}, Pictures(code_map, mistakes)
+    return {f"figures/{name}.png": title for name, title in shown.items()}, PageImages(code_map, mistakes)
 
 
 def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:

@@ -4,14 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import UserError
 
 SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
-
-Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,24 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from msgspec import to_builtins
 from numpy.typing import ArrayLike
 
 from unsup.core.errors import UsageError
 from unsup.evaluation.given_codes import judge_codes
-from unsup.reports.format import FLOORS, Scores, cells, floor_name, markdown_table
+from unsup.reports.catalogue import row_of
+from unsup.reports.format import markdown_table
+from unsup.reports.report import as_record
+from unsup.reports.rows import FLOORS, floor_name
+from unsup.reports.score import Shown
+from unsup.reports.score_schema import Scores
 
 if TYPE_CHECKING:
     from unsup.data.base import ImageData
     from unsup.models.base import Model
     from unsup.runs.run import Run
 
+ScoreTree = dict[str, Any]  # as in report.json
 FORMS = "evaluate(model, data), evaluate(run) or evaluate(codes, labels, test_codes, test_labels)"
 
 
@@ -31,12 +38,12 @@ class Result:
         scores: as in report.json: accuracies are shares in [0, 1], what does not apply is absent.
     """
 
-    def __init__(self, scores: Scores, baselines: Callable[[], dict[str, Scores]]) -> None:
+    def __init__(self, scores: ScoreTree, baselines: Callable[[], dict[str, ScoreTree]]) -> None:
         self.scores = scores
         self._baselines = baselines
 
     @cached_property
-    def baselines(self) -> dict[str, Scores]:
+    def baselines(self) -> dict[str, ScoreTree]:
         """Scores of raw pixels, PCA and the untrained network under the same protocol; none where there are only codes.
 
         Those of a model are computed when they are first asked for, which takes several times as long as the model's
@@ -45,9 +52,10 @@ class Result:
         return self._baselines()
 
     def __str__(self) -> str:
-        rows = [("this encoder", self.scores)]
-        rows += [(floor_name(key, self.baselines[key]), self.baselines[key]) for key in FLOORS if key in self.baselines]
-        return markdown_table([{"codes": name, **cells(scores)} for name, scores in rows])
+        floors = {key: as_record(self.baselines[key], Scores) for key in FLOORS if key in self.baselines}
+        rows = [("this encoder", as_record(self.scores, Scores))]
+        rows += [(floor_name(key, scores.code_dim), scores) for key, scores in floors.items()]
+        return markdown_table([{"codes": name, **row_of(scores, Shown.SUMMARY)} for name, scores in rows])
 
     def __repr__(self) -> str:
         return f"Result(scores={', '.join(self.scores)})"
@@ -131,7 +139,8 @@ def _of_run(named: "str | Path | Run") -> Result:
     run = Run.find(str(named))
     with run.lock():
         report = evaluate_run(run, run.data())
-    return Result(report["scores"], lambda: report["floors"])
+    scores, floors = to_builtins(report.scores), to_builtins(report.floors)
+    return Result(scores, lambda: floors)
 
 
 def _of_model(model: "Model", data: "ImageData") -> Result:
@@ -143,7 +152,7 @@ def _of_model(model: "Model", data: "ImageData") -> Result:
     spaces = feature_spaces(data, _folder()) if hasattr(model, "sample") else []
     scores = judge_model(model, data, feature_spaces=spaces).scores
 
-    def baselines() -> dict[str, Scores]:
+    def baselines() -> dict[str, ScoreTree]:
         found = floors(model, scores["code_dim"], data, _folder(), spaces)
         return {name: floor.scores for name, floor in found.items()}
 

@@ -19,6 +19,7 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from unsup.core.arrays import Floats, Ids
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.evaluation.progress import say
@@ -31,9 +32,6 @@ FITTED = 10_000  # images that principal components are fitted on, at most
 WIDTHS = (16, 32, 64)  # of the classifier's convolutions
 BATCH, EPOCHS, LR = 128, 4, 5e-3  # 20 s of one core for MNIST
 STEPS = 300  # at least, where four epochs are fewer
-
-Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 
 class FeatureSpace:
@@ -55,7 +53,7 @@ class FeatureSpace:
 
     def scores(self, features: Floats) -> dict[str, Any]:
         """Scores of images with these features (n, D) against the test images, and the name of the space."""
-        return {"space": self.name, **generation.scores(features, self.test)}
+        return {"space": self.name, **generation.image_scores(features, self.test)}
 
     def digest(self) -> str:
         """SHA-256 over the features of the test images: tells this space from another one."""

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import UsageError, UserError
 from unsup.core.splits import carve
 from unsup.evaluation.arrays import Judged, judge_arrays
-from unsup.evaluation.encoded import Encoded, Floats, Ids, finite
+from unsup.evaluation.encoded import Encoded, finite
 
 FEWEST_CODES = 10  # images of a split: with fewer the scores say nothing
 SUFFIXES = {"train": "", "val": "val_", "test": "test_"}  # of the arguments' names: codes, val_codes, test_codes

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.evaluation.feature_space import FeatureSpace, Floats, compared, of_split
+from unsup.evaluation.feature_space import FeatureSpace, compared, of_split
 from unsup.evaluation.progress import say
 from unsup.metrics import generation
 

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unsup.core.arrays import Floats, Ids
 from unsup.evaluation.encoded import SPLITS, Encoded
 from unsup.evaluation.parallel import Parts
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes
-from unsup.metrics.probes import Floats, Ids, Splits
+from unsup.metrics.probes import Splits
 from unsup.metrics.subsets import RATIOS
 
 FEW_LABELS = (1, 10)  # labelled images a class
@@ -95,36 +96,33 @@ def diagnostic_parts(train: Floats) -> Parts:
     }
 
 
-Scores = dict[str, Any]
-
-
-def code_scores(codes: Floats) -> Scores:
+def code_scores(codes: Floats) -> dict[str, Any]:
     """Size of the training codes (n, D), and how many of their entries hardly vary."""
     return {"code_dim": codes.shape[1], "dead_units": diagnostics.dead_units(codes)}
 
 
-def answer_scores(test: Encoded, pixels: int, importance_samples: int) -> Scores:
-    """Scores of what the model says about test images besides their codes, as far as it does.
+def answer_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[str, Any]:
+    """dict[str, Any] of what the model says about test images besides their codes, as far as it does.
 
     Args:
         test: of the test images.
         pixels: how many values an image has.
         importance_samples: with how many the log-likelihood was estimated.
     """
-    scores: Scores = {}
+    scores: dict[str, Any] = {}
     if test.squared_error is not None:
         sse = float(test.squared_error.mean(dtype=np.float64))
         scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / pixels}
     if test.likelihood:
-        scores["likelihood"] = diagnostics.likelihood(test.likelihood, importance_samples)
+        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples)
     if test.between_views is not None:
         scores["alignment"] = float(test.between_views.mean(dtype=np.float64))
     return scores
 
 
-def diagnosed(done: dict[str, Any]) -> Scores:
+def diagnosed(done: dict[str, Any]) -> dict[str, Any]:
     """Diagnostics of the training codes and silhouettes of their clusters."""
-    scores: Scores = {"rankme": done["RankMe"], "uniformity": done["uniformity"]}
+    scores: dict[str, Any] = {"rankme": done["RankMe"], "uniformity": done["uniformity"]}
     silhouettes = {space: done[f"k-means {space}"].silhouette for space in ("raw", "l2")}
     if None in silhouettes.values():
         say("no silhouette where k-means finds a single cluster")
@@ -133,21 +131,21 @@ def diagnosed(done: dict[str, Any]) -> Scores:
     return scores
 
 
-def clusterings(done: dict[str, Any], labels: Labels | None) -> Scores:
+def clusterings(done: dict[str, Any], labels: Labels | None) -> dict[str, Any]:
     """The clusterings beside k-means: how they were fitted and, with labels, how they agree with the classes."""
-    found: Scores = {}
+    found: dict[str, Any] = {}
     for name, result in done.items():
         if isinstance(result, clustering.Assigned):
             found[name] = {"k": result.k, "fitted_on": result.fitted_on, "dim": result.dim}
             if labels is not None:
                 found[name] |= {
-                    "train": clustering.scores(labels["train"], result.train),
-                    "test": clustering.scores(labels["test"], result.test),
+                    "train": clustering.agreement(labels["train"], result.train),
+                    "test": clustering.agreement(labels["test"], result.test),
                 }
     return found
 
 
-def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> Scores:
+def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> dict[str, Any]:
     """The model's own clusters, where it has any: how many of the k training images are in, agreement with the classes.
 
     On all images (transductive) as well: the same function.
@@ -155,15 +153,15 @@ def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> 
     ids = {split: one.clusters for split, one in encoded.items() if one.clusters is not None}
     if not ids:
         return {}
-    found: Scores = {"k": k, "used": len(np.unique(ids["train"])), "fitted_on": len(ids["train"])}
+    found: dict[str, Any] = {"k": k, "used": len(np.unique(ids["train"])), "fitted_on": len(ids["train"])}
     if labels is not None:
-        found |= {split: clustering.scores(labels[split], ids[split]) for split in ("train", "test")}
+        found |= {split: clustering.agreement(labels[split], ids[split]) for split in ("train", "test")}
         everything = [np.concatenate([of[split] for split in SPLITS]) for of in (labels, ids)]
-        found["transductive"] = clustering.scores(*everything)
+        found["transductive"] = clustering.agreement(*everything)
     return {"own": found}
 
 
-def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> Scores:
+def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> dict[str, Any]:
     """Probes, neighbours and k-means against the labels."""
     probed, few = done["linear probe"], done["few-label probe"]
     for n in set(FEW_LABELS) - few.keys():
@@ -196,29 +194,29 @@ def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> Scores:
     return scores
 
 
-def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> Scores:
+def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
     return {
         "linear_probe": {"accuracy": probe.accuracy, "low": probe.low, "high": probe.high, "C": probe.C},
         "few_label": {str(n): {"mean": one.mean, "std": one.std, "draws": one.draws} for n, one in few.items()},
     }
 
 
-def _draws(found: probes.Draws) -> Scores:
+def _draws(found: probes.Draws) -> dict[str, Any]:
     return {"mean": found.mean, "std": found.std, "draws": found.draws, "images": found.images}
 
 
-def _kmeans_scores(done: dict[str, Any], labels: Labels) -> Scores:
-    def inductive(found: clustering.Clustering) -> Scores:
-        restarts = [clustering.accuracy(labels["test"], ids) for ids in found.restarts]
+def _kmeans_scores(done: dict[str, Any], labels: Labels) -> dict[str, Any]:
+    def inductive(found: clustering.Clustering) -> dict[str, Any]:
+        restarts = [clustering.matched_accuracy(labels["test"], ids) for ids in found.restarts]
         return {
-            "train": clustering.scores(labels["train"], found.train),
-            "test": clustering.scores(labels["test"], found.test),
+            "train": clustering.agreement(labels["train"], found.train),
+            "test": clustering.agreement(labels["test"], found.test),
             "restarts": {"acc_mean": float(np.mean(restarts)), "acc_std": float(np.std(restarts, ddof=1))},
         }
 
     by_space = {space: inductive(done[f"k-means {space}"].found) for space in ("raw", "l2")}
     everything = np.concatenate([labels[split] for split in SPLITS])
-    transductive = clustering.scores(everything, done["k-means raw"].all_images)
+    transductive = clustering.agreement(everything, done["k-means raw"].all_images)
     return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}
 
 

@@ -10,11 +10,12 @@ from functools import partial
 import numpy as np
 import torch
 
+from unsup.core.arrays import Ids
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
 from unsup.evaluation.arrays import Judged, judge_arrays
 from unsup.evaluation.codes import certificate, encode, generate
-from unsup.evaluation.encoded import SPLITS, Ids
+from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import robustness

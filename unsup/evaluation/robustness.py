@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
+from unsup.core.arrays import Ids
 from unsup.core.seeds import derived_seed
 from unsup.evaluation.progress import say
 from unsup.metrics.diagnostics import sample
 from unsup.metrics.heads import Probe
-from unsup.metrics.probes import Ids
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
 

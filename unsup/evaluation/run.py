@@ -18,12 +18,15 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
+from unsup.reports.catalogue import scores_of_start
+from unsup.reports.report import as_record
+from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenance, Report, RunFacts, Selfcheck, Start
+from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
 from unsup.runs.threads import using
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
-OF_START = ("code_dim", "linear_probe", "few_label", "knn", "kmeans", "reconstruction", "rankme")
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,11 @@ class Judgement:
 
     model: Model
     evaluation: Evaluation
-    baselines: dict[str, Floor]
+    baselines: dict[FloorName, Floor]
     checks: list[tuple[str, bool, str]]
 
 
-def evaluate_run(run: Run, data: ImageData) -> dict[str, Any]:
+def evaluate_run(run: Run, data: ImageData) -> Report:
     """Judge a finished run and write its report, which is returned.
 
     The same checkpoint and data give the same scores bit for bit.
@@ -80,7 +83,7 @@ def judge(run: Run, data: ImageData) -> Judgement:
     return Judgement(model, evaluation, baselines, checks)
 
 
-def write(run: Run, data: ImageData, judged: Judgement) -> dict[str, Any]:
+def write(run: Run, data: ImageData, judged: Judgement) -> Report:
     """Draw and write all that the evaluation of a run leaves in its folder; return the report."""
     say("report and figures")
     curves = curves_of(run.folder)
@@ -93,61 +96,66 @@ def write(run: Run, data: ImageData, judged: Judgement) -> dict[str, Any]:
     return report
 
 
-def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figures: Mapping[str, str]) -> dict[str, Any]:
+def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figures: Mapping[str, str]) -> Report:
     """Return the content of report.json."""
-    training, evaluation, beside, now = run.training, judged.evaluation, judged.baselines, git_state()
+    evaluation, now = judged.evaluation, git_state()
     versions = {key: value for key, value in run.versions.items() if key != "command"}
-    return {
-        "schema": SCHEMA,
-        "protocol": VERSION,
-        "run": {
-            "model": run.config["recipe"],
-            "data": run.config["dataset"],
-            "seed": run.config["seed"],
-            "code_dim": evaluation.codes.shape[1],
-            "parameters": sum(p.numel() for p in judged.model.parameters() if p.requires_grad),
-            "augmentation": training.get("views", "none") != "none",
-            "images": {split: data.size(split) for split in SPLITS},
-            **training,
-            "stages_seconds": run.seconds,
-            "command": run.versions["command"],
-            "class_names": list(data.class_names),
-        },
-        "provenance": {
-            **versions,
-            "config": applicable(run.config),
-            **({} if now.items() <= versions.items() else {"evaluation": now}),
-        },
-        "selfcheck": {"passed": sum(passed for _, passed, _ in judged.checks), "total": len(judged.checks)},
-        "frozen": {"before": evaluation.frozen[0], "after": evaluation.frozen[1]},
-        "test_reads": evaluation.test_reads,
-        "scores": evaluation.scores,
-        "floors": {name: floor.scores for name, floor in beside.items()},
-        "comparisons": {name: compare(evaluation, floor) for name, floor in beside.items() if floor.correct},
-        **started_from(run, versions),
-        "curves": curves,
-        "figures": dict(figures),
+    facts = {
+        "model": run.config["recipe"],
+        "data": run.config["dataset"],
+        "seed": run.config["seed"],
+        "code_dim": evaluation.codes.shape[1],
+        "parameters": sum(p.numel() for p in judged.model.parameters() if p.requires_grad),
+        "augmentation": run.training.get("views", "none") != "none",
+        "images": {split: data.size(split) for split in SPLITS},
+        **run.training,
+        "stages_seconds": run.seconds,
+        "command": run.versions["command"],
+        "class_names": list(data.class_names),
     }
+    made = {
+        **versions,
+        "config": applicable(run.config),
+        **({} if now.items() <= versions.items() else {"evaluation": now}),
+    }
+    return Report(
+        schema=SCHEMA,
+        protocol=VERSION,
+        run=as_record(facts, RunFacts),
+        provenance=as_record(made, Provenance),
+        selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in judged.checks), total=len(judged.checks)),
+        frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
+        test_reads=evaluation.test_reads,
+        scores=as_record(evaluation.scores, Scores),
+        floors={name: as_record(floor.scores, Scores) for name, floor in judged.baselines.items()},
+        comparisons={
+            name: differences_from(evaluation, floor)
+            for name, floor in judged.baselines.items()
+            if name != "real" and floor.correct
+        },
+        start=started_from(run, versions),
+        curves=curves,
+        figures=dict(figures),
+    )
 
 
-def started_from(run: Run, versions: Mapping[str, Any]) -> dict[str, Any]:
-    """{"start": {"run", "scores"}}: what the run that this one started from was worth, on the same images.
+def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
+    """Return the scores of the run that this one was initialised from, on the same images.
 
-    Empty where it started from none, or that run's report is not at hand or not of these weights and this protocol.
+    None where there is no such run, or its report is gone or not of these weights and this protocol.
     """
     origin = versions.get("init_from")
     if not origin:
-        return {}
+        return None
     try:
         source = Run(run.folder.resolve().parents[2] / origin["run"])
-        found, images = source.report, source.versions["data_sha256"]
+        report, images = source.report, source.versions["data_sha256"]
         wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
-        if (found["protocol"], found["frozen"]["after"], images) != wanted:
-            return {}
-        scores = {key: found["scores"][key] for key in OF_START if key in found["scores"]}
     except (LookupError, TypeError, UserError):  # gone, moved or damaged: this run's own numbers do not need it
-        return {}
-    return {"start": {"run": origin["run"], "scores": scores}}
+        return None
+    if (report.protocol, report.frozen.after, images) != wanted:
+        return None
+    return Start(run=origin["run"], scores=scores_of_start(report.scores))
 
 
 def applicable(value: Any) -> Any:
@@ -157,16 +165,17 @@ def applicable(value: Any) -> Any:
     return value
 
 
-def correctness(evaluation: Evaluation, floors: Mapping[str, Floor]) -> Arrays:
+def correctness(evaluation: Evaluation, floors: Mapping[FloorName, Floor]) -> Arrays:
     """{"linear_probe": (n_test,), …, "pca/linear_probe": …}: what comparisons of several runs need of each image."""
     of_floors = {f"{name}/{key}": values for name, floor in floors.items() for key, values in floor.correct.items()}
     return evaluation.correct | of_floors
 
 
-def compare(evaluation: Evaluation, floor: Floor) -> dict[str, Any]:
-    """Paired differences, this model less the floor, on the same test images."""
+def differences_from(evaluation: Evaluation, floor: Floor) -> Comparison:
+    """Return paired differences, this model minus the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
     each = floor.scores.get("by_initialisation", {})
-    return {
+    differences: dict[str, Any] = {
         name: paired_difference(evaluation.correct[name], floor.correct[name], each.get(name, ())) for name in names
     }
+    return as_record(differences, Comparison)

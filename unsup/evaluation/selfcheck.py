@@ -14,8 +14,6 @@ CHANCE = 0.03  # how far from 1 / CLASSES chance may fall: over four standard de
 
 METHODS = {"Gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
 
-Ids = NDArray[np.int64]
-
 
 def selfcheck() -> list[tuple[str, bool, str]]:
     """(what was checked, passed, what was measured) for each check; takes about a second, draws the same every time."""
@@ -36,7 +34,9 @@ def selfcheck() -> list[tuple[str, bool, str]]:
         _exactly("one-hot codes: kNN", probes.knn(one_hot.train, labels[0], one_hot.test, labels[2])[0], 1),
         _exactly("one-hot codes: one label a class", few.mean if few else 0, 1),
         _exactly(
-            "one-hot codes: k-means, fitted on train, scored on test", clustering.accuracy(labels[2], planted.test), 1
+            "one-hot codes: k-means, fitted on train, scored on test",
+            clustering.matched_accuracy(labels[2], planted.test),
+            1,
         ),
         _chance("Gaussian noise: linear probe", probes.linear_probe(noise).accuracy),
         _chance("Gaussian noise: kNN", probes.knn(noise.train, labels[0], noise.test, labels[2])[0]),
@@ -45,7 +45,7 @@ def selfcheck() -> list[tuple[str, bool, str]]:
     learnt, forgotten = probes.linear_probe(clear).accuracy, probes.linear_probe(permuted).accuracy
     checks.append(("right labels are learnt", learnt > 0.9, f"{learnt:.3f}"))
     checks.append(_chance("permuted training labels", forgotten))
-    renamed = clustering.scores(labels[2], rng.permutation(CLASSES)[labels[2]])
+    renamed = clustering.agreement(labels[2], rng.permutation(CLASSES)[labels[2]])
     checks += [_exactly(f"permuted cluster ids: {name}", value, 1) for name, value in renamed.items()]
 
     unequal = [(rng.random(n) < 0.1).astype(np.int64) for n in (TRAIN, VAL, TEST)]
@@ -53,7 +53,9 @@ def selfcheck() -> list[tuple[str, bool, str]]:
     share = float(np.mean(unequal[2] == 0))
     checks += [
         _exactly("constant code, classes 9 to 1: linear probe", probes.linear_probe(constant).accuracy, share),
-        _exactly("one cluster, classes 9 to 1: ACC", clustering.accuracy(unequal[2], np.zeros(TEST, np.int64)), share),
+        _exactly(
+            "one cluster, classes 9 to 1: ACC", clustering.matched_accuracy(unequal[2], np.zeros(TEST, np.int64)), share
+        ),
     ]
     rank = diagnostics.rankme(noise.train)
     checks.append(("RankMe of isotropic noise in 32 dimensions", 0.95 * DIMENSION < rank <= DIMENSION, f"{rank:.2f}"))
@@ -68,15 +70,18 @@ def _clustered(rng: np.random.Generator) -> list[tuple[str, bool, str]]:
     train, test = (centres[y] + _gaussian(rng, len(y)) for y in labels)
     found = {name: method(train, test, CLASSES).test for name, method in METHODS.items()}
     counted = estimate_k(train)
-    return [_exactly(f"far clouds: {name}", clustering.accuracy(labels[1], ids), 1) for name, ids in found.items()] + [
-        _exactly(f"far clouds: number of clusters by {name}", k, CLASSES) for name, k in counted.items()
-    ]
+    return [
+        _exactly(f"far clouds: {name}", clustering.matched_accuracy(labels[1], ids), 1) for name, ids in found.items()
+    ] + [_exactly(f"far clouds: number of clusters by {name}", k, CLASSES) for name, k in counted.items()]
 
 
 def _generated(real: NDArray[np.float32]) -> list[tuple[str, bool, str]]:
     """The same images are perfect; one image again and again covers nothing; images from elsewhere are none of them."""
-    same = generation.scores(real, real)
-    alike, far = generation.scores(np.repeat(real[:1], len(real), 0), real), generation.scores(real + 100, real)
+    same = generation.image_scores(real, real)
+    alike, far = (
+        generation.image_scores(np.repeat(real[:1], len(real), 0), real),
+        generation.image_scores(real + 100, real),
+    )
     perfect = same["frechet"] < 1e-6 and same["precision"] == same["recall"] == 1
     return [
         ("generation, the same images: distance 0, precision and recall 1", perfect, f"{same['frechet']:.1e}"),
@@ -90,7 +95,7 @@ def _gaussian(rng: np.random.Generator, n: int) -> NDArray[np.float32]:
 
 
 def _kmeans_accuracy(splits: Splits) -> float:
-    return clustering.accuracy(splits.test_labels, clustering.kmeans(splits.train, splits.test, CLASSES).test)
+    return clustering.matched_accuracy(splits.test_labels, clustering.kmeans(splits.train, splits.test, CLASSES).test)
 
 
 def _exactly(name: str, value: float, expected: float) -> tuple[str, bool, str]:

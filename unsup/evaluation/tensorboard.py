@@ -7,21 +7,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from unsup.core.arrays import Array
 from unsup.data.base import ImageData
 from unsup.evaluation.protocol import Evaluation
 from unsup.evaluation.thumbnails import small
 from unsup.metrics.diagnostics import principal_components, sample
+from unsup.reports.catalogue import listed
 from unsup.reports.figures.codes import NAMED
+from unsup.reports.report import as_record
+from unsup.reports.score import Shown, number
+from unsup.reports.score_schema import Scores
 
 POINTS = 200  # of a curve in a report, at most
 LEFT_OUT = ("train/lr", "train/images_per_second")  # no result of learning
-Curves = dict[str, list[list[float]]]  # tag -> [step, value] pairs, in the order of the steps
+Curves = dict[str, list[tuple[int | float, float]]]  # tag -> (step, value) pairs, in the order of the steps
 
 
 SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one replaces it
@@ -29,27 +33,6 @@ PROJECTED = 2_500  # test images in the projector
 PROJECTED_DIM = 128  # of their codes, at most: they are written as text
 PLACES = ("root", "images")  # options that say where things lie, not what is trained
 COMMON = {"lr": "lr", "code_dim": "code_dim", "batch_size": "batch_size", "max_epochs": "epochs"}  # without a dot
-SHOWN = (  # final scores
-    "linear_probe/accuracy",
-    "few_label/1/mean",
-    "few_label/10/mean",
-    "knn/accuracy",
-    "kmeans/test/acc",
-    "kmeans/test/nmi",
-    "kmeans/test/ari",
-    "clusterings/own/test/acc",
-    "clusterings/own/test/nmi",
-    "clusterings/own/test/ari",
-    "reconstruction/sse_per_image",
-    "rankme",
-    "generation/frechet",
-    "generation/precision",
-    "generation/recall",
-    "likelihood/elbo",
-    "likelihood/log_likelihood",
-)
-
-Array = NDArray[Any]
 
 
 def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation, step: int) -> None:
@@ -72,8 +55,10 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     (run / "projector_config.pbtxt").unlink(missing_ok=True)
     shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
     with SummaryWriter(run, filename_suffix=SUFFIX) as board:
-        found = flat(evaluation.scores)
-        final = {f"final/{name}": found[name] for name in SHOWN if name in found}
+        scores = as_record(evaluation.scores, Scores)
+        shown = [score for score in listed(Shown.SUMMARY) if score.spread]  # the codes' dimension is an option there
+        numbers = {"/".join(score.path.split(".")[1:]): number(score.path, scores) for score in shown}
+        final = {f"final/{name}": value for name, value in numbers.items() if value is not None}
         for part in hparams(options_of(config), final):
             board._get_file_writer().add_summary(part)  # `add_hparams` would make a run of its own
         for name, value in final.items():
@@ -119,17 +104,6 @@ def options_of(config: dict[str, Any]) -> dict[str, str | int | float]:
     return {key: value if isinstance(value, int | float | str) else str(value) for key, value in options.items()}
 
 
-def flat(scores: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    """{"kmeans": {"test": {"acc": .5}}} -> {"kmeans/test/acc": .5}."""
-    leaves: dict[str, float] = {}
-    for name, value in scores.items():
-        if isinstance(value, dict):
-            leaves |= flat(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float):
-            leaves[prefix + name] = float(value)
-    return leaves
-
-
 def curves_of(run: Path) -> Curves:
     """What training logged as `train/…`, `val/…` and `quick/…`; a value that is not finite is left out.
 
@@ -144,5 +118,5 @@ def curves_of(run: Path) -> Curves:
         points = {event.step: event.value for event in events.Scalars(tag) if np.isfinite(event.value)}
         steps = sorted(points)
         at = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int))
-        found[tag] = [[steps[i], points[steps[i]]] for i in at]
+        found[tag] = [(steps[i], points[steps[i]]) for i in at]
     return found

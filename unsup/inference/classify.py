@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
+from unsup.core.arrays import Floats
 from unsup.core.errors import UserError, printable
 from unsup.inference.encode_folder import encode_folder
 from unsup.metrics.heads import Heads, Probe
@@ -20,8 +21,6 @@ from unsup.runs.run import Run
 
 ROWS = 10_000  # codes looked at at a time
 FOLDS = 50  # of the named images, to see how well their names can be told apart; up to 50 images: leave one out
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

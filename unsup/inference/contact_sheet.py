@@ -23,7 +23,7 @@ SIDE = 112  # pixels of a picture
 SHARP = 64  # smaller originals are kept as they are and shown in blocks
 
 
-class Picture(NamedTuple):
+class SheetPicture(NamedTuple):
     """One picture of the sheet and what stands below it."""
 
     source: str  # data URI
@@ -32,13 +32,13 @@ class Picture(NamedTuple):
     said: str
 
 
-class Section(NamedTuple):
+class SheetSection(NamedTuple):
     """Pictures of one kind."""
 
     title: str
     note: str
     total: int
-    pictures: list[Picture]
+    pictures: list[SheetPicture]
 
 
 def write_sheet(path: Path, images: Path, classified: Classified, title: str, remark: str) -> None:
@@ -61,13 +61,13 @@ def write_sheet(path: Path, images: Path, classified: Classified, title: str, re
         made = pool.map(thumbnail, [images / classified.files[at] for at in shown])
         bar = tqdm(made, "sheet", len(shown), unit=" images", delay=2, leave=False, disable=None)
         pictures = {
-            at: Picture(source, side, printable(classified.files[at]), said(classified, at))
+            at: SheetPicture(source, side, printable(classified.files[at]), said(classified, at))
             for at, (source, side) in zip(shown, bar, strict=True)
         }
     sections = []
     for label, note, members in kinds:
         rest = f"; {len(members) - most:,} more are not shown" if len(members) > most else ""
-        sections.append(Section(label, note + rest, len(members), [pictures[at] for at in members[:most]]))
+        sections.append(SheetSection(label, note + rest, len(members), [pictures[at] for at in members[:most]]))
     page = render(
         "sheet.html.j2",
         title=printable(title),

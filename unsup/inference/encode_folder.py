@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
-from unsup.core.files import must_be_new, replacing
+from unsup.core.files import folder_of_images, must_be_new, replacing
 from unsup.data.decode import attempt, complaint
 from unsup.data.listing import find_images
 from unsup.metrics.heads import Heads
@@ -50,8 +51,7 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     Raises:
         UserError: no such folder, no image in it, none that can be read; codes that are not finite.
     """
-    if not images.is_dir():
-        raise UserError(f"{images} is not a folder: IMAGES is the folder that holds your images")
+    folder_of_images(images)
     listed = list(find_images(images))
     if not listed:
         raise UserError(f"{images} holds no images")
@@ -151,12 +151,13 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
     if out is None:
         out = run.folder / "encoded" / f"{images.resolve().name or 'images'}.npz"
     if out.suffix not in (".npz", ".parquet"):
-        raise UsageError(f"OUT is {out}: give it the suffix .npz or .parquet")
+        raise UsageError(f"{option('out')} is {out}: give it the suffix .npz or .parquet")
     if out.suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401
         except ImportError as e:
-            raise UserError("Parquet needs pyarrow: pip install -e '.[parquet]' (or OUT=codes.npz)") from e
+            hint = option("out", "codes.npz")
+            raise UserError(f"Parquet needs pyarrow: pip install -e '.[parquet]' (or {hint})") from e
     must_be_new(out)
     encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)

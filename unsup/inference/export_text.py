@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unsup.reports.format import heading, markdown_table, with_interval, with_spread
-from unsup.reports.report import Report
+from unsup.reports.format import markdown_table, with_interval, with_spread
+from unsup.reports.rows import heading
+from unsup.reports.schema import Report
 
 LOADER = '''\
 """The encoder from weights.npz, which holds plain arrays. Needs torch, numpy and unsup.
@@ -134,10 +135,9 @@ def readme(
     title = heading(report) if report else "An encoder"
     parts = README + (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
     text = parts.format(heading=title, images=(2, *shape), named=_images(shape), dim=dim, files=files, batches=sizes)
-    scores = report["scores"] if report else {}
-    if "linear_probe" in scores:
-        text += f"\nOn the test images: linear probe {with_interval(scores['linear_probe'])}"
-        few = scores.get("few_label", {}).get("10")
+    if report and report.scores.linear_probe:
+        text += f"\nOn the test images: linear probe {with_interval(report.scores.linear_probe)}"
+        few = report.scores.few_label.get("10")
         text += (f", few-label probe (10 labels a class) {with_spread(few)}" if few else "") + ".\n"
     return text
 

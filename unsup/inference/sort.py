@@ -15,8 +15,8 @@ from unsup.core.errors import UserError, printable
 from unsup.core.files import filling, must_be_new, reserve
 from unsup.inference.classify import Classified, classify_folder
 from unsup.inference.contact_sheet import write_sheet
-from unsup.reports.format import heading
-from unsup.reports.report import Report
+from unsup.reports.rows import heading
+from unsup.reports.schema import Report
 from unsup.runs.run import Run
 
 TABLE, SHEET = "classes.csv", "sheet.html"
@@ -93,11 +93,12 @@ def remark(report: Report, classified: Classified) -> str:
     if classified.named:
         how = f"Classes by a logistic regression on the codes of the {classified.named:,} images that were named."
         return f"{how} {told_apart(classified)}"
-    if classified.classes is None:
+    probe = report.scores.linear_probe
+    if classified.classes is None or probe is None:
         by = "the model itself" if classified.own else "k-means of the codes"
         return f"Clusters by {by}: the run had no labels."
-    right, data = report["scores"]["linear_probe"]["accuracy"], report["run"]["data"]
-    return f"Classes by the linear probe of the run, which was right for {right:.1%} of the test images of {data}."
+    right = f"{probe.accuracy:.1%} of the test images of {report.run.data}"
+    return f"Classes by the linear probe of the run, which was right for {right}."
 
 
 def told_apart(classified: Classified) -> str:

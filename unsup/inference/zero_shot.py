@@ -14,6 +14,7 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
+from unsup.core.arrays import Ids
 from unsup.core.errors import UserError, printable
 from unsup.core.files import replacing
 from unsup.data.base import ImageData, Split
@@ -26,8 +27,6 @@ from unsup.runs.run import Run
 
 IMAGES = 2_000  # training images whose clusters are looked at, and test images that are scored
 COLUMNS = ("cluster", "images", "name", "cosine", "second", "second_cosine")
-
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
-Ids = NDArray[np.int64]
+from unsup.core.arrays import Ids
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Assigned:
     dim: int  # dimensions that it saw
 
 
-def accuracy(labels: Ids, clusters: Ids) -> float:
+def matched_accuracy(labels: Ids, clusters: Ids) -> float:
     """Share of images in the class their cluster is matched to, under the best one-to-one matching (Hungarian).
 
     With more clusters than classes the surplus clusters count as wrong; with fewer, the surplus classes do.
@@ -45,10 +45,10 @@ def accuracy(labels: Ids, clusters: Ids) -> float:
     return float(counts[rows, columns].sum() / len(labels))
 
 
-def scores(labels: Ids, clusters: Ids) -> dict[str, float]:
+def agreement(labels: Ids, clusters: Ids) -> dict[str, float]:
     """Matched accuracy; mutual information over the arithmetic mean of the two entropies; adjusted Rand index."""
     return {
-        "acc": accuracy(labels, clusters),
+        "acc": matched_accuracy(labels, clusters),
         "nmi": float(normalized_mutual_info_score(labels, clusters, average_method="arithmetic")),
         "ari": float(adjusted_rand_score(labels, clusters)),
     }

@@ -66,7 +66,7 @@ def uniformity(codes: NDArray[np.float32]) -> float:
     return float(np.log((similar.sum() - np.trace(similar)) / pairs))
 
 
-def likelihood(nats: dict[str, NDArray[np.float32]], samples: int) -> dict[str, float | int]:
+def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dict[str, float | int]:
     """Means over n images of "elbo" (n,), "kl" (n, D) and "log_likelihood" (n,), in nats; what is absent stays absent.
 
     "kl" is summed over dimensions; "active_units" are those with a mean KL above 0.01 nats. "log_likelihood" is the

@@ -6,14 +6,14 @@ from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from unsup.core.arrays import Floats
+
 NEIGHBOURS = 3
 ROWS = 500  # of a matrix of all pairs that are in memory at a time: 40 MB beside 10,000 images
 
-Floats = NDArray[np.float32]
-
 
 @threadpool_limits.wrap(limits=1)  # the same bits on any number of cores
-def scores(generated: Floats, real: Floats) -> dict[str, float | int]:
+def image_scores(generated: Floats, real: Floats) -> dict[str, float | int]:
     """Generated against real images by their features, (n, D) each, n above 3.
 
     "frechet" and "kernel" are distances between the two distributions: 0 at best; "frechet" falls with n also between

@@ -1,12 +1,12 @@
 """Ways through a space of codes or of noise, and nearest images; from arrays alone."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from unsup.core.arrays import Array
+
 Positions = NDArray[np.int64]
 
 WALKS = 8  # entries of a code that are walked along

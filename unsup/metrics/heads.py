@@ -10,13 +10,11 @@ from scipy.special import softmax
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 
+from unsup.core.arrays import Floats, Ids
 from unsup.metrics.diagnostics import sample
 
 REFERENCE = 10_000  # training codes that are kept
 UNUSUAL = 0.01  # share of validation images that may count as unlike anything seen
-
-Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from scipy.optimize import OptimizeResult, minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from unsup.core.arrays import Floats, Ids
+
 C_GRID = (0.001, 0.01, 0.1, 1.0, 10.0)  # inverse L2 strength on the summed loss: carries over to more images
 TOLERANCE = 1e-4  # largest entry of the gradient of the mean loss at which scikit-learn stops; it is its default
 WIDE = 200  # dimensions; below, scikit-learn's own steps are cheap
 PLAIN_STEPS = 100  # enough where classes are well apart
 EVEN_STEPS = 500  # seldom as many; scikit-learn goes on from wherever they end
 
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-Ids = NDArray[np.int64]
 Labelled = tuple[Floats, Ids]  # codes (n, D), labels (n,)
 Moments = Callable[[], Doubles]  # the mean product of each two entries of some codes, (D, D)
 

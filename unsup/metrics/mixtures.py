@@ -20,7 +20,8 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from unsup.metrics.clustering import Assigned, Ids
+from unsup.core.arrays import Floats, Ids
+from unsup.metrics.clustering import Assigned
 from unsup.metrics.diagnostics import sample
 
 DIMENSIONS = 64
@@ -36,7 +37,6 @@ MOST = 20  # clusters tried by `estimate_k`
 COUNTED_IMAGES = 3_000  # a mixture finds more and more clusters in more images: classes are not Gaussian
 COUNTED_DIMENSIONS = 10  # with more, the covariances have too many numbers for so many images
 
-Floats = NDArray[np.float32]
 Method = Callable[[Floats, Floats, int], Assigned]
 
 

@@ -10,14 +10,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from unsup.core.arrays import Floats, Ids
 from unsup.metrics.heads import Probe
 from unsup.metrics.intervals import bootstrap_interval
 from unsup.metrics.logistic import fit, fit_with_chosen_c, largest_gradient
 from unsup.metrics.ridge import RidgePath
 from unsup.metrics.subsets import imbalanced_draw, labelled_draw, stratified
-
-Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 ALPHA_GRID = tuple(10 ** (i / 2) for i in range(-6, 7))  # L2 strength on the summed loss, in units of the dimension
 CHOICE_IMAGES = 10_000  # C and alpha are chosen on at most so many training images

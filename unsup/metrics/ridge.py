@@ -1,10 +1,8 @@
 """Least squares on one-hot classes, along its whole regularisation path."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
+from unsup.core.arrays import Floats, Ids
 
 ROWS = 2_000  # taken to double precision at a time
 

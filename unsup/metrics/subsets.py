@@ -1,12 +1,11 @@
 """Which training images a probe is fitted on: functions of the labels alone, so the same ones for every model."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from unsup.core.arrays import Ids
 
 IMBALANCED_IMAGES = 5_000  # at most, whatever the ratio
 RATIOS = (1, 10, 100)  # of the most to the least frequent class
-
-Ids = NDArray[np.int64]
 
 
 def stratified(labels: Ids, size: int, draw: int = 0) -> Ids:

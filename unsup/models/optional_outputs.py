@@ -5,18 +5,14 @@ The model is in eval mode, without gradients (`unsup.models.frozen.frozen`).
 
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
 
 IMPORTANCE_SAMPLES = 100  # of the posterior of an image
-
-Ids = NDArray[np.int64]
 
 
 def assigned(model: Any, x: Tensor) -> Tensor:

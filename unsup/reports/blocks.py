@@ -41,14 +41,14 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Listing:
+class FoldedYaml:
     """YAML that is folded away at first."""
 
     title: str
     text: str
 
 
-Block = Note | Table | Picture | Items | Listing
+Block = Note | Table | Picture | Items | FoldedYaml
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from unsup.reports.blocks import Block, Items, Listing, Note, Picture, Section, Table
+from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
 from unsup.reports.figures import code_map as hover_map
 from unsup.reports.figures.code_map import CodeMap
 from unsup.reports.figures.curves import panels
-from unsup.reports.figures.data_uri import image, picture
+from unsup.reports.figures.data_uri import encoded_picture, image
 from unsup.reports.figures.mistakes import Mistake
-from unsup.reports.format import accuracy, heading
+from unsup.reports.format import accuracy
 from unsup.reports.page import render
+from unsup.reports.rows import heading
+from unsup.reports.schema import Report
 from unsup.reports.sections import sections
-from unsup.reports.sections_origin import certificate, checks
+from unsup.reports.sections_origin import checks, checks_in_full
 from unsup.reports.verdict import outcome, verdict
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-Report = dict[str, Any]
 INLINE = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
 FIRST = (  # sections of the page in this order, before all others
     "Summary",
@@ -47,7 +48,7 @@ OUTCOMES = {
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PageImages:
     """Test images for the page, which report.json does not hold."""
 
     code_map: CodeMap | None = None
@@ -55,14 +56,14 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A block of the page: `kind` names the macro of blocks.html.j2 that draws `content`."""
 
     kind: str
     content: Any
 
 
-def to_html(report: Report, folder: Path, pictures: Pictures | None = None) -> str:
+def to_html(report: Report, folder: Path, pictures: PageImages | None = None) -> str:
     """The whole of report.html.
 
     Args:
@@ -82,24 +83,25 @@ def to_html(report: Report, folder: Path, pictures: Pictures | None = None) -> s
         checks=[inline(line) for line in told],
         wrong=any("**" in line for line in told),
         sections=[
-            (f"s{i}", title, parts) for i, (title, parts) in enumerate(_page(report, folder, pictures or Pictures()), 1)
+            (f"s{i}", title, parts)
+            for i, (title, parts) in enumerate(_page(report, folder, pictures or PageImages()), 1)
         ],
     )
 
 
-def _page(report: Report, folder: Path, pictures: Pictures) -> list[tuple[str, list[Part]]]:
+def _page(report: Report, folder: Path, pictures: PageImages) -> list[tuple[str, list[PagePart]]]:
     """The sections of the report, with those that only a page can show among them; none is empty."""
     content = {
         title: [_part(block, folder) for block in blocks]
         for title, blocks in _placed(sections(report), bool(pictures.code_map)).items()
     }
-    content["Checks"] = [_part(block, folder) for block in certificate(report)]
-    if drawn := panels(report.get("curves", {})):
-        content["Learning curves"] = [Part("curves", drawn)]
+    content["Checks"] = [_part(block, folder) for block in checks_in_full(report)]
+    if drawn := panels(report.curves or {}):
+        content["Learning curves"] = [PagePart("curves", drawn)]
     if pictures.code_map:
-        content["Map of the codes"] = [Part("map", hover_map.draw(pictures.code_map))]
+        content["Map of the codes"] = [PagePart("map", hover_map.draw(pictures.code_map))]
     if pictures.hardest:
-        content["Hardest test images"] = [Part("mistakes", [_mistake(one) for one in pictures.hardest])]
+        content["Hardest test images"] = [PagePart("mistakes", [_mistake(one) for one in pictures.hardest])]
     order = [*FIRST, *(title for title in content if title not in FIRST)]
     return [(title, content[title]) for title in order if content.get(title)]
 
@@ -115,25 +117,25 @@ def _placed(found: list[Section], mapped: bool) -> dict[str, list[Block]]:
     return blocks
 
 
-def _part(block: Block, folder: Path) -> Part:
+def _part(block: Block, folder: Path) -> PagePart:
     match block:
         case Note(text):
-            return Part("note", inline(text))
+            return PagePart("note", inline(text))
         case Table(title, rows, texts):
             cells = [{column: inline(text) for column, text in row.items()} for row in rows]
-            return Part("table", {"title": title, "rows": cells, "texts": texts})
+            return PagePart("table", {"title": title, "rows": cells, "texts": texts})
         case Picture(path, alt):
-            return Part("picture", _embedded(folder / path, path, alt))
+            return PagePart("picture", _embedded(folder / path, path, alt))
         case Items(pairs):
-            return Part("items", [(name, inline(text)) for name, text in pairs])
-        case Listing(title, text):
-            return Part("listing", {"title": title, "text": text})
+            return PagePart("items", [(name, inline(text)) for name, text in pairs])
+        case FoldedYaml(title, text):
+            return PagePart("listing", {"title": title, "text": text})
 
 
 def _embedded(file: Path, path: str, alt: str) -> dict[str, Any]:
     if not file.is_file():
         return {"missing": path, "alt": alt}
-    uri, width, height = picture(file.read_bytes())
+    uri, width, height = encoded_picture(file.read_bytes())
     return {"uri": uri, "width": width, "height": height, "alt": alt}
 
 

@@ -1,14 +1,12 @@
 """report.md: what a report says, as Markdown, made from the content of report.json alone."""
 
-from typing import Any
-
-from unsup.reports.blocks import Block, Items, Listing, Note, Picture, Section, Table
-from unsup.reports.format import heading, markdown_table
+from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
+from unsup.reports.format import markdown_table
+from unsup.reports.rows import heading
+from unsup.reports.schema import Report
 from unsup.reports.sections import sections
 from unsup.reports.sections_origin import checks
 from unsup.reports.verdict import verdict
-
-Report = dict[str, Any]
 
 
 def to_markdown(report: Report) -> str:
@@ -33,5 +31,5 @@ def _block(block: Block, titled: bool) -> str:
             return f"![{alt}]({path})"
         case Items(pairs):
             return "\n".join(f"- {name}: {text}" for name, text in pairs)
-        case Listing(title, text):
+        case FoldedYaml(title, text):
             return f"<details><summary>{title}</summary>\n\n```yaml\n{text}\n```\n\n</details>"

@@ -1,91 +1,180 @@
-"""report.json, report.md and report.html made from it, and the summary for the terminal."""
+"""The one reader and the one writer of report.json, and what is made from it.
+
+That is report.md, report.html and the summary for the terminal.
+"""
 
 import json
-import math
+import re
+import reprlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+import msgspec
+
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace
-from unsup.reports.format import cells, heading, named
-from unsup.reports.html import Pictures, to_html
+from unsup.reports.catalogue import row_of
+from unsup.reports.html import PageImages, to_html
 from unsup.reports.markdown import to_markdown
+from unsup.reports.rows import heading, rows_of
+from unsup.reports.schema import Report
+from unsup.reports.score import Shown
+from unsup.reports.score_schema import Record
 from unsup.reports.verdict import verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Report = dict[str, Any]
-ORDER = ("schema", "run", "selfcheck", "frozen", "test_reads", "scores", "comparisons", "floors", "figures")
+SomeRecord = TypeVar("SomeRecord", bound=Record)
+KINDS = {"str": str, "int": int, "float": float, "bool": bool, "array": list, "object": dict}  # msgspec's names
+STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")  # of msgspec's paths, `run.seed`, `floors[...].code_dim`
 
 
-def write_report(folder: Path, report: Report, pictures: Pictures | None = None) -> None:
+def write_report(folder: Path, report: Report, pictures: PageImages | None = None) -> None:
     """Write report.json, report.md and report.html, each whole or not at all.
 
     Args:
-        folder: of the run; the figures that the report names lie there already.
+        folder: of the run; the figures that the report names are there already.
         report: what is written.
         pictures: test images for report.html, which report.json does not hold.
 
     Raises:
         UserError: a value is not finite, is null or has no JSON form; the message says which.
     """
-    check_values("report.json", report)
-    ordered = {key: report[key] for key in ORDER if key in report} | report
-    text = json.dumps(ordered, indent=1, ensure_ascii=False) + "\n"
-    replace(folder / "report.json", text)
-    written = json.loads(text)
-    replace(folder / "report.md", to_markdown(written))
-    replace(folder / "report.html", to_html(written, folder, pictures))
+    replace(folder / "report.json", to_json(report))
+    replace(folder / "report.md", to_markdown(report))
+    replace(folder / "report.html", to_html(report, folder, pictures))
+
+
+def to_json(report: Report) -> str:
+    """Return the text of report.json.
+
+    Raises:
+        UserError: as in `write_report`.
+    """
+    for key, value in _unfit(report):
+        raise UserError(
+            f"report.json: {key} is {value!r}; every number must be finite, and what does not apply left out"
+        )
+    return json.dumps(msgspec.to_builtins(report), indent=1, ensure_ascii=False) + "\n"
 
 
 def read_report(path: Path) -> Report:
-    """The content of a report.json.
+    """Read a report.json.
 
     Raises:
-        UserError: it is missing, damaged, or holds a value that a report cannot have; the message names the file.
+        UserError: it is missing or damaged; the message names the file.
     """
     try:
-        report: Report = json.loads(path.read_text(encoding="utf-8"))
-        check_values(str(path), report)
+        return load_report(path)
     except OSError as e:
         raise UserError(f"cannot read {path}: {e.strerror}") from e
+    except UserError as e:
+        raise UserError(f"{path} is {e}: write it again with {suggest('evaluate', run=path.parent)}") from e
+
+
+def load_report(path: Path, curves: bool = True) -> Report:
+    """Read a report.json; messages do not name the file.
+
+    Args:
+        curves: read the learning curves, most of a report's length, too.
+
+    Raises:
+        OSError: it cannot be read.
+        UserError: it is damaged; the message continues "the file is".
+    """
+
+    def refuse(word: str) -> NoReturn:
+        raise ValueError(f"it holds {word}")
+
+    text = path.read_bytes()
+    try:
+        content = json.loads(text if curves else _without_curves(text), parse_constant=refuse)
     except (ValueError, RecursionError) as e:
-        raise UserError(f"{path} is not valid JSON ({e}): write it again with `make evaluate`") from e
-    return report
+        raise UserError(f"damaged or half-written ({e})") from e
+    return parse_report(content)
 
 
-def check_values(file: str, report: Report) -> None:
-    """Refuse NaN, infinity, null and whatever else a report must not hold."""
-    if not isinstance(report, dict):
-        raise UserError(f"{file} is not a report: write it again with `make evaluate`")
-    for key, value in _leaves("", report):
-        finite = not isinstance(value, float) or math.isfinite(value)
-        if not isinstance(value, str | int | float) or not finite:
-            raise UserError(
-                f"{file}: {key} is {value!r}; every number must be finite, and what does not apply left out"
-            )
+def parse_report(content: Any) -> Report:
+    """Return the content of a report.json as a `Report`.
+
+    Raises:
+        UserError: as in `load_report`.
+    """
+    if not isinstance(content, dict):
+        raise UserError("not a report")
+    try:
+        for key, value in _unfit(content):
+            raise UserError(f"damaged: {key} is {value!r}")
+        return msgspec.convert(content, Report)
+    except RecursionError as e:
+        raise UserError("damaged: it holds lists inside lists without end") from e
+    except msgspec.ValidationError as e:
+        raise UserError(_reason(str(e), content)) from e
 
 
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of everything that is neither a dictionary nor a list."""
-    if isinstance(value, dict):
+def as_record(content: dict[str, Any], kind: type[SomeRecord]) -> SomeRecord:
+    """Return a part of a report, such as the scores of an evaluation, as an object of its type."""
+    return msgspec.convert(json.loads(json.dumps(content)), kind)  # NumPy's numbers become Python's
+
+
+def _unfit(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every null, infinity, NaN and number beyond floats, and of objects without JSON form."""
+    if isinstance(value, msgspec.Struct):
+        for f in msgspec.structs.fields(value):
+            if (inner := getattr(value, f.name)) is not None or f.required:
+                yield from _unfit(inner, f"{key}.{f.encode_name}".lstrip("."))
+    elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _leaves(f"{key}.{name}".lstrip("."), inner)
+            yield from _unfit(inner, f"{key}.{name}".lstrip("."))
     elif isinstance(value, list | tuple):
         for i, inner in enumerate(value):
-            yield from _leaves(f"{key}[{i}]", inner)
-    else:
+            yield from _unfit(inner, f"{key}[{i}]")
+    elif not isinstance(value, str) and not (isinstance(value, int | float) and abs(value) <= sys.float_info.max):
         yield key, value
 
 
+def _reason(message: str, content: dict[str, Any]) -> str:
+    """Turn a message of msgspec into 'damaged: run.seed is 'x'' or 'incomplete: run.seed is missing'."""
+    what, _, where = message.partition(" - at `")
+    path = where.removeprefix("key` in `").rstrip("`").removeprefix("$").removeprefix(".")
+    if missing := re.match(r"Object missing required field `(.+)`", what):
+        return f"incomplete: {f'{path}.{missing[1]}'.lstrip('.')} is missing"
+    got = re.search(r"got `(\w+)`$", what)
+    for key, value in _places(content, [name or index for name, index in STEP.findall(path)]):
+        if type(value) is KINDS.get(got[1]) if got else value == []:
+            return f"damaged: {key} is {reprlib.repr(value)}"
+    return f"damaged: {path}: {what[0].lower()}{what[1:]}"
+
+
+def _places(value: Any, steps: list[str], key: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) at a path; `...` stands for every key of a dictionary."""
+    if not steps:
+        yield key, value
+    elif isinstance(value, dict):
+        for name in value if steps[0] == "..." else value.keys() & {steps[0]}:
+            yield from _places(value[name], steps[1:], f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list) and steps[0].isdigit():
+        yield from _places(value[int(steps[0])], steps[1:], f"{key}[{steps[0]}]")
+
+
+def _without_curves(text: bytes) -> bytes:
+    """Empty the learning curves of a report as it is written: they are most of its length."""
+    opening = b'\n "curves": {'
+    start = text.find(opening + b"\n")
+    end = text.find(b"\n }", start + len(opening))
+    return text if -1 in (start, end) else text[: start + len(opening)] + text[end:]
+
+
 def summary_table(report: Report) -> "Table":
-    """The summary for the terminal, at most 100 columns wide: one column for this model and one for each floor."""
+    """Return the summary for the terminal, at most 100 columns wide, one column for this model and one per floor."""
     from rich import box
     from rich.table import Table
 
-    rows = {name: cells(scores) for name, scores in named(report)}
+    rows = {name: row_of(scores, Shown.SUMMARY) for name, scores in rows_of(report)}
     table = Table(
         title=heading(report),
         caption="\n" + verdict(report).replace("**", ""),

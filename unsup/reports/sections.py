@@ -1,28 +1,19 @@
 """The sections of a report, in order, from the content of report.json alone; what does not apply is not there."""
 
-from typing import Any
+from typing import Literal
 
 from unsup.reports.blocks import Block, Note, Picture, Section, Table
-from unsup.reports.format import (
-    FLOORS,
-    PROBES,
-    Cells,
-    accuracy,
-    cells,
-    difference,
-    enumeration,
-    error,
-    floor_name,
-    generation_cells,
-    named,
-    probe_cells,
-)
-from unsup.reports.sections_clusters import cluster_numbers, clusterings, kmeans
-from unsup.reports.sections_origin import choices, provenance
-from unsup.reports.sections_probes import draws, ridge_path, robustness
+from unsup.reports.catalogue import row_of
+from unsup.reports.format import Cells, accuracy, enumeration, with_bounds
+from unsup.reports.rows import floor_name, floors_of, rows_of
+from unsup.reports.schema import Report
+from unsup.reports.score import Shown
+from unsup.reports.score_schema import Layer, Scores
+from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, other_clusterings
+from unsup.reports.sections_origin import how_made, origin
+from unsup.reports.sections_probes import corrupted, draws, ridge_path
+from unsup.reports.verdict import COMPARED_BY
 
-Report = dict[str, Any]
-LOWER = {"reconstruction": "the reconstruction error", "generation": "distances", "likelihood": "nats"}
 MANY_CLASSES = 20  # above it only the hardest ten are listed
 
 
@@ -31,73 +22,79 @@ def sections(report: Report) -> list[Section]:
     found: list[tuple[str, list[Block]]] = [
         ("Summary", _summary(report)),
         ("Against the floors", _comparisons(report)),
-        ("Pictures", [Picture(path, alt) for path, alt in report.get("figures", {}).items()]),
+        ("Pictures", [Picture(path, alt) for path, alt in report.figures.items()]),
         ("Generation", _generation(report)),
         ("Layers", _layers(report)),
-        ("Classes", _classes(report)),
-        ("Robustness", robustness(report)),
+        ("Classes", _by_class(report)),
+        ("Robustness", corrupted(report)),
         ("Draws and class imbalance", draws(report)),
         ("Ridge path", ridge_path(report)),
-        ("k-means", kmeans(report)),
-        ("Clusterings", clusterings(report)),
+        ("k-means", kmeans_spaces(report)),
+        ("Clusterings", other_clusterings(report)),
         ("Number of clusters", cluster_numbers(report)),
-        (_spread_title(report), _alignment(report)),
+        (_spread_title(report), _evenness(report)),
         ("Other measures", _others(report)),
-        ("How the numbers were made", choices(report)),
-        ("Where it comes from", provenance(report)),
+        ("How the numbers were made", how_made(report)),
+        ("Where it comes from", origin(report)),
     ]
     return [Section(title, blocks) for title, blocks in found if blocks]
 
 
 def _summary(report: Report) -> list[Block]:
     rows = [
-        {"codes": f"**{name}**" if i == 0 else name} | cells(scores) for i, (name, scores) in enumerate(named(report))
+        {"codes": f"**{name}**" if i == 0 else name} | row_of(scores, Shown.SUMMARY)
+        for i, (name, scores) in enumerate(rows_of(report))
     ]
-    if start := report.get("start"):
-        model, run = start["run"].split("/")[-2:]
-        rows.insert(1, {"codes": f"{model} {run}, where it started"} | cells(start["scores"]))
-    lower = [LOWER[key] for key in LOWER if any(key in scores for _, scores in named(report))]
+    if start := report.start:
+        model, run = start.run.split("/")[-2:]
+        rows.insert(1, {"codes": f"{model} {run}, where it started"} | row_of(start.scores, Shown.SUMMARY))
+    every = [scores for _, scores in rows_of(report)]
+    kinds = {
+        "the reconstruction error": any(scores.reconstruction for scores in every),
+        "distances": any(scores.generation for scores in every),
+        "nats": any(scores.likelihood for scores in every),
+    }
+    lower = [kind for kind, there in kinds.items() if there]
     note = f"On test images; higher is better{', but for ' + enumeration(lower) if lower else ''}."
-    if any("rankme" in scores for _, scores in named(report)):
+    if any(scores.rankme is not None for scores in every):
         note += " RankMe: of training codes and at most dim, so higher is not better across dimensions."
-    if "linear_probe" in report["scores"]:
+    if report.scores.linear_probe:
         note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
     blocks: list[Block] = [Table("This model and its floors", rows), Note(note)]
-    reduced = report["scores"].get("reduced")
-    if reduced:
-        names = ", ".join(reduced["for"])
-        blocks.append(Note(f"{names}: on the first {reduced['dim']} principal components of the training codes."))
+    if reduced := report.scores.reduced:
+        names = ", ".join(reduced.measures)
+        blocks.append(Note(f"{names}: on the first {reduced.dim} principal components of the training codes."))
     return blocks
 
 
 def _comparisons(report: Report) -> list[Block]:
     rows = []
-    for key in FLOORS:
-        probes = report.get("comparisons", {}).get(key)
-        if not probes:
+    for key, floor in floors_of(report).items():
+        if not (comparison := report.comparisons.get(key)):
             continue
-        row = {"this model minus": floor_name(key, report["floors"][key])}
-        for probe, title in PROBES.items():
-            if probe in probes:
-                told = "" if probes[probe]["separable"] else " **not separable**"
-                row[title] = difference(probes[probe]) + told
+        row = {"this model minus": floor_name(key, floor.code_dim)}
+        for probe, (title, _) in COMPARED_BY.items():
+            if difference := comparison.by(probe):
+                row[title] = with_bounds(difference) + ("" if difference.separable else " **not separable**")
         rows.append(row)
     note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
-    if "by_initialisation" in report.get("floors", {}).get("untrained", {}):
+    twin = report.floors.get("untrained")
+    if twin and twin.by_initialisation:
         note += " Against the untrained twin they also hold the spread over its initialisations."
     return [Table("Differences of test accuracy", rows), Note(note)] if rows else []
 
 
 def _generation(report: Report) -> list[Block]:
-    own, floors = report["scores"].get("generation"), report.get("floors", {})
+    own = report.scores.generation
     if not own:
         return []
-    rows = [{"images": f"**{report['run']['model']}**"} | generation_cells(report["scores"])]
-    for key, title in (("real", "real against real"), ("untrained", "untrained twin")):
-        if "generation" in floors.get(key, {}):
-            rows.append({"images": title} | generation_cells(floors[key]))
+    rows = [{"images": f"**{report.run.model}**"} | row_of(report.scores, Shown.GENERATION)]
+    titles: dict[Literal["real", "untrained"], str] = {"real": "real against real", "untrained": "untrained twin"}
+    for key, title in titles.items():
+        if (floor := report.floors.get(key)) and floor.generation:
+            rows.append({"images": title} | row_of(floor, Shown.GENERATION))
     note = (
-        f"{own['n']:,} new images against as many test images, in {own['space']}. Distances: lower is better. "
+        f"{own.n:,} new images against as many test images, in {own.space}. Distances: lower is better. "
         "Precision: share of new images that lie among the real ones; recall: share of real ones among the new. "
         "Real against real: training images in the place of new ones; no generator can honestly be nearer. Precision "
         "is high also for images that are all alike, recall for images that scatter: they count together."
@@ -106,26 +103,32 @@ def _generation(report: Report) -> list[Block]:
 
 
 def _layers(report: Report) -> list[Block]:
+    scores, twin = report.scores, report.floors.get("untrained") or Scores()
+    if not scores.layers:
+        return []
+    layers: list[tuple[str, int | None, Layer | Scores, Layer | Scores | None]] = [
+        (name, layer.dim, layer, twin.layers.get(name)) for name, layer in scores.layers.items()
+    ]
+    if scores.linear_probe:
+        layers.append(("code", scores.code_dim, scores, twin))
     rows = []
-    twin = report.get("floors", {}).get("untrained", {})
-    code = {"code": report["scores"]} if "linear_probe" in report["scores"] else {}
-    for name, scores in (report["scores"].get("layers", {}) | code).items():
-        row = {"layer": name, "dim": f"{scores.get('dim', scores.get('code_dim')):,}"} | probe_cells(scores)
-        beside = twin if scores is report["scores"] else twin.get("layers", {}).get(name, {})
-        rows.append(row | {f"untrained: {column}": text for column, text in probe_cells(beside).items()})
-    return (
-        [Table("Probes of each layer, beside the same layer untrained", rows)] if "layers" in report["scores"] else []
-    )
+    for name, dim, layer, untrained in layers:
+        row = {"layer": name, "dim": f"{dim:,}"} | row_of(layer, Shown.LAYER)
+        beside = row_of(untrained, Shown.LAYER) if untrained else {}
+        rows.append(row | {f"untrained: {column}": text for column, text in beside.items()})
+    return [Table("Probes of each layer, beside the same layer untrained", rows)]
 
 
-def _classes(report: Report) -> list[Block]:
+def _by_class(report: Report) -> list[Block]:
     table = {
-        name: s["linear_probe"]["per_class"] for name, s in named(report) if "per_class" in s.get("linear_probe", {})
+        name: scores.linear_probe.per_class
+        for name, scores in rows_of(report)
+        if scores.linear_probe and scores.linear_probe.per_class
     }
     if not table:
         return []
     own = next(iter(table.values()))
-    names = report["run"].get("class_names", [str(c) for c in range(len(own))])
+    names = report.run.class_names or [str(c) for c in range(len(own))]
     order = sorted(range(len(own)), key=lambda c: own[c])[:10] if len(own) > MANY_CLASSES else range(len(own))
     rows: list[Cells] = [
         {"class": names[c]} | {row: accuracy(shares[c]) for row, shares in table.items()} for c in order
@@ -135,12 +138,8 @@ def _classes(report: Report) -> list[Block]:
     return [Note(note), Table("Linear probe by class", rows)]
 
 
-def _alignment(report: Report) -> list[Block]:
-    rows = []
-    for name, scores in named(report):
-        row = {"codes": name}
-        row |= {key: f"{scores[key]:.3f}" for key in ("alignment", "uniformity") if key in scores}
-        rows.append(row)
+def _evenness(report: Report) -> list[Block]:
+    rows = [{"codes": name} | row_of(scores, Shown.SPREAD) for name, scores in rows_of(report)]
     if not any(len(row) > 1 for row in rows):
         return []
     note = (
@@ -153,28 +152,10 @@ def _alignment(report: Report) -> list[Block]:
 
 
 def _spread_title(report: Report) -> str:
-    found = any("alignment" in scores for _, scores in named(report))
-    return "Alignment and uniformity" if found else "Uniformity"
+    aligned = any(scores.alignment is not None for _, scores in rows_of(report))
+    return "Alignment and uniformity" if aligned else "Uniformity"
 
 
 def _others(report: Report) -> list[Block]:
-    rows = []
-    for name, scores in named(report):
-        row = {"codes": name}
-        if "ridge_probe" in scores:
-            row["ridge probe"] = accuracy(scores["ridge_probe"]["accuracy"])
-        if "l2" in scores.get("knn", {}):
-            row["kNN, unit length"] = accuracy(scores["knn"]["l2"]["accuracy"])
-        if "linear_probe" in scores:
-            row["C"] = f"{scores['linear_probe']['C']:g}"
-        if "reconstruction" in scores:
-            row["MSE a pixel"] = f"{scores['reconstruction']['mse_per_pixel']:.5f}"
-        if "dead_units" in scores:
-            row["dead units"] = f"{scores['dead_units']:g}"
-        if "elbo" in scores.get("likelihood", {}):
-            row["KL, nats"] = error(scores["likelihood"]["kl"])
-            row["active units"] = f"{scores['likelihood']['active_units']:g}"
-        for space, value in scores.get("silhouette", {}).items():
-            row[f"silhouette {space}"] = accuracy(value)
-        rows.append(row)
+    rows = [{"codes": name} | row_of(scores, Shown.OTHERS) for name, scores in rows_of(report)]
     return [Table("Other measures of the codes", rows)] if any(len(row) > 1 for row in rows) else []

@@ -1,13 +1,15 @@
 """Sections on what the probes' accuracy depends on: corrupted images, draws of labels, classes, regularisation."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from unsup.reports.blocks import Block, Note, Table, in_order
-from unsup.reports.format import Cells, Scores, accuracy, enumeration, floor_name, named, with_spread
+from unsup.reports.format import Cells, accuracy, enumeration, with_spread
+from unsup.reports.rows import floor_name, rows_of
+from unsup.reports.schema import Report
+from unsup.reports.score_schema import Scores
 
-Report = dict[str, Any]
 STRENGTHS = {  # of severities 1, 2 and 3, as in corruptions.py
     "gaussian noise": "standard deviation 0.05, 0.15, 0.3 of intensities in [0, 1]",
     "blur": "Gaussian, sigma 2, 4, 7 % of the shorter side, at least 0.4 pixels",
@@ -20,32 +22,32 @@ COLUMN = "alpha / D"
 SMALL = "On very small images (8 pixels) the mild severities of blur and of shift coincide."
 
 
-def robustness(report: Report) -> list[Block]:
+def corrupted(report: Report) -> list[Block]:
     """Corruption x severity of this model, with the mean over severities of each floor beside it."""
-    own = report["scores"].get("robustness")
-    if own is None:
+    own = report.scores.robustness
+    if not own:
         return []
-    beside = [(name, scores["robustness"]) for name, scores in named(report)[1:] if "robustness" in scores]
-    kinds = [kind for kind, value in own.items() if isinstance(value, list)]
+    floors = [(name, scores) for name, scores in rows_of(report)[1:] if scores.robustness]
+    kinds = report.scores.corruptions
     rows: list[Cells] = []
     if "clean" in own:
-        row = {"test images": "clean", "mean": accuracy(own["clean"])}
-        rows.append(row | {name: accuracy(found["clean"]) for name, found in beside if "clean" in found})
-    for kind in kinds:
-        row = {"test images": kind} | {f"severity {i}": accuracy(value) for i, value in enumerate(own[kind], 1)}
+        row = {"test images": "clean", "mean": _mean(own, ["clean"])}
+        rows.append(row | {n: _mean(s.robustness, ["clean"]) for n, s in floors if "clean" in s.robustness})
+    for kind, values in kinds.items():
+        row = {"test images": kind} | {f"severity {i}": accuracy(value) for i, value in enumerate(values, 1)}
         row["mean"] = _mean(own, [kind])
-        rows.append(row | {name: _mean(found, [kind]) for name, found in beside if kind in found})
-    shared = [(name, found) for name, found in beside if found.keys() >= set(kinds)]
+        rows.append(row | {name: _mean(s.robustness, [kind]) for name, s in floors if kind in s.robustness})
+    shared = [(name, scores) for name, scores in floors if scores.robustness.keys() >= set(kinds)]
     if kinds:
         row = {"test images": "**all corruptions**", "mean": f"**{_mean(own, kinds)}**"}
-        rows.append(row | {name: _mean(found, kinds) for name, found in shared})
-    severities = [f"severity {i + 1}" for i in range(max((len(own[kind]) for kind in kinds), default=0))]
-    rows = in_order(rows, ["test images", *severities, "mean", *(name for name, _ in beside)])
+        rows.append(row | {name: _mean(scores.robustness, kinds) for name, scores in shared})
+    severities = [f"severity {i + 1}" for i in range(max((len(values) for values in kinds.values()), default=0))]
+    rows = in_order(rows, ["test images", *severities, "mean", *(name for name, _ in floors)])
     some = f"{own['images']:,} test images" if "images" in own else "test images"
     note = f"Accuracy of the linear probe, fitted on clean images, on {some}, corrupted."
-    if beside:
+    if floors:
         note += " The floors' columns: their mean over the severities"
-        first = any(found.get("initialisations") == 1 for _, found in beside)
+        first = any(scores.robustness.get("initialisations") == 1 for _, scores in floors)
         note += "; the untrained twin's: of its first initialisation." if first else "."
     blocks: list[Block] = [Table("Accuracy on corrupted images", rows), Note(note)]
     if strengths := [f"{kind}: {STRENGTHS[kind]}" for kind in kinds if kind in STRENGTHS]:
@@ -54,30 +56,29 @@ def robustness(report: Report) -> list[Block]:
     return blocks
 
 
-def _mean(found: Scores, kinds: list[str]) -> str:
-    return accuracy(float(np.mean([np.mean(found[kind]) for kind in kinds])))
+def _mean(robustness: Mapping[str, float | list[float]], kinds: Iterable[str]) -> str:
+    return accuracy(float(np.mean([np.mean(robustness[kind]) for kind in kinds])))
 
 
 def draws(report: Report) -> list[Block]:
     """The linear probe on other training images than all: draws of them, and classes of unequal size."""
     rows: list[Cells] = []
-    ratios = list(dict.fromkeys(ratio for _, scores in named(report) for ratio in scores.get("imbalance", {})))
-    drawn = [scores["probe_draws"] for _, scores in named(report) if "probe_draws" in scores]
-    for name, scores in named(report):
+    ratios = list(dict.fromkeys(ratio for _, scores in rows_of(report) for ratio in scores.imbalance))
+    for name, scores in rows_of(report):
         row = {"codes": name}
-        if "linear_probe" in scores:
-            row["all training images"] = accuracy(scores["linear_probe"]["accuracy"])
-        if "probe_draws" in scores:
-            row[f"draws of {scores['probe_draws']['images']:,}"] = with_spread(scores["probe_draws"])
-        row |= {_ratio(r): with_spread(scores["imbalance"][r]) for r in ratios if r in scores.get("imbalance", {})}
+        if scores.linear_probe:
+            row["all training images"] = accuracy(scores.linear_probe.accuracy)
+        if scores.probe_draws:
+            row[f"draws of {scores.probe_draws.images:,}"] = with_spread(scores.probe_draws)
+        row |= {_ratio(ratio): with_spread(scores.imbalance[ratio]) for ratio in ratios if ratio in scores.imbalance}
         rows.append(row)
-    if not ratios and not drawn:
+    if not ratios and not any(scores.probe_draws for _, scores in rows_of(report)):
         return []
     note = "Test accuracy of the linear probe, C as for all training images. ±: standard deviation over draws."
     if ratios:
         note += (
             f" {enumeration([_ratio(r) for r in ratios])}: training images of the most frequent class to those of the "
-            f"least frequent one{_drawn(report['scores'])}. Class sizes fall exponentially; which classes are rare "
+            f"least frequent one{_training_set(report.scores)}. Class sizes fall exponentially; which classes are rare "
             "changes from draw to draw; the test images stay as they are."
         )
     return [Table("Linear probe on draws of training images", rows), Note(note)]
@@ -87,39 +88,40 @@ def _ratio(ratio: str) -> str:
     return "balanced" if ratio == "1" else f"{ratio}:1"
 
 
-def _drawn(scores: Scores) -> str:
+def _training_set(scores: Scores) -> str:
     """How many training images there are, the same number at every ratio."""
-    found = [draws["images"] for draws in scores.get("imbalance", {}).values() if "images" in draws]
-    return f", in a training set of {found[0]:,} images" if found else ""
+    sizes = [draws.images for draws in scores.imbalance.values() if draws.images is not None]
+    return f", in a training set of {sizes[0]:,} images" if sizes else ""
 
 
 def ridge_path(report: Report) -> list[Block]:
     """Validation accuracy at every strength of the regularisation, the one that this model's probe chose in bold."""
     paths = [
-        (name, s["ridge_probe"], s["code_dim"])
-        for name, s in named(report)
-        if {"alphas", "validation"} <= s.get("ridge_probe", {}).keys() and "code_dim" in s
+        (name, ridge, ridge.alphas, ridge.validation, scores.code_dim)
+        for name, scores in rows_of(report)
+        if (ridge := scores.ridge_probe) and ridge.alphas and ridge.validation and scores.code_dim
     ]
     if not paths:
         return []
     rows: list[Cells] = []
-    model, twin = report["run"]["model"], report.get("floors", {}).get("untrained", {})
-    grid = {_strength(alpha, dim) for _, path, dim in paths for alpha in path["alphas"]}
+    model, twin = report.run.model, report.floors.get("untrained")
+    grid = {_strength(alpha, dim) for _, _, alphas, _, dim in paths for alpha in alphas}
     for strength in sorted(grid, key=float):
         row = {COLUMN: strength}
-        for name, path, dim in paths:
-            for alpha, value in zip(path["alphas"], path["validation"], strict=True):
+        for name, ridge, alphas, validation, dim in paths:
+            for alpha, value in zip(alphas, validation, strict=True):
                 if _strength(alpha, dim) == strength:
-                    chosen = name == model and alpha == path.get("alpha")
-                    row[name] = f"**{accuracy(value)}**" if chosen else accuracy(value)
+                    best = name == model and alpha == ridge.alpha
+                    row[name] = f"**{accuracy(value)}**" if best else accuracy(value)
         rows.append(row)
-    rows.append({COLUMN: "test, at the best"} | {name: accuracy(path["accuracy"]) for name, path, _ in paths})
+    rows.append({COLUMN: "test, at the best"} | {name: accuracy(ridge.accuracy) for name, ridge, *_ in paths})
     rows = in_order(rows, [COLUMN, *(name for name, *_ in paths)])
     note = (
         "Validation accuracy of the ridge probe (closed form) by its regularisation; alpha = value x D, D the "
         "dimension of the codes. In bold the strength that this model's probe chose."
     )
-    if "initialisations" in twin and any(name == floor_name("untrained", twin) for name, *_ in paths):
+    names = [name for name, *_ in paths]
+    if twin and twin.initialisations is not None and floor_name("untrained", twin.code_dim) in names:
         note += " The untrained twin's column is a mean of initialisations, each with its own best for the last row."
     return [Table("Ridge probe along its regularisation", rows), Note(note)]
 

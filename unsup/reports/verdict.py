@@ -1,10 +1,15 @@
 """What a report amounts to: is this code better than the floors, in a sentence and in a word."""
 
-from typing import Any
+from unsup.reports.catalogue import SCORES
+from unsup.reports.format import accuracy, enumeration, error, with_bounds
+from unsup.reports.rows import floor_name, floors_of, rows_of
+from unsup.reports.schema import ComparedProbe, Difference, Report
+from unsup.reports.score_schema import Scores
 
-from unsup.reports.format import FLOORS, PROBES, Scores, accuracy, difference, enumeration, error, floor_name, named
-
-Report = dict[str, Any]
+COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a sentence
+    "linear_probe": ("Linear probe", "by the linear probe"),
+    "few_label_10": ("Few-label probe (10 labels a class)", "by 10 labels a class"),
+}
 COLLAPSED = 0.1  # share of the dimensions: codes with a smaller effective rank hardly use them
 ONE_DIRECTION = 1.5  # codes with a smaller effective rank are multiples of one vector, or nearly
 WORSE, UNCLEAR, BETTER = -1, 0, 1  # than a floor
@@ -24,42 +29,43 @@ def dead(report: Report) -> str:
     By facts that no working training has: a loss that never fell below its first value or does not change, and codes
     that are all equal or of one direction.
     """
-    scores, curves, facts = report["scores"], report.get("curves", {}), []
+    scores, curves, facts = report.scores, report.curves or {}, []
     train, val = ([value for _, value in curves.get(tag, [])] for tag in ("train/loss", "val/loss"))
     alone = "train/grad_norm" in curves  # one optimizer: in a game of several no loss has to fall
+    dim = scores.code_dim or 0
     if alone and len(train) > 1 and min(train[1:]) >= train[0]:
         facts.append(f"the training loss never fell below its first value ({train[0]:.4g}, at last {train[-1]:.4g})")
     if len(val) > 1 and len(set(val)) == 1:
         facts.append(f"the validation loss stayed at {val[0]:.4g}")
-    if 0 < scores.get("code_dim", 0) == scores.get("dead_units"):
+    if 0 < dim == scores.dead_units:
         facts.append("all images have the same code")
-    elif scores.get("code_dim", 0) > 2 and scores.get("rankme", ONE_DIRECTION) < ONE_DIRECTION:
-        facts.append(
-            f"the codes are of one direction (effective rank {scores['rankme']:.1f} of {scores['code_dim']:,})"
-        )
+    elif dim > 2 and scores.rankme is not None and scores.rankme < ONE_DIRECTION:
+        facts.append(f"the codes are of one direction (effective rank {scores.rankme:.1f} of {dim:,})")
     return f"**This training is dead: {enumeration(facts)}; try a smaller learning rate.**" if facts else ""
 
 
 def _against_floors(report: Report) -> str:
-    scores, floors = report["scores"], report.get("floors", {})
-    if not floors:
+    scores = report.scores
+    if not report.floors:
         return "No floors were computed, so these numbers cannot say whether anything was learned."
-    if "linear_probe" not in scores:
+    if not scores.linear_probe:
         return _unlabelled_verdict(report)
-    values = {
-        "linear_probe": scores["linear_probe"]["accuracy"],
-        "few_label_10": scores.get("few_label", {}).get("10", {}).get("mean"),
-    }
     sentences = []
-    for probe, title in PROBES.items():
-        found = [
-            (floor_name(key, floors[key]), report["comparisons"][key][probe])
-            for key in FLOORS
-            if key in floors and probe in report.get("comparisons", {}).get(key, {})
-        ]
-        if found and values[probe] is not None:
-            sentences.append(f"{title} {accuracy(values[probe])}, {_standing(found)}.")
+    for probe, (title, _) in COMPARED_BY.items():
+        value = next(score.value(scores) for score in SCORES if score.correct == probe)
+        differences = _differences(report, probe)
+        if differences and value is not None:
+            sentences.append(f"{title} {accuracy(value)}, {_standing(differences)}.")
     return " ".join(sentences) or "This model was not compared with its floors."
+
+
+def _differences(report: Report, probe: ComparedProbe) -> dict[str, Difference]:
+    """Differences from the floors by their names, as far as they were computed."""
+    return {
+        floor_name(key, floor.code_dim): difference
+        for key, floor in floors_of(report).items()
+        if key in report.comparisons and (difference := report.comparisons[key].by(probe))
+    }
 
 
 def outcome(report: Report) -> tuple[str, str]:
@@ -69,28 +75,25 @@ def outcome(report: Report) -> tuple[str, str]:
     labels by what needs none: the reconstruction error beside those of the untrained twin and PCA, and whether the
     codes use their dimensions.
     """
-    comparisons, floors = report.get("comparisons", {}), report.get("floors", {})
-    if not floors:
+    if not report.floors:
         return "unknown", "No floors were computed, so these numbers cannot say whether anything was learned."
-    if "linear_probe" not in report["scores"]:
+    if not report.scores.linear_probe:
         return _unlabelled_outcome(report)
     standings: list[int] = []
     by: dict[str, list[str]] = {}  # how a probe stands -> which probes
-    for probe, told in (("linear_probe", "by the linear probe"), ("few_label_10", "by 10 labels a class")):
-        found = {floor_name(key, floors[key]): comparisons.get(key, {}).get(probe) for key in FLOORS if key in floors}
-        stands = {name: _stands(c) for name, c in found.items() if c}
-        if stands:
+    for probe, (_, words) in COMPARED_BY.items():
+        if stands := {name: _stands(one) for name, one in _differences(report, probe).items()}:
             standings += stands.values()
-            by.setdefault(_placed(stands), []).append(told)
+            by.setdefault(_placed(stands), []).append(words)
     if not standings:
         return "unknown", "Not compared with its floors by a probe: no paired differences were computed."
     return _in_words(standings, [f"{placed} {enumeration(probes)}" for placed, probes in by.items()])
 
 
-def _stands(comparison: Scores) -> int:
-    if not comparison["separable"]:
+def _stands(comparison: Difference) -> int:
+    if not comparison.separable:
         return UNCLEAR
-    return BETTER if comparison["difference"] > 0 else WORSE
+    return BETTER if comparison.difference > 0 else WORSE
 
 
 def _placed(stands: dict[str, int]) -> str:
@@ -103,12 +106,12 @@ def _placed(stands: dict[str, int]) -> str:
     return "above every floor" if by["above"] else "below every floor"
 
 
-def _standing(found: list[tuple[str, Scores]]) -> str:
+def _standing(differences: dict[str, Difference]) -> str:
     """Where a score stands among the floors; whatever is not clearly above one comes first, in bold."""
-    above = [f"{name} {difference(c)}" for name, c in found if _stands(c) == BETTER]
-    below = [f"{name} ({difference(c)})" for name, c in found if _stands(c) == WORSE]
-    equal = [f"{name} ({difference(c)})" for name, c in found if _stands(c) == UNCLEAR]
-    if len(above) == len(found):
+    above = [f"{name} {with_bounds(one)}" for name, one in differences.items() if _stands(one) == BETTER]
+    below = [f"{name} ({with_bounds(one)})" for name, one in differences.items() if _stands(one) == WORSE]
+    equal = [f"{name} ({with_bounds(one)})" for name, one in differences.items() if _stands(one) == UNCLEAR]
+    if len(above) == len(differences):
         return f"**above every floor**: {', '.join(above)}"
     parts = []
     if equal:
@@ -123,15 +126,15 @@ def _standing(found: list[tuple[str, Scores]]) -> str:
 def _unlabelled_verdict(report: Report) -> str:
     text = "These images have no labels, so nothing here measures classification."
     errors = [
-        f"{error(scores['reconstruction']['sse_per_image'])} ({name})"
-        for name, scores in named(report)
-        if "reconstruction" in scores
+        f"{error(scores.reconstruction.sse_per_image)} ({name})"
+        for name, scores in rows_of(report)
+        if scores.reconstruction
     ]
-    if "reconstruction" in report["scores"] and len(errors) > 1:
+    if report.scores.reconstruction and len(errors) > 1:
         text += f" Squared error an image, lower is better: {', '.join(errors)}"
         worse = [name for name, (own, floor) in _reconstructions(report).items() if own >= floor]
         text += f": **not better than {enumeration(worse)}**." if worse else "."
-    used = _few_dimensions(report["scores"])
+    used = _few_dimensions(report.scores)
     return f"{text} **The codes use {used}.**" if used else text
 
 
@@ -141,7 +144,7 @@ def _unlabelled_outcome(report: Report) -> tuple[str, str]:
         told = "better than" if own < floor else "worse than" if own > floor else "no better than"
         standings.append(BETTER if own < floor else WORSE if own > floor else UNCLEAR)
         parts.append(f"reconstructs {told} {name}: {error(own)} against {error(floor)}")
-    if used := _few_dimensions(report["scores"]):
+    if used := _few_dimensions(report.scores):
         standings.append(UNCLEAR)
         parts.append(f"the codes use {used}")
     if not parts:
@@ -154,22 +157,19 @@ def _unlabelled_outcome(report: Report) -> tuple[str, str]:
 
 def _reconstructions(report: Report) -> dict[str, tuple[float, float]]:
     """Squared errors an image: of this model and of each floor that reconstructs, by the floor's name."""
-    (_, own), *floors = named(report)
-    if "reconstruction" not in own:
+    (_, own), *floors = rows_of(report)
+    if not own.reconstruction:
         return {}
-    sse = own["reconstruction"]["sse_per_image"]
-    return {
-        name: (sse, found["reconstruction"]["sse_per_image"]) for name, found in floors if "reconstruction" in found
-    }
+    sse = own.reconstruction.sse_per_image
+    return {name: (sse, scores.reconstruction.sse_per_image) for name, scores in floors if scores.reconstruction}
 
 
 def _few_dimensions(scores: Scores) -> str | None:
     """ "about 2 of 30 dimensions" where the effective rank is under a tenth of what it can be, else None."""
-    reduced = scores.get("reduced", {})
-    most = reduced.get("dim", scores.get("code_dim"))  # RankMe sees the reduced codes where there are any
-    if most is None or "rankme" not in scores or scores["rankme"] >= COLLAPSED * most:
+    most = scores.reduced.dim if scores.reduced else scores.code_dim  # RankMe sees the reduced codes if there are any
+    if most is None or scores.rankme is None or scores.rankme >= COLLAPSED * most:
         return None
-    return f"about {scores['rankme']:.0f} of {most:,} dimensions"
+    return f"about {scores.rankme:.0f} of {most:,} dimensions"
 
 
 def _in_words(standings: list[int], parts: list[str]) -> tuple[str, str]:

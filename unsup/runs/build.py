@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 
+from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.checkpoints import load_checkpoint
-from unsup.runs.config import LINKED, Config, load_class
+from unsup.runs.config import Config, load_class
+from unsup.runs.options import LINKED
 
 REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)  # of arguments
 
@@ -62,9 +64,9 @@ def mnist_at_hand(config: Config) -> tuple[ImageData | None, str]:
         config: a resolved configuration with MNIST.
     """
     try:
-        return prepare(config), "no DATA named: MNIST is at hand"
+        return prepare(config), f"no {option('data')} named: MNIST is at hand"
     except UserError as e:
-        return None, f"no DATA named, and {e}"
+        return None, f"no {option('data')} named, and {e}"
 
 
 def build_model(config: Config, data: ImageData) -> Model:

@@ -8,24 +8,22 @@ before anything heavy is imported; values are checked against the typed `__init_
 import importlib
 import inspect
 import re
-import types
-import typing
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
-
 from unsup.core import strict_yaml as plain_yaml
-from unsup.core.errors import UsageError, choices, nearest
+from unsup.core.errors import UsageError, nearest
 from unsup.core.files import resolved as on_disk
+from unsup.core.ranges import check_options
 from unsup.runs.lookup import import_from_here, named, names, pair, used
+from unsup.runs.options import typed
 from unsup.runs.settings import DEFAULTS, check_settings
+from unsup.runs.sources import declared
 
 TOP = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
-LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
-RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
+TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 
 Config = dict[str, Any]  # as in config.yaml
 
@@ -136,6 +134,23 @@ def merge(base: Config, top: Config) -> Config:
     return merged
 
 
+def precheck(config: Config) -> None:
+    """Refuse wrong names and values of options as far as they show without an import of PyTorch.
+
+    Raises:
+        UsageError: as in `resolve`.
+    """
+    check_settings(DEFAULTS | config)
+    for section in ("model", "data"):
+        values = config[section].get("init_args", {})
+        if cls := declared(config[section]["class_path"]):
+            options = typed(cls, section, values)
+            with suppress(TypeError):  # a range that a source does not tell cannot be compared with
+                check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
+    if trainer := declared(TRAINER):
+        typed(trainer, "trainer", config.get("trainer", {}))
+
+
 def resolve(config: Config) -> Config:
     """The configuration with every default of model and data filled in and every value of its declared type.
 
@@ -149,17 +164,14 @@ def resolve(config: Config) -> Config:
     from unsup.data.base import ImageData
     from unsup.models.base import Model
 
-    resolved: Config = DEFAULTS | config
+    resolved: Config = DEFAULTS | {"trainer": {}} | config
     check_settings(resolved)
     for section, base in (("model", Model), ("data", ImageData)):
-        cls = load_class(config[section]["class_path"], base)
-        values = typed(cls, section, config[section].get("init_args", {}), LINKED if section == "model" else ())
-        resolved[section] = {"class_path": config[section]["class_path"], "init_args": values}
-    given = config.get("trainer", {})
-    for key in set(RUN_OWNED) & given.keys():
-        raise UsageError(f"trainer.{key} is decided by the run folder and cannot be set")
-    values = typed(Trainer, "trainer", given, ())
-    resolved["trainer"] = {key: values[key] for key in given}
+        path = config[section]["class_path"]
+        values = typed(load_class(path, base), section, config[section].get("init_args", {}))
+        resolved[section] = {"class_path": path, "init_args": values}
+    values = typed(Trainer, "trainer", resolved["trainer"])
+    resolved["trainer"] = {key: values[key] for key in resolved["trainer"]}
     return {key: resolved[key] for key in TOP}
 
 
@@ -175,41 +187,3 @@ def load_class(path: str, base: type) -> type:
     if not (inspect.isclass(found) and issubclass(found, base)):
         raise UsageError(f"class_path {path}: no {base.__name__} of that name there")
     return found
-
-
-def typed(cls: type, section: str, values: Config, linked: tuple[str, ...]) -> Config:
-    """All arguments of `cls`: the given ones checked and converted, the others' defaults; linked ones left out."""
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
-    parameters = [p for p in inspect.signature(cls).parameters if p not in linked]
-    for key in values:
-        if key in linked:
-            raise UsageError(f"{section}.{key} comes from the data set and cannot be set")
-        if key not in parameters:
-            raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({nearest(str(key), parameters)})")
-    for key in parameters:
-        if key not in values and inspect.signature(cls).parameters[key].default is inspect.Parameter.empty:
-            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
-    with suppress(Exception):  # jsonargparse reads texts as YAML once more, whose constructors raise anything
-        if not any(value is None and not allows_none(hints.get(key)) for key, value in values.items()):
-            return parse(cls, section, values, skip=set(linked))
-    for key, value in values.items():  # one by one: the culprit is known without reading the parser's prose
-        try:
-            if value is None and not allows_none(hints.get(key)):
-                raise TypeError("null")
-            parse(cls, section, {key: value}, skip={*parameters, *linked} - {key})
-        except Exception as e:
-            known = ", ".join(map(str, choices(hints[key])))
-            expected = f"one of {known}" if known else inspect.formatannotation(hints[key]).replace("typing.", "")
-            raise UsageError(f"{section}.{key}: expected {expected}, got {value!r}") from e
-    raise UsageError(f"{section}: {cls.__name__} does not take these options together")
-
-
-def parse(cls: type, section: str, values: Config, skip: set[str]) -> Config:
-    """jsonargparse's reading of `values` by the signature of `cls`, defaults filled in."""
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, section, skip=set(skip), instantiate=False)
-    return dict(parser.parse_object({section: values}).as_dict().get(section, {}))  # absent: a class without options
-
-
-def allows_none(hint: Any) -> bool:
-    return hint is None or hint is Any or types.NoneType in typing.get_args(hint)

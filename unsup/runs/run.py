@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
 from unsup.core.files import place, replace, resolved, write_json
 from unsup.core.strict_yaml import dump
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from unsup.data.base import ImageData
     from unsup.metrics.heads import Heads
     from unsup.models.base import Model
-    from unsup.reports.html import Pictures
-    from unsup.reports.report import Report
+    from unsup.reports.html import PageImages
+    from unsup.reports.schema import Report
 
 
 class Run:
@@ -63,9 +64,8 @@ class Run:
             write_json(folder / "versions.json", record)
             replace(folder / "config.yaml", dump(config))
         except OSError as e:
-            raise UserError(
-                f"cannot write the run folder {e.filename}: {e.strerror}; RUNS=<folder> puts it elsewhere"
-            ) from e
+            remedy = f"{option('runs', '<folder>')} puts it elsewhere"
+            raise UserError(f"cannot write the run folder {e.filename}: {e.strerror}; {remedy}") from e
         run = cls(folder)
         run.config, run.versions = config, record
         return run
@@ -77,7 +77,7 @@ class Run:
         if (folder / "config.yaml").is_file():
             return cls(folder)
         around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
-        hint = f"newest: {around[-1].parent}" if around else "none in runs/ yet: make train MODEL=deep_ae"
+        hint = f"newest: {around[-1].parent}" if around else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
         raise UserError(f"no run folder {text!r} ({hint})")
 
     # ---- what the folder holds --------------------------------------------------------------------------------------
@@ -111,17 +111,14 @@ class Run:
         from unsup.metrics.heads import Heads
 
         if not self.has_readout:
-            raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: make evaluate RUN={self}")
+            again = suggest("evaluate", run=self)
+            raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: {again}")
         return load(self.folder / "heads.npz", Heads.of)
 
     @property
     def class_names(self) -> list[str]:
         """The classes that the probe in `readout` distinguishes, in label order; none for unlabelled images."""
-        report = self.report
-        names = report["run"].get("class_names", []) if isinstance(report.get("run"), dict) else None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise UserError(f"{self.folder / 'report.json'} is damaged: make evaluate RUN={self} writes it again")
-        return names
+        return self.report.run.class_names
 
     @property
     def checkpoint(self) -> Path:
@@ -218,7 +215,7 @@ class Run:
         write_json(self.folder / "versions.json", self.versions)
 
     def write_report(
-        self, report: "Report", readout: "Heads", correct: "Arrays", pictures: "Pictures | None" = None
+        self, report: "Report", readout: "Heads", correct: "Arrays", pictures: "PageImages | None" = None
     ) -> None:
         """Write what an evaluation leaves behind, the report last; its figures are in the folder already.
 

@@ -34,7 +34,7 @@ def train(
 
     >>> import unsup
     >>> run = unsup.train("ae", "digits", options={"model.lr": 0.01, "data.batch_size": 64}, seed=1, epochs=2)
-    >>> print(run.folder, run.report["scores"]["linear_probe"])
+    >>> print(run.folder, run.report.scores.linear_probe)
 
     Args:
         model: a recipe in configs/model, such as "ae"; or a class derived from `unsup.Model`; or a whole configuration,

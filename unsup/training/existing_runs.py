@@ -10,7 +10,6 @@ from unsup.runs.init_from import from_recipe, source_of
 from unsup.runs.run import Run
 
 State = Literal["finished", "in use", "trained", "begun", "new"]
-COMPLETE = {"run", "scores", "floors"}  # what a report has at least
 
 
 class Found:
@@ -94,4 +93,4 @@ def evaluated(run: Run) -> bool:
         report = run.report
     except UserError:
         return False
-    return report.keys() >= COMPLETE and report.get("protocol") == VERSION
+    return report.protocol == VERSION

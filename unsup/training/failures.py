@@ -12,6 +12,7 @@ import lightning.pytorch as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
 from unsup.models.base import Model
@@ -38,7 +39,7 @@ def fail(error: BaseException, run: Run, trainer: L.Trainer, model: Model, data:
     """
     if isinstance(error, SystemExit):  # Lightning has stopped at a signal
         if run.checkpoints:
-            log.warning("stopped: make resume RUN=%s goes on after the last whole epoch", run)
+            log.warning("stopped: %s goes on after the last whole epoch", suggest("resume", run=run))
         sys.exit(143 if trainer.received_sigterm else 130)
     if isinstance(error, MisconfigurationException | UsageError):  # options that do not go together
         discard(run)
@@ -59,7 +60,8 @@ def discard(run: Run) -> None:
 
 def explanation(error: BaseException, run: Run, data: ImageData) -> BaseException:
     """Return what ended a training with cause and fix, if users can fix it, and else the error itself."""
-    again = f"make resume RUN={run} goes on" if run.checkpoints else f"no checkpoint was written in {run} yet"
+    resume = f"{suggest('resume', run=run)} goes on"
+    again = resume if run.checkpoints else f"no checkpoint was written in {run} yet"
     if system := system_error(error):
         where = os.fsdecode(system.filename) if system.filename else run
         return UserError(f"input or output failed: {where}: {system.strerror or system}; that mended, {again}")

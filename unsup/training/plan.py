@@ -5,21 +5,23 @@ Seeds are the outermost loop: after the first of them every model and every poin
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from unsup.core.commands import SHORT
 from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import NotPlain, load
-from unsup.runs.config import Config, compose, resolve
+from unsup.runs.config import Config, compose, precheck, resolve
 from unsup.runs.init_from import check_stages
 
 Option = tuple[str, Any]  # dotted key, value
 UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
-SHORT = {"trainer.max_epochs": "epochs", "data.root": "data_root", "data.images": "images"}  # as commands are recorded
+NAMED = {key: name for name, key in SHORT.items()}  # as commands are recorded
 
 
 @dataclass(frozen=True)
@@ -104,22 +106,33 @@ def plan(
         (model, seed, point, compose(model, data, [], [("seed", seed), *options, *point]))
         for seed, model, point in itertools.product(seeds, models, points)
     ]
+    for model, seed, point, config in composed:
+        if seed == seeds[0]:
+            with naming(model, point):
+                precheck(config)
     from unsup.runs.build import build  # and so torch: a mistyped name is found before
 
     jobs = []
     for model, seed, point, config in composed:
-        try:
+        with naming(model, point):
             resolved = resolve(config)
             if seed == seeds[0]:
                 check_stages(resolved)
                 build(resolved)
-        except UsageError as e:
-            raise UsageError(f"{' '.join([model, *written(point)])}: {e}") from e
         words = ["train", model, "--data", data, "--seed", str(seed)]
         for key, value in (*options, *point):
             words += command_line(key, value)
         jobs.append(Job(model, seed, point, (*words, "--runs", str(runs_root)), resolved))
     return jobs
+
+
+@contextmanager
+def naming(model: str, point: Sequence[Option]) -> Iterator[None]:
+    """Say of a mistake which model and which point of the grid it is in."""
+    try:
+        yield
+    except UsageError as e:
+        raise UsageError(f"{' '.join([model, *written(point)])}: {e}") from e
 
 
 def written(point: Sequence[Option]) -> list[str]:
@@ -129,8 +142,8 @@ def written(point: Sequence[Option]) -> list[str]:
 
 def command_line(key: str, value: Any) -> list[str]:
     """An option as words of the command line of `unsup train`."""
-    if key in SHORT or "." not in key:
-        return [f"--{SHORT.get(key, key)}", str(value)]
+    if key in NAMED or "." not in key:
+        return [f"--{NAMED.get(key, key)}", str(value)]
     return [f"--{key}", as_yaml(value)]
 
 

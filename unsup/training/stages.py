@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.runs.build import build, build_data
@@ -57,7 +58,7 @@ def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[
     if not from_recipe(config):
         run = Run.find(config["init_from"])
         if not run.trained:
-            raise UserError(f"init_from: {run} is not trained to its end: make resume RUN={run}")
+            raise UserError(f"init_from: {run} is not trained to its end: {suggest('resume', run=run)}")
         return run
     check_stages(config)
     build(config, data)

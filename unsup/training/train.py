@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 
+from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import shown
 from unsup.data.base import ImageData
@@ -110,7 +111,7 @@ def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
     quiet()
     with held(run), using(run.versions.get("threads")):
         if run.evaluated:
-            raise UserError(f"{run} is finished: make evaluate RUN={run} evaluates it again")
+            raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
         if run.trained:
             evaluate_run(run, run.data(moved))
             return
@@ -193,5 +194,5 @@ def conclude(run: Run, model: Model, data: ImageData, record: dict[str, Any]) ->
     try:
         evaluate_run(run, data)
     except KeyboardInterrupt:
-        log.warning("stopped: make evaluate RUN=%s judges what was trained", run)
+        log.warning("stopped: %s judges what was trained", suggest("evaluate", run=run))
         raise

@@ -11,41 +11,21 @@ import yaml
 from scipy.special import stdtrit
 
 from unsup.comparison.recorded.commands import train_words
-from unsup.comparison.recorded.means import CLUSTERS, GENERATION, HEADLINE, PROBES, at, by_model, effort, values
-from unsup.comparison.recorded.means import Path as Place
+from unsup.comparison.recorded.means import by_model, effort, values
+from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, nearest
 from unsup.metrics.variance import moderated
-from unsup.reports.format import hardware
-from unsup.reports.report import Report
+from unsup.reports.catalogue import SCORES
+from unsup.reports.rows import machine_of
+from unsup.reports.schema import Report
+from unsup.reports.score import OnCard
 
-LEVEL = 0.95  # of a whole card
+CONFIDENCE = 0.95  # of a whole card
 ROUNDING = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
 TURNED = 3  # test images that rounding alone may turn over
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A number of a card.
-
-    Attributes:
-        place: in a report's scores.
-        deviation: over seeds, as the first recorded rows had it (MNIST, seven models with three to five seeds, pooled);
-            of a number that is no share relative to its mean.
-        share: whether it is a share of the test images.
-    """
-
-    place: Place
-    deviation: float
-    share: bool = True
-
-
-METRICS = {
-    "linear probe": Metric(PROBES["linear probe"][0], 0.0023),
-    "few-label 10": Metric(PROBES["few-label 10"][0], 0.0055),
-    **{name: Metric(place, 0.02) for name, (place, _) in CLUSTERS.items()},
-    "reconstruction SSE": Metric(HEADLINE["reconstruction SSE"][0], 0.018, share=False),
-    "Fréchet": Metric(GENERATION["Fréchet"][0], 0.048, share=False),
-}
+ON_CARDS = {score.name: (score, score.card) for score in SCORES if score.card}
 
 
 @dataclass(frozen=True)
@@ -91,7 +71,7 @@ class Check:
         return self.measured is not None and abs(self.measured - self.expected) <= self.tolerance
 
 
-def tolerance(recorded: Sequence[float], metric: Metric, images: int, metrics: int) -> float:
+def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: int) -> float:
     """How far from the mean of the recorded seeds a new run may lie.
 
     Another machine rounds differently, and a training soon diverges from the recorded one: its result is that of one
@@ -101,9 +81,9 @@ def tolerance(recorded: Sequence[float], metric: Metric, images: int, metrics: i
     s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom.
     s₀ is the metric's typical deviation, and for shares of n test images at least
     sqrt(p (1 - p) / n): by so much two equally good runs differ when they err on images independently of each other.
-    The interval's level is 1 - (1 - LEVEL) / metrics (Bonferroni): a sound reproduction holds in all metrics of its
-    card with a probability of about LEVEL (`tests/comparison/test_cards.py` measures it; .84 where all deviate twice as
-    usual).
+    The interval's level is 1 - (1 - CONFIDENCE) / metrics (Bonferroni): a sound reproduction holds in all metrics of
+    its card with a probability of about CONFIDENCE (`tests/comparison/test_cards.py` measures it; .84 where all deviate
+    twice as usual).
 
     A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING is left, or
     TURNED test images.
@@ -121,7 +101,7 @@ def tolerance(recorded: Sequence[float], metric: Metric, images: int, metrics: i
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
     variance, freedom = moderated(recorded, typical)
-    t = float(stdtrit(freedom, 1 - (1 - LEVEL) / metrics / 2))
+    t = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / metrics / 2))
     return t * math.sqrt(variance * (1 + 1 / k))
 
 
@@ -133,10 +113,11 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
         about: {data set: what its images are}.
     """
     cards = {}
-    for data in sorted({report["run"]["data"] for report in reports}):
-        for model, own in by_model([report for report in reports if report["run"]["data"] == data]).items():
+    for data in sorted({report.run.data for report in reports}):
+        for model, own in by_model([report for report in reports if report.run.data == data]).items():
             name = f"{data}-{model}"
-            note = f"# Written by `make results` from results/{data}/{model}/; make reproduce CARD={name} checks it\n"
+            written, checked = suggest("results", via="make"), suggest("reproduce", via="make", card=name)
+            note = f"# Written by `{written}` from results/{data}/{model}/; {checked} checks it\n"
             fields = asdict(_card(model, data, own, about.get(data, "")))
             if not fields["threads"]:
                 del fields["threads"]
@@ -147,31 +128,31 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
 
 
 def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
-    first, seeds = reports[0], [report["run"]["seed"] for report in reports]
-    found = {name: values([report["scores"] for report in reports], metric.place) for name, metric in METRICS.items()}
-    found = {name: several for name, several in found.items() if several}
-    images = first["run"]["images"]["test"]
+    first, seeds = reports[0], [report.run.seed for report in reports]
+    scores = [report.scores for report in reports]
+    found = {name: several for name, (score, _) in ON_CARDS.items() if (several := values(scores, score))}
+    images = first.run.images.test
     return Card(
-        what=f"{model}, codes of {first['scores']['code_dim']:,} dimensions, on {data}" + (about and f": {about}"),
-        command=" ".join(train_words(first["run"])),
-        data={"name": data, "sha256": first["provenance"]["data_sha256"]},
+        what=f"{model}, codes of {first.scores.code_dim:,} dimensions, on {data}" + (about and f": {about}"),
+        command=" ".join(train_words(first.run)),
+        data={"name": data, "sha256": first.provenance.data_sha256},
         seeds=seeds,
         minutes=float(effort(reports)["minutes"]),
-        hardware="; ".join(sorted({hardware(report) for report in reports})),
-        protocol=first["protocol"],
-        commits=sorted({report["provenance"]["commit"] for report in reports}),
+        hardware="; ".join(sorted({machine_of(report) for report in reports})),
+        protocol=first.protocol,
+        commits=sorted({str(report.provenance.commit) for report in reports}),
         metrics={
             name: {
                 "expected": digits(fmean(several)),
-                "tolerance": digits(tolerance(several, METRICS[name], images, len(found)), 3),
+                "tolerance": digits(tolerance(several, ON_CARDS[name][1], images, len(found)), 3),
                 "seeds": dict(zip(seeds, map(digits, several), strict=True)),
             }
             for name, several in found.items()
         },
         threads={
-            seed: int(report["provenance"]["threads"])
+            seed: report.provenance.threads
             for seed, report in zip(seeds, reports, strict=True)
-            if "threads" in report["provenance"]
+            if report.provenance.threads is not None
         },
     )
 
@@ -194,15 +175,15 @@ def read_card(folder: Path, name: str) -> Card:
     try:
         return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
     except (TypeError, ValueError, yaml.YAMLError) as e:
-        raise UserError(f"results/cards/{name}.yaml is damaged: make results writes it again") from e
+        raise UserError(f"results/cards/{name}.yaml is damaged: {suggest('results')} writes it again") from e
 
 
-def check(card: Card, report: Report) -> list[Check]:
+def check_card(card: Card, report: Report) -> list[Check]:
     """Every metric of the card beside what a new run's report says."""
     found = []
     for name, entry in card.metrics.items():
-        measured = at(report["scores"], METRICS[name].place)
-        recorded = entry["seeds"].get(report["run"]["seed"])
+        measured = ON_CARDS[name][0].value(report.scores)
+        recorded = entry["seeds"].get(report.run.seed)
         measured = None if measured is None else digits(measured)
         found.append(Check(name, measured, entry["expected"], entry["tolerance"], recorded))
     return found

@@ -3,33 +3,32 @@
 import shlex
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Any
 
+from unsup.core.commands import VARIABLES, suggest
 from unsup.core.errors import UserError
+from unsup.reports.schema import RunFacts
 
-MAKE = {"--data": "DATA", "--epochs": "EPOCHS", "--images": "IMAGES"}  # options of train -> variables of `make train`
 PLACES = ("--data_root", "--runs")  # where things lie
 
 
-def make_command(run: dict[str, Any]) -> str:
+def make_command(run: RunFacts) -> str:
     """What a reader types to train this recipe: the recorded `unsup train …` as `make train`, whatever the seed.
 
     Raises:
         UserError: the run was not started from the command line.
     """
-    variables, rest = {"DATA": run["data"]}, []
+    named, rest = {"data": run.data}, []
     for name, value, written in _options(train_words(run)[2:]):
-        if name in MAKE:
-            variables[MAKE[name]] = value
+        if name and name in VARIABLES.values():
+            named[name.removeprefix("--")] = value
         elif name:
             rest.append(written)
-    if "IMAGES" in variables:
-        del variables["DATA"]
-    command = shlex.join(["make", "train", f"MODEL={run['model']}", *(f"{k}={v}" for k, v in variables.items())])
-    return f'{command} ARGS="{" ".join(rest)}"' if rest else command
+    if "images" in named:
+        del named["data"]
+    return suggest("train", " ".join(rest), via="make", model=run.model, **named)
 
 
-def train_words(run: dict[str, Any]) -> list[str]:
+def train_words(run: RunFacts) -> list[str]:
     """["unsup", "train", …] as recorded, the same for all seeds of a model.
 
     The seed, places and the number of threads are left out.
@@ -37,9 +36,10 @@ def train_words(run: dict[str, Any]) -> list[str]:
     Raises:
         UserError: as in `make_command`.
     """
-    words = shlex.split(run.get("command", ""))
+    words = shlex.split(run.command)
     if words[:2] != ["unsup", "train"]:
-        raise UserError(f"{run['model']} on {run['data']}, seed {run['seed']}: not trained by `unsup train`")
+        command = suggest("train", via="unsup")
+        raise UserError(f"{run.model} on {run.data}, seed {run.seed}: not trained by `{command}`")
     kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", "--threads", *PLACES)]
     return [*words[:2], *shlex.split(" ".join(kept))]
 

@@ -1,36 +1,27 @@
 """The reports kept in results/<data>/<model>/<seed>.json, and the tables and cards made from them."""
 
 import copy
-import json
 import re
 from pathlib import Path, PurePath
 
 import yaml
 
 from unsup.comparison.recorded.cards import make_cards
-from unsup.comparison.recorded.commands import without_places
+from unsup.comparison.recorded.commands import make_command, without_places
 from unsup.comparison.recorded.tables import full_tables, short_tables
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace
-from unsup.reports.report import Report, read_report
+from unsup.reports.report import read_report, to_json
+from unsup.reports.rows import floors_of
+from unsup.reports.schema import GitState, Report
 
-TITLE = """# Results
+WRITER = suggest("results", via="make")
+TITLE = f"""# Results
 
-Written by `make results` from the reports in this folder; what the columns are is said in the [README](../README.md).
+Written by `{WRITER}` from the reports in this folder; what the columns are is said in the [README](../README.md).
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
-MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # what a value of a wrong kind raises
-NEEDED = {
-    "schema": (),
-    "protocol": (),
-    "run": ("model", "data", "seed", "train_seconds", "command", "views", "chosen", "images"),
-    "provenance": ("commit", "dirty", "data_sha256", "hardware", "versions"),
-    "selfcheck": ("passed", "total"),
-    "frozen": ("before", "after"),
-    "test_reads": (),
-    "scores": ("code_dim",),
-    "floors": (),
-}
 
 
 def add(run: Path, results: Path) -> Path:
@@ -41,24 +32,23 @@ def add(run: Path, results: Path) -> Path:
     """
     source = run / "report.json"
     report = read_complete(source)
-    if report["selfcheck"]["passed"] != report["selfcheck"]["total"]:
-        raise UserError(f"{source}: the evaluator failed its own check; find out why with make selfcheck")
-    if report["frozen"]["before"] != report["frozen"]["after"] or report["test_reads"] != 1:
+    if report.selfcheck.passed != report.selfcheck.total:
+        raise UserError(f"{source}: the evaluator failed its own check; find out why with {suggest('selfcheck')}")
+    if report.frozen.before != report.frozen.after or report.test_reads != 1:
         raise UserError(f"{source}: the encoder changed or the test images were read again; evaluate the run again")
-    made = report["provenance"]
-    codes = (made, made.get("evaluation", {}), *(made["resumed"] if isinstance(made.get("resumed"), list) else ()))
-    if any(not isinstance(code, dict) or code.get("dirty") for code in codes):
+    made = report.provenance
+    if any(code.dirty for code in (made, made.evaluation or GitState(), *(made.resumed or ()))):
         raise UserError(f"{source}: the run was made with changes that no commit holds; commit them and train again")
-    who = report["run"]
-    if not all(re.fullmatch(r"\w[\w@.-]*", str(who[key])) for key in ("data", "model", "seed")):
-        raise UserError(f"{source}: {who['data']}, {who['model']}, {who['seed']} cannot be the name of a file")
-    target = results / who["data"] / who["model"] / f"{who['seed']}.json"
+    data, model, seed = report.run.data, report.run.model, report.run.seed
+    if not all(re.fullmatch(r"\w[\w@.-]*", name) for name in (data, model, str(seed))):
+        raise UserError(f"{source}: {data}, {model}, {seed} cannot be the name of a file")
+    target = results / data / model / f"{seed}.json"
     try:
-        kept = for_others(report)
-    except MISFITS as e:
+        text = to_json(for_others(report))
+    except (AttributeError, TypeError, ValueError) as e:  # of the configuration, whose options have no fixed types
         raise UserError(f"{source} is damaged ({e}): evaluate the run again") from e
     target.parent.mkdir(parents=True, exist_ok=True)
-    replace(target, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    replace(target, text)
     return target
 
 
@@ -69,10 +59,10 @@ def for_others(report: Report) -> Report:
     called by its place below runs/.
     """
     kept = copy.deepcopy(report)
-    start = kept["provenance"].get("init_from", {}).get("run", "another")
-    kept["run"]["command"] = without_places(report["run"]["command"], start)
-    kept.pop("curves", None)
-    config = kept["provenance"].get("config", {})
+    start = kept.provenance.init_from.run if kept.provenance.init_from else "another"
+    kept.run.command = without_places(report.run.command, start)
+    kept.curves = None
+    config = kept.provenance.config
     options = config.get("data", {}).get("init_args", {})
     options.pop("root", None)
     if "images" in options:
@@ -83,24 +73,27 @@ def for_others(report: Report) -> Report:
 
 
 def read_complete(path: Path) -> Report:
-    """A report that has all that the table needs.
+    """Read a report that has all that the tables need.
 
     Raises:
         UserError: it is damaged, or something is missing; the message names both.
     """
     report = read_report(path)
-    for key in NEEDED:
-        if NEEDED[key] and not isinstance(report.get(key, {}), dict):
-            raise UserError(f"{path} is damaged: {key} is {report[key]!r}; evaluate the run again")
-    missing = [key for key in NEEDED if key not in report]
-    missing += [f"{key}.{inner}" for key in report.keys() & NEEDED for inner in NEEDED[key] if inner not in report[key]]
-    if missing:
-        raise UserError(f"{path} has no {', '.join(sorted(missing))}: train or evaluate it again, in a git checkout")
-    try:  # whatever is of another kind than it should be is found by this one report, not among all
-        full_tables([report], {})
-        make_cards([report], {})
-    except MISFITS as e:
-        raise UserError(f"{path} is damaged ({type(e).__name__}: {e}): evaluate the run again") from e
+    run, made = report.run, report.provenance
+    needed = {
+        "run.views": run.views,
+        "run.chosen": run.chosen,
+        "provenance.commit": made.commit,
+        "provenance.dirty": made.dirty,
+        "scores.code_dim": report.scores.code_dim,
+        **{f"floors.{key}.code_dim": floor.code_dim for key, floor in floors_of(report).items()},
+    }
+    if missing := [key for key, value in needed.items() if value is None]:
+        raise UserError(f"{path} has no {', '.join(missing)}: train or evaluate it again, in a git checkout")
+    try:
+        make_command(run)
+    except ValueError as e:
+        raise UserError(f"{path} is damaged (run.command: {e}): evaluate the run again") from e
     return report
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from unsup.reports.figures.canvas import Array, class_name, short_name
+from unsup.core.arrays import Array
+from unsup.reports.figures.canvas import class_name, short_name
 from unsup.reports.figures.codes import NAMED, Plane
 from unsup.reports.figures.data_uri import Sprite, sprite
 
@@ -61,7 +62,7 @@ class Point(NamedTuple):
     wrong: bool
 
 
-class Group(NamedTuple):
+class Legend(NamedTuple):
     """Points of a class, or of a cluster where there are no classes."""
 
     name: str
@@ -75,7 +76,7 @@ class Drawing(NamedTuple):
     title: str
     by: str
     wrong: bool  # some points are drawn as mistakes
-    groups: list[Group]
+    groups: list[Legend]
     sprite: Sprite  # images in the order of the groups' points
 
 
@@ -99,7 +100,7 @@ def draw(code_map: CodeMap) -> Drawing:
             taken.append(middle)
         points = [_point(code_map, int(i), places[i]) for i in members]
         groups.append(
-            Group(name, short_name(name), colour, points, (round(middle[0], 1), round(middle[1], 1)) if room else None)
+            Legend(name, short_name(name), colour, points, (round(middle[0], 1), round(middle[1], 1)) if room else None)
         )
     return Drawing(
         title=f"{code_map.method} of {len(places):,} test codes, coloured by {'class' if labelled else 'cluster'}",

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsup.reports.figures.canvas import INK, Array, draw_lines, figure_at, rgb, short_name
+from unsup.core.arrays import Array
+from unsup.reports.figures.canvas import INK, draw_lines, figure_at, rgb, short_name
 
 PAIRS = 16  # reconstructions shown
 MEMBERS = 7  # typical images of a cluster, and as many borderline ones
@@ -23,7 +24,7 @@ class Plane(NamedTuple):
     points: Array  # (m, 2)
 
 
-class Clustering(NamedTuple):
+class PicturedClusters(NamedTuple):
     """A cluster for each of the test images."""
 
     picture: str  # name of its picture
@@ -32,12 +33,12 @@ class Clustering(NamedTuple):
     distances: Array  # (n, k) of the codes to the centres of the clusters
 
     @classmethod
-    def of_kmeans(cls, clusters: Array, distances: Array) -> "Clustering":
+    def of_kmeans(cls, clusters: Array, distances: Array) -> "PicturedClusters":
         """That of k-means in the codes."""
         return cls("clusters", "k-means cluster", clusters, distances)
 
     @classmethod
-    def of_model(cls, clusters: Array, codes: Array) -> "Clustering":
+    def of_model(cls, clusters: Array, codes: Array) -> "PicturedClusters":
         """The model's own, around the mean codes (n, D); a cluster without images is infinitely far away."""
         distances = np.full((len(codes), clusters.max() + 1), np.inf)
         for i in np.unique(clusters):
@@ -49,7 +50,7 @@ def write_figures(
     folder: Path,
     images: Array,
     plane: Plane,
-    clusterings: Sequence[Clustering],
+    clusterings: Sequence[PicturedClusters],
     labels: Array | None = None,
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
@@ -89,7 +90,7 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
 
 
 def draw_clusters(
-    path: Path, images: Array, clustering: Clustering, labels: Array | None, names: tuple[str, ...]
+    path: Path, images: Array, clustering: PicturedClusters, labels: Array | None, names: tuple[str, ...]
 ) -> str:
     """A line for each cluster, largest first: members nearest to its centre, a gap, those about as near to another.
 

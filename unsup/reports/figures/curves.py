@@ -1,11 +1,11 @@
 """Learning curves as vector drawings: one small panel for each term of the loss, training and validation in it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-Points = list[list[float]]  # [step, value]
+Points = Sequence[tuple[float, float]]  # (step, value)
 
 WIDTH, HEIGHT = 320, 200  # of a panel, in its own units: about pixels
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 30, 36  # margins around the lines
@@ -37,7 +37,7 @@ class Panel:
     y_ticks: list[Tick]
 
 
-def panels(curves: dict[str, Points]) -> list[Panel]:
+def panels(curves: Mapping[str, Points]) -> list[Panel]:
     """A panel for each term: `train/loss` and `val/loss` share one.
 
     The loss comes first, then what both training and validation have, then the rest, each in the order given. Curves

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unsup.reports.figures.canvas import Array, rgb
+from unsup.core.arrays import Array
+from unsup.reports.figures.canvas import rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +30,7 @@ class Sprite:
     size: tuple[int, int]  # width and height of the picture
 
 
-def picture(png: bytes) -> tuple[str, int, int]:
+def encoded_picture(png: bytes) -> tuple[str, int, int]:
     """A PNG file as a data URI, each pixel's colour kept, smaller where it can be; its width and height."""
     from PIL import Image
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unsup.reports.figures.canvas import Array, class_name
+from unsup.core.arrays import Array
+from unsup.reports.figures.canvas import class_name
 
 SHOWN = 24
 

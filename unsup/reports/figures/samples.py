@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from unsup.reports.figures.canvas import Array, draw_lines, rgb
+from unsup.core.arrays import Array
+from unsup.reports.figures.canvas import draw_lines, rgb
 
 COLUMNS = 10  # samples in a line
 PROGRESS = "Samples from the same noise while training went on"  # the title of a picture that training leaves behind

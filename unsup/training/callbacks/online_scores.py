@@ -6,7 +6,6 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 from lightning.pytorch.callbacks import Callback
-from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from unsup.core.arrays import Floats, Ids
 from unsup.evaluation.codes import encode_batches
 from unsup.metrics import clustering, diagnostics
 from unsup.metrics.probes import FEW_LABEL_C
@@ -21,9 +21,6 @@ from unsup.training.callbacks.schedule import evenly, planned_epochs
 
 IMAGES = 2_000  # validation images that are looked at
 TIMES = 10  # in a run
-
-Floats = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 
 class QuickScores(Callback):
@@ -88,6 +85,6 @@ def quick_scores(codes: Floats, labels: Ids | None) -> dict[str, float]:
         warnings.simplefilter("ignore", ConvergenceWarning)  # after 100 iterations: near enough for a curve
         probe.fit(codes[::2], labels[::2])
         clusters = MiniBatchKMeans(len(np.unique(labels)), n_init=3, random_state=0).fit_predict(codes)
-    matched = clustering.scores(labels, clusters.astype(np.int64))
+    matched = clustering.agreement(labels, clusters.astype(np.int64))
     found |= {"linear_probe": float(probe.score(codes[1::2], labels[1::2]))}
     return found | {"kmeans_acc": matched["acc"], "kmeans_nmi": matched["nmi"]}

@@ -1,0 +1,124 @@
+"""The catalogue of scores: every entry is in a report, explained, and in the tables that it names."""
+
+import json
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from reports.test_sections import full
+from sample_reports import comparable, generative, typed
+
+from unsup.comparison.columns import numbers
+from unsup.core.errors import UserError
+from unsup.reports.catalogue import SCORES, listed, named_score, row_of, scores_of_start
+from unsup.reports.methods import METHODS
+from unsup.reports.report import parse_report, read_report, to_json
+from unsup.reports.schema import Report
+from unsup.reports.score import Shown, number
+from unsup.reports.score_schema import Record, Scores
+
+TOP = Path(__file__).parents[2]
+OLD = sorted(TOP.glob("tests/old_runs/digits/*/0-001/report.json"))
+RECORDED = sorted(TOP.glob("results/*/*/0.json"))
+
+
+def everything() -> Report:
+    """A report that holds every score."""
+    content = comparable()
+    content["scores"] = generative()["scores"] | full()["scores"] | content["scores"]
+    content["scores"]["ridge_probe"] = full()["scores"]["ridge_probe"]
+    content["scores"]["clusterings"]["own"]["test"] |= {"nmi": 0.5, "ari": 0.4}
+    content["scores"]["generation"]["fid"] = 28.9
+    content["scores"]["alignment"] = 0.2
+    return typed(content)
+
+
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
+def test_every_score_is_where_the_catalogue_says(score: Any) -> None:
+    report = everything()
+    value = score.value(report.scores, report.run)
+    assert value is not None and score.written(value)
+    for path in score.deviations.values():
+        assert number(path, report.scores) is not None
+    assert score.value(Scores()) is None
+
+
+def test_a_misspelt_path_is_an_error() -> None:
+    with pytest.raises(AttributeError):
+        number("scores.linear_prob.accuracy", everything().scores)
+
+
+def test_names_are_of_one_score() -> None:
+    names = [score.name for score in SCORES]
+    assert len(set(names)) == len(names)
+    assert named_score("kNN").path == "scores.knn.accuracy"
+
+
+def test_methods_of_scores_are_in_the_reports_table() -> None:
+    spoken = {row[0] for method in METHODS for row in method.rows(everything().scores)}
+    for score in listed(Shown.SUMMARY):
+        if score.method:
+            assert list(score.method.rows(everything().scores)), score.name
+    assert {"kNN", "k-means", "own clusters", "-ELBO", "NLL", "ridge probe", "imbalance 10:1"} <= spoken
+    assert not [row for method in METHODS for row in method.rows(Scores())]
+
+
+def test_a_comparison_has_the_numbers_of_a_report() -> None:
+    report = everything()
+    found = numbers(report.scores, report.run)
+    assert found["few-label draws"] == 0.0121 and found["k-means restarts"] == 0.0234
+    assert found["minutes"] == pytest.approx(148.2 / 60) and found["-ELBO"] == 101.31
+    assert "minutes" not in numbers(report.scores)
+
+
+def test_a_row_has_the_scores_that_apply() -> None:
+    assert row_of(Scores(code_dim=30), Shown.SUMMARY) == {"dim": "30"}
+    row = row_of(everything().scores, Shown.SUMMARY)
+    assert row["NLL, k = 100"] == "96.69" and row["-ELBO"] == "101.3" and "kernel" not in row and "NLL" not in row
+    start = scores_of_start(everything().scores)
+    assert start.knn and start.kmeans and start.generation is None and not start.clusterings
+
+
+# ---- types -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", OLD + RECORDED[::10], ids=lambda path: "-".join(path.parts[-3:]))
+def test_no_key_of_a_report_is_lost(path: Path) -> None:
+    assert json.loads(to_json(read_report(path))) == json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_keys_of_later_reports_are_ignored() -> None:
+    content = comparable()
+    for part in (content, content["run"], content["scores"], content["scores"]["knn"], content["provenance"]):
+        part["later"] = {"x": [1]}
+    assert parse_report(content) == typed(comparable())
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "reason"),
+    [
+        (("run", "seed"), "one", "damaged: run.seed is 'one'"),
+        (("run", "seed"), True, "damaged: run.seed is True"),
+        (("scores", "few_label", "10", "mean"), "x", "damaged: scores.few_label.10.mean is 'x'"),
+        (("floors", "pca", "kmeans", "test"), [], "damaged: floors.pca.kmeans.test is []"),
+        (("scores", "rankme"), None, "damaged: scores.rankme is None"),
+        (("curves",), {"train/loss": [[1]]}, "damaged: curves"),
+        (("floors", "other"), {}, "damaged: "),
+    ],
+)
+def test_what_is_wrong_is_named(where: tuple[str, ...], value: Any, reason: str) -> None:
+    content = comparable()
+    part = content
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    with pytest.raises(UserError) as told:
+        parse_report(content)
+    assert str(told.value).startswith(reason) and "\n" not in str(told.value)
+
+
+def test_every_part_of_a_report_has_a_type() -> None:
+    """But for the configuration, whose options are the models' own."""
+    kinds = [Report, *Record.__subclasses__()]
+    hints = {f"{kind.__name__}.{name}": str(hint) for kind in kinds for name, hint in get_type_hints(kind).items()}
+    assert [name for name, hint in hints.items() if "Any" in hint] == ["Provenance.config"]

@@ -1,0 +1,145 @@
+"""The commands that judge runs, and that compare, record and repeat what was found."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from unsup.cli.parser import parse
+from unsup.cli.training import configured, moved, named_data, train
+from unsup.core.commands import option, suggest
+from unsup.core.errors import UsageError, UserError
+
+OTHER = ("print_config", "runs")  # parameters of `train` that are not of the configuration
+
+
+def evaluate(run: str, *, data_root: str | None = None, images: str | None = None) -> None:
+    """Repeat the evaluation of a finished run.
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        data_root: folder that holds data sets, if it has moved since
+        images: your own folder of images, if it has moved since
+    """
+    from unsup.runs.run import Run
+
+    trained, places = Run.find(run), moved(data_root, images)
+    from unsup.cli.output import show_report
+    from unsup.evaluation.run import evaluate_run
+
+    with trained.lock():
+        evaluate_run(trained, trained.data(places))
+    show_report(trained)
+
+
+def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | None = None) -> None:
+    """Compare all reports of a data set, over seeds and with the baselines.
+
+    Args:
+        data: the data set; without it every one that has reports
+        runs: folder that holds runs (runs)
+        sort: a column of the table (linear probe)
+    """
+    from unsup.cli.output import show_comparison
+    from unsup.comparison.compare import compare_all
+
+    comparisons, unusable = compare_all(runs, data, sort)
+    for comparison in comparisons:
+        show_comparison(comparison)
+    if unusable:
+        raise UserError("; ".join(map(str, unusable)))
+
+
+def selfcheck() -> None:
+    """Check the evaluator on planted codes whose scores are known."""
+    from unsup.evaluation.selfcheck import selfcheck as check
+
+    checks = check()
+    for name, passed, measured in checks:
+        print(f"{'ok  ' if passed else 'FAIL'}  {name}: {measured}")
+    failed = sum(not passed for _, passed, _ in checks)
+    if failed:
+        raise UserError(f"the evaluator failed {failed} of {len(checks)} checks: do not trust its numbers here")
+    print(f"evaluator checked: {len(checks)} of {len(checks)}")
+
+
+def results(run: Sequence[Path] = (), *, check: bool = False) -> None:
+    """Record reports in results/, and write the tables and the cards from them.
+
+    Args:
+        run: run folders whose reports are to be recorded
+        check: only say whether all is up to date (exit code 1)
+    """
+    from unsup.comparison.recorded.store import add, update_cards, update_full, update_readme
+    from unsup.runs.lookup import results_folder
+
+    folder = results_folder()
+    top = folder.parent
+    for one in run:
+        add(one, folder)
+    changed = {path.name: update_readme(path, folder, check) for path in sorted(top.glob("README*.md"))}
+    changed |= {"results/README.md": update_full(folder, check), "results/cards": update_cards(folder, check)}
+    for name, was_old in changed.items():
+        if was_old and check:
+            raise UserError(f"{name} is not what the reports in results/ say: run {suggest('results')}")
+        print(f"{name}: " + ("rewritten" if was_old else "up to date"))
+
+
+def reproduce(
+    card: str,
+    *,
+    seeds: Sequence[int | Literal["all"]] = (),
+    data_root: str | None = None,
+    images: str | None = None,
+    runs: Path = Path("runs/reproduced"),
+) -> None:
+    """Train a recorded row again and check its scores (exit code 1).
+
+    Args:
+        card: a card in results/cards, such as mnist-deep_ae
+        seeds: seeds, or all (the first of the card)
+        data_root: folder that holds data sets (data)
+        images: your copy of the folder of images, for cards of one
+        runs: folder for the new runs (runs/reproduced)
+    """
+    from unsup.comparison.recorded.cards import check_card, check_table, read_card
+    from unsup.runs.lookup import results_folder
+
+    row = read_card(results_folder() / "cards", card)
+    words = shlex.split(row.command)[1:]
+    if "--images" in words and not images:
+        raise UsageError(f"{card} is of a folder of images: name yours, {option('images', '<folder>')} ({row.what})")
+    moved(data_root, images)
+    places = {"--data_root": data_root, "--images": images, "--runs": runs}
+    words += [word for name, place in places.items() if place for word in (name, str(place))]
+    numbers = [seed for seed in seeds if isinstance(seed, int)]
+    chosen = row.seeds if "all" in seeds else numbers or row.seeds[:1]
+    import torch
+
+    from unsup.cli.output import show_report
+    from unsup.evaluation.protocol import VERSION
+    from unsup.runs.build import prepare
+    from unsup.training.stages import train_stages
+
+    if row.protocol != VERSION:
+        raise UserError(f"{card} is of protocol {row.protocol}, this code's is {VERSION}: it has to be recorded anew")
+    missed = []
+    for seed in dict.fromkeys(chosen):
+        _, given = parse([*words, "--seed", str(seed)], {"train": train})
+        line, data = given["line"], named_data(given.pop("data"), images)
+        config = configured(data, **{name: value for name, value in given.items() if name not in OTHER})
+        config["threads"] = row.threads.get(seed, torch.get_num_threads())
+        prepared = prepare(config)
+        if prepared.fingerprint() != row.data["sha256"]:
+            raise UserError(
+                f"these are not the images of {card}: SHA-256 {prepared.fingerprint()[:12]} over images, labels and "
+                f"split, the card has {row.data['sha256'][:12]} ({row.what})"
+            )
+        for run in train_stages(config, runs, line.text, [f"card {card}"], prepared):
+            show_report(run)
+        checks = check_card(row, run.report)
+        print(f"\n{card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
+        missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
+    if missed:
+        raise UserError(f"{card} does not hold: {', '.join(missed)}")
+    print(f"{card} holds")

@@ -1,0 +1,203 @@
+"""The commands that train. What is heavy is imported once the words are known to be right."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from unsup.cli.parser import CommandLine
+from unsup.core.commands import SHORT, suggest
+from unsup.core.errors import UsageError, UserError
+from unsup.core.files import folder_of_images
+
+
+def train(
+    model: str | None = None,
+    *,
+    line: CommandLine,
+    data: str | None = None,
+    seed: int | None = None,
+    epochs: int | None = None,
+    images: str | None = None,
+    data_root: str | None = None,
+    init_from: str | None = None,
+    matmul_precision: str | None = None,
+    compile: str | None = None,
+    threads: int | Literal["auto"] | None = None,
+    config: tuple[Path, ...] = (),
+    print_config: bool = False,
+    runs: Path = Path("runs"),
+) -> None:
+    """Train a model, evaluate its codes and write a report.
+
+    Options of a recipe are given by name and override every file:
+      --model.lr 0.01  --data.batch_size 128  --trainer.max_epochs 3  --matmul_precision medium
+
+    Args:
+        model: a recipe in configs/model, such as deep_ae (list: unsup models)
+        data: a data set in configs/data; without it MNIST, or digits where MNIST cannot be had
+        seed: seed of the run (0)
+        epochs: short for --trainer.max_epochs
+        images: your own folder of images; short for --data folder --data.images
+        data_root: folder that holds data sets (data)
+        init_from: start from the weights of this run folder, or of a run of this recipe
+        matmul_precision: highest, high or medium
+        compile: compile the losses: default, reduce-overhead (CUDA graphs), max-autotune
+        threads: threads of PyTorch, a number or auto, one for each idle core (auto)
+        config: one more YAML layer; can be given several times
+        print_config: print the resolved configuration and stop
+        runs: folder that holds runs (runs)
+    """
+    from unsup.core.strict_yaml import dump
+    from unsup.runs.config import read
+    from unsup.runs.lookup import pair
+
+    data = named_data(data, images, must_exist=not print_config)
+    given: dict[str, Any] = {"model": model, "line": line, "config": config, "seed": seed, "epochs": epochs}
+    given |= {"images": images, "data_root": data_root, "init_from": init_from}
+    given |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads}
+    chosen_here = data is None and not any("class_path" in read(path).get("data", {}) for path in config)
+    resolved = configured("mnist" if chosen_here else data, **given)
+    if print_config:
+        print(dump(resolved), end="")
+        return
+    from unsup.cli.output import show_report
+    from unsup.runs.build import mnist_at_hand
+    from unsup.training.stages import train_stages
+
+    notes, prepared = [], None
+    if chosen_here:
+        prepared, note = mnist_at_hand(resolved)
+        notes.append(note)
+        data = "mnist" if prepared else "digits"
+        resolved = resolved if prepared else configured(data, **given)
+    notes += [f"with {path.name}" for path in pair(model, data)]
+    for run in train_stages(resolved, runs, line.text, notes, prepared):
+        show_report(run)
+
+
+def settings(line: CommandLine, **named: Any) -> list[tuple[str, Any]]:
+    """Return options as (key of the configuration, value): those with a name of their own, then the dotted ones."""
+    return [(SHORT.get(name, name), value) for name, value in named.items() if value is not None] + line.options
+
+
+def named_data(data: str | None, images: str | None, must_exist: bool = True) -> str | None:
+    """Return the data set that the user names; None if none is named.
+
+    Raises:
+        UsageError: a folder of images and another data set.
+        UserError: there is no such folder.
+    """
+    if images and data not in (None, "folder"):
+        raise UsageError(f"--images goes with --data folder, not with --data {data}")
+    if images and must_exist:
+        folder_of_images(images)
+    return "folder" if images else data
+
+
+def configured(
+    data: str | None, *, model: str | None, line: CommandLine, config: Sequence[Path], **named: Any
+) -> dict[str, Any]:
+    """Return the resolved configuration of a training."""
+    from unsup.runs.config import compose, precheck, resolve
+
+    composed = compose(model, data, config, settings(line, **named))
+    precheck(composed)
+    return resolve(composed)
+
+
+def sweep(
+    models: Sequence[str],
+    *,
+    line: CommandLine,
+    seeds: Sequence[int] = (0, 1, 2),
+    data: str | None = None,
+    grid: Sequence[str] = (),
+    epochs: int | None = None,
+    images: str | None = None,
+    data_root: str | None = None,
+    threads: int | Literal["auto"] | None = None,
+    runs: Path = Path("runs"),
+) -> None:
+    """Train every model with every seed, past what is finished already.
+
+    Options that hold for all runs are given as to train: --model.lr 0.01
+    A grid combines the values of several options; values are a YAML list without its brackets:
+      --grid model.code_dim=10,30 "model.widths=[500,250],[100]"
+    The same command again continues where the last one stopped.
+
+    Args:
+        models: recipes in configs/model
+        seeds: seeds (0 1 2)
+        data: a data set in configs/data; without it as `unsup train` chooses
+        grid: KEY=VALUES, values of options, all combined
+        epochs: short for --trainer.max_epochs
+        images: your own folder of images; short for --data folder --data.images
+        data_root: folder that holds data sets (data)
+        threads: threads of PyTorch, a number or auto, one for each idle core (auto)
+        runs: folder that holds runs (runs)
+    """
+    from unsup.training.plan import parse_grid, plan
+
+    data, values = named_data(data, images), parse_grid(grid)
+    options, note = settings(line, epochs=epochs, data_root=data_root, images=images, threads=threads), ""
+    jobs = plan(models, data or "mnist", seeds, values, options, runs)
+    from unsup.runs.build import mnist_at_hand
+    from unsup.training.sweep import summary
+    from unsup.training.sweep import sweep as start
+
+    if data is None:
+        prepared, note = mnist_at_hand(jobs[0].config)
+        if not prepared:
+            jobs = plan(models, "digits", seeds, values, options, runs)
+    root = dict(options).get("data.root")
+    outcome = start(jobs, runs, None if root is None else str(root), note)
+    print(f"\n{summary(jobs, outcome)}")
+    elsewhere = None if runs == Path("runs") else runs
+    for dataset in sorted({job.config["dataset"] for job in jobs}):
+        print(f"next: {suggest('compare', data=dataset, runs=elsewhere)}", flush=True)
+    if outcome.failed:
+        raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
+
+
+def resume(run: str, *, data_root: str | None = None, images: str | None = None) -> None:
+    """Continue an interrupted run from its last checkpoint, then evaluate it.
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        data_root: folder that holds data sets, if it has moved since
+        images: your own folder of images, if it has moved since
+    """
+    from unsup.runs.run import Run
+
+    begun, places = Run.find(run), moved(data_root, images)
+    from unsup.cli.output import show_report
+    from unsup.training.distributed import is_main_process
+    from unsup.training.train import resume as start
+
+    start(begun, places)
+    if is_main_process():
+        show_report(begun)
+
+
+def moved(data_root: str | None, images: str | None) -> dict[str, str]:
+    """Return the options of the data set that say where it is now.
+
+    Raises:
+        UserError: there is no such folder of images.
+    """
+    if images:
+        folder_of_images(images)
+    return {key: place for key, place in (("root", data_root), ("images", images)) if place}
+
+
+def models() -> None:
+    """List the recipes with what each is, its expected score and minutes."""
+    from unsup.runs.lookup import SHIPPED, is_own, locate, names
+    from unsup.runs.recipes import header, stated
+
+    if not names("model"):
+        raise UserError(f"there are no recipes in {SHIPPED / 'model'}: install unsup again")
+    for name in names("model"):
+        path = locate(f"model/{name}.yaml")
+        print(f"{name:18} {next(iter(header(path)), '')}{f' ({path} of this folder)' if is_own(path) else ''}")
+        print(f"{'':18} {stated(path, 'expect') or '?'}; minutes: {stated(path, 'minutes') or '?'}")

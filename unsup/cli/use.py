@@ -1,0 +1,98 @@
+"""The commands that use what a run has learned. What is heavy is imported once the run is found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from unsup.cli.training import moved
+from unsup.core.errors import printable
+from unsup.core.files import folder_of_images, shown
+
+
+def classify(
+    run: str,
+    *,
+    images: Path,
+    out: Path | None = None,
+    labels: Path | None = None,
+    sort: Literal["copy", "link"] | None = None,
+) -> None:
+    """Sort new images with a trained run into a table and a contact sheet.
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        images: a folder of images, in any arrangement
+        out: the folder to make (RUN/classified/<name of IMAGES>-<number>)
+        labels: names of some of the images: a CSV with the columns file,name
+        sort: also folders of copies or links, one a class
+    """
+    from unsup.runs.run import Run
+
+    trained = Run.find(run)
+    folder_of_images(images)
+    from unsup.cli.output import screen
+    from unsup.inference.sort import SHEET, classify_into, summary, told_apart
+
+    folder, classified = classify_into(trained, images, out, labels, sort)
+    screen().print(summary(classified))
+    if classified.named:
+        print(told_apart(classified))
+    print(f"sheet  {printable(str(shown(folder / SHEET)))}")
+
+
+def encode(run: str, *, images: Path, out: Path | None = None) -> None:
+    """Write the codes of all images below a folder, as .npz or .parquet.
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        images: a folder of images, in any arrangement
+        out: the file to write (RUN/encoded/<name of IMAGES>.npz)
+    """
+    from unsup.runs.run import Run
+
+    trained = Run.find(run)
+    folder_of_images(images)
+    from unsup.inference.encode_folder import write_codes
+
+    file, encoded = write_codes(trained, images, out)
+    rows, dimensions = encoded.columns["codes"].shape
+    print(f"{rows:,} codes of {dimensions:,} dimensions: {printable(str(shown(file)))}")
+
+
+def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
+    """Export the encoder of a run for use elsewhere, and its probe.
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        out: the folder to make (RUN/export)
+        onnx: also as ONNX
+    """
+    from unsup.runs.run import Run
+
+    trained = Run.find(run)
+    from unsup.inference.export import export_run
+
+    print(f"exported and checked: {shown(export_run(trained, out, onnx))}")
+
+
+def zero_shot(
+    run: str, *, words: Sequence[str], encoder: str, data_root: str | None = None, images: str | None = None
+) -> None:
+    """Name the clusters of a run from a list of words, by an image-text encoder.
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        words: two or more
+        encoder: a folder of transformers' (CLIP, SigLIP), or module:name
+        data_root: folder that holds data sets, if it has moved since
+        images: your own folder of images, if it has moved since
+    """
+    from unsup.runs.run import Run
+
+    trained, places = Run.find(run), moved(data_root, images)
+    from unsup.cli.output import screen
+    from unsup.inference.zero_shot import name_run, summary
+
+    path, named = name_run(trained, words, encoder, places)
+    screen().print(summary(named))
+    print(f"names  {printable(str(shown(path)))}")

@@ -1,0 +1,68 @@
+"""Commands as messages suggest them, in the form that the user typed: `make …` or `unsup …`."""
+
+import os
+import re
+import shlex
+
+# Variables of the Makefile, and the options of `unsup` that they are passed on as; "" is a word without a name.
+VARIABLES = {
+    "MODEL": "",
+    "MODELS": "",
+    "RUN": "",
+    "CARD": "",
+    "SEEDS": "--seeds",
+    "DATA": "--data",
+    "SEED": "--seed",
+    "GRID": "--grid",
+    "EPOCHS": "--epochs",
+    "WORDS": "--words",
+    "ENCODER": "--encoder",
+    "IMAGES": "--images",
+    "DATA_ROOT": "--data_root",
+    "OUT": "--out",
+    "LABELS": "--labels",
+    "SORT": "--sort",
+    "ONNX": "--onnx",
+    "RUNS": "--runs",
+}
+# Options of `train` that stand for a key of the configuration
+SHORT = {"epochs": "trainer.max_epochs", "data_root": "data.root", "images": "data.images"}
+PROGRAMS = {"dashboard": "tensorboard --logdir runs"}  # what the Makefile starts without `unsup`
+
+
+def suggest(verb: str, further: str = "", via: str | None = None, **words: object) -> str:
+    """Return a command that the user can type.
+
+    Args:
+        verb: the command.
+        further: more of the command line, as `unsup` reads it.
+        via: "make" or "unsup"; without it the one that the user typed.
+        words: values of parameters by their names, such as `run`; None leaves one out.
+    """
+    named = {name: str(value) for name, value in words.items() if value is not None}
+    if by_make(via):
+        variables = [quoted(f"{name.upper()}={value}") for name, value in named.items()]
+        return " ".join(filter(None, ["make", verb, *variables, further and f'ARGS="{further}"']))
+    if verb in PROGRAMS:
+        return PROGRAMS[verb]
+    options = [f"{VARIABLES[name.upper()]} {quoted(value)}".lstrip() for name, value in named.items()]
+    return " ".join(filter(None, ["unsup", verb, *options, further]))
+
+
+def option(name: str, value: str = "") -> str:
+    """Return an option as the user types it: `OUT` or `--out`, `RUNS=<folder>` or `--runs <folder>`."""
+    if not by_make():
+        return f"--{name} {value}".rstrip()
+    if name.upper() not in VARIABLES:
+        return f'ARGS="--{name} {value}"'
+    return f"{name.upper()}={value}" if value else name.upper()
+
+
+def by_make(via: str | None = None) -> bool:
+    """Return whether the user types `make`: the Makefile says so to the programs that it starts."""
+    return (via or os.environ.get("UNSUP_VIA")) == "make"
+
+
+def quoted(word: str) -> str:
+    """Return a word as a shell reads it; … stands for what the user fills in."""
+    return word if re.fullmatch(r"[\w@%+=:,./…-]+", word) else shlex.quote(word)

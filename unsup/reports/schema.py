@@ -1,0 +1,138 @@
+"""The content of report.json as types; `reports/score_schema.py` has those of scores."""
+
+from typing import Any, Literal
+
+from msgspec import field
+
+from unsup.reports.score_schema import Count, Record, Scores
+
+Baseline = Literal["pixels", "pca", "untrained"]
+FloorName = Literal["pixels", "pca", "untrained", "real"]
+ComparedProbe = Literal["linear_probe", "few_label_10"]
+
+
+class SplitSizes(Record, kw_only=True):
+    """Numbers of images."""
+
+    train: int
+    val: int
+    test: int
+
+
+class RunFacts(Record, kw_only=True):
+    """What was trained, on what, and for how long."""
+
+    model: str
+    data: str
+    seed: int
+    code_dim: int
+    parameters: int
+    augmentation: bool | None = None
+    images: SplitSizes
+    epochs: int
+    train_seconds: float
+    images_per_second: float | None = None
+    views: str | None = None
+    chosen: str | None = None
+    stages_seconds: float | None = None  # includes the runs that it started from
+    command: str
+    class_names: list[str] = field(default_factory=list)
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of training, including the runs that it started from."""
+        return (self.stages_seconds or self.train_seconds) / 60
+
+
+class Machine(Record, kw_only=True):
+    processor: str | None = None
+    cores: int
+    memory_gib: int | None = None
+    platform: str | None = None
+    accelerator: str | None = None
+
+
+class GitState(Record, kw_only=True):
+    """The commit of the code; empty outside a git checkout."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+class Origin(Record, kw_only=True):
+    """The run that a run was initialised from."""
+
+    run: str
+    weights_sha256: str
+    stages_seconds: float | None = None
+    views: str | None = None
+
+
+class Provenance(Record, kw_only=True):
+    versions: dict[str, str]
+    commit: str | None = None
+    dirty: bool | None = None
+    hardware: Machine
+    data_sha256: str
+    threads: int | None = None  # of PyTorch, in training and evaluation
+    init_from: Origin | None = None
+    resumed: list[GitState] | None = None
+    config: dict[str, Any]
+    evaluation: GitState | None = None  # if it was evaluated by other code
+
+
+class Selfcheck(Record, kw_only=True):
+    passed: int
+    total: int
+
+
+class EncoderHashes(Record, kw_only=True):
+    """SHA-256 of the encoder before and after the evaluation."""
+
+    before: str
+    after: str
+
+
+class Difference(Record, kw_only=True):
+    """This model minus a baseline, with its paired 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+    separable: bool
+
+
+class Comparison(Record, kw_only=True):
+    """Paired differences by probe."""
+
+    linear_probe: Difference | None = None
+    few_label_10: Difference | None = None
+
+    def by(self, probe: ComparedProbe) -> Difference | None:
+        """Return the difference by a probe."""
+        return self.linear_probe if probe == "linear_probe" else self.few_label_10
+
+
+class Start(Record, kw_only=True):
+    """The run that this one was initialised from, on the same images."""
+
+    run: str
+    scores: Scores
+
+
+class Report(Record, kw_only=True):
+    """report.json."""
+
+    schema: int
+    run: RunFacts
+    selfcheck: Selfcheck
+    frozen: EncoderHashes
+    test_reads: int
+    scores: Scores
+    comparisons: dict[Baseline, Comparison]
+    floors: dict[FloorName, Scores]
+    figures: dict[str, str]
+    protocol: int
+    provenance: Provenance
+    start: Start | None = None
+    curves: dict[str, list[tuple[Count, float]]] | None = None

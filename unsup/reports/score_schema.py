@@ -1,0 +1,193 @@
+"""The scores of a report as types; `reports/schema.py` has the rest.
+
+Optional fields are `None` where they do not apply, and then absent from the file. Keys that no field has are ignored,
+so that a report of later code can be read. Field order is the order in the file.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Count = int | float  # a mean over initialisations is a float
+
+
+class Record(Struct, kw_only=True, omit_defaults=True):
+    """Named values of a report."""
+
+
+class Agreement(Record, kw_only=True):
+    """Clusters against classes."""
+
+    acc: float
+    nmi: float
+    ari: float
+
+
+class ProbeScores(Record, kw_only=True):
+    """Test accuracy of the linear probe with its 95 % bootstrap interval."""
+
+    accuracy: float
+    low: float | None = None
+    high: float | None = None
+    C: float
+    per_class: list[float] | None = None
+
+    @property
+    def sampling_deviation(self) -> float | None:
+        """The standard deviation over test images that the interval stands for."""
+        if self.low is None or self.high is None:
+            return None
+        return (self.high - self.low) / (2 * 1.959964)
+
+
+class DrawScores(Record, kw_only=True):
+    """Test accuracy over draws of labelled training images."""
+
+    mean: float
+    std: float
+    draws: int
+    images: int | None = None
+
+
+class RidgeProbe(Record, kw_only=True):
+    accuracy: float
+    alpha: float | None = None
+    alphas: list[float] | None = None
+    validation: list[float] | None = None
+
+
+class UnitLength(Record, kw_only=True):
+    """kNN of codes scaled to length 1."""
+
+    accuracy: float
+
+
+class Neighbours(Record, kw_only=True):
+    accuracy: float
+    k: int
+    l2: UnitLength | None = None
+
+
+class Restarts(Record, kw_only=True):
+    acc_mean: float
+    acc_std: float
+
+
+class KMeansSpace(Record, kw_only=True):
+    """k-means of the codes as they are, or scaled to length 1."""
+
+    train: Agreement
+    test: Agreement
+    restarts: Restarts
+
+
+class KMeans(Record, kw_only=True):
+    """The headline is that of `space`."""
+
+    space: Literal["raw", "l2"]
+    train: Agreement
+    test: Agreement
+    restarts: Restarts
+    raw: KMeansSpace | None = None
+    l2: KMeansSpace | None = None
+    transductive: Agreement | None = None
+
+
+class OtherClustering(Record, kw_only=True):
+    """A clustering other than k-means; without labels it has no agreement with classes."""
+
+    k: Count
+    used: Count | None = None
+    fitted_on: int | None = None
+    dim: int | None = None
+    train: Agreement | None = None
+    test: Agreement | None = None
+    transductive: Agreement | None = None
+
+
+class ClusterCount(Record, kw_only=True):
+    """The number of clusters that k-means was given, and estimates of it."""
+
+    k: Count | None = None
+    by: str | None = None
+    silhouette: Count | None = None
+    bic: Count | None = None
+
+
+class Reconstruction(Record, kw_only=True):
+    sse_per_image: float
+    mse_per_pixel: float
+
+
+class Generation(Record, kw_only=True):
+    """New images against test images in a feature space."""
+
+    space: str
+    frechet: float
+    kernel: float
+    precision: float
+    recall: float
+    n: int
+    fid: float | None = None
+
+
+class Likelihood(Record, kw_only=True):
+    """Nats of a test image."""
+
+    elbo: float | None = None
+    kl: float | None = None
+    active_units: Count | None = None
+    log_likelihood: float | None = None
+    samples: int | None = None
+
+
+class Reduced(Record, kw_only=True, rename={"measures": "for"}):
+    """Principal components that stand for codes which are too wide."""
+
+    dim: int
+    measures: list[str]
+
+
+class Layer(Record, kw_only=True):
+    dim: int
+    linear_probe: ProbeScores | None = None
+    few_label: dict[str, DrawScores] = field(default_factory=dict)
+
+
+class Scores(Record, kw_only=True):
+    """What a model's codes, or those of a baseline, are worth."""
+
+    code_dim: int | None = None
+    dead_units: Count | None = None
+    reconstruction: Reconstruction | None = None
+    likelihood: Likelihood | None = None
+    alignment: float | None = None
+    reduced: Reduced | None = None
+    clusters: ClusterCount | None = None
+    rankme: float | None = None
+    uniformity: float | None = None
+    silhouette: dict[str, float] = field(default_factory=dict)  # by space
+    clusterings: dict[str, OtherClustering] = field(default_factory=dict)
+    generation: Generation | None = None
+    linear_probe: ProbeScores | None = None
+    few_label: dict[str, DrawScores] = field(default_factory=dict)  # by labelled images of a class
+    probe_draws: DrawScores | None = None
+    imbalance: dict[str, DrawScores] = field(default_factory=dict)  # by ratio of the largest class to the smallest
+    ridge_probe: RidgeProbe | None = None
+    knn: Neighbours | None = None
+    kmeans: KMeans | None = None
+    layers: dict[str, Layer] = field(default_factory=dict)
+    robustness: dict[str, Count | list[float]] = field(default_factory=dict)  # lists by severity, of each corruption
+    initialisations: int | None = None
+    by_initialisation: dict[str, Annotated[list[float], Meta(min_length=1)]] = field(default_factory=dict)
+
+    @property
+    def corruptions(self) -> dict[str, list[float]]:
+        """Accuracy by severity of each corruption."""
+        return {kind: values for kind, values in self.robustness.items() if isinstance(values, list)}
+
+    @property
+    def mean_corrupted(self) -> float | None:
+        """Mean accuracy over corruptions and severities."""
+        values = [value for severities in self.corruptions.values() for value in severities]
+        return sum(values) / len(values) if values else None

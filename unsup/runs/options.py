@@ -1,0 +1,62 @@
+"""Options of a class: the arguments of its `__init__`, checked against the types that it declares."""
+
+import inspect
+import types
+import typing
+from typing import Any
+
+from unsup.core.errors import UsageError, choices, nearest
+
+LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
+RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
+FIXED = {
+    "model": dict.fromkeys(LINKED, "comes from the data set"),
+    "trainer": dict.fromkeys(RUN_OWNED, "is decided by the run folder"),
+}
+
+
+def typed(cls: type, section: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return all options of a class: the given ones in their declared types, the defaults of the others.
+
+    Raises:
+        UsageError: an unknown option, a value of another type, one that is missing or cannot be set.
+    """
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    fixed = FIXED.get(section, {})
+    parameters = {name: p for name, p in inspect.signature(cls).parameters.items() if name not in fixed}
+    for key in values:
+        if key in fixed:
+            raise UsageError(f"{section}.{key} {fixed[key]} and cannot be set")
+        if key not in parameters:
+            raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({nearest(str(key), parameters)})")
+    options = {key: parameter.default for key, parameter in parameters.items()} | values
+    for key, value in options.items():
+        if value is inspect.Parameter.empty:
+            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
+        if key in values:
+            options[key] = converted(f"{section}.{key}", hints.get(key, Any), value)
+    return options
+
+
+def converted(name: str, hint: Any, value: Any) -> Any:
+    """Return a value as jsonargparse reads it for a type.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    import jsonargparse  # a tenth of a second, for commands that need it
+
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    try:
+        if value is None and not allows_none(hint):
+            raise TypeError("null")
+        parser.add_argument("--value", type=hint)
+        return parser.parse_object({"value": value}).as_dict()["value"]
+    except Exception as e:  # it reads texts as YAML once more, whose constructors raise anything
+        known = ", ".join(map(str, choices(hint)))
+        expected = f"one of {known}" if known else inspect.formatannotation(hint).replace("typing.", "")
+        raise UsageError(f"{name}: expected {expected}, got {value!r}") from e
+
+
+def allows_none(hint: Any) -> bool:
+    return hint is None or hint is Any or types.NoneType in typing.get_args(hint)
