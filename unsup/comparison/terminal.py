@@ -1,5 +1,6 @@
 """A comparison in the terminal: the columns that fit, and the first sentences; the files hold the rest."""
 
+import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -31,7 +32,7 @@ def plain_text(name: str, parts: Sequence[Comparable], differences: str, width: 
         differences: why there are several of them, or nothing.
         width: in characters.
     """
-    console = Console(width=width, color_system=None, force_jupyter=False)
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_jupyter=False)
     shown: list[RenderableType] = [Text(f"{name}: {differences}")] if differences else []
     for part in parts:
         title, *rest = pieces(part, width)
