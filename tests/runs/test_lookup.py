@@ -75,6 +75,29 @@ def test_modules_of_this_folder_come_after_all_others(folder: Path) -> None:
     assert sys.path.count(str(folder)) == 1
 
 
+def test_options_of_a_model_in_this_folder_are_known_without_torch(folder: Path) -> None:
+    (folder / "my_lookup_model.py").write_text(
+        "from unsup.models.base import Model\n\n\nclass Mine(Model):\n"
+        "    def __init__(self, shape: tuple[int, int, int], code_dim: int = 3):\n        super().__init__(shape)\n"
+    )
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "unsup",
+        "train",
+        "mine",
+        "--data",
+        "digits",
+        "--model.dim",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "did you mean 'code_dim'" in done.stderr
+    assert "| torch" not in done.stderr.replace("  ", "")
+
+
 def test_a_module_that_is_no_python_is_one_line(folder: Path) -> None:
     (folder / "broken_lookup_model.py").write_text("class Mine(:\n")
     with pytest.raises(UsageError, match=r"class_path broken_lookup_model.Mine: .*broken_lookup_model.py, line 1"):
