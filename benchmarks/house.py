@@ -22,13 +22,13 @@ Graph = dict[str, set[str]]
 # Trains `ae` on digits for one epoch and stops where its loss is called.
 PROFILED = """
 import inspect, sys, tempfile
-root, words = sys.argv[1], sys.argv[2:]
+roots, words = tuple(sys.argv[1].split(":")), sys.argv[2:]
 from {module} import {function} as start
 entered, stack = {{}}, []
 class Reached(BaseException): pass
 def note(code, into):
     function = code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.startswith("<")  # no class body, no lambda
-    if function and code.co_filename.startswith(root):
+    if function and code.co_filename.startswith(roots):
         into.setdefault((code.co_filename, code.co_firstlineno), code)
 def watch(frame, event, argument):
     if event != "call": return
@@ -212,15 +212,16 @@ def ways_to_the_loss(top: Path) -> Iterator[tuple[str, str]]:
     command = {"module": "unsup.cli", "function": "main", "call": "start(words)"}
     if (top / "unsup" / "cli" / "main.py").exists():
         command["module"] = "unsup.cli.main"
-    ways = {"by unsup train": (PROFILED.format(**command), top / "unsup")}
+    ways = {"by unsup train": PROFILED.format(**command)}
     example = top / "examples" / "minimal.py"
     if example.exists():
         run = {"module": "runpy", "function": "run_path", "call": f"start({str(example)!r})"}
-        ways["by examples/minimal.py"] = (PROFILED.format(**run), top)
-    for way, (script, root) in ways.items():
+        ways["by examples/minimal.py"] = PROFILED.format(**run)
+    roots = ":".join(f"{top / folder}{os.sep}" for folder in ("unsup", "examples"))
+    for way, script in ways.items():
         with tempfile.TemporaryDirectory() as folder:
             words = ["train", "ae", "--data", "digits", "--epochs", "1", "--runs", folder]
-            done = run_python(top, ["-c", script, f"{root}{os.sep}", *words])
+            done = run_python(top, ["-c", script, roots, *words])
         measured = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("MEASURED")]
         if not measured:
             raise SystemExit(f"the loss was not reached {way}: {done.stderr}")
