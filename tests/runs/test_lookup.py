@@ -82,7 +82,8 @@ def test_options_of_a_model_in_this_folder_are_known_without_torch(folder: Path)
         "    def __init__(self, shape: tuple[int, int, int], code_dim: int = 3):\n        super().__init__(shape)\n"
     )
     words = ["train", "mine", "--data", "digits", "--model.dim", "1"]
-    command = [sys.executable, "-X", "importtime", "-m", "unsup", *words]
+    script = "import sys; from unsup.cli.main import main; sys.exit(main())"  # as the console script does it
+    command = [sys.executable, "-P", "-X", "importtime", "-c", script, *words]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "did you mean 'code_dim'" in done.stderr
     assert not re.search(r"\| +torch\b", done.stderr)
