@@ -1,6 +1,7 @@
 """Recipes and modules of one's own: found in the working directory, file by file, hiding nothing by accident."""
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_modules_of_this_folder_come_after_all_others(folder: Path) -> None:
     assert sys.path[-1] == str(folder) and sys.path.count(str(folder)) == 1
     load_class("my_lookup_model.Mine", unsup.Model)
     assert sys.path.count(str(folder)) == 1
+
+
+def test_options_of_a_model_in_this_folder_are_known_without_torch(folder: Path) -> None:
+    (folder / "my_lookup_model.py").write_text(
+        "from unsup.models.base import Model\n\n\nclass Mine(Model):\n"
+        "    def __init__(self, shape: tuple[int, int, int], code_dim: int = 3):\n        super().__init__(shape)\n"
+    )
+    words = ["train", "mine", "--data", "digits", "--model.dim", "1"]
+    script = "import sys; from unsup.cli.main import main; sys.exit(main())"  # as the console script does it
+    command = [sys.executable, "-P", "-X", "importtime", "-c", script, *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "did you mean 'code_dim'" in done.stderr
+    assert not re.search(r"\| +torch\b", done.stderr)
 
 
 def test_a_module_that_is_no_python_is_one_line(folder: Path) -> None:

@@ -7,6 +7,8 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from unsup.runs.lookup import import_from_here
+
 LIGHT = ("typing", "collections", "unsup.core.ranges")  # what is imported for the sake of annotations
 
 
@@ -67,6 +69,7 @@ def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
 
 def file_of(module: str) -> Path:
     """Return the source of a module; the package that it is in is looked up, not imported."""
+    import_from_here()
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or not inner:
