@@ -18,7 +18,7 @@ def test_curves_are_read_back_and_thinned(tmp_path: Path) -> None:
         writer.add_scalar("final/linear_probe", 0.9, 0)
     found = curves_of(tmp_path)
     assert found.keys() == {"train/loss", "val/loss"}
-    assert found["val/loss"] == [[10, 0.5], [30, 0.25]]
+    assert found["val/loss"] == [(10, 0.5), (30, 0.25)]
     steps = [step for step, _ in found["train/loss"]]
     assert len(steps) == POINTS and steps[0] == 0 and steps[-1] == 999 and steps == sorted(set(steps))
     assert all(value == pytest.approx(1 / (step + 1)) for step, value in found["train/loss"])

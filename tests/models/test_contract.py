@@ -33,12 +33,21 @@ def build(name: str, **other: Any) -> Model:
     cls, options = recipe(name)
     linked = {"shape": SHAPE, "augmentation": TinyDigits.augmentation}
     arguments = {key: value for key, value in linked.items() if key in inspect.signature(cls).parameters}
+    torch.manual_seed(0)
     return cls(**arguments | options | other)
 
 
+def source_of(name: str) -> Model | None:
+    """The trained model that a recipe starts from."""
+    source = yaml.safe_load(RECIPES[name].read_text()).get("init_from")
+    return trained(source) if source else None
+
+
 def trained(name: str) -> Model:
-    torch.manual_seed(0)
-    model = build(name)
+    """The model of a recipe after a few dozen steps on a few digits."""
+    model, source = build(name), source_of(name)
+    if source:
+        model.initialise(source.state_dict())
     train(model, epochs=EPOCHS)
     return model
 
@@ -46,8 +55,7 @@ def trained(name: str) -> Model:
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_keeps_the_contract(name: str) -> None:
     cls, options = recipe(name)
-    source = yaml.safe_load(RECIPES[name].read_text()).get("init_from")
-    check_model(cls, init_from=trained(source) if source else None, epochs=EPOCHS, **options)
+    check_model(cls, init_from=source_of(name), epochs=EPOCHS, **options)
 
 
 @pytest.mark.parametrize("name", RECIPES)

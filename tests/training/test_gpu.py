@@ -6,7 +6,7 @@ import lightning.pytorch as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
-from models.test_contract import RECIPES, Trained, build
+from models.test_contract import RECIPES, build, trained
 from tiny import TinyDigits, digits, trainer
 
 from unsup.core.errors import UserError
@@ -50,7 +50,7 @@ def test_no_step_waits_for_the_device(name: str) -> None:
 @pytest.mark.parametrize("name", ["ae", "conv_ae"])  # methods that draw nothing: devices have their own noise
 def test_weights_are_near_those_of_the_processor(name: str) -> None:
     """Few steps, full precision: the arithmetic of another device, not another method."""
-    on_cpu, on_gpu = Trained(name).model, build(name)
+    on_cpu, on_gpu = trained(name), build(name)
     fit(on_gpu, TinyDigits(), epochs=10)
     x = digits()
     ours, theirs = on_gpu.cpu().eval().encode(x), on_cpu.encode(x)
