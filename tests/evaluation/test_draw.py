@@ -12,10 +12,11 @@ from tiny import SHAPE, TinyDigits, digits
 from torch import Tensor
 from toys import Coder, Copier, Decoder, Generator, Variational
 
+from unsup.evaluation import draw as drawing
 from unsup.evaluation.draw import draw
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.heads import Heads, Probe
-from unsup.reports.figures import samples as generated
+from unsup.reports.figures.samples import PROGRESS, draw_progress
 
 ALWAYS = ["clusters", "confusion", "map"]
 
@@ -82,10 +83,10 @@ def test_a_model_gets_the_figures_of_what_it_offers(kind: type[Coder], expected:
 def test_what_training_left_is_listed(tmp_path: Path) -> None:
     data, model = Few(), model_of(Generator)
     (tmp_path / "figures").mkdir()
-    generated.draw_progress(tmp_path / "figures" / "progress.png", {1: digits(10).numpy(), 2: digits(10).numpy()})
+    draw_progress(tmp_path / "figures" / "progress.png", {1: digits(10).numpy(), 2: digits(10).numpy()})
     shown, _ = draw(tmp_path, model, data, judged(model, data))
     assert names(shown)[:3] == ["samples", "progress", "nearest"]
-    assert shown["figures/progress.png"] == generated.PROGRESS
+    assert shown["figures/progress.png"] == PROGRESS
 
 
 @pytest.mark.parametrize(("shape", "code_dim"), [((1, 8, 8), 1), ((1, 16, 8), 2), ((3, 16, 16), 12)])
@@ -155,7 +156,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
     found: dict[str, tuple[Any, ...]] = {}
 
     def spy(name: str) -> None:
-        monkeypatch.setattr(generated, name, lambda path, *given: found.setdefault(name, given) and "a title")
+        monkeypatch.setattr(drawing, name, lambda path, *given: found.setdefault(name, given) and "a title")
 
     for name in ("draw_samples", "draw_nearest", "draw_walks", "draw_lines_between", "draw_arcs"):
         spy(name)

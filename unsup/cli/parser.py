@@ -159,9 +159,9 @@ def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]
 
 def parse_value(key: str, text: str) -> Any:
     """A command-line value as YAML reads it: 3, 0.1, true, [500, 250]; anything else is text."""
-    from unsup.core import strict_yaml as plain_yaml
+    from unsup.core import strict_yaml
 
     try:
-        return plain_yaml.load(text)
-    except plain_yaml.NotPlain as e:
+        return strict_yaml.load(text)
+    except strict_yaml.NotPlain as e:
         raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e

@@ -14,10 +14,18 @@ from unsup.data.base import ImageData
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics import geometry
 from unsup.models.frozen import frozen
-from unsup.reports.figures import samples as generated
 from unsup.reports.figures.code_map import CodeMap
 from unsup.reports.figures.codes import PAIRS, PicturedClusters, draw_reconstructions, plane_of, write_figures
 from unsup.reports.figures.mistakes import hardest
+from unsup.reports.figures.samples import (
+    COLUMNS,
+    PROGRESS,
+    draw_arcs,
+    draw_lines_between,
+    draw_nearest,
+    draw_samples,
+    draw_walks,
+)
 from unsup.reports.html import PageImages
 
 SAMPLES = 100  # shown, and compared with as many validation images
@@ -54,9 +62,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
         elif hasattr(model, "generate"):
             ends = np.random.default_rng(0).standard_normal((BETWEEN, 2, model.noise_dim), np.float32)
             noise = np.stack([geometry.spherical(start, end, STEPS) for start, end in ends])
-            shown["interpolations"] = generated.draw_arcs(
-                folder / "interpolations.png", _made(model.generate, noise, model)
-            )
+            shown["interpolations"] = draw_arcs(folder / "interpolations.png", _made(model.generate, noise, model))
     plane = plane_of(evaluation.codes)
     shown |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
     code_map = CodeMap.of(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)
@@ -71,9 +77,9 @@ def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
     """Samples, how they came about, and the training images nearest to them."""
     seed_noise(model.device, model.seed, "samples")
     samples = _array(model.sample(SAMPLES))
-    shown = {"samples": generated.draw_samples(folder / "samples.png", samples)}
+    shown = {"samples": draw_samples(folder / "samples.png", samples)}
     if (folder / "progress.png").exists():  # training leaves it
-        shown["progress"] = generated.PROGRESS
+        shown["progress"] = PROGRESS
 
     m = min(SAMPLES, data.size("val"))
     some = np.sort(np.random.default_rng(0).permutation(data.size("val"))[:m])
@@ -81,11 +87,9 @@ def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
     queries = np.concatenate([samples[:m], unseen]).reshape(2 * m, -1)
     batches = (x.flatten(1).numpy() for x in data.batches("train"))
     positions, distances = geometry.nearest(queries, batches)
-    few = min(m, generated.COLUMNS)
+    few = min(m, COLUMNS)
     neighbours = torch.cat(list(data.batches("train", at=positions[:few]))).numpy()
-    shown["nearest"] = generated.draw_nearest(
-        folder / "nearest.png", samples[:few], neighbours, distances[:m], distances[m:]
-    )
+    shown["nearest"] = draw_nearest(folder / "nearest.png", samples[:few], neighbours, distances[:m], distances[m:])
     return shown
 
 
@@ -95,13 +99,13 @@ def _code_space(folder: Path, model: Any, images: Array, codes: Array, groups: A
     pairs = geometry.across_groups(groups, BETWEEN)
     if len(pairs):
         ways = np.stack([geometry.straight(codes[start], codes[end], STEPS) for start, end in pairs])
-        shown["interpolations"] = generated.draw_lines_between(
+        shown["interpolations"] = draw_lines_between(
             folder / "interpolations.png", _made(model.decode, ways, model), images[pairs], kind
         )
     entries, deviations, along = geometry.walks(codes)
     if len(entries):
         decoded = _made(model.decode, along, model)
-        shown["traversals"] = generated.draw_walks(
+        shown["traversals"] = draw_walks(
             folder / "traversals.png", decoded, entries, deviations, geometry.OFFSETS, codes.shape[1]
         )
     return shown

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
-from unsup.reports.figures import code_map as hover_map
+from unsup.reports.figures import code_map
 from unsup.reports.figures.code_map import CodeMap
 from unsup.reports.figures.curves import panels
 from unsup.reports.figures.data_uri import encoded_picture, image
@@ -99,7 +99,7 @@ def _page(report: Report, folder: Path, pictures: PageImages) -> list[tuple[str,
     if drawn := panels(report.curves or {}):
         content["Learning curves"] = [PagePart("curves", drawn)]
     if pictures.code_map:
-        content["Map of the codes"] = [PagePart("map", hover_map.draw(pictures.code_map))]
+        content["Map of the codes"] = [PagePart("map", code_map.draw(pictures.code_map))]
     if pictures.hardest:
         content["Hardest test images"] = [PagePart("mistakes", [_mistake(one) for one in pictures.hardest])]
     order = [*FIRST, *(title for title in content if title not in FIRST)]

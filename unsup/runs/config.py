@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unsup.core import strict_yaml as plain_yaml
+from unsup.core import strict_yaml
 from unsup.core.errors import UsageError, nearest
 from unsup.core.files import resolved as on_disk
 from unsup.core.ranges import check_options
@@ -80,10 +80,10 @@ def data_name(config: Config) -> str | None:
 def read(path: Path) -> Config:
     """One YAML layer, its outline checked."""
     try:
-        layer = plain_yaml.read(path)
+        layer = strict_yaml.read(path)
     except OSError as e:
         raise UsageError(f"cannot read configuration {path}: {e.strerror}") from e
-    except plain_yaml.NotPlain as e:
+    except strict_yaml.NotPlain as e:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))
