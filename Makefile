@@ -44,6 +44,9 @@ FLAGS := ONNX
 MODELS ?= $(MODEL)
 option = $(patsubst $1=%,%,$(filter $1=%,$(OPTIONS)))
 quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,"$($1)"))
+# A variable that is misspelt, or that a verb does not take, ends it.
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
+checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: give it $(strip $(TAKES) ARGS)))
 passed = $(foreach v,$(TAKES),$(if $($v),$(call option,$v) $(call quoted,$v))) $(ARGS)
 
 train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT RUNS ## train MODEL= [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= ARGS="--model.lr 0.01 …"], evaluate, report
@@ -64,7 +67,7 @@ reproduce: override RUNS := $(RUNS)/reproduced
 
 $(VERBS): export UNSUP_VIA := make
 $(VERBS): $(READY)
-	@$(PY) -m unsup $@ $(passed)
+	$(checked)@$(PY) -m unsup $@ $(passed)
 
 bench: $(READY) ## how fast it is beside a plain loop, Lightning's defaults and others [ARGS=--quick DATA_ROOT=]
 	@$(PY) benchmarks/bench.py $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)

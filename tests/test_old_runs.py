@@ -215,3 +215,9 @@ def test_selflabel_is_evaluated_and_classifies_as_before(run: Run, tmp_path: Pat
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")
 def test_gan_goes_on_and_ends_as_before(run: Run) -> None:
     agree(judged("resume", run("gan")), EXPECTED["reports"]["gan"], HEADLINE, TURNED)
+
+
+def test_an_unfinished_run_is_not_judged(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run("gan"))]) == 1
+    message = capsys.readouterr().err
+    assert message == f"unsup: {run('gan')} is not trained to its end: unsup resume {run('gan')} continues it\n"

@@ -106,6 +106,18 @@ def test_variables_become_options(project: Project) -> None:
     assert command == "-m unsup reproduce mnist-ae --seeds 0 2 --data_root d --runs runs/reproduced"
 
 
+@pytest.mark.parametrize(
+    "words", [["train", "MODEL=ae", "DAT=digits"], ["train", "MODEL=ae", "SEEDS=7"], ["models", "MODEL=ae"]]
+)
+def test_a_variable_that_a_verb_does_not_take_is_refused(project: Project, words: list[str]) -> None:
+    assert project.make(*words, f"PY={project.python}") == (2, [])
+
+
+def test_every_verb_takes_the_variables_that_its_help_names(project: Project) -> None:
+    assert project.make("sweep", "MODEL=ae", "SEEDS=0", "ARGS=", "RUNS=r", f"PY={project.python}")[0] == 0
+    assert project.make("compare", "DATA=digits", "SORT=kNN", f"PY={project.python}")[0] == 0
+
+
 def test_variables_of_a_sweep_and_of_a_resumed_run_become_options(project: Project) -> None:
     py = f"PY={project.python}"
     words = ["MODELS=ae deep_ae", "SEEDS=0 1", "GRID=model.code_dim=10,30 model.widths=[500,250],[100]", "EPOCHS=2"]

@@ -32,6 +32,7 @@ def listed(name: str) -> list[str]:
         ("make evaluate RUN=…", "unsup evaluate …", "evaluate", {"run": "…"}),
         ("make results", "unsup results", "results", {}),
         ("make dashboard", "tensorboard --logdir runs", "dashboard", {}),
+        ("make dashboard 'RUNS=my runs'", "tensorboard --logdir 'my runs'", "dashboard", {"runs": "my runs"}),
         ('make train MODEL=a ARGS="--x.y 1"', "unsup train a --x.y 1", "train", {"model": "a", "further": "--x.y 1"}),
     ],
 )

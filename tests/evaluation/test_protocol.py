@@ -356,7 +356,8 @@ def test_another_process_finds_the_same_scores(result):
         "print(json.dumps(evaluate(Net(data.shape), data).scores))"
     )
     folder = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", f"import sys; sys.path.append({str(folder.parent)!r}); {program}"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == result[0].scores
 
 

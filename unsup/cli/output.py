@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unsup.core.commands import suggest
 from unsup.core.errors import printable
-from unsup.core.files import shown
+from unsup.core.files import elsewhere, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,7 +98,8 @@ def show_report(run: "Run") -> None:
 
     if run.evaluated:
         screen().print(summary_table(run.report))
-        print(f"report     {shown(run.folder / 'report.html')}\ndashboard  {suggest('dashboard')}")
+        runs = elsewhere(run.folder.resolve().parents[2])
+        print(f"report     {shown(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 
 def show_comparison(comparison: "Comparison") -> None:

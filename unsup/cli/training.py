@@ -7,7 +7,7 @@ from typing import Any, Literal
 from unsup.cli.parser import CommandLine
 from unsup.core.commands import SHORT, suggest
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import folder_of_images
+from unsup.core.files import elsewhere, folder_of_images
 
 
 def train(
@@ -152,9 +152,8 @@ def sweep(
     root = dict(options).get("data.root")
     outcome = start(jobs, runs, None if root is None else str(root), note)
     print(f"\n{summary(jobs, outcome)}")
-    elsewhere = None if runs == Path("runs") else runs
     for dataset in sorted({job.config["dataset"] for job in jobs}):
-        print(f"next: {suggest('compare', data=dataset, runs=elsewhere)}", flush=True)
+        print(f"next: {suggest('compare', data=dataset, runs=elsewhere(runs))}", flush=True)
     if outcome.failed:
         raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
 

@@ -134,7 +134,7 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
     replace(folder / "compare.json", comparison_json(name, parts, notes))
     replace(folder / "compare.csv", comparison_csv(parts))
     replace(folder / "compare.md", comparison_markdown(name, parts, notes))
-    replace(folder / "compare.html", comparison_html(name, parts, notes))
+    replace(folder / "compare.html", comparison_html(name, parts, notes, folder.parent))
     return Comparison(folder, parts, differences(list(groups)))
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from unsup.comparison.columns import SEEDS, TABLE
@@ -11,6 +12,7 @@ from unsup.comparison.comparable import PAIRED, VARIANCE, Comparable, difference
 from unsup.comparison.table import Row, column_chosen, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
+from unsup.core.files import elsewhere
 from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 
@@ -105,8 +107,15 @@ def title(data: str, parts: Sequence[Comparable]) -> str:
     return f"{data}: {models} model{'s' * (models != 1)} compared"
 
 
-def comparison_html(data: str, parts: Sequence[Comparable], notes: Notes) -> str:
-    """One self-contained page whose tables can be sorted by any column."""
+def comparison_html(data: str, parts: Sequence[Comparable], notes: Notes, runs: Path) -> str:
+    """One self-contained page whose tables can be sorted by any column.
+
+    Args:
+        data: the data set.
+        parts: of its comparison.
+        notes: on the reports.
+        runs: the folder that holds the runs.
+    """
     tables = [
         {
             "title": one.title,
@@ -126,7 +135,7 @@ def comparison_html(data: str, parts: Sequence[Comparable], notes: Notes) -> str
     return render(
         "compare.html.j2",
         title=title(data, parts),
-        again=suggest("compare", data=data),
+        again=suggest("compare", data=data, runs=elsewhere(runs)),
         differences=differences([one.version for one in parts]),
         notes=notes,
         tables=tables,

@@ -27,7 +27,7 @@ VARIABLES = {
 }
 # Options of `train` that stand for a key of the configuration
 SHORT = {"epochs": "trainer.max_epochs", "data_root": "data.root", "images": "data.images"}
-PROGRAMS = {"dashboard": "tensorboard --logdir runs"}  # what the Makefile starts without `unsup`
+PROGRAMS = {"dashboard": "tensorboard --logdir {runs}"}  # what the Makefile starts without `unsup`
 
 
 def suggest(verb: str, further: str = "", via: str | None = None, **words: object) -> str:
@@ -44,7 +44,7 @@ def suggest(verb: str, further: str = "", via: str | None = None, **words: objec
         variables = [quoted(f"{name.upper()}={value}") for name, value in named.items()]
         return " ".join(filter(None, ["make", verb, *variables, further and f'ARGS="{further}"']))
     if verb in PROGRAMS:
-        return PROGRAMS[verb]
+        return PROGRAMS[verb].format(runs=quoted(named.get("runs", "runs")))
     options = [f"{VARIABLES[name.upper()]} {quoted(value)}".lstrip() for name, value in named.items()]
     return " ".join(filter(None, ["unsup", verb, *options, further]))
 

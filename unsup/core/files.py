@@ -66,6 +66,11 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def elsewhere(runs: Path) -> Path | None:
+    """Return a folder of runs as a suggested command needs it: None for runs/, which needs no word."""
+    return None if shown(runs) == Path("runs") else shown(runs)
+
+
 def must_be_new(path: Path) -> None:
     """Raises UserError where there is something of that name."""
     if path.exists():

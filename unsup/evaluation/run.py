@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from unsup.core.array_files import Arrays
+from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation.baselines import Floor, feature_spaces, floors
@@ -58,6 +59,8 @@ def evaluate_run(run: Run, data: ImageData) -> Report:
     Raises:
         UserError: the run is not complete.
     """
+    if not run.trained:
+        raise UserError(f"{run} is not trained to its end: {suggest('resume', run=run)} continues it")
     with using(run.versions.get("threads")):
         return write(run, data, judge(run, data))
 

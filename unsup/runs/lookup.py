@@ -36,8 +36,13 @@ def named(kind: str, name: str) -> Path:
 
 
 def pair(model: str | None, data: str | None) -> list[Path]:
-    """Return what a recipe needs for a data set: configs/model/M@D.yaml or, for several of them, M@D+E+F.yaml."""
-    files = {p.name for top in (OWN, SHIPPED) for p in (top / "model").glob(f"{model}@*.yaml") if data in fitted_to(p)}
+    """Return what a recipe needs for a data set: configs/model/M@D.yaml or, for several of them, M@D+E+F.yaml.
+
+    A recipe of the working directory that hides one of the package hides its variants, too.
+    """
+    hidden = is_own(locate(f"model/{model}.yaml"))  # the package's variants are of the recipe that it has
+    folders = [top / "model" for top in ((OWN,) if hidden else (OWN, SHIPPED))]
+    files = {p.name for folder in folders for p in folder.glob(f"{model}@*.yaml") if data in fitted_to(p)}
     return [used(f"model/{name}") for name in sorted(files)]
 
 
