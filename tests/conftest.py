@@ -13,6 +13,14 @@ import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; notebooks' kernels inherit it
 
 
+@pytest.fixture(autouse=True)
+def full_precision() -> None:
+    """Matrix products as a new process has them: a training whose recipe lowers the precision leaves it so."""
+    import torch
+
+    torch.set_float32_matmul_precision("highest")
+
+
 @pytest.fixture
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings without their evaluation."""
