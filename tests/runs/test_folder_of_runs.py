@@ -64,6 +64,15 @@ def test_unknown_and_unfinished_runs_are_named(tmp_path: Path, monkeypatch: pyte
         _ = run.training
 
 
+def test_a_run_knows_the_folder_of_runs_that_it_is_in(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, CONFIG, "unsup train ae", "f00d")
+    assert run.root == tmp_path
+    for place in (Path("/moved"), Path("moved"), tmp_path / "a" / "b" / "0-001"):
+        moved = Run(place)
+        moved.config = run.config
+        assert moved.root is None
+
+
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"x": 1})

@@ -98,7 +98,7 @@ def show_report(run: "Run") -> None:
 
     if run.evaluated:
         screen().print(summary_table(run.report))
-        runs = elsewhere(run.folder.resolve().parents[2])
+        runs = elsewhere(run.root or run.folder)
         print(f"report     {shown(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 

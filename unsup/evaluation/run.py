@@ -77,8 +77,7 @@ def judge(run: Run, data: ImageData) -> Judgement:
         model = model.cuda()
     say("checking the evaluator")
     checks = selfcheck()
-    in_place = run.folder.parts[-3:-1] == (run.config["dataset"], run.config["recipe"])
-    folder = (run.folder.parents[1] if in_place else run.folder) / "floors"
+    folder = (run.root / run.config["dataset"] if run.root else run.folder) / "floors"
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     with about(run.config["recipe"]):
         evaluation = evaluate(model, data, layers=True, feature_spaces=spaces)

@@ -1,6 +1,7 @@
 """The files of a run folder: their names, and its records in JSON, which are checked when they are read."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,20 @@ KINDS: dict[str, Any] = {
     "threads": int,
 }
 ORIGIN: dict[str, Any] = {"run": str, "stages_seconds": int | float, "views": str}  # in init_from
+
+
+def next_folder(parent: Path, seed: int) -> Path:
+    """Make the folder of the next run of a seed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    taken = [re.fullmatch(rf"{seed}-(\d+)", p.name) for p in parent.iterdir()]
+    number = max((int(match[1]) for match in taken if match), default=0) + 1
+    while True:
+        folder = parent / f"{seed}-{number:03d}"
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:  # another start took it this instant
+            number += 1
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ and heads.npz (what an evaluation keeps of each test image, and for new images);
 export/. Whoever trains or evaluates the run holds the lock on its file .lock.
 """
 
-import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -22,7 +21,7 @@ from unsup.core.strict_yaml import dump
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
 from unsup.runs.provenance import git_state, provenance
-from unsup.runs.records import LAST, PREVIOUS, read_record
+from unsup.runs.records import LAST, PREVIOUS, next_folder, read_record
 
 if TYPE_CHECKING:
     from unsup.core.array_files import Arrays
@@ -59,7 +58,7 @@ class Run:
         parent = root / config["dataset"] / config["recipe"]
         record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
         try:
-            folder = _next_folder(parent, config["seed"])
+            folder = next_folder(parent, config["seed"])
             (folder / "checkpoints").mkdir()
             write_json(folder / "versions.json", record)
             replace(folder / "config.yaml", dump(config))
@@ -132,6 +131,12 @@ class Run:
     def checkpoints(self) -> list[Path]:
         """What a training can be continued from, the newest first: the last and the previous checkpoint, if any."""
         return [path for name in (LAST, PREVIOUS) if (path := self.folder / "checkpoints" / name).is_file()]
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of runs that it is in; None where the run folder was moved out of one."""
+        in_place = self.folder.parts[-3:-1] == (self.config["dataset"], self.config["recipe"])
+        return self.folder.parents[2] if in_place else None
 
     @property
     def trained(self) -> bool:
@@ -229,17 +234,3 @@ class Run:
         keep(self.folder / "correct.npz", correct)
         write_report(self.folder, report, pictures)
         self.report, self.readout = report, readout
-
-
-def _next_folder(parent: Path, seed: int) -> Path:
-    """Make the folder of the next run of a seed."""
-    parent.mkdir(parents=True, exist_ok=True)
-    taken = [re.fullmatch(rf"{seed}-(\d+)", p.name) for p in parent.iterdir()]
-    number = max((int(match[1]) for match in taken if match), default=0) + 1
-    while True:
-        folder = parent / f"{seed}-{number:03d}"
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:  # another start took it this instant
-            number += 1
