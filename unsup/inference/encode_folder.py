@@ -17,7 +17,7 @@ from unsup.data.decode import attempt, complaint
 from unsup.data.listing import find_images
 from unsup.metrics.heads import Heads
 from unsup.models.frozen import frozen
-from unsup.models.optional_outputs import assigned
+from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -110,7 +110,7 @@ def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
     if hasattr(encoder.model, "assign"):
         unit = encoder.unit(x)
         with frozen(encoder.model):
-            own = {"own_cluster": assigned(encoder.model, unit).numpy()}
+            own = {"own_cluster": clusters_of(encoder.model, unit).numpy()}
     if heads is None:
         return {"codes": codes, **own}
     errors = None
