@@ -8,6 +8,7 @@ import torch
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
+from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.checkpoints import load_checkpoint
@@ -101,12 +102,13 @@ def restore_model(config: Config, path: Path) -> Model:
     Raises:
         UserError: a damaged checkpoint, or one of another model.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint, class_path = load_checkpoint(path), config["model"]["class_path"]
+    options = current_options(class_path, checkpoint["hyper_parameters"], path)
     try:
         with torch.random.fork_rng([]):
-            model: Model = load_class(config["model"]["class_path"], Model)(**checkpoint["hyper_parameters"])
+            model: Model = load_class(class_path, Model)(**options)
     except REFUSALS as e:
-        raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
+        raise UserError(f"{path} does not fit {class_path}: was its code changed since?") from e
     fill(model, checkpoint, path)
     model.seed = config["seed"]
     return model.eval()

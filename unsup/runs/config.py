@@ -17,6 +17,7 @@ from unsup.core import strict_yaml
 from unsup.core.errors import UsageError, nearest
 from unsup.core.files import resolved as on_disk
 from unsup.core.ranges import check_options
+from unsup.core.removed import current_options
 from unsup.runs.lookup import import_from_here, named, names, pair, used
 from unsup.runs.options import typed
 from unsup.runs.settings import DEFAULTS, check_settings
@@ -87,6 +88,9 @@ def read(path: Path) -> Config:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))
+    model = layer.get("model", {})
+    if "init_args" in model:
+        model["init_args"] = current_options(model.get("class_path", ""), model["init_args"], path)
     return layer
 
 
