@@ -1,13 +1,12 @@
 """The columns of a comparison, and the numbers that it takes from a report."""
 
-from unsup.reports.catalogue import SCORES, listed
+from unsup.reports.catalogue import SCORES, Tables, number, scores_in
 from unsup.reports.schema import RunFacts
-from unsup.reports.score import Shown, number
 from unsup.reports.score_schema import Scores
 
 Numbers = dict[str, float]
 
-TABLE = listed(Shown.COMPARISON)
+TABLE = scores_in(Tables.COMPARISON)
 SEEDS = "seeds"  # the last column: how many there are
 NAMES = ("model", *(score.name for score in TABLE), SEEDS)
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 from unsup.comparison.columns import Numbers, numbers
 from unsup.core.errors import UserError
 from unsup.reports.report import load_report
-from unsup.reports.rows import floors_of
-from unsup.reports.schema import Baseline
+from unsup.reports.schema import BaselineKey
 
 APART = ("seed", "threads", "data.root", "data.images")  # which seed, how and where it ran, not what is trained
 
@@ -35,7 +34,7 @@ class ComparedRun:
     version: Version
     options: dict[str, Any]  # resolved configuration by dotted name, without those of APART
     numbers: Numbers
-    floors: dict[Baseline, Numbers]  # in the order of tables
+    floors: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained twin, by probe
 
 
@@ -61,7 +60,7 @@ def read_run(path: Path) -> ComparedRun:
         report = load_report(path, curves=False)
     except OSError as e:
         raise UserError(f"cannot be read ({e.strerror})") from e
-    scores, made, twin = report.scores, report.provenance, report.floors.get("untrained")
+    scores, made, twin = report.scores, report.provenance, report.baselines.get("untrained")
     if scores.code_dim is None:
         raise UserError("incomplete: scores.code_dim is missing")
     options = dotted(made.config) | {"dim": scores.code_dim}
@@ -79,7 +78,7 @@ def read_run(path: Path) -> ComparedRun:
         version=Version(report.schema, report.protocol, made.data_sha256),
         options=options,
         numbers=numbers(scores, report.run),
-        floors={key: numbers(floor) for key, floor in floors_of(report).items()},
+        floors={key: numbers(floor) for key, floor in report.ordered_baselines.items()},
         initialisations=twin.by_initialisation if twin else {},
     )
 

@@ -26,7 +26,7 @@ from unsup.metrics.intervals import bootstrap_interval
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.reports.schema import FloorName
+from unsup.reports.schema import ReferenceKey
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
 
@@ -49,7 +49,7 @@ class Floor:
 
 def floors(
     model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
-) -> dict[FloorName, Floor]:
+) -> dict[ReferenceKey, Floor]:
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
     "untrained" only for a model that starts at random; "real" holds nothing but the scores of generation that training
@@ -85,7 +85,7 @@ def floors(
 
         return kept(folder, name, key, announced, Floor.of)
 
-    found: dict[FloorName, Floor] = {
+    found: dict[ReferenceKey, Floor] = {
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }

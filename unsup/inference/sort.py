@@ -15,7 +15,6 @@ from unsup.core.errors import UserError, printable
 from unsup.core.files import filling, must_be_new, reserve
 from unsup.inference.classify import Classified, classify_folder
 from unsup.inference.contact_sheet import write_sheet
-from unsup.reports.rows import heading
 from unsup.reports.schema import Report
 from unsup.runs.run import Run
 
@@ -82,7 +81,7 @@ def leave(folder: Path, run: Run, images: Path, classified: Classified, sort: So
     """
     with filling(folder) as temporary:
         write_table(temporary / TABLE, classified)
-        title = f"{images.resolve().name}, sorted by {heading(run.report)}"
+        title = f"{images.resolve().name}, sorted by {run.report.heading}"
         write_sheet(temporary / SHEET, images, classified, title, remark(run.report, classified))
         if sort:
             sort_into(temporary, images, classified, sort)
