@@ -142,16 +142,15 @@ def sweep(
     options, note = settings(line, epochs=epochs, data_root=data_root, images=images, threads=threads), ""
     jobs = plan(models, data or "mnist", seeds, values, options, runs)
     from unsup.runs.build import mnist_at_hand
-    from unsup.training.sweep import summary
-    from unsup.training.sweep import sweep as start
+    from unsup.training.sweep import run_sweep, sweep_summary
 
     if data is None:
         prepared, note = mnist_at_hand(jobs[0].config)
         if not prepared:
             jobs = plan(models, "digits", seeds, values, options, runs)
     root = dict(options).get("data.root")
-    outcome = start(jobs, runs, None if root is None else str(root), note)
-    print(f"\n{summary(jobs, outcome)}")
+    outcome = run_sweep(jobs, runs, None if root is None else str(root), note)
+    print(f"\n{sweep_summary(jobs, outcome)}")
     for dataset in sorted({job.config["dataset"] for job in jobs}):
         print(f"next: {suggest('compare', data=dataset, runs=elsewhere(runs))}", flush=True)
     if outcome.failed:
@@ -171,9 +170,9 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
     begun, places = Run.find(run), moved(data_root, images)
     from unsup.cli.output import show_report
     from unsup.training.distributed import is_main_process
-    from unsup.training.train import resume as start
+    from unsup.training.train import resume_run
 
-    start(begun, places)
+    resume_run(begun, places)
     if is_main_process():
         show_report(begun)
 
