@@ -1,9 +1,10 @@
-"""How the house stands: layout, imports, the way to a loss, names said twice, the price of a mistake.
+"""Measure the structure of the package.
 
     python benchmarks/house.py [CHECKOUT]
 
-A node of the import graph is a package, or a module that is in none but the root package. Imports inside functions
-count; those for type checkers alone do not.
+It counts files, lines and imports, names that are vague or defined twice, the functions on the way to a loss, and the
+processor time that a mistake costs. A node of the import graph is a package, or a module of the root package. Imports
+inside functions count; those under `if TYPE_CHECKING` do not.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 Graph = dict[str, set[str]]
+
+VAGUE = ("found", "told", "shown", "kept")  # participles that do not say what a thing is
 
 # Trains `ae` on digits for one epoch and stops where its loss is called.
 PROFILED = """
@@ -64,6 +67,8 @@ def main() -> None:
         "cycles of modules; of nodes": f"{len(cycles(of_modules))}; {len(cycles(of_nodes))}",
         "upward imports": f"{len(upward(of_modules))}",
         "top-level names defined in two or more modules; constants; private": said_twice(files),
+        f"names made of {', '.join(VAGUE)}": f"{sum(vague_names(path) for path in files.values())}",
+        "docstrings that begin with What": f"{sum(what_docstrings(path) for path in files.values())}",
         "add a model: lines of a method and its recipe (least, median, most)": model_sizes(top),
     }
     rows |= {f"to the loss of ae, {way}": text for way, text in ways_to_the_loss(top)}
@@ -195,6 +200,23 @@ def said_twice(files: dict[str, Path]) -> str:
     private = sum(name.startswith("_") for name in names)
     constants = sum(name.isupper() and not name.startswith("_") for name in names)
     return f"{len(names) - private - constants}; {constants}; {private}"
+
+
+def vague_names(path: Path) -> int:
+    """Return how often a module uses a name that has one of `VAGUE` between its underscores."""
+    count = 0
+    for node in ast.walk(ast.parse(path.read_text())):
+        for field in ("id", "arg", "attr", "name"):  # a variable, an argument, an attribute, a function or class
+            name = getattr(node, field, None)
+            count += isinstance(name, str) and bool(set(VAGUE) & set(name.lower().split("_")))
+    return count
+
+
+def what_docstrings(path: Path) -> int:
+    """Return the number of docstrings of a module that begin with the word "What"."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, documented)]
+    return sum((ast.get_docstring(node) or "").startswith("What") for node in nodes)
 
 
 def model_sizes(top: Path) -> str:
