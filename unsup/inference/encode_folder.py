@@ -23,13 +23,13 @@ from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-BATCH = 512  # images through the encoder at a time
+FILES_PER_BATCH = 512  # images through the encoder at a time
 
 Columns = dict[str, NDArray[Any]]  # n rows each
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedFolder:
     """What a run makes of the n readable images below a folder, in the order of their names."""
 
     files: list[str]  # relative to the folder
@@ -37,7 +37,7 @@ class Encoded:
     unreadable: dict[str, str]  # the other files, and why
 
 
-def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
+def encode_folder(run: Run, images: Path, heads: Heads | None) -> EncodedFolder:
     """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
 
     They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
@@ -60,8 +60,8 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     files: list[str] = []
     columns: Columns = {}
     unreadable: dict[str, str] = {}
-    for named, x in batches(images, listed, encoder.shape, unreadable):
-        found = judged(encoder, heads, x)
+    for named, x in readable_batches(images, listed, encoder.shape, unreadable):
+        found = code_columns(encoder, heads, x)
         if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
             raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
         if not files:
@@ -76,10 +76,10 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
-    return Encoded(files, columns, unreadable)
+    return EncodedFolder(files, columns, unreadable)
 
 
-def batches(
+def readable_batches(
     images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
     """The readable ones of the files, 512 or a few more at a time, and their pixels (n, C, S, S), uint8.
@@ -96,14 +96,14 @@ def batches(
             else:
                 unreadable[file] = reason
         parts.append(pixels[[reason is None for reason in reasons]])
-        if len(named) >= BATCH:
+        if len(named) >= FILES_PER_BATCH:
             yield named, torch.from_numpy(np.concatenate(parts))
             named, parts = [], []
     if named:
         yield named, torch.from_numpy(np.concatenate(parts))
 
 
-def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
+def code_columns(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
     """The codes of images (n, C, H, W), and what the heads say: columns as in `write_codes`, "class" a number here."""
     codes = encoder(x).cpu().numpy()
     own: Columns = {}
@@ -129,7 +129,7 @@ def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
     return found
 
 
-def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
+def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:
     """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
 
     `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
@@ -170,7 +170,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
     return out, encoded
 
 
-def write_parquet(path: Path, encoded: Encoded) -> None:
+def write_parquet(path: Path, encoded: EncodedFolder) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
