@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from unsup.comparison.groups import Group, Numbers
-from unsup.core.errors import UsageError, nearest
+from unsup.core.errors import UsageError, closest
 from unsup.metrics.intervals import seeds_interval
 from unsup.reports.catalogue import listed
 from unsup.reports.format import Cells
@@ -58,7 +58,7 @@ def column_named(text: str) -> str:
     """
     found = {name.lower(): name for name in COLUMN_NAMES}
     if text.lower() not in found:
-        raise UsageError(f"--sort: no column {text!r} ({nearest(text, COLUMN_NAMES)})")
+        raise UsageError(f"--sort: no column {text!r} ({closest(text, COLUMN_NAMES)})")
     return found[text.lower()]
 
 
