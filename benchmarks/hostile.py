@@ -405,9 +405,9 @@ class Reports:
         return main(["compare", "--runs", str(self.root)])
 
     def keep(self) -> None:
-        from unsup.comparison.recorded.store import add
+        from unsup.comparison.recorded.store import record_report
 
-        add(self.run, self.root / "results")
+        record_report(self.run, self.root / "results")
 
     def classes(self) -> None:
         from unsup.runs.run import Run

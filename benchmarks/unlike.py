@@ -22,7 +22,7 @@ from torch import Tensor
 
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
-from unsup.data.decode import complaint
+from unsup.data.decode import unreadable_message
 from unsup.data.listing import find_images
 from unsup.inference.encode_folder import code_columns, readable_batches
 from unsup.runs.encoder import Encoder
@@ -44,7 +44,7 @@ def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
     unreadable: dict[str, str] = {}
     found = [x for _, x in readable_batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, unreadable)]
     if unreadable:
-        raise UserError(complaint(unreadable, len(files)))
+        raise UserError(unreadable_message(unreadable, len(files)))
     return torch.cat(found)
 
 

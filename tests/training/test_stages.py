@@ -16,8 +16,8 @@ from toys import Coder
 
 import unsup.training.train
 from unsup.cli.main import main
-from unsup.comparison.groups import dotted
-from unsup.comparison.recorded.store import for_others
+from unsup.comparison.groups import dotted_options
+from unsup.comparison.recorded.store import without_local_paths
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
 from unsup.data.base import ImageData
@@ -247,12 +247,12 @@ def test_a_source_sees_the_same_images(recipes: Path, tmp_path: Path) -> None:
 
 def test_comparisons_and_kept_reports_name_the_recipe_and_no_folder() -> None:
     for start in ("ae", "/of/runs/mnist/ae/3-001"):
-        assert dotted({"dataset": "mnist", "init_from": start})["init_from"] == "mnist/ae"
+        assert dotted_options({"dataset": "mnist", "init_from": start})["init_from"] == "mnist/ae"
     content = report()
     content["run"]["command"] = "unsup train dec --init_from /some/where/mnist/ae/3-001 --seed 3 --runs /some/where"
     content["provenance"]["config"] = {"init_from": "/some/where/mnist/ae/3-001"}
     content["provenance"]["init_from"] = {"run": "mnist/ae/3-001", "weights_sha256": "ab" * 32}
-    made = for_others(typed(content))
+    made = without_local_paths(typed(content))
     kept = made.run.command + json.dumps(made.provenance.config)
     assert "some" not in kept and kept.count("runs/mnist/ae/3-001") == 2
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
-from unsup.data.decode import attempt, complaint
+from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
 from unsup.metrics.heads import Heads
 from unsup.models.frozen import frozen
@@ -70,9 +70,9 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> EncodedFolder:
             columns[name][len(files) : len(files) + len(rows)] = rows
         files += named
     if not files:
-        raise UserError(complaint(unreadable, len(listed)))
+        raise UserError(unreadable_message(unreadable, len(listed)))
     if unreadable:
-        log.warning("left out: %s", complaint(unreadable, len(listed)))
+        log.warning("left out: %s", unreadable_message(unreadable, len(listed)))
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
@@ -89,7 +89,7 @@ def readable_batches(
     named: list[str] = []
     parts: list[NDArray[np.uint8]] = []
     left = iter(files)
-    for pixels, reasons in attempt([images / file for file in files], shape):
+    for pixels, reasons in decode_with_reasons([images / file for file in files], shape):
         for reason, file in zip(reasons, left, strict=False):
             if reason is None:
                 named.append(file)
