@@ -117,24 +117,24 @@ class Configurations:
     def __init__(self, scratch: Path) -> None:
         from lightning.pytorch import Trainer
 
-        from unsup.core.strict_yaml import dump
+        from unsup.core.strict_yaml import dump_yaml
         from unsup.runs import build
         from unsup.runs.config import compose, resolve
         from unsup.runs.init_from import check_stages
         from unsup.training import stages
-        from unsup.training.failures import explained
+        from unsup.training.failures import as_usage_errors
         from unsup.training.trainer import bare_trainer
 
         def start(config: dict[str, Any], *_: Any) -> tuple[()]:
             """What a training does before it reads images or writes anything."""
             check_stages(config)
             build.build(config)
-            with explained():
+            with as_usage_errors():
                 bare_trainer(config, unused_parameters=False)
-            yaml.safe_load(dump(config))
+            yaml.safe_load(dump_yaml(config))
             return ()
 
-        build.mnist_at_hand = lambda config: (None, "no network here")
+        build.find_mnist = lambda config: (None, "no network here")
         stages.train_stages = start  # type: ignore[assignment]
         self.scratch = scratch
         self.files = [path.read_bytes() for path in sorted((TOP / "configs").rglob("*.yaml"))]
@@ -275,7 +275,7 @@ class Folder:
     def __init__(self, scratch: Path) -> None:
         import torch
 
-        from unsup.core.strict_yaml import dump
+        from unsup.core.strict_yaml import dump_yaml
         from unsup.runs.build import build_data, build_model
         from unsup.runs.checkpoints import LAYOUT
         from unsup.runs.config import compose, resolve
@@ -284,7 +284,7 @@ class Folder:
         model = build_model(config, build_data(config))
         self.folder = scratch / "runs" / "digits" / "ae" / "0-001"
         (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.yaml").write_text(dump(config))
+        (self.folder / "config.yaml").write_text(dump_yaml(config))
         self.checkpoint = {
             "state_dict": model.state_dict(),
             "hyper_parameters": dict(model.hparams),
@@ -310,7 +310,7 @@ class Checkpoints(Folder):
     def one(self, draw: random.Random) -> Input:
         import torch
 
-        from unsup.runs.checkpoints import newest
+        from unsup.runs.checkpoints import newest_checkpoint
         from unsup.runs.run import Run
 
         path, kind = self.folder / "checkpoints" / "last.ckpt", draw.randrange(10)
@@ -327,7 +327,7 @@ class Checkpoints(Folder):
 
         def act() -> None:
             run = Run(self.folder)
-            newest(str(run), run.checkpoints)
+            newest_checkpoint(str(run), run.checkpoints)
             run.model()
 
         return f"checkpoint {kind} {content[:40]!r}", act, 1
@@ -348,7 +348,7 @@ class Records(Folder):
 
     def one(self, draw: random.Random) -> Input:
         from unsup.runs.run import Run
-        from unsup.training.existing_runs import Found
+        from unsup.training.existing_runs import RunIndex
 
         contents = {
             "versions.json": {
@@ -369,8 +369,8 @@ class Records(Folder):
         config = Run(self.folder).config
 
         def act() -> None:
-            Found(self.folder.parents[2]).look(config)
-            Found(self.folder.parents[2]).trained(config, "ab")
+            RunIndex(self.folder.parents[2]).progress(config)
+            RunIndex(self.folder.parents[2]).newest_trained(config, "ab")
             Run(self.folder).origin("cd")
 
         return " ".join((self.folder / name).read_bytes()[:300].decode(errors="replace") for name in contents), act, 1
@@ -405,9 +405,9 @@ class Reports:
         return main(["compare", "--runs", str(self.root)])
 
     def keep(self) -> None:
-        from unsup.comparison.recorded.store import add
+        from unsup.comparison.recorded.store import record_report
 
-        add(self.run, self.root / "results")
+        record_report(self.run, self.root / "results")
 
     def classes(self) -> None:
         from unsup.runs.run import Run
