@@ -21,28 +21,13 @@ import yaml
 TOP = Path(__file__).parents[1]
 Input = tuple[str, Callable[[], Any], int]
 
-SIZES = """
--1 0 1 2 0.5 -0.5 1e308 1e-320 .nan .inf -.inf 10000000000 999999999999999999 [] [0] [-1] [2,0] [9999999999]
-"""
-NUMBERS = SIZES.split()
+NUMBERS = [
+    *("-1", "0", "1", "2", "0.5", "-0.5", "1e308", "1e-320", ".nan", ".inf", "-.inf", "10000000000", "9" * 18),
+    *("[]", "[0]", "[-1]", "[2,0]", "[9999999999]"),
+]
 WORDS = [
-    "x",
-    "yes",
-    "null",
-    "~",
-    "{}",
-    "[]",
-    "[[]]",
-    "[null]",
-    "[-1]",
-    "[3]",
-    "[1.5,x]",
-    "a..b",
-    "../../x",
-    "os.system",
-    "*gone",
-    "unsup.models.base.Model",
-    "{a:",
+    *("x", "yes", "null", "~", "{}", "[[]]", "[null]", "[3]", "[1.5,x]", "{a:", "a..b", "../../x", "*gone"),
+    *("os.system", "unsup.models.base.Model"),
 ]
 VALUES: list[Any] = [
     *(None, True, False, -1, 0, 1, 2, 10**18, 2**63, 10**400, -(10**30), 0.5, -0.5, 1e308, math.inf, math.nan),
