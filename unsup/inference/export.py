@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unsup.core.errors import UserError
 from unsup.core.files import filling, reserve
 from unsup.inference.export_text import loader, readme
-from unsup.metrics.heads import Probe
+from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
