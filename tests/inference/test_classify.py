@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 import unsup.inference.contact_sheet
 from unsup.cli.main import main
-from unsup.core.array_files import load
+from unsup.core.array_files import load_arrays
 from unsup.inference.classify import FOLDS, Classified, by_names
 from unsup.inference.sort import UNLIKE, free, safe
 from unsup.metrics.probes import FEW_LABEL_C
@@ -40,7 +40,7 @@ def unlabelled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run as if its images had had no labels."""
     other = tmp_path_factory.mktemp("unlabelled") / "run"
     shutil.copytree(run, other)
-    readout = load(run / "heads.npz", Readout.of)
+    readout = load_arrays(run / "heads.npz", Readout.of)
     np.savez(other / "heads.npz", **{k: v for k, v in readout.arrays().items() if not k.startswith("probe.")})
     return other
 
@@ -140,7 +140,7 @@ def test_clusters_are_those_of_the_report(run: Path, pictures: Path, tmp_path: P
     rows = classify(run, pictures, tmp_path / "out")
     from unsup import load_encoder
 
-    readout = load(run / "heads.npz", Readout.of)
+    readout = load_arrays(run / "heads.npz", Readout.of)
     codes = load_encoder(run)(IMAGES[:N]).numpy()
     nearest = ((codes[:, None] - readout.centres[None]) ** 2).sum(-1).argmin(1)
     found = {row["file"]: int(row["cluster"]) for row in rows}

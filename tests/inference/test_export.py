@@ -18,7 +18,7 @@ from tiny import digits
 import unsup
 import unsup.inference.export
 from unsup.cli.main import main
-from unsup.core.array_files import load
+from unsup.core.array_files import load_arrays
 from unsup.inference.export import ONNX, difference, write_onnx, write_program, write_weights
 from unsup.metrics.readout import Readout
 from unsup.runs.encoder import Encoder
@@ -79,7 +79,7 @@ def test_the_export_is_complete_and_holds_no_pickle(run: Path, exported: Path) -
 
 def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
     """As README.md says."""
-    readout = load(run / "heads.npz", Readout.of)
+    readout = load_arrays(run / "heads.npz", Readout.of)
     assert readout.probe is not None
     codes = unsup.load_encoder(run)(IMAGES).numpy()
     snippet = (exported / "README.md").read_text().split("```python\n")[-1].partition("```")[0]

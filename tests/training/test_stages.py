@@ -25,7 +25,7 @@ from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
 from unsup.models.frozen import weights_hash
 from unsup.runs.config import compose, resolve
-from unsup.runs.init_from import source_of
+from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
 from unsup.training.existing_runs import Found
 
@@ -238,7 +238,7 @@ def test_the_command_line_overrides_the_recipe(root: Path) -> None:
 def test_a_source_sees_the_same_images(recipes: Path, tmp_path: Path) -> None:
     options = [("data.images", str(tmp_path)), ("data.size", 16), ("data.batch_size", 7), ("data.root", "there")]
     config = resolve(compose("second", "folder", [], options))
-    source, _ = source_of(config)
+    source, _ = source_config(config)
     assert source["recipe"] == "first" and source["dataset"] == config["dataset"] == f"folder-{tmp_path.name}"
     arguments = source["data"]["init_args"]
     assert arguments["size"] == 16 and arguments["images"] == str(tmp_path) and arguments["root"] == "there"

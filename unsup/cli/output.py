@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unsup.core.commands import suggest
 from unsup.core.errors import printable
-from unsup.core.files import elsewhere, shown
+from unsup.core.files import short_path, unless_default
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,8 +98,8 @@ def show_report(run: "Run") -> None:
 
     if run.evaluated:
         screen().print(summary_table(run.report))
-        runs = elsewhere(run.root or run.folder)
-        print(f"report     {shown(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
+        runs = unless_default(run.root or run.folder)
+        print(f"report     {short_path(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 
 def show_comparison(comparison: "Comparison") -> None:

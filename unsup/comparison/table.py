@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from unsup.comparison.columns import NAMES, SEEDS, TABLE, Numbers
 from unsup.comparison.groups import Group
-from unsup.core.errors import UsageError, nearest
+from unsup.core.errors import UsageError, closest
 from unsup.metrics.intervals import seeds_interval
 from unsup.reports.format import Cells
 from unsup.reports.rows import floor_name
@@ -55,7 +55,7 @@ def column_named(text: str) -> str:
     """
     found = {name.lower(): name for name in NAMES}
     if text.lower() not in found:
-        raise UsageError(f"--sort: no column {text!r} ({nearest(text, NAMES)})")
+        raise UsageError(f"--sort: no column {text!r} ({closest(text, NAMES)})")
     return found[text.lower()]
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsup.core.distributed import processes, rank
+from unsup.core.distributed import num_processes, rank
 from unsup.core.seeds import derived_seed
 
 Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
@@ -124,7 +124,7 @@ class ResidentBatches(Batches):
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
 
     def _parts(self) -> Iterable[Part]:
-        world = processes()  # asked late: Lightning starts them after the data module is made
+        world = num_processes()  # asked late: Lightning starts them after the data module is made
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
         if self.shuffle:
@@ -140,4 +140,4 @@ class ResidentBatches(Batches):
         return to_unit(self.images.index_select(0, source).to(self.device)), index
 
     def _steps(self) -> int:
-        return math.ceil(len(self.index) // processes() / self.batch_size)
+        return math.ceil(len(self.index) // num_processes() / self.batch_size)

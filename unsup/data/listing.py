@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import draw
+from unsup.core.splits import stratified_subset
 from unsup.data.decode import SUFFIXES
 
 FEWEST = 20  # images that can be split into training, validation and test
@@ -48,7 +48,7 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
     ]
     if len(listings) == 1:
         n = len(listings[0].files)
-        aside = draw(n, round(n / 6), listings[0].labels)
+        aside = stratified_subset(n, round(n / 6), listings[0].labels)
         listings = [listings[0].at(np.setdiff1d(np.arange(n), aside)), listings[0].at(aside)]
     return tuple(map(printable, number)), listings[0], listings[1]  # figures and tables take text alone
 

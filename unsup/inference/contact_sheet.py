@@ -11,7 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from unsup.core.errors import printable
-from unsup.core.files import replace
+from unsup.core.files import replace_file
 from unsup.data.decode import FORMATS, picture
 from unsup.inference.classify import Classified
 from unsup.reports.page import render
@@ -79,7 +79,7 @@ def write_sheet(path: Path, images: Path, classified: Classified, title: str, re
         unlike=len(classified.unlike),
         unreadable=[(printable(file), printable(why)) for file, why in sorted(classified.unreadable.items())],
     )
-    replace(path, page)
+    replace_file(path, page)
 
 
 def said(classified: Classified, at: int) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
-from unsup.core.files import folder_of_images, must_be_new, replacing
+from unsup.core.files import folder_of_images, refuse_existing, write_atomically
 from unsup.data.decode import attempt, complaint
 from unsup.data.listing import find_images
 from unsup.metrics.readout import Readout
@@ -158,10 +158,10 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
         except ImportError as e:
             hint = option("out", "codes.npz")
             raise UserError(f"Parquet needs pyarrow: pip install -e '.[parquet]' (or {hint})") from e
-    must_be_new(out)
+    refuse_existing(out)
     encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as temporary:
+    with write_atomically(out) as temporary:
         if out.suffix == ".npz":
             with temporary.open("wb") as file:
                 np.savez(file, files=np.array(encoded.files), **cast(Any, encoded.columns))

@@ -21,14 +21,14 @@ def shrunken_variance(values: Sequence[float], typical: float) -> tuple[float, i
 def initialisation_variance(accuracies: Sequence[float], seeds: int) -> tuple[float, int]:
     """Variance of (a model's accuracy - the mean of these) for want of more initialisations; its degrees of freedom.
 
-    s̃²/k for k untrained initialisations. A model of a single seed started from one more draw of the same distribution:
-    if training did nothing it lies off by s̃² (1 + 1/k), the variance of a prediction. Several seeds tell their spread
-    themselves. s̃² is `shrunken_variance` with s₀ = INITIALISED · p (1 - p) at the mean accuracy p: ten initialisations
-    each of seven architectures on digits deviate, in this unit, by 0.09 to 0.31 (linear probe) and 0.02 to 0.24 (10 labels a
-    class), in quadratic mean by 0.2; four each of five architectures on MNIST by 0.05 to 0.18 (ridge probe). One more
-    initialisation would so be called different in 3 of 100 cases on digits, in 9 for the architecture that scatters
-    most (simulated with these deviations). s̃² holds some of the test sampling too, which a bootstrap over images
-    counts once more: the interval is rather too wide.
+    It is s̃²/k for k untrained initialisations. A model of one seed started from one more draw of the same distribution:
+    if training did nothing, it differs by s̃² (1 + 1/k), the variance of a prediction. Several seeds show their own
+    spread. s̃² is `shrunken_variance` with s₀ = INITIALISED · p (1 - p) at the mean accuracy p. In this unit, ten
+    initialisations each of seven architectures on digits deviate by 0.09 to 0.31 (linear probe) and 0.02 to 0.24 (10
+    labels a class), in quadratic mean by 0.2; four each of five architectures on MNIST by 0.05 to 0.18 (ridge probe).
+    One more initialisation would be called different in 3 of 100 cases on digits, in 9 for the architecture with the
+    largest spread (simulated with these deviations). s̃² includes some of the test sampling, which a bootstrap over
+    images counts again: the interval is rather too wide.
 
     Args:
         accuracies: (k,) of the initialisations, on the same test images as the model's.

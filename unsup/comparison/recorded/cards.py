@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from unsup.comparison.recorded.commands import train_words
 from unsup.comparison.recorded.means import by_model, effort, values
 from unsup.core.commands import suggest
-from unsup.core.errors import UsageError, UserError, nearest
+from unsup.core.errors import UsageError, UserError, closest
 from unsup.metrics.variance import shrunken_variance
 from unsup.reports.catalogue import SCORES
 from unsup.reports.rows import machine_of
@@ -171,7 +171,7 @@ def read_card(folder: Path, name: str) -> Card:
     """
     known = [path.stem for path in folder.glob("*.yaml")]
     if name not in known:
-        raise UsageError(f"no card {name!r} in results/cards ({nearest(name, known) if known else 'it is empty'})")
+        raise UsageError(f"no card {name!r} in results/cards ({closest(name, known) if known else 'it is empty'})")
     try:
         return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
     except (TypeError, ValueError, yaml.YAMLError) as e:

@@ -11,7 +11,7 @@ from unsup.comparison.recorded.commands import make_command, without_places
 from unsup.comparison.recorded.tables import full_tables, short_tables
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
-from unsup.core.files import replace
+from unsup.core.files import replace_file
 from unsup.reports.report import read_report, to_json
 from unsup.reports.rows import floors_of
 from unsup.reports.schema import GitState, Report
@@ -48,7 +48,7 @@ def add(run: Path, results: Path) -> Path:
     except (AttributeError, TypeError, ValueError) as e:  # of the configuration, whose options have no fixed types
         raise UserError(f"{source} is damaged ({e}): evaluate the run again") from e
     target.parent.mkdir(parents=True, exist_ok=True)
-    replace(target, text)
+    replace_file(target, text)
     return target
 
 
@@ -139,5 +139,5 @@ def _update(path: Path, new: str, check: bool) -> bool:
     changed = not path.exists() or path.read_text(encoding="utf-8") != new
     if changed and not check:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, new)
+        replace_file(path, new)
     return changed
