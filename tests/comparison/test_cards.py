@@ -214,7 +214,7 @@ def test_a_wrong_expectation_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("unsup.training.stages.train", lambda *_: Run(reproduced[2]))
+    monkeypatch.setattr("unsup.training.stages.train_run", lambda *_: Run(reproduced[2]))
     metrics = read_card(CARDS, "digits-pca").metrics
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)
@@ -233,7 +233,7 @@ def test_the_recorded_number_of_threads_is_used_otherwise_torchs(
         threads.append(config["threads"])
         return Run(reproduced[2])
 
-    monkeypatch.setattr("unsup.training.stages.train", train)
+    monkeypatch.setattr("unsup.training.stages.train_run", train)
     change(shop, threads={1: 3})
     assert main(["reproduce", "digits-pca", "--seeds", "1", "2"]) == 0
     assert threads == [3, torch.get_num_threads()]

@@ -19,8 +19,8 @@ from sklearn.linear_model import LogisticRegression
 import unsup.inference.contact_sheet
 from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
-from unsup.inference.classify import FOLDS, Classified, by_names
-from unsup.inference.sort import UNLIKE, free, safe
+from unsup.inference.classify import FOLDS, Classification, classify_by_names
+from unsup.inference.sort import UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
 from unsup.runs.run import Run
@@ -251,7 +251,7 @@ def test_each_named_image_is_judged_without_it() -> None:
     mean, scale = readout.reference.mean(0), np.sqrt(readout.reference.var(0).mean())
     for m in (40, 120):
         names = np.where(codes[:m, 0] + rng.normal(size=m) > 0, "b", "a")
-        *_, recognised = by_names(readout, codes, np.arange(m), names)
+        *_, recognised = classify_by_names(readout, codes, np.arange(m), names)
         order = np.argsort(names, kind="stable")
         right = 0
         for fold in range(min(m, FOLDS)):
@@ -333,8 +333,8 @@ def test_the_sheet_is_complete_in_itself_and_shows_hostile_names_as_text(
 def test_the_surest_come_first_and_the_rest_is_counted(
     run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unsup.inference.contact_sheet, "SHOWN", 2)
-    monkeypatch.setattr(unsup.inference.contact_sheet, "FEWEST", 1)
+    monkeypatch.setattr(unsup.inference.contact_sheet, "MAX_PER_GROUP", 2)
+    monkeypatch.setattr(unsup.inference.contact_sheet, "MIN_PER_GROUP", 1)
     rows = classify(run, pictures, tmp_path / "out")
     page = Page(tmp_path / "out" / "sheet.html")
     sizes = Counter(row["class"] if row["unlike"] == "false" else UNLIKE for row in rows)
@@ -397,11 +397,11 @@ def test_names_of_classes_stay_inside_the_folder(unlabelled: Path, pictures: Pat
 
 
 def test_safe_and_free_names() -> None:
-    assert [safe(name) for name in ("cat", "T-shirt", "naïve 猫", "..", "a/b", ".x", "a\0b", "x" * 300, "\udcff")] == [
-        *("cat", "T-shirt", "naïve 猫", "_", "a_b", "x", "a_b", "x" * 60, "_")
-    ]
+    assert [
+        safe_name(name) for name in ("cat", "T-shirt", "naïve 猫", "..", "a/b", ".x", "a\0b", "x" * 300, "\udcff")
+    ] == [*("cat", "T-shirt", "naïve 猫", "_", "a_b", "x", "a_b", "x" * 60, "_")]
     taken: set[str] = set()
-    assert [free(name, taken) for name in ("a.png", "A.png", "a.png", "a-2.png")] == [
+    assert [unused_name(name, taken) for name in ("a.png", "A.png", "a.png", "a-2.png")] == [
         *("a.png", "A-2.png", "a-3.png", "a-2-2.png")
     ]
 
@@ -507,20 +507,20 @@ def test_identical_codes_are_usual() -> None:
 
 
 def test_groups_leave_out_what_is_unlike() -> None:
-    found = Classified(
+    found = Classification(
         files=list("abcde"),
         classes=None,
         confidence=None,
         clusters=np.array([10, 9, 10, 9, 9]),
-        names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
+        cluster_names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
         code_distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
         error=None,
         distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
         unreadable={},
-        given=np.zeros(5, np.bool_),
-        named=0,
-        own=False,
-        recognised=None,
+        labelled=np.zeros(5, np.bool_),
+        num_labelled=0,
+        own_clusters=False,
+        cross_val_correct=None,
     )
     assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]
-    assert found.unlike == [4, 3]
+    assert found.unfamiliar == [4, 3]

@@ -157,7 +157,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_every_readable_image_is_encoded(
     run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(unsup.inference.encode_folder, "BATCH", 8)  # several batches
+    monkeypatch.setattr(unsup.inference.encode_folder, "FILES_PER_BATCH", 8)  # several batches
     out = tmp_path / "new" / "codes.npz"
     assert main(["encode", str(run), "--images", str(pictures), "--out", str(out)]) == 0
     told = capsys.readouterr()

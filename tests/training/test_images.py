@@ -18,7 +18,7 @@ from unsup.evaluation.model_images import filter_grid, reconstruction_grid, thum
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
 from unsup.training.callbacks.images import Pictures
-from unsup.training.callbacks.schedule import evenly
+from unsup.training.callbacks.schedule import evenly_spaced
 
 SAMPLES, RECONSTRUCTIONS, WALKS, FILTERS = (
     f"pictures/{name}" for name in ("samples", "reconstructions", "traversals", "filters")
@@ -179,12 +179,12 @@ def test_the_strip_goes_on_after_a_resume(tmp_path: Path) -> None:
 
 
 def test_evenly() -> None:
-    assert evenly(range(1, 1), 10) == []
-    assert evenly(range(1, 8), 10) == list(range(1, 8))
-    assert evenly(range(1, 101), 10) == [1, 12, 23, 34, 45, 56, 67, 78, 89, 100]
-    assert evenly([1, 2, 3, 4, 5, 6, 20, 40], 3) == [1, 20, 40]  # a resumed run's: by distance, not by place
+    assert evenly_spaced(range(1, 1), 10) == []
+    assert evenly_spaced(range(1, 8), 10) == list(range(1, 8))
+    assert evenly_spaced(range(1, 101), 10) == [1, 12, 23, 34, 45, 56, 67, 78, 89, 100]
+    assert evenly_spaced([1, 2, 3, 4, 5, 6, 20, 40], 3) == [1, 20, 40]  # a resumed run's: by distance, not by place
     for n in range(11, 60):
-        few = evenly(range(1, n + 1), 10)
+        few = evenly_spaced(range(1, n + 1), 10)
         assert len(few) == 10 and few[0] == 1 and few[-1] == n
 
 

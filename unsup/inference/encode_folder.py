@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
-from unsup.data.decode import attempt, complaint
+from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
 from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
@@ -23,13 +23,13 @@ from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-BATCH = 512  # images through the encoder at a time
+FILES_PER_BATCH = 512  # images through the encoder at a time
 
 Columns = dict[str, NDArray[Any]]  # n rows each
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedFolder:
     """What a run makes of the n readable images below a folder, in the order of their names."""
 
     files: list[str]  # relative to the folder
@@ -37,7 +37,7 @@ class Encoded:
     unreadable: dict[str, str]  # the other files, and why
 
 
-def encode_folder(run: Run, images: Path, readout: Readout | None) -> Encoded:
+def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
     """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
 
     They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
@@ -60,8 +60,8 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> Encoded:
     files: list[str] = []
     columns: Columns = {}
     unreadable: dict[str, str] = {}
-    for named, x in batches(images, listed, encoder.shape, unreadable):
-        found = judged(encoder, readout, x)
+    for named, x in readable_batches(images, listed, encoder.shape, unreadable):
+        found = code_columns(encoder, readout, x)
         if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
             raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
         if not files:
@@ -70,16 +70,16 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> Encoded:
             columns[name][len(files) : len(files) + len(rows)] = rows
         files += named
     if not files:
-        raise UserError(complaint(unreadable, len(listed)))
+        raise UserError(unreadable_message(unreadable, len(listed)))
     if unreadable:
-        log.warning("left out: %s", complaint(unreadable, len(listed)))
+        log.warning("left out: %s", unreadable_message(unreadable, len(listed)))
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
-    return Encoded(files, columns, unreadable)
+    return EncodedFolder(files, columns, unreadable)
 
 
-def batches(
+def readable_batches(
     images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
     """The readable ones of the files, 512 or a few more at a time, and their pixels (n, C, S, S), uint8.
@@ -89,21 +89,21 @@ def batches(
     named: list[str] = []
     parts: list[NDArray[np.uint8]] = []
     left = iter(files)
-    for pixels, reasons in attempt([images / file for file in files], shape):
+    for pixels, reasons in decode_with_reasons([images / file for file in files], shape):
         for reason, file in zip(reasons, left, strict=False):
             if reason is None:
                 named.append(file)
             else:
                 unreadable[file] = reason
         parts.append(pixels[[reason is None for reason in reasons]])
-        if len(named) >= BATCH:
+        if len(named) >= FILES_PER_BATCH:
             yield named, torch.from_numpy(np.concatenate(parts))
             named, parts = [], []
     if named:
         yield named, torch.from_numpy(np.concatenate(parts))
 
 
-def judged(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
+def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
     """Codes of images (n, C, H, W), and what the readout says: columns as in `write_codes`, "class" a number here."""
     codes = encoder(x).cpu().numpy()
     own: Columns = {}
@@ -129,7 +129,7 @@ def judged(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Column
     return found
 
 
-def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
+def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:
     """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
 
     `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
@@ -170,7 +170,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
     return out, encoded
 
 
-def write_parquet(path: Path, encoded: Encoded) -> None:
+def write_parquet(path: Path, encoded: EncodedFolder) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 

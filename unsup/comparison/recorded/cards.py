@@ -21,7 +21,7 @@ from unsup.reports.schema import Report
 from unsup.reports.score import OnCard
 
 CONFIDENCE = 0.95  # of a whole card
-ROUNDING = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
+ROUNDING_TOLERANCE = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
 TURNED = 3  # test images that rounding alone may turn over
 
 
@@ -85,8 +85,8 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     its card with a probability of about CONFIDENCE (`tests/comparison/test_cards.py` measures it; .84 where all deviate
     twice as usual).
 
-    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING is left, or
-    TURNED test images.
+    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING_TOLERANCE is
+    left, or TURNED test images.
 
     Args:
         recorded: one value a seed.
@@ -96,7 +96,7 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     """
     mean, k = fmean(recorded), len(recorded)
     if k >= 3 and len(set(recorded)) == 1:
-        return max(ROUNDING, TURNED / images) if metric.share else ROUNDING * abs(mean)
+        return max(ROUNDING_TOLERANCE, TURNED / images) if metric.share else ROUNDING_TOLERANCE * abs(mean)
     typical = metric.deviation if metric.share else metric.deviation * abs(mean)
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
