@@ -26,7 +26,7 @@ from unsup.metrics.intervals import bootstrap_interval
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.reports.schema import FloorName
+from unsup.reports.schema import ReferenceKey
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
 
@@ -49,7 +49,7 @@ class BaselineResult:
 
 def compute_baselines(
     model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
-) -> dict[FloorName, BaselineResult]:
+) -> dict[ReferenceKey, BaselineResult]:
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
     "untrained" only for a model that starts at random; "real" holds nothing but the scores of generation that training
@@ -86,7 +86,7 @@ def compute_baselines(
 
         return cached(folder, name, key, announced, BaselineResult.of)
 
-    found: dict[FloorName, BaselineResult] = {
+    found: dict[ReferenceKey, BaselineResult] = {
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }

@@ -19,9 +19,9 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
-from unsup.reports.catalogue import scores_of_start
+from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
-from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenance, Report, RunFacts, Selfcheck, Start
+from unsup.reports.schema import Comparison, EncoderHashes, Provenance, ReferenceKey, Report, RunFacts, Selfcheck, Start
 from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
@@ -43,7 +43,7 @@ class Judgement:
 
     model: Model
     evaluation: Evaluation
-    baselines: dict[FloorName, BaselineResult]
+    baselines: dict[ReferenceKey, BaselineResult]
     checks: list[tuple[str, bool, str]]
 
 
@@ -129,7 +129,7 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
         frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),
-        floors={name: as_record(floor.scores, Scores) for name, floor in judged.baselines.items()},
+        baselines={name: as_record(floor.scores, Scores) for name, floor in judged.baselines.items()},
         comparisons={
             name: differences_from(evaluation, floor)
             for name, floor in judged.baselines.items()
@@ -157,7 +157,7 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
         return None
     if (report.protocol, report.frozen.after, images) != wanted:
         return None
-    return Start(run=origin["run"], scores=scores_of_start(report.scores))
+    return Start(run=origin["run"], scores=start_scores(report.scores))
 
 
 def applicable(value: Any) -> Any:
@@ -167,7 +167,7 @@ def applicable(value: Any) -> Any:
     return value
 
 
-def correctness(evaluation: Evaluation, floors: Mapping[FloorName, BaselineResult]) -> Arrays:
+def correctness(evaluation: Evaluation, floors: Mapping[ReferenceKey, BaselineResult]) -> Arrays:
     """{"linear_probe": (n_test,), …, "pca/linear_probe": …}: what comparisons of several runs need of each image."""
     of_floors = {f"{name}/{key}": values for name, floor in floors.items() for key, values in floor.correct.items()}
     return evaluation.correct | of_floors
