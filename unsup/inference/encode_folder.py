@@ -17,7 +17,7 @@ from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
 from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
-from unsup.models.optional_outputs import assigned
+from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -110,7 +110,7 @@ def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> 
     if hasattr(encoder.model, "assign"):
         unit = encoder.unit(x)
         with frozen(encoder.model):
-            own = {"own_cluster": assigned(encoder.model, unit).numpy()}
+            own = {"own_cluster": clusters_of(encoder.model, unit).numpy()}
     if readout is None:
         return {"codes": codes, **own}
     errors = None
