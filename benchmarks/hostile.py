@@ -117,7 +117,7 @@ class Configurations:
     def __init__(self, scratch: Path) -> None:
         from lightning.pytorch import Trainer
 
-        from unsup.core.strict_yaml import dump
+        from unsup.core.strict_yaml import dump_yaml
         from unsup.runs import build
         from unsup.runs.config import compose, resolve
         from unsup.runs.init_from import check_stages
@@ -131,10 +131,10 @@ class Configurations:
             build.build(config)
             with as_usage_errors():
                 bare_trainer(config, unused_parameters=False)
-            yaml.safe_load(dump(config))
+            yaml.safe_load(dump_yaml(config))
             return ()
 
-        build.mnist_at_hand = lambda config: (None, "no network here")
+        build.find_mnist = lambda config: (None, "no network here")
         stages.train_stages = start  # type: ignore[assignment]
         self.scratch = scratch
         self.files = [path.read_bytes() for path in sorted((TOP / "configs").rglob("*.yaml"))]
@@ -275,7 +275,7 @@ class Folder:
     def __init__(self, scratch: Path) -> None:
         import torch
 
-        from unsup.core.strict_yaml import dump
+        from unsup.core.strict_yaml import dump_yaml
         from unsup.runs.build import build_data, build_model
         from unsup.runs.checkpoints import LAYOUT
         from unsup.runs.config import compose, resolve
@@ -284,7 +284,7 @@ class Folder:
         model = build_model(config, build_data(config))
         self.folder = scratch / "runs" / "digits" / "ae" / "0-001"
         (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.yaml").write_text(dump(config))
+        (self.folder / "config.yaml").write_text(dump_yaml(config))
         self.checkpoint = {
             "state_dict": model.state_dict(),
             "hyper_parameters": dict(model.hparams),
@@ -310,7 +310,7 @@ class Checkpoints(Folder):
     def one(self, draw: random.Random) -> Input:
         import torch
 
-        from unsup.runs.checkpoints import newest
+        from unsup.runs.checkpoints import newest_checkpoint
         from unsup.runs.run import Run
 
         path, kind = self.folder / "checkpoints" / "last.ckpt", draw.randrange(10)
@@ -327,7 +327,7 @@ class Checkpoints(Folder):
 
         def act() -> None:
             run = Run(self.folder)
-            newest(str(run), run.checkpoints)
+            newest_checkpoint(str(run), run.checkpoints)
             run.model()
 
         return f"checkpoint {kind} {content[:40]!r}", act, 1
@@ -405,9 +405,9 @@ class Reports:
         return main(["compare", "--runs", str(self.root)])
 
     def keep(self) -> None:
-        from unsup.comparison.recorded.store import add
+        from unsup.comparison.recorded.store import record_report
 
-        add(self.run, self.root / "results")
+        record_report(self.run, self.root / "results")
 
     def classes(self) -> None:
         from unsup.runs.run import Run

@@ -23,13 +23,13 @@ import unsup.runs.build
 import unsup.training.stages
 from unsup.cli.main import main
 from unsup.comparison.compare import compare_all
-from unsup.comparison.recorded.store import add
+from unsup.comparison.recorded.store import record_report
 from unsup.core.errors import LONGEST, UserError, one_line
-from unsup.core.files import replace
-from unsup.core.strict_yaml import LARGEST, dump, load
+from unsup.core.files import replace_file
+from unsup.core.strict_yaml import LARGEST, dump_yaml, parse_yaml
 from unsup.data.folder import Folder
 from unsup.reports.report import read_report
-from unsup.runs.checkpoints import Damaged, load_checkpoint
+from unsup.runs.checkpoints import DamagedCheckpoint, load_checkpoint
 from unsup.runs.run import Run
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -39,7 +39,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def fuzz(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The benchmark, what it replaces put back afterwards."""
     monkeypatch.syspath_prepend(BENCHMARKS)
-    monkeypatch.setattr(unsup.runs.build, "mnist_at_hand", unsup.runs.build.mnist_at_hand)
+    monkeypatch.setattr(unsup.runs.build, "find_mnist", unsup.runs.build.find_mnist)
     monkeypatch.setattr(unsup.training.stages, "train_stages", unsup.training.stages.train_stages)
     spec = importlib.util.spec_from_file_location("fuzz", BENCHMARKS / "fuzz.py")
     assert spec and spec.loader
@@ -99,7 +99,7 @@ def test_values_that_are_none(capsys: pytest.CaptureFixture[str], text: str, rea
 
 
 def test_names_of_files_that_are_no_text_stay_what_they_are() -> None:
-    assert load(dump({"images": "caf\udce9"})) == {"images": "caf\udce9"}
+    assert parse_yaml(dump_yaml({"images": "caf\udce9"})) == {"images": "caf\udce9"}
 
 
 def test_an_endless_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,7 +233,7 @@ def test_a_flipped_bit_in_the_weights_is_found(run: Any) -> None:
     weight = next(w for name, w in run.checkpoint["state_dict"].items() if w.numel() > 100)
     at = run.content.index(weight.numpy().tobytes()) + 41
     path.write_bytes(run.content[:at] + bytes([run.content[at] ^ 1]) + run.content[at + 1 :])
-    with pytest.raises(Damaged, match="cannot be read as a checkpoint"):
+    with pytest.raises(DamagedCheckpoint, match="cannot be read as a checkpoint"):
         load_checkpoint(path)
 
 
@@ -304,7 +304,7 @@ def test_null_in_place_of_what_may_be_absent(tmp_path: Path, caplog: pytest.LogC
 
 
 def test_names_that_no_file_can_hold_are_written_as_escapes(tmp_path: Path) -> None:
-    replace(tmp_path / "x.json", json.dumps({"name": "\ud800"}, ensure_ascii=False))
+    replace_file(tmp_path / "x.json", json.dumps({"name": "\ud800"}, ensure_ascii=False))
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"name": "\ud800"}
 
 
@@ -321,7 +321,7 @@ def test_names_that_no_file_can_hold_are_written_as_escapes(tmp_path: Path) -> N
 def test_kept_reports_of_another_kind(tmp_path: Path, change: dict[str, Any]) -> None:
     (tmp_path / "report.json").write_text(json.dumps(comparable() | change))
     with pytest.raises(UserError, match=r"report\.json"):
-        add(tmp_path, tmp_path / "results")
+        record_report(tmp_path, tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 

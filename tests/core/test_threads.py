@@ -12,7 +12,7 @@ import pytest
 
 from unsup.core import threads
 from unsup.core.errors import UsageError
-from unsup.core.threads import Cores, busy_ticks, checked, cores_now, limit, quota, wait_briefly
+from unsup.core.threads import Cores, busy_ticks, checked_threads, cores_now, limit, quota, wait_briefly
 
 TOP = Path(__file__).parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -144,11 +144,11 @@ def test_the_groups_around_it_count_too(tmp_path: Path, old: bool) -> None:
 @pytest.mark.parametrize("value", [0, -1, 1025, 2.0, True, None, "two", "1", [2]])
 def test_a_number_that_cannot_be_is_refused(value: object) -> None:
     with pytest.raises(UsageError, match="threads: expected auto or a whole number from 1 to 1024, got"):
-        checked(value)
+        checked_threads(value)
 
 
 def test_numbers_and_auto_are_taken() -> None:
-    assert [checked(value) for value in (1, 1024, "auto")] == [1, 1024, "auto"]
+    assert [checked_threads(value) for value in (1, 1024, "auto")] == [1, 1024, "auto"]
 
 
 # ---- how threads wait ------------------------------------------------------------------------------------------------

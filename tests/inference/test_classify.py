@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 import unsup.inference.contact_sheet
 from unsup.cli.main import main
-from unsup.core.array_files import load
+from unsup.core.array_files import load_arrays
 from unsup.inference.classify import FOLDS, Classification, classify_by_names
 from unsup.inference.sort import UNLIKE, safe_name, unused_name
 from unsup.metrics.heads import Heads, Probe
@@ -40,7 +40,7 @@ def unlabelled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run as if its images had had no labels."""
     other = tmp_path_factory.mktemp("unlabelled") / "run"
     shutil.copytree(run, other)
-    heads = load(run / "heads.npz", Heads.of)
+    heads = load_arrays(run / "heads.npz", Heads.of)
     np.savez(other / "heads.npz", **{k: v for k, v in heads.arrays().items() if not k.startswith("probe.")})
     return other
 
@@ -140,7 +140,7 @@ def test_clusters_are_those_of_the_report(run: Path, pictures: Path, tmp_path: P
     rows = classify(run, pictures, tmp_path / "out")
     from unsup import load_encoder
 
-    heads = load(run / "heads.npz", Heads.of)
+    heads = load_arrays(run / "heads.npz", Heads.of)
     codes = load_encoder(run)(IMAGES[:N]).numpy()
     nearest = ((codes[:, None] - heads.centres[None]) ** 2).sum(-1).argmin(1)
     found = {row["file"]: int(row["cluster"]) for row in rows}

@@ -20,7 +20,7 @@ from tiny import digits
 import unsup
 import unsup.inference.export
 from unsup.cli.main import main
-from unsup.core.array_files import load
+from unsup.core.array_files import load_arrays
 from unsup.core.errors import UserError
 from unsup.inference.export import ONNX_PACKAGES, code_difference, write_onnx, write_program
 from unsup.metrics.heads import Heads
@@ -83,7 +83,7 @@ def test_the_export_is_complete_and_holds_no_pickle(run: Path, exported: Path) -
 
 def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
     """As README.md says."""
-    heads = load(run / "heads.npz", Heads.of)
+    heads = load_arrays(run / "heads.npz", Heads.of)
     assert heads.probe is not None
     codes = unsup.load_encoder(run)(IMAGES).numpy()
     snippet = (exported / "README.md").read_text().split("```python\n")[-1].partition("```")[0]

@@ -8,7 +8,7 @@ import pytest
 from reports.test_sections import full
 from sample_reports import comparable, generative, typed
 
-from unsup.comparison.columns import numbers
+from unsup.comparison.groups import score_values
 from unsup.core.errors import UserError
 from unsup.reports.catalogue import SCORES, listed, named_score, row_of, scores_of_start
 from unsup.reports.methods import METHODS
@@ -65,10 +65,10 @@ def test_methods_of_scores_are_in_the_reports_table() -> None:
 
 def test_a_comparison_has_the_numbers_of_a_report() -> None:
     report = everything()
-    found = numbers(report.scores, report.run)
+    found = score_values(report.scores, report.run)
     assert found["few-label draws"] == 0.0121 and found["k-means restarts"] == 0.0234
     assert found["minutes"] == pytest.approx(148.2 / 60) and found["-ELBO"] == 101.31
-    assert "minutes" not in numbers(report.scores)
+    assert "minutes" not in score_values(report.scores)
 
 
 def test_a_row_has_the_scores_that_apply() -> None:

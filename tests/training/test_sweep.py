@@ -18,7 +18,7 @@ import unsup.training.sweep
 from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import write_json
-from unsup.core.strict_yaml import dump
+from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.run import Run
 from unsup.training.existing_runs import RunIndex, progress_of
@@ -82,13 +82,13 @@ def test_the_command_of_a_run_gives_its_configuration(capsys: pytest.CaptureFixt
     options = [("trainer.max_epochs", 2), ("data.root", "123"), ("model.lr", "2e-3"), ("model.activation", "relu")]
     grid = parse_grid(["model.widths=[30,20],[40]", "model.mask=0,.1", "matmul_precision=high"])
     planned = plan(["deep_ae"], "digits", [4], grid, options, tmp_path)
-    assert len({dump(job.config) for job in planned}) == 4
+    assert len({dump_yaml(job.config) for job in planned}) == 4
     for job in planned:
         assert main([*job.words, "--print_config"]) == 0
-        assert capsys.readouterr().out == dump(job.config)
+        assert capsys.readouterr().out == dump_yaml(job.config)
     own = plan(["ae"], "folder", [0], {}, [("data.images", str(tmp_path))], tmp_path)[0]
     assert main([*own.words, "--print_config"]) == 0
-    assert capsys.readouterr().out == dump(own.config)
+    assert capsys.readouterr().out == dump_yaml(own.config)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
-from unsup.core.errors import UsageError, choices, nearest
-from unsup.core.files import place
+from unsup.core.errors import UsageError, choices, closest
+from unsup.core.files import user_path
 from unsup.core.version import __version__
 
 Command = Callable[..., None]
@@ -51,7 +51,7 @@ def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command
     if unknown:
         known = [text for action in parser._actions for text in action.option_strings]
         word = unknown[0].partition("=")[0]
-        raise UsageError(f"{verb} has no option {word} ({nearest(word, known)})")
+        raise UsageError(f"{verb} has no option {word} ({closest(word, known)})")
     takes_line = CommandLine in (parameter.annotation for parameter in parameters_of(command))
     if options and not takes_line:
         raise UsageError(f"--{options[0][0]} is an option of train, not of {verb}")
@@ -103,13 +103,13 @@ def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
     kinds = (kind, *get_args(kind))  # those of a union, too
     words = [word for word in choices(kind) if word is not None]
     if int in kinds:
-        return {"type": partial(whole, name, words, several) if several or words else int}
+        return {"type": partial(whole_number, name, words, several) if several or words else int}
     if Path in kinds:
-        return {"type": place}
+        return {"type": user_path}
     return {"choices": words} if words else {}
 
 
-def whole(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
+def whole_number(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
     """Return a whole number, or the word that is allowed instead."""
     if text in words:
         return text
@@ -133,7 +133,7 @@ def answer_without_command(words: Sequence[str], commands: Mapping[str, Command]
     elif words[:1] == ["--version"]:
         print(f"unsup {__version__}")
     elif words:
-        raise UsageError(f"invalid choice: {words[0]!r} ({nearest(words[0], commands)}; see: unsup --help)")
+        raise UsageError(f"invalid choice: {words[0]!r} ({closest(words[0], commands)}; see: unsup --help)")
     else:
         raise UsageError("the following arguments are required: VERB (see: unsup --help)")
     sys.exit()
@@ -162,6 +162,6 @@ def parse_value(key: str, text: str) -> Any:
     from unsup.core import strict_yaml
 
     try:
-        return strict_yaml.load(text)
-    except strict_yaml.NotPlain as e:
+        return strict_yaml.parse_yaml(text)
+    except strict_yaml.InvalidYaml as e:
         raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e

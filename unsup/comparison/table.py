@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from unsup.comparison.columns import NAMES, SEEDS, TABLE, Numbers
-from unsup.comparison.groups import Group
-from unsup.core.errors import UsageError, nearest
+from unsup.comparison.groups import Group, Numbers
+from unsup.core.errors import UsageError, closest
 from unsup.metrics.intervals import seeds_interval
+from unsup.reports.catalogue import listed
 from unsup.reports.format import Cells
 from unsup.reports.rows import floor_name
 from unsup.reports.schema import Baseline
-from unsup.reports.score import Score
+from unsup.reports.score import Score, Shown
 
+TABLE = listed(Shown.COMPARISON)
+SEEDS = "seeds"  # the last column, the number of training seeds
+COLUMN_NAMES = ("model", *(score.name for score in TABLE), SEEDS)
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
 WITH_INTERVAL = DEFAULT
 
@@ -53,9 +56,9 @@ def column_named(text: str) -> str:
     Raises:
         UsageError: there is none.
     """
-    found = {name.lower(): name for name in NAMES}
+    found = {name.lower(): name for name in COLUMN_NAMES}
     if text.lower() not in found:
-        raise UsageError(f"--sort: no column {text!r} ({nearest(text, NAMES)})")
+        raise UsageError(f"--sort: no column {text!r} ({closest(text, COLUMN_NAMES)})")
     return found[text.lower()]
 
 
@@ -63,7 +66,7 @@ def entries(groups: Sequence[Group], sort: str | None) -> tuple[list[Entry], str
     """All entries, sorted, and the column that they are sorted by.
 
     Args:
-        sort: a name of NAMES; None, or a column that no row has: the linear probe, without labels the reconstruction.
+        sort: a name of COLUMN_NAMES; None or a column that no row has: the linear probe, without labels the SSE.
     """
     found = [_entry(group) for group in groups] + [Entry(row) for row in _floor_rows(groups)]
 

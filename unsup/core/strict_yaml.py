@@ -10,7 +10,7 @@ DEEPEST = 20  # lists and dictionaries inside each other
 LARGEST = 1 << 20  # characters
 
 
-class NotPlain(ValueError):
+class InvalidYaml(ValueError):
     """Text that is no such YAML; the message says why."""
 
 
@@ -59,47 +59,47 @@ def nameable(text: str) -> bool:
         return False
 
 
-def load(text: str) -> Any:
+def parse_yaml(text: str) -> Any:
     """What a text in YAML holds.
 
     Raises:
-        NotPlain: it is none, or more than a configuration needs.
+        InvalidYaml: it is none, or more than a configuration needs.
     """
     if len(text) > LARGEST:
-        raise NotPlain(f"it is longer than {LARGEST:,} characters")
+        raise InvalidYaml(f"it is longer than {LARGEST:,} characters")
     try:
         return yaml.load(text, Loader)
     except yaml.MarkedYAMLError as e:
         line = f"line {e.problem_mark.line + 1} " if e.problem_mark else ""
-        raise NotPlain(f"{line}{e.problem}") from e
+        raise InvalidYaml(f"{line}{e.problem}") from e
     except yaml.YAMLError as e:
-        raise NotPlain("not text") from e
+        raise InvalidYaml("not text") from e
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as e:  # 2001-99-99, !!int x, !!bool x
-        raise NotPlain("a number, a date or a tag (!!…) that is none") from e
+        raise InvalidYaml("a number, a date or a tag (!!…) that is none") from e
 
 
-def read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
     """What a file in YAML holds.
 
     Raises:
         OSError: it cannot be read.
-        NotPlain: as in `load`, or it is not UTF-8.
+        InvalidYaml: as in `parse_yaml`, or it is not UTF-8.
     """
     with path.open("rb") as file:
         content = file.read(4 * LARGEST + 1)  # no more of an endless one
     try:
-        return load(content.decode())
+        return parse_yaml(content.decode())
     except UnicodeDecodeError as e:
-        raise NotPlain("not text") from e
+        raise InvalidYaml("not text") from e
 
 
-def dump(config: dict[str, Any]) -> str:
+def dump_yaml(config: dict[str, Any]) -> str:
     """The configuration as YAML that --config reads again."""
-    return yaml.safe_dump(plain(config), sort_keys=False, default_flow_style=None, width=100)
+    return yaml.safe_dump(as_plain(config), sort_keys=False, default_flow_style=None, width=100)
 
 
-def plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Tuples as lists: what YAML and JSON hold."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: as_plain(item) for key, item in value.items()}
+    return [as_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -16,7 +16,7 @@ from unsup.core.errors import UsageError
 Threads = int | Literal["auto"]  # the option
 
 SPINS = "1000"
-MOST = 1024  # threads: with many more the system may refuse to start them
+MAX_THREADS = 1024  # threads: with many more the system may refuse to start them
 WINDOW = 0.2  # seconds over which the processor time of others is measured
 BUSY = (1, 2, 3, 6, 7, 8)  # columns of /proc/stat: user, nice, system, interrupts (two kinds), taken by the host
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
@@ -32,15 +32,15 @@ def wait_briefly() -> None:
         os.environ["GOMP_SPINCOUNT"] = SPINS
 
 
-def checked(value: Any) -> Threads:
+def checked_threads(value: Any) -> Threads:
     """Return a value of the option `threads`.
 
     Raises:
         UsageError: it is neither auto nor a number of threads.
     """
-    if value == "auto" or (type(value) is int and 1 <= value <= MOST):
+    if value == "auto" or (type(value) is int and 1 <= value <= MAX_THREADS):
         return value
-    raise UsageError(f"threads: expected auto or a whole number from 1 to {MOST}, got {value!r}")
+    raise UsageError(f"threads: expected auto or a whole number from 1 to {MAX_THREADS}, got {value!r}")
 
 
 @dataclass(frozen=True)

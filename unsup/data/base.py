@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unsup.core.errors import UserError
-from unsup.core.files import place
+from unsup.core.files import user_path
 from unsup.core.ranges import AtLeast, check_options
-from unsup.core.splits import carve
+from unsup.core.splits import train_val_split
 from unsup.data.batches import ResidentBatches, as_tensor, to_unit
 
 Split = Literal["learn", "train", "val", "test"]  # models learn from "learn": "train" and the images without a label
@@ -58,7 +58,7 @@ class ImageData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         check_options("data", ImageData.__init__, {"batch_size": batch_size, "steps_per_call": steps_per_call})
-        self.root = str(place(root))
+        self.root = str(user_path(root))
         self.batch_size = batch_size
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images
@@ -155,7 +155,7 @@ class ImageData(L.LightningDataModule):
                 self._positions["test"] = np.arange(len(images))
             else:
                 known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
-                train, val = carve(len(known), None if labels is None else labels[known])
+                train, val = train_val_split(len(known), None if labels is None else labels[known])
                 learn = np.setdiff1d(np.arange(len(images)), known[val])
                 self._positions |= {"train": known[train], "val": known[val], "learn": learn}
         return self._positions[split]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsup.core.distributed import processes, rank
+from unsup.core.distributed import num_processes, rank
 from unsup.core.seeds import derived_seed
 
 Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
@@ -29,7 +29,7 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float().mul_(1 / 255)
 
 
-class Call:
+class BatchGroup:
     """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache.
 
     Args:
@@ -55,7 +55,7 @@ class Call:
 class Batches:
     """What a loader of a data set has in common: epochs, and calls of several batches. `_parts`, `_cut` are filled in.
 
-    Yields (x, index), or with `steps_per_call` above 1 `Call`s of that many of them.
+    Yields (x, index), or with `steps_per_call` above 1 `BatchGroup`s of that many of them.
 
     Args:
         steps_per_call: batches handed over at a time.
@@ -74,10 +74,10 @@ class Batches:
     def __len__(self) -> int:
         return math.ceil(self._steps() / self.steps_per_call)
 
-    def __iter__(self) -> Iterator[Batch | Call]:
+    def __iter__(self) -> Iterator[Batch | BatchGroup]:
         parts, k = iter(self._parts()), self.steps_per_call
         while group := list(islice(parts, k)):
-            yield Call(group, self._cut) if k > 1 else self._cut(*group[0])
+            yield BatchGroup(group, self._cut) if k > 1 else self._cut(*group[0])
 
     def _parts(self) -> Iterable[Part]:
         """What the batches of this epoch and process are made of."""
@@ -97,7 +97,7 @@ class ResidentBatches(Batches):
 
     The order is a function of (seed, epoch) alone. All batches have `batch_size` images or a little less, so that no
     last one is too small for batch statistics. With several processes each takes a disjoint shard of equal length (at
-    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `Call`s of that many batches.
+    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `BatchGroup`s of that many batches.
 
     Args:
         images: (N, C, H, W) uint8, on `device` or on the CPU.
@@ -124,7 +124,7 @@ class ResidentBatches(Batches):
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
 
     def _parts(self) -> Iterable[Part]:
-        world = processes()  # asked late: Lightning starts them after the data module is made
+        world = num_processes()  # asked late: Lightning starts them after the data module is made
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
         if self.shuffle:
@@ -140,4 +140,4 @@ class ResidentBatches(Batches):
         return to_unit(self.images.index_select(0, source).to(self.device)), index
 
     def _steps(self) -> int:
-        return math.ceil(len(self.index) // processes() / self.batch_size)
+        return math.ceil(len(self.index) // num_processes() / self.batch_size)

@@ -14,7 +14,7 @@ import numpy as np
 import sklearn
 from numpy.typing import NDArray
 
-from unsup.core.array_files import Arrays, kept
+from unsup.core.array_files import Arrays, cached
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception
 from unsup.evaluation.feature_space import FeatureSpace
@@ -83,7 +83,7 @@ def floors(
             with about(f"floor {name}"):
                 return compute()
 
-        return kept(folder, name, key, announced, Floor.of)
+        return cached(folder, name, key, announced, Floor.of)
 
     found: dict[FloorName, Floor] = {
         "pixels": floor("pixels", common, pixels),
@@ -113,7 +113,7 @@ def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
     common = f"{protocol_key()}-{data.fingerprint()}"
 
     def space(name: str, kind: type[FeatureSpace], compute: Callable[[ImageData], FeatureSpace]) -> FeatureSpace:
-        return kept(folder, name, common, lambda: compute(data), lambda arrays: kind.of(arrays, data))
+        return cached(folder, name, common, lambda: compute(data), lambda arrays: kind.of(arrays, data))
 
     found = [space("space", FeatureSpace, feature_space.feature_space)]
     if data.shape[0] == 3:

@@ -25,7 +25,7 @@ from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenanc
 from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
-from unsup.runs.threads import using
+from unsup.runs.threads import use_threads
 
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 
@@ -61,7 +61,7 @@ def evaluate_run(run: Run, data: ImageData) -> Report:
     """
     if not run.trained:
         raise UserError(f"{run} is not trained to its end: {suggest('resume', run=run)} continues it")
-    with using(run.versions.get("threads")):
+    with use_threads(run.versions.get("threads")):
         return write(run, data, judge(run, data))
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from unsup.core.errors import printable
-from unsup.core.files import replace
-from unsup.data.decode import FORMATS, picture
+from unsup.core.files import replace_file
+from unsup.data.decode import FORMATS, read_image
 from unsup.inference.classify import Classification
 from unsup.reports.page import render
 
@@ -79,7 +79,7 @@ def write_sheet(path: Path, images: Path, classified: Classification, title: str
         unlike=len(classified.unfamiliar),
         unreadable=[(printable(file), printable(why)) for file, why in sorted(classified.unreadable.items())],
     )
-    replace(path, page)
+    replace_file(path, page)
 
 
 def caption(classified: Classification, at: int) -> str:
@@ -97,7 +97,7 @@ def thumbnail(path: Path) -> tuple[str, int]:
     """An image as a data URI, cut as the encoder sees it, and the pixels of its side: at most 112."""
     with Image.open(path, formats=FORMATS) as file:
         side = min(THUMBNAIL_SIDE, *file.size)
-    image = Image.fromarray(picture(path, (3, side, side)).transpose(1, 2, 0))
+    image = Image.fromarray(read_image(path, (3, side, side)).transpose(1, 2, 0))
     buffer = io.BytesIO()
     kind = "PNG" if side < BLOCKY_BELOW else "JPEG"
     image.save(buffer, kind, optimize=True, **({} if kind == "PNG" else {"quality": 82}))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
-from unsup.core.files import folder_of_images, must_be_new, replacing
-from unsup.data.decode import attempt, complaint
+from unsup.core.files import folder_of_images, refuse_existing, write_atomically
+from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
 from unsup.metrics.heads import Heads
 from unsup.models.frozen import frozen
@@ -70,9 +70,9 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> EncodedFolder:
             columns[name][len(files) : len(files) + len(rows)] = rows
         files += named
     if not files:
-        raise UserError(complaint(unreadable, len(listed)))
+        raise UserError(unreadable_message(unreadable, len(listed)))
     if unreadable:
-        log.warning("left out: %s", complaint(unreadable, len(listed)))
+        log.warning("left out: %s", unreadable_message(unreadable, len(listed)))
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
@@ -89,7 +89,7 @@ def readable_batches(
     named: list[str] = []
     parts: list[NDArray[np.uint8]] = []
     left = iter(files)
-    for pixels, reasons in attempt([images / file for file in files], shape):
+    for pixels, reasons in decode_with_reasons([images / file for file in files], shape):
         for reason, file in zip(reasons, left, strict=False):
             if reason is None:
                 named.append(file)
@@ -158,10 +158,10 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
         except ImportError as e:
             hint = option("out", "codes.npz")
             raise UserError(f"Parquet needs pyarrow: pip install -e '.[parquet]' (or {hint})") from e
-    must_be_new(out)
+    refuse_existing(out)
     encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as temporary:
+    with write_atomically(out) as temporary:
         if out.suffix == ".npz":
             with temporary.open("wb") as file:
                 np.savez(file, files=np.array(encoded.files), **cast(Any, encoded.columns))

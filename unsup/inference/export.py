@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unsup.core.errors import UserError
-from unsup.core.files import filling, reserve
+from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import readme
 from unsup.metrics.heads import Probe
 from unsup.models.frozen import frozen
@@ -56,8 +56,8 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]'")
     encoder = Encoder(run.model())
-    out = reserve(out or run.folder / "export")
-    with filling(out) as folder:
+    out = create_folder(out or run.folder / "export")
+    with fill_folder(out) as folder:
         write_weights(folder / WEIGHTS, encoder, run.config["model"]["class_path"])
         encoders: dict[str, Encode] = {
             "encoder.pt2": write_program(folder / "encoder.pt2", encoder),

@@ -12,7 +12,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from unsup.core.errors import UserError, printable
-from unsup.core.files import filling, must_be_new, reserve
+from unsup.core.files import create_folder, fill_folder, refuse_existing
 from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.contact_sheet import write_sheet
 from unsup.reports.rows import heading
@@ -56,9 +56,9 @@ def classify_into(
         UserError: `out` exists, or as in `classify_folder`.
     """
     if out is not None:
-        must_be_new(out)  # before the work; again when it is made
+        refuse_existing(out)  # before the work; again when it is made
     classified = classify_folder(run, images, labels)
-    out = new_folder(run.folder, images) if out is None else reserve(out)
+    out = new_folder(run.folder, images) if out is None else create_folder(out)
     write_classification(out, run, images, classified, sort)
     return out, classified
 
@@ -81,7 +81,7 @@ def new_folder(run: Path, images: Path) -> Path:
     number = 1
     while True:
         try:
-            return reserve(run / "classified" / f"{name}-{number:03d}")
+            return create_folder(run / "classified" / f"{name}-{number:03d}")
         except UserError:
             number += 1
 
@@ -91,7 +91,7 @@ def write_classification(folder: Path, run: Run, images: Path, classified: Class
 
     Images that are unlike anything seen have a folder of their own. Nothing is moved.
     """
-    with filling(folder) as temporary:
+    with fill_folder(folder) as temporary:
         write_table(temporary / TABLE, classified)
         title = f"{images.resolve().name}, sorted by {heading(run.report)}"
         write_sheet(temporary / SHEET, images, classified, title, method_note(run.report, classified))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unsup.core.arrays import Ids
 from unsup.core.errors import UserError, printable
-from unsup.core.files import replacing
+from unsup.core.files import write_atomically
 from unsup.data.base import ImageData, Split
 from unsup.inference.encode_folder import code_columns
 from unsup.inference.image_text import ImageText, load_image_text
@@ -81,7 +81,7 @@ def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, s
     if data.labels("test") is not None and set(words) <= set(data.class_names):
         named = with_accuracy(named, both, sample_images(Encoder(model), heads, data, "test"), data.class_names)
     path = run.folder / "zero_shot.csv"
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, NAME_COLUMNS)
         table.writeheader()
         table.writerows(named.rows)

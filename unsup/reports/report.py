@@ -15,7 +15,7 @@ import msgspec
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
-from unsup.core.files import replace
+from unsup.core.files import replace_file
 from unsup.reports.catalogue import row_of
 from unsup.reports.html import PageImages, to_html
 from unsup.reports.markdown import to_markdown
@@ -44,9 +44,9 @@ def write_report(folder: Path, report: Report, pictures: PageImages | None = Non
     Raises:
         UserError: a value is not finite, is null or has no JSON form; the message says which.
     """
-    replace(folder / "report.json", to_json(report))
-    replace(folder / "report.md", to_markdown(report))
-    replace(folder / "report.html", to_html(report, folder, pictures))
+    replace_file(folder / "report.json", to_json(report))
+    replace_file(folder / "report.md", to_markdown(report))
+    replace_file(folder / "report.html", to_html(report, folder, pictures))
 
 
 def to_json(report: Report) -> str:

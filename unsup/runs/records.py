@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unsup.core.errors import UsageError, UserError
-from unsup.core.threads import checked
+from unsup.core.threads import checked_threads
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
 NEEDED = {"versions.json": ("data_sha256",), "training.json": ("train_seconds",)}
@@ -49,7 +49,7 @@ def read_record(path: Path) -> dict[str, Any]:
         for values, kinds in ((record, KINDS), (record.get("init_from", {}), ORIGIN)):
             if not all(_is(values[key], kind) for key, kind in kinds.items() if key in values):
                 raise TypeError("of another kind")
-        checked(record.get("threads", 1))
+        checked_threads(record.get("threads", 1))
         return record
     except (OSError, ValueError, TypeError, RecursionError, UsageError) as e:
         raise UserError(f"{path} is missing or damaged: train this run again") from e

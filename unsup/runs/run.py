@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
-from unsup.core.files import place, replace, resolved, write_json
-from unsup.core.strict_yaml import dump
+from unsup.core.files import real_path, replace_file, user_path, write_json
+from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
 from unsup.runs.provenance import git_state, provenance
@@ -61,7 +61,7 @@ class Run:
             folder = next_folder(parent, config["seed"])
             (folder / "checkpoints").mkdir()
             write_json(folder / "versions.json", record)
-            replace(folder / "config.yaml", dump(config))
+            replace_file(folder / "config.yaml", dump_yaml(config))
         except OSError as e:
             remedy = f"{option('runs', '<folder>')} puts it elsewhere"
             raise UserError(f"cannot write the run folder {e.filename}: {e.strerror}; {remedy}") from e
@@ -72,7 +72,7 @@ class Run:
     @classmethod
     def find(cls, text: str) -> "Run":
         """Return the run whose folder the user names. UserError where there is none, with the newest one."""
-        folder = resolved(place(text))
+        folder = real_path(user_path(text))
         if (folder / "config.yaml").is_file():
             return cls(folder)
         around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
@@ -106,13 +106,13 @@ class Run:
     @cached_property
     def readout(self) -> "Heads":
         """What its evaluation left behind for new images. UserError where heads.npz is missing or damaged."""
-        from unsup.core.array_files import load
+        from unsup.core.array_files import load_arrays
         from unsup.metrics.heads import Heads
 
         if not self.has_readout:
             again = suggest("evaluate", run=self)
             raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: {again}")
-        return load(self.folder / "heads.npz", Heads.of)
+        return load_arrays(self.folder / "heads.npz", Heads.of)
 
     @property
     def class_names(self) -> list[str]:
@@ -227,10 +227,10 @@ class Run:
         `correct` is the correctness of each test image; `pictures` are test images for report.html. UserError where
         a value has no place in a report.
         """
-        from unsup.core.array_files import keep
+        from unsup.core.array_files import save_arrays
         from unsup.reports.report import write_report
 
-        keep(self.folder / "heads.npz", readout.arrays())
-        keep(self.folder / "correct.npz", correct)
+        save_arrays(self.folder / "heads.npz", readout.arrays())
+        save_arrays(self.folder / "correct.npz", correct)
         write_report(self.folder, report, pictures)
         self.report, self.readout = report, readout

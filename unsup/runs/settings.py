@@ -29,4 +29,4 @@ def check_settings(config: dict[str, Any]) -> None:
             raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
     if not isinstance(config["init_from"], str | None):
         raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
-    threads.checked(config["threads"])
+    threads.checked_threads(config["threads"])

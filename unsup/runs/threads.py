@@ -11,7 +11,7 @@ from unsup.core.threads import Threads, cores_now
 NUMBER = "OMP_NUM_THREADS"
 
 
-def threads_of_new_run(option: Threads) -> tuple[int, str]:
+def choose_threads(option: Threads) -> tuple[int, str]:
     """Return how many threads a run that starts now takes, and a line for the user or an empty text.
 
     A number given as option comes first, then the environment's, then as many as cores are idle.
@@ -27,7 +27,7 @@ def threads_of_new_run(option: Threads) -> tuple[int, str]:
 
 
 @contextmanager
-def using(threads: int | None) -> Iterator[None]:
+def use_threads(threads: int | None) -> Iterator[None]:
     """Have PyTorch work with so many threads, here and in child processes; None leaves it as it is."""
     usual, environment = torch.get_num_threads(), os.environ.get(NUMBER)
     if threads is None:

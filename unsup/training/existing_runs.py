@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from unsup.core.errors import UsageError, UserError
-from unsup.core.strict_yaml import plain
+from unsup.core.strict_yaml import as_plain
 from unsup.runs.config import Config
-from unsup.runs.init_from import from_recipe, source_of
+from unsup.runs.init_from import source_config, source_recipe
 from unsup.runs.run import Run
 
 State = Literal["finished", "in use", "trained", "begun", "new"]
@@ -30,8 +30,8 @@ class RunIndex:
         """
         folder = self.root / config["dataset"] / config["recipe"]
         matching = [Run(p) for p in folder.glob(f"{config['seed']}-*") if self._identity_of(p) == identity_of(config)]
-        if matching and from_recipe(config):
-            sources = [run.folder for run in self.matching(source_of(config)[0])]
+        if matching and source_recipe(config):
+            sources = [run.folder for run in self.matching(source_config(config)[0])]
             begun = [(run, self._start_of(run)) for run in matching]
             matching = [run for run, start in begun if start in sources or not start.exists()]
         return sorted(matching, key=lambda run: run.folder, reverse=True)
@@ -68,7 +68,7 @@ def identity_of(config: Config) -> Config:
     """The configuration without the folder that holds the data and the number of threads."""
     arguments = {key: value for key, value in config["data"]["init_args"].items() if key != "root"}
     kept = {key: value for key, value in config.items() if key != "threads"}
-    return dict(plain(kept | {"data": config["data"] | {"init_args": arguments}}))
+    return dict(as_plain(kept | {"data": config["data"] | {"init_args": arguments}}))
 
 
 def progress_of(run: Run) -> State:

@@ -13,15 +13,15 @@ from typing import Any
 
 import yaml
 
-from unsup.core.commands import SHORT
+from unsup.core.commands import SHORTCUTS
 from unsup.core.errors import UsageError
-from unsup.core.strict_yaml import NotPlain, load
+from unsup.core.strict_yaml import InvalidYaml, parse_yaml
 from unsup.runs.config import Config, compose, precheck, resolve
 from unsup.runs.init_from import check_stages
 
 Option = tuple[str, Any]  # dotted key, value
 UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
-SHORT_NAMES = {key: name for name, key in SHORT.items()}  # as commands are recorded
+SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # as commands are recorded
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
         try:
-            values = load(f"[{text}]")
-        except NotPlain as e:
+            values = parse_yaml(f"[{text}]")
+        except InvalidYaml as e:
             raise UsageError(f"--grid {key}: cannot read the values {text!r}: {e}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")

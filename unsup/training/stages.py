@@ -10,8 +10,8 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.runs.build import build, build_data
-from unsup.runs.config import Config, data_name
-from unsup.runs.init_from import check_stages, from_recipe, source_of
+from unsup.runs.config import Config, data_recipe
+from unsup.runs.init_from import check_stages, source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.distributed import is_main_process
 from unsup.training.existing_runs import RunIndex
@@ -55,7 +55,7 @@ def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[
         UserError: no such run folder, or one that is not trained to its end; another process is training that run; its
             weights will not fit.
     """
-    if not from_recipe(config):
+    if not source_recipe(config):
         run = Run.find(config["init_from"])
         if not run.trained:
             raise UserError(f"init_from: {run} is not trained to its end: {suggest('resume', run=run)}")
@@ -82,8 +82,8 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         What is to be trained after it, the first one first.
     """
     index, missing = RunIndex(runs_root), list[Stage]()
-    while from_recipe(config):
-        source, options = source_of(config)
+    while source_recipe(config):
+        source, options = source_config(config)
         if trained := index.newest_trained(source, data.fingerprint()):
             return trained, missing
         refuse_misfits(config, source)
@@ -97,7 +97,7 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         )
         if state == "begun":
             return begun, missing
-        missing.insert(0, (source, command_of(source, options, data_name(config), runs_root)))
+        missing.insert(0, (source, command_of(source, options, data_recipe(config), runs_root)))
         config = source
     return None, missing
 
@@ -109,7 +109,7 @@ def refuse_misfits(config: Config, source: Config) -> None:
         UserError: several devices are to train it, one of the two cannot be trained, or the weights will not fit.
     """
     if uses_several_devices(config):
-        recipe = from_recipe(config)
+        recipe = source_recipe(config)
         raise UserError(f"init_from: no run of {recipe} as it is now is trained yet: train it first, on these devices")
     (_, model), (_, other) = build(config), build(source)
     model.initialise(other.state_dict())

@@ -12,18 +12,18 @@ import torch
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import shown
+from unsup.core.files import short_path
 from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
-from unsup.runs.build import build, fill
-from unsup.runs.checkpoints import newest
+from unsup.runs.build import build, load_weights
+from unsup.runs.checkpoints import newest_checkpoint
 from unsup.runs.config import Config
-from unsup.runs.recipes import chosen
+from unsup.runs.recipes import how_chosen
 from unsup.runs.records import LAST
 from unsup.runs.run import Run
-from unsup.runs.threads import threads_of_new_run, using
+from unsup.runs.threads import choose_threads, use_threads
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run_folder
 from unsup.training.failures import as_usage_errors, discard, raise_explained
@@ -57,12 +57,13 @@ def train_run(
     assert bool(start) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
     threads = threads_for(config)
     further: dict[str, Any] = {"threads": threads} if threads else {}
-    with using(threads):
+    with use_threads(threads):
         data, model = prepare_training(config, data)
         if start:
             source = start.model()
             model.initialise(source.state_dict())
-            further["init_from"], notes = start.origin(weights_hash(source)), [*notes, f"from {shown(start.folder)}"]
+            further["init_from"] = start.origin(weights_hash(source))
+            notes = [*notes, f"from {short_path(start.folder)}"]
 
         def create() -> Run:
             return Run.create(runs_root, config, command, data.fingerprint(), further)
@@ -88,7 +89,7 @@ def threads_for(config: Config) -> int | None:
     """
     if uses_several_devices(config) and config["threads"] == "auto":
         return None
-    threads, note = threads_of_new_run(config["threads"])
+    threads, note = choose_threads(config["threads"])
     if note:
         log.info(note)
     return threads
@@ -109,15 +110,15 @@ def resume_run(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> Non
             the images are others than those that it was started with.
     """
     silence_libraries()
-    with run_lock(run), using(run.versions.get("threads")):
+    with run_lock(run), use_threads(run.versions.get("threads")):
         if run.evaluated:
             raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
         if run.trained:
             evaluate_run(run, run.data(moved))
             return
-        path, checkpoint = newest(str(run), run.checkpoints)
+        path, checkpoint = newest_checkpoint(str(run), run.checkpoints)
         data, model = prepare_training(run.config, run.data(moved))
-        fill(model, checkpoint, path)
+        load_weights(model, checkpoint, path)
         iteration = checkpoint["global_step"] // model.steps_per_batch
         if is_main_process():
             run.write_resumption()
@@ -188,7 +189,7 @@ def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[st
         return
     views = data.augmentation if hasattr(model, "views") else None
     views = views or run.versions.get("init_from", {}).get("views", "none")
-    run.write_training(record | {"views": views, "chosen": chosen(run.config)})
+    run.write_training(record | {"views": views, "chosen": how_chosen(run.config)})
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     try:

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from unsup.runs.checkpoints import WholeCheckpoints
+from unsup.runs.checkpoints import AtomicCheckpoints
 from unsup.runs.config import Config
 from unsup.runs.records import LAST
 from unsup.training.callbacks.curves import FlushLoggers, GradientNorm, Layout
@@ -89,7 +89,7 @@ def build_trainer(
     return L.Trainer(
         **{"profiler": NoProfiler(), **given},
         logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge),
-        plugins=[WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
+        plugins=[AtomicCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
         default_root_dir=folder,
         callbacks=[checkpoint, *callbacks(throughput), *(extra if isinstance(extra, list) else [extra])],
         enable_model_summary=False,

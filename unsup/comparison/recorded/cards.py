@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from unsup.comparison.recorded.commands import train_words
 from unsup.comparison.recorded.means import by_model, effort, values
 from unsup.core.commands import suggest
-from unsup.core.errors import UsageError, UserError, nearest
+from unsup.core.errors import UsageError, UserError, closest
 from unsup.metrics.variance import moderated
 from unsup.reports.catalogue import SCORES
 from unsup.reports.rows import machine_of
@@ -21,7 +21,7 @@ from unsup.reports.schema import Report
 from unsup.reports.score import OnCard
 
 CONFIDENCE = 0.95  # of a whole card
-ROUNDING = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
+ROUNDING_TOLERANCE = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
 TURNED = 3  # test images that rounding alone may turn over
 
 
@@ -85,8 +85,8 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     its card with a probability of about CONFIDENCE (`tests/comparison/test_cards.py` measures it; .84 where all deviate
     twice as usual).
 
-    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING is left, or
-    TURNED test images.
+    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING_TOLERANCE is
+    left, or TURNED test images.
 
     Args:
         recorded: one value a seed.
@@ -96,7 +96,7 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     """
     mean, k = fmean(recorded), len(recorded)
     if k >= 3 and len(set(recorded)) == 1:
-        return max(ROUNDING, TURNED / images) if metric.share else ROUNDING * abs(mean)
+        return max(ROUNDING_TOLERANCE, TURNED / images) if metric.share else ROUNDING_TOLERANCE * abs(mean)
     typical = metric.deviation if metric.share else metric.deviation * abs(mean)
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
@@ -171,7 +171,7 @@ def read_card(folder: Path, name: str) -> Card:
     """
     known = [path.stem for path in folder.glob("*.yaml")]
     if name not in known:
-        raise UsageError(f"no card {name!r} in results/cards ({nearest(name, known) if known else 'it is empty'})")
+        raise UsageError(f"no card {name!r} in results/cards ({closest(name, known) if known else 'it is empty'})")
     try:
         return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
     except (TypeError, ValueError, yaml.YAMLError) as e:
