@@ -23,7 +23,7 @@ import unsup.runs.build
 import unsup.training.stages
 from unsup.cli.main import main
 from unsup.comparison.compare import compare_all
-from unsup.comparison.recorded.store import add
+from unsup.comparison.recorded.store import record_report
 from unsup.core.errors import LONGEST, UserError, one_line
 from unsup.core.files import replace_file
 from unsup.core.strict_yaml import dump_yaml, parse_yaml
@@ -306,7 +306,7 @@ def test_names_that_no_file_can_hold_are_written_as_escapes(tmp_path: Path) -> N
 def test_kept_reports_of_another_kind(tmp_path: Path, change: dict[str, Any]) -> None:
     (tmp_path / "report.json").write_text(json.dumps(comparable() | change))
     with pytest.raises(UserError, match=r"report\.json"):
-        add(tmp_path, tmp_path / "results")
+        record_report(tmp_path, tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 

@@ -18,10 +18,10 @@ from scipy.stats import t as student
 
 from unsup.cli.main import main
 from unsup.cli.output import log_in_terminal, show_comparison
-from unsup.comparison.columns import NAMES, TABLE
 from unsup.comparison.comparable import Comparable
 from unsup.comparison.compare import compare_all, compare_folder
-from unsup.comparison.terminal import pieces
+from unsup.comparison.table import COLUMN_NAMES, TABLE
+from unsup.comparison.terminal import renderables
 from unsup.core.errors import UsageError, UserError
 from unsup.metrics.intervals import paired_over_seeds
 
@@ -325,7 +325,7 @@ def test_sorted_by_any_column_errors_from_small_to_large_and_blanks_last(
     assert "".join(models) == order
 
 
-@pytest.mark.parametrize("column", NAMES)
+@pytest.mark.parametrize("column", COLUMN_NAMES)
 def test_every_column_can_be_sorted_by(tmp_path: Path, column: str) -> None:
     three(tmp_path)
     (part,) = made(tmp_path, sort=column)
@@ -590,7 +590,7 @@ def test_names_stay_whole_at_any_width(tmp_path: Path, width: int) -> None:
     seeds(tmp_path, "selflabel")
     part, out = made(tmp_path)[0], io.StringIO()
     console = Console(file=out, width=width)
-    for piece in pieces(part, width):
+    for piece in renderables(part, width):
         console.print(piece)
     lines = out.getvalue().splitlines()
     assert any(line.startswith("selflabel ") for line in lines)

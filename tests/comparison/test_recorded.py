@@ -15,11 +15,11 @@ from sample_reports import scores as made_up
 
 from unsup.comparison.recorded import tables
 from unsup.comparison.recorded.commands import make_command
-from unsup.comparison.recorded.store import BEGIN, END, add, update_cards, update_full, update_readme
+from unsup.comparison.recorded.store import BEGIN, END, record_report, update_cards, update_readme, update_results_page
 from unsup.core.errors import UserError
 from unsup.reports import report as reports
 from unsup.runs.config import compose, resolve
-from unsup.training.existing_runs import essence
+from unsup.training.existing_runs import identity_of
 
 TOP = Path(__file__).parents[2]
 full_tables, short_tables = on_contents(tables.full_tables), on_contents(tables.short_tables)
@@ -199,7 +199,7 @@ def test_the_command_is_what_a_reader_types(command: str, shown: str) -> None:
 def test_the_readme_follows_the_kept_reports(tmp_path: Path) -> None:
     path, kept = readme(tmp_path), tmp_path / "results"
     assert not update_readme(path, kept, check=True)  # nothing kept, nothing shown
-    target = add(run_folder(tmp_path / "run", report()), kept)
+    target = record_report(run_folder(tmp_path / "run", report()), kept)
     assert target == kept / "mnist" / "deep_ae" / "0.json"
     before = path.read_text()
     assert update_readme(path, kept, check=True) and path.read_text() == before
@@ -219,7 +219,7 @@ def test_a_kept_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     made["run"]["command"] = "unsup train deep_ae --data mnist --data_root=/some/data --runs /some/runs --model.lr 0.1"
     made["provenance"]["config"]["data"] = {"init_args": {"root": "/some/data", "batch_size": 256}}
     write_report(tmp_path, made)
-    target = add(tmp_path, tmp_path / "results")
+    target = record_report(tmp_path, tmp_path / "results")
     kept = json.loads(target.read_text())
     assert "/some" not in target.read_text()
     assert kept["run"]["command"] == "unsup train deep_ae --data mnist --model.lr 0.1"
@@ -232,7 +232,7 @@ def test_a_folder_of_images_keeps_its_name_alone(tmp_path: Path) -> None:
     made["run"]["command"] = "unsup train deep_ae --images '/some/where/cats' --runs=/some/runs"
     made["provenance"]["config"]["data"] = {"init_args": {"images": "/some/where/cats", "size": 32}}
     write_report(tmp_path, made)
-    target = add(tmp_path, tmp_path / "results")
+    target = record_report(tmp_path, tmp_path / "results")
     kept = json.loads(target.read_text())
     assert "/some" not in target.read_text()
     assert kept["run"]["command"] == "unsup train deep_ae --images cats"
@@ -281,8 +281,11 @@ def test_the_short_table_gives_the_command_once_and_the_exceptions() -> None:
 
 def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> None:
     kept = tmp_path / "results"
-    add(run_folder(tmp_path / "run", report()), kept)
-    for update, path in ((update_full, kept / "README.md"), (update_cards, kept / "cards" / "mnist-deep_ae.yaml")):
+    record_report(run_folder(tmp_path / "run", report()), kept)
+    for update, path in (
+        (update_results_page, kept / "README.md"),
+        (update_cards, kept / "cards" / "mnist-deep_ae.yaml"),
+    ):
         assert update(kept, check=True) and not path.exists()
         assert update(kept) and not update(kept) and path.exists()
         path.write_text(path.read_text() + "by hand")
@@ -292,11 +295,11 @@ def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> No
     assert update_cards(kept, check=True) and update_cards(kept)
     assert [path.name for path in (kept / "cards").iterdir()] == ["mnist-deep_ae.yaml"]
     (kept / "about.yaml").write_text("mnist: Digits\n")
-    assert update_full(kept) and "## mnist\n\nDigits. " in (kept / "README.md").read_text()
+    assert update_results_page(kept) and "## mnist\n\nDigits. " in (kept / "README.md").read_text()
 
 
 def test_what_is_committed_is_up_to_date_and_explained() -> None:
-    assert not update_full(TOP / "results", check=True), "run make results"
+    assert not update_results_page(TOP / "results", check=True), "run make results"
     assert not update_cards(TOP / "results", check=True), "run make results"
     about = yaml.safe_load((TOP / "results" / "about.yaml").read_text())
     assert {path.parts[-3] for path in (TOP / "results").glob("*/*/*.json")} <= about.keys()
@@ -305,7 +308,7 @@ def test_what_is_committed_is_up_to_date_and_explained() -> None:
 def test_every_row_is_of_its_recipe_as_it_is_now() -> None:
     def learned_by(config: dict[str, Any]) -> dict[str, Any]:
         """What decides which weights come out: not where the images lie, nor how many steps a call takes."""
-        found = essence(resolve(config))
+        found = identity_of(resolve(config))
         return found | {"data": found["data"]["init_args"]["batch_size"]}
 
     for folder in sorted((TOP / "results").glob("*/*/")):
@@ -356,7 +359,7 @@ def test_reports_that_cannot_be_trusted_are_not_kept(
     run.mkdir()
     (run / "report.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=message):
-        add(run, tmp_path / "results")
+        record_report(run, tmp_path / "results")
     assert not (tmp_path / "results").exists()
 
 
@@ -371,7 +374,7 @@ def test_damaged_reports_are_named(tmp_path: Path, content: str) -> None:
 
 def test_a_missing_report_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read .*nowhere/report\.json"):
-        add(tmp_path / "nowhere", tmp_path / "results")
+        record_report(tmp_path / "nowhere", tmp_path / "results")
 
 
 def test_the_table_needs_no_torch() -> None:

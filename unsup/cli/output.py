@@ -104,14 +104,14 @@ def show_report(run: "Run") -> None:
 
 def show_comparison(comparison: "Comparison") -> None:
     """Print the reports of a data set side by side, and where the files are."""
-    from unsup.comparison.terminal import pieces
+    from unsup.comparison.terminal import renderables
 
     console, name = screen(), comparison.folder.name
     if comparison.differences:
         console.print(f"{name}: {comparison.differences}", markup=False)
     for part in comparison.parts:
         console.print(f"{name}, ", end="", markup=False, style="bold")
-        for piece in pieces(part, console.width):
+        for piece in renderables(part, console.width):
             console.print(piece)
         console.print()
     console.print(f"files  {comparison.folder}/compare.{{html,md,csv,json}}", markup=False, soft_wrap=True)

@@ -70,15 +70,15 @@ def results(run: Sequence[Path] = (), *, check: bool = False) -> None:
         run: run folders whose reports are to be recorded
         check: only say whether all is up to date (exit code 1)
     """
-    from unsup.comparison.recorded.store import add, update_cards, update_full, update_readme
+    from unsup.comparison.recorded.store import record_report, update_cards, update_readme, update_results_page
     from unsup.runs.lookup import results_folder
 
     folder = results_folder()
     top = folder.parent
     for one in run:
-        add(one, folder)
+        record_report(one, folder)
     changed = {path.name: update_readme(path, folder, check) for path in sorted(top.glob("README*.md"))}
-    changed |= {"results/README.md": update_full(folder, check), "results/cards": update_cards(folder, check)}
+    changed |= {"results/README.md": update_results_page(folder, check), "results/cards": update_cards(folder, check)}
     for name, was_old in changed.items():
         if was_old and check:
             raise UserError(f"{name} is not what the reports in results/ say: run {suggest('results')}")

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unsup.comparison.columns import SEEDS, TABLE
 from unsup.comparison.comparable import PAIRED, VARIANCE, Comparable, differences
-from unsup.comparison.table import Row, column_chosen, how_chosen, row_cells
+from unsup.comparison.table import SEEDS, TABLE, Row, column_chosen, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
 from unsup.core.files import unless_default

@@ -29,7 +29,7 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float().mul_(1 / 255)
 
 
-class Call:
+class BatchGroup:
     """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache.
 
     Args:
@@ -55,7 +55,7 @@ class Call:
 class Batches:
     """What a loader of a data set has in common: epochs, and calls of several batches. `_parts`, `_cut` are filled in.
 
-    Yields (x, index), or with `steps_per_call` above 1 `Call`s of that many of them.
+    Yields (x, index), or with `steps_per_call` above 1 `BatchGroup`s of that many of them.
 
     Args:
         steps_per_call: batches handed over at a time.
@@ -74,10 +74,10 @@ class Batches:
     def __len__(self) -> int:
         return math.ceil(self._steps() / self.steps_per_call)
 
-    def __iter__(self) -> Iterator[Batch | Call]:
+    def __iter__(self) -> Iterator[Batch | BatchGroup]:
         parts, k = iter(self._parts()), self.steps_per_call
         while group := list(islice(parts, k)):
-            yield Call(group, self._cut) if k > 1 else self._cut(*group[0])
+            yield BatchGroup(group, self._cut) if k > 1 else self._cut(*group[0])
 
     def _parts(self) -> Iterable[Part]:
         """What the batches of this epoch and process are made of."""
@@ -97,7 +97,7 @@ class ResidentBatches(Batches):
 
     The order is a function of (seed, epoch) alone. All batches have `batch_size` images or a little less, so that no
     last one is too small for batch statistics. With several processes each takes a disjoint shard of equal length (at
-    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `Call`s of that many batches.
+    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `BatchGroup`s of that many batches.
 
     Args:
         images: (N, C, H, W) uint8, on `device` or on the CPU.

@@ -16,7 +16,7 @@ from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 
 TIMEOUT = 20  # seconds without an answer; torchvision alone would wait for ever behind a firewall
-PATIENCE = 600  # seconds to wait for another process that downloads the same files
+LOCK_TIMEOUT = 600  # seconds to wait for another process that downloads the same files
 FAILURES = (OSError, RuntimeError, HTTPException)  # no network, no permission, no space; wrong bytes; cut short
 
 
@@ -73,7 +73,7 @@ class Downloaded(ImageData):
             return  # before anything is written: the folder may be read-only
         try:
             self.place.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.place / ".lock", timeout=PATIENCE), _time_out():
+            with FileLock(self.place / ".lock", timeout=LOCK_TIMEOUT), _time_out():
                 self._fetch()
         except FAILURES as error:
             cause = getattr(error, "reason", error)

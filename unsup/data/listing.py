@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
 from unsup.core.splits import stratified_subset
-from unsup.data.decode import SUFFIXES
+from unsup.data.decode import IMAGE_SUFFIXES
 
-FEWEST = 20  # images that can be split into training, validation and test
+MIN_IMAGES = 20  # images that can be split into training, validation and test
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,11 @@ def _splits(top: Path) -> dict[str, list[str]]:
     else:
         splits = {"": sorted(test + others)}
     for prefix, files in splits.items():
-        fewest = 1 if prefix == "test/" else FEWEST
-        if len(files) < fewest:
+        least = 1 if prefix == "test/" else MIN_IMAGES
+        if len(files) < least:
             raise UserError(
-                f"{top / prefix} holds {len(files)} images and needs at least {fewest} (known are {' '.join(SUFFIXES)})"
+                f"{top / prefix} holds {len(files)} images and needs at least {least} "
+                f"(known are {' '.join(IMAGE_SUFFIXES)})"
             )
     return splits
 
@@ -115,5 +116,5 @@ def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) ->
             continue
         if _is_folder(entry):
             yield from find_images(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
-        elif entry.name.lower().endswith(SUFFIXES):
+        elif entry.name.lower().endswith(IMAGE_SUFFIXES):
             yield prefix + entry.name

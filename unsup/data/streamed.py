@@ -93,7 +93,7 @@ class Streamed(ImageData):
 
 
 class StreamedBatches(Batches):
-    """Yields (x, index) as `ResidentBatches` does, or `Call`s of several.
+    """Yields (x, index) as `ResidentBatches` does, or `BatchGroup`s of several.
 
     Args:
         data: the streamed data set.

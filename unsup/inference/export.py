@@ -1,7 +1,6 @@
-"""A trained encoder for use elsewhere: torch.export, plain arrays, ONNX; each is loaded again and compared."""
+"""Export of a trained encoder for use elsewhere, each file loaded again and compared with the original."""
 
 import importlib.util
-import runpy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,20 +12,20 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
-from unsup.inference.export_text import loader, readme
-from unsup.metrics.heads import Probe
+from unsup.inference.export_text import readme
+from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
-from unsup.runs.encoder import Encoder
+from unsup.runs.encoder import WEIGHTS, Encoder, read_weights, write_weights
 from unsup.runs.run import Run
 
 BATCHES = (1, 3, 64)  # sizes that an exported encoder is tried with
-TOLERANCE = 1e-4  # other kernels round in another way
-ONNX = ("onnx", "onnxscript", "onnxruntime")
+MAX_DIFFERENCE = 1e-4  # other kernels round in another way
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 Encode = Callable[[Tensor], Tensor]
 
 
-class Plain(nn.Module):
+class BareEncoder(nn.Module):
     """images (N, C, H, W) float32 in [0, 1] -> codes (N, D): what is exported, without the checks of `Encoder`."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -40,11 +39,11 @@ class Plain(nn.Module):
 def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     """Write the encoder of a run, and its probe where it was evaluated, into a new folder; returns that.
 
-    `encoder.pt2`: torch.export, for any number of images. `weights.npz` and `load.py`: arrays, and the code that builds
-    the encoder from them. `encoder.onnx`. `probe.npz`. `README.md`: how to use each, and the run's scores.
+    `encoder.pt2`: torch.export, for any number of images. `weights.safetensors`: for `unsup.load_encoder`.
+    `encoder.onnx`. `probe.npz`. `README.md`: how to use each, and the run's scores.
 
     Each is loaded from its file again. An encoder must give the codes of the original on random images: from
-    `weights.npz` to the last bit, the others within 1e-4 of the codes' deviation; the probe the same classes.
+    `weights.safetensors` to the last bit, the others within 1e-4 of the codes' deviation; the probe the same classes.
 
     Args:
         run: the run.
@@ -54,20 +53,21 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     Raises:
         UserError: the folder exists, a package for ONNX is missing, or what was exported gives something else.
     """
-    if onnx and (missing := [name for name in ONNX if importlib.util.find_spec(name) is None]):
+    if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]'")
     encoder = Encoder(run.model())
     out = create_folder(out or run.folder / "export")
     with fill_folder(out) as folder:
-        encoders = {
+        write_weights(folder / WEIGHTS, encoder, run.config["model"]["class_path"])
+        encoders: dict[str, Encode] = {
             "encoder.pt2": write_program(folder / "encoder.pt2", encoder),
-            "weights.npz": write_weights(folder, encoder, run.config["model"]["class_path"]),
+            WEIGHTS: read_weights(folder / WEIGHTS),
         }
         if onnx:
             encoders["encoder.onnx"] = write_onnx(folder / "encoder.onnx", folder / "encoder.pt2")
-        differences = {name: difference(encoder, encode) for name, encode in encoders.items()}
+        differences = {name: code_difference(encoder, encode) for name, encode in encoders.items()}
         for name, value in differences.items():
-            if not value <= (0 if name == "weights.npz" else TOLERANCE):
+            if not value <= (0 if name == WEIGHTS else MAX_DIFFERENCE):
                 raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} of their deviation")
         report = run.report if run.evaluated else None
         probe = run.readout.probe if run.has_readout else None
@@ -83,19 +83,9 @@ def write_program(path: Path, encoder: Encoder) -> Encode:
     example = torch.zeros(2, *encoder.shape)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No complete tensor found")  # said of views of one memory
-        program = torch.export.export(Plain(encoder), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
+        program = torch.export.export(BareEncoder(encoder), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
         torch.export.save(program, path)
     loaded: Encode = torch.export.load(path).module()
-    return loaded
-
-
-def write_weights(folder: Path, encoder: Encoder, class_path: str) -> Encode:
-    """weights.npz and load.py; the encoder that load.py builds."""
-    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in encoder.model.state_dict().items()}
-    np.savez(folder / "weights.npz", **arrays)
-    text = loader(class_path, encoder.model.hparams, encoder.shape, dim_of(encoder))
-    (folder / "load.py").write_text(text, encoding="utf-8")
-    loaded: Encode = runpy.run_path(str(folder / "load.py"))["load_encoder"]()
     return loaded
 
 
@@ -132,7 +122,7 @@ def write_probe(path: Path, probe: Probe, names: list[str]) -> None:
 
 
 @torch.no_grad()
-def difference(encoder: Encoder, encode: Encode) -> float:
+def code_difference(encoder: Encoder, encode: Encode) -> float:
     """The largest difference between an entry of the codes of random images, in deviations of all entries."""
     generator = torch.Generator().manual_seed(0)
     images = [torch.rand(n, *encoder.shape, generator=generator) for n in BATCHES]

@@ -7,7 +7,7 @@ import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from unsup.data.batches import Call
+from unsup.data.batches import BatchGroup
 
 
 class Throughput(Callback):
@@ -40,7 +40,7 @@ class Throughput(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
         batch = args[1]  # (x, index), or several of them
-        self.images += trainer.world_size * (batch.images if isinstance(batch, Call) else len(batch[0]))
+        self.images += trainer.world_size * (batch.images if isinstance(batch, BatchGroup) else len(batch[0]))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         _wait(pl_module.device)
