@@ -50,20 +50,15 @@ def compose(
             if name and layer.get(kind, {}).get("class_path", config[kind]["class_path"]) != config[kind]["class_path"]:
                 raise UsageError(f"{source} sets another {kind}.class_path than {name}: name one of the two")
         config = merge(config, layer)
-    for kind in ("model", "data"):
+    for key, kind in (("recipe", "model"), ("dataset", "data")):
         if "class_path" not in config.get(kind, {}):
-            raise UsageError(
-                f"no {kind} named: give one of {', '.join(config_names(kind))}, or a --config with {kind}.class_path"
-            )
-    config.setdefault("recipe", config["model"]["class_path"].rsplit(".", 1)[-1].lower())
-    config.setdefault("dataset", config["data"]["class_path"].rsplit(".", 1)[-1].lower())
+            known = ", ".join(config_names(kind))
+            raise UsageError(f"no {kind} named: give one of {known}, or a --config with {kind}.class_path")
+        name = config.setdefault(key, config[kind]["class_path"].rsplit(".", 1)[-1].lower())
+        if not (isinstance(name, str) and re.fullmatch(r"\w[\w.@+-]*", name)):
+            raise UsageError(f"{key} is {name!r}: a run folder is called by it, write letters, digits, _ - + . @")
     if config["dataset"] in config_names("data"):
         config["dataset"] = data_set_name(config["dataset"], config)
-    for key in ("recipe", "dataset"):
-        if not (isinstance(config[key], str) and re.fullmatch(r"\w[\w.@+-]*", config[key])):
-            raise UsageError(
-                f"{key} is {config[key]!r}: a run folder is called by it, write letters, digits, _ - + . @"
-            )
     return config
 
 
