@@ -105,28 +105,26 @@ def readable_batches(
 
 def code_columns(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
     """The codes of images (n, C, H, W), and what the heads say: columns as in `write_codes`, "class" a number here."""
-    codes = encoder(x).cpu().numpy()
-    own: Columns = {}
-    if hasattr(encoder.model, "assign"):
+    columns: Columns = {"codes": encoder(x).cpu().numpy()}
+    model, errors = cast(Any, encoder.model), None
+    with frozen(model):
         unit = encoder.unit(x)
-        with frozen(encoder.model):
-            own = {"own_cluster": assigned(encoder.model, unit).numpy()}
+        if hasattr(model, "assign"):
+            columns["own_cluster"] = assigned(model, unit).numpy()
+        if heads is not None and heads.usual_error is not None:
+            difference = (unit - model.reconstruct(unit)).float()
+            errors = difference.square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
     if heads is None:
-        return {"codes": codes, **own}
-    errors = None
-    if heads.usual_error is not None:
-        unit = encoder.unit(x)
-        with frozen(encoder.model):
-            difference = unit - cast(Any, encoder.model).reconstruct(unit)
-        errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
+        return columns
+    codes = columns["codes"]
     ratios = heads.ratios(codes, errors)
-    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": ratios.code, **own}
-    found |= {} if ratios.error is None else {"error": ratios.error}
-    found |= {"distance": ratios.larger, "unlike": ratios.larger > 1}
+    columns |= {"cluster": heads.cluster(codes), "code_distance": ratios.code}
+    columns |= {} if ratios.error is None else {"error": ratios.error}
+    columns |= {"distance": ratios.larger, "unlike": ratios.larger > 1}
     if heads.probe is not None:
         shares = heads.probe.probabilities(codes)
-        found |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
-    return found
+        columns |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
+    return columns
 
 
 def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:
