@@ -23,7 +23,7 @@ from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
 from unsup.core.errors import UserError
 from unsup.inference.export import ONNX_PACKAGES, code_difference, write_onnx, write_program
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.runs.encoder import Encoder, read_weights, write_weights
 
 IMAGES, _ = used.digits()
@@ -83,14 +83,14 @@ def test_the_export_is_complete_and_holds_no_pickle(run: Path, exported: Path) -
 
 def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
     """As README.md says."""
-    heads = load_arrays(run / "heads.npz", Heads.of)
-    assert heads.probe is not None
+    readout = load_arrays(run / "heads.npz", Readout.of)
+    assert readout.probe is not None
     codes = unsup.load_encoder(run)(IMAGES).numpy()
     snippet = (exported / "README.md").read_text().split("```python\n")[-1].partition("```")[0]
     lines = [line for line in snippet.splitlines() if not line.startswith("codes = ")]
     names = {"codes": codes}
     exec("\n".join(lines).replace('"probe.npz"', repr(str(exported / "probe.npz"))), names)
-    assert names["classes"].tolist() == [str(c) for c in heads.probe.predict(codes)]
+    assert names["classes"].tolist() == [str(c) for c in readout.probe.predict(codes)]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import readme
-from unsup.metrics.heads import Probe
+from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
 from unsup.runs.encoder import WEIGHTS, Encoder, read_weights, write_weights
 from unsup.runs.run import Run

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from unsup.reports.format import markdown_table, with_interval, with_spread
-from unsup.reports.rows import heading
 from unsup.reports.schema import Report
 
 README = """\
@@ -96,7 +95,7 @@ def readme(
     ]
     sizes = ", ".join(map(str, batches))
     files = markdown_table(rows, texts=2) + "\n"
-    title = heading(report) if report else "An encoder"
+    title = report.heading if report else "An encoder"
     parts = README + (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
     text = parts.format(heading=title, images=(2, *shape), named=_images(shape), dim=dim, files=files, batches=sizes)
     if report and report.scores.linear_probe:

@@ -21,7 +21,7 @@ from unsup.data.base import ImageData, Split
 from unsup.inference.encode_folder import code_columns
 from unsup.inference.image_text import ImageText, load_image_text
 from unsup.metrics.diagnostics import sample
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -54,13 +54,13 @@ def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, s
     Raises:
         UserError: the run is not evaluated, its images are not available, or as in `name_clusters`, `load_image_text`.
     """
-    heads, image_text = run.readout, load_image_text(encoder)
+    readout, image_text = run.readout, load_image_text(encoder)
     data, model = run.data(moved), Encoder(run.model())
-    number = getattr(model.model, "num_clusters", len(heads.centres))
-    rows = name_clusters(image_text, words, number, clustered_images(model, heads, data, "train"))
+    number = getattr(model.model, "num_clusters", len(readout.centres))
+    rows = name_clusters(image_text, words, number, clustered_images(model, readout, data, "train"))
     labels, names = data.labels("test"), ClusterNames(rows)
     if labels is not None and set(words) <= set(data.class_names):
-        test = clustered_images(model, heads, data, "test")
+        test = clustered_images(model, readout, data, "test")
         truth = np.array(data.class_names)[labels[sample(len(labels), MAX_IMAGES)]]
         names = ClusterNames(rows, *accuracies(image_text, words, rows, test, truth))
     path = run.folder / "zero_shot.csv"
@@ -71,10 +71,10 @@ def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, s
     return path, names
 
 
-def clustered_images(encoder: Encoder, heads: Heads, data: ImageData, split: Split) -> Clustered:
+def clustered_images(encoder: Encoder, readout: Readout, data: ImageData, split: Split) -> Clustered:
     """Return at most 2,000 images of a split with their clusters."""
     images = list(data.batches(split, at=sample(data.size(split), MAX_IMAGES)))
-    columns = [code_columns(encoder, heads, x) for x in images]
+    columns = [code_columns(encoder, readout, x) for x in images]
     return torch.cat(images), np.concatenate([part.get("own_cluster", part["cluster"]) for part in columns])
 
 

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unsup.core.errors import UserError
-from unsup.core.files import user_path
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
@@ -94,7 +93,7 @@ def load_encoder(run: str | Path | Run) -> Encoder:
     """
     if isinstance(run, Run):
         return Encoder(run.model())
-    weights = user_path(str(run)) / WEIGHTS
+    weights = Path(run) / WEIGHTS
     return read_weights(weights) if weights.is_file() else Encoder(Run.find(str(run)).model())
 
 
