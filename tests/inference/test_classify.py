@@ -351,9 +351,9 @@ def test_the_surest_come_first_and_the_rest_is_counted(
 def test_small_pictures_keep_their_pixels_and_large_ones_are_scaled(tmp_path: Path) -> None:
     used.write(tmp_path / "small.png", IMAGES[0])
     Image.effect_noise((400, 300), 50).convert("RGB").save(tmp_path / "large.jpg")
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png").values()
     assert source.startswith("data:image/png;base64,") and side == 8
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg").values()
     assert source.startswith("data:image/jpeg;base64,") and side == 112 and len(source) < 15_000
 
 

@@ -5,7 +5,7 @@ import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
@@ -21,24 +21,6 @@ MAX_TOTAL = 2000  # fewer of a class where there are many classes, but at least
 MIN_PER_GROUP = 10
 THUMBNAIL_SIDE = 112  # pixels of a picture
 BLOCKY_BELOW = 64  # smaller originals are kept as they are and shown in blocks
-
-
-class SheetPicture(NamedTuple):
-    """One picture of the sheet and what stands below it."""
-
-    source: str  # data URI
-    side: int  # pixels that it has
-    path: str  # relative to the folder of images
-    caption: str
-
-
-class SheetSection(NamedTuple):
-    """Pictures of one kind."""
-
-    title: str
-    note: str
-    total: int
-    pictures: list[SheetPicture]
 
 
 def write_sheet(path: Path, images: Path, classified: Classification, title: str, remark: str) -> None:
@@ -61,13 +43,14 @@ def write_sheet(path: Path, images: Path, classified: Classification, title: str
         made = pool.map(thumbnail, [images / classified.files[at] for at in shown])
         bar = tqdm(made, "sheet", len(shown), unit=" images", delay=2, leave=False, disable=None)
         pictures = {
-            at: SheetPicture(source, side, printable(classified.files[at]), caption(classified, at))
-            for at, (source, side) in zip(shown, bar, strict=True)
+            at: {"path": printable(classified.files[at]), "caption": caption(classified, at), **picture}
+            for at, picture in zip(shown, bar, strict=True)
         }
     sections = []
     for label, note, members in kinds:
         rest = f"; {len(members) - most:,} more are not shown" if len(members) > most else ""
-        sections.append(SheetSection(label, note + rest, len(members), [pictures[at] for at in members[:most]]))
+        inside = [pictures[at] for at in members[:most]]
+        sections.append({"title": label, "note": note + rest, "total": len(members), "pictures": inside})
     page = render(
         "sheet.html.j2",
         title=printable(title),
@@ -93,12 +76,12 @@ def caption(classified: Classification, at: int) -> str:
     return f"{printable(label)} {words}".rstrip() + f", {classified.distance[at]:.2g} times the usual"
 
 
-def thumbnail(path: Path) -> tuple[str, int]:
+def thumbnail(path: Path) -> dict[str, Any]:
     """An image as a data URI, cut as the encoder sees it, and the pixels of its side: at most 112."""
     with Image.open(path, formats=FORMATS) as file:
         side = min(THUMBNAIL_SIDE, *file.size)
     image = Image.fromarray(read_image(path, (3, side, side)).transpose(1, 2, 0))
     buffer = io.BytesIO()
-    kind = "PNG" if side < BLOCKY_BELOW else "JPEG"
-    image.save(buffer, kind, optimize=True, **({} if kind == "PNG" else {"quality": 82}))
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}", side
+    kind = "png" if side < BLOCKY_BELOW else "jpeg"
+    image.save(buffer, kind, optimize=True, quality=82)  # PNG has no quality
+    return {"source": f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", "side": side}

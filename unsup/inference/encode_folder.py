@@ -105,28 +105,26 @@ def readable_batches(
 
 def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
     """Codes of images (n, C, H, W), and what the readout says: columns as in `write_codes`, "class" a number here."""
-    codes = encoder(x).cpu().numpy()
-    own: Columns = {}
-    if hasattr(encoder.model, "assign"):
+    columns: Columns = {"codes": encoder(x).cpu().numpy()}
+    model, errors = cast(Any, encoder.model), None
+    with frozen(model):
         unit = encoder.unit(x)
-        with frozen(encoder.model):
-            own = {"own_cluster": clusters_of(encoder.model, unit).numpy()}
+        if hasattr(model, "assign"):
+            columns["own_cluster"] = clusters_of(model, unit).numpy()
+        if readout is not None and readout.error_threshold is not None:
+            difference = (unit - model.reconstruct(unit)).float()
+            errors = difference.square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
     if readout is None:
-        return {"codes": codes, **own}
-    errors = None
-    if readout.error_threshold is not None:
-        unit = encoder.unit(x)
-        with frozen(encoder.model):
-            difference = unit - cast(Any, encoder.model).reconstruct(unit)
-        errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
+        return columns
+    codes = columns["codes"]
     novelty = readout.novelty(codes, errors)
-    found = {"codes": codes, "cluster": readout.cluster(codes), "code_distance": novelty.code, **own}
-    found |= {} if novelty.error is None else {"error": novelty.error}
-    found |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
+    columns |= {"cluster": readout.cluster(codes), "code_distance": novelty.code}
+    columns |= {} if novelty.error is None else {"error": novelty.error}
+    columns |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
     if readout.probe is not None:
         shares = readout.probe.probabilities(codes)
-        found |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
-    return found
+        columns |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
+    return columns
 
 
 def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:

@@ -11,27 +11,18 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from unsup.core.errors import UserError, printable
+from unsup.core.errors import printable
 from unsup.core.files import create_folder, fill_folder, refuse_existing
 from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.contact_sheet import write_sheet
 from unsup.reports.schema import Report
+from unsup.runs.records import next_folder
 from unsup.runs.run import Run
 
 TABLE, SHEET = "classes.csv", "sheet.html"
-TABLE_COLUMNS = (
-    "file",
-    "class",
-    "confidence",
-    "given",
-    "cluster",
-    "name",
-    "code_distance",
-    "error",
-    "distance",
-    "unlike",
-)
-UNLIKE = "unlike anything seen"
+DISTANCES = ("code_distance", "error", "distance", "unlike")
+TABLE_COLUMNS = ("file", "class", "confidence", "given", "cluster", "name", *DISTANCES)
+UNLIKE = "unlike anything seen"  # a folder
 
 Sort = Literal["copy", "link"]
 
@@ -57,9 +48,10 @@ def classify_into(
     if out is not None:
         refuse_existing(out)  # before the work; again when it is made
     classified = classify_folder(run, images, labels)
-    out = new_folder(run.folder, images) if out is None else create_folder(out)
-    write_classification(out, run, images, classified, sort)
-    return out, classified
+    name = safe_name(images.resolve().name)
+    folder = create_folder(out) if out else next_folder(run.folder / "classified", name)
+    write_classification(folder, run, images, classified, sort)
+    return folder, classified
 
 
 def classification_table(classified: Classification) -> Table:
@@ -72,17 +64,6 @@ def classification_table(classified: Classification) -> Table:
     for label, count in rows:
         table.add_row(Text(label), f"{count:,}")
     return table
-
-
-def new_folder(run: Path, images: Path) -> Path:
-    """<run>/classified/<name of the folder of images>-<nnn>, made just now."""
-    name = safe_name(images.resolve().name)
-    number = 1
-    while True:
-        try:
-            return create_folder(run / "classified" / f"{name}-{number:03d}")
-        except UserError:
-            number += 1
 
 
 def write_classification(folder: Path, run: Run, images: Path, classified: Classification, sort: Sort | None) -> None:

@@ -4,7 +4,7 @@ import yaml
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Table
 from unsup.reports.format import Cells
-from unsup.reports.methods import METHODS
+from unsup.reports.methods import explanations
 from unsup.reports.schema import EncoderHashes, Report
 
 CHOICES = {  # what a recipe states -> in words
@@ -49,7 +49,7 @@ def _same(frozen: EncoderHashes) -> str:
 
 def how_made(report: Report) -> list[Block]:
     """What was chosen on which images, and whether labels had a part in it."""
-    made = [row for method in METHODS for row in method.rows(report.scores)]
+    made = list(explanations(report.scores))
     if twin := report.baselines.get("untrained"):
         times = f"; mean of {twin.initialisations} initialisations" if twin.initialisations is not None else ""
         made.append(("untrained twin", f"the same network before training{times}", "as above"))

@@ -42,13 +42,13 @@ class Training(TypedDict):
 SCHEMAS = {"versions.json": Versions, "training.json": Training}
 
 
-def next_folder(parent: Path, seed: int) -> Path:
-    """Make the folder of the next run of a seed."""
+def next_folder(parent: Path, name: str) -> Path:
+    """Make the next folder <name>-<nnn>."""
     parent.mkdir(parents=True, exist_ok=True)
-    taken = [re.fullmatch(rf"{seed}-(\d+)", p.name) for p in parent.iterdir()]
+    taken = [re.fullmatch(rf"{re.escape(name)}-(\d+)", p.name) for p in parent.iterdir()]
     number = max((int(match[1]) for match in taken if match), default=0) + 1
     while True:
-        folder = parent / f"{seed}-{number:03d}"
+        folder = parent / f"{name}-{number:03d}"
         try:
             folder.mkdir()
             return folder
