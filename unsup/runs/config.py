@@ -17,11 +17,20 @@ from typing import Any
 from unsup.core.errors import UsageError, closest
 from unsup.core.ranges import check_options
 from unsup.core.strict_yaml import parse_yaml
+from unsup.core.threads import checked_threads
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
 from unsup.runs.options import typed
-from unsup.runs.settings import DEFAULTS, check_settings
 from unsup.runs.sources import class_from_source
 
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "init_from": None,
+    "matmul_precision": "highest",
+    "compile": None,
+    "threads": "auto",
+}
+PRECISIONS = ("highest", "high", "medium")
+COMPILE_MODES = (None, "default", "reduce-overhead", "max-autotune")  # of torch.compile
 TOP = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 
@@ -129,6 +138,22 @@ def merge(base: Config, top: Config) -> Config:
         else:
             merged[key] = value
     return merged
+
+
+def check_settings(config: dict[str, Any]) -> None:
+    """Refuse a value that is not possible.
+
+    Raises:
+        UsageError: the message names the key.
+    """
+    if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
+        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
+    for key, known in (("matmul_precision", PRECISIONS), ("compile", COMPILE_MODES)):
+        if config[key] not in known:
+            raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
+    if not isinstance(config["init_from"], str | None):
+        raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
+    checked_threads(config["threads"])
 
 
 def precheck(config: Config) -> None:
