@@ -120,7 +120,7 @@ def held(seeds: int, deviations: Any, cards: int = 1000, metrics: int = 4) -> fl
 
 @pytest.mark.parametrize("seeds", [1, 3, 5])
 def test_a_sound_reproduction_holds_in_95_of_100_cards(seeds: int) -> None:
-    """Where models differ in their deviations as the moderated variance supposes: σ² = d₀ s₀² / χ²(d₀)."""
+    """Where models differ in their deviations as the shrunken_variance variance supposes: σ² = d₀ s₀² / χ²(d₀)."""
     assert held(seeds, lambda rng, size: 0.01 * np.sqrt(PRIOR / rng.chisquare(PRIOR, size))) == pytest.approx(
         0.95, abs=0.02
     )
