@@ -49,9 +49,9 @@ def main() -> int:
     import torch
 
     from unsup.core.errors import UserError
-    from unsup.training.trainer import quiet
+    from unsup.training.trainer import silence_libraries
 
-    quiet()
+    silence_libraries()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     cuda = options.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     about = machine(torch.cuda.get_device_name() if cuda else "cpu")

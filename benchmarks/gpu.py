@@ -30,8 +30,8 @@ from unsup.models.base import Model
 from unsup.runs.build import prepare
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import begin
-from unsup.training.trainer import build_trainer, quiet
+from unsup.training.train import prepare_training
+from unsup.training.trainer import build_trainer, silence_libraries
 
 DRIVER = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 SECONDS = 2.5  # per row, at least; at least two epochs too
@@ -70,7 +70,7 @@ class Rates(Callback):
 
 def measured(config: Config, data: ImageData) -> dict[str, float]:
     """Return the median images per second, GFLOP per image, and peak memory in GB."""
-    data, model = begin(config, data)
+    data, model = prepare_training(config, data)
     torch.cuda.reset_peak_memory_stats()
     throughput = Throughput()
     rates = Rates(throughput)
@@ -87,7 +87,7 @@ def measured(config: Config, data: ImageData) -> dict[str, float]:
 
 def whole(config: Config, data: ImageData) -> float:
     """Return the seconds of a whole training on loaded data, files included."""
-    data, model = begin(config, data)
+    data, model = prepare_training(config, data)
     throughput = Throughput()
     with tempfile.TemporaryDirectory() as folder:
         build_trainer(config, Path(folder), throughput, model.unused_parameters).fit(model, datamodule=data)
@@ -142,7 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("benchmarks/gpu.py measures a CUDA device, and there is none here")
-    quiet()
+    silence_libraries()
     found: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
         "driver": subprocess.check_output(DRIVER, text=True).strip(),

@@ -122,14 +122,14 @@ class Configurations:
         from unsup.runs.config import compose, resolve
         from unsup.runs.init_from import check_stages
         from unsup.training import stages
-        from unsup.training.failures import explained
+        from unsup.training.failures import as_usage_errors
         from unsup.training.trainer import bare_trainer
 
         def start(config: dict[str, Any], *_: Any) -> tuple[()]:
             """What a training does before it reads images or writes anything."""
             check_stages(config)
             build.build(config)
-            with explained():
+            with as_usage_errors():
                 bare_trainer(config, unused_parameters=False)
             yaml.safe_load(dump_yaml(config))
             return ()
@@ -348,7 +348,7 @@ class Records(Folder):
 
     def one(self, draw: random.Random) -> Input:
         from unsup.runs.run import Run
-        from unsup.training.existing_runs import Found
+        from unsup.training.existing_runs import RunIndex
 
         contents = {
             "versions.json": {
@@ -369,8 +369,8 @@ class Records(Folder):
         config = Run(self.folder).config
 
         def act() -> None:
-            Found(self.folder.parents[2]).look(config)
-            Found(self.folder.parents[2]).trained(config, "ab")
+            RunIndex(self.folder.parents[2]).progress(config)
+            RunIndex(self.folder.parents[2]).newest_trained(config, "ab")
             Run(self.folder).origin("cd")
 
         return " ".join((self.folder / name).read_bytes()[:300].decode(errors="replace") for name in contents), act, 1

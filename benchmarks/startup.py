@@ -61,9 +61,9 @@ def held(model: str, side: str, options: Any) -> dict[str, int]:
     import torch
     import training
 
-    from unsup.training.trainer import quiet
+    from unsup.training.trainer import silence_libraries
 
-    quiet()
+    silence_libraries()
     plan = training.planned(model, options, STEPS)
     training.plain(plan) if side == "a" else training.ours(plan)
     found = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}

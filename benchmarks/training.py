@@ -35,7 +35,7 @@ from unsup.models.parts.optim import annealed_adam
 from unsup.runs.build import build_data
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import begin
+from unsup.training.train import prepare_training
 from unsup.training.trainer import build_trainer
 
 MOST, LEAST = 25, 60  # rounds at most, unless they take fewer seconds than this
@@ -99,7 +99,7 @@ def planned(name: str, options: Any, limit: int | None) -> Plan:
 def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
     """Return the seconds of the steps and of validation (once an epoch), and the model."""
     seed, device, data = plan.config["seed"], plan.device, plan.data
-    _, model = begin(plan.config, data)
+    _, model = prepare_training(plan.config, data)
     model.to(device).train()
     step = game(model) if isinstance(model, GAN) else descent(model, plan.steps * plan.config["trainer"]["max_epochs"])
     cast = plan.config["trainer"].get("precision") == "bf16-mixed"
@@ -185,7 +185,7 @@ class Window(Callback):
 
 
 def ours(plan: Plan) -> tuple[Seconds, Model]:
-    data, model = begin(plan.config, plan.data)
+    data, model = prepare_training(plan.config, plan.data)
     window = Window(plan)
     with tempfile.TemporaryDirectory() as run:
         (Path(run) / "checkpoints").mkdir()

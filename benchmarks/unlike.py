@@ -24,7 +24,7 @@ from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.decode import unreadable_message
 from unsup.data.listing import find_images
-from unsup.inference.encode_folder import batches, judged
+from unsup.inference.encode_folder import code_columns, readable_batches
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -42,7 +42,7 @@ def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
     if not files:
         raise UserError(f"{folder} holds no images")
     unreadable: dict[str, str] = {}
-    found = [x for _, x in batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, unreadable)]
+    found = [x for _, x in readable_batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, unreadable)]
     if unreadable:
         raise UserError(unreadable_message(unreadable, len(files)))
     return torch.cat(found)
@@ -66,12 +66,12 @@ def kinds(x: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
 def measure(run: Run, others: Path | None) -> None:
     """Print the lines of one run; `others` is a folder of photographs."""
     data = run.data()
-    encoder, heads, labels = Encoder(run.model()), run.readout, data.labels("test")
+    encoder, readout, labels = Encoder(run.model()), run.readout, data.labels("test")
     if labels is None:
         raise UserError(f"{run}: its images have no labels, which say what can be turned")
 
     def distances(x: Tensor) -> Floats:
-        return np.concatenate([judged(encoder, heads, part)["distance"] for part in x.split(BATCH)])
+        return np.concatenate([code_columns(encoder, readout, part)["distance"] for part in x.split(BATCH)])
 
     x = torch.cat(list(data.batches("test")))
     test = distances(x)

@@ -121,7 +121,7 @@ def held(seeds: int, deviations: Any, cards: int = 1000, metrics: int = 4) -> fl
 
 @pytest.mark.parametrize("seeds", [1, 3, 5])
 def test_a_sound_reproduction_holds_in_95_of_100_cards(seeds: int) -> None:
-    """Where models differ in their deviations as the moderated variance supposes: σ² = d₀ s₀² / χ²(d₀)."""
+    """Where models differ in their deviations as the shrunken_variance variance supposes: σ² = d₀ s₀² / χ²(d₀)."""
     assert held(seeds, lambda rng, size: 0.01 * np.sqrt(PRIOR / rng.chisquare(PRIOR, size))) == pytest.approx(
         0.95, abs=0.02
     )
@@ -214,7 +214,7 @@ def test_a_wrong_expectation_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("unsup.training.stages.train", lambda *_: Run(reproduced[2]))
+    monkeypatch.setattr("unsup.training.stages.train_run", lambda *_: Run(reproduced[2]))
     metrics = read_card(CARDS, "digits-pca").metrics
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)
@@ -233,7 +233,7 @@ def test_the_recorded_number_of_threads_is_used_otherwise_torchs(
         threads.append(config["threads"])
         return Run(reproduced[2])
 
-    monkeypatch.setattr("unsup.training.stages.train", train)
+    monkeypatch.setattr("unsup.training.stages.train_run", train)
     change(shop, threads={1: 3})
     assert main(["reproduce", "digits-pca", "--seeds", "1", "2"]) == 0
     assert threads == [3, torch.get_num_threads()]

@@ -19,7 +19,7 @@ from unsup.comparison.recorded.store import BEGIN, END, record_report, update_ca
 from unsup.core.errors import UserError
 from unsup.reports import report as reports
 from unsup.runs.config import compose, resolve
-from unsup.training.existing_runs import essence
+from unsup.training.existing_runs import identity_of
 
 TOP = Path(__file__).parents[2]
 full_tables, readme_tables = on_contents(tables.full_tables), on_contents(tables.readme_tables)
@@ -308,7 +308,7 @@ def test_what_is_committed_is_up_to_date_and_explained() -> None:
 def test_every_row_is_of_its_recipe_as_it_is_now() -> None:
     def learned_by(config: dict[str, Any]) -> dict[str, Any]:
         """What decides which weights come out: not where the images lie, nor how many steps a call takes."""
-        found = essence(resolve(config))
+        found = identity_of(resolve(config))
         return found | {"data": found["data"]["init_args"]["batch_size"]}
 
     for folder in sorted((TOP / "results").glob("*/*/")):

@@ -19,12 +19,12 @@ import unsup
 import unsup.inference.export
 from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
-from unsup.inference.export import ONNX, difference, write_onnx, write_program, write_weights
-from unsup.metrics.heads import Heads
+from unsup.inference.export import ONNX_PACKAGES, code_difference, write_onnx, write_program, write_weights
+from unsup.metrics.readout import Readout
 from unsup.runs.encoder import Encoder
 
 IMAGES, _ = used.digits()
-WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX)
+WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX_PACKAGES)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_every_recipe_is_exported_to_the_last_bit(name: str, tmp_path: Path) -> 
         with torch.no_grad():
             codes = encoder(x)
             assert torch.equal(program(x), codes) and torch.equal(rebuilt(x), codes)
-    assert difference(encoder, program) == difference(encoder, rebuilt) == 0
+    assert code_difference(encoder, program) == code_difference(encoder, rebuilt) == 0
 
 
 @pytest.mark.skipif(not WITH_ONNX, reason="onnx, onnxscript and onnxruntime are not installed")
@@ -62,7 +62,7 @@ def test_every_recipe_is_exported_as_onnx(name: str, tmp_path: Path) -> None:
     encoder = Encoder(build(name))
     write_program(tmp_path / "encoder.pt2", encoder)
     session = write_onnx(tmp_path / "encoder.onnx", tmp_path / "encoder.pt2")
-    assert difference(encoder, session) < 1e-4
+    assert code_difference(encoder, session) < 1e-4
 
 
 def test_the_export_is_complete_and_holds_no_pickle(run: Path, exported: Path) -> None:
@@ -79,14 +79,14 @@ def test_the_export_is_complete_and_holds_no_pickle(run: Path, exported: Path) -
 
 def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
     """As README.md says."""
-    heads = load_arrays(run / "heads.npz", Heads.of)
-    assert heads.probe is not None
+    readout = load_arrays(run / "heads.npz", Readout.of)
+    assert readout.probe is not None
     codes = unsup.load_encoder(run)(IMAGES).numpy()
     snippet = (exported / "README.md").read_text().split("```python\n")[-1].partition("```")[0]
     lines = [line for line in snippet.splitlines() if not line.startswith("codes = ")]
     names = {"codes": codes}
     exec("\n".join(lines).replace('"probe.npz"', repr(str(exported / "probe.npz"))), names)
-    assert names["classes"].tolist() == [str(c) for c in heads.probe.predict(codes)]
+    assert names["classes"].tolist() == [str(c) for c in readout.probe.predict(codes)]
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_missing_packages_for_onnx_are_one_line(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in ONNX else find(name, *a))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name in ONNX_PACKAGES else find(name, *a))
     assert main(["export", str(run), "--out", str(tmp_path / "out"), "--onnx"]) == 1
     text = capsys.readouterr().err
     assert text == "unsup: ONNX needs onnx, onnxscript, onnxruntime: pip install -e '.[onnx]'\n"

@@ -27,7 +27,7 @@ from unsup.models.frozen import weights_hash
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
-from unsup.training.existing_runs import Found
+from unsup.training.existing_runs import RunIndex
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
 STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}
@@ -137,7 +137,7 @@ def test_a_resolved_configuration_runs_again_and_a_sweep_knows_it(root: Path) ->
     again = torch.load(root / "digits/second/0-002/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(value, again[name]) for name, value in Run(run).model().state_dict().items())
     config = resolve(compose("second", "digits", [], [("seed", 0)]))
-    assert Found(root).look(config)[1].folder == root / "digits/second/0-002"
+    assert RunIndex(root).progress(config)[1].folder == root / "digits/second/0-002"
 
 
 def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Path) -> None:
@@ -145,11 +145,11 @@ def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Pa
     changed = yaml.safe_load((recipes / "first.yaml").read_text()) | {"trainer": {"max_epochs": 2}}
     (recipes / "first.yaml").write_text(yaml.safe_dump(changed))
     config = resolve(compose("second", "digits", [], [("seed", 0)]))
-    assert Found(root).look(config) == ("new", None)  # its own options are the same
+    assert RunIndex(root).progress(config) == ("new", None)  # its own options are the same
     assert train(root, "second") == 0
     assert versions(root, "second/0-002")["init_from"]["run"] == "digits/first/0-002"
     shutil.rmtree(root / "digits/first")  # what is gone cannot be asked
-    assert Found(root).look(config)[1].folder == root / "digits/second/0-002"
+    assert RunIndex(root).progress(config)[1].folder == root / "digits/second/0-002"
 
 
 def test_a_report_knows_what_its_start_was_worth(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
 from unsup.runs.threads import choose_threads, use_threads
-from unsup.training.existing_runs import Found, essence
+from unsup.training.existing_runs import RunIndex, identity_of
 from unsup.training.plan import parse_grid, plan
 from unsup.training.train import threads_for
 
@@ -106,13 +106,13 @@ def test_resume_and_evaluate_use_the_recorded_number(
     tmp_path: Path, stop: Callable[..., None], evaluated_with: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained_with = []
-    begin = unsup.training.train.begin
+    prepare_training = unsup.training.train.prepare_training
 
     def begun(*args: Any) -> Any:
         trained_with.append(torch.get_num_threads())
-        return begin(*args)
+        return prepare_training(*args)
 
-    monkeypatch.setattr(unsup.training.train, "begin", begun)
+    monkeypatch.setattr(unsup.training.train, "prepare_training", begun)
     usual = torch.get_num_threads()
     stop("on_train_epoch_start", RuntimeError("power cut"))
     with pytest.raises(RuntimeError, match="power cut"):
@@ -144,8 +144,8 @@ def test_runs_with_another_number_are_runs_of_the_same_configuration(tmp_path: P
     _, run = start(tmp_path, "pca", "--data", "digits", "--threads", "2")
     assert Run(run).config["threads"] == 2
     auto = resolve(compose("pca", "digits"))
-    assert auto["threads"] == "auto" and essence(auto) == essence(auto | {"threads": 2})
-    assert [same.folder for same in Found(tmp_path).same(auto)] == [run]
+    assert auto["threads"] == "auto" and identity_of(auto) == identity_of(auto | {"threads": 2})
+    assert [same.folder for same in RunIndex(tmp_path).matching(auto)] == [run]
 
 
 def test_a_sweep_gives_its_number_to_every_run_and_varies_none() -> None:

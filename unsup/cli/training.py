@@ -142,16 +142,15 @@ def sweep(
     options, note = overrides(line, epochs=epochs, data_root=data_root, images=images, threads=threads), ""
     jobs = plan(models, data or "mnist", seeds, values, options, runs)
     from unsup.runs.build import find_mnist
-    from unsup.training.sweep import summary
-    from unsup.training.sweep import sweep as start
+    from unsup.training.sweep import run_sweep, sweep_summary
 
     if data is None:
         prepared, note = find_mnist(jobs[0].config)
         if not prepared:
             jobs = plan(models, "digits", seeds, values, options, runs)
     root = dict(options).get("data.root")
-    outcome = start(jobs, runs, None if root is None else str(root), note)
-    print(f"\n{summary(jobs, outcome)}")
+    outcome = run_sweep(jobs, runs, None if root is None else str(root), note)
+    print(f"\n{sweep_summary(jobs, outcome)}")
     for dataset in sorted({job.config["dataset"] for job in jobs}):
         print(f"next: {suggest('compare', data=dataset, runs=unless_default(runs))}", flush=True)
     if outcome.failed:
@@ -171,9 +170,9 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
     begun, places = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import show_report
     from unsup.training.distributed import is_main_process
-    from unsup.training.train import resume as start
+    from unsup.training.train import resume_run
 
-    start(begun, places)
+    resume_run(begun, places)
     if is_main_process():
         show_report(begun)
 

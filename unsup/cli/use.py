@@ -31,12 +31,12 @@ def classify(
     trained = Run.find(run)
     folder_of_images(images)
     from unsup.cli.output import screen
-    from unsup.inference.sort import SHEET, classify_into, summary, told_apart
+    from unsup.inference.sort import SHEET, classification_table, classify_into, recognition_note
 
     folder, classified = classify_into(trained, images, out, labels, sort)
-    screen().print(summary(classified))
-    if classified.named:
-        print(told_apart(classified))
+    screen().print(classification_table(classified))
+    if classified.num_labelled:
+        print(recognition_note(classified))
     print(f"sheet  {printable(str(short_path(folder / SHEET)))}")
 
 
@@ -91,8 +91,8 @@ def zero_shot(
 
     trained, places = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import screen
-    from unsup.inference.zero_shot import name_run, summary
+    from unsup.inference.zero_shot import cluster_table, name_run
 
     path, named = name_run(trained, words, encoder, places)
-    screen().print(summary(named))
+    screen().print(cluster_table(named))
     print(f"names  {printable(str(short_path(path)))}")

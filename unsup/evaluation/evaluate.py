@@ -144,7 +144,7 @@ def _of_run(named: "str | Path | Run") -> Result:
 
 
 def _of_model(model: "Model", data: "ImageData") -> Result:
-    from unsup.evaluation.baselines import feature_spaces, floors
+    from unsup.evaluation.baselines import compute_baselines, feature_spaces
     from unsup.evaluation.protocol import evaluate as judge_model
 
     data.prepare_data()
@@ -153,7 +153,7 @@ def _of_model(model: "Model", data: "ImageData") -> Result:
     scores = judge_model(model, data, feature_spaces=spaces).scores
 
     def baselines() -> dict[str, ScoreTree]:
-        found = floors(model, scores["code_dim"], data, _folder(), spaces)
+        found = compute_baselines(model, scores["code_dim"], data, _folder(), spaces)
         return {name: floor.scores for name, floor in found.items()}
 
     return Result(scores, baselines)

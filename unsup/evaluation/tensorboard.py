@@ -14,8 +14,8 @@ from torch.utils.tensorboard.summary import hparams
 
 from unsup.core.arrays import Array
 from unsup.data.base import ImageData
+from unsup.evaluation.model_images import downscaled
 from unsup.evaluation.protocol import Evaluation
-from unsup.evaluation.thumbnails import small
 from unsup.metrics.diagnostics import principal_components, sample
 from unsup.reports.catalogue import listed
 from unsup.reports.figures.codes import NAMED
@@ -69,7 +69,7 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
             )
         labels = data.labels("test")
         names = [" ".join(name.split()) for name in data.class_names]
-        probe = evaluation.heads.probe
+        probe = evaluation.readout.probe
         if probe is not None and labels is not None and len(probe.classes) <= NAMED:
             shares = probe.probabilities(evaluation.codes)
             for i, c in enumerate(probe.classes):
@@ -92,7 +92,7 @@ def project(
             known["class by the probe"] = [names[c] for c in evaluation.predicted[at]]
     images = torch.cat(list(data.batches("test", at=at)))
     rows = [list(row) for row in zip(*known.values(), strict=True)]
-    board.add_embedding(codes[at], rows, small(images), global_step=0, tag="codes", metadata_header=list(known))
+    board.add_embedding(codes[at], rows, downscaled(images), global_step=0, tag="codes", metadata_header=list(known))
 
 
 def options_of(config: dict[str, Any]) -> dict[str, str | int | float]:

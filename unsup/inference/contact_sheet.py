@@ -13,14 +13,14 @@ from tqdm import tqdm
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.data.decode import FORMATS, read_image
-from unsup.inference.classify import Classified
+from unsup.inference.classify import Classification
 from unsup.reports.page import render
 
-SHOWN = 100  # pictures of a class, and of those unlike anything seen
-IN_ALL = 2000  # fewer of a class where there are many classes, but at least
-FEWEST = 10
-SIDE = 112  # pixels of a picture
-SHARP = 64  # smaller originals are kept as they are and shown in blocks
+MAX_PER_GROUP = 100  # pictures of a class, and of those unlike anything seen
+MAX_TOTAL = 2000  # fewer of a class where there are many classes, but at least
+MIN_PER_GROUP = 10
+THUMBNAIL_SIDE = 112  # pixels of a picture
+BLOCKY_BELOW = 64  # smaller originals are kept as they are and shown in blocks
 
 
 class SheetPicture(NamedTuple):
@@ -29,7 +29,7 @@ class SheetPicture(NamedTuple):
     source: str  # data URI
     side: int  # pixels that it has
     path: str  # relative to the folder of images
-    said: str
+    caption: str
 
 
 class SheetSection(NamedTuple):
@@ -41,7 +41,7 @@ class SheetSection(NamedTuple):
     pictures: list[SheetPicture]
 
 
-def write_sheet(path: Path, images: Path, classified: Classified, title: str, remark: str) -> None:
+def write_sheet(path: Path, images: Path, classified: Classification, title: str, remark: str) -> None:
     """Write the sheet: a section a class, the surest pictures first, then what is unlike anything seen.
 
     Args:
@@ -51,17 +51,17 @@ def write_sheet(path: Path, images: Path, classified: Classified, title: str, re
         title: heading of the page.
         remark: how the classes were found.
     """
-    most = max(FEWEST, min(SHOWN, IN_ALL // max(1, len(classified.groups))))
+    most = max(MIN_PER_GROUP, min(MAX_PER_GROUP, MAX_TOTAL // max(1, len(classified.groups))))
     order = "the most usual first" if classified.classes is None else "the surest first"
     kinds = [(printable(label), order, members) for label, members in classified.groups.items()]
-    if classified.unlike:
-        kinds.append(("Unlike anything seen", "the least like first", classified.unlike))
+    if classified.unfamiliar:
+        kinds.append(("Unlike anything seen", "the least like first", classified.unfamiliar))
     shown = [at for _, _, members in kinds for at in members[:most]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = pool.map(thumbnail, [images / classified.files[at] for at in shown])
         bar = tqdm(made, "sheet", len(shown), unit=" images", delay=2, leave=False, disable=None)
         pictures = {
-            at: SheetPicture(source, side, printable(classified.files[at]), said(classified, at))
+            at: SheetPicture(source, side, printable(classified.files[at]), caption(classified, at))
             for at, (source, side) in zip(shown, bar, strict=True)
         }
     sections = []
@@ -76,29 +76,29 @@ def write_sheet(path: Path, images: Path, classified: Classified, title: str, re
         kind="clusters" if classified.classes is None else "classes",
         sections=sections,
         groups=len(classified.groups),
-        unlike=len(classified.unlike),
+        unlike=len(classified.unfamiliar),
         unreadable=[(printable(file), printable(why)) for file, why in sorted(classified.unreadable.items())],
     )
     replace_file(path, page)
 
 
-def said(classified: Classified, at: int) -> str:
+def caption(classified: Classification, at: int) -> str:
     """98%, or that it was named; unlike anything seen: also label and distance, as in cat 98%, 1.6 times the usual."""
     words = "" if classified.confidence is None else f"{classified.confidence[at]:.0%}"
-    if classified.given[at]:
+    if classified.labelled[at]:
         return "named"
     if classified.distance[at] <= 1:
         return words
-    label = (classified.classes or classified.names)[at]
+    label = (classified.classes or classified.cluster_names)[at]
     return f"{printable(label)} {words}".rstrip() + f", {classified.distance[at]:.2g} times the usual"
 
 
 def thumbnail(path: Path) -> tuple[str, int]:
     """An image as a data URI, cut as the encoder sees it, and the pixels of its side: at most 112."""
     with Image.open(path, formats=FORMATS) as file:
-        side = min(SIDE, *file.size)
+        side = min(THUMBNAIL_SIDE, *file.size)
     image = Image.fromarray(read_image(path, (3, side, side)).transpose(1, 2, 0))
     buffer = io.BytesIO()
-    kind = "PNG" if side < SHARP else "JPEG"
+    kind = "PNG" if side < BLOCKY_BELOW else "JPEG"
     image.save(buffer, kind, optimize=True, **({} if kind == "PNG" else {"quality": 82}))
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}", side

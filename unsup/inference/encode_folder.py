@@ -15,7 +15,7 @@ from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
 from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import assigned
 from unsup.runs.encoder import Encoder
@@ -23,21 +23,21 @@ from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-BATCH = 512  # images through the encoder at a time
+FILES_PER_BATCH = 512  # images through the encoder at a time
 
 Columns = dict[str, NDArray[Any]]  # n rows each
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedFolder:
     """What a run makes of the n readable images below a folder, in the order of their names."""
 
     files: list[str]  # relative to the folder
-    columns: Columns  # "codes" (n, D), maybe "own_cluster", and with heads those of `judged`; "class" is text
+    columns: Columns  # "codes" (n, D), maybe "own_cluster", and with a readout those of `judged`; "class" is text
     unreadable: dict[str, str]  # the other files, and why
 
 
-def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
+def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
     """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
 
     They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
@@ -46,7 +46,7 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     Args:
         run: the run.
         images: the folder.
-        heads: what to say about each code; None: nothing.
+        readout: what to say about each code; None: nothing.
 
     Raises:
         UserError: no such folder, no image in it, none that can be read; codes that are not finite.
@@ -60,8 +60,8 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     files: list[str] = []
     columns: Columns = {}
     unreadable: dict[str, str] = {}
-    for named, x in batches(images, listed, encoder.shape, unreadable):
-        found = judged(encoder, heads, x)
+    for named, x in readable_batches(images, listed, encoder.shape, unreadable):
+        found = code_columns(encoder, readout, x)
         if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
             raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
         if not files:
@@ -76,10 +76,10 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
-    return Encoded(files, columns, unreadable)
+    return EncodedFolder(files, columns, unreadable)
 
 
-def batches(
+def readable_batches(
     images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
     """The readable ones of the files, 512 or a few more at a time, and their pixels (n, C, S, S), uint8.
@@ -96,46 +96,46 @@ def batches(
             else:
                 unreadable[file] = reason
         parts.append(pixels[[reason is None for reason in reasons]])
-        if len(named) >= BATCH:
+        if len(named) >= FILES_PER_BATCH:
             yield named, torch.from_numpy(np.concatenate(parts))
             named, parts = [], []
     if named:
         yield named, torch.from_numpy(np.concatenate(parts))
 
 
-def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
-    """The codes of images (n, C, H, W), and what the heads say: columns as in `write_codes`, "class" a number here."""
+def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
+    """Codes of images (n, C, H, W), and what the readout says: columns as in `write_codes`, "class" a number here."""
     codes = encoder(x).cpu().numpy()
     own: Columns = {}
     if hasattr(encoder.model, "assign"):
         unit = encoder.unit(x)
         with frozen(encoder.model):
             own = {"own_cluster": assigned(encoder.model, unit).numpy()}
-    if heads is None:
+    if readout is None:
         return {"codes": codes, **own}
     errors = None
-    if heads.usual_error is not None:
+    if readout.error_threshold is not None:
         unit = encoder.unit(x)
         with frozen(encoder.model):
             difference = unit - cast(Any, encoder.model).reconstruct(unit)
         errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
-    ratios = heads.ratios(codes, errors)
-    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": ratios.code, **own}
-    found |= {} if ratios.error is None else {"error": ratios.error}
-    found |= {"distance": ratios.larger, "unlike": ratios.larger > 1}
-    if heads.probe is not None:
-        shares = heads.probe.probabilities(codes)
-        found |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
+    novelty = readout.novelty(codes, errors)
+    found = {"codes": codes, "cluster": readout.cluster(codes), "code_distance": novelty.code, **own}
+    found |= {} if novelty.error is None else {"error": novelty.error}
+    found |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
+    if readout.probe is not None:
+        shares = readout.probe.probabilities(codes)
+        found |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
     return found
 
 
-def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
+def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:
     """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
 
     `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
     `own_cluster` (n,) int64; where the run has been evaluated `cluster` (n,), by k-means,
     `code_distance` (n,) and, where the model reconstructs, `error` (n,), `distance` (n,), the larger one
-    (`Heads.distance`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
+    (`Readout.novelty`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
     `confidence` (n,) float32. Parquet names the first two `file` and `code`, and has bytes of a name that are no text
     as escapes.
 
@@ -170,7 +170,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
     return out, encoded
 
 
-def write_parquet(path: Path, encoded: Encoded) -> None:
+def write_parquet(path: Path, encoded: EncodedFolder) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -14,19 +14,19 @@ from torch import Tensor, nn
 from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import loader, readme
-from unsup.metrics.heads import Probe
+from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
 BATCHES = (1, 3, 64)  # sizes that an exported encoder is tried with
-TOLERANCE = 1e-4  # other kernels round in another way
-ONNX = ("onnx", "onnxscript", "onnxruntime")
+MAX_DIFFERENCE = 1e-4  # other kernels round in another way
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 Encode = Callable[[Tensor], Tensor]
 
 
-class Plain(nn.Module):
+class BareEncoder(nn.Module):
     """images (N, C, H, W) float32 in [0, 1] -> codes (N, D): what is exported, without the checks of `Encoder`."""
 
     def __init__(self, encoder: Encoder) -> None:
@@ -54,7 +54,7 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     Raises:
         UserError: the folder exists, a package for ONNX is missing, or what was exported gives something else.
     """
-    if onnx and (missing := [name for name in ONNX if importlib.util.find_spec(name) is None]):
+    if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]'")
     encoder = Encoder(run.model())
     out = create_folder(out or run.folder / "export")
@@ -65,9 +65,9 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
         }
         if onnx:
             encoders["encoder.onnx"] = write_onnx(folder / "encoder.onnx", folder / "encoder.pt2")
-        differences = {name: difference(encoder, encode) for name, encode in encoders.items()}
+        differences = {name: code_difference(encoder, encode) for name, encode in encoders.items()}
         for name, value in differences.items():
-            if not value <= (0 if name == "weights.npz" else TOLERANCE):
+            if not value <= (0 if name == "weights.npz" else MAX_DIFFERENCE):
                 raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} of their deviation")
         report = run.report if run.evaluated else None
         probe = run.readout.probe if run.has_readout else None
@@ -83,7 +83,7 @@ def write_program(path: Path, encoder: Encoder) -> Encode:
     example = torch.zeros(2, *encoder.shape)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No complete tensor found")  # said of views of one memory
-        program = torch.export.export(Plain(encoder), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
+        program = torch.export.export(BareEncoder(encoder), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
         torch.export.save(program, path)
     loaded: Encode = torch.export.load(path).module()
     return loaded
@@ -132,7 +132,7 @@ def write_probe(path: Path, probe: Probe, names: list[str]) -> None:
 
 
 @torch.no_grad()
-def difference(encoder: Encoder, encode: Encode) -> float:
+def code_difference(encoder: Encoder, encode: Encode) -> float:
     """The largest difference between an entry of the codes of random images, in deviations of all entries."""
     generator = torch.Generator().manual_seed(0)
     images = [torch.rand(n, *encoder.shape, generator=generator) for n in BATCHES]

@@ -11,7 +11,7 @@ from torch import Tensor
 from unsup.core.errors import UserError
 
 TEMPLATE = "a photo of a {}"  # Radford et al. 2021, section 3.1.4
-BATCH = 64  # images at a time
+IMAGES_PER_CALL = 64  # images at a time
 
 
 class ImageText(Protocol):
@@ -53,17 +53,19 @@ class HuggingFace:
         pictures = (255 * x.cpu()).round().byte().expand(-1, 3, -1, -1)  # grey ones too have three channels there
         found = [
             self.model.get_image_features(**self.processor(images=list(part.numpy()), return_tensors="pt"))
-            for part in pictures.split(BATCH)
+            for part in pictures.split(IMAGES_PER_CALL)
         ]
-        return torch.cat([pooled(part) for part in found])
+        return torch.cat([pooler_output(part) for part in found])
 
     @torch.no_grad()
     def words(self, words: Sequence[str]) -> Tensor:
         texts = [TEMPLATE.format(word) for word in words]
-        return pooled(self.model.get_text_features(**self.processor(text=texts, padding=True, return_tensors="pt")))
+        return pooler_output(
+            self.model.get_text_features(**self.processor(text=texts, padding=True, return_tensors="pt"))
+        )
 
 
-def pooled(found: Any) -> Tensor:
+def pooler_output(found: Any) -> Tensor:
     """(N, E): older versions of transformers give it bare."""
     return cast(Tensor, getattr(found, "pooler_output", found))
 

@@ -13,14 +13,25 @@ from tqdm import tqdm
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import create_folder, fill_folder, refuse_existing
-from unsup.inference.classify import Classified, classify_folder
+from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.contact_sheet import write_sheet
 from unsup.reports.rows import heading
 from unsup.reports.schema import Report
 from unsup.runs.run import Run
 
 TABLE, SHEET = "classes.csv", "sheet.html"
-COLUMNS = ("file", "class", "confidence", "given", "cluster", "name", "code_distance", "error", "distance", "unlike")
+TABLE_COLUMNS = (
+    "file",
+    "class",
+    "confidence",
+    "given",
+    "cluster",
+    "name",
+    "code_distance",
+    "error",
+    "distance",
+    "unlike",
+)
 UNLIKE = "unlike anything seen"
 
 Sort = Literal["copy", "link"]
@@ -28,7 +39,7 @@ Sort = Literal["copy", "link"]
 
 def classify_into(
     run: Run, images: Path, out: Path | None = None, labels: Path | None = None, sort: Sort | None = None
-) -> tuple[Path, Classified]:
+) -> tuple[Path, Classification]:
     """Classify all images below a folder and write the result into a new folder; return that and the result.
 
     The folder has `classes.csv` (one line an image), `sheet.html` and, to sort, a folder for each class with copies of
@@ -47,26 +58,26 @@ def classify_into(
     if out is not None:
         refuse_existing(out)  # before the work; again when it is made
     classified = classify_folder(run, images, labels)
-    out = place(run.folder, images) if out is None else create_folder(out)
-    leave(out, run, images, classified, sort)
+    out = new_folder(run.folder, images) if out is None else create_folder(out)
+    write_classification(out, run, images, classified, sort)
     return out, classified
 
 
-def summary(classified: Classified) -> Table:
+def classification_table(classified: Classification) -> Table:
     """How many of each class, and how many are unlike anything seen or cannot be read."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("cluster" if classified.classes is None else "class")
     table.add_column("images", justify="right")
     rows = [(printable(label), len(members)) for label, members in classified.groups.items()]
-    rows += [(UNLIKE, len(classified.unlike)), ("unreadable", len(classified.unreadable))]
+    rows += [(UNLIKE, len(classified.unfamiliar)), ("unreadable", len(classified.unreadable))]
     for label, count in rows:
         table.add_row(Text(label), f"{count:,}")
     return table
 
 
-def place(run: Path, images: Path) -> Path:
+def new_folder(run: Path, images: Path) -> Path:
     """<run>/classified/<name of the folder of images>-<nnn>, made just now."""
-    name = safe(images.resolve().name)
+    name = safe_name(images.resolve().name)
     number = 1
     while True:
         try:
@@ -75,7 +86,7 @@ def place(run: Path, images: Path) -> Path:
             number += 1
 
 
-def leave(folder: Path, run: Run, images: Path, classified: Classified, sort: Sort | None) -> None:
+def write_classification(folder: Path, run: Run, images: Path, classified: Classification, sort: Sort | None) -> None:
     """Fill a reserved folder: `classes.csv`, `sheet.html` and, to sort, a folder a class with copies or links.
 
     Images that are unlike anything seen have a folder of their own. Nothing is moved.
@@ -83,63 +94,65 @@ def leave(folder: Path, run: Run, images: Path, classified: Classified, sort: So
     with fill_folder(folder) as temporary:
         write_table(temporary / TABLE, classified)
         title = f"{images.resolve().name}, sorted by {heading(run.report)}"
-        write_sheet(temporary / SHEET, images, classified, title, remark(run.report, classified))
+        write_sheet(temporary / SHEET, images, classified, title, method_note(run.report, classified))
         if sort:
             sort_into(temporary, images, classified, sort)
 
 
-def remark(report: Report, classified: Classified) -> str:
+def method_note(report: Report, classified: Classification) -> str:
     """How the classes were found, and how far that can be trusted."""
-    if classified.named:
-        how = f"Classes by a logistic regression on the codes of the {classified.named:,} images that were named."
-        return f"{how} {told_apart(classified)}"
+    if classified.num_labelled:
+        how = (
+            f"Classes by a logistic regression on the codes of the {classified.num_labelled:,} images that were named."
+        )
+        return f"{how} {recognition_note(classified)}"
     probe = report.scores.linear_probe
     if classified.classes is None or probe is None:
-        by = "the model itself" if classified.own else "k-means of the codes"
+        by = "the model itself" if classified.own_clusters else "k-means of the codes"
         return f"Clusters by {by}: the run had no labels."
     right = f"{probe.accuracy:.1%} of the test images of {report.run.data}"
     return f"Classes by the linear probe of the run, which was right for {right}."
 
 
-def told_apart(classified: Classified) -> str:
+def recognition_note(classified: Classification) -> str:
     """How well the given names can be told apart, and what they leave out."""
-    recognised, named = classified.recognised, classified.named
-    if recognised is None:
+    correct, labelled = classified.cross_val_correct, classified.num_labelled
+    if correct is None:
         known = "How well the names can be told apart cannot be said: name at least two images of each."
     else:
-        share = f"{recognised:,} of the {named:,} named images ({recognised / named:.0%})"
+        share = f"{correct:,} of the {labelled:,} named images ({correct / labelled:.0%})"
         known = f"How well the names can be told apart: {share} get their name from a classifier fitted without them."
     return f"{known} Every other image gets one of the given names: name images of all classes that occur."
 
 
-def write_table(path: Path, classified: Classified) -> None:
+def write_table(path: Path, classified: Classification) -> None:
     """One line an image, columns as in COLUMNS; names of files as bytes as they are."""
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow(TABLE_COLUMNS)
         for at, name in enumerate(classified.files):
             of_class = "" if classified.classes is None else classified.classes[at]
             confidence = "" if classified.confidence is None else f"{classified.confidence[at]:.4f}"
-            given = "yes" if classified.given[at] else "no"
-            cluster = [classified.clusters[at], classified.names[at]]
+            labelled = "yes" if classified.labelled[at] else "no"
+            cluster = [classified.clusters[at], classified.cluster_names[at]]
             error = "" if classified.error is None else classified.error[at]
             distance = classified.distance[at]  # all digits: above 1 in the table where it is above 1
             ratios = [classified.code_distance[at], error, distance, str(distance > 1).lower()]
-            writer.writerow([name, of_class, confidence, given, *cluster, *ratios])
+            writer.writerow([name, of_class, confidence, labelled, *cluster, *ratios])
 
 
-def sort_into(folder: Path, images: Path, classified: Classified, sort: Sort) -> None:
+def sort_into(folder: Path, images: Path, classified: Classification, sort: Sort) -> None:
     """Copies of the images, or links to them, in a folder for each class; a number is added to a name that is taken."""
-    groups = [*classified.groups.items(), *([(UNLIKE, classified.unlike)] if classified.unlike else [])]
+    groups = [*classified.groups.items(), *([(UNLIKE, classified.unfamiliar)] if classified.unfamiliar else [])]
     taken = {TABLE, SHEET}
     with tqdm(total=len(classified.files), desc="sorting", unit=" images", delay=2, leave=False, disable=None) as bar:
         for label, members in groups:
-            inside = folder / free(safe(label), taken)
+            inside = folder / unused_name(safe_name(label), taken)
             inside.mkdir()
             names: set[str] = set()
             for at in sorted(members):
                 source = (images / classified.files[at]).absolute()
-                target = inside / free(source.name, names)
+                target = inside / unused_name(source.name, names)
                 if sort == "copy":
                     shutil.copy2(source, target)
                 else:
@@ -147,12 +160,12 @@ def sort_into(folder: Path, images: Path, classified: Classified, sort: Sort) ->
                 bar.update()
 
 
-def safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A name for a folder: letters, digits, blanks, dots and dashes; not hidden, not too long for any system."""
     return re.sub(r"[^\w .-]", "_", name)[:60].strip(" .") or "_"
 
 
-def free(name: str, taken: set[str]) -> str:
+def unused_name(name: str, taken: set[str]) -> str:
     """The name, with a number before its suffix where it is taken, in whatever case; it is taken then."""
     path, number, found = Path(name), 1, name
     while found.casefold() in taken:

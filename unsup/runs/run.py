@@ -26,7 +26,7 @@ from unsup.runs.records import LAST, PREVIOUS, next_folder, read_record
 if TYPE_CHECKING:
     from unsup.core.array_files import Arrays
     from unsup.data.base import ImageData
-    from unsup.metrics.heads import Heads
+    from unsup.metrics.readout import Readout
     from unsup.models.base import Model
     from unsup.reports.html import PageImages
     from unsup.reports.schema import Report
@@ -104,15 +104,15 @@ class Run:
         return read_report(self.folder / "report.json")
 
     @cached_property
-    def readout(self) -> "Heads":
+    def readout(self) -> "Readout":
         """What its evaluation left behind for new images. UserError where heads.npz is missing or damaged."""
         from unsup.core.array_files import load_arrays
-        from unsup.metrics.heads import Heads
+        from unsup.metrics.readout import Readout
 
         if not self.has_readout:
             again = suggest("evaluate", run=self)
             raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: {again}")
-        return load_arrays(self.folder / "heads.npz", Heads.of)
+        return load_arrays(self.folder / "heads.npz", Readout.of)
 
     @property
     def class_names(self) -> list[str]:
@@ -220,7 +220,7 @@ class Run:
         write_json(self.folder / "versions.json", self.versions)
 
     def write_report(
-        self, report: "Report", readout: "Heads", correct: "Arrays", pictures: "PageImages | None" = None
+        self, report: "Report", readout: "Readout", correct: "Arrays", pictures: "PageImages | None" = None
     ) -> None:
         """Write what an evaluation leaves behind, the report last; its figures are in the folder already.
 

@@ -6,7 +6,7 @@ import lightning.pytorch as L
 from lightning.pytorch.callbacks import Callback
 
 from unsup.models.parts.optim import gradient_norm
-from unsup.training.callbacks.schedule import boards
+from unsup.training.callbacks.schedule import tensorboard_loggers
 from unsup.training.callbacks.throughput import _step
 
 LAYOUT = {
@@ -30,7 +30,7 @@ GAME = {  # of two players
 }
 
 
-class Curves(Callback):
+class FlushLoggers(Callback):
     """Puts the curves on disk before each checkpoint: those of a run that was killed and goes on have no gap."""
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -58,5 +58,5 @@ class Layout(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         chapters = LAYOUT | (GAME if len(trainer.optimizers) > 1 else {})
         layout = {title: {name: ["Multiline", tags] for name, tags in of.items()} for title, of in chapters.items()}
-        for board in boards(trainer):
+        for board in tensorboard_loggers(trainer):
             board.experiment.add_custom_scalars(layout)
