@@ -66,12 +66,12 @@ def kinds(x: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
 def measure(run: Run, others: Path | None) -> None:
     """Print the lines of one run; `others` is a folder of photographs."""
     data = run.data()
-    encoder, heads, labels = Encoder(run.model()), run.readout, data.labels("test")
+    encoder, readout, labels = Encoder(run.model()), run.readout, data.labels("test")
     if labels is None:
         raise UserError(f"{run}: its images have no labels, which say what can be turned")
 
     def distances(x: Tensor) -> Floats:
-        return np.concatenate([code_columns(encoder, heads, part)["distance"] for part in x.split(BATCH)])
+        return np.concatenate([code_columns(encoder, readout, part)["distance"] for part in x.split(BATCH)])
 
     x = torch.cat(list(data.batches("test")))
     test = distances(x)

@@ -14,7 +14,7 @@ from tiny import trainer
 
 from unsup.core.files import write_json
 from unsup.evaluation.codes import encode_split
-from unsup.metrics.heads import Heads, Probe
+from unsup.metrics.readout import Probe, Readout
 from unsup.runs.build import build_model, prepare
 from unsup.runs.config import compose, resolve
 from unsup.runs.run import Run
@@ -40,8 +40,8 @@ def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = T
         fitted = LogisticRegression(max_iter=1000).fit(scaler.transform(train.codes), data.labels("train"))
         probe = Probe.of(fitted, scaler.mean_, scaler.scale_)
     centres = KMeans(10, n_init=2, random_state=0).fit(train.codes).cluster_centers_
-    heads = Heads.fit(centres, train.codes, val.codes, val.squared_error, probe=probe)
-    np.savez(run / "heads.npz", **heads.arrays())
+    readout = Readout.fit(centres, train.codes, val.codes, val.squared_error, probe=probe)
+    np.savez(run / "heads.npz", **readout.arrays())
     write_json(run / "report.json", reports.report(model, "digits") if labelled else reports.unlabelled())
     return run
 

@@ -20,7 +20,7 @@ from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space as spaces_module
 from unsup.evaluation import inception
-from unsup.evaluation.baselines import feature_spaces, floors
+from unsup.evaluation.baselines import compute_baselines, feature_spaces
 from unsup.evaluation.codes import encode_split, samples
 from unsup.evaluation.feature_space import FeatureSpace, compared, feature_space
 from unsup.evaluation.protocol import evaluate
@@ -281,7 +281,7 @@ def test_fid_needs_colour_the_package_and_its_weights(
     whole = colour.arrays[False][0][compared(colour)[0]].reshape(108, -1)[:, :5]
     assert np.array_equal(found[1].test, whole)  # not one pixel is cut off by the way through [0, 1]
     assert found[1].scores(found[1].test)["fid"] == pytest.approx(0, abs=1e-6)
-    judged = floors(Blobs((3, 8, 8)), 4, colour, tmp_path, found)
+    judged = compute_baselines(Blobs((3, 8, 8)), 4, colour, tmp_path, found)
     assert {"fid", "frechet"} <= judged["real"].scores["generation"].keys() & judged["untrained"].scores[
         "generation"
     ].keys()
@@ -450,9 +450,9 @@ def test_a_generator_that_changes_while_it_samples_is_refused(data: ImageData, s
 
 
 def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: FeatureSpace, tmp_path: Path) -> None:
-    before = floors(Plain(SHAPE), 4, data, tmp_path, [])
+    before = compute_baselines(Plain(SHAPE), 4, data, tmp_path, [])
     assert before.keys() == {"pixels", "pca", "untrained"} and "generation" not in before["untrained"].scores
-    after = floors(Blobs(SHAPE), 4, data, tmp_path, [space])
+    after = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert after["real"].scores == {"generation": space.scores(space.train)} and after["real"].correct == {}
     twin = after["untrained"].scores
     assert twin["generation"]["space"] == space.name and twin["generation"]["n"] == 108
@@ -460,13 +460,13 @@ def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: Feat
     assert len(list(tmp_path.glob("untrained-*.npz"))) == 2  # the same weights and codes, but now it generates
     assert twin["likelihood"]["samples"] == 100 and "generation" not in after["pca"].scores
     stamps = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    again = floors(Blobs(SHAPE), 4, data, tmp_path, [space])
+    again = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == stamps
     assert again["untrained"].scores == twin
     (file,) = tmp_path.glob("real-*.npz")
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(UserError, match=r"real-\w+\.npz is damaged"):
-        floors(Blobs(SHAPE), 4, data, tmp_path, [space])
+        compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
 
 
 def test_a_run_reports_what_it_generates(

@@ -21,8 +21,8 @@ from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
 from unsup.inference.classify import FOLDS, Classification, classify_by_names
 from unsup.inference.sort import UNLIKE, safe_name, unused_name
-from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
+from unsup.metrics.readout import Probe, Readout
 from unsup.runs.run import Run
 
 IMAGES, LABELS = used.digits()
@@ -40,8 +40,8 @@ def unlabelled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run as if its images had had no labels."""
     other = tmp_path_factory.mktemp("unlabelled") / "run"
     shutil.copytree(run, other)
-    heads = load_arrays(run / "heads.npz", Heads.of)
-    np.savez(other / "heads.npz", **{k: v for k, v in heads.arrays().items() if not k.startswith("probe.")})
+    readout = load_arrays(run / "heads.npz", Readout.of)
+    np.savez(other / "heads.npz", **{k: v for k, v in readout.arrays().items() if not k.startswith("probe.")})
     return other
 
 
@@ -140,9 +140,9 @@ def test_clusters_are_those_of_the_report(run: Path, pictures: Path, tmp_path: P
     rows = classify(run, pictures, tmp_path / "out")
     from unsup import load_encoder
 
-    heads = load_arrays(run / "heads.npz", Heads.of)
+    readout = load_arrays(run / "heads.npz", Readout.of)
     codes = load_encoder(run)(IMAGES[:N]).numpy()
-    nearest = ((codes[:, None] - heads.centres[None]) ** 2).sum(-1).argmin(1)
+    nearest = ((codes[:, None] - readout.centres[None]) ** 2).sum(-1).argmin(1)
     found = {row["file"]: int(row["cluster"]) for row in rows}
     half = N // 2
     assert [found[f"left/{i:03}.png"] for i in range(half)] == nearest[:half].tolist()
@@ -247,11 +247,11 @@ def test_each_named_image_is_judged_without_it() -> None:
     """By hand, with as many images as folds and with more."""
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(300, 4)).astype(np.float32)
-    heads = Heads.fit(codes[:2], codes, codes)
-    mean, scale = heads.reference.mean(0), np.sqrt(heads.reference.var(0).mean())
+    readout = Readout.fit(codes[:2], codes, codes)
+    mean, scale = readout.reference.mean(0), np.sqrt(readout.reference.var(0).mean())
     for m in (40, 120):
         names = np.where(codes[:m, 0] + rng.normal(size=m) > 0, "b", "a")
-        *_, recognised = classify_by_names(heads, codes, np.arange(m), names)
+        *_, recognised = classify_by_names(readout, codes, np.arange(m), names)
         order = np.argsort(names, kind="stable")
         right = 0
         for fold in range(min(m, FOLDS)):
@@ -470,7 +470,7 @@ def test_a_run_whose_report_is_gone_leaves_nothing(
     assert not list((bare / "classified").iterdir())
 
 
-# ---- heads -----------------------------------------------------------------------------------------------------------
+# ---- readout --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -491,19 +491,19 @@ def test_one_in_a_hundred_validation_images_is_unusual(reconstructs: bool) -> No
     rng = np.random.default_rng(0)
     train, val, new = (rng.standard_normal((n, 4)).astype(np.float32) for n in (3000, 2000, 20_000))
     errors, of_new = rng.gamma(2, 1, 2000).astype(np.float32), rng.gamma(2, 1, 20_000).astype(np.float32)
-    heads = Heads.fit(train[:3], train, val, errors if reconstructs else None)
-    flagged = heads.distance(new, of_new if reconstructs else None) > 1
+    readout = Readout.fit(train[:3], train, val, errors if reconstructs else None)
+    flagged = readout.novelty(new, of_new if reconstructs else None).larger > 1
     assert abs(flagged.mean() - 0.01) < 0.005
-    assert heads.distance(new[:1] + 20, of_new[:1] if reconstructs else None)[0] > 1
-    assert (heads.distance(new, 100 * errors.max() + 0 * of_new) > 1).all() == reconstructs
-    again = Heads.of({name: np.array(value) for name, value in heads.arrays().items()})
-    assert np.array_equal(again.distance(new, of_new), heads.distance(new, of_new))
+    assert readout.novelty(new[:1] + 20, of_new[:1] if reconstructs else None).larger[0] > 1
+    assert (readout.novelty(new, 100 * errors.max() + 0 * of_new).larger > 1).all() == reconstructs
+    again = Readout.of({name: np.array(value) for name, value in readout.arrays().items()})
+    assert np.array_equal(again.novelty(new, of_new).larger, readout.novelty(new, of_new).larger)
 
 
 def test_identical_codes_are_usual() -> None:
     same = np.ones((30, 2), np.float32)
-    heads = Heads.fit(same[:1], same, same, np.zeros(30, np.float32))
-    assert not (heads.distance(same, np.zeros(30, np.float32)) > 1).any()
+    readout = Readout.fit(same[:1], same, same, np.zeros(30, np.float32))
+    assert not (readout.novelty(same, np.zeros(30, np.float32)).larger > 1).any()
 
 
 def test_groups_leave_out_what_is_unlike() -> None:

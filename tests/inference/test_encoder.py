@@ -18,7 +18,7 @@ from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.data.digits import Digits
 from unsup.evaluation.codes import encode_split
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.models.ae import AE
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
@@ -176,12 +176,12 @@ def test_every_readable_image_is_encoded(
     assert np.allclose(found["codes"], encoder(IMAGES[index]).numpy(), atol=1e-5)
 
     with np.load(run / "heads.npz") as arrays:
-        heads = Heads.of(arrays)
-    assert heads.probe is not None
+        readout = Readout.of(arrays)
+    assert readout.probe is not None
     assert np.array_equal(found["distance"], np.maximum(found["code_distance"], found["error"]))
     assert found["unlike"].dtype == bool and np.array_equal(found["unlike"], found["distance"] > 1)
-    assert found["cluster"].tolist() == heads.cluster(found["codes"]).tolist()
-    assert found["class"].tolist() == [str(c) for c in heads.probe.predict(found["codes"])]
+    assert found["cluster"].tolist() == readout.cluster(found["codes"]).tolist()
+    assert found["class"].tolist() == [str(c) for c in readout.probe.predict(found["codes"])]
     assert (found["class"] == LABELS[index].astype(str)).mean() > 0.7
     assert ((found["confidence"] > 0.1) & (found["confidence"] <= 1)).all()
 

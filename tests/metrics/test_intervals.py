@@ -17,7 +17,7 @@ from unsup.metrics.intervals import (
     seeds_interval,
     spearman,
 )
-from unsup.metrics.variance import INITIALISED, PRIOR, few_initialisations
+from unsup.metrics.variance import INITIALISED, PRIOR, initialisation_variance
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
@@ -245,11 +245,11 @@ def test_what_was_learned_is_told_from_initialisations_that_scatter():
 def test_the_spread_over_initialisations_is_students_t_with_the_moderated_deviation():
     p, k = 0.8, 3
     each, typical = [0.77, 0.80, 0.83], INITIALISED * p * (1 - p)
-    variance, freedom = few_initialisations(each, seeds=1)
+    variance, freedom = initialisation_variance(each, seeds=1)
     s = np.sqrt((PRIOR * typical**2 + (k - 1) * 0.03**2) / (PRIOR + k - 1))
     assert (variance, freedom) == (pytest.approx(s**2 * (1 + 1 / k)), PRIOR + k - 1)
-    assert few_initialisations(each, seeds=2) == (pytest.approx(s**2 / k), freedom)
-    assert few_initialisations([p], seeds=1) == (pytest.approx(2 * typical**2), PRIOR)
+    assert initialisation_variance(each, seeds=2) == (pytest.approx(s**2 / k), freedom)
+    assert initialisation_variance([p], seeds=1) == (pytest.approx(2 * typical**2), PRIOR)
     same = np.ones(500)  # images add nothing
     low, high = student.interval(0.95, freedom, 0, np.sqrt(variance))
     found = paired_difference(same, same, each)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
 from unsup.core.errors import UsageError, choices, closest
-from unsup.core.files import user_path
 from unsup.core.version import __version__
 
 Command = Callable[..., None]
@@ -105,7 +104,7 @@ def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
     if int in kinds:
         return {"type": partial(whole_number, name, words, several) if several or words else int}
     if Path in kinds:
-        return {"type": user_path}
+        return {"type": lambda text: Path(text).expanduser()}
     return {"choices": words} if words else {}
 
 
@@ -159,9 +158,9 @@ def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]
 
 def parse_value(key: str, text: str) -> Any:
     """A command-line value as YAML reads it: 3, 0.1, true, [500, 250]; anything else is text."""
-    from unsup.core import strict_yaml
+    from unsup.core.strict_yaml import parse_yaml
 
     try:
-        return strict_yaml.parse_yaml(text)
-    except strict_yaml.InvalidYaml as e:
+        return parse_yaml(text)
+    except ValueError as e:
         raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e

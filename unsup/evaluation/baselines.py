@@ -20,18 +20,18 @@ from unsup.evaluation import feature_space, inception
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import VERSION, evaluate
-from unsup.evaluation.untrained import signature, twins_of, untrained
+from unsup.evaluation.untrained import num_initialisations, signature, untrained
 from unsup.metrics import mixtures
 from unsup.metrics.intervals import bootstrap_interval
 from unsup.models.base import Model
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.reports.schema import FloorName
+from unsup.reports.schema import ReferenceKey
 
 Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
 
 
-class Floor:
+class BaselineResult:
     """Scores of one floor, as in report.json, and its per-image correctness for paired comparisons."""
 
     def __init__(self, scores: dict[str, Any], correct: Correct) -> None:
@@ -42,14 +42,14 @@ class Floor:
         return {"scores": np.array(json.dumps(self.scores)), **self.correct}
 
     @classmethod
-    def of(cls, arrays: Arrays) -> "Floor":
+    def of(cls, arrays: Arrays) -> "BaselineResult":
         correct = {name: values for name, values in arrays.items() if name != "scores"}
         return cls(json.loads(str(arrays["scores"])), correct)
 
 
-def floors(
+def compute_baselines(
     model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
-) -> dict[FloorName, Floor]:
+) -> dict[ReferenceKey, BaselineResult]:
     """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
 
     "untrained" only for a model that starts at random; "real" holds nothing but the scores of generation that training
@@ -66,33 +66,34 @@ def floors(
     rulers = "".join(space.digest() for space in spaces)
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
 
-    def pixels() -> Floor:
-        return of(Pixels(data.shape).to(model.device), data)
+    def pixels() -> BaselineResult:
+        return judge_baseline(Pixels(data.shape).to(model.device), data)
 
-    def pca() -> Floor:
+    def pca() -> BaselineResult:
         pca = PCA(data.shape, dimension)
         pca.fit(lambda: data.batches("train"))
-        return of(pca.to(model.device), data)
+        return judge_baseline(pca.to(model.device), data)
 
-    def real() -> Floor:
-        return Floor({"generation": {k: v for space in spaces for k, v in space.scores(space.train).items()}}, {})
+    def real() -> BaselineResult:
+        scores = {key: value for space in spaces for key, value in space.scores(space.train).items()}
+        return BaselineResult({"generation": scores}, {})
 
-    def floor(name: str, key: str, compute: Callable[[], Floor]) -> Floor:
-        def announced() -> Floor:
+    def floor(name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:
+        def announced() -> BaselineResult:
             say(f"floor {name} (computed once per data set)")
             with about(f"floor {name}"):
                 return compute()
 
-        return cached(folder, name, key, announced, Floor.of)
+        return cached(folder, name, key, announced, BaselineResult.of)
 
-    found: dict[FloorName, Floor] = {
+    found: dict[ReferenceKey, BaselineResult] = {
         "pixels": floor("pixels", common, pixels),
         "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
-    if initialisations := twins_of(model):
+    if initialisations := num_initialisations(model):
 
-        def untrained_mean() -> Floor:
-            return mean_floor([untrained(model, seed) for seed in range(initialisations)], data, spaces)
+        def untrained_mean() -> BaselineResult:
+            return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces)
 
         found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
     if spaces:
@@ -133,18 +134,18 @@ def protocol_key() -> str:
     return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}"
 
 
-def of(
+def judge_baseline(
     model: Model,
     data: ImageData,
     layers: bool = False,
     corrupted: bool = True,
     spaces: Sequence[FeatureSpace] = (),
-) -> Floor:
+) -> BaselineResult:
     evaluation = evaluate(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces)
-    return Floor(evaluation.scores, evaluation.correct)
+    return BaselineResult(evaluation.scores, evaluation.correct)
 
 
-def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace]) -> Floor:
+def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace]) -> BaselineResult:
     """The mean over initialisations of every score and of each test image's correctness.
 
     Layers and corrupted images are of the first initialisation alone: they take the most time.
@@ -153,7 +154,7 @@ def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpa
     each = []
     for i, model in enumerate(models, 1):
         with about(f"{i} of {len(models)}"):
-            each.append(of(model, data, layers=i == 1, corrupted=i == 1, spaces=spaces))
+            each.append(judge_baseline(model, data, layers=i == 1, corrupted=i == 1, spaces=spaces))
     correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
     of_first = {key: each[0].scores.pop(key) for key in ("layers", "robustness") if key in each[0].scores}
     scores = mean([f.scores for f in each])
@@ -169,7 +170,7 @@ def mean_floor(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpa
         scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = each[0].scores["linear_probe"]["C"]
         scores["ridge_probe"]["alpha"] = each[0].scores["ridge_probe"]["alpha"]
-    return Floor(scores, correct)
+    return BaselineResult(scores, correct)
 
 
 def mean(values: list[Any]) -> Any:

@@ -66,7 +66,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
     plane = plane_of(evaluation.codes)
     shown |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
     code_map = CodeMap.of(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)
-    probe, mistakes = evaluation.heads.probe, []
+    probe, mistakes = evaluation.readout.probe, []
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)
         mistakes = hardest(shares, labels, images, data.class_names, probe.classes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from unsup.core.arrays import Floats, Ids
 from unsup.evaluation.encoded import SPLITS, Encoded
-from unsup.evaluation.parallel import Parts
+from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes
 from unsup.metrics.probes import Splits
@@ -36,7 +36,7 @@ class Clusters(NamedTuple):
     all_images: Ids  # (n_train + n_val + n_test,): fitted on all of them
 
 
-def probe_parts(encoded: dict[str, Encoded], labels: Labels) -> Parts:
+def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
     """The linear probe with its draws, few labels, ridge."""
     code = _splits([encoded[split].codes for split in SPLITS], labels)
 
@@ -55,7 +55,7 @@ def probe_parts(encoded: dict[str, Encoded], labels: Labels) -> Parts:
     }
 
 
-def layer_parts(encoded: dict[str, Encoded], labels: Labels) -> Parts:
+def layer_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
     """The linear and few-label probes of each inner layer."""
 
     def layer(name: str) -> tuple[probes.LinearProbe, FewLabels]:
@@ -65,7 +65,7 @@ def layer_parts(encoded: dict[str, Encoded], labels: Labels) -> Parts:
     return {f"layer {name}": partial(layer, name) for name in encoded["test"].layers}
 
 
-def knn_parts(spaces: Spaces, labels: Labels) -> Parts:
+def knn_measures(spaces: Spaces, labels: Labels) -> Measures:
     """kNN in each space."""
     return {
         f"kNN {space}": partial(probes.knn, z["train"], labels["train"], z["test"], labels["test"])
@@ -73,7 +73,7 @@ def knn_parts(spaces: Spaces, labels: Labels) -> Parts:
     }
 
 
-def cluster_parts(spaces: Spaces, k: int) -> Parts:
+def cluster_measures(spaces: Spaces, k: int) -> Measures:
     """k-means in each space, the other clusterings on the raw codes."""
     raw = spaces["raw"]
 
@@ -88,7 +88,7 @@ def cluster_parts(spaces: Spaces, k: int) -> Parts:
     }
 
 
-def diagnostic_parts(train: Floats) -> Parts:
+def diagnostic_measures(train: Floats) -> Measures:
     """What needs no labels, from training codes (n, D) alone."""
     return {
         "RankMe": partial(diagnostics.rankme, train),
@@ -135,7 +135,7 @@ def clusterings(done: dict[str, Any], labels: Labels | None) -> dict[str, Any]:
     """The clusterings beside k-means: how they were fitted and, with labels, how they agree with the classes."""
     found: dict[str, Any] = {}
     for name, result in done.items():
-        if isinstance(result, clustering.Assigned):
+        if isinstance(result, clustering.Assignment):
             found[name] = {"k": result.k, "fitted_on": result.fitted_on, "dim": result.dim}
             if labels is not None:
                 found[name] |= {

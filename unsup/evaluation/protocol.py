@@ -87,7 +87,7 @@ def evaluate(
             for space, features in zip(feature_spaces, generated, strict=True)
         },
     )
-    if corrupted and labels is not None and (probe := judged.heads.probe) is not None:
+    if corrupted and labels is not None and (probe := judged.readout.probe) is not None:
         judged.scores["robustness"] = robustness(model, images, labels["test"], probe)
     return Evaluation(
         **vars(judged),

@@ -10,7 +10,7 @@ from unsup.core.array_files import Arrays
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.evaluation.baselines import Floor, feature_spaces, floors
+from unsup.evaluation.baselines import BaselineResult, compute_baselines, feature_spaces
 from unsup.evaluation.draw import draw
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import about, say
@@ -19,9 +19,9 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
-from unsup.reports.catalogue import scores_of_start
+from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
-from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenance, Report, RunFacts, Selfcheck, Start
+from unsup.reports.schema import Comparison, EncoderHashes, Provenance, ReferenceKey, Report, RunFacts, Selfcheck, Start
 from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
@@ -43,7 +43,7 @@ class Judgement:
 
     model: Model
     evaluation: Evaluation
-    baselines: dict[FloorName, Floor]
+    baselines: dict[ReferenceKey, BaselineResult]
     checks: list[tuple[str, bool, str]]
 
 
@@ -81,7 +81,7 @@ def judge(run: Run, data: ImageData) -> Judgement:
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     with about(run.config["recipe"]):
         evaluation = evaluate(model, data, layers=True, feature_spaces=spaces)
-    baselines = floors(model, evaluation.codes.shape[1], data, folder, spaces)
+    baselines = compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces)
     return Judgement(model, evaluation, baselines, checks)
 
 
@@ -91,7 +91,7 @@ def write(run: Run, data: ImageData, judged: Judgement) -> Report:
     curves = curves_of(run.folder)
     figures, pictures = draw(run.folder, judged.model, data, judged.evaluation)
     report = content(run, data, judged, curves, figures)
-    run.write_report(report, judged.evaluation.heads, correctness(judged.evaluation, judged.baselines), pictures)
+    run.write_report(report, judged.evaluation.readout, correctness(judged.evaluation, judged.baselines), pictures)
     say("dashboard")
     steps = [points[-1][0] for points in curves.values() if points]
     write_dashboard(run.folder, run.config, data, judged.evaluation, step=int(max(steps, default=0)))
@@ -129,7 +129,7 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
         frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),
-        floors={name: as_record(floor.scores, Scores) for name, floor in judged.baselines.items()},
+        baselines={name: as_record(floor.scores, Scores) for name, floor in judged.baselines.items()},
         comparisons={
             name: differences_from(evaluation, floor)
             for name, floor in judged.baselines.items()
@@ -157,7 +157,7 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
         return None
     if (report.protocol, report.frozen.after, images) != wanted:
         return None
-    return Start(run=origin["run"], scores=scores_of_start(report.scores))
+    return Start(run=origin["run"], scores=start_scores(report.scores))
 
 
 def applicable(value: Any) -> Any:
@@ -167,13 +167,13 @@ def applicable(value: Any) -> Any:
     return value
 
 
-def correctness(evaluation: Evaluation, floors: Mapping[FloorName, Floor]) -> Arrays:
+def correctness(evaluation: Evaluation, floors: Mapping[ReferenceKey, BaselineResult]) -> Arrays:
     """{"linear_probe": (n_test,), …, "pca/linear_probe": …}: what comparisons of several runs need of each image."""
     of_floors = {f"{name}/{key}": values for name, floor in floors.items() for key, values in floor.correct.items()}
     return evaluation.correct | of_floors
 
 
-def differences_from(evaluation: Evaluation, floor: Floor) -> Comparison:
+def differences_from(evaluation: Evaluation, floor: BaselineResult) -> Comparison:
     """Return paired differences, this model minus the floor, on the same test images."""
     names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
     each = floor.scores.get("by_initialisation", {})

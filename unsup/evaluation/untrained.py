@@ -14,7 +14,7 @@ from unsup.models.optional_outputs import likelihood
 INITIALISATIONS = 3  # of the untrained twin, 1 without gradients; layers and corrupted images: of the first alone
 
 
-def twins_of(model: Model) -> int:
+def num_initialisations(model: Model) -> int:
     """How many untrained twins a model gets: none where nothing is drawn at random before it is fitted, as for PCA."""
     if any(p.requires_grad for p in model.parameters()):
         return INITIALISATIONS

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError, printable
 from unsup.inference.encode_folder import encode_folder
-from unsup.metrics.heads import Heads, Probe
 from unsup.metrics.probes import FEW_LABEL_C
+from unsup.metrics.readout import Probe, Readout
 from unsup.runs.run import Run
 
 ROWS_AT_A_TIME = 10_000  # codes looked at at a time
@@ -78,9 +78,9 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     Raises:
         UserError: the run is not evaluated, `labels` does not fit the images, or as in `encode_folder`.
     """
-    heads = run.readout
+    readout = run.readout
     labelled = read_names(labels) if labels else {}
-    encoded = encode_folder(run, images, heads)
+    encoded = encode_folder(run, images, readout)
     row = {file: at for at, file in enumerate(encoded.files)}
     for file in labelled:
         if file not in row:
@@ -92,7 +92,7 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     cross_val_correct = None
     decided = len(set(labelled.values())) > 1
     if decided:
-        classes, confidence, cross_val_correct = classify_by_names(heads, columns["codes"], at, names)
+        classes, confidence, cross_val_correct = classify_by_names(readout, columns["codes"], at, names)
     if classes is not None and confidence is not None:
         classes = classes.astype(object)  # names of any length
         classes[at], confidence[at] = names, 1
@@ -140,7 +140,7 @@ def read_names(path: Path) -> dict[str, str]:
 
 @threadpool_limits.wrap(limits=1)
 def classify_by_names(
-    heads: Heads, codes: Floats, at: NDArray[np.int64], names: NDArray[np.str_]
+    readout: Readout, codes: Floats, at: NDArray[np.int64], names: NDArray[np.str_]
 ) -> tuple[NDArray[np.str_], Floats, int | None]:
     """Class and confidence of each code (n, D), by logistic regression on those in rows `at` (m,) that have `names`.
 
@@ -151,9 +151,9 @@ def classify_by_names(
     MNIST test images, 10 named a class: .85 (dae) and .77 (conv_ae) right, where naming clusters gives .62 and .63.
     """
     kinds = np.unique(names)
-    mean = heads.reference.mean(axis=0)
-    scale = float(np.sqrt(heads.reference.var(axis=0).mean())) or 1.0
-    few = (heads.compact(codes[at]) - mean) / scale
+    mean = readout.reference.mean(axis=0)
+    scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0
+    few = (readout.compact(codes[at]) - mean) / scale
     labels = np.searchsorted(kinds, names)
     regression = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
     cross_val_correct = None
@@ -163,7 +163,7 @@ def classify_by_names(
         cross_val_correct = int((cross_val_predict(regression, few, labels, cv=PredefinedSplit(folds)) == labels).sum())
     probe = Probe.of(regression.fit(few, labels), mean, np.full_like(mean, scale))
     parts = [codes[start : start + ROWS_AT_A_TIME] for start in range(0, len(codes), ROWS_AT_A_TIME)]
-    shares = np.concatenate([probe.probabilities(heads.compact(part)) for part in parts])
+    shares = np.concatenate([probe.probabilities(readout.compact(part)) for part in parts])
     return kinds[shares.argmax(axis=1)], shares.max(axis=1), cross_val_correct
 
 

@@ -15,9 +15,9 @@ from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
 from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
-from unsup.models.optional_outputs import assigned
+from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -33,11 +33,11 @@ class EncodedFolder:
     """What a run makes of the n readable images below a folder, in the order of their names."""
 
     files: list[str]  # relative to the folder
-    columns: Columns  # "codes" (n, D), maybe "own_cluster", and with heads those of `judged`; "class" is text
+    columns: Columns  # "codes" (n, D), maybe "own_cluster", and with a readout those of `judged`; "class" is text
     unreadable: dict[str, str]  # the other files, and why
 
 
-def encode_folder(run: Run, images: Path, heads: Heads | None) -> EncodedFolder:
+def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
     """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
 
     They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
@@ -46,7 +46,7 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> EncodedFolder:
     Args:
         run: the run.
         images: the folder.
-        heads: what to say about each code; None: nothing.
+        readout: what to say about each code; None: nothing.
 
     Raises:
         UserError: no such folder, no image in it, none that can be read; codes that are not finite.
@@ -61,7 +61,7 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> EncodedFolder:
     columns: Columns = {}
     unreadable: dict[str, str] = {}
     for named, x in readable_batches(images, listed, encoder.shape, unreadable):
-        found = code_columns(encoder, heads, x)
+        found = code_columns(encoder, readout, x)
         if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
             raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
         if not files:
@@ -103,29 +103,29 @@ def readable_batches(
         yield named, torch.from_numpy(np.concatenate(parts))
 
 
-def code_columns(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
-    """The codes of images (n, C, H, W), and what the heads say: columns as in `write_codes`, "class" a number here."""
+def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
+    """Codes of images (n, C, H, W), and what the readout says: columns as in `write_codes`, "class" a number here."""
     codes = encoder(x).cpu().numpy()
     own: Columns = {}
     if hasattr(encoder.model, "assign"):
         unit = encoder.unit(x)
         with frozen(encoder.model):
-            own = {"own_cluster": assigned(encoder.model, unit).numpy()}
-    if heads is None:
+            own = {"own_cluster": clusters_of(encoder.model, unit).numpy()}
+    if readout is None:
         return {"codes": codes, **own}
     errors = None
-    if heads.usual_error is not None:
+    if readout.error_threshold is not None:
         unit = encoder.unit(x)
         with frozen(encoder.model):
             difference = unit - cast(Any, encoder.model).reconstruct(unit)
         errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
-    ratios = heads.ratios(codes, errors)
-    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": ratios.code, **own}
-    found |= {} if ratios.error is None else {"error": ratios.error}
-    found |= {"distance": ratios.larger, "unlike": ratios.larger > 1}
-    if heads.probe is not None:
-        shares = heads.probe.probabilities(codes)
-        found |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
+    novelty = readout.novelty(codes, errors)
+    found = {"codes": codes, "cluster": readout.cluster(codes), "code_distance": novelty.code, **own}
+    found |= {} if novelty.error is None else {"error": novelty.error}
+    found |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
+    if readout.probe is not None:
+        shares = readout.probe.probabilities(codes)
+        found |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
     return found
 
 
@@ -135,7 +135,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
     `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
     `own_cluster` (n,) int64; where the run has been evaluated `cluster` (n,), by k-means,
     `code_distance` (n,) and, where the model reconstructs, `error` (n,), `distance` (n,), the larger one
-    (`Heads.distance`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
+    (`Readout.novelty`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
     `confidence` (n,) float32. Parquet names the first two `file` and `code`, and has bytes of a name that are no text
     as escapes.
 

@@ -1,7 +1,6 @@
-"""A trained encoder for use elsewhere: torch.export, plain arrays, ONNX; each is loaded again and compared."""
+"""Export of a trained encoder for use elsewhere, each file loaded again and compared with the original."""
 
 import importlib.util
-import runpy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +12,10 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
-from unsup.inference.export_text import loader, readme
-from unsup.metrics.heads import Probe
+from unsup.inference.export_text import readme
+from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
-from unsup.runs.encoder import Encoder
+from unsup.runs.encoder import WEIGHTS, Encoder, read_weights, write_weights
 from unsup.runs.run import Run
 
 BATCHES = (1, 3, 64)  # sizes that an exported encoder is tried with
@@ -40,11 +39,11 @@ class BareEncoder(nn.Module):
 def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     """Write the encoder of a run, and its probe where it was evaluated, into a new folder; returns that.
 
-    `encoder.pt2`: torch.export, for any number of images. `weights.npz` and `load.py`: arrays, and the code that builds
-    the encoder from them. `encoder.onnx`. `probe.npz`. `README.md`: how to use each, and the run's scores.
+    `encoder.pt2`: torch.export, for any number of images. `weights.safetensors`: for `unsup.load_encoder`.
+    `encoder.onnx`. `probe.npz`. `README.md`: how to use each, and the run's scores.
 
     Each is loaded from its file again. An encoder must give the codes of the original on random images: from
-    `weights.npz` to the last bit, the others within 1e-4 of the codes' deviation; the probe the same classes.
+    `weights.safetensors` to the last bit, the others within 1e-4 of the codes' deviation; the probe the same classes.
 
     Args:
         run: the run.
@@ -59,15 +58,16 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     encoder = Encoder(run.model())
     out = create_folder(out or run.folder / "export")
     with fill_folder(out) as folder:
-        encoders = {
+        write_weights(folder / WEIGHTS, encoder, run.config["model"]["class_path"])
+        encoders: dict[str, Encode] = {
             "encoder.pt2": write_program(folder / "encoder.pt2", encoder),
-            "weights.npz": write_weights(folder, encoder, run.config["model"]["class_path"]),
+            WEIGHTS: read_weights(folder / WEIGHTS),
         }
         if onnx:
             encoders["encoder.onnx"] = write_onnx(folder / "encoder.onnx", folder / "encoder.pt2")
         differences = {name: code_difference(encoder, encode) for name, encode in encoders.items()}
         for name, value in differences.items():
-            if not value <= (0 if name == "weights.npz" else MAX_DIFFERENCE):
+            if not value <= (0 if name == WEIGHTS else MAX_DIFFERENCE):
                 raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} of their deviation")
         report = run.report if run.evaluated else None
         probe = run.readout.probe if run.has_readout else None
@@ -86,16 +86,6 @@ def write_program(path: Path, encoder: Encoder) -> Encode:
         program = torch.export.export(BareEncoder(encoder), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
         torch.export.save(program, path)
     loaded: Encode = torch.export.load(path).module()
-    return loaded
-
-
-def write_weights(folder: Path, encoder: Encoder, class_path: str) -> Encode:
-    """weights.npz and load.py; the encoder that load.py builds."""
-    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in encoder.model.state_dict().items()}
-    np.savez(folder / "weights.npz", **arrays)
-    text = loader(class_path, encoder.model.hparams, encoder.shape, dim_of(encoder))
-    (folder / "load.py").write_text(text, encoding="utf-8")
-    loaded: Encode = runpy.run_path(str(folder / "load.py"))["load_encoder"]()
     return loaded
 
 

@@ -1,39 +1,9 @@
-"""What stands in the files of an export that people read: README.md and load.py."""
+"""The README.md of an export."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from unsup.reports.format import markdown_table, with_interval, with_spread
-from unsup.reports.rows import heading
 from unsup.reports.schema import Report
-
-LOADER = '''\
-"""The encoder from weights.npz, which holds plain arrays. Needs torch, numpy and unsup.
-
-    from load import load_encoder
-    encoder = load_encoder()
-    codes = encoder(images)  # {images}, uint8 or float in [0, 1] -> (N, {dim})
-"""
-
-from pathlib import Path
-
-import numpy as np
-import torch
-
-from unsup.runs.encoder import Encoder
-from {module} import {cls}
-
-ARGUMENTS = {{
-{arguments}
-}}
-
-
-def load_encoder() -> Encoder:
-    model = {cls}(**ARGUMENTS)
-    with np.load(Path(__file__).parent / "weights.npz") as arrays:
-        model.load_state_dict({{name: torch.from_numpy(arrays[name]) for name in arrays.files}})
-    return Encoder(model)
-'''
 
 README = """\
 # {heading}
@@ -55,15 +25,15 @@ with torch.no_grad():
     codes = encoder(images).numpy()
 ```
 
-`load.py` needs `unsup` installed, and takes uint8 images, or float ones in [0, 1]:
+`weights.safetensors` needs `unsup` installed, and takes uint8 images, or float ones in [0, 1]:
 
 ```python
 import torch
+import unsup
 
-from load import load_encoder
-
+encoder = unsup.load_encoder(".")
 images = torch.rand{images}  # yours: {named}, uint8, or float in [0, 1]
-codes = load_encoder()(images).numpy()
+codes = encoder(images).numpy()
 ```
 """
 
@@ -96,16 +66,9 @@ classes = probe["classes"][scores.argmax(axis=1)]
 
 WHAT = {
     "encoder.pt2": "torch.export, for `torch.export.load`",
-    "weights.npz": "parameters and buffers as plain arrays, for `load.py`",
+    "weights.safetensors": "parameters and buffers, for `unsup.load_encoder`",
     "encoder.onnx": "ONNX, for any runtime",
 }
-
-
-def loader(class_path: str, arguments: Mapping[str, Any], shape: tuple[int, int, int], dim: int) -> str:
-    """load.py: builds the model from its class and plain arguments, and the weights from weights.npz."""
-    module, _, cls = class_path.rpartition(".")
-    written = "\n".join(f"    {name!r}: {value!r}," for name, value in arguments.items())
-    return LOADER.format(images=_images(shape), dim=dim, module=module, cls=cls, arguments=written)
 
 
 def readme(
@@ -132,7 +95,7 @@ def readme(
     ]
     sizes = ", ".join(map(str, batches))
     files = markdown_table(rows, texts=2) + "\n"
-    title = heading(report) if report else "An encoder"
+    title = report.heading if report else "An encoder"
     parts = README + (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
     text = parts.format(heading=title, images=(2, *shape), named=_images(shape), dim=dim, files=files, batches=sizes)
     if report and report.scores.linear_probe:

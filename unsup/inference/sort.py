@@ -15,7 +15,6 @@ from unsup.core.errors import UserError, printable
 from unsup.core.files import create_folder, fill_folder, refuse_existing
 from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.contact_sheet import write_sheet
-from unsup.reports.rows import heading
 from unsup.reports.schema import Report
 from unsup.runs.run import Run
 
@@ -93,7 +92,7 @@ def write_classification(folder: Path, run: Run, images: Path, classified: Class
     """
     with fill_folder(folder) as temporary:
         write_table(temporary / TABLE, classified)
-        title = f"{images.resolve().name}, sorted by {heading(run.report)}"
+        title = f"{images.resolve().name}, sorted by {run.report.heading}"
         write_sheet(temporary / SHEET, images, classified, title, method_note(run.report, classified))
         if sort:
             sort_into(temporary, images, classified, sort)

@@ -21,7 +21,7 @@ from unsup.data.base import ImageData, Split
 from unsup.inference.encode_folder import code_columns
 from unsup.inference.image_text import ImageText, load_image_text
 from unsup.metrics.diagnostics import sample
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -73,13 +73,13 @@ def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, s
     Raises:
         UserError: the run is not evaluated, its images are not at hand, or as in `name_clusters`, `load_image_text`.
     """
-    heads, both = run.readout, load_image_text(encoder)
+    readout, both = run.readout, load_image_text(encoder)
     data, model = run.data(moved), run.model()
-    number = getattr(model, "num_clusters", len(heads.centres))
-    seen = sample_images(Encoder(model), heads, data, "train")
+    number = getattr(model, "num_clusters", len(readout.centres))
+    seen = sample_images(Encoder(model), readout, data, "train")
     named = name_clusters(both, words, number, seen)
     if data.labels("test") is not None and set(words) <= set(data.class_names):
-        named = with_accuracy(named, both, sample_images(Encoder(model), heads, data, "test"), data.class_names)
+        named = with_accuracy(named, both, sample_images(Encoder(model), readout, data, "test"), data.class_names)
     path = run.folder / "zero_shot.csv"
     with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, NAME_COLUMNS)
@@ -97,11 +97,11 @@ class ClusteredImages:
     labels: Ids | None
 
 
-def sample_images(encoder: Encoder, heads: Heads, data: ImageData, split: Split) -> ClusteredImages:
+def sample_images(encoder: Encoder, readout: Readout, data: ImageData, split: Split) -> ClusteredImages:
     """At most 2,000 images of a split."""
     at, labels = sample(data.size(split), MAX_IMAGES), data.labels(split)
     images = list(data.batches(split, at=at))
-    found = [code_columns(encoder, heads, x) for x in images]
+    found = [code_columns(encoder, readout, x) for x in images]
     clusters = np.concatenate([columns.get("own_cluster", columns["cluster"]) for columns in found])
     return ClusteredImages(torch.cat(images), clusters, None if labels is None else labels[at])
 

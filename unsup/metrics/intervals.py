@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, stdtrit
 
-from unsup.metrics.variance import few_initialisations
+from unsup.metrics.variance import initialisation_variance
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -31,7 +31,7 @@ def paired_difference(
     Args:
         initialisations: where b is the mean of a network's k untrained initialisations, the accuracy of each. The
             question is then whether `a` is more than one further initialisation: the bootstrap's draws get draws of
-            Student's t times the deviation of `few_initialisations` added.
+            Student's t times the deviation of `initialisation_variance` added.
 
     Raises:
         ValueError: a and b are not of one length, so not of the same images.
@@ -40,7 +40,7 @@ def paired_difference(
         raise ValueError(f"paired_difference: {len(a)} and {len(b)} images: both must be scored on the same ones")
     gain = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     if initialisations:
-        low, high = _interval(_bootstrap_quantiles(gain) + _draws([few_initialisations(initialisations, 1)]))
+        low, high = _interval(_bootstrap_quantiles(gain) + _draws([initialisation_variance(initialisations, 1)]))
     else:
         low, high = bootstrap_interval(gain)
     return {"difference": float(gain.mean()), "low": low, "high": high, "separable": low > 0 or high < 0}
@@ -72,7 +72,7 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequenc
     Args:
         a, b: (s_a, n) and (s_b, n): per seed and image 0/1, or the share of tries that were right.
         initialisations: where b (1, n) is the mean of a network's untrained initialisations, the accuracy of each:
-            the variance of `few_initialisations` then joins that over seeds.
+            the variance of `initialisation_variance` then joins that over seeds.
 
     Returns:
         {difference, low, high, separable, seeds: [s_a, s_b]}; separable: the interval leaves out 0. Where both hold
@@ -92,7 +92,7 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequenc
         images, together = gain.var() / len(gain), sum(_together(x) for x in repeated)
         draws *= np.sqrt(max(0, 1 - together / images)) if images else 1
     few = [(_standard_error(x.mean(axis=1)) ** 2, len(x) - 1) for x in repeated]
-    draws += _draws(few + ([few_initialisations(initialisations, len(a))] if initialisations else []))
+    draws += _draws(few + ([initialisation_variance(initialisations, len(a))] if initialisations else []))
     low, high = _interval(difference + draws)
     found: dict[str, Any] = {"difference": difference, "low": low, "high": high, "separable": low > 0 or high < 0}
     found["seeds"] = [len(a), len(b)]

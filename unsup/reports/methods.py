@@ -19,12 +19,12 @@ class ScoringMethod:
 
     Attributes:
         name: of the method under the table of a comparison.
-        chosen: how what stands behind the scores was chosen, there.
+        selection: how what is behind the scores was chosen, there.
         rows: what a report says of it, nothing where the report has no such score.
     """
 
     name: str
-    chosen: str = ""
+    selection: str = ""
     rows: Callable[[Scores], Iterable[Explanation]] = lambda _: ()
 
 

@@ -3,11 +3,9 @@
 from typing import Literal
 
 from unsup.reports.blocks import Block, Note, Picture, Section, Table
-from unsup.reports.catalogue import row_of
+from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.format import Cells, accuracy, enumeration, with_bounds
-from unsup.reports.rows import floor_name, floors_of, rows_of
-from unsup.reports.schema import Report
-from unsup.reports.score import Shown
+from unsup.reports.schema import Report, baseline_name
 from unsup.reports.score_schema import Layer, Scores
 from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, other_clusterings
 from unsup.reports.sections_origin import how_made, origin
@@ -42,13 +40,13 @@ def sections(report: Report) -> list[Section]:
 
 def _summary(report: Report) -> list[Block]:
     rows = [
-        {"codes": f"**{name}**" if i == 0 else name} | row_of(scores, Shown.SUMMARY)
-        for i, (name, scores) in enumerate(rows_of(report))
+        {"codes": f"**{name}**" if i == 0 else name} | row_of(scores, Tables.SUMMARY)
+        for i, (name, scores) in enumerate(report.rows)
     ]
     if start := report.start:
         model, run = start.run.split("/")[-2:]
-        rows.insert(1, {"codes": f"{model} {run}, where it started"} | row_of(start.scores, Shown.SUMMARY))
-    every = [scores for _, scores in rows_of(report)]
+        rows.insert(1, {"codes": f"{model} {run}, where it started"} | row_of(start.scores, Tables.SUMMARY))
+    every = [scores for _, scores in report.rows]
     kinds = {
         "the reconstruction error": any(scores.reconstruction for scores in every),
         "distances": any(scores.generation for scores in every),
@@ -69,16 +67,16 @@ def _summary(report: Report) -> list[Block]:
 
 def _comparisons(report: Report) -> list[Block]:
     rows = []
-    for key, floor in floors_of(report).items():
+    for key, floor in report.ordered_baselines.items():
         if not (comparison := report.comparisons.get(key)):
             continue
-        row = {"this model minus": floor_name(key, floor.code_dim)}
+        row = {"this model minus": baseline_name(key, floor.code_dim)}
         for probe, (title, _) in COMPARED_BY.items():
             if difference := comparison.by(probe):
                 row[title] = with_bounds(difference) + ("" if difference.separable else " **not separable**")
         rows.append(row)
     note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
-    twin = report.floors.get("untrained")
+    twin = report.baselines.get("untrained")
     if twin and twin.by_initialisation:
         note += " Against the untrained twin they also hold the spread over its initialisations."
     return [Table("Differences of test accuracy", rows), Note(note)] if rows else []
@@ -88,11 +86,11 @@ def _generation(report: Report) -> list[Block]:
     own = report.scores.generation
     if not own:
         return []
-    rows = [{"images": f"**{report.run.model}**"} | row_of(report.scores, Shown.GENERATION)]
+    rows = [{"images": f"**{report.run.model}**"} | row_of(report.scores, Tables.GENERATION)]
     titles: dict[Literal["real", "untrained"], str] = {"real": "real against real", "untrained": "untrained twin"}
     for key, title in titles.items():
-        if (floor := report.floors.get(key)) and floor.generation:
-            rows.append({"images": title} | row_of(floor, Shown.GENERATION))
+        if (floor := report.baselines.get(key)) and floor.generation:
+            rows.append({"images": title} | row_of(floor, Tables.GENERATION))
     note = (
         f"{own.n:,} new images against as many test images, in {own.space}. Distances: lower is better. "
         "Precision: share of new images that lie among the real ones; recall: share of real ones among the new. "
@@ -103,7 +101,7 @@ def _generation(report: Report) -> list[Block]:
 
 
 def _layers(report: Report) -> list[Block]:
-    scores, twin = report.scores, report.floors.get("untrained") or Scores()
+    scores, twin = report.scores, report.baselines.get("untrained") or Scores()
     if not scores.layers:
         return []
     layers: list[tuple[str, int | None, Layer | Scores, Layer | Scores | None]] = [
@@ -113,8 +111,8 @@ def _layers(report: Report) -> list[Block]:
         layers.append(("code", scores.code_dim, scores, twin))
     rows = []
     for name, dim, layer, untrained in layers:
-        row = {"layer": name, "dim": f"{dim:,}"} | row_of(layer, Shown.LAYER)
-        beside = row_of(untrained, Shown.LAYER) if untrained else {}
+        row = {"layer": name, "dim": f"{dim:,}"} | row_of(layer, Tables.LAYER)
+        beside = row_of(untrained, Tables.LAYER) if untrained else {}
         rows.append(row | {f"untrained: {column}": text for column, text in beside.items()})
     return [Table("Probes of each layer, beside the same layer untrained", rows)]
 
@@ -122,7 +120,7 @@ def _layers(report: Report) -> list[Block]:
 def _by_class(report: Report) -> list[Block]:
     table = {
         name: scores.linear_probe.per_class
-        for name, scores in rows_of(report)
+        for name, scores in report.rows
         if scores.linear_probe and scores.linear_probe.per_class
     }
     if not table:
@@ -139,7 +137,7 @@ def _by_class(report: Report) -> list[Block]:
 
 
 def _evenness(report: Report) -> list[Block]:
-    rows = [{"codes": name} | row_of(scores, Shown.SPREAD) for name, scores in rows_of(report)]
+    rows = [{"codes": name} | row_of(scores, Tables.SPREAD) for name, scores in report.rows]
     if not any(len(row) > 1 for row in rows):
         return []
     note = (
@@ -152,10 +150,10 @@ def _evenness(report: Report) -> list[Block]:
 
 
 def _spread_title(report: Report) -> str:
-    aligned = any(scores.alignment is not None for _, scores in rows_of(report))
+    aligned = any(scores.alignment is not None for _, scores in report.rows)
     return "Alignment and uniformity" if aligned else "Uniformity"
 
 
 def _others(report: Report) -> list[Block]:
-    rows = [{"codes": name} | row_of(scores, Shown.OTHERS) for name, scores in rows_of(report)]
+    rows = [{"codes": name} | row_of(scores, Tables.OTHERS) for name, scores in report.rows]
     return [Table("Other measures of the codes", rows)] if any(len(row) > 1 for row in rows) else []

@@ -3,7 +3,6 @@
 from unsup.reports.blocks import Block, Note, Table, in_order
 from unsup.reports.format import Cells, accuracy, error
 from unsup.reports.methods import CLUSTERINGS
-from unsup.reports.rows import rows_of
 from unsup.reports.schema import Report
 from unsup.reports.score_schema import Agreement, ClusterCount, Count, KMeans, OtherClustering
 
@@ -13,7 +12,7 @@ CHOSEN_BY = {"classes": "number of classes", "silhouette": "silhouette, without 
 
 def kmeans_spaces(report: Report) -> list[Block]:
     rows: list[Cells] = []
-    for name, scores in rows_of(report):
+    for name, scores in report.rows:
         if (kmeans := scores.kmeans) is None:
             continue
         for space, title, part in (("raw", "as they are", kmeans.raw), ("l2", "unit length", kmeans.l2)):
@@ -35,7 +34,7 @@ def other_clusterings(report: Report) -> list[Block]:
     if not any(_train_and_test(clustering) for clustering in report.scores.clusterings.values()):
         return []
     rows: list[Cells] = []
-    for name, scores in rows_of(report):
+    for name, scores in report.rows:
         if scores.clusterings and scores.kmeans:
             k = {"k": str(scores.clusters.k)} if scores.clusters else {}
             row = {"codes": name, "clustering": "k-means", "setting": "inductive"} | k
@@ -86,7 +85,7 @@ def _three(agreement: Agreement) -> str:
 def cluster_numbers(report: Report) -> list[Block]:
     """How many clusters there are, by measures that see no labels, beside the number that k-means was given."""
     rows: list[Cells] = []
-    for name, scores in rows_of(report):
+    for name, scores in report.rows:
         count = scores.clusters or ClusterCount()
         numbers = {"by silhouette": count.silhouette, "by BIC": count.bic, "k of k-means": count.k}
         row = {"codes": name} | {title: _number(value) for title, value in numbers.items() if value is not None}
@@ -101,13 +100,13 @@ def cluster_numbers(report: Report) -> list[Block]:
         "more), on 10 principal components of at most 3,000 training codes. They count the pieces that codes fall "
         "into, to the order of magnitude, not classes."
     )
-    twin = report.floors.get("untrained")
+    twin = report.baselines.get("untrained")
     if twin and twin.initialisations is not None and _estimated(twin.clusters):
         note += " The untrained twin's row is a mean of initialisations."
     blocks: list[Block] = [Table("Number of clusters, estimated without labels", rows), Note(note)]
     thin = [
         f"{name} {error(scores.rankme)}"
-        for name, scores in rows_of(report)
+        for name, scores in report.rows
         if _estimated(scores.clusters) and scores.rankme is not None and scores.rankme < THIN
     ]
     if thin:

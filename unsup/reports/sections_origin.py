@@ -5,7 +5,6 @@ import yaml
 from unsup.reports.blocks import Block, FoldedYaml, Items, Table
 from unsup.reports.format import Cells
 from unsup.reports.methods import METHODS
-from unsup.reports.rows import machine_of
 from unsup.reports.schema import EncoderHashes, Report
 
 CHOICES = {  # what a recipe states -> in words
@@ -51,7 +50,7 @@ def _same(frozen: EncoderHashes) -> str:
 def how_made(report: Report) -> list[Block]:
     """What was chosen on which images, and whether labels had a part in it."""
     made = [row for method in METHODS for row in method.rows(report.scores)]
-    if twin := report.floors.get("untrained"):
+    if twin := report.baselines.get("untrained"):
         times = f"; mean of {twin.initialisations} initialisations" if twin.initialisations is not None else ""
         made.append(("untrained twin", f"the same network before training{times}", "as above"))
     rows: list[Cells] = [{"number": number, "how": how, "labels": labels} for number, how, labels in made]
@@ -76,7 +75,7 @@ def origin(report: Report) -> list[Block]:
     if made.commit is not None:
         state = "**with uncommitted changes**" if made.dirty else "nothing uncommitted"
         facts.append(("commit", f"`{made.commit}`, {state}"))
-    facts.append(("hardware", machine_of(report)))
+    facts.append(("hardware", report.provenance.hardware.description))
     facts.append(("data", f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split"))
     facts.append(("evaluation", f"protocol {report.protocol}; other protocols give other numbers"))
     facts.append(("versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())))

@@ -6,8 +6,7 @@ import numpy as np
 
 from unsup.reports.blocks import Block, Note, Table, in_order
 from unsup.reports.format import Cells, accuracy, enumeration, with_spread
-from unsup.reports.rows import floor_name, rows_of
-from unsup.reports.schema import Report
+from unsup.reports.schema import Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 STRENGTHS = {  # of severities 1, 2 and 3, as in corruptions.py
@@ -27,7 +26,7 @@ def corrupted(report: Report) -> list[Block]:
     own = report.scores.robustness
     if not own:
         return []
-    floors = [(name, scores) for name, scores in rows_of(report)[1:] if scores.robustness]
+    floors = [(name, scores) for name, scores in report.rows[1:] if scores.robustness]
     kinds = report.scores.corruptions
     rows: list[Cells] = []
     if "clean" in own:
@@ -63,8 +62,8 @@ def _mean(robustness: Mapping[str, float | list[float]], kinds: Iterable[str]) -
 def draws(report: Report) -> list[Block]:
     """The linear probe on other training images than all: draws of them, and classes of unequal size."""
     rows: list[Cells] = []
-    ratios = list(dict.fromkeys(ratio for _, scores in rows_of(report) for ratio in scores.imbalance))
-    for name, scores in rows_of(report):
+    ratios = list(dict.fromkeys(ratio for _, scores in report.rows for ratio in scores.imbalance))
+    for name, scores in report.rows:
         row = {"codes": name}
         if scores.linear_probe:
             row["all training images"] = accuracy(scores.linear_probe.accuracy)
@@ -72,7 +71,7 @@ def draws(report: Report) -> list[Block]:
             row[f"draws of {scores.probe_draws.images:,}"] = with_spread(scores.probe_draws)
         row |= {_ratio(ratio): with_spread(scores.imbalance[ratio]) for ratio in ratios if ratio in scores.imbalance}
         rows.append(row)
-    if not ratios and not any(scores.probe_draws for _, scores in rows_of(report)):
+    if not ratios and not any(scores.probe_draws for _, scores in report.rows):
         return []
     note = "Test accuracy of the linear probe, C as for all training images. ±: standard deviation over draws."
     if ratios:
@@ -98,13 +97,13 @@ def ridge_path(report: Report) -> list[Block]:
     """Validation accuracy at every strength of the regularisation, the one that this model's probe chose in bold."""
     paths = [
         (name, ridge, ridge.alphas, ridge.validation, scores.code_dim)
-        for name, scores in rows_of(report)
+        for name, scores in report.rows
         if (ridge := scores.ridge_probe) and ridge.alphas and ridge.validation and scores.code_dim
     ]
     if not paths:
         return []
     rows: list[Cells] = []
-    model, twin = report.run.model, report.floors.get("untrained")
+    model, twin = report.run.model, report.baselines.get("untrained")
     grid = {_strength(alpha, dim) for _, _, alphas, _, dim in paths for alpha in alphas}
     for strength in sorted(grid, key=float):
         row = {COLUMN: strength}
@@ -121,7 +120,7 @@ def ridge_path(report: Report) -> list[Block]:
         "dimension of the codes. In bold the strength that this model's probe chose."
     )
     names = [name for name, *_ in paths]
-    if twin and twin.initialisations is not None and floor_name("untrained", twin.code_dim) in names:
+    if twin and twin.initialisations is not None and baseline_name("untrained", twin.code_dim) in names:
         note += " The untrained twin's column is a mean of initialisations, each with its own best for the last row."
     return [Table("Ridge probe along its regularisation", rows), Note(note)]
 

@@ -2,8 +2,7 @@
 
 from unsup.reports.catalogue import SCORES
 from unsup.reports.format import accuracy, enumeration, error, with_bounds
-from unsup.reports.rows import floor_name, floors_of, rows_of
-from unsup.reports.schema import ComparedProbe, Difference, Report
+from unsup.reports.schema import ComparedProbe, Difference, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a sentence
@@ -46,7 +45,7 @@ def dead(report: Report) -> str:
 
 def _against_floors(report: Report) -> str:
     scores = report.scores
-    if not report.floors:
+    if not report.baselines:
         return "No floors were computed, so these numbers cannot say whether anything was learned."
     if not scores.linear_probe:
         return _unlabelled_verdict(report)
@@ -62,8 +61,8 @@ def _against_floors(report: Report) -> str:
 def _differences(report: Report, probe: ComparedProbe) -> dict[str, Difference]:
     """Differences from the floors by their names, as far as they were computed."""
     return {
-        floor_name(key, floor.code_dim): difference
-        for key, floor in floors_of(report).items()
+        baseline_name(key, floor.code_dim): difference
+        for key, floor in report.ordered_baselines.items()
         if key in report.comparisons and (difference := report.comparisons[key].by(probe))
     }
 
@@ -75,7 +74,7 @@ def outcome(report: Report) -> tuple[str, str]:
     labels by what needs none: the reconstruction error beside those of the untrained twin and PCA, and whether the
     codes use their dimensions.
     """
-    if not report.floors:
+    if not report.baselines:
         return "unknown", "No floors were computed, so these numbers cannot say whether anything was learned."
     if not report.scores.linear_probe:
         return _unlabelled_outcome(report)
@@ -127,7 +126,7 @@ def _unlabelled_verdict(report: Report) -> str:
     text = "These images have no labels, so nothing here measures classification."
     errors = [
         f"{error(scores.reconstruction.sse_per_image)} ({name})"
-        for name, scores in rows_of(report)
+        for name, scores in report.rows
         if scores.reconstruction
     ]
     if report.scores.reconstruction and len(errors) > 1:
@@ -157,7 +156,7 @@ def _unlabelled_outcome(report: Report) -> tuple[str, str]:
 
 def _reconstructions(report: Report) -> dict[str, tuple[float, float]]:
     """Squared errors an image: of this model and of each floor that reconstructs, by the floor's name."""
-    (_, own), *floors = rows_of(report)
+    (_, own), *floors = report.rows
     if not own.reconstruction:
         return {}
     sse = own.reconstruction.sse_per_image

@@ -7,16 +7,16 @@ before anything heavy is imported; values are checked against the typed `__init_
 
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unsup.core import strict_yaml
 from unsup.core.errors import UsageError, closest
-from unsup.core.files import real_path as on_disk
 from unsup.core.ranges import check_options
+from unsup.core.strict_yaml import parse_yaml
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
 from unsup.runs.options import typed
 from unsup.runs.settings import DEFAULTS, check_settings
@@ -71,7 +71,7 @@ def data_set_name(data: str, config: Config) -> str:
     """How a data set is called that a file in configs/data names: a folder of images is one of its own."""
     images = config["data"].get("init_args", {}).get("images")
     named_by = images and isinstance(images, str)  # what else stands there, `resolve` refuses
-    return data + "-" + re.sub(r"[^\w.-]+", "_", on_disk(Path(images)).name) if named_by else data
+    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(os.path.realpath(images)).name) if named_by else data
 
 
 def data_recipe(config: Config) -> str | None:
@@ -82,10 +82,10 @@ def data_recipe(config: Config) -> str | None:
 def read_layer(path: Path) -> Config:
     """One YAML layer, its outline checked."""
     try:
-        layer = strict_yaml.read_yaml(path)
+        layer = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise UsageError(f"cannot read configuration {path}: {e.strerror}") from e
-    except strict_yaml.InvalidYaml as e:
+    except ValueError as e:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))

@@ -15,7 +15,7 @@ import yaml
 
 from unsup.core.commands import SHORTCUTS
 from unsup.core.errors import UsageError
-from unsup.core.strict_yaml import InvalidYaml, parse_yaml
+from unsup.core.strict_yaml import parse_yaml
 from unsup.runs.config import Config, compose, precheck, resolve
 from unsup.runs.init_from import check_stages
 
@@ -65,7 +65,7 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
         try:
             values = parse_yaml(f"[{text}]")
-        except InvalidYaml as e:
+        except ValueError as e:
             raise UsageError(f"--grid {key}: cannot read the values {text!r}: {e}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")

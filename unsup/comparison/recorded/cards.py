@@ -14,11 +14,9 @@ from unsup.comparison.recorded.commands import train_words
 from unsup.comparison.recorded.means import by_model, effort, values
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, closest
-from unsup.metrics.variance import moderated
-from unsup.reports.catalogue import SCORES
-from unsup.reports.rows import machine_of
+from unsup.metrics.variance import shrunken_variance
+from unsup.reports.catalogue import SCORES, OnCard
 from unsup.reports.schema import Report
-from unsup.reports.score import OnCard
 
 CONFIDENCE = 0.95  # of a whole card
 ROUNDING_TOLERANCE = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
@@ -77,7 +75,7 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     Another machine rounds differently, and a training soon diverges from the recorded one: its result is that of one
     more seed, on the same test images. So this is a prediction interval for one more draw,
     t · s̃ · sqrt(1 + 1/k) for k recorded seeds. Their own deviation s is poorly known (k is 1, 3 or 5, where Student's
-    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is `moderated`:
+    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is `shrunken_variance`:
     s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom.
     s₀ is the metric's typical deviation, and for shares of n test images at least
     sqrt(p (1 - p) / n): by so much two equally good runs differ when they err on images independently of each other.
@@ -100,7 +98,7 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     typical = metric.deviation if metric.share else metric.deviation * abs(mean)
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
-    variance, freedom = moderated(recorded, typical)
+    variance, freedom = shrunken_variance(recorded, typical)
     t = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / metrics / 2))
     return t * math.sqrt(variance * (1 + 1 / k))
 
@@ -138,7 +136,7 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
         data={"name": data, "sha256": first.provenance.data_sha256},
         seeds=seeds,
         minutes=float(effort(reports)["minutes"]),
-        hardware="; ".join(sorted({machine_of(report) for report in reports})),
+        hardware="; ".join(sorted({report.provenance.hardware.description for report in reports})),
         protocol=first.protocol,
         commits=sorted({str(report.provenance.commit) for report in reports}),
         metrics={

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unsup.reports.catalogue import Score
 from unsup.reports.format import Cells
 from unsup.reports.schema import Report
-from unsup.reports.score import Score
 from unsup.reports.score_schema import Layer, Scores
 
 EFFORT = ("seeds", "minutes")
@@ -29,8 +29,8 @@ def means(several: Sequence[Scores], columns: Sequence[Score]) -> Cells:
     row = {}
     for score in columns:
         if found := values(several, score):
-            row[score.name] = score.written(float(np.mean(found)))
-            row[score.name] += f" ± {score.written(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
+            row[score.name] = score.format(float(np.mean(found)))
+            row[score.name] += f" ± {score.format(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
     return row
 
 

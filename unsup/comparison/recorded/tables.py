@@ -16,11 +16,9 @@ from unsup.comparison.recorded.means import (
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.reports.blocks import in_order
-from unsup.reports.catalogue import listed, named_score
+from unsup.reports.catalogue import Tables, find_score, scores_in
 from unsup.reports.format import Cells, markdown_table
-from unsup.reports.rows import floor_name, machine_of
-from unsup.reports.schema import Baseline, Report
-from unsup.reports.score import Shown
+from unsup.reports.schema import BaselineKey, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 FULL = "results/README.md"
@@ -32,9 +30,9 @@ LEGEND = (
     f"{OWN_CLUSTERS} the model's own clusters, elsewhere those of k-means"
 )
 UNBROKEN = "\N{NO-BREAK SPACE}"
-HEADLINE = listed(Shown.RESULTS)
-PROBES = tuple(score for score in HEADLINE if Shown.LAYER in score.shown)  # also of untrained networks and layers
-GENERATION = listed(Shown.GENERATION | Shown.LIKELIHOOD)
+HEADLINE = scores_in(Tables.RESULTS)
+PROBES = tuple(score for score in HEADLINE if Tables.LAYER in score.tables)  # also of untrained networks and layers
+GENERATION = scores_in(Tables.GENERATION | Tables.LIKELIHOOD)
 SHARED = ("pca", "pixels")  # floors: a model of that name is the floor's row, not one more
 BEST = {  # columns of the short table with a best model: its score, the first that there is
     "linear probe": ("linear probe",),
@@ -108,7 +106,7 @@ def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, l
 
 
 def _heading(data: str, reports: Sequence[Report], about: Mapping[str, str], level: str) -> str:
-    machines = sorted({machine_of(report) for report in reports})
+    machines = sorted({report.provenance.hardware.description for report in reports})
     title = f"{level} {data}\n\n" + (f"{about[data]}. " if data in about else "")
     return f"{title}Scores on test images; minutes of training on {'; '.join(machines)}."
 
@@ -130,7 +128,7 @@ def _rows(reports: Sequence[Report]) -> list[Cells]:
     order = sorted(models, key=lambda model: _rank([report.scores for report in groups[model]]))
     rows = [_model_row(model, groups[model]) for model in order]
     for key, scores in _floors(reports):
-        row = {"model": f"*{floor_name(key, scores.code_dim)}*", "dim": f"{scores.code_dim:,}"} | means(
+        row = {"model": f"*{baseline_name(key, scores.code_dim)}*", "dim": f"{scores.code_dim:,}"} | means(
             [scores], HEADLINE
         )
         own = [report for report in groups.get(key, []) if report.scores.code_dim == scores.code_dim]
@@ -138,9 +136,9 @@ def _rows(reports: Sequence[Report]) -> list[Cells]:
     return rows
 
 
-def _floors(reports: Sequence[Report]) -> list[tuple[Baseline, Scores]]:
+def _floors(reports: Sequence[Report]) -> list[tuple[BaselineKey, Scores]]:
     """PCA at every dimension of a code, the largest first, and raw pixels."""
-    everything = [report.floors for report in reports]
+    everything = [report.baselines for report in reports]
     dims = {floors["pca"].code_dim or 0: floors["pca"] for floors in everything if "pca" in floors}
     pixels = [floors["pixels"] for floors in everything if "pixels" in floors]
     return [("pca", dims[dim]) for dim in sorted(dims, reverse=True)] + [("pixels", scores) for scores in pixels[:1]]
@@ -149,7 +147,7 @@ def _floors(reports: Sequence[Report]) -> list[tuple[Baseline, Scores]]:
 def _model_row(model: str, reports: Sequence[Report]) -> Cells:
     run, scores = reports[0].run, [report.scores for report in reports]
     row = {"model": model, "dim": f"{scores[0].code_dim:,}", "augmentation": str(run.views), "chosen": str(run.chosen)}
-    twin = means([reports[0].floors.get("untrained", Scores())], PROBES)
+    twin = means([reports[0].baselines.get("untrained", Scores())], PROBES)
     row |= means(scores, HEADLINE) | {f"{TWIN}{column}": text for column, text in twin.items()}
     return row | effort(reports) | {"command": _command(model, reports)}
 
@@ -190,7 +188,7 @@ def _embolden(rows: Sequence[Cells], groups: Mapping[str, Sequence[Report]]) -> 
             if row["model"] in groups and column in row:
                 scores = [report.scores for report in groups[row["model"]]]
                 found[row["model"]] = fmean(
-                    next(several for name in names if (several := values(scores, named_score(name))))
+                    next(several for name in names if (several := values(scores, find_score(name))))
                 )
         best = (min if column == "SSE" else max)(found.values(), default=None)
         for row in rows:
@@ -204,20 +202,20 @@ def _layer_rows(reports: Sequence[Report]) -> list[Cells]:
     for model, own in by_model(reports).items():
         for name, first in own[0].scores.layers.items():
             row = {"model": model, "layer": name, "dim": f"{first.dim:,}"}
-            twin = own[0].floors.get("untrained", Scores()).layers.get(name)
+            twin = own[0].baselines.get("untrained", Scores()).layers.get(name)
             for score in PROBES:
                 found = values([report.scores.layers[name] for report in own], score)
                 beside = score.value(twin) if twin else None
-                row[score.name] = score.written(fmean(found)) if found else ""
-                row[f"{TWIN}{score.name}"] = "" if beside is None else score.written(beside)
+                row[score.name] = score.format(fmean(found)) if found else ""
+                row[f"{TWIN}{score.name}"] = "" if beside is None else score.format(beside)
             rows.append(row)
     return rows
 
 
 def _rank(several: Sequence[Scores]) -> tuple[float, float]:
     """Sorts by mean linear probe, best first; without labels by reconstruction error."""
-    probe = average(several, named_score("linear probe"), missing=-1.0)
-    return -probe, average(several, named_score("reconstruction SSE"), missing=float("inf"))
+    probe = average(several, find_score("linear probe"), missing=-1.0)
+    return -probe, average(several, find_score("reconstruction SSE"), missing=float("inf"))
 
 
 def generation_table(reports: Sequence[Report]) -> str:
@@ -229,11 +227,11 @@ def generation_table(reports: Sequence[Report]) -> str:
     if not groups:
         return ""
     scores = {model: [report.scores for report in own] for model, own in groups.items()}
-    frechet = named_score("Fréchet")
+    frechet = find_score("Fréchet")
     order = sorted(groups, key=lambda model: average(scores[model], frechet, missing=float("inf")))
     rows = [{"model": model} | means(scores[model], GENERATION) | effort(groups[model]) for model in order]
-    floors = {f"{model}, untrained": groups[model][0].floors.get("untrained", Scores()) for model in order}
-    real = [report.floors["real"] for model in order for report in groups[model] if "real" in report.floors]
+    floors = {f"{model}, untrained": groups[model][0].baselines.get("untrained", Scores()) for model in order}
+    real = [report.baselines["real"] for model in order for report in groups[model] if "real" in report.baselines]
     floors["real against real"] = real[0] if real else Scores()
     for name, floor in floors.items():
         if cells := means([floor], GENERATION):
