@@ -59,7 +59,7 @@ class Run:
         parent = root / config["dataset"] / config["recipe"]
         record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
         try:
-            folder = next_folder(parent, config["seed"])
+            folder = next_folder(parent, str(config["seed"]))
             (folder / "checkpoints").mkdir()
             write_json(folder / "versions.json", record)
             replace_file(folder / "config.yaml", dump_yaml(config))
