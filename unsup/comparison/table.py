@@ -113,7 +113,7 @@ def how_chosen(columns: Sequence[Score]) -> list[str]:
 
 def column_chosen(column: Score) -> str:
     """Return how what stands behind a column was chosen; empty where there is nothing to say."""
-    return f"{column.method.name}: {column.method.selection}" if column.method else ""
+    return column.selection
 
 
 def _entry(group: Group) -> Entry:

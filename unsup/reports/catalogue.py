@@ -9,7 +9,6 @@ from msgspec.structs import asdict
 
 from unsup.reports import methods
 from unsup.reports.format import Cells, accuracy, distance, error, with_interval, with_spread, yes_or_no
-from unsup.reports.methods import ScoringMethod
 from unsup.reports.schema import RunFacts
 from unsup.reports.score_schema import DrawScores, Layer, ProbeScores, Scores
 
@@ -51,9 +50,9 @@ class Score:
     Attributes:
         name: of the column.
         path: where it is in a report, below `scores` or `run`.
-        format: from the number to its text.
         tables: the tables that it is in.
-        method: how it was made; None if that needs no explanation.
+        format: from the number to its text.
+        selection: how what is behind it was chosen, for the notes below a comparison.
         lower: smaller is better, or costs less.
         spread: its deviation over seeds is meaningful.
         title: its name in a report if that differs; names of fields of the scores are filled in.
@@ -65,9 +64,9 @@ class Score:
 
     name: str
     path: str
-    format: Callable[[float], str]
     tables: Tables
-    method: ScoringMethod | None = None
+    format: Callable[[float], str] = accuracy
+    selection: str = ""
     lower: bool = False
     spread: bool = True
     title: str = ""
@@ -110,13 +109,12 @@ def _at(path: str, scores: Scores | Layer, run: RunFacts | None = None) -> Any:
 
 T = Tables
 SCORES = (
-    Score("dim", "scores.code_dim", "{:,.0f}".format, T.MAIN, lower=True, spread=False),
+    Score("dim", "scores.code_dim", T.MAIN, "{:,.0f}".format, lower=True, spread=False),
     Score(
         "linear probe",
         "scores.linear_probe.accuracy",
-        accuracy,
         T.MAIN | T.LAYER | T.RESULTS,
-        methods.LINEAR_PROBE,
+        selection=methods.LINEAR_PROBE,
         card=OnCard(0.0023),
         correct="linear_probe",
         deviations={
@@ -127,90 +125,88 @@ SCORES = (
     Score(
         "few-label 10",
         "scores.few_label.10.mean",
-        accuracy,
         T.MAIN | T.LAYER | T.RESULTS,
-        methods.FEW_LABEL,
+        selection=methods.FEW_LABEL,
         card=OnCard(0.0055),
         correct="few_label_10",
         deviations={"few-label draws": "scores.few_label.10.std"},
     ),
     Score(
-        "few-label 1", "scores.few_label.1.mean", accuracy, T.MAIN | T.LAYER, methods.FEW_LABEL, correct="few_label_1"
+        "few-label 1",
+        "scores.few_label.1.mean",
+        T.MAIN | T.LAYER,
+        selection=methods.FEW_LABEL,
+        correct="few_label_1",
     ),
-    Score("kNN", "scores.knn.accuracy", accuracy, T.MAIN | T.RESULTS, methods.KNN),
+    Score("kNN", "scores.knn.accuracy", T.MAIN | T.RESULTS, selection=methods.KNN),
     Score(
         "k-means ACC",
         "scores.kmeans.test.acc",
-        accuracy,
         T.MAIN | T.RESULTS,
-        methods.KMEANS,
+        selection=methods.KMEANS,
         card=OnCard(0.02),
         deviations={"k-means restarts": "scores.kmeans.restarts.acc_std"},
     ),
     Score(
         "own clusters ACC",
         "scores.clusterings.own.test.acc",
-        accuracy,
         T.SUMMARY | T.COMPARISON | T.RESULTS,
-        methods.OWN_CLUSTERS,
+        selection=methods.OWN_CLUSTERS,
         card=OnCard(0.02),
     ),
-    Score("k-means NMI", "scores.kmeans.test.nmi", accuracy, T.MAIN, methods.KMEANS),
-    Score("own clusters NMI", "scores.clusterings.own.test.nmi", accuracy, T.SUMMARY, methods.OWN_CLUSTERS),
-    Score("k-means ARI", "scores.kmeans.test.ari", accuracy, T.MAIN, methods.KMEANS),
-    Score("own clusters ARI", "scores.clusterings.own.test.ari", accuracy, T.SUMMARY, methods.OWN_CLUSTERS),
-    Score("mixture ACC", "scores.clusterings.gaussian mixture.test.acc", accuracy, T.COMPARISON, methods.MIXTURE),
+    Score("k-means NMI", "scores.kmeans.test.nmi", T.MAIN, selection=methods.KMEANS),
+    Score("own clusters NMI", "scores.clusterings.own.test.nmi", T.SUMMARY),
+    Score("k-means ARI", "scores.kmeans.test.ari", T.MAIN, selection=methods.KMEANS),
+    Score("own clusters ARI", "scores.clusterings.own.test.ari", T.SUMMARY),
+    Score("mixture ACC", "scores.clusterings.gaussian mixture.test.acc", T.COMPARISON, selection=methods.MIXTURE),
     Score(
         "reconstruction SSE",
         "scores.reconstruction.sse_per_image",
-        error,
         T.MAIN | T.RESULTS | T.DIAGNOSTIC,
+        error,
         methods.RECONSTRUCTION,
         lower=True,
         card=OnCard(0.018, share=False),
     ),
-    Score("RankMe", "scores.rankme", error, T.MAIN | T.DIAGNOSTIC, methods.RANKME),
+    Score("RankMe", "scores.rankme", T.MAIN | T.DIAGNOSTIC, error, methods.RANKME),
     Score(
         "Fréchet",
         "scores.generation.frechet",
-        distance,
         T.SUMMARY | T.GENERATION | T.COMPARISON,
+        distance,
         methods.GENERATION,
         lower=True,
         card=OnCard(0.048, share=False),
     ),
-    Score("kernel", "scores.generation.kernel", distance, T.GENERATION, methods.GENERATION, lower=True),
-    Score("precision", "scores.generation.precision", accuracy, T.SUMMARY | T.GENERATION, methods.GENERATION),
-    Score("recall", "scores.generation.recall", accuracy, T.SUMMARY | T.GENERATION, methods.GENERATION),
-    Score("FID", "scores.generation.fid", distance, T.SUMMARY | T.GENERATION, methods.GENERATION, lower=True),
-    Score(
-        "-ELBO", "scores.likelihood.elbo", error, T.SUMMARY | T.LIKELIHOOD, methods.LIKELIHOOD, lower=True, negated=True
-    ),
+    Score("kernel", "scores.generation.kernel", T.GENERATION, distance, lower=True),
+    Score("precision", "scores.generation.precision", T.SUMMARY | T.GENERATION),
+    Score("recall", "scores.generation.recall", T.SUMMARY | T.GENERATION),
+    Score("FID", "scores.generation.fid", T.SUMMARY | T.GENERATION, distance, lower=True),
+    Score("-ELBO", "scores.likelihood.elbo", T.SUMMARY | T.LIKELIHOOD, error, lower=True, negated=True),
     Score(
         "NLL",
         "scores.likelihood.log_likelihood",
-        error,
         T.SUMMARY | T.LIKELIHOOD,
-        methods.LIKELIHOOD,
+        error,
         lower=True,
         negated=True,
         title="NLL, k = {likelihood.samples}",
     ),
-    Score("robustness", "scores.mean_corrupted", accuracy, T.COMPARISON, methods.ROBUSTNESS),
-    Score("ridge probe", "scores.ridge_probe.accuracy", accuracy, T.OTHERS, methods.RIDGE_PROBE),
-    Score("kNN, unit length", "scores.knn.l2.accuracy", accuracy, T.OTHERS, methods.KNN),
-    Score("C", "scores.linear_probe.C", "{:g}".format, T.OTHERS, methods.LINEAR_PROBE, spread=False),
-    Score("MSE a pixel", "scores.reconstruction.mse_per_pixel", "{:.5f}".format, T.OTHERS, methods.RECONSTRUCTION),
-    Score("dead units", "scores.dead_units", "{:g}".format, T.OTHERS | T.DIAGNOSTIC, lower=True),
-    Score("KL, nats", "scores.likelihood.kl", error, T.OTHERS, methods.LIKELIHOOD),
-    Score("active units", "scores.likelihood.active_units", "{:g}".format, T.OTHERS, methods.LIKELIHOOD),
-    Score("silhouette", "scores.silhouette.raw", accuracy, T.OTHERS | T.DIAGNOSTIC, title="silhouette raw"),
-    Score("silhouette l2", "scores.silhouette.l2", accuracy, T.OTHERS),
-    Score("alignment", "scores.alignment", "{:.3f}".format, T.SPREAD | T.DIAGNOSTIC, methods.ALIGNMENT, lower=True),
-    Score("uniformity", "scores.uniformity", "{:.3f}".format, T.SPREAD | T.DIAGNOSTIC, methods.UNIFORMITY, lower=True),
-    Score("parameters", "run.parameters", "{:,.0f}".format, T.COMPARISON, lower=True, spread=False),
-    Score("minutes", "run.minutes", "{:.1f}".format, T.COMPARISON, methods.MINUTES, lower=True, spread=False),
-    Score("augmentation", "run.augmentation", yes_or_no, T.COMPARISON, methods.AUGMENTATION, lower=True, spread=False),
+    Score("robustness", "scores.mean_corrupted", T.COMPARISON, selection=methods.ROBUSTNESS),
+    Score("ridge probe", "scores.ridge_probe.accuracy", T.OTHERS),
+    Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHERS),
+    Score("C", "scores.linear_probe.C", T.OTHERS, "{:g}".format, spread=False),
+    Score("MSE a pixel", "scores.reconstruction.mse_per_pixel", T.OTHERS, "{:.5f}".format),
+    Score("dead units", "scores.dead_units", T.OTHERS | T.DIAGNOSTIC, "{:g}".format, lower=True),
+    Score("KL, nats", "scores.likelihood.kl", T.OTHERS, error),
+    Score("active units", "scores.likelihood.active_units", T.OTHERS, "{:g}".format),
+    Score("silhouette", "scores.silhouette.raw", T.OTHERS | T.DIAGNOSTIC, title="silhouette raw"),
+    Score("silhouette l2", "scores.silhouette.l2", T.OTHERS),
+    Score("alignment", "scores.alignment", T.SPREAD | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
+    Score("uniformity", "scores.uniformity", T.SPREAD | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
+    Score("parameters", "run.parameters", T.COMPARISON, "{:,.0f}".format, lower=True, spread=False),
+    Score("minutes", "run.minutes", T.COMPARISON, "{:.1f}".format, methods.MINUTES, lower=True, spread=False),
+    Score("augmentation", "run.augmentation", T.COMPARISON, yes_or_no, methods.AUGMENTATION, lower=True, spread=False),
 )
 
 
