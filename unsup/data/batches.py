@@ -30,12 +30,11 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float().mul_(1 / 255)
 
 
-@dataclass(frozen=True, eq=False)
-class BatchGroup:
+class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
     """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache."""
 
-    parts: Sequence[Part]
-    cut: Callable[[Tensor, Tensor], Batch]  # makes a batch of a part
+    def __init__(self, parts: Sequence[Part], cut: Callable[[Tensor, Tensor], Batch]) -> None:
+        self.parts, self.cut = parts, cut
 
     def __len__(self) -> int:
         return len(self.parts)
