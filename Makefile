@@ -1,6 +1,6 @@
-# Thin verbs over `python -m unsup …`. Bare `make` prints this list.
-#   VENV=<folder>   another virtual environment (made and installed into when needed)
-#   PY=<python>     a ready environment, used as it is: nothing is installed
+# Thin verbs over `python -m unsup …`. `make` alone prints the list of verbs.
+#   VENV=<folder>   another virtual environment, created and filled if needed
+#   PY=<python>     an interpreter that has all packages; nothing is installed
 VENV ?= .venv
 PYTHON ?= python3
 RUNS ?= runs
@@ -17,26 +17,26 @@ export MPLBACKEND ?= Agg
 VERBS := train resume sweep evaluate classify encode export zero_shot models compare results reproduce selfcheck
 .PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## print this list
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z_-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nARGS="--model.lr 0.01 …" passes further options on to the verbs of unsup; ARGS=--help lists them.\n'
 
-# The interpreter is order-only: its date must not trigger an install.
+# The interpreter is order-only, so that its date does not trigger an install.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"unsup needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 …" if v < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-# The stamp is written last: an install that failed is tried again.
+# The stamp is written last, so that an install that failed is tried again.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "installing into $(VENV) (once; PyTorch is about 6 GB with its CUDA libraries)"
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing PyTorch, Lightning and the other packages into $(VENV), once. On Linux this is about 6 GB with the"
+	@echo "CUDA libraries: some minutes on a fast connection. README, \"Installation\", has the way to a smaller one."
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	$(VENV)/bin/python -m pip check
 	@$(VENV)/bin/python -c 'import torch, torchvision; torchvision.ops.nms' \
-	  || { echo "torch and torchvision in $(VENV) do not belong together: remove $(VENV) and run make install" >&2; exit 1; }
+	  || { echo "torch and torchvision in $(VENV) do not fit together: remove $(VENV) and run make install" >&2; exit 1; }
 	@touch $@
 
-install: $(READY) ## make .venv and install, if that is not done yet
-
-# The verbs of unsup. Each takes the values of some variables as its words; unsup/core/commands.py has the same table.
+# The verbs of unsup. Each takes some variables; unsup/core/commands.py has the same table.
 OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words ENCODER=--encoder \
   IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort ONNX=--onnx RUNS=--runs
 LISTS := MODELS SEEDS GRID WORDS
@@ -44,24 +44,30 @@ FLAGS := ONNX
 MODELS ?= $(MODEL)
 option = $(patsubst $1=%,%,$(filter $1=%,$(OPTIONS)))
 quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,"$($1)"))
-# A variable that is misspelt, or that a verb does not take, ends it.
+# A variable that is misspelt, or that the verb does not take, is an error.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: give it $(strip $(TAKES) ARGS)))
 passed = $(foreach v,$(TAKES),$(if $($v),$(call option,$v) $(call quoted,$v))) $(ARGS)
 
-train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT RUNS ## train MODEL= [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= ARGS="--model.lr 0.01 …"], evaluate, report
-resume: TAKES := RUN IMAGES DATA_ROOT ## go on with the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= when the data have moved]
-sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT RUNS ## MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= IMAGES= ARGS=]: all combinations
-evaluate: TAKES := RUN IMAGES DATA_ROOT ## evaluate RUN= again, bit for bit [DATA_ROOT= IMAGES= when the data have moved]
-classify: TAKES := RUN IMAGES OUT LABELS SORT ## sort the pictures of IMAGES= with a trained RUN= [LABELS=names.csv SORT=copy|link OUT=]
-encode: TAKES := RUN IMAGES OUT ## the codes of all pictures of IMAGES= by a trained RUN= [OUT=codes.npz or codes.parquet; without it in RUN]
-export: TAKES := RUN OUT ONNX ## the encoder of RUN= for use elsewhere, loaded again and checked [OUT= ONNX=1]
-zero_shot: TAKES := RUN WORDS ENCODER IMAGES DATA_ROOT ## name the clusters of RUN= from WORDS="cat dog" by ENCODER= (a folder with CLIP or SigLIP, or module:name)
-models: TAKES := ## list the recipes: what each is, expected score, minutes
-compare: TAKES := DATA SORT RUNS ## all reports side by side [DATA= RUNS= SORT="few-label 10"]
-results: TAKES := RUN ## keep the reports of RUN="…" in results/, write the tables and the cards from them
-reproduce: TAKES := CARD SEEDS IMAGES DATA_ROOT RUNS ## train the row of CARD= (in results/cards) anew, check its scores [SEEDS="0 1" or all, DATA_ROOT= IMAGES=]
-selfcheck: TAKES := ## check the evaluator on planted codes
+##@ Train
+train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT RUNS ## train MODEL=, evaluate it and write a report [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES=]
+resume: TAKES := RUN IMAGES DATA_ROOT ## continue the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= if the images have moved]
+sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT RUNS ## train all combinations of MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS=]
+models: TAKES := ## list the recipes with the score and the minutes to expect
+
+##@ Evaluate and compare
+evaluate: TAKES := RUN IMAGES DATA_ROOT ## evaluate RUN= again [DATA_ROOT= IMAGES= if the images have moved]
+compare: TAKES := DATA SORT RUNS ## print all reports of RUNS= side by side [DATA= SORT="few-label 10"]
+results: TAKES := RUN ## record the reports of RUN="…" in results/ and write the tables and cards
+reproduce: TAKES := CARD SEEDS IMAGES DATA_ROOT RUNS ## train the row of CARD= (in results/cards) again and check its scores [SEEDS="0 1" or all]
+selfcheck: TAKES := ## check the evaluator on codes with known scores
+
+##@ Use a trained run
+classify: TAKES := RUN IMAGES OUT LABELS SORT ## sort the pictures of IMAGES= by RUN= [LABELS=names.csv SORT=copy|link OUT=]
+encode: TAKES := RUN IMAGES OUT ## write the codes of the pictures of IMAGES= by RUN= [OUT=codes.npz or codes.parquet]
+export: TAKES := RUN OUT ONNX ## write the encoder of RUN= for use elsewhere, and check the copy [OUT= ONNX=1]
+zero_shot: TAKES := RUN WORDS ENCODER IMAGES DATA_ROOT ## name the clusters of RUN= from WORDS="cat dog" by an image-text ENCODER=
+
 results: LISTS := RUN
 reproduce: override RUNS := $(RUNS)/reproduced
 
@@ -69,37 +75,41 @@ $(VERBS): export UNSUP_VIA := make
 $(VERBS): $(READY)
 	$(checked)@$(PY) -m unsup $@ $(passed)
 
-bench: $(READY) ## how fast it is beside a plain loop, Lightning's defaults and others [ARGS=--quick DATA_ROOT=]
-	@$(PY) benchmarks/bench.py $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
-
-dashboard: $(READY) ## TensorBoard over RUNS= on localhost, PORT=6006
-	@test -d "$(RUNS)" || { echo "no runs in $(RUNS): make train MODEL=ae makes one, RUNS=<folder> says where they lie" >&2; exit 2; }
+##@ Look
+dashboard: $(READY) ## open TensorBoard for RUNS= on localhost [PORT=6006]
+	@test -d "$(RUNS)" || { echo "there are no runs in $(RUNS): train one with make train MODEL=ae, or give RUNS=<folder>" >&2; exit 2; }
 	@$(PY) -c 'import socket, sys; socket.create_server(("localhost", int(sys.argv[1]))).close()' "$(PORT)" 2>/dev/null \
-	  || { echo "PORT=$(PORT) is in use or no port that may be used: make dashboard PORT=6007, say" >&2; exit 2; }
+	  || { echo "PORT=$(PORT) is in use or not allowed: try make dashboard PORT=6007" >&2; exit 2; }
 	@echo "models side by side  http://localhost:$(PORT)/#hparams"
 	@echo "curves, drawn together  http://localhost:$(PORT)/#custom_scalars"
 	@$(PY) -m tensorboard.main --logdir "$(RUNS)" --host localhost --port $(PORT)
 
-notebooks: $(READY) ## execute the notebooks; the rendered copies go to docs/notebooks
+notebooks: $(READY) ## execute the notebooks and render them into docs/notebooks
 	@$(PY) notebooks/render.py
 
-# a file's tests share what they train, so a file goes to one process
-PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile
+##@ Develop
+install: $(READY) ## create .venv and install the packages, if that is not done yet
 
-test: $(READY) ## the quick tests, offline
-	@$(PY) $(PYTEST) -m "not slow and not nightly" $(ARGS)
-
-test-all: $(READY) ## the quick and the slow tests, as CI runs them
-	@$(PY) $(PYTEST) -m "not nightly" $(ARGS)
-
-test-nightly: $(READY) ## the tests of hours, browsers and external services
-	@$(PY) $(PYTEST) -m nightly $(ARGS)
-
-check: $(READY) ## ruff and mypy
+check: $(READY) ## run ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-clean: ## remove caches and the environment; runs and data stay
+# The tests of a file share what they train, so each file goes to one process.
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+test: $(READY) ## run the quick tests, offline
+	@$(PY) $(PYTEST) -m "not slow and not nightly" $(ARGS)
+
+test-all: $(READY) ## run the quick and the slow tests, as CI does
+	@$(PY) $(PYTEST) -m "not nightly" $(ARGS)
+
+test-nightly: $(READY) ## run the tests that take hours, or need browsers or external services
+	@$(PY) $(PYTEST) -m nightly $(ARGS)
+
+bench: $(READY) ## compare the speed with a plain loop, Lightning's defaults and others [ARGS=--quick DATA_ROOT=]
+	@$(PY) benchmarks/bench.py $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
+
+clean: ## remove caches and the environment, but not runs and data
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find unsup tests -name __pycache__ -type d -exec rm -rf {} +

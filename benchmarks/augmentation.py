@@ -1,7 +1,7 @@
-"""Do the batched views of `unsup.models.parts.augment` teach as much as torchvision's, drawn image by image?
+"""Compare the batched views of `unsup.models.parts.augment` with torchvision's.
 
-SimCLR is trained twice from one initialisation on a part of the data, once with either, and a linear probe is fitted on
-the codes; it is scored on validation images. Printed are both accuracies and how many views a second each makes.
+SimCLR is trained twice from one initialisation on a part of the data, once with each kind of views, and a linear probe
+on its codes is scored on validation images. Both accuracies are printed, and the views that each makes per second.
 
     python benchmarks/augmentation.py --images <folder of CIFAR-10 as images> [--count 10000 --epochs 5 --seed 0]
 """
@@ -42,7 +42,7 @@ class OneByOne(SimCLR):
 
 
 def train(cls: type[SimCLR], x: Tensor, epochs: int, batch: int, seed: int) -> tuple[SimCLR, float]:
-    """The trained model and its views a second, the time of drawing them alone."""
+    """Return the trained model and the views drawn per second, without training."""
     torch.manual_seed(seed)
     model = cls((3, 32, 32), "natural", backbone="resnet18", width=16)
     steps = len(x) // batch
@@ -67,7 +67,7 @@ def codes(model: SimCLR, x: Tensor) -> Tensor:
 
 
 def probe(model: SimCLR, data: ImageData, x: Tensor) -> float:
-    """Accuracy on validation images of a logistic regression on the codes of the training images."""
+    """Return the validation accuracy of a logistic regression on the training codes."""
     labels, held_out = data.labels("train"), data.labels("val")
     assert labels is not None and held_out is not None, "the images need class folders"
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
@@ -76,7 +76,7 @@ def probe(model: SimCLR, data: ImageData, x: Tensor) -> float:
 
 
 def spread(n: int, count: int) -> list[int]:
-    """`count` of n positions, the same every time."""
+    """Return `count` of n positions, the same in each call."""
     found: list[int] = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:count].tolist()
     return found
 

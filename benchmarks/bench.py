@@ -1,9 +1,11 @@
-"""How fast it is, as ratios: what is compared runs in turn in one process (A B A B …), and the median of pairs counts.
+"""Measure speed as ratios.
+
+The sides of a comparison run in turn in one process (A B A B …); the median over pairs counts.
 
 python benchmarks/bench.py [--quick] [--only training startup --models ae deep_ae --data_root data]
 
-Prints tables and writes benchmarks/results.json, section by section. --quick (90 seconds, written nowhere) shows that
-everything runs: its figures say little, as the ends of its short epochs outweigh them.
+Prints tables and writes benchmarks/results.json, section by section. --quick (90 seconds, nothing is
+written) shows that everything runs. Its figures mean little: the overhead at the ends of its short epochs dominates.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported
 SECTIONS = ("training", "data_paths", "evaluation", "startup", "scale", "switches")
-ON_CPU = ("data_paths", "evaluation", "scale", "switches")  # they say nothing of an accelerator
+ON_CPU = ("data_paths", "evaluation", "scale", "switches")  # they do not use an accelerator
 MODELS = ("ae", "deep_ae", "vae", "conv_ae", "gan")
 OUT = Path(__file__).with_name("results.json")
 
@@ -47,9 +49,9 @@ def main() -> int:
     import torch
 
     from unsup.core.errors import UserError
-    from unsup.training.trainer import quiet
+    from unsup.training.trainer import silence_libraries
 
-    quiet()
+    silence_libraries()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     cuda = options.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     about = machine(torch.cuda.get_device_name() if cuda else "cpu")
@@ -61,7 +63,7 @@ def main() -> int:
         section: Any = import_module(name)
         print(f"\n{section.__doc__}", flush=True)
         several = [[model] for model in options.models] if name == "training" else [options.models]
-        for models in several:  # each written as soon as it is there
+        for models in several:  # written after each model
             try:
                 found = section.measure(argparse.Namespace(**{**vars(options), "models": models}))
             except UserError as e:
@@ -74,7 +76,7 @@ def main() -> int:
 
 
 def machine(device: str) -> dict[str, str]:
-    """What the figures depend on."""
+    """Return the processor, cores and versions that the figures depend on."""
     names = [line.partition(":")[2].strip() for line in cpuinfo() if line.startswith("model name")]
     versions = {name: version(name) for name in ("torch", "lightning", "scikit-learn")}
     threads = os.environ["OMP_NUM_THREADS"]
@@ -88,7 +90,7 @@ def cpuinfo() -> list[str]:
 
 
 def write(out: Path, name: str, about: Mapping[str, str], found: Any) -> None:
-    """Put what a section has found among the others; models measured before stay."""
+    """Merge the figures of a section into the file; models measured before stay."""
     kept = json.loads(out.read_text()) if out.exists() else {}
     if isinstance(found, dict):
         found = kept.get(name, {}).get("found", {}) | found

@@ -1,4 +1,4 @@
-"""Images a second that each way of getting batches delivers, and of batched against one-by-one augmentation."""
+"""Measure images per second of each way to get batches and to augment them."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 
 def measure(options: Any) -> dict[str, Any]:
-    """Of every path: images a second, and its rate over the usual path's."""
+    """Return images per second of each path, and the ratio to the usual path."""
     rounds = 2 if options.quick else options.pairs
     with tempfile.TemporaryDirectory() as folder:
         return {
@@ -36,7 +36,7 @@ def measure(options: Any) -> dict[str, Any]:
 
 
 def against(usual: str, sides: dict[str, tuple[Callable[[], Any], int]], rounds: int) -> dict[str, Any]:
-    """sides: by name what to run and the images in it."""
+    """Time `sides`, {name: (what to run, number of images)}, in turn."""
     seconds = alternating({name: act for name, (act, _) in sides.items()}, rounds)
     of_image = {name: [per(s, sides[name][1]) for s in found] for name, found in seconds.items()}
     return {
@@ -49,7 +49,7 @@ def against(usual: str, sides: dict[str, tuple[Callable[[], Any], int]], rounds:
 
 
 def paths(options: Any, folder: Path) -> dict[str, tuple[Callable[[], Any], int]]:
-    """An epoch of the fast ones, some batches of the slow ones."""
+    """Return the paths; the fast ones run an epoch, the slow ones some batches."""
     data = mnist.MNIST(options.data_root)
     images = data.load(train=True)[0]  # (60000, 1, 28, 28) uint8
     np.save(folder / "images.npy", images)
@@ -77,15 +77,15 @@ def by_hand(images: Tensor) -> Iterator[Tensor]:
 
 
 def resident(images: Tensor) -> ResidentBatches:
-    """As training cuts them."""
-    return ResidentBatches(images, torch.arange(len(images)), BATCH, True, 0, 1, CPU)
+    """Cut batches from resident images, as training does."""
+    return ResidentBatches(1, CPU, images, torch.arange(len(images)), BATCH, shuffle=True, seed=0)
 
 
 # ---- augmentation ---------------------------------------------------------------------------------------------------
 
 
 def augmentations(few: int) -> dict[str, tuple[Callable[[], Any], int]]:
-    """SimCLR's views of photographs of 32 x 32, every image with draws of its own; no blur."""
+    """Return SimCLR's views of 32 × 32 photographs, drawn for each image; no blur."""
     x = torch.rand(BATCH, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     sides: dict[str, tuple[Callable[[], Any], int]] = {
         ONE: (lambda: [ONE_BY_ONE(image) for image in x[:few]], few),

@@ -1,7 +1,8 @@
-"""The evaluator's linear probe and k-means against scikit-learn alone, by images n and dimensions d.
+"""Compare the evaluator's linear probe and k-means with plain scikit-learn.
 
-The probe chooses C on validation images, fits to convergence, and scores with a bootstrap interval; alone is one
-LogisticRegression().fit at the chosen C, run to convergence. k-means: ten restarts on both sides.
+Sizes are n images and d dimensions. The probe chooses C on validation images, fits to convergence and scores with a
+bootstrap interval; scikit-learn fits one LogisticRegression at the chosen C to convergence. k-means has ten restarts on
+both sides.
 """
 
 from typing import Any
@@ -30,7 +31,7 @@ def measure(options: Any) -> list[dict[str, Any]]:
 
 
 def of_size(x: Any, labels: Any, n: int, d: int, rounds: int) -> dict[str, Any]:
-    """Codes are principal components; n training images, 5,000 for validation, 5,000 for testing."""
+    """Measure n training images, 5,000 validation and 5,000 test images; codes are PCA's."""
     pca = PCA(d, svd_solver="randomized", random_state=0).fit(x[:5_000])
     codes = pca.transform(x[: n + 10_000]).astype(np.float32)
     codes = (codes - codes.mean(0)) / codes.std(0)

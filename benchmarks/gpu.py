@@ -1,10 +1,10 @@
-"""What training costs on a GPU: images a second of each recipe and option, and their share of the card's matmul peak.
+"""Measure training on a GPU, as images per second and share of the matmul peak.
 
 python benchmarks/gpu.py [--data_root data --images folder --rows ae vae … --out benchmarks/gpu.json]
 
-A row is this project's trainer as `make train` builds it (TensorBoard, checkpoints, progress, all callbacks) on the
-resident data, for a few seconds after a warm-up; images a second are those of the epochs that follow the first. FLOPs
-are counted by torch's FlopCounterMode in one step of the losses and their gradients.
+A row is a recipe with an option, trained as `make train` does (TensorBoard, checkpoints, progress, all callbacks) on
+resident data for a few seconds after a warm-up. Images per second are those of the epochs after the first. FLOPs are
+counted by torch's FlopCounterMode in one step of the losses and their gradients.
 """
 
 import argparse
@@ -30,11 +30,11 @@ from unsup.models.base import Model
 from unsup.runs.build import prepare
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import begin
-from unsup.training.trainer import build_trainer, quiet
+from unsup.training.train import prepare_training
+from unsup.training.trainer import build_trainer, silence_libraries
 
 DRIVER = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-SECONDS = 2.5  # of a row, at least; and at least two epochs
+SECONDS = 2.5  # per row, at least; at least two epochs too
 Options = list[tuple[str, Any]]
 BF16: Options = [("trainer.precision", "bf16-mixed"), ("matmul_precision", "high")]
 FULL: Options = [("trainer.precision", "32-true"), ("matmul_precision", "highest")]
@@ -55,7 +55,7 @@ WHOLE = {"deep_ae": 30, "gan": 20}  # epochs of whole trainings, in the precisio
 
 
 class Rates(Callback):
-    """Images a second of every epoch after the first; ends the training after some seconds."""
+    """Record images per second after the first epoch, and stop training after a while."""
 
     def __init__(self, throughput: Throughput) -> None:
         self.throughput, self.found, self.start = throughput, list[float](), 0.0
@@ -69,8 +69,8 @@ class Rates(Callback):
 
 
 def measured(config: Config, data: ImageData) -> dict[str, float]:
-    """Images a second as a median over epochs, GFLOP an image, and gigabytes of the card at most."""
-    data, model = begin(config, data)
+    """Return the median images per second, GFLOP per image, and peak memory in GB."""
+    data, model = prepare_training(config, data)
     torch.cuda.reset_peak_memory_stats()
     throughput = Throughput()
     rates = Rates(throughput)
@@ -86,8 +86,8 @@ def measured(config: Config, data: ImageData) -> dict[str, float]:
 
 
 def whole(config: Config, data: ImageData) -> float:
-    """Seconds of a whole training on loaded data, with all that it writes."""
-    data, model = begin(config, data)
+    """Return the seconds of a whole training on loaded data, files included."""
+    data, model = prepare_training(config, data)
     throughput = Throughput()
     with tempfile.TemporaryDirectory() as folder:
         build_trainer(config, Path(folder), throughput, model.unused_parameters).fit(model, datamodule=data)
@@ -95,7 +95,7 @@ def whole(config: Config, data: ImageData) -> float:
 
 
 def gflop(model: Model, data: ImageData) -> float:
-    """Of a training step, an image; 0 for a model that steps by itself."""
+    """Return GFLOP per image of a training step; 0 with manual optimization."""
     if type(model).training_step is not Model.training_step:
         return 0.0
     x = next(iter(data.batches("val", "cuda", size=256)))
@@ -105,13 +105,13 @@ def gflop(model: Model, data: ImageData) -> float:
 
 
 def peak(dtype: torch.dtype, n: int = 8192) -> float:
-    """TFLOP/s of a product of two random matrices (n, n)."""
+    """Return the TFLOP/s of a product of two random (n, n) matrices."""
     a, b = torch.randn(2, n, n, device="cuda", dtype=dtype)
     return 2 * n**3 / timed(lambda: a @ b) / 1e12
 
 
 def timed(run: Callable[[], Any], repeats: int = 10) -> float:
-    """Seconds of one run, the median of some."""
+    """Return the median seconds of a few runs."""
     for _ in range(3):
         run()
     found = []
@@ -125,7 +125,7 @@ def timed(run: Callable[[], Any], repeats: int = 10) -> float:
 
 
 def adapted(loaded: dict[str, ImageData], name: str, config: Config) -> ImageData:
-    """The data set, read once, with a recipe's batches."""
+    """Return the data set, read once, with the batch size of a recipe."""
     data = loaded[name] = loaded.get(name) or prepare(config)
     data.batch_size = config["data"]["init_args"]["batch_size"]
     data.steps_per_call = config["data"]["init_args"]["steps_per_call"]
@@ -142,7 +142,7 @@ def main() -> None:
     args = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("benchmarks/gpu.py measures a CUDA device, and there is none here")
-    quiet()
+    silence_libraries()
     found: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
         "driver": subprocess.check_output(DRIVER, text=True).strip(),

@@ -51,7 +51,7 @@ except Reached: pass
 
 
 def main() -> None:
-    """Print one row for each measure of the checkout that is named, or of this one."""
+    """Print a row for each measure of the named checkout (default: this one)."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("checkout", nargs="?", type=Path, default=Path(__file__).parents[1])
     top = parser.parse_args().checkout.resolve()
@@ -79,13 +79,13 @@ def main() -> None:
 
 
 def modules_of(top: Path) -> dict[str, Path]:
-    """{dotted name: file} of the package; a package is called by its folder."""
+    """Return {dotted name: file} of the modules; a package has the name of its folder."""
     paths = sorted((top / "unsup").rglob("*.py"))
     return {".".join(p.relative_to(top).with_suffix("").parts).removesuffix(".__init__"): p for p in paths}
 
 
 def imports_of(top: Path, files: dict[str, Path]) -> Graph:
-    """The modules of the package that each module imports, wherever in the file it does."""
+    """Return the modules of the package that each module imports, anywhere in its file."""
     graph: Graph = {name: set() for name in files}
     for name, path in files.items():
         for target in imported(ast.parse(path.read_text())):
@@ -96,7 +96,7 @@ def imports_of(top: Path, files: dict[str, Path]) -> Graph:
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Dotted names that a syntax tree imports, the blocks under `if TYPE_CHECKING` left out."""
+    """Yield the dotted names that a syntax tree imports, except under `TYPE_CHECKING`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -107,12 +107,12 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def node_of(module: str) -> str:
-    """The package that a module belongs to; the module itself where that is the root package."""
+    """Return the package of a module, or the module itself in the root package."""
     return ".".join(module.split(".")[:2])
 
 
 def by_node(graph: Graph) -> Graph:
-    """The same imports between packages."""
+    """Return the imports between packages."""
     nodes: Graph = {node_of(name): set() for name in graph}
     for name, targets in graph.items():
         node = node_of(name)
@@ -125,14 +125,14 @@ def arrows(graph: Graph) -> int:
 
 
 def cycles(graph: Graph) -> list[list[str]]:
-    """Groups of nodes that reach each other (Tarjan's strongly connected components of two and more)."""
+    """Return the groups of two or more nodes that reach each other."""
     reach = {name: reachable(graph, name) for name in graph}
     groups = {tuple(sorted(b for b in reach[a] if a in reach[b])) for a in graph if a in reach[a]}
     return [list(group) for group in sorted(groups)]
 
 
 def reachable(graph: Graph, start: str) -> set[str]:
-    """The nodes that some imports lead to from this one; itself where it is in a cycle."""
+    """Return the nodes that can be reached from a node; itself if it is in a cycle."""
     seen: set[str] = set()
     todo = [start]
     while todo:
@@ -143,7 +143,7 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 
 def levels(graph: Graph) -> int:
-    """Nodes on the longest chain of imports; a cycle counts as one."""
+    """Return the number of nodes on the longest chain of imports; a cycle counts as one."""
     group = {name: tuple(cycle) for cycle in cycles(graph) for name in cycle}
     depth: dict[tuple[str, ...], int] = {}
 
@@ -158,9 +158,9 @@ def levels(graph: Graph) -> int:
 
 
 def upward(graph: Graph) -> list[tuple[str, str]]:
-    """Imports without which there would be no cycle; each time the one that breaks the most is taken out.
+    """Return imports whose removal leaves no cycle, those that break the most first.
 
-    The rules of the packages, `tests/test_structure.py`, forbid more than these.
+    The table in `tests/test_structure.py` forbids more than these.
     """
     graph = {name: set(targets) for name, targets in graph.items()}
     removed = []
@@ -179,7 +179,7 @@ def upward(graph: Graph) -> list[tuple[str, str]]:
 
 
 def shared_names(files: dict[str, Path]) -> dict[str, list[str]]:
-    """Functions, classes and constants that two or more modules define at their top."""
+    """Return the top-level names that two or more modules define, with the modules."""
     where: dict[str, list[str]] = defaultdict(list)
     for module, path in files.items():
         names: set[str] = set()
@@ -195,7 +195,7 @@ def shared_names(files: dict[str, Path]) -> dict[str, list[str]]:
 
 
 def said_twice(files: dict[str, Path]) -> str:
-    """How many names, constants and private names `shared_names` has."""
+    """Return the counts of shared functions and classes, constants, and private names."""
     names = shared_names(files)
     private = sum(name.startswith("_") for name in names)
     constants = sum(name.isupper() and not name.startswith("_") for name in names)
@@ -220,7 +220,7 @@ def what_docstrings(path: Path) -> int:
 
 
 def model_sizes(top: Path) -> str:
-    """Lines of a method's module and of the recipe of its name."""
+    """Return the lines of a method and its recipe: least, median, most."""
     sizes = sorted(
         len(path.read_text().splitlines()) + len(recipe.read_text().splitlines())
         for path in (top / "unsup" / "models").glob("*.py")
@@ -230,7 +230,7 @@ def model_sizes(top: Path) -> str:
 
 
 def ways_to_the_loss(top: Path) -> Iterator[tuple[str, str]]:
-    """(way, lines, files and functions of the package entered before `AE.losses` is, and those on the stack there)."""
+    """Yield (way, text) for the code entered before `AE.losses`, and that on its stack."""
     command = {"module": "unsup.cli", "function": "main", "call": "start(words)"}
     if (top / "unsup" / "cli" / "main.py").exists():
         command["module"] = "unsup.cli.main"
@@ -252,7 +252,7 @@ def ways_to_the_loss(top: Path) -> Iterator[tuple[str, str]]:
 
 
 def mistakes(top: Path) -> Iterator[tuple[str, float]]:
-    """(mistake, seconds of processor until it is answered): the median of three."""
+    """Yield (mistake, median processor seconds of three answers)."""
     for name, words in {
         "misspelt option": ["train", "ae", "--data", "digits", "--model.lrr", "1"],
         "missing folder": ["train", "ae", "--images", "no/such/folder"],
@@ -270,7 +270,7 @@ def mistakes(top: Path) -> Iterator[tuple[str, float]]:
 
 
 def run_python(top: Path, words: list[str]) -> "subprocess.CompletedProcess[str]":
-    """Run this interpreter on the checkout, in a folder without anything."""
+    """Run this interpreter on the checkout, in an empty folder."""
     environment = os.environ | {"PYTHONPATH": str(top)}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, *words]

@@ -1,4 +1,4 @@
-"""What others do with the same network and loss: Lightning's defaults with torchvision's MNIST; pythae's trainer."""
+"""Train the same networks and losses with plain Lightning and with pythae."""
 
 import tempfile
 from typing import Any, cast
@@ -17,7 +17,7 @@ from unsup.models.conv_ae import ConvAE
 from unsup.models.gan import GAN
 from unsup.runs.build import build_model
 
-STEPS = 50  # of Lightning's defaults that are measured, at most, and as much of validation; no checkpoint
+STEPS = 50  # at most, of training and of validation each, without a checkpoint
 
 try:
     from pythae.data.datasets import BaseDataset
@@ -29,11 +29,11 @@ except ImportError:
     PYTHAE = "skipped: it is not installed"
 
 
-# ---- c: Lightning as everybody writes it ----------------------------------------------------------------------------
+# ---- c: Lightning as usually written ----------------------------------------------------------------------------
 
 
 class Usual(L.LightningModule):
-    """A loss logged in every step, Adam as it comes."""
+    """A plain LightningModule that logs its loss in every step, with default Adam."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Usual(L.LightningModule):
 
 
 class UsualGAN(L.LightningModule):
-    """Two optimizers by hand, both losses logged in every step, as in Lightning's own example."""
+    """A GAN as in Lightning's own example: two optimizers, losses logged in every step."""
 
     model: GAN
 
@@ -88,7 +88,7 @@ class UsualGAN(L.LightningModule):
 
 
 class Steps(Callback):
-    """From the first step to the end of validation, before the checkpoint."""
+    """A clock from the first step to the end of validation, before the checkpoint."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -107,7 +107,7 @@ class Steps(Callback):
 
 
 def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
-    """Of an image; with the recipe's arithmetic, or float32 as torch and Lightning have it where nothing is said."""
+    """Return the time per image, in the precision of the recipe or in default float32."""
     torch.set_float32_matmul_precision("highest" if own_arithmetic else plan.config["matmul_precision"])
     model, config = build_model(plan.config, plan.data), plan.config["trainer"]
     whole = MNIST(plan.data.root, train=True, transform=transforms.ToTensor())
@@ -138,7 +138,7 @@ def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
 
 
 class Adapted(nn.Module):
-    """One of our models behind the interface that pythae's trainer asks for."""
+    """One of our models with the interface of pythae's trainer."""
 
     model_config = None
     model_name = "unsup"
@@ -157,7 +157,10 @@ class Adapted(nn.Module):
 
 
 def pythae(plan: Any) -> Seconds | None:
-    """Of an image, for an epoch with its validation; None where pythae is missing, and for convolutional networks."""
+    """Return the time per image of an epoch with validation, or None without pythae.
+
+    Convolutional networks also give None.
+    """
     model = build_model(plan.config, plan.data)
     if PYTHAE.startswith("skipped") or isinstance(model, GAN | ConvAE):
         return None

@@ -1,4 +1,4 @@
-"""Growth: images a second and memory by number of images, resident and memory-mapped; by code size; by image size."""
+"""Measure speed and memory by number of images, code size and image size."""
 
 import os
 import statistics
@@ -43,7 +43,7 @@ def measure(options: Any) -> dict[str, Any]:
 
 
 def of_count(n: int, rounds: int) -> dict[str, Any]:
-    """An epoch of n images in random order: seconds of an image, and until the array is there."""
+    """Return seconds per image of a shuffled epoch of n images, and of loading them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "images.npy")
         kept = np.lib.format.open_memmap(path, "w+", np.uint8, (n, *SHAPE))
@@ -73,13 +73,13 @@ def of_count(n: int, rounds: int) -> dict[str, Any]:
 
 
 def private() -> float:
-    """Megabytes of this process that no file stands behind."""
+    """Return the megabytes of this process that are not backed by a file."""
     fields = Path("/proc/self/statm").read_text().split()
     return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def of_model(model: Model, batch: int, steps: int) -> dict[str, Any]:
-    """Optimizer steps of a plain loop; float32."""
+    """Measure the optimizer steps of a plain loop in float32."""
     x = torch.rand(batch, *model.shape)
     made = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: 1000)
     seconds = [step(model, made["optimizer"], x) for _ in range(steps + 1)][1:]

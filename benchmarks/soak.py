@@ -1,9 +1,9 @@
-"""Kills trainings at random moments, resumes them, and compares what comes out with trainings that nobody touched.
+"""Kill trainings at random moments, resume them, and compare the results.
 
 python benchmarks/soak.py [--kills 200 --minutes 40 --workers 2 --seed 0]
 
-Real SIGKILLs to real processes, at a moment drawn evenly from the time that the whole training takes, also while a
-resumed one is at work. Every tenth run is evaluated in the end. Exit code 1 where weights or optimizer differ.
+Real processes get SIGKILL at a moment drawn evenly from the time that a whole training takes, resumed ones too. Every
+tenth run is evaluated at the end. The exit code is 1 if weights or optimizer differ from those of an undisturbed run.
 """
 
 import argparse
@@ -23,17 +23,17 @@ import unsup  # noqa: F401  (before PyTorch: it sets how threads wait)
 # isort: split
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))  # what the tests of resuming compare, and how
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the comparison that the tests of resuming use
 from interruptions import equal, state
 
 MODELS = ("ae", "vae", "gan")
 OPTIONS = ("--data", "digits", "--epochs", "6", "--trainer.log_every_n_steps", "1")
-EVALUATED = 10  # one run in so many
+EVALUATED = 10  # one run of this many
 COMPARED = ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch")
 
 
 def work(words: list[str], judged: bool) -> None:
-    """What a process does: a verb of `unsup`, in silence."""
+    """Run a verb of `unsup` silently, in a process."""
     import unsup.training.train
     from unsup.cli.main import main
 
@@ -46,7 +46,7 @@ def work(words: list[str], judged: bool) -> None:
 
 
 class Soak:
-    """Counts of all workers."""
+    """The counts of all workers."""
 
     def __init__(self, folder: Path, kills: int, until: float) -> None:
         self.folder, self.most, self.until = folder, kills, until
@@ -57,7 +57,7 @@ class Soak:
         self.wholes: dict[str, tuple[dict[str, Any], float]] = {}  # model: its last checkpoint, seconds
 
     def process(self, words: list[str], judged: bool = False, seconds: float | None = None) -> int | None:
-        """Exit code of a process; None: it was killed after so many seconds."""
+        """Return the exit code of a process, or None if it was killed after `seconds`."""
         child = self.context.Process(target=work, args=(words, judged))
         child.start()
         child.join(seconds)
@@ -76,7 +76,7 @@ class Soak:
         self.wholes[model] = (state(root / "digits" / model / "0-001"), seconds)
 
     def one(self, number: int, draw: random.Random) -> None:
-        """A run that is killed until it comes to its end."""
+        """Kill and resume a run until it finishes."""
         model = draw.choice(MODELS)
         whole, seconds = self.wholes[model]
         root = self.folder / str(number)
@@ -90,7 +90,7 @@ class Soak:
             run = found[-1].parent if found else None
             if run and (run / "training.json").exists():
                 break
-            if code == 1:  # killed before its first checkpoint: there is nothing to go on from
+            if code == 1:  # killed before its first checkpoint: there is nothing to resume
                 run, self.begun_anew = None, self.begun_anew + 1
         if judged:
             self.process(["evaluate", str(run)], judged)

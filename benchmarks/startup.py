@@ -1,4 +1,7 @@
-"""Seconds until a command answers, and the most memory that a training holds; each in a process of its own."""
+"""Measure the seconds until a command answers, and the peak memory of training.
+
+Each measurement runs in a new process.
+"""
 
 import multiprocessing
 import resource
@@ -18,15 +21,15 @@ COMMANDS = {
     "import torch": ["-c", "import torch"],
     "import unsup.training.train": ["-c", "import unsup.training.train"],
 }
-LIGHT = ("python", "unsup --help", "unsup models")  # all that --quick looks at
-STEPS = 20  # of the trainings whose memory is looked at: more do not need more
+LIGHT = ("python", "unsup --help", "unsup models")  # those of --quick
+STEPS = 20  # of a training; more steps need no more memory
 
 
 def measure(options: Any) -> dict[str, Any]:
     rounds = 1 if options.quick else options.pairs
     commands = {name: words for name, words in COMMANDS.items() if name in LIGHT or not options.quick}
     found: dict[str, list[Seconds]] = {name: [] for name in commands}
-    for number in range(rounds + 1):  # the first one reads the files from disk
+    for number in range(rounds + 1):  # the first one reads files from disk
         for name, words in commands.items():
             seconds = answer(words)
             found[name] += [seconds] if number else []
@@ -48,7 +51,7 @@ def answer(words: list[str]) -> Seconds:
 
 
 def peak(model: str, side: str, options: Any) -> dict[str, int]:
-    """Megabytes of a process that trains on MNIST for some steps: all it has in memory, and on the device."""
+    """Return the peak megabytes of a short training on MNIST, in memory and on the device."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn) as pool:
         return pool.submit(held, model, side, options).result()
@@ -58,9 +61,9 @@ def held(model: str, side: str, options: Any) -> dict[str, int]:
     import torch
     import training
 
-    from unsup.training.trainer import quiet
+    from unsup.training.trainer import silence_libraries
 
-    quiet()
+    silence_libraries()
     plan = training.planned(model, options, STEPS)
     training.plain(plan) if side == "a" else training.ours(plan)
     found = {"resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}

@@ -1,7 +1,7 @@
-"""What settings buy: each against its alternative, on optimizer steps of a plain loop; images a second as a ratio.
+"""Measure what each setting gains on the optimizer steps of a plain loop.
 
-"medium" products and bf16-mixed are other arithmetic; the others change no weight or hardly one. What malloc is told is
-read when a process starts: there each round is a process of its own.
+Ratios are of images per second. "medium" products and bf16-mixed are other arithmetic; the others change hardly any
+weight. Settings of malloc are read when a process starts, so that each of their rounds is a new process.
 """
 
 import os
@@ -41,7 +41,7 @@ def measure(options: Any) -> dict[str, Any]:
         )
     for other in ("default", "foreach"):
         found[f"ae: fused Adam / {other}"] = compared(steps("ae", x, few), steps("ae", x, few, adam=other), rounds)
-    if options.quick:  # on a busy machine the rest takes minutes
+    if options.quick:  # the rest takes minutes on a busy machine
         return found
     for name in ("ae", "deep_ae", "conv_ae"):
         found[f"{name}: {cores} threads / 1"] = compared(
@@ -57,20 +57,20 @@ def compared(act: Callable[[], None], other: Callable[[], None], rounds: int) ->
 
 
 def quotients(seconds: dict[str, list[Seconds]]) -> dict[str, Any]:
-    """Images a second of the first side over those of the second."""
+    """Return images per second of the first side over those of the second."""
     act, other = seconds.values()
     return ratios(other, act)
 
 
 def images(root: str) -> Tensor:
-    """x (256, 1, 28, 28)."""
+    """Return a batch (256, 1, 28, 28)."""
     return to_unit(torch.from_numpy(MNIST(root).load(train=True)[0][:BATCH]))
 
 
 def steps(
     name: str, x: Tensor, few: int, products: str = "highest", cast: bool = False, adam: str = "fused", threads: int = 1
 ) -> Callable[[], None]:
-    """Some optimizer steps of a recipe's network under these settings; the GAN's losses are both descended at once."""
+    """Return some optimizer steps of a recipe; both losses of the GAN at once."""
     config = resolve(compose(name, "mnist"))
     model = build_model(config, MNIST()).train()
     flags: dict[str, Any] = {
@@ -108,7 +108,7 @@ print(time.process_time() - start[0], time.perf_counter() - start[1])
 
 
 def child(name: str, root: str, told: dict[str, str]) -> Callable[[], Seconds]:
-    """The steps in a process of its own, whose malloc is told this; their seconds, without its start."""
+    """Return the seconds of the steps in a new process with these malloc settings."""
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
 
     def act() -> Seconds:

@@ -1,4 +1,4 @@
-"""Clocks and ratios: what is compared runs alternately in one process, and pairs are what is divided."""
+"""Clocks, and ratios of pairs that run alternately in one process."""
 
 import os
 import statistics
@@ -15,7 +15,7 @@ import torch
 
 @dataclass(frozen=True)
 class Seconds:
-    """Of the processor, all threads of this process together, and of the wall clock."""
+    """Seconds of the processor (all threads of this process) and of the wall clock."""
 
     cpu: float
     wall: float
@@ -25,7 +25,7 @@ class Seconds:
 
 
 class Clock:
-    """Reads both once the device has done what it was given."""
+    """A clock that waits for the device before it is read."""
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -37,32 +37,32 @@ class Clock:
         return time.process_time(), time.perf_counter()
 
     def seconds(self) -> Seconds:
-        """Since the clock was made."""
+        """Return the seconds since the clock was made."""
         cpu, wall = self._now()
         return Seconds(cpu - self._start[0], wall - self._start[1])
 
 
 def alternating(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[Seconds]]:
-    """A B A B …: seconds of each side, round by round. Each runs once before: what is loaded once is loaded then."""
+    """Return the seconds of each side, round by round (A B A B …), after a warm-up."""
     for act in sides.values():
         act()
     found: dict[str, list[Seconds]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, act in sides.items():
             clock = Clock()
-            own = act()  # a side that runs elsewhere tells its own
+            own = act()  # a side in another process returns its own time
             found[name].append(own if isinstance(own, Seconds) else clock.seconds())
     return found
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """Median, least and greatest of the quotients of pairs."""
+    """Return the median, least and greatest ratio of pairs."""
     quotients = [a / b for a, b in zip(above, below, strict=True)]
     return {"median": statistics.median(quotients), "min": min(quotients), "max": max(quotients)}
 
 
 def ratios(above: Sequence[Seconds], below: Sequence[Seconds]) -> dict[str, dict[str, float]]:
-    """`ratio` of processor time and of wall time."""
+    """Return `ratio` of processor time and of wall time."""
     return {
         which: ratio([getattr(s, which) for s in above], [getattr(s, which) for s in below])
         for which in ("cpu", "wall")
@@ -70,22 +70,22 @@ def ratios(above: Sequence[Seconds], below: Sequence[Seconds]) -> dict[str, dict
 
 
 def per(seconds: Seconds, images: int) -> Seconds:
-    """Of one image."""
+    """Return the seconds per image."""
     return Seconds(seconds.cpu / images, seconds.wall / images)
 
 
 def typical(found: Sequence[Seconds]) -> dict[str, float]:
-    """Medians of both."""
+    """Return the medians of processor and wall time."""
     return {which: statistics.median(getattr(s, which) for s in found) for which in ("cpu", "wall")}
 
 
 def rates(of_image: Sequence[Seconds]) -> dict[str, int]:
-    """Images a second of both."""
+    """Return images per second by processor and by wall time."""
     return {which: round(1 / seconds) for which, seconds in typical(of_image).items()}
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Columns of even width, the first to the left."""
+    """Return a table with aligned columns, the first to the left."""
     cells = [[str(cell) for cell in row] for row in [heads, *rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [[cell.rjust(w) for cell, w in zip(row, widths, strict=True)] for row in cells]
@@ -93,13 +93,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def shown(found: dict[str, float]) -> str:
-    """A ratio and its range."""
+    """Return a ratio and its range as text."""
     return f"{found['median']:.2f} [{found['min']:.2f}-{found['max']:.2f}]"
 
 
 @contextmanager
 def terminal() -> Iterator[None]:
-    """Output goes to a terminal that nobody looks at: progress bars are drawn as they are for a user."""
+    """Send output to a hidden terminal, so that progress bars are drawn as for a user."""
     os.environ.setdefault("TERM", "xterm-256color")
     ours, theirs = os.openpty()
     saved = os.dup(1), os.dup(2)
@@ -114,6 +114,6 @@ def terminal() -> Iterator[None]:
             sys.stdout.flush()
             sys.stderr.flush()
             for number, old in zip((1, 2), saved, strict=True):
-                os.dup2(old, number)  # the last hold on the terminal: `cat` ends
+                os.dup2(old, number)  # closes the terminal, so that `cat` ends
                 os.close(old)
             reader.wait()

@@ -1,10 +1,12 @@
-"""Training: a plain PyTorch loop (a), this project as `make train` runs it (b), and what others do (c, d in peers.py).
+"""Compare training here with a plain PyTorch loop and with other projects.
 
-All of them train the same network on the same loss with the same arithmetic (the recipe's precision and products of
-matrices; c also in plain float32, which one gets without asking), on MNIST's 55,000 training images. a is the practical
-limit: tensors in memory, the model's own losses, its optimizer and schedule, and nothing else. b has everything on:
-TensorBoard, checkpoints, progress bar, callbacks, validation; measured is the first tenth of the recipe's plan, which
-has one tenth of its pictures and quick scores. Weights of a and b are compared, bit for bit.
+Sides: a plain loop (a), this project as `make train` runs it (b), Lightning's defaults and pythae (c, d in peers.py).
+
+All of them train the same network on the same loss in the same precision (that of the recipe; c also in default
+float32), on MNIST's 55,000 training images. a is the practical limit: tensors in memory, the model's own losses, its
+optimizer and schedule, and nothing else. b has everything on: TensorBoard, checkpoints, progress bar, callbacks,
+validation. The first tenth of the recipe's plan is measured, with a tenth of its pictures and online scores. The
+weights of a and b are compared bit for bit.
 """
 
 import gc
@@ -33,10 +35,10 @@ from unsup.models.parts.optim import annealed_adam
 from unsup.runs.build import build_data
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import begin
+from unsup.training.train import prepare_training
 from unsup.training.trainer import build_trainer
 
-MOST, LEAST = 25, 60  # rounds at most, where the seconds that they should take at least are not reached
+MOST, LEAST = 25, 60  # rounds at most, unless they take fewer seconds than this
 LIMIT = {"ae": 0.90, "deep_ae": 0.95, "vae": 0.95, "conv_ae": 0.95, "gan": 0.95}
 USUAL = {"ae": 6.0, "vae": 2.0, "deep_ae": 1.5}
 GOALS: dict[str, dict[str, float]] = {  # least ratios of images a second
@@ -50,7 +52,7 @@ GOALS: dict[str, dict[str, float]] = {  # least ratios of images a second
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, and how much of it is measured."""
+    """A training, and how much of it is measured."""
 
     config: Config
     data: ImageData
@@ -60,17 +62,21 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         return min(self.data.steps_per_epoch, self.limit or self.data.steps_per_epoch)
 
     @property
     def images(self) -> int:
-        """Training images measured."""
+        """Return the number of training images measured."""
         return self.epochs * round(self.data.size("train") * self.steps / self.data.steps_per_epoch)
 
 
 def planned(name: str, options: Any, limit: int | None) -> Plan:
-    """The recipe on MNIST. UserError: MNIST is not there."""
+    """Return the plan of a recipe on MNIST.
+
+    Raises:
+        UserError: MNIST is missing.
+    """
     overrides = [("data.root", options.data_root), ("data.batch_size", options.batch_size)]
     overrides += [("trainer.accelerator", options.accelerator)]
     if limit:  # counted in calls of training_step
@@ -91,9 +97,9 @@ def planned(name: str, options: Any, limit: int | None) -> Plan:
 
 
 def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
-    """Seconds of the steps, of validation (once an epoch, as in b), and the model."""
+    """Return the seconds of the steps and of validation (once an epoch), and the model."""
     seed, device, data = plan.config["seed"], plan.device, plan.data
-    _, model = begin(plan.config, data)
+    _, model = prepare_training(plan.config, data)
     model.to(device).train()
     step = game(model) if isinstance(model, GAN) else descent(model, plan.steps * plan.config["trainer"]["max_epochs"])
     cast = plan.config["trainer"].get("precision") == "bf16-mixed"
@@ -119,7 +125,7 @@ def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
 
 
 def descent(model: Model, total: int) -> Callable[[Tensor], None]:
-    """One optimizer's step on a batch x."""
+    """Take a step of one optimizer on a batch x."""
     made = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: total)
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
 
@@ -131,7 +137,7 @@ def descent(model: Model, total: int) -> Callable[[Tensor], None]:
 
 
 def game(model: GAN) -> Callable[[Tensor], None]:
-    """The discriminator's step, then the generator's; who does not learn takes no gradients."""
+    """Take a step of the discriminator, then of the generator, each alone with gradients."""
     d_optimizer, g_optimizer = model.configure_optimizers()
     count = itertools.count(1)
 
@@ -161,7 +167,7 @@ def learn(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 class Window(Callback):
-    """The first epochs of a plan, from their first step to after the last one's checkpoint; then training stops."""
+    """Time the first epochs of a plan, checkpoints included, then stop training."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -179,7 +185,7 @@ class Window(Callback):
 
 
 def ours(plan: Plan) -> tuple[Seconds, Model]:
-    data, model = begin(plan.config, plan.data)
+    data, model = prepare_training(plan.config, plan.data)
     window = Window(plan)
     with tempfile.TemporaryDirectory() as run:
         (Path(run) / "checkpoints").mkdir()
@@ -195,12 +201,12 @@ def ours(plan: Plan) -> tuple[Seconds, Model]:
 
 
 def measure(options: Any) -> dict[str, Any]:
-    """Of each model: images a second of every side, ratios of pairs, whether weights are equal."""
+    """Return images per second of each side, ratios of pairs, and if weights are equal."""
     return {name: of_model(name, options) for name in options.models}
 
 
 def of_model(name: str, options: Any) -> dict[str, Any]:
-    ours(planned(name, options, limit=2))  # what is loaded once is loaded now
+    ours(planned(name, options, limit=2))  # a warm-up
     plan = planned(name, options, limit=5 if options.quick else None)
     epochs, batch = f"{plan.epochs} of {plan.config['trainer']['max_epochs']} epochs", plan.data.batch_size
     print(f"{name}: {epochs}, {plan.steps} steps of {batch} images each", flush=True)
@@ -208,7 +214,7 @@ def of_model(name: str, options: Any) -> dict[str, Any]:
     equal: list[bool] = []
     clock = Clock()
     while len(equal) < options.pairs or (len(equal) < MOST and clock.seconds().wall < LEAST and not options.quick):
-        gc.collect()  # of what the round before has left
+        gc.collect()  # frees what the last round left
         steps, validation, by_loop = plain(plan)
         whole, by_us = ours(plan)
         weights = by_us.state_dict()

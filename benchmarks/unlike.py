@@ -1,9 +1,10 @@
-"""How well `classify` notices what a run has never seen: images of digits turned, cut or mixed, photographs, noise.
+"""Measure how well `classify` detects images that are out of distribution.
 
 python benchmarks/unlike.py RUN [RUN ...] [--photographs FOLDER]
 
-For evaluated runs on MNIST, or another data set of grey digits. Of each kind of image: the share that is flagged in %,
-and the area under the ROC curve of its distances against those of the test images.
+For evaluated runs on MNIST, or another data set of grey digits. The kinds of images are digits turned, cut or mixed,
+photographs, and noise. For each kind it prints the share that is flagged in %, and the area under the ROC curve of its
+distances against those of the test images.
 """
 
 import argparse
@@ -21,9 +22,9 @@ from torch import Tensor
 
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
-from unsup.data.decode import complaint
+from unsup.data.decode import unreadable_message
 from unsup.data.listing import find_images
-from unsup.inference.encode_folder import batches, judged
+from unsup.inference.encode_folder import code_columns, readable_batches
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -32,23 +33,23 @@ PHOTOGRAPHS = 10_000
 
 
 def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
-    """Some of the images below a folder, spread over its files, as the encoder sees them: (n, C, S, S), uint8.
+    """Return some images below a folder as the encoder sees them, uint8 (n, C, S, S).
 
     Raises:
-        UserError: it holds none, or some that cannot be read.
+        UserError: there are no images, or some cannot be read.
     """
     files = list(find_images(folder))
     if not files:
         raise UserError(f"{folder} holds no images")
     unreadable: dict[str, str] = {}
-    found = [x for _, x in batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, unreadable)]
+    found = [x for _, x in readable_batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, unreadable)]
     if unreadable:
-        raise UserError(complaint(unreadable, len(files)))
+        raise UserError(unreadable_message(unreadable, len(files)))
     return torch.cat(found)
 
 
 def kinds(x: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Each kind's name and images (m, 1, H, W), made of test images (n, 1, H, W) in [0, 1] with labels (n,)."""
+    """Return {kind: images (m, 1, H, W)}, made of test images (n, 1, H, W) in [0, 1]."""
     noise = torch.Generator().manual_seed(0)
     yield "inverted digits", 1 - x
     yield "noise", torch.rand(x.shape, generator=noise)
@@ -65,12 +66,12 @@ def kinds(x: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor]]:
 def measure(run: Run, others: Path | None) -> None:
     """Print the lines of one run; `others` is a folder of photographs."""
     data = run.data()
-    encoder, heads, labels = Encoder(run.model()), run.readout, data.labels("test")
+    encoder, readout, labels = Encoder(run.model()), run.readout, data.labels("test")
     if labels is None:
         raise UserError(f"{run}: its images have no labels, which say what can be turned")
 
     def distances(x: Tensor) -> Floats:
-        return np.concatenate([judged(encoder, heads, part)["distance"] for part in x.split(BATCH)])
+        return np.concatenate([code_columns(encoder, readout, part)["distance"] for part in x.split(BATCH)])
 
     x = torch.cat(list(data.batches("test")))
     test = distances(x)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from unsup.runs.recipes import CHOSEN, stated
+from unsup.runs.recipes import CHOSEN, header_field
 
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
@@ -139,7 +139,7 @@ def test_recipes_say_what_to_expect() -> None:
     for recipe in (TOP / "configs" / "model").glob("*.yaml"):
         header = [line for line in recipe.read_text().splitlines() if line.startswith("#")]
         assert header, f"{recipe}: the first line says what it is"
-        assert stated(recipe, "chosen") in CHOSEN, f"{recipe}: '# chosen: …', one of {', '.join(CHOSEN)}"
+        assert header_field(recipe, "chosen") in CHOSEN, f"{recipe}: '# chosen: …', one of {', '.join(CHOSEN)}"
         if "@" not in recipe.stem:
             text = "\n".join(header)
             assert "# expect: " in text and "# minutes: " in text, recipe

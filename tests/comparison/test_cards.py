@@ -23,14 +23,13 @@ from unsup.comparison.recorded.store import read_complete
 from unsup.core.errors import UserError
 from unsup.evaluation.protocol import VERSION
 from unsup.metrics.variance import PRIOR
-from unsup.reports.catalogue import named_score
+from unsup.reports.catalogue import OnCard, find_score
 from unsup.reports.report import read_report
-from unsup.reports.score import OnCard
 from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 CARDS = TOP / "results" / "cards"
-PROBE = named_score("linear probe").card
+PROBE = find_score("linear probe").card
 
 check, make_cards = on_contents(cards.check_card), on_contents(cards.make_cards)
 
@@ -99,7 +98,7 @@ def test_seeds_moderate_the_typical_deviation() -> None:
 
 def test_what_no_seed_changes_is_left_to_rounding() -> None:
     assert tolerance([0.5] * 3, PROBE, 10_000, 4) == 0.005 and tolerance([0.5] * 3, PROBE, 100, 4) == 0.03
-    assert tolerance([8.0] * 3, named_score("reconstruction SSE").card, 100, 4) == pytest.approx(0.04)
+    assert tolerance([8.0] * 3, find_score("reconstruction SSE").card, 100, 4) == pytest.approx(0.04)
     assert tolerance([0.5] * 2, PROBE, 10_000, 4) > 0.005  # two may agree by luck
 
 
@@ -121,7 +120,7 @@ def held(seeds: int, deviations: Any, cards: int = 1000, metrics: int = 4) -> fl
 
 @pytest.mark.parametrize("seeds", [1, 3, 5])
 def test_a_sound_reproduction_holds_in_95_of_100_cards(seeds: int) -> None:
-    """Where models differ in their deviations as the moderated variance supposes: σ² = d₀ s₀² / χ²(d₀)."""
+    """Where models differ in their deviations as the shrunken_variance variance supposes: σ² = d₀ s₀² / χ²(d₀)."""
     assert held(seeds, lambda rng, size: 0.01 * np.sqrt(PRIOR / rng.chisquare(PRIOR, size))) == pytest.approx(
         0.95, abs=0.02
     )
@@ -214,7 +213,7 @@ def test_a_wrong_expectation_fails(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("unsup.training.stages.train", lambda *_: Run(reproduced[2]))
+    monkeypatch.setattr("unsup.training.stages.train_run", lambda *_: Run(reproduced[2]))
     metrics = read_card(CARDS, "digits-pca").metrics
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)
@@ -233,7 +232,7 @@ def test_the_recorded_number_of_threads_is_used_otherwise_torchs(
         threads.append(config["threads"])
         return Run(reproduced[2])
 
-    monkeypatch.setattr("unsup.training.stages.train", train)
+    monkeypatch.setattr("unsup.training.stages.train_run", train)
     change(shop, threads={1: 3})
     assert main(["reproduce", "digits-pca", "--seeds", "1", "2"]) == 0
     assert threads == [3, torch.get_num_threads()]

@@ -8,7 +8,7 @@ from synthetic import Numbered, ids
 from tiny import TinyDigits, trainer
 
 from unsup.data.base import ImageData
-from unsup.data.batches import Call, ResidentBatches
+from unsup.data.batches import BatchGroup, ResidentBatches
 
 
 def loader(data: ImageData, seed: int = 0) -> ResidentBatches:
@@ -55,7 +55,7 @@ def test_calls_hold_the_same_batches(steps: int) -> None:
     batches = loader(Numbered(batch_size=64, steps_per_call=steps))
     calls = list(batches)
     assert len(calls) == len(batches) == -(-15 // steps)
-    assert all(isinstance(call, Call) and len(call) <= steps for call in calls)
+    assert all(isinstance(call, BatchGroup) and len(call) <= steps for call in calls)
     assert sum(call.images for call in calls) == len(batches.index)
     flat = [batch for call in calls for batch in call]
     assert len(flat) == len(single) == 15

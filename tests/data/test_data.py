@@ -14,7 +14,7 @@ import yaml
 from synthetic import Numbered, ids
 
 from unsup.core.errors import UsageError, UserError
-from unsup.core.splits import carve, draw
+from unsup.core.splits import stratified_subset, train_val_split
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.batches import as_tensor, to_unit
 from unsup.data.cifar import CIFAR10
@@ -103,28 +103,29 @@ def test_real_mnist() -> None:
 @pytest.mark.parametrize("labelled", [True, False])
 def test_carve_is_a_partition_of_the_stated_size(n: int, expected: int, labelled: bool) -> None:
     labels = np.random.default_rng(1).integers(0, 10, n) if labelled else None
-    train, val = carve(n, labels)
+    train, val = train_val_split(n, labels)
     assert len(val) == expected
     assert sorted([*train, *val]) == list(range(n))
-    assert all((a == b).all() for a, b in zip(carve(n, labels), (train, val), strict=True))
+    assert all((a == b).all() for a, b in zip(train_val_split(n, labels), (train, val), strict=True))
 
 
 def test_carve_takes_the_same_share_of_every_class() -> None:
     labels = np.repeat(np.arange(4), [1000, 500, 70, 2000])  # sorted, as folders are
-    val = carve(len(labels), labels)[1]
+    val = train_val_split(len(labels), labels)[1]
     assert np.abs(np.bincount(labels[val]) - np.array([100, 50, 7, 200])).max() <= 1
     assert abs(val[labels[val] == 3].mean() - 2570) < 150  # all over the class, not its first images
 
 
 def test_no_class_loses_all_its_images() -> None:
     labels = np.concatenate([np.arange(100), np.arange(100), np.arange(100, 150)])  # two images each, or one
-    train, val = carve(len(labels), labels)
+    train, val = train_val_split(len(labels), labels)
     assert set(labels[train]) == set(range(150)) and len(val) == 25
     assert len(set(labels[val])) == 25 and labels[val].min() < 50 < labels[val].max()  # ties broken at random
     crowded = np.repeat(np.arange(96), [1] * 95 + [5])
-    assert (crowded[draw(100, 10, crowded)] == 95).all() and len(draw(100, 10, crowded)) == 4  # all that can be spared
+    subset = stratified_subset(100, 10, crowded)
+    assert (crowded[subset] == 95).all() and len(subset) == 4  # all that can be spared
     with pytest.raises(UserError, match="every class needs at least two"):
-        carve(30, np.arange(30))
+        train_val_split(30, np.arange(30))
 
 
 # ---- the base --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from PIL import Image
 
 from unsup.core.errors import UserError
 from unsup.data import decode as pictures
-from unsup.data.decode import AHEAD, CHUNK, attempt, decode, picture
+from unsup.data.decode import IMAGES_PER_TASK, TASKS_AHEAD, decode, decode_with_reasons, read_image
 
 RED, GREY = (200, 30, 10), 97
 
@@ -59,11 +59,11 @@ def test_every_mode(
     lossless = {"lossless": True} if name.endswith("webp") else {}
     make().save(tmp_path / name, **lossless)
     tolerance = 3 if name.endswith("jpg") else 0
-    colour = picture(tmp_path / name, (3, 8, 8))
+    colour = read_image(tmp_path / name, (3, 8, 8))
     assert colour.shape == (3, 8, 8) and colour.dtype == np.uint8
     assert np.abs(colour[:, 4, 0].astype(int) - left).max() <= tolerance
     assert np.abs(colour[:, 4, 7].astype(int) - right).max() <= tolerance
-    grey = picture(tmp_path / name, (1, 8, 8))
+    grey = read_image(tmp_path / name, (1, 8, 8))
     luminance = np.array([0.299, 0.587, 0.114]) @ left
     assert grey.shape == (1, 8, 8) and abs(int(grey[0, 4, 0]) - luminance) <= 1 + tolerance
 
@@ -73,16 +73,16 @@ def test_shorter_side_is_scaled_and_the_middle_cut_out(tmp_path: Path) -> None:
     wide[:, :13], wide[:, 13:27], wide[:, 27:] = RED, (0, 255, 0), (0, 0, 255)
     for name, pixels in (("wide.png", wide), ("high.png", wide.transpose(1, 0, 2))):
         Image.fromarray(pixels).save(tmp_path / name)
-        assert (picture(tmp_path / name, (3, 5, 5)) == np.array([0, 255, 0])[:, None, None]).all()
+        assert (read_image(tmp_path / name, (3, 5, 5)) == np.array([0, 255, 0])[:, None, None]).all()
     Image.fromarray(wide).resize((4, 1)).save(tmp_path / "small.png")  # enlarged as well
-    assert picture(tmp_path / "small.png", (3, 5, 5)).shape == (3, 5, 5)
+    assert read_image(tmp_path / "small.png", (3, 5, 5)).shape == (3, 5, 5)
 
 
 def test_resizing_is_antialiased(tmp_path: Path) -> None:
     stripes = np.zeros((64, 64), np.uint8)
     stripes[:, ::2] = 255
     Image.fromarray(stripes).save(tmp_path / "stripes.png")
-    assert np.abs(picture(tmp_path / "stripes.png", (1, 8, 8)).astype(int) - 127.5).max() < 20
+    assert np.abs(read_image(tmp_path / "stripes.png", (1, 8, 8)).astype(int) - 127.5).max() < 20
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
@@ -94,14 +94,14 @@ def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()
     exif[274] = orientation
     image.save(tmp_path / "a.jpg", exif=exif, quality=95)
-    assert np.abs(picture(tmp_path / "a.jpg", (1, 32, 32))[0].astype(int) - upright).mean() < 3
+    assert np.abs(read_image(tmp_path / "a.jpg", (1, 32, 32))[0].astype(int) - upright).mean() < 3
 
 
 def test_large_jpeg_agrees_with_full_decoding(tmp_path: Path) -> None:
     smooth = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)).resize((800, 600))
     smooth.save(tmp_path / "a.jpg", quality=95)
     smooth.save(tmp_path / "a.png")
-    difference = picture(tmp_path / "a.jpg", (3, 32, 32)).astype(int) - picture(tmp_path / "a.png", (3, 32, 32))
+    difference = read_image(tmp_path / "a.jpg", (3, 32, 32)).astype(int) - read_image(tmp_path / "a.png", (3, 32, 32))
     assert np.abs(difference).mean() < 2
 
 
@@ -109,20 +109,20 @@ def test_little_is_decoded_ahead_of_what_is_asked_for(tmp_path: Path, monkeypatc
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     monkeypatch.setattr(pictures.os, "cpu_count", lambda: 2)
     opened: list[Path] = []
-    monkeypatch.setattr(pictures, "picture", lambda path, shape: opened.append(path) or picture(path, shape))
+    monkeypatch.setattr(pictures, "read_image", lambda path, shape: opened.append(path) or read_image(path, shape))
     paths = [tmp_path / "a.png"] * 1000
-    chunks = attempt(paths, (1, 4, 4))
+    chunks = decode_with_reasons(paths, (1, 4, 4))
     next(chunks)
     chunks.close()  # waits for what was begun
-    assert len(opened) <= CHUNK * (2 * AHEAD + 1)
-    assert sum(len(images) for images, _ in attempt(paths, (1, 4, 4))) == 1000
+    assert len(opened) <= IMAGES_PER_TASK * (2 * TASKS_AHEAD + 1)
+    assert sum(len(images) for images, _ in decode_with_reasons(paths, (1, 4, 4))) == 1000
 
 
 def test_what_cannot_be_read_is_black_and_has_a_reason(tmp_path: Path) -> None:
     Image.new("L", (8, 8), GREY).save(tmp_path / "a.png")
     (tmp_path / "b\n\x1b.png").write_bytes(b"no image")
     paths = [tmp_path / "a.png", tmp_path / "b\n\x1b.png", tmp_path / "none.png"]
-    ((images, reasons),) = attempt(paths, (1, 4, 4))
+    ((images, reasons),) = decode_with_reasons(paths, (1, 4, 4))
     assert reasons == [None, "not an image", "No such file or directory"]
     assert (images[0] == GREY).all() and not images[1:].any()
     with pytest.raises(

@@ -11,7 +11,7 @@ from synthetic import complaint, pictures
 
 from unsup.core.errors import UsageError
 from unsup.data import folder as folder_module
-from unsup.data.decode import decode, picture
+from unsup.data.decode import decode, read_image
 from unsup.data.folder import Folder
 
 
@@ -42,7 +42,7 @@ def test_train_and_test_with_classes(tmp_path: Path) -> None:
     assert labels is not None and test_labels is not None
     assert labels.tolist() == [0] * 10 + [1] * 11 and test_labels.tolist() == [0] * 12 + [1] * 13
     one = sorted((tmp_path / "images" / "test" / "dog").iterdir())[4]
-    assert (test[12 + 4] == picture(one, (3, 8, 8))).all()
+    assert (test[12 + 4] == read_image(one, (3, 8, 8))).all()
     assert len(images) == 21 and len(test) == 25
 
 

@@ -10,9 +10,9 @@ from progress_lines import progress
 from tiny import SHAPE, TinyDigits
 from torch import Tensor
 
-from unsup.evaluation import baselines as floors
+from unsup.evaluation import baselines
+from unsup.evaluation.baselines import signature, untrained
 from unsup.evaluation.progress import say
-from unsup.evaluation.untrained import signature, untrained
 from unsup.models.ae import AE
 from unsup.models.base import Model
 from unsup.models.conv_ae import ConvAE
@@ -56,13 +56,13 @@ def test_a_twin_is_the_network_as_it_is_built() -> None:
 def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
 
-    def judge(model: Model, *args: Any, **kwargs: Any) -> floors.Floor:
+    def judge(model: Model, *args: Any, **kwargs: Any) -> baselines.BaselineResult:
         judged.append(type(model).__name__)
-        return floors.Floor({"seeds": 1}, {})
+        return baselines.BaselineResult({"seeds": 1}, {})
 
-    monkeypatch.setattr(floors, "of", judge)
+    monkeypatch.setattr(baselines, "judge_baseline", judge)
     for number, model in enumerate([AE(SHAPE, code_dim=4), Patches(SHAPE, centroids=4), PCA(SHAPE), Pixels(SHAPE)]):
-        found = floors.floors(model, 4, TinyDigits(), tmp_path / str(number), [])
+        found = baselines.compute_baselines(model, 4, TinyDigits(), tmp_path / str(number), [])
         assert ("untrained" in found) == (number < 2)
     assert (judged.count("AE"), judged.count("Patches")) == (3, 1)  # initialisations; without gradients one
 
@@ -70,24 +70,24 @@ def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: 
 def test_a_mean_of_twins_keeps_the_accuracy_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     right = iter([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
 
-    def judge(*args: Any, **kwargs: Any) -> floors.Floor:
-        return floors.Floor({"rankme": 1.0}, {"few_label_10": np.array(next(right), dtype=np.float32)})
+    def judge(*args: Any, **kwargs: Any) -> baselines.BaselineResult:
+        return baselines.BaselineResult({"rankme": 1.0}, {"few_label_10": np.array(next(right), dtype=np.float32)})
 
-    monkeypatch.setattr(floors, "of", judge)
-    found = floors.mean_floor([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), [])
+    monkeypatch.setattr(baselines, "judge_baseline", judge)
+    found = baselines.mean_baseline([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), [])
     assert found.scores["initialisations"] == 3
     assert found.scores["by_initialisation"] == {"few_label_10": [0.5, 0.25, 0.75]}
     assert found.correct["few_label_10"] == pytest.approx([1, 2 / 3, 1 / 3, 0])
 
 
 def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def judge(model: Model, data: Any, **kwargs: Any) -> floors.Floor:
+    def judge(model: Model, data: Any, **kwargs: Any) -> baselines.BaselineResult:
         say("kNN: 0.1 s (1 of 12 parts)")
-        return floors.Floor({}, {})
+        return baselines.BaselineResult({}, {})
 
-    monkeypatch.setattr(floors, "of", judge)
+    monkeypatch.setattr(baselines, "judge_baseline", judge)
     with progress() as told:
-        floors.floors(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
+        baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
     counted = [line.partition(": kNN")[0] for line in told if "parts)" in line]
     twins = [f"floor untrained: {i} of 3" for i in (1, 2, 3)]
     assert counted == ["floor pixels", "floor pca-4", *twins]
@@ -96,13 +96,13 @@ def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
 def test_layers_and_corrupted_images_are_of_the_first_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[bool, bool]] = []
 
-    def judge(*args: Any, layers: bool, corrupted: bool, **kwargs: Any) -> floors.Floor:
+    def judge(*args: Any, layers: bool, corrupted: bool, **kwargs: Any) -> baselines.BaselineResult:
         told.append((layers, corrupted))
         found = {"layers": {"h": {"dim": 4}}, "robustness": {"images": 9, "blur": [0.5]}} if layers else {}
-        return floors.Floor({"rankme": float(len(told)), **found}, {})
+        return baselines.BaselineResult({"rankme": float(len(told)), **found}, {})
 
-    monkeypatch.setattr(floors, "of", judge)
-    scores = floors.mean_floor([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), []).scores
+    monkeypatch.setattr(baselines, "judge_baseline", judge)
+    scores = baselines.mean_baseline([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), []).scores
     assert told == [(True, True), (False, False), (False, False)] and scores["rankme"] == 2
     assert scores["layers"] == {"h": {"dim": 4}}
     assert scores["robustness"] == {"images": 9, "blur": [0.5], "initialisations": 1}

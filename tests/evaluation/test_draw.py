@@ -15,7 +15,7 @@ from toys import Coder, Copier, Decoder, Generator, Variational
 from unsup.evaluation import draw as drawing
 from unsup.evaluation.draw import draw
 from unsup.evaluation.protocol import Evaluation
-from unsup.metrics.heads import Heads, Probe
+from unsup.metrics.readout import Probe, Readout
 from unsup.reports.figures.samples import PROGRESS, draw_progress
 
 ALWAYS = ["clusters", "confusion", "map"]
@@ -47,9 +47,9 @@ def judged(model: Any, data: Few) -> Evaluation:
         fitted = LogisticRegression(C=1e-3, max_iter=1000).fit(codes, labels)
         mean, scale = np.zeros(codes.shape[1], np.float32), np.ones(codes.shape[1], np.float32)
         probe = Probe(mean, scale, fitted.coef_, fitted.intercept_, fitted.classes_)
-    heads = Heads.fit(codes[:4], codes, codes, probe=probe)
+    readout = Readout.fit(codes[:4], codes, codes, probe=probe)
     distances = np.where(clusters[:, None] == np.arange(4), 0.5, 1 + np.random.default_rng(0).random((len(codes), 4)))
-    return Evaluation({}, {}, labels, clusters, distances.astype(np.float32), codes, heads, ("", ""), 1)
+    return Evaluation({}, {}, labels, clusters, distances.astype(np.float32), codes, readout, ("", ""), 1)
 
 
 def names(shown: dict[str, str]) -> list[str]:
@@ -113,7 +113,7 @@ def test_the_page_gets_the_map_and_the_surest_mistakes(tmp_path: Path) -> None:
     evaluation = judged(model, data)
     _, pictures = draw(tmp_path, model, data, evaluation)
     assert pictures.code_map is not None and pictures.code_map.points.shape == (60, 2)
-    probe, labels = evaluation.heads.probe, data.labels("test")
+    probe, labels = evaluation.readout.probe, data.labels("test")
     assert probe is not None and labels is not None
     wrong = probe.predict(evaluation.codes) != labels
     assert 0 < len(pictures.hardest) == min(24, wrong.sum())

@@ -14,15 +14,16 @@ from tiny import SHAPE, TinyDigits
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
+from used import encode_split
 
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space as spaces_module
 from unsup.evaluation import inception
-from unsup.evaluation.baselines import feature_spaces, floors
-from unsup.evaluation.codes import encode_split, samples
-from unsup.evaluation.feature_space import FeatureSpace, compared, feature_space
+from unsup.evaluation.baselines import compute_baselines, feature_spaces
+from unsup.evaluation.codes import samples
+from unsup.evaluation.feature_space import FeatureSpace, compared
 from unsup.evaluation.protocol import evaluate
 from unsup.metrics import generation
 from unsup.metrics.generation import frechet, kernel_distance, precision_recall
@@ -185,7 +186,7 @@ def test_the_space_is_the_same_whatever_the_generators_and_threads(
     threads, state = torch.get_num_threads(), torch.random.get_rng_state()
     torch.set_num_threads(2)
     try:
-        again = feature_space(data)
+        again = FeatureSpace.learn(data)
         assert torch.get_num_threads() == 2 and torch.equal(torch.random.get_rng_state(), state)
     finally:
         torch.set_num_threads(threads)
@@ -198,7 +199,7 @@ def test_the_space_is_the_same_whatever_the_generators_and_threads(
 @pytest.mark.parametrize("labels", ["none", "one"])
 def test_without_classes_the_space_is_principal_components(labels: str) -> None:
     data = Digits(labels)
-    found = feature_space(data)
+    found = FeatureSpace.learn(data)
     assert found.name == "64 principal components of training images" and found.test.shape == (108, 64)
     at_test, at_train = compared(data)
     rest = np.setdiff1d(np.arange(data.size("train")), at_train)
@@ -214,7 +215,7 @@ def test_kept_spaces_are_read_again_and_other_data_get_their_own(
 ) -> None:
     (other,) = feature_spaces(Digits("none"), folder)
     assert len(list(folder.glob("space-*.npz"))) == 2 and other.digest() != space.digest()
-    monkeypatch.setattr(spaces_module, "feature_space", None)  # nothing is learned again
+    monkeypatch.setattr(FeatureSpace, "learn", None)  # nothing is learned again
     reads, state = data.test_reads, torch.random.get_rng_state()
     (again,) = feature_spaces(data, folder)
     assert again.name == space.name and again.digest() == space.digest() and data.test_reads == reads
@@ -226,7 +227,7 @@ def test_kept_spaces_are_read_again_and_other_data_get_their_own(
 def test_a_damaged_space_is_one_line(space: FeatureSpace, data: ImageData, folder: Path, tmp_path: Path) -> None:
     for file in folder.glob("space-*.npz"):
         (tmp_path / file.name).write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"space-\w+\.npz is damaged: delete it") as caught:
+    with pytest.raises(UserError, match=r"space-\w+\.npz is damaged: delete the file, then run this again") as caught:
         feature_spaces(data, tmp_path)
     assert "\n" not in str(caught.value)
     for file in folder.glob("space-*.npz"):
@@ -281,7 +282,7 @@ def test_fid_needs_colour_the_package_and_its_weights(
     whole = colour.arrays[False][0][compared(colour)[0]].reshape(108, -1)[:, :5]
     assert np.array_equal(found[1].test, whole)  # not one pixel is cut off by the way through [0, 1]
     assert found[1].scores(found[1].test)["fid"] == pytest.approx(0, abs=1e-6)
-    judged = floors(Blobs((3, 8, 8)), 4, colour, tmp_path, found)
+    judged = compute_baselines(Blobs((3, 8, 8)), 4, colour, tmp_path, found)
     assert {"fid", "frechet"} <= judged["real"].scores["generation"].keys() & judged["untrained"].scores[
         "generation"
     ].keys()
@@ -450,9 +451,9 @@ def test_a_generator_that_changes_while_it_samples_is_refused(data: ImageData, s
 
 
 def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: FeatureSpace, tmp_path: Path) -> None:
-    before = floors(Plain(SHAPE), 4, data, tmp_path, [])
+    before = compute_baselines(Plain(SHAPE), 4, data, tmp_path, [])
     assert before.keys() == {"pixels", "pca", "untrained"} and "generation" not in before["untrained"].scores
-    after = floors(Blobs(SHAPE), 4, data, tmp_path, [space])
+    after = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert after["real"].scores == {"generation": space.scores(space.train)} and after["real"].correct == {}
     twin = after["untrained"].scores
     assert twin["generation"]["space"] == space.name and twin["generation"]["n"] == 108
@@ -460,13 +461,13 @@ def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: Feat
     assert len(list(tmp_path.glob("untrained-*.npz"))) == 2  # the same weights and codes, but now it generates
     assert twin["likelihood"]["samples"] == 100 and "generation" not in after["pca"].scores
     stamps = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    again = floors(Blobs(SHAPE), 4, data, tmp_path, [space])
+    again = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == stamps
     assert again["untrained"].scores == twin
     (file,) = tmp_path.glob("real-*.npz")
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(UserError, match=r"real-\w+\.npz is damaged"):
-        floors(Blobs(SHAPE), 4, data, tmp_path, [space])
+        compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
 
 
 def test_a_run_reports_what_it_generates(

@@ -12,20 +12,21 @@ import pytest
 import torch
 from progress_lines import progress
 from torch import nn
+from used import encode_split
 
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.digits import Digits
 from unsup.evaluation import measures
-from unsup.evaluation.codes import encode, encode_split
-from unsup.evaluation.parallel import side_by_side
+from unsup.evaluation.codes import encode
+from unsup.evaluation.parallel import run_side_by_side
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.metrics import diagnostics
 from unsup.metrics.clustering import agreement as clustering_scores
 from unsup.metrics.clustering import kmeans
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 
@@ -170,15 +171,15 @@ def test_robustness_falls_from_the_clean_accuracy(result, digits):
 
 def test_the_heads_repeat_what_the_evaluation_found(result, digits):
     evaluation = result[0]
-    heads = evaluation.heads
-    assert np.array_equal(heads.probe.predict(evaluation.codes), evaluation.predicted)
-    assert np.array_equal(heads.cluster(evaluation.codes), evaluation.clusters)
+    readout = evaluation.readout
+    assert np.array_equal(readout.probe.predict(evaluation.codes), evaluation.predicted)
+    assert np.array_equal(readout.cluster(evaluation.codes), evaluation.clusters)
     assert np.array_equal(evaluation.cluster_distances.argmin(axis=1), evaluation.clusters)
     val = encode_split(Net(digits.shape), digits, "val", layers=False).codes
-    assert np.mean(heads.distance(val) > 1) == pytest.approx(0.01, abs=0.01)
-    read = Heads.of(heads.arrays())
-    assert np.array_equal(read.distance(val), heads.distance(val))
-    assert np.array_equal(read.probe.probabilities(val), heads.probe.probabilities(val))
+    assert np.mean(readout.novelty(val).larger > 1) == pytest.approx(0.01, abs=0.01)
+    read = Readout.of(readout.arrays())
+    assert np.array_equal(read.novelty(val).larger, readout.novelty(val).larger)
+    assert np.array_equal(read.probe.probabilities(val), readout.probe.probabilities(val))
 
 
 def test_views_are_judged_by_alignment(digits):
@@ -390,7 +391,7 @@ def test_unlabelled_images_get_the_label_free_part_and_say_so():
     assert found.scores["silhouette"].keys() == {"raw", "l2"}
     assert found.correct == {} and found.predicted is None
     assert found.clusters.shape == (90,) and found.clusters.max() == k - 1
-    assert found.heads.probe is None
+    assert found.readout.probe is None
     assert found.test_reads == 1
     assert any("unlabelled" in line for line in said)
 
@@ -435,7 +436,7 @@ def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_s
     assert found.scores["code_dim"] == 16 and found.codes.shape == (90, 16)
     assert found.scores["rankme"] <= 6
     assert "probe_draws" not in found.scores and "imbalance" not in found.scores
-    assert found.heads.centres.shape == (3, 6) and np.array_equal(found.heads.cluster(found.codes), found.clusters)
+    assert found.readout.centres.shape == (3, 6) and np.array_equal(found.readout.cluster(found.codes), found.clusters)
     assert any("16 dimensions" in line for line in said)
 
 
@@ -505,7 +506,7 @@ def test_an_interrupt_stops_every_part():
     threads = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         parts = {"a": endless, "b": endless, "c": interrupt, "d": endless}
-        side_by_side(parts, 3)
+        run_side_by_side(parts, 3)
     assert len(stopped) == 2 and threading.active_count() == threads
 
 

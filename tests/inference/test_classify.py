@@ -18,11 +18,11 @@ from sklearn.linear_model import LogisticRegression
 
 import unsup.inference.contact_sheet
 from unsup.cli.main import main
-from unsup.core.array_files import load
-from unsup.inference.classify import FOLDS, Classified, by_names
-from unsup.inference.sort import UNLIKE, free, safe
-from unsup.metrics.heads import Heads, Probe
+from unsup.core.array_files import load_arrays
+from unsup.inference.classify import FOLDS, Classification, classify_by_names
+from unsup.inference.sort import UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
+from unsup.metrics.readout import Probe, Readout
 from unsup.runs.run import Run
 
 IMAGES, LABELS = used.digits()
@@ -40,8 +40,8 @@ def unlabelled(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run as if its images had had no labels."""
     other = tmp_path_factory.mktemp("unlabelled") / "run"
     shutil.copytree(run, other)
-    heads = load(run / "heads.npz", Heads.of)
-    np.savez(other / "heads.npz", **{k: v for k, v in heads.arrays().items() if not k.startswith("probe.")})
+    readout = load_arrays(run / "heads.npz", Readout.of)
+    np.savez(other / "heads.npz", **{k: v for k, v in readout.arrays().items() if not k.startswith("probe.")})
     return other
 
 
@@ -140,9 +140,9 @@ def test_clusters_are_those_of_the_report(run: Path, pictures: Path, tmp_path: P
     rows = classify(run, pictures, tmp_path / "out")
     from unsup import load_encoder
 
-    heads = load(run / "heads.npz", Heads.of)
+    readout = load_arrays(run / "heads.npz", Readout.of)
     codes = load_encoder(run)(IMAGES[:N]).numpy()
-    nearest = ((codes[:, None] - heads.centres[None]) ** 2).sum(-1).argmin(1)
+    nearest = ((codes[:, None] - readout.centres[None]) ** 2).sum(-1).argmin(1)
     found = {row["file"]: int(row["cluster"]) for row in rows}
     half = N // 2
     assert [found[f"left/{i:03}.png"] for i in range(half)] == nearest[:half].tolist()
@@ -222,7 +222,7 @@ def test_named_images_keep_their_names(
     assert [row["class"] for row in rows if row["given"] == "yes"] == ["a rather long name"]
 
 
-def test_how_well_names_can_be_told_apart_is_said(
+def test_how_well_names_can_be_distinguished_is_said(
     unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     by_label: dict[str, list[str]] = {}
@@ -234,12 +234,12 @@ def test_how_well_names_can_be_told_apart_is_said(
     for name, given, expected in (
         ("apart", apart, r"8 of the 8 named images \(100%\)"),
         ("mixed", mixed, r"[012] of the 4 named images"),
-        ("single", [*apart, (by_label["2"][0], "two")], "cannot be said: name at least two images of each"),
+        ("single", [*apart, (by_label["2"][0], "two")], "is not known: name at least two images of each"),
     ):
         names = table(tmp_path / f"{name}.csv", given)
         classify(unlabelled, pictures, tmp_path / name, "--labels", str(names))
         for text in (capsys.readouterr().out, Page(tmp_path / name / "sheet.html").text):
-            assert re.search(rf"How well the names can be told apart:? {expected}", text)
+            assert re.search(rf"How well the names can be distinguished:? {expected}", text)
             assert "Every other image gets one of the given names: name images of all classes that occur" in text
 
 
@@ -247,11 +247,11 @@ def test_each_named_image_is_judged_without_it() -> None:
     """By hand, with as many images as folds and with more."""
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(300, 4)).astype(np.float32)
-    heads = Heads.fit(codes[:2], codes, codes)
-    mean, scale = heads.reference.mean(0), np.sqrt(heads.reference.var(0).mean())
+    readout = Readout.fit(codes[:2], codes, codes)
+    mean, scale = readout.reference.mean(0), np.sqrt(readout.reference.var(0).mean())
     for m in (40, 120):
         names = np.where(codes[:m, 0] + rng.normal(size=m) > 0, "b", "a")
-        *_, recognised = by_names(heads, codes, np.arange(m), names)
+        *_, recognised = classify_by_names(readout, codes, np.arange(m), names)
         order = np.argsort(names, kind="stable")
         right = 0
         for fold in range(min(m, FOLDS)):
@@ -333,8 +333,8 @@ def test_the_sheet_is_complete_in_itself_and_shows_hostile_names_as_text(
 def test_the_surest_come_first_and_the_rest_is_counted(
     run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unsup.inference.contact_sheet, "SHOWN", 2)
-    monkeypatch.setattr(unsup.inference.contact_sheet, "FEWEST", 1)
+    monkeypatch.setattr(unsup.inference.contact_sheet, "MAX_PER_GROUP", 2)
+    monkeypatch.setattr(unsup.inference.contact_sheet, "MIN_PER_GROUP", 1)
     rows = classify(run, pictures, tmp_path / "out")
     page = Page(tmp_path / "out" / "sheet.html")
     sizes = Counter(row["class"] if row["unlike"] == "false" else UNLIKE for row in rows)
@@ -351,9 +351,9 @@ def test_the_surest_come_first_and_the_rest_is_counted(
 def test_small_pictures_keep_their_pixels_and_large_ones_are_scaled(tmp_path: Path) -> None:
     used.write(tmp_path / "small.png", IMAGES[0])
     Image.effect_noise((400, 300), 50).convert("RGB").save(tmp_path / "large.jpg")
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png").values()
     assert source.startswith("data:image/png;base64,") and side == 8
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg").values()
     assert source.startswith("data:image/jpeg;base64,") and side == 112 and len(source) < 15_000
 
 
@@ -397,11 +397,11 @@ def test_names_of_classes_stay_inside_the_folder(unlabelled: Path, pictures: Pat
 
 
 def test_safe_and_free_names() -> None:
-    assert [safe(name) for name in ("cat", "T-shirt", "naïve 猫", "..", "a/b", ".x", "a\0b", "x" * 300, "\udcff")] == [
-        *("cat", "T-shirt", "naïve 猫", "_", "a_b", "x", "a_b", "x" * 60, "_")
-    ]
+    assert [
+        safe_name(name) for name in ("cat", "T-shirt", "naïve 猫", "..", "a/b", ".x", "a\0b", "x" * 300, "\udcff")
+    ] == [*("cat", "T-shirt", "naïve 猫", "_", "a_b", "x", "a_b", "x" * 60, "_")]
     taken: set[str] = set()
-    assert [free(name, taken) for name in ("a.png", "A.png", "a.png", "a-2.png")] == [
+    assert [unused_name(name, taken) for name in ("a.png", "A.png", "a.png", "a-2.png")] == [
         *("a.png", "A-2.png", "a-3.png", "a-2-2.png")
     ]
 
@@ -470,7 +470,7 @@ def test_a_run_whose_report_is_gone_leaves_nothing(
     assert not list((bare / "classified").iterdir())
 
 
-# ---- heads -----------------------------------------------------------------------------------------------------------
+# ---- readout --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -491,36 +491,35 @@ def test_one_in_a_hundred_validation_images_is_unusual(reconstructs: bool) -> No
     rng = np.random.default_rng(0)
     train, val, new = (rng.standard_normal((n, 4)).astype(np.float32) for n in (3000, 2000, 20_000))
     errors, of_new = rng.gamma(2, 1, 2000).astype(np.float32), rng.gamma(2, 1, 20_000).astype(np.float32)
-    heads = Heads.fit(train[:3], train, val, errors if reconstructs else None)
-    flagged = heads.distance(new, of_new if reconstructs else None) > 1
+    readout = Readout.fit(train[:3], train, val, errors if reconstructs else None)
+    flagged = readout.novelty(new, of_new if reconstructs else None).larger > 1
     assert abs(flagged.mean() - 0.01) < 0.005
-    assert heads.distance(new[:1] + 20, of_new[:1] if reconstructs else None)[0] > 1
-    assert (heads.distance(new, 100 * errors.max() + 0 * of_new) > 1).all() == reconstructs
-    again = Heads.of({name: np.array(value) for name, value in heads.arrays().items()})
-    assert np.array_equal(again.distance(new, of_new), heads.distance(new, of_new))
+    assert readout.novelty(new[:1] + 20, of_new[:1] if reconstructs else None).larger[0] > 1
+    assert (readout.novelty(new, 100 * errors.max() + 0 * of_new).larger > 1).all() == reconstructs
+    again = Readout.of({name: np.array(value) for name, value in readout.arrays().items()})
+    assert np.array_equal(again.novelty(new, of_new).larger, readout.novelty(new, of_new).larger)
 
 
 def test_identical_codes_are_usual() -> None:
     same = np.ones((30, 2), np.float32)
-    heads = Heads.fit(same[:1], same, same, np.zeros(30, np.float32))
-    assert not (heads.distance(same, np.zeros(30, np.float32)) > 1).any()
+    readout = Readout.fit(same[:1], same, same, np.zeros(30, np.float32))
+    assert not (readout.novelty(same, np.zeros(30, np.float32)).larger > 1).any()
 
 
 def test_groups_leave_out_what_is_unlike() -> None:
-    found = Classified(
+    found = Classification(
         files=list("abcde"),
         classes=None,
         confidence=None,
-        clusters=np.array([10, 9, 10, 9, 9]),
-        names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
-        code_distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
-        error=None,
-        distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
+        columns={
+            "cluster": np.array([10, 9, 10, 9, 9]),
+            "distance": np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
+        },
+        cluster_names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
         unreadable={},
-        given=np.zeros(5, np.bool_),
-        named=0,
-        own=False,
-        recognised=None,
+        labelled=np.zeros(5, np.bool_),
+        num_labelled=0,
+        cross_val_correct=None,
     )
     assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]
-    assert found.unlike == [4, 3]
+    assert found.unfamiliar == [4, 3]

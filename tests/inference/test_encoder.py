@@ -17,8 +17,7 @@ import unsup.inference.encode_folder
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.data.digits import Digits
-from unsup.evaluation.codes import encode_split
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.models.ae import AE
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
@@ -40,7 +39,7 @@ def normalised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_codes_are_those_that_were_judged_and_need_no_data(normalised: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = encode_split(Run(normalised).model(), prepare(Run(normalised).config), "test", layers=False).codes
+    expected = used.encode_split(Run(normalised).model(), prepare(Run(normalised).config), "test", layers=False).codes
 
     def gone(self: Digits, train: bool) -> None:
         raise AssertionError("the images are not at hand")
@@ -157,7 +156,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_every_readable_image_is_encoded(
     run: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(unsup.inference.encode_folder, "BATCH", 8)  # several batches
+    monkeypatch.setattr(unsup.inference.encode_folder, "FILES_PER_BATCH", 8)  # several batches
     out = tmp_path / "new" / "codes.npz"
     assert main(["encode", str(run), "--images", str(pictures), "--out", str(out)]) == 0
     told = capsys.readouterr()
@@ -176,12 +175,12 @@ def test_every_readable_image_is_encoded(
     assert np.allclose(found["codes"], encoder(IMAGES[index]).numpy(), atol=1e-5)
 
     with np.load(run / "heads.npz") as arrays:
-        heads = Heads.of(arrays)
-    assert heads.probe is not None
+        readout = Readout.of(arrays)
+    assert readout.probe is not None
     assert np.array_equal(found["distance"], np.maximum(found["code_distance"], found["error"]))
     assert found["unlike"].dtype == bool and np.array_equal(found["unlike"], found["distance"] > 1)
-    assert found["cluster"].tolist() == heads.cluster(found["codes"]).tolist()
-    assert found["class"].tolist() == [str(c) for c in heads.probe.predict(found["codes"])]
+    assert found["cluster"].tolist() == readout.cluster(found["codes"]).tolist()
+    assert found["class"].tolist() == [str(c) for c in readout.probe.predict(found["codes"])]
     assert (found["class"] == LABELS[index].astype(str)).mean() > 0.7
     assert ((found["confidence"] > 0.1) & (found["confidence"] <= 1)).all()
 

@@ -16,7 +16,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Batch, Model
 from unsup.models.parts.optim import warmup_cosine
 from unsup.runs.config import compose, resolve
-from unsup.training.train import begin
+from unsup.training.train import prepare_training
 
 
 class Linear(Model):
@@ -326,7 +326,7 @@ def test_compiled_losses_train_to_the_same_weights() -> None:
     options = [("trainer.max_epochs", 2), ("trainer.accelerator", "cpu")]
     models = []
     for mode in (None, "default"):
-        data, model = begin(resolve(compose("ae", "digits", [], [*options, ("compile", mode)])))
+        data, model = prepare_training(resolve(compose("ae", "digits", [], [*options, ("compile", mode)])))
         trainer(2).fit(model, datamodule=data)
         models.append(model)
     eager, compiled = models

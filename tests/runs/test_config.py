@@ -11,13 +11,13 @@ import yaml
 from unsup.cli.main import COMMANDS, main
 from unsup.cli.parser import split_options
 from unsup.core.errors import UsageError
-from unsup.core.strict_yaml import dump
-from unsup.core.strict_yaml import plain as listed
+from unsup.core.strict_yaml import as_plain as listed
+from unsup.core.strict_yaml import dump_yaml
 from unsup.runs import lookup
-from unsup.runs.config import compose, merge, precheck, read, resolve
-from unsup.runs.lookup import SHIPPED, fitted_to, names, pair
+from unsup.runs.config import compose, merge, precheck, read_layer, resolve
+from unsup.runs.lookup import SHIPPED, config_names, variants
 
-MODELS, DATA = names("model"), names("data")
+MODELS, DATA = config_names("model"), config_names("data")
 
 
 def line(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -52,12 +52,12 @@ def test_pair_file_is_found_and_keeps_the_recipe_name() -> None:
     assert any("+" in path.stem for path in pairs) and any("+" not in path.stem for path in pairs), "both are checked"
     for path in pairs:
         model = path.stem.partition("@")[0]
-        for data in fitted_to(path):
+        for data in path.stem.partition("@")[2].split("+"):
             assert model in MODELS and data in DATA, path
-            assert pair(model, data) == [path], "one file for one pair"
+            assert variants(model, data) == [path], "one file for one pair"
             merged = compose(model, data, [], [])
             assert merged["recipe"] == model and merged["dataset"] == data
-            assert merge(merged, read(path)) == merged  # it is in there, on top
+            assert merge(merged, read_layer(path)) == merged  # it is in there, on top
 
 
 def test_another_class_drops_the_arguments_of_the_one_before() -> None:
@@ -70,7 +70,7 @@ def test_resolved_config_can_be_run_again(tmp_path: Path) -> None:
     first = resolve(compose("deep_ae", "digits", [], [("seed", 4), ("model.lr", "2e-3")]))
     assert first["model"]["init_args"]["lr"] == 2e-3  # YAML reads 2e-3 as text; the signature says float
     saved = tmp_path / "config.yaml"
-    saved.write_text(dump(first))
+    saved.write_text(dump_yaml(first))
     assert plain(resolve(compose(None, None, [saved], []))) == plain(first)
 
 

@@ -12,7 +12,7 @@ from sample_reports import report, typed
 
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
 from unsup.runs.run import Run
@@ -103,16 +103,16 @@ def test_a_file_is_read_once_and_what_is_written_is_known(tmp_path: Path, monkey
     assert len(run.versions["resumed"]) == len(Run(folder).versions["resumed"]) == 2
     assert Run(folder).training == run.training
 
-    run.write_report(typed(report()), heads(), {"linear_probe": np.ones(3)})
+    run.write_report(typed(report()), readout(), {"linear_probe": np.ones(3)})
     assert run.evaluated and run.report == Run(folder).report
     assert np.array_equal(run.readout.centres, Run(folder).readout.centres)
     opened.clear()
     assert run.class_names == run.report.run.class_names and not opened
 
 
-def heads() -> Heads:
+def readout() -> Readout:
     codes = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
-    return Heads.fit(codes[:2], codes[:30], codes[30:])
+    return Readout.fit(codes[:2], codes[:30], codes[30:])
 
 
 def test_images_that_have_moved_are_known_to_the_configuration_and_others_are_refused(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import unsup.runs.lookup
 from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
 from unsup.runs.config import compose, load_class
-from unsup.runs.lookup import SHIPPED, is_own, locate, names, pair, results_folder
+from unsup.runs.lookup import SHIPPED, config_names, is_own, locate, results_folder, variants
 from unsup.runs.provenance import git_state
-from unsup.runs.recipes import chosen
+from unsup.runs.recipes import how_chosen
 
 TOP = Path(__file__).parents[2]
 MINE = "# Mine\n# chosen: published\nmodel: {class_path: my_lookup_model.Mine}\ntrainer: {max_epochs: 1}\n"
@@ -32,11 +32,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_recipes_of_this_folder_stand_next_to_those_of_the_package(folder: Path) -> None:
-    assert {"mine", "ae"} <= set(names("model")) and "digits" in names("data")
+    assert {"mine", "ae"} <= set(config_names("model")) and "digits" in config_names("data")
     config = compose("mine", "digits")
     assert (config["recipe"], config["dataset"], config["trainer"]["max_epochs"]) == ("mine", "digits", 1)
     assert config["trainer"]["accelerator"] == "auto"  # of the package's base.yaml
-    assert chosen(config) == "published"
+    assert how_chosen(config) == "published"
     assert is_own(locate("model/mine.yaml")) and not is_own(locate("model/ae.yaml"))
 
 
@@ -48,8 +48,8 @@ def test_a_hidden_recipe_is_said_once_in_one_line(folder: Path, caplog: pytest.L
         compose("ae", "mnist")
         compose("deep_ae", "mnist")
     assert caplog.messages == ["configs/model/ae.yaml of this folder is used, not the one of unsup"]
-    assert pair("ae", "digits") == []  # the package's variant is of the recipe that is hidden
-    assert pair("vae", "digits") == [SHIPPED / "model" / "vae@digits.yaml"]
+    assert variants("ae", "digits") == []  # the package's variant is of the recipe that is hidden
+    assert variants("vae", "digits") == [SHIPPED / "model" / "vae@digits.yaml"]
 
 
 def test_a_base_and_a_variant_of_this_folder_are_used(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 import unsup.runs.lookup
 from unsup.runs.config import compose
-from unsup.runs.recipes import NOT_STATED, chosen, header, stated
+from unsup.runs.recipes import NOT_STATED, header, header_field, how_chosen
 
 RECIPE = "# A method\n#\n# chosen: {}\nmodel:\n  class_path: unsup.models.m.M # chosen: no header\n"
 
@@ -28,18 +28,18 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_header_ends_where_the_recipe_begins(configs: Path) -> None:
     path = configs / "model" / "m.yaml"
     assert header(path) == ["A method", "", "chosen: label-free"]
-    assert stated(path, "chosen") == "label-free" and stated(path, "minutes") is None
+    assert header_field(path, "chosen") == "label-free" and header_field(path, "minutes") is None
 
 
 def test_what_a_data_set_needs_of_its_own_was_chosen_its_own_way(configs: Path) -> None:
-    assert chosen(compose("m", "mnist")) == "label-free"
+    assert how_chosen(compose("m", "mnist")) == "label-free"
     config = compose("m", "folder", options=[("data.images", "some/cats-2")])
-    assert config["dataset"] == "folder-cats-2" and chosen(config) == "validation"
+    assert config["dataset"] == "folder-cats-2" and how_chosen(config) == "validation"
     (configs / "model" / "m@folder.yaml").write_text("# says nothing\n")
-    assert chosen(config) == "label-free"
+    assert how_chosen(config) == "label-free"
 
 
 def test_what_no_recipe_states_is_not_made_up(configs: Path) -> None:
     (configs / "model" / "m.yaml").write_text("model: {class_path: unsup.models.m.M}\n")
-    assert chosen(compose("m", "mnist")) == NOT_STATED
-    assert chosen(compose("m", "mnist") | {"recipe": "gone"}) == NOT_STATED
+    assert how_chosen(compose("m", "mnist")) == NOT_STATED
+    assert how_chosen(compose("m", "mnist") | {"recipe": "gone"}) == NOT_STATED

@@ -12,13 +12,13 @@ from lightning.pytorch import Trainer
 
 from unsup.data.base import ImageData
 from unsup.models.base import Model
-from unsup.runs.config import TRAINER, load_class, read
+from unsup.runs.config import TRAINER, load_class, read_layer
 from unsup.runs.lookup import SHIPPED
-from unsup.runs.sources import declared
+from unsup.runs.sources import class_from_source
 
 OURS = sorted(
     {
-        (kind, read(path)[kind]["class_path"])
+        (kind, read_layer(path)[kind]["class_path"])
         for kind in ("model", "data")
         for path in SHIPPED.glob(f"{kind}/*.yaml")
         if "@" not in path.stem
@@ -28,7 +28,7 @@ OURS = sorted(
 
 @pytest.mark.parametrize(("kind", "path"), OURS)
 def test_every_class_of_the_recipes_is_read_as_it_is(kind: str, path: str) -> None:
-    cls, source = load_class(path, Model if kind == "model" else ImageData), declared(path)
+    cls, source = load_class(path, Model if kind == "model" else ImageData), class_from_source(path)
     assert source and source.__name__ == cls.__name__
     found, real = inspect.signature(source).parameters, inspect.signature(cls).parameters
     assert [(p.name, p.kind, p.default) for p in found.values()] == [(p.name, p.kind, p.default) for p in real.values()]
@@ -38,7 +38,7 @@ def test_every_class_of_the_recipes_is_read_as_it_is(kind: str, path: str) -> No
 
 
 def test_the_options_of_the_trainer_are_all_there() -> None:
-    source = declared(TRAINER)
+    source = class_from_source(TRAINER)
     assert source and list(inspect.signature(source).parameters) == list(inspect.signature(Trainer).parameters)
     assert typing.get_type_hints(source.__init__)["max_epochs"] == int | None  # type: ignore[misc]
 
@@ -50,7 +50,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typing.Callable[[str
 
     def read_own(text: str) -> type | None:
         (tmp_path / "user_module.py").write_text(f"raise RuntimeError\n{textwrap.dedent(text)}")
-        return declared("user_module.Own")
+        return class_from_source("user_module.Own")
 
     return read_own
 
@@ -103,14 +103,14 @@ def test_what_a_source_does_not_tell_is_left_to_the_class(own: Reader, text: str
 
 def test_paths_that_lead_nowhere() -> None:
     for path in ("", ".", "a", "..x.y", "no.such.Class", "unsup.models.ae.Nope", "\0.x", "sys.path", "a b.c"):
-        assert declared(path) is None, path
+        assert class_from_source(path) is None, path
 
 
 def test_nothing_heavy_is_imported() -> None:
     code = f"""
 import sys
-from unsup.runs.sources import declared
-assert all(map(declared, {[path for _, path in OURS] + [TRAINER]!r}))
+from unsup.runs.sources import class_from_source
+assert all(map(class_from_source, {[path for _, path in OURS] + [TRAINER]!r}))
 heavy = {{"torch", "lightning", "numpy", "jsonargparse"}} & set(sys.modules)
 assert not heavy, heavy
 """

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from unsup.cli.output import log_in_terminal
 from unsup.models.base import Model
-from unsup.training.callbacks.curves import Curves, GradientNorm, Layout
+from unsup.training.callbacks.curves import FlushLoggers, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.online_scores import TIMES, QuickScores
 from unsup.training.callbacks.progress import Progress
-from unsup.training.callbacks.schedule import evenly
+from unsup.training.callbacks.schedule import evenly_spaced
 from unsup.training.callbacks.throughput import Stopwatch, Throughput
 from unsup.training.trainer import callbacks
 
@@ -212,7 +212,7 @@ def test_progress_shows_a_probe_in_the_epochs_in_which_it_was_measured(capsys: p
     with log_in_terminal():
         fit(noisy(), [throughput, quick, Progress(throughput, quick)], epochs=20, logger=Memory())
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
-    measured = evenly(range(1, 21), TIMES)
+    measured = evenly_spaced(range(1, 21), TIMES)
     assert [i for i, line in enumerate(lines, 1) if "  probe " in line] == measured
 
 
@@ -244,7 +244,7 @@ def test_curves_are_on_disk_before_a_checkpoint_is(tmp_path: Path, monkeypatch: 
     order: list[str] = []
     logger = Memory()
     monkeypatch.setattr(logger, "save", lambda: order.append("curves"))
-    trainer = fit(noisy(), [Curves()], logger=logger)
+    trainer = fit(noisy(), [FlushLoggers()], logger=logger)
     monkeypatch.setattr(trainer.strategy, "save_checkpoint", lambda *args, **kwargs: order.append("checkpoint"))
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     assert order[-2:] == ["curves", "checkpoint"]
@@ -252,6 +252,6 @@ def test_curves_are_on_disk_before_a_checkpoint_is(tmp_path: Path, monkeypatch: 
 
 def test_callbacks_in_their_order() -> None:
     found = callbacks(Throughput())
-    assert [type(c) for c in found] == [Throughput, GradientNorm, QuickScores, Progress, Pictures, Layout, Curves]
+    assert [type(c) for c in found] == [Throughput, GradientNorm, QuickScores, Progress, Pictures, Layout, FlushLoggers]
     progress = found[3]
     assert isinstance(progress, Progress) and progress.throughput is found[0] and progress.quick is found[2]

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from unsup.cli.main import main
 from unsup.runs.config import compose, resolve
 from unsup.training import distributed
-from unsup.training.trainer import arguments
+from unsup.training.trainer import trainer_arguments
 
 TOP = Path(__file__).parents[2]
 TWO = ("--trainer.accelerator", "cpu", "--trainer.devices", "2")
@@ -157,10 +157,10 @@ def test_a_run_of_two_processes_goes_on_exactly(tmp_path: Path) -> None:
 
 def test_a_game_of_two_players_leaves_parameters_out() -> None:
     config = resolve(compose("gan", "digits", options=[("trainer.devices", 2), ("trainer.strategy", "ddp")]))
-    assert arguments(config, unused_parameters=True)["strategy"] == "ddp_find_unused_parameters_true"
-    assert arguments(config, unused_parameters=False)["strategy"] == "ddp"
+    assert trainer_arguments(config, unused_parameters=True)["strategy"] == "ddp_find_unused_parameters_true"
+    assert trainer_arguments(config, unused_parameters=False)["strategy"] == "ddp"
     alone = resolve(compose("gan", "digits"))
-    assert "strategy" not in arguments(alone, unused_parameters=True)
+    assert "strategy" not in trainer_arguments(alone, unused_parameters=True)
 
 
 def test_one_process_is_the_first_and_makes_the_folder(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.base import Model
 from unsup.models.parts.loss_guard import LossGuard
-from unsup.runs.checkpoints import WholeCheckpoints, load_checkpoint
+from unsup.runs.checkpoints import AtomicCheckpoints, load_checkpoint
 
 TOP = Path(__file__).parents[2]
 
@@ -283,7 +283,7 @@ def test_a_best_checkpoint_stands_beside_the_last_two(tmp_path: Path, unjudged: 
 
 
 def test_the_checkpoint_before_is_kept(tmp_path: Path) -> None:
-    io, path = WholeCheckpoints(), tmp_path / "last.ckpt"
+    io, path = AtomicCheckpoints(), tmp_path / "last.ckpt"
     for epoch in range(3):
         content = {"state_dict": {"w": torch.full((2,), float(epoch))}, "hyper_parameters": {}, "global_step": epoch}
         io.save_checkpoint(content | {"epoch": epoch}, path)

@@ -14,11 +14,11 @@ from tiny import SHAPE, TinyDigits, same_weights, trainer
 from torch import Tensor
 from toys import Coder, Decoder, Generator, Still, Variational
 
-from unsup.evaluation.thumbnails import filters, pairs, thumbnails
+from unsup.evaluation.model_images import filter_grid, reconstruction_grid, thumbnails
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
 from unsup.training.callbacks.images import Pictures
-from unsup.training.callbacks.schedule import evenly
+from unsup.training.callbacks.schedule import evenly_spaced
 
 SAMPLES, RECONSTRUCTIONS, WALKS, FILTERS = (
     f"pictures/{name}" for name in ("samples", "reconstructions", "traversals", "filters")
@@ -179,19 +179,19 @@ def test_the_strip_goes_on_after_a_resume(tmp_path: Path) -> None:
 
 
 def test_evenly() -> None:
-    assert evenly(range(1, 1), 10) == []
-    assert evenly(range(1, 8), 10) == list(range(1, 8))
-    assert evenly(range(1, 101), 10) == [1, 12, 23, 34, 45, 56, 67, 78, 89, 100]
-    assert evenly([1, 2, 3, 4, 5, 6, 20, 40], 3) == [1, 20, 40]  # a resumed run's: by distance, not by place
+    assert evenly_spaced(range(1, 1), 10) == []
+    assert evenly_spaced(range(1, 8), 10) == list(range(1, 8))
+    assert evenly_spaced(range(1, 101), 10) == [1, 12, 23, 34, 45, 56, 67, 78, 89, 100]
+    assert evenly_spaced([1, 2, 3, 4, 5, 6, 20, 40], 3) == [1, 20, 40]  # a resumed run's: by distance, not by place
     for n in range(11, 60):
-        few = evenly(range(1, n + 1), 10)
+        few = evenly_spaced(range(1, n + 1), 10)
         assert len(few) == 10 and few[0] == 1 and few[-1] == n
 
 
 def test_filters_are_grey_where_they_look_at_nothing() -> None:
     weight = torch.zeros(70, 1, 4, 4)
     weight[0, 0, 0, 0], weight[1, 0, 1, 1], weight[1, 0, 2, 2] = 3.0, -0.02, 0.01
-    cells = filters(weight)[0, 2:, 2:].unfold(0, 4, 6).unfold(1, 4, 6)
+    cells = filter_grid(weight)[0, 2:, 2:].unfold(0, 4, 6).unfold(1, 4, 6)
     assert cells.shape[:2] == (8, 8)  # 64 of 70
     assert cells[0, 0, 0, 0] == 1 and cells[0, 1, 1, 1] == 0 and cells[0, 1, 2, 2] == 0.75
     assert (cells == 0.5).sum() == 64 * 16 - 3
@@ -210,7 +210,7 @@ def test_thumbnails() -> None:
 
 def test_pairs_puts_each_image_above_its_reconstruction() -> None:
     x = torch.linspace(0, 1, 19).view(19, 1, 1, 1).expand(19, 1, 4, 4)
-    grid = pairs(x, 1 - x)[0]  # cells of 4 pixels and borders of 2
+    grid = reconstruction_grid(x, 1 - x)[0]  # cells of 4 pixels and borders of 2
     rows, columns = grid.shape[0] // 6, grid.shape[1] // 6
     assert (rows, columns) == (4, 8)  # 16 of 19 images: whole lines only
     cells = grid[2:, 2:].unfold(0, 4, 6).unfold(1, 4, 6)[..., 0, 0]

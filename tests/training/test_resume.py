@@ -19,7 +19,7 @@ from unsup.models.pca import PCA
 from unsup.runs import lock
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
-from unsup.runs.lookup import names
+from unsup.runs.lookup import config_names
 from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
@@ -197,7 +197,7 @@ def test_a_run_is_locked_while_it_is_trained_and_evaluated(tmp_path: Path, monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", names("model"))
+@pytest.mark.parametrize("recipe", config_names("model"))
 def test_every_recipe_goes_on_exactly(
     recipe: str, tmp_path: Path, stop: Callable[..., None], unjudged: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

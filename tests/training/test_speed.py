@@ -18,7 +18,7 @@ from tiny import same_weights
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import begin
+from unsup.training.train import prepare_training
 from unsup.training.trainer import build_trainer
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -36,7 +36,7 @@ def test_weights_are_those_of_a_plain_loop(model: str) -> None:
     of = plan(model)
     (*_, by_loop), (_, by_us) = plain(of), ours(of)
     assert same_weights(by_loop, by_us)
-    assert not same_weights(by_us, begin(of.config, of.data)[1])  # both have learned
+    assert not same_weights(by_us, prepare_training(of.config, of.data)[1])  # both have learned
 
 
 class Calls(Callback):
@@ -62,7 +62,7 @@ def test_a_step_has_few_more_calls_than_that_of_a_plain_loop(steps_per_call: int
     by_loop = cProfile.Profile()
     by_loop.runcall(plain, of)
     watch = Calls()
-    data, model = begin(of.config, of.data)
+    data, model = prepare_training(of.config, of.data)
     (tmp_path / "checkpoints").mkdir()
     trainer = build_trainer(of.config, tmp_path, Throughput())
     trainer.callbacks.insert(0, watch)  # type: ignore[attr-defined]

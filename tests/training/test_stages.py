@@ -16,8 +16,8 @@ from toys import Coder
 
 import unsup.training.train
 from unsup.cli.main import main
-from unsup.comparison.groups import dotted
-from unsup.comparison.recorded.store import for_others
+from unsup.comparison.groups import dotted_options
+from unsup.comparison.recorded.store import without_local_paths
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
 from unsup.data.base import ImageData
@@ -25,9 +25,9 @@ from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
 from unsup.models.frozen import weights_hash
 from unsup.runs.config import compose, resolve
-from unsup.runs.init_from import source_of
+from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
-from unsup.training.existing_runs import Found
+from unsup.training.existing_runs import RunIndex
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
 STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}
@@ -137,7 +137,7 @@ def test_a_resolved_configuration_runs_again_and_a_sweep_knows_it(root: Path) ->
     again = torch.load(root / "digits/second/0-002/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(value, again[name]) for name, value in Run(run).model().state_dict().items())
     config = resolve(compose("second", "digits", [], [("seed", 0)]))
-    assert Found(root).look(config)[1].folder == root / "digits/second/0-002"
+    assert RunIndex(root).progress(config)[1].folder == root / "digits/second/0-002"
 
 
 def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Path) -> None:
@@ -145,11 +145,11 @@ def test_a_source_that_has_changed_since_is_trained_anew(root: Path, recipes: Pa
     changed = yaml.safe_load((recipes / "first.yaml").read_text()) | {"trainer": {"max_epochs": 2}}
     (recipes / "first.yaml").write_text(yaml.safe_dump(changed))
     config = resolve(compose("second", "digits", [], [("seed", 0)]))
-    assert Found(root).look(config) == ("new", None)  # its own options are the same
+    assert RunIndex(root).progress(config) == ("new", None)  # its own options are the same
     assert train(root, "second") == 0
     assert versions(root, "second/0-002")["init_from"]["run"] == "digits/first/0-002"
     shutil.rmtree(root / "digits/first")  # what is gone cannot be asked
-    assert Found(root).look(config)[1].folder == root / "digits/second/0-002"
+    assert RunIndex(root).progress(config)[1].folder == root / "digits/second/0-002"
 
 
 def test_a_report_knows_what_its_start_was_worth(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_the_command_line_overrides_the_recipe(root: Path) -> None:
 def test_a_source_sees_the_same_images(recipes: Path, tmp_path: Path) -> None:
     options = [("data.images", str(tmp_path)), ("data.size", 16), ("data.batch_size", 7), ("data.root", "there")]
     config = resolve(compose("second", "folder", [], options))
-    source, _ = source_of(config)
+    source, _ = source_config(config)
     assert source["recipe"] == "first" and source["dataset"] == config["dataset"] == f"folder-{tmp_path.name}"
     arguments = source["data"]["init_args"]
     assert arguments["size"] == 16 and arguments["images"] == str(tmp_path) and arguments["root"] == "there"
@@ -247,12 +247,12 @@ def test_a_source_sees_the_same_images(recipes: Path, tmp_path: Path) -> None:
 
 def test_comparisons_and_kept_reports_name_the_recipe_and_no_folder() -> None:
     for start in ("ae", "/of/runs/mnist/ae/3-001"):
-        assert dotted({"dataset": "mnist", "init_from": start})["init_from"] == "mnist/ae"
+        assert dotted_options({"dataset": "mnist", "init_from": start})["init_from"] == "mnist/ae"
     content = report()
     content["run"]["command"] = "unsup train dec --init_from /some/where/mnist/ae/3-001 --seed 3 --runs /some/where"
     content["provenance"]["config"] = {"init_from": "/some/where/mnist/ae/3-001"}
     content["provenance"]["init_from"] = {"run": "mnist/ae/3-001", "weights_sha256": "ab" * 32}
-    made = for_others(typed(content))
+    made = without_local_paths(typed(content))
     kept = made.run.command + json.dumps(made.provenance.config)
     assert "some" not in kept and kept.count("runs/mnist/ae/3-001") == 2
 

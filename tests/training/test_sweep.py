@@ -18,10 +18,10 @@ import unsup.training.sweep
 from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import write_json
-from unsup.core.strict_yaml import dump
+from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.run import Run
-from unsup.training.existing_runs import Found, state_of
+from unsup.training.existing_runs import RunIndex, progress_of
 from unsup.training.plan import Job, parse_grid, plan
 from unsup.training.sweep import duration, exit_text, seconds_left
 
@@ -82,13 +82,13 @@ def test_the_command_of_a_run_gives_its_configuration(capsys: pytest.CaptureFixt
     options = [("trainer.max_epochs", 2), ("data.root", "123"), ("model.lr", "2e-3"), ("model.activation", "relu")]
     grid = parse_grid(["model.widths=[30,20],[40]", "model.mask=0,.1", "matmul_precision=high"])
     planned = plan(["deep_ae"], "digits", [4], grid, options, tmp_path)
-    assert len({dump(job.config) for job in planned}) == 4
+    assert len({dump_yaml(job.config) for job in planned}) == 4
     for job in planned:
         assert main([*job.words, "--print_config"]) == 0
-        assert capsys.readouterr().out == dump(job.config)
+        assert capsys.readouterr().out == dump_yaml(job.config)
     own = plan(["ae"], "folder", [0], {}, [("data.images", str(tmp_path))], tmp_path)[0]
     assert main([*own.words, "--print_config"]) == 0
-    assert capsys.readouterr().out == dump(own.config)
+    assert capsys.readouterr().out == dump_yaml(own.config)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def folder_of(found: tuple[str, Run | None]) -> tuple[str, Path | None]:
 )
 def test_how_far_a_run_is_shows_in_its_folder(state: str, expected: str, tmp_path: Path) -> None:
     run = made(tmp_path, jobs("ae")[0].config, state)
-    assert state_of(Run(run)) == expected
+    assert progress_of(Run(run)) == expected
     with Run(run).lock():
-        assert state_of(Run(run)) == ("finished" if state == "finished" else "in use")
+        assert progress_of(Run(run)) == ("finished" if state == "finished" else "in use")
 
 
 def test_a_run_is_found_by_its_configuration_wherever_the_data_lie(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_run_is_found_by_its_configuration_wherever_the_data_lie(tmp_path: Pat
 
     def look(*options: tuple[str, Any], data: str = "digits", model: str = "ae") -> tuple[str, Path | None]:
         config = resolve(compose(model, data, [], [("seed", 0), ("trainer.max_epochs", 1), *options]))
-        return folder_of(Found(tmp_path).look(config))
+        return folder_of(RunIndex(tmp_path).progress(config))
 
     assert look() == look(("data.root", "elsewhere")) == ("finished", run)
     for other in (("model.code_dim", 3), ("trainer.max_epochs", 2), ("data.batch_size", 5), ("seed", 1)):
@@ -174,15 +174,15 @@ def test_the_furthest_of_several_runs_counts_and_unknown_ones_do_not(tmp_path: P
     older = made(tmp_path, config, "new")
     (older / "config.yaml").write_text((older / "config.yaml").read_text().replace("code_dim", "an_option_of_old"))
     (older.parent / "0-000").mkdir()
-    found = Found(tmp_path)
-    assert found.look(config) == ("new", None)
+    index = RunIndex(tmp_path)
+    assert index.progress(config) == ("new", None)
     begun = made(tmp_path, config, "begun")
     made(tmp_path, config, "new")
-    assert folder_of(found.look(config)) == ("begun", begun)
+    assert folder_of(index.progress(config)) == ("begun", begun)
     newer = made(tmp_path, config, "begun")
-    assert folder_of(found.look(config)) == ("begun", newer)
+    assert folder_of(index.progress(config)) == ("begun", newer)
     with Run(begun).lock():
-        assert folder_of(found.look(config)) == ("in use", begun)
+        assert folder_of(index.progress(config)) == ("in use", begun)
 
 
 def test_the_time_left_is_that_of_runs_like_those_to_come() -> None:

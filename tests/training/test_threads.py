@@ -16,10 +16,10 @@ from unsup.core.errors import UserError
 from unsup.core.files import write_json
 from unsup.core.threads import Cores
 from unsup.runs.config import compose, resolve
-from unsup.runs.init_from import source_of
+from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
-from unsup.runs.threads import threads_of_new_run, using
-from unsup.training.existing_runs import Found, essence
+from unsup.runs.threads import choose_threads, use_threads
+from unsup.training.existing_runs import RunIndex, identity_of
 from unsup.training.plan import parse_grid, plan
 from unsup.training.train import threads_for
 
@@ -30,7 +30,7 @@ NUMBER = "OMP_NUM_THREADS"
 @pytest.fixture
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What torch takes on a machine with four cores, two of them busy, and nothing in the environment."""
-    with using(4):
+    with use_threads(4):
         monkeypatch.delenv(NUMBER)
         monkeypatch.setattr("unsup.runs.threads.cores_now", lambda: Cores(4, busy=2))
         yield
@@ -64,20 +64,20 @@ def record(run: Path, threads: Any) -> None:
 
 @pytest.mark.usefixtures("four_threads")
 def test_idle_cores_the_environment_and_the_option_in_this_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert threads_of_new_run("auto") == (2, "2 of 4 cores are busy: 2 threads (--threads sets a number)")
+    assert choose_threads("auto") == (2, "2 of 4 cores are busy: 2 threads (--threads sets a number)")
     monkeypatch.setattr("unsup.runs.threads.cores_now", lambda: None)
-    assert threads_of_new_run("auto") == (4, "")
+    assert choose_threads("auto") == (4, "")
     monkeypatch.setattr("unsup.runs.threads.cores_now", lambda: pytest.fail("the environment says it"))
     monkeypatch.setenv(NUMBER, "4")
-    assert threads_of_new_run("auto") == (4, "")
-    assert threads_of_new_run(3) == (3, "")
+    assert choose_threads("auto") == (4, "")
+    assert choose_threads(3) == (3, "")
 
 
 def test_children_work_with_the_same_number_and_afterwards_all_is_as_before() -> None:
     usual, environment = torch.get_num_threads(), os.environ.get(NUMBER)
-    with pytest.raises(UserError), using(usual + 1):
+    with pytest.raises(UserError), use_threads(usual + 1):
         assert torch.get_num_threads() == usual + 1 and os.environ[NUMBER] == str(usual + 1)
-        with using(None):
+        with use_threads(None):
             assert torch.get_num_threads() == usual + 1
         raise UserError("a mistake")
     assert torch.get_num_threads() == usual and os.environ.get(NUMBER) == environment
@@ -106,13 +106,13 @@ def test_resume_and_evaluate_use_the_recorded_number(
     tmp_path: Path, stop: Callable[..., None], evaluated_with: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained_with = []
-    begin = unsup.training.train.begin
+    prepare_training = unsup.training.train.prepare_training
 
     def begun(*args: Any) -> Any:
         trained_with.append(torch.get_num_threads())
-        return begin(*args)
+        return prepare_training(*args)
 
-    monkeypatch.setattr(unsup.training.train, "begin", begun)
+    monkeypatch.setattr(unsup.training.train, "prepare_training", begun)
     usual = torch.get_num_threads()
     stop("on_train_epoch_start", RuntimeError("power cut"))
     with pytest.raises(RuntimeError, match="power cut"):
@@ -144,8 +144,8 @@ def test_runs_with_another_number_are_runs_of_the_same_configuration(tmp_path: P
     _, run = start(tmp_path, "pca", "--data", "digits", "--threads", "2")
     assert Run(run).config["threads"] == 2
     auto = resolve(compose("pca", "digits"))
-    assert auto["threads"] == "auto" and essence(auto) == essence(auto | {"threads": 2})
-    assert [same.folder for same in Found(tmp_path).same(auto)] == [run]
+    assert auto["threads"] == "auto" and identity_of(auto) == identity_of(auto | {"threads": 2})
+    assert [same.folder for same in RunIndex(tmp_path).matching(auto)] == [run]
 
 
 def test_a_sweep_gives_its_number_to_every_run_and_varies_none() -> None:
@@ -157,7 +157,7 @@ def test_a_sweep_gives_its_number_to_every_run_and_varies_none() -> None:
 
 def test_a_stage_before_is_trained_with_the_same_number() -> None:
     config = resolve(compose("selflabel", "digits"))
-    source, options = source_of(config | {"threads": 2})
+    source, options = source_config(config | {"threads": 2})
     assert source["threads"] == 2 and options[-1] == ("threads", 2)
-    source, options = source_of(config)
+    source, options = source_config(config)
     assert source["threads"] == "auto" and "threads" not in dict(options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unsup.core.commands import suggest
 from unsup.core.errors import printable
-from unsup.core.files import elsewhere, shown
+from unsup.core.files import short_path, unless_default
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,20 +98,20 @@ def show_report(run: "Run") -> None:
 
     if run.evaluated:
         screen().print(summary_table(run.report))
-        runs = elsewhere(run.root or run.folder)
-        print(f"report     {shown(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
+        runs = unless_default(run.root or run.folder)
+        print(f"report     {short_path(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 
 def show_comparison(comparison: "Comparison") -> None:
     """Print the reports of a data set side by side, and where the files are."""
-    from unsup.comparison.terminal import pieces
+    from unsup.comparison.terminal import renderables
 
     console, name = screen(), comparison.folder.name
     if comparison.differences:
         console.print(f"{name}: {comparison.differences}", markup=False)
     for part in comparison.parts:
         console.print(f"{name}, ", end="", markup=False, style="bold")
-        for piece in pieces(part, console.width):
+        for piece in renderables(part, console.width):
             console.print(piece)
         console.print()
     console.print(f"files  {comparison.folder}/compare.{{html,md,csv,json}}", markup=False, soft_wrap=True)

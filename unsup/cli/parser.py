@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
-from unsup.core.errors import UsageError, choices, nearest
-from unsup.core.files import place
+from unsup.core.errors import UsageError, choices, closest
+from unsup.core.strict_yaml import parse_yaml
 from unsup.core.version import __version__
 
 Command = Callable[..., None]
@@ -51,7 +51,7 @@ def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command
     if unknown:
         known = [text for action in parser._actions for text in action.option_strings]
         word = unknown[0].partition("=")[0]
-        raise UsageError(f"{verb} has no option {word} ({nearest(word, known)})")
+        raise UsageError(f"{verb} has no option {word} ({closest(word, known)})")
     takes_line = CommandLine in (parameter.annotation for parameter in parameters_of(command))
     if options and not takes_line:
         raise UsageError(f"--{options[0][0]} is an option of train, not of {verb}")
@@ -103,13 +103,13 @@ def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
     kinds = (kind, *get_args(kind))  # those of a union, too
     words = [word for word in choices(kind) if word is not None]
     if int in kinds:
-        return {"type": partial(whole, name, words, several) if several or words else int}
+        return {"type": partial(whole_number, name, words, several) if several or words else int}
     if Path in kinds:
-        return {"type": place}
+        return {"type": lambda text: Path(text).expanduser()}
     return {"choices": words} if words else {}
 
 
-def whole(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
+def whole_number(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
     """Return a whole number, or the word that is allowed instead."""
     if text in words:
         return text
@@ -133,7 +133,7 @@ def answer_without_command(words: Sequence[str], commands: Mapping[str, Command]
     elif words[:1] == ["--version"]:
         print(f"unsup {__version__}")
     elif words:
-        raise UsageError(f"invalid choice: {words[0]!r} ({nearest(words[0], commands)}; see: unsup --help)")
+        raise UsageError(f"invalid choice: {words[0]!r} ({closest(words[0], commands)}; see: unsup --help)")
     else:
         raise UsageError("the following arguments are required: VERB (see: unsup --help)")
     sys.exit()
@@ -141,8 +141,7 @@ def answer_without_command(words: Sequence[str], commands: Mapping[str, Command]
 
 def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
     """Dotted options (--model.lr 0.01, --model.lr=0.01) as (key, value read as YAML), and the other words."""
-    options: list[tuple[str, Any]] = []
-    rest: list[str] = []
+    options, rest = list[tuple[str, Any]](), list[str]()
     words = iter(argv)
     for word in words:
         key, equals, text = word.partition("=")
@@ -153,15 +152,8 @@ def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]
             text = next(words, "--")
             if text.startswith("--"):
                 raise UsageError(f"{key} needs a value")
-        options.append((key[2:], parse_value(key, text)))
+        try:
+            options.append((key[2:], parse_yaml(text)))
+        except ValueError as e:
+            raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e
     return options, rest
-
-
-def parse_value(key: str, text: str) -> Any:
-    """A command-line value as YAML reads it: 3, 0.1, true, [500, 250]; anything else is text."""
-    from unsup.core import strict_yaml
-
-    try:
-        return strict_yaml.load(text)
-    except strict_yaml.NotPlain as e:
-        raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e

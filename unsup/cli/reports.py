@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from unsup.cli.parser import parse
-from unsup.cli.training import configured, moved, named_data, train
+from unsup.cli.training import configuration, data_set_of, new_locations, train
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError
 
@@ -23,7 +23,7 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
     """
     from unsup.runs.run import Run
 
-    trained, places = Run.find(run), moved(data_root, images)
+    trained, places = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import show_report
     from unsup.evaluation.run import evaluate_run
 
@@ -70,15 +70,15 @@ def results(run: Sequence[Path] = (), *, check: bool = False) -> None:
         run: run folders whose reports are to be recorded
         check: only say whether all is up to date (exit code 1)
     """
-    from unsup.comparison.recorded.store import add, update_cards, update_full, update_readme
+    from unsup.comparison.recorded.store import record_report, update_cards, update_readme, update_results_page
     from unsup.runs.lookup import results_folder
 
     folder = results_folder()
     top = folder.parent
     for one in run:
-        add(one, folder)
+        record_report(one, folder)
     changed = {path.name: update_readme(path, folder, check) for path in sorted(top.glob("README*.md"))}
-    changed |= {"results/README.md": update_full(folder, check), "results/cards": update_cards(folder, check)}
+    changed |= {"results/README.md": update_results_page(folder, check), "results/cards": update_cards(folder, check)}
     for name, was_old in changed.items():
         if was_old and check:
             raise UserError(f"{name} is not what the reports in results/ say: run {suggest('results')}")
@@ -109,7 +109,7 @@ def reproduce(
     words = shlex.split(row.command)[1:]
     if "--images" in words and not images:
         raise UsageError(f"{card} is of a folder of images: name yours, {option('images', '<folder>')} ({row.what})")
-    moved(data_root, images)
+    new_locations(data_root, images)
     places = {"--data_root": data_root, "--images": images, "--runs": runs}
     words += [word for name, place in places.items() if place for word in (name, str(place))]
     numbers = [seed for seed in seeds if isinstance(seed, int)]
@@ -126,8 +126,8 @@ def reproduce(
     missed = []
     for seed in dict.fromkeys(chosen):
         _, given = parse([*words, "--seed", str(seed)], {"train": train})
-        line, data = given["line"], named_data(given.pop("data"), images)
-        config = configured(data, **{name: value for name, value in given.items() if name not in OTHER})
+        line, data = given["line"], data_set_of(given.pop("data"), images)
+        config = configuration(data, **{name: value for name, value in given.items() if name not in OTHER})
         config["threads"] = row.threads.get(seed, torch.get_num_threads())
         prepared = prepare(config)
         if prepared.fingerprint() != row.data["sha256"]:

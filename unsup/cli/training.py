@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unsup.cli.parser import CommandLine
-from unsup.core.commands import SHORT, suggest
+from unsup.core.commands import SHORTCUTS, suggest
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import elsewhere, folder_of_images
+from unsup.core.files import folder_of_images, unless_default
 
 
 def train(
@@ -47,40 +47,40 @@ def train(
         print_config: print the resolved configuration and stop
         runs: folder that holds runs (runs)
     """
-    from unsup.core.strict_yaml import dump
-    from unsup.runs.config import read
-    from unsup.runs.lookup import pair
+    from unsup.core.strict_yaml import dump_yaml
+    from unsup.runs.config import read_layer
+    from unsup.runs.lookup import variants
 
-    data = named_data(data, images, must_exist=not print_config)
+    data = data_set_of(data, images, must_exist=not print_config)
     given: dict[str, Any] = {"model": model, "line": line, "config": config, "seed": seed, "epochs": epochs}
     given |= {"images": images, "data_root": data_root, "init_from": init_from}
     given |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads}
-    chosen_here = data is None and not any("class_path" in read(path).get("data", {}) for path in config)
-    resolved = configured("mnist" if chosen_here else data, **given)
+    chosen_here = data is None and not any("class_path" in read_layer(path).get("data", {}) for path in config)
+    resolved = configuration("mnist" if chosen_here else data, **given)
     if print_config:
-        print(dump(resolved), end="")
+        print(dump_yaml(resolved), end="")
         return
     from unsup.cli.output import show_report
-    from unsup.runs.build import mnist_at_hand
+    from unsup.runs.build import find_mnist
     from unsup.training.stages import train_stages
 
     notes, prepared = [], None
     if chosen_here:
-        prepared, note = mnist_at_hand(resolved)
+        prepared, note = find_mnist(resolved)
         notes.append(note)
         data = "mnist" if prepared else "digits"
-        resolved = resolved if prepared else configured(data, **given)
-    notes += [f"with {path.name}" for path in pair(model, data)]
+        resolved = resolved if prepared else configuration(data, **given)
+    notes += [f"with {path.name}" for path in variants(model, data)]
     for run in train_stages(resolved, runs, line.text, notes, prepared):
         show_report(run)
 
 
-def settings(line: CommandLine, **named: Any) -> list[tuple[str, Any]]:
+def overrides(line: CommandLine, **named: Any) -> list[tuple[str, Any]]:
     """Return options as (key of the configuration, value): those with a name of their own, then the dotted ones."""
-    return [(SHORT.get(name, name), value) for name, value in named.items() if value is not None] + line.options
+    return [(SHORTCUTS.get(name, name), value) for name, value in named.items() if value is not None] + line.options
 
 
-def named_data(data: str | None, images: str | None, must_exist: bool = True) -> str | None:
+def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -> str | None:
     """Return the data set that the user names; None if none is named.
 
     Raises:
@@ -94,13 +94,13 @@ def named_data(data: str | None, images: str | None, must_exist: bool = True) ->
     return "folder" if images else data
 
 
-def configured(
+def configuration(
     data: str | None, *, model: str | None, line: CommandLine, config: Sequence[Path], **named: Any
 ) -> dict[str, Any]:
     """Return the resolved configuration of a training."""
     from unsup.runs.config import compose, precheck, resolve
 
-    composed = compose(model, data, config, settings(line, **named))
+    composed = compose(model, data, config, overrides(line, **named))
     precheck(composed)
     return resolve(composed)
 
@@ -138,22 +138,21 @@ def sweep(
     """
     from unsup.training.plan import parse_grid, plan
 
-    data, values = named_data(data, images), parse_grid(grid)
-    options, note = settings(line, epochs=epochs, data_root=data_root, images=images, threads=threads), ""
+    data, values = data_set_of(data, images), parse_grid(grid)
+    options, note = overrides(line, epochs=epochs, data_root=data_root, images=images, threads=threads), ""
     jobs = plan(models, data or "mnist", seeds, values, options, runs)
-    from unsup.runs.build import mnist_at_hand
-    from unsup.training.sweep import summary
-    from unsup.training.sweep import sweep as start
+    from unsup.runs.build import find_mnist
+    from unsup.training.sweep import run_sweep, sweep_summary
 
     if data is None:
-        prepared, note = mnist_at_hand(jobs[0].config)
+        prepared, note = find_mnist(jobs[0].config)
         if not prepared:
             jobs = plan(models, "digits", seeds, values, options, runs)
     root = dict(options).get("data.root")
-    outcome = start(jobs, runs, None if root is None else str(root), note)
-    print(f"\n{summary(jobs, outcome)}")
+    outcome = run_sweep(jobs, runs, None if root is None else str(root), note)
+    print(f"\n{sweep_summary(jobs, outcome)}")
     for dataset in sorted({job.config["dataset"] for job in jobs}):
-        print(f"next: {suggest('compare', data=dataset, runs=elsewhere(runs))}", flush=True)
+        print(f"next: {suggest('compare', data=dataset, runs=unless_default(runs))}", flush=True)
     if outcome.failed:
         raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
 
@@ -168,17 +167,17 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
     """
     from unsup.runs.run import Run
 
-    begun, places = Run.find(run), moved(data_root, images)
+    begun, places = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import show_report
     from unsup.training.distributed import is_main_process
-    from unsup.training.train import resume as start
+    from unsup.training.train import resume_run
 
-    start(begun, places)
+    resume_run(begun, places)
     if is_main_process():
         show_report(begun)
 
 
-def moved(data_root: str | None, images: str | None) -> dict[str, str]:
+def new_locations(data_root: str | None, images: str | None) -> dict[str, str]:
     """Return the options of the data set that say where it is now.
 
     Raises:
@@ -191,12 +190,12 @@ def moved(data_root: str | None, images: str | None) -> dict[str, str]:
 
 def models() -> None:
     """List the recipes with what each is, its expected score and minutes."""
-    from unsup.runs.lookup import SHIPPED, is_own, locate, names
-    from unsup.runs.recipes import header, stated
+    from unsup.runs.lookup import SHIPPED, config_names, is_own, locate
+    from unsup.runs.recipes import header, header_field
 
-    if not names("model"):
+    if not config_names("model"):
         raise UserError(f"there are no recipes in {SHIPPED / 'model'}: install unsup again")
-    for name in names("model"):
+    for name in config_names("model"):
         path = locate(f"model/{name}.yaml")
         print(f"{name:18} {next(iter(header(path)), '')}{f' ({path} of this folder)' if is_own(path) else ''}")
-        print(f"{'':18} {stated(path, 'expect') or '?'}; minutes: {stated(path, 'minutes') or '?'}")
+        print(f"{'':18} {header_field(path, 'expect') or '?'}; minutes: {header_field(path, 'minutes') or '?'}")

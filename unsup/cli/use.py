@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from unsup.cli.training import moved
+from unsup.cli.training import new_locations
 from unsup.core.errors import printable
-from unsup.core.files import folder_of_images, shown
+from unsup.core.files import folder_of_images, short_path
 
 
 def classify(
@@ -31,13 +31,13 @@ def classify(
     trained = Run.find(run)
     folder_of_images(images)
     from unsup.cli.output import screen
-    from unsup.inference.sort import SHEET, classify_into, summary, told_apart
+    from unsup.inference.sort import SHEET, classification_table, classify_into, recognition_note
 
     folder, classified = classify_into(trained, images, out, labels, sort)
-    screen().print(summary(classified))
-    if classified.named:
-        print(told_apart(classified))
-    print(f"sheet  {printable(str(shown(folder / SHEET)))}")
+    screen().print(classification_table(classified))
+    if classified.num_labelled:
+        print(recognition_note(classified))
+    print(f"sheet  {printable(str(short_path(folder / SHEET)))}")
 
 
 def encode(run: str, *, images: Path, out: Path | None = None) -> None:
@@ -56,7 +56,7 @@ def encode(run: str, *, images: Path, out: Path | None = None) -> None:
 
     file, encoded = write_codes(trained, images, out)
     rows, dimensions = encoded.columns["codes"].shape
-    print(f"{rows:,} codes of {dimensions:,} dimensions: {printable(str(shown(file)))}")
+    print(f"{rows:,} codes of {dimensions:,} dimensions: {printable(str(short_path(file)))}")
 
 
 def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
@@ -72,7 +72,7 @@ def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
     trained = Run.find(run)
     from unsup.inference.export import export_run
 
-    print(f"exported and checked: {shown(export_run(trained, out, onnx))}")
+    print(f"exported and checked: {short_path(export_run(trained, out, onnx))}")
 
 
 def zero_shot(
@@ -89,10 +89,10 @@ def zero_shot(
     """
     from unsup.runs.run import Run
 
-    trained, places = Run.find(run), moved(data_root, images)
+    trained, places = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import screen
-    from unsup.inference.zero_shot import name_run, summary
+    from unsup.inference.zero_shot import cluster_table, name_run
 
     path, named = name_run(trained, words, encoder, places)
-    screen().print(summary(named))
-    print(f"names  {printable(str(shown(path)))}")
+    screen().print(cluster_table(named))
+    print(f"names  {printable(str(short_path(path)))}")

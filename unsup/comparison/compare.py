@@ -10,8 +10,8 @@ from unsup.comparison.files import comparison_csv, comparison_html, comparison_j
 from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
 from unsup.core.commands import suggest
-from unsup.core.errors import UserError, nearest, one_line
-from unsup.core.files import replace
+from unsup.core.errors import UserError, closest, one_line
+from unsup.core.files import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def compare_all(
     column = column_named(sort) if sort else None
     there = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
     if data is not None and data not in there:
-        hint = nearest(data, there) if there else f"{suggest('train', model='deep_ae', data=data)} writes one"
+        hint = closest(data, there) if there else f"{suggest('train', model='deep_ae', data=data)} writes one"
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not there:
         raise UserError(f"no reports in {root}: {suggest('train', model='deep_ae')} writes one")
@@ -131,10 +131,10 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
     for note in notes:
         log.warning("%s", note)
     name = folder.name
-    replace(folder / "compare.json", comparison_json(name, parts, notes))
-    replace(folder / "compare.csv", comparison_csv(parts))
-    replace(folder / "compare.md", comparison_markdown(name, parts, notes))
-    replace(folder / "compare.html", comparison_html(name, parts, notes, folder.parent))
+    replace_file(folder / "compare.json", comparison_json(name, parts, notes))
+    replace_file(folder / "compare.csv", comparison_csv(parts))
+    replace_file(folder / "compare.md", comparison_markdown(name, parts, notes))
+    replace_file(folder / "compare.html", comparison_html(name, parts, notes, folder.parent))
     return Comparison(folder, parts, differences(list(groups)))
 
 

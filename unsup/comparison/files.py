@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unsup.comparison.columns import SEEDS, TABLE
 from unsup.comparison.comparable import PAIRED, VARIANCE, Comparable, differences
-from unsup.comparison.table import Row, column_chosen, how_chosen, row_cells
+from unsup.comparison.table import SEEDS, TABLE, Row, column_chosen, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
-from unsup.core.files import elsewhere
+from unsup.core.files import unless_default
 from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 
@@ -98,7 +97,10 @@ def bullets(sentences: Sequence[str]) -> str:
 
 def footnotes(part: Comparable) -> list[str]:
     """What stands under a table."""
-    lead = "mean ± standard deviation over training seeds; brackets: 95 % interval over them (Student's t)"
+    lead = (
+        "mean ± standard deviation over training seeds; brackets, from three seeds on: 95 % interval over them "
+        "(Student's t)"
+    )
     return [lead, *how_chosen(part.columns)]
 
 
@@ -135,7 +137,7 @@ def comparison_html(data: str, parts: Sequence[Comparable], notes: Notes, runs: 
     return render(
         "compare.html.j2",
         title=title(data, parts),
-        again=suggest("compare", data=data, runs=elsewhere(runs)),
+        again=suggest("compare", data=data, runs=unless_default(runs)),
         differences=differences([one.version for one in parts]),
         notes=notes,
         tables=tables,

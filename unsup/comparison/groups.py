@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unsup.comparison.columns import Numbers, numbers
 from unsup.core.errors import UserError
 from unsup.core.removed import without_removed
+from unsup.reports.catalogue import SCORES, number
 from unsup.reports.report import load_report
-from unsup.reports.rows import floors_of
-from unsup.reports.schema import Baseline
+from unsup.reports.schema import BaselineKey, RunFacts
+from unsup.reports.score_schema import Scores
+
+Numbers = dict[str, float]  # by name of a score or of a source of chance
 
 APART = ("seed", "threads", "data.root", "data.images")  # which seed, how and where it ran, not what is trained
 
@@ -34,9 +36,9 @@ class ComparedRun:
     recipe: str
     seed: int
     version: Version
-    options: dict[str, Any]  # resolved configuration by dotted name, without those of APART
+    options: dict[str, Any]  # resolved configuration by dotted_options name, without those of APART
     numbers: Numbers
-    floors: dict[Baseline, Numbers]  # in the order of tables
+    floors: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained twin, by probe
 
 
@@ -62,10 +64,10 @@ def read_run(path: Path) -> ComparedRun:
         report = load_report(path, curves=False)
     except OSError as e:
         raise UserError(f"cannot be read ({e.strerror})") from e
-    scores, made, twin = report.scores, report.provenance, report.floors.get("untrained")
+    scores, made, twin = report.scores, report.provenance, report.baselines.get("untrained")
     if scores.code_dim is None:
         raise UserError("incomplete: scores.code_dim is missing")
-    options = dotted(made.config) | {"dim": scores.code_dim}
+    options = dotted_options(made.config) | {"dim": scores.code_dim}
     check, frozen = report.selfcheck, report.frozen
     if check.passed != check.total:
         raise UserError(f"the evaluator failed its own check ({check.passed} of {check.total})")
@@ -79,13 +81,21 @@ def read_run(path: Path) -> ComparedRun:
         seed=report.run.seed,
         version=Version(report.schema, report.protocol, made.data_sha256),
         options=options,
-        numbers=numbers(scores, report.run),
-        floors={key: numbers(floor) for key, floor in floors_of(report).items()},
+        numbers=score_values(scores, report.run),
+        floors={key: score_values(floor) for key, floor in report.ordered_baselines.items()},
         initialisations=twin.by_initialisation if twin else {},
     )
 
 
-def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def score_values(scores: Scores, run: RunFacts | None = None) -> Numbers:
+    """Return the scores of a model or a baseline, and their standard deviations by chance within a run."""
+    values = {score.name: score.value(scores, run) for score in SCORES}
+    for score in SCORES:
+        values |= {source: number(path, scores) for source, path in score.deviations.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Options as they are named on the command line, {"model": {"init_args": {"lr": .1}}} -> {"model.lr": .1}.
 
     Without those that only say which seed it is, and how and where it ran.
@@ -95,7 +105,7 @@ def dotted(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         name = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
         if isinstance(value, dict):
             current = without_removed(str(config.get("class_path")), value) if key == "init_args" else value
-            found |= dotted(current, name)
+            found |= dotted_options(current, name)
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
             here = f"{config.get('dataset')}/{value}"
             found[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else here

@@ -9,12 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from unsup.comparison.columns import SEEDS
 from unsup.comparison.comparable import Comparable
-from unsup.comparison.table import DEFAULT, how_chosen, row_cells
+from unsup.comparison.table import DEFAULT, SEEDS, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
+from unsup.reports.catalogue import Score
 from unsup.reports.format import Cells, enumeration
-from unsup.reports.score import Score
 
 MOST_MODELS = 10  # in what follows the table
 NAME_WIDTH = 30
@@ -35,13 +34,13 @@ def plain_text(name: str, parts: Sequence[Comparable], differences: str, width: 
     console = Console(file=io.StringIO(), width=width, color_system=None, force_jupyter=False)
     shown: list[RenderableType] = [Text(f"{name}: {differences}")] if differences else []
     for part in parts:
-        title, *rest = pieces(part, width)
+        title, *rest = renderables(part, width)
         shown += [Text(f"{name}, {title}"), *rest, Text()]
     text = "".join(segment.text for segment in console.render(Group(*shown)))
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def pieces(part: Comparable, width: int) -> Iterator[RenderableType]:
+def renderables(part: Comparable, width: int) -> Iterator[RenderableType]:
     """Yield what a terminal of this width shows of a part, one piece below the other."""
     rows = [row for one in part.entries for row in one.rows]
     texts = [row_cells(row, part.columns) | {"model": STYLES[row.kind][0].format(row.name)} for row in rows]

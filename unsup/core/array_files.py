@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.errors import UserError
-from unsup.core.files import replace
+from unsup.core.files import replace_file
 
 Arrays = dict[str, NDArray[Any]]
 
 
-class Keepable(Protocol):
+class HasArrays(Protocol):
     """What can be written into a file of arrays."""
 
     def arrays(self) -> Arrays: ...
 
 
-Kept = TypeVar("Kept", bound=Keepable)
+T = TypeVar("T", bound=HasArrays)
 
 
-def kept(folder: Path, name: str, key: str, compute: Callable[[], Kept], read: Callable[[Arrays], Kept]) -> Kept:
+def cached(folder: Path, name: str, key: str, compute: Callable[[], T], read: Callable[[Arrays], T]) -> T:
     """What a file holds, or what is computed and put there under a temporary name first.
 
     Raises:
@@ -34,13 +34,13 @@ def kept(folder: Path, name: str, key: str, compute: Callable[[], Kept], read: C
     """
     path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if path.exists():
-        return load(path, read)
+        return load_arrays(path, read)
     found = compute()
-    keep(path, found.arrays())
+    save_arrays(path, found.arrays())
     return found
 
 
-def keep(path: Path, arrays: Arrays) -> None:
+def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write arrays into a file, under a temporary name first.
 
     Raises:
@@ -51,12 +51,12 @@ def keep(path: Path, arrays: Arrays) -> None:
     np.savez_compressed(buffer, **named)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, buffer.getvalue())
+        replace_file(path, buffer.getvalue())
     except OSError as e:
         raise UserError(f"cannot keep {path}: {e.strerror}") from e
 
 
-def load(path: Path, read: Callable[[Arrays], Kept]) -> Kept:
+def load_arrays(path: Path, read: Callable[[Arrays], T]) -> T:
     """What a file of arrays holds.
 
     Raises:
@@ -66,4 +66,4 @@ def load(path: Path, read: Callable[[Arrays], Kept]) -> Kept:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves damaged ones open
             return read(dict(file))
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as e:
-        raise UserError(f"{path} is damaged: delete it, it will be computed again") from e
+        raise UserError(f"{path} is damaged: delete the file, then run this again") from e

@@ -26,7 +26,7 @@ VARIABLES = {
     "RUNS": "--runs",
 }
 # Options of `train` that stand for a key of the configuration
-SHORT = {"epochs": "trainer.max_epochs", "data_root": "data.root", "images": "data.images"}
+SHORTCUTS = {"epochs": "trainer.max_epochs", "data_root": "data.root", "images": "data.images"}
 PROGRAMS = {"dashboard": "tensorboard --logdir {runs}"}  # what the Makefile starts without `unsup`
 
 
@@ -40,7 +40,7 @@ def suggest(verb: str, further: str = "", via: str | None = None, **words: objec
         words: values of parameters by their names, such as `run`; None leaves one out.
     """
     named = {name: str(value) for name, value in words.items() if value is not None}
-    if by_make(via):
+    if uses_make(via):
         variables = [quoted(f"{name.upper()}={value}") for name, value in named.items()]
         return " ".join(filter(None, ["make", verb, *variables, further and f'ARGS="{further}"']))
     if verb in PROGRAMS:
@@ -51,14 +51,14 @@ def suggest(verb: str, further: str = "", via: str | None = None, **words: objec
 
 def option(name: str, value: str = "") -> str:
     """Return an option as the user types it: `OUT` or `--out`, `RUNS=<folder>` or `--runs <folder>`."""
-    if not by_make():
+    if not uses_make():
         return f"--{name} {value}".rstrip()
     if name.upper() not in VARIABLES:
         return f'ARGS="--{name} {value}"'
     return f"{name.upper()}={value}" if value else name.upper()
 
 
-def by_make(via: str | None = None) -> bool:
+def uses_make(via: str | None = None) -> bool:
     """Return whether the user types `make`: the Makefile says so to the programs that it starts."""
     return (via or os.environ.get("UNSUP_VIA")) == "make"
 

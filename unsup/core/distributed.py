@@ -13,14 +13,14 @@ def gather(z: Tensor) -> Tensor:
     on its own rows), averaged over processes as DDP does it, has the gradients of one process with the whole batch.
     Every process must have as many rows.
     """
-    return torch.cat(all_gather(z)) if processes() > 1 else z
+    return torch.cat(all_gather(z)) if num_processes() > 1 else z
 
 
-def processes() -> int:
+def num_processes() -> int:
     """How many train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
     """Which of them this is, from 0 on."""
-    return dist.get_rank() if processes() > 1 else 0
+    return dist.get_rank() if num_processes() > 1 else 0

@@ -20,7 +20,7 @@ class UsageError(UserError):
     exit_code = 2
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def closest(name: str, known: Iterable[str]) -> str:
     """A hint for a message: the nearest known name, or all of them when there are few."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, 1, 0.5)

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from unsup.core.commands import option
-from unsup.core.errors import UsageError, UserError
+from unsup.core.errors import UserError
 
 
-def replace(path: Path, content: str | bytes) -> None:
+def replace_file(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename: readers see the old one or the whole new one."""
-    with replacing(path) as temporary:
+    with write_atomically(path) as temporary:
         # a name need not be text: "\\udcff" is what JSON reads back
         temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file atomically, refusing values that JSON does not know."""
-    replace(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    replace_file(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """The temporary name to write under, for what is too large to be held in memory twice; renamed at the end."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -35,46 +35,20 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def place(text: str) -> Path:
-    """A path as the user means it.
-
-    Raises:
-        UsageError: it begins with the ~name of a user who is not there, or no file can be called so.
-    """
-    if "\0" in text:
-        raise UsageError(f"{text!r} holds a character that no file name has")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as e:
-        raise UsageError(f"{text}: there is no such user") from e
-
-
-def resolved(path: Path) -> Path:
-    """Where a path leads.
-
-    Raises:
-        UserError: nowhere, its links go in a circle.
-    """
-    try:
-        return path.resolve()
-    except (RuntimeError, OSError, ValueError) as e:
-        raise UserError(f"{path} is a link in a circle, or no name of a folder: name the folder itself") from e
-
-
-def shown(path: Path) -> Path:
+def short_path(path: Path) -> Path:
     """The path as short as the working folder allows."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def elsewhere(runs: Path) -> Path | None:
+def unless_default(runs: Path) -> Path | None:
     """Return a folder of runs as a suggested command needs it: None for runs/, which needs no word."""
-    return None if shown(runs) == Path("runs") else shown(runs)
+    return None if short_path(runs) == Path("runs") else short_path(runs)
 
 
-def must_be_new(path: Path) -> None:
+def refuse_existing(path: Path) -> None:
     """Raises UserError where there is something of that name."""
     if path.exists():
-        raise UserError(f"{shown(path)} exists, and nothing is overwritten: name another {option('out')}")
+        raise UserError(f"{short_path(path)} exists, and nothing is overwritten: name another {option('out')}")
 
 
 def folder_of_images(path: str | Path) -> Path:
@@ -83,29 +57,28 @@ def folder_of_images(path: str | Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    folder = place(str(path))
-    if not resolved(folder).is_dir():
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
         raise UserError(f"{path} is not a folder: {option('images')} names the folder that holds your images")
     return folder
 
 
-def reserve(folder: Path) -> Path:
+def create_folder(folder: Path) -> Path:
     """The folder, made just now, empty: of two starts one gets it.
 
     Raises:
         UserError: there is one of that name.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        folder.mkdir()
+        folder.mkdir(parents=True)
     except FileExistsError:
-        must_be_new(folder)
+        refuse_existing(folder)
         raise
     return folder
 
 
 @contextmanager
-def filling(folder: Path) -> Iterator[Path]:
+def fill_folder(folder: Path) -> Iterator[Path]:
     """The temporary name to fill a reserved folder under; renamed at the end. After an error neither is left."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:

@@ -6,13 +6,13 @@ from numpy.typing import NDArray
 from unsup.core.errors import UserError
 
 
-def carve(n: int, labels: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def train_val_split(n: int, labels: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sorted training and validation positions: 5,000 of 50,000 or more images, else 10 %; the same for every run."""
-    val = draw(n, max(1, round(min(5000, n / 10))), labels)
+    val = stratified_subset(n, max(1, round(min(5000, n / 10))), labels)
     return np.setdiff1d(np.arange(n), val), val
 
 
-def draw(n: int, count: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
+def stratified_subset(n: int, count: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """Sorted positions of `count` of n images, the same every time; where labelled, an equal share of every class.
 
     At least one image of every class is left over; when that is impossible there are fewer than `count`.

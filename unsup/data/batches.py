@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsup.core.distributed import processes, rank
+from unsup.core.distributed import num_processes, rank
 from unsup.core.seeds import derived_seed
 
 Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
@@ -29,13 +30,8 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float().mul_(1 / 255)
 
 
-class Call:
-    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache.
-
-    Args:
-        parts: of each batch the positions of its images, and what x is made of.
-        cut: makes a batch of them.
-    """
+class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
+    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache."""
 
     def __init__(self, parts: Sequence[Part], cut: Callable[[Tensor, Tensor], Batch]) -> None:
         self.parts, self.cut = parts, cut
@@ -52,20 +48,24 @@ class Call:
         return sum(len(index) for index, _ in self.parts)
 
 
+@dataclass(eq=False)
 class Batches:
     """What a loader of a data set has in common: epochs, and calls of several batches. `_parts`, `_cut` are filled in.
 
-    Yields (x, index), or with `steps_per_call` above 1 `Call`s of that many of them.
+    Yields (x, index), or with `steps_per_call` above 1 `BatchGroup`s of that many of them.
 
     Args:
         steps_per_call: batches handed over at a time.
         device: where x goes.
     """
 
+    steps_per_call: int
+    device: torch.device
+
     batch_sampler = None  # Lightning looks here before `sampler`
 
-    def __init__(self, steps_per_call: int, device: torch.device) -> None:
-        self.steps_per_call, self.device, self.epoch = steps_per_call, device, 0
+    def __post_init__(self) -> None:
+        self.epoch = 0
         self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
 
     def set_epoch(self, epoch: int) -> None:
@@ -74,10 +74,10 @@ class Batches:
     def __len__(self) -> int:
         return math.ceil(self._steps() / self.steps_per_call)
 
-    def __iter__(self) -> Iterator[Batch | Call]:
+    def __iter__(self) -> Iterator[Batch | BatchGroup]:
         parts, k = iter(self._parts()), self.steps_per_call
         while group := list(islice(parts, k)):
-            yield Call(group, self._cut) if k > 1 else self._cut(*group[0])
+            yield BatchGroup(group, self._cut) if k > 1 else self._cut(*group[0])
 
     def _parts(self) -> Iterable[Part]:
         """What the batches of this epoch and process are made of."""
@@ -92,12 +92,13 @@ class Batches:
         raise NotImplementedError
 
 
+@dataclass(eq=False)
 class ResidentBatches(Batches):
     """Yields (x, index): x (n, C, H, W) float32 in [0, 1], index (n,) the images' positions in the split.
 
     The order is a function of (seed, epoch) alone. All batches have `batch_size` images or a little less, so that no
     last one is too small for batch statistics. With several processes each takes a disjoint shard of equal length (at
-    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `Call`s of that many batches.
+    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `BatchGroup`s of that many batches.
 
     Args:
         images: (N, C, H, W) uint8, on `device` or on the CPU.
@@ -109,28 +110,19 @@ class ResidentBatches(Batches):
         device: where x goes.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        index: Tensor,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        steps_per_call: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(steps_per_call, device)
-        self.images, self.index = images, index
-        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+    images: Tensor
+    index: Tensor
+    batch_size: int
+    shuffle: bool
+    seed: int
 
     def _parts(self) -> Iterable[Part]:
-        world = processes()  # asked late: Lightning starts them after the data module is made
+        world = num_processes()  # asked late: Lightning starts them after the data module is made
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
         if self.shuffle:
-            order = torch.randperm(
-                n, generator=torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
-            )
+            seed = derived_seed(self.seed, "order", self.epoch)
+            order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
         order = order[rank() : n - n % world : world]
         rows = self.index[order].to(self.images.device)  # once an epoch, not once a batch
         order = order.to(self.device)
@@ -140,4 +132,4 @@ class ResidentBatches(Batches):
         return to_unit(self.images.index_select(0, source).to(self.device)), index
 
     def _steps(self) -> int:
-        return math.ceil(len(self.index) // processes() / self.batch_size)
+        return math.ceil(len(self.index) // num_processes() / self.batch_size)

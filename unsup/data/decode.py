@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from unsup.core.errors import UserError, printable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # whatever the suffix says, nothing else is opened
-CHUNK = 16  # images a thread decodes at a time
-AHEAD = 4  # chunks for each thread that may wait to be asked for
+IMAGES_PER_TASK = 16  # images a thread decodes at a time
+TASKS_AHEAD = 4  # chunks for each thread that may wait to be asked for
 
-Attempt = tuple[NDArray[np.uint8], list[str | None]]  # images (n, C, S, S); for each None or why it cannot be read
+Decoded = tuple[NDArray[np.uint8], list[str | None]]  # images (n, C, S, S); for each None or why it cannot be read
 
 
 def decode(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[NDArray[np.uint8]]:
@@ -30,26 +30,26 @@ def decode(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[NDArray[n
         UserError: after the last one, if any could not be read; names the first five.
     """
     reasons: list[str | None] = []
-    for images, found in attempt(paths, shape):
+    for images, found in decode_with_reasons(paths, shape):
         reasons += found
         yield images
     unreadable = {str(path): why for path, why in zip(paths, reasons, strict=True) if why is not None}
     if unreadable:
-        raise UserError(f"{complaint(unreadable, len(paths))}: mend them or take them out of the folder")
+        raise UserError(f"{unreadable_message(unreadable, len(paths))}: mend them or take them out of the folder")
 
 
-def attempt(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Attempt]:
+def decode_with_reasons(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Decoded]:
     """The images in order, a few at a time, black where they cannot be read; a progress bar after two seconds.
 
     Little is decoded ahead of what is asked for.
     """
 
-    def chunk(start: int) -> Attempt:
-        images = np.zeros((len(paths[start : start + CHUNK]), *shape), np.uint8)
+    def chunk(start: int) -> Decoded:
+        images = np.zeros((len(paths[start : start + IMAGES_PER_TASK]), *shape), np.uint8)
         reasons: list[str | None] = [None] * len(images)
         for i in range(len(images)):
             try:
-                images[i] = picture(paths[start + i], shape)
+                images[i] = read_image(paths[start + i], shape)
             except Exception as error:  # damaged files raise anything: OSError, SyntaxError, struct.error, …
                 reasons[i] = _reason(error)
         return images, reasons
@@ -57,14 +57,12 @@ def attempt(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Attempt]
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is told in one line
     Image.init()  # all formats, before threads race for it
     threads = os.cpu_count() or 1
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        tqdm(
-            total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
-        ) as bar,
-    ):
-        starts = iter(range(0, len(paths), CHUNK))
-        ahead = deque(pool.submit(chunk, start) for start in islice(starts, AHEAD * threads))
+    progress = tqdm(
+        total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
+    )
+    with ThreadPoolExecutor(threads) as pool, progress as bar:
+        starts = iter(range(0, len(paths), IMAGES_PER_TASK))
+        ahead = deque(pool.submit(chunk, start) for start in islice(starts, TASKS_AHEAD * threads))
         while ahead:
             images, reasons = ahead.popleft().result()
             ahead.extend(pool.submit(chunk, start) for start in islice(starts, 1))
@@ -72,14 +70,14 @@ def attempt(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Attempt]
             yield images, reasons
 
 
-def complaint(unreadable: dict[str, str], of: int) -> str:
+def unreadable_message(unreadable: dict[str, str], of: int) -> str:
     """Of how many images some cannot be read, and why the first five: {file: reason}."""
     named = [printable(f"{file} ({reason})") for file, reason in sorted(unreadable.items())[:5]]
     more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
     return f"{len(unreadable)} of {of} images cannot be read: {', '.join(named)}{more}"
 
 
-def picture(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """One image, (C, S, S): turned as its EXIF data says, over white, shorter side scaled to S, the middle cut out.
 
     Grey of 16 bits is divided by 257. Raises whatever Pillow does, and its refusal of decompression bombs.

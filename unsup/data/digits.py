@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unsup.core.splits import draw
+from unsup.core.splits import stratified_subset
 from unsup.data.base import Arrays, ImageData
 
 
@@ -23,6 +23,6 @@ class Digits(ImageData):
 
         pixels, labels = load_digits(return_X_y=True)  # (1797, 64) float in 0..16, (1797,)
         images = np.rint(pixels * (255 / 16)).astype(np.uint8).reshape(-1, *self.shape)
-        test = draw(len(images), 500, labels)
+        test = stratified_subset(len(images), 500, labels)
         rows = np.setdiff1d(np.arange(len(images)), test) if train else test
         return images[rows], labels[rows]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import draw
-from unsup.data.decode import SUFFIXES
+from unsup.core.splits import stratified_subset
+from unsup.data.decode import IMAGE_SUFFIXES
 
-FEWEST = 20  # images that can be split into training, validation and test
+MIN_IMAGES = 20  # images that can be split into training, validation and test
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
     ]
     if len(listings) == 1:
         n = len(listings[0].files)
-        aside = draw(n, round(n / 6), listings[0].labels)
+        aside = stratified_subset(n, round(n / 6), listings[0].labels)
         listings = [listings[0].at(np.setdiff1d(np.arange(n), aside)), listings[0].at(aside)]
     return tuple(map(printable, number)), listings[0], listings[1]  # figures and tables take text alone
 
@@ -56,11 +56,9 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
 def _splits(top: Path) -> dict[str, list[str]]:
     """{"train/": files, "test/": files}; {"train/": files} or {"": files} where test images are to be set aside."""
     folder_of_images(top)
-    train: list[str] = []
-    test: list[str] = []
-    others: list[str] = []
-    for file in find_images(top):
-        {"train": train, "test": test}.get(file.partition("/")[0], others).append(file)
+    files = list(find_images(top))
+    train, test = ([file for file in files if file.startswith(prefix)] for prefix in ("train/", "test/"))
+    others = [file for file in files if not file.startswith(("train/", "test/"))]
     if train and others:
         raise UserError(
             f"{top} holds train/ and also {others[0]}: move everything into train/ and test/ "
@@ -69,13 +67,12 @@ def _splits(top: Path) -> dict[str, list[str]]:
     if train or (test and not others):
         splits = {"train/": train} | ({"test/": test} if (top / "test").is_dir() else {})
     else:
-        splits = {"": sorted(test + others)}
-    for prefix, files in splits.items():
-        fewest = 1 if prefix == "test/" else FEWEST
-        if len(files) < fewest:
-            raise UserError(
-                f"{top / prefix} holds {len(files)} images and needs at least {fewest} (known are {' '.join(SUFFIXES)})"
-            )
+        splits = {"": sorted(files)}
+    for prefix, part in splits.items():
+        least = 1 if prefix == "test/" else MIN_IMAGES
+        if len(part) < least:
+            known = " ".join(IMAGE_SUFFIXES)
+            raise UserError(f"{top / prefix} holds {len(part)} images and needs at least {least} (known are {known})")
     return splits
 
 
@@ -115,5 +112,5 @@ def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) ->
             continue
         if _is_folder(entry):
             yield from find_images(folder / entry.name, f"{prefix}{entry.name}/", (*above, here))
-        elif entry.name.lower().endswith(SUFFIXES):
+        elif entry.name.lower().endswith(IMAGE_SUFFIXES):
             yield prefix + entry.name

@@ -12,12 +12,12 @@ import numpy as np
 from unsup.core.arrays import Floats, Ids
 from unsup.evaluation import measures
 from unsup.evaluation.encoded import Encoded
-from unsup.evaluation.parallel import Parts, side_by_side
+from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics
-from unsup.metrics.heads import Heads
 from unsup.metrics.mixtures import estimate_k
 from unsup.metrics.probes import LinearProbe
+from unsup.metrics.readout import Readout
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Judged:
     clusters: Ids  # (n_test,) k-means on the raw codes
     cluster_distances: Floats  # (n_test, k) to its centres
     codes: Floats  # (n_test, D)
-    heads: Heads  # for new images
+    readout: Readout  # for new images
 
 
 def judge_arrays(
@@ -45,7 +45,7 @@ def judge_arrays(
     num_clusters: int = 0,
     count: bool = True,
     answers: dict[str, Any] | None = None,
-    generation: Parts | None = None,
+    generation: Measures | None = None,
 ) -> Judged:
     """Score the codes of each split as `unsup.evaluation.protocol.evaluate` states it.
 
@@ -63,7 +63,8 @@ def judge_arrays(
     """
     generation = generation or {}
     codes = {split: one.codes for split, one in encoded.items()}
-    scores = measures.code_scores(codes["train"]) | (answers or {})
+    scores: dict[str, Any] = {"code_dim": codes["train"].shape[1], "dead_units": diagnostics.dead_units(codes["train"])}
+    scores |= answers or {}
     compact, axes = codes, None
     if scores["code_dim"] > diagnostics.WIDE:
         say(f"{scores['code_dim']:,} dimensions: clusterings, kNN and diagnostics see {diagnostics.COMPRESSED}")
@@ -73,17 +74,17 @@ def judge_arrays(
         scores["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
     spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
 
-    counting: Parts = {"number of clusters": partial(estimate_k, compact["train"])}
+    counting: Measures = {"number of clusters": partial(estimate_k, compact["train"])}
     if labels is None:  # k is needed before anything else
-        done = side_by_side(counting, workers)
+        done = run_side_by_side(counting, workers)
         k = done["number of clusters"]["silhouette"]
     else:
         done, k = {}, classes or len(np.unique(labels["train"]))
-    todo = measures.cluster_parts(spaces, k) | measures.diagnostic_parts(compact["train"])
+    todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
     if labels is not None:
-        judged = measures.layer_parts(encoded, labels) | measures.knn_parts(spaces, labels)
-        todo = judged | measures.probe_parts(encoded, labels) | (counting if count else {}) | todo
-    done |= side_by_side(todo | generation, workers)
+        judged = measures.layer_measures(encoded, labels) | measures.knn_measures(spaces, labels)
+        todo = judged | measures.probe_measures(encoded, labels) | (counting if count else {}) | todo
+    done |= run_side_by_side(todo | generation, workers)
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     scores["clusters"] |= done.get("number of clusters", {})
@@ -100,7 +101,7 @@ def judge_arrays(
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
     kmeans = done["k-means raw"].found
-    heads = Heads.fit(
+    readout = Readout.fit(
         kmeans.centres,
         compact["train"],
         compact["val"],
@@ -114,7 +115,7 @@ def judge_arrays(
         correct=correct,
         predicted=None if probe is None else probe.predicted,
         clusters=kmeans.test,
-        cluster_distances=heads.centre_distances(codes["test"]),
+        cluster_distances=readout.centre_distances(codes["test"]),
         codes=codes["test"],
-        heads=heads,
+        readout=readout,
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import UsageError, UserError
-from unsup.core.splits import carve
+from unsup.core.splits import train_val_split
 from unsup.evaluation.arrays import Judged, judge_arrays
 from unsup.evaluation.encoded import Encoded, finite
 
@@ -34,7 +34,7 @@ def judge_codes(codes: Any, labels: Any, test_codes: Any, test_labels: Any, val_
     named = {"train": labels, "val": val_labels, "test": test_labels}
     y = numbered({split: named[split] for split in z}, {split: len(rows) for split, rows in z.items()})
     if "val" not in z:
-        train, val = carve(len(z["train"]), None if y is None else y["train"])
+        train, val = train_val_split(len(z["train"]), None if y is None else y["train"])
         z |= {"train": z["train"][train], "val": z["train"][val]}
         if y is not None:
             y |= {"train": y["train"][train], "val": y["train"][val]}

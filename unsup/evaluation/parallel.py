@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits
 
 from unsup.evaluation.progress import say
 
-Parts = dict[str, Callable[[], Any]]
+Measures = dict[str, Callable[[], Any]]
 
 
-def side_by_side(parts: Parts, workers: int) -> dict[str, Any]:
+def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
     """What each part returns, by its name. They start in the given order, `workers` of them at a time.
 
     An error in a part is raised here. An error or an interrupt stops the other parts at their next line of Python.

@@ -13,7 +13,7 @@ from unsup.core.arrays import Ids
 from unsup.core.seeds import derived_seed
 from unsup.evaluation.progress import say
 from unsup.metrics.diagnostics import sample
-from unsup.metrics.heads import Probe
+from unsup.metrics.readout import Probe
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
 

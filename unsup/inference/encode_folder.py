@@ -1,4 +1,4 @@
-"""All images below a folder through a trained encoder, and their codes in a file."""
+"""Codes of all images below a folder, by a trained encoder."""
 
 import logging
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
-from unsup.core.files import folder_of_images, must_be_new, replacing
-from unsup.data.decode import attempt, complaint
+from unsup.core.files import folder_of_images, refuse_existing, write_atomically
+from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
-from unsup.metrics.heads import Heads
+from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder
@@ -23,33 +23,33 @@ from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-BATCH = 512  # images through the encoder at a time
+FILES_PER_BATCH = 512  # images through the encoder at a time
 
 Columns = dict[str, NDArray[Any]]  # n rows each
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """What a run makes of the n readable images below a folder, in the order of their names."""
+class EncodedFolder:
+    """Codes and more of the n readable images below a folder, in order of names."""
 
     files: list[str]  # relative to the folder
-    columns: Columns  # "codes" (n, D), maybe "own_cluster", and with heads those of `judged`; "class" is text
-    unreadable: dict[str, str]  # the other files, and why
+    columns: Columns  # as `write_codes` describes them
+    unreadable: dict[str, str]  # the other files, with the reasons
 
 
-def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
-    """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
+def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
+    """Encode all images below a folder, on the accelerator if there is one.
 
-    They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
-    cannot be read are named in a warning.
+    Images are resized and cut as in `unsup.data.folder.Folder`. A warning names files that cannot be read. Memory holds
+    the result and a few batches.
 
     Args:
         run: the run.
         images: the folder.
-        heads: what to say about each code; None: nothing.
+        readout: of the run, for more than the codes.
 
     Raises:
-        UserError: no such folder, no image in it, none that can be read; codes that are not finite.
+        UserError: no such folder, no readable image in it, or codes that are not finite.
     """
     folder_of_images(images)
     listed = list(find_images(images))
@@ -60,89 +60,86 @@ def encode_folder(run: Run, images: Path, heads: Heads | None) -> Encoded:
     files: list[str] = []
     columns: Columns = {}
     unreadable: dict[str, str] = {}
-    for named, x in batches(images, listed, encoder.shape, unreadable):
-        found = judged(encoder, heads, x)
-        if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
-            raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
+    for batch, x in readable_batches(images, listed, encoder.shape, unreadable):
+        parts = code_columns(encoder, readout, x)
+        if len(broken := np.flatnonzero(~np.isfinite(parts["codes"]).all(axis=1))):
+            raise UserError(f"{run}: the code of {printable(batch[broken[0]])} is not finite: train the run again")
         if not files:
-            columns = {name: np.empty((len(listed), *rows.shape[1:]), rows.dtype) for name, rows in found.items()}
-        for name, rows in found.items():
+            columns = {name: np.empty((len(listed), *rows.shape[1:]), rows.dtype) for name, rows in parts.items()}
+        for name, rows in parts.items():
             columns[name][len(files) : len(files) + len(rows)] = rows
-        files += named
+        files += batch
     if not files:
-        raise UserError(complaint(unreadable, len(listed)))
+        raise UserError(unreadable_message(unreadable, len(listed)))
     if unreadable:
-        log.warning("left out: %s", complaint(unreadable, len(listed)))
+        log.warning("left out: %s", unreadable_message(unreadable, len(listed)))
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
-    return Encoded(files, columns, unreadable)
+    return EncodedFolder(files, columns, unreadable)
 
 
-def batches(
+def readable_batches(
     images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
-    """The readable ones of the files, 512 or a few more at a time, and their pixels (n, C, S, S), uint8.
+    """Yield names and uint8 pixels (n, C, S, S) of about 512 readable files.
 
-    The others go into `unreadable` with the reason.
+    Files that cannot be read go into `unreadable` with the reason.
     """
-    named: list[str] = []
+    names: list[str] = []
     parts: list[NDArray[np.uint8]] = []
-    left = iter(files)
-    for pixels, reasons in attempt([images / file for file in files], shape):
-        for reason, file in zip(reasons, left, strict=False):
+    remaining = iter(files)
+    for pixels, reasons in decode_with_reasons([images / file for file in files], shape):
+        for reason, file in zip(reasons, remaining, strict=False):
             if reason is None:
-                named.append(file)
+                names.append(file)
             else:
                 unreadable[file] = reason
         parts.append(pixels[[reason is None for reason in reasons]])
-        if len(named) >= BATCH:
-            yield named, torch.from_numpy(np.concatenate(parts))
-            named, parts = [], []
-    if named:
-        yield named, torch.from_numpy(np.concatenate(parts))
+        if len(names) >= FILES_PER_BATCH:
+            yield names, torch.from_numpy(np.concatenate(parts))
+            names, parts = [], []
+    if names:
+        yield names, torch.from_numpy(np.concatenate(parts))
 
 
-def judged(encoder: Encoder, heads: Heads | None, x: torch.Tensor) -> Columns:
-    """The codes of images (n, C, H, W), and what the heads say: columns as in `write_codes`, "class" a number here."""
-    codes = encoder(x).cpu().numpy()
-    own: Columns = {}
-    if hasattr(encoder.model, "assign"):
+def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
+    """Return the columns of `write_codes`, with numbers for classes."""
+    columns: Columns = {"codes": encoder(x).cpu().numpy()}
+    model, errors = cast(Any, encoder.model), None
+    with frozen(model):
         unit = encoder.unit(x)
-        with frozen(encoder.model):
-            own = {"own_cluster": clusters_of(encoder.model, unit).numpy()}
-    if heads is None:
-        return {"codes": codes, **own}
-    errors = None
-    if heads.usual_error is not None:
-        unit = encoder.unit(x)
-        with frozen(encoder.model):
-            difference = unit - cast(Any, encoder.model).reconstruct(unit)
-        errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
-    ratios = heads.ratios(codes, errors)
-    found = {"codes": codes, "cluster": heads.cluster(codes), "code_distance": ratios.code, **own}
-    found |= {} if ratios.error is None else {"error": ratios.error}
-    found |= {"distance": ratios.larger, "unlike": ratios.larger > 1}
-    if heads.probe is not None:
-        shares = heads.probe.probabilities(codes)
-        found |= {"class": heads.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
-    return found
+        if hasattr(model, "assign"):
+            columns["own_cluster"] = clusters_of(model, unit).numpy()
+        if readout is not None and readout.error_threshold is not None:
+            difference = (unit - model.reconstruct(unit)).float()
+            errors = difference.square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
+    if readout is None:
+        return columns
+    codes = columns["codes"]
+    novelty = readout.novelty(codes, errors)
+    columns |= {"cluster": readout.cluster(codes), "code_distance": novelty.code}
+    columns |= {} if novelty.error is None else {"error": novelty.error}
+    columns |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
+    if readout.probe is not None:
+        shares = readout.probe.probabilities(codes)
+        columns |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
+    return columns
 
 
-def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, Encoded]:
-    """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
+def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:
+    """Write the codes of all images below a folder, and return file and content.
 
-    `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
-    `own_cluster` (n,) int64; where the run has been evaluated `cluster` (n,), by k-means,
-    `code_distance` (n,) and, where the model reconstructs, `error` (n,), `distance` (n,), the larger one
-    (`Heads.distance`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
-    `confidence` (n,) float32. Parquet names the first two `file` and `code`, and has bytes of a name that are no text
-    as escapes.
+    The columns are `files` (n,), text relative to the folder, and `codes` (n, D), float32; `own_cluster` (n,) if the
+    model has clusters; of an evaluated run `cluster` (n,) by k-means, `code_distance` (n,), `error` (n,) if the model
+    reconstructs, the larger `distance` (n,) (see `Readout.novelty`), and `unlike` (n,), whether that is above 1; and
+    `class` (n,), text, and `confidence` (n,) if the run had labels. Parquet has `file` and `code` instead of the first
+    two, and escapes undecodable bytes of names.
 
     Args:
         run: the run.
         images: the folder of images, in any arrangement.
-        out: the file to make; None: <run>/encoded/<name of the folder of images>.npz.
+        out: the new file, .npz or .parquet (default: <run>/encoded/<name of the folder of images>.npz).
 
     Raises:
         UserError: `out` exists, pyarrow is missing, or as in `encode_folder`.
@@ -158,10 +155,10 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
         except ImportError as e:
             hint = option("out", "codes.npz")
             raise UserError(f"Parquet needs pyarrow: pip install -e '.[parquet]' (or {hint})") from e
-    must_be_new(out)
+    refuse_existing(out)
     encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as temporary:
+    with write_atomically(out) as temporary:
         if out.suffix == ".npz":
             with temporary.open("wb") as file:
                 np.savez(file, files=np.array(encoded.files), **cast(Any, encoded.columns))
@@ -170,7 +167,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
     return out, encoded
 
 
-def write_parquet(path: Path, encoded: Encoded) -> None:
+def write_parquet(path: Path, encoded: EncodedFolder) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 

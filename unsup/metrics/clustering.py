@@ -25,7 +25,7 @@ class Clustering:
 
 
 @dataclass(frozen=True)
-class Assigned:
+class Assignment:
     """What another clustering made of the images."""
 
     train: Ids  # (n_train,)

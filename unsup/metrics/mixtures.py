@@ -21,7 +21,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
-from unsup.metrics.clustering import Assigned
+from unsup.metrics.clustering import Assignment
 from unsup.metrics.diagnostics import sample
 
 DIMENSIONS = 64
@@ -37,7 +37,7 @@ MOST = 20  # clusters tried by `estimate_k`
 COUNTED_IMAGES = 3_000  # a mixture finds more and more clusters in more images: classes are not Gaussian
 COUNTED_DIMENSIONS = 10  # with more, the covariances have too many numbers for so many images
 
-Method = Callable[[Floats, Floats, int], Assigned]
+Method = Callable[[Floats, Floats, int], Assignment]
 
 
 def methods() -> dict[str, Method]:
@@ -52,7 +52,7 @@ def missing() -> str:
 
 
 @threadpool_limits.wrap(limits=1)
-def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assigned:
+def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     """The most probable of k Gaussians with full covariances, fitted by EM on at most 10,000 of `train` (n, D).
 
     EM starts from k-means, at most four times; the fit with the highest likelihood stays. scikit-learn warns
@@ -64,7 +64,7 @@ def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assigned:
 
 
 @threadpool_limits.wrap(limits=1)
-def agglomerative(train: Floats, test: Floats, k: int) -> Assigned:
+def agglomerative(train: Floats, test: Floats, k: int) -> Assignment:
     """Ward's method on at most 5,000 of `train` (n, D): the two clusters merge that add least variance, down to k.
 
     Any other image goes to the cluster of most of its 20 nearest fitted images; by the nearest mean, 13 to 21 % of the
@@ -75,7 +75,7 @@ def agglomerative(train: Floats, test: Floats, k: int) -> Assigned:
 
 
 @threadpool_limits.wrap(limits=1)
-def umap_mixture(train: Floats, test: Floats, k: int) -> Assigned:
+def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     """N2D: a Gaussian mixture in UMAP's layout of at most 10,000 of `train` (n, D) in k dimensions, at most 20.
 
     McConville et al. 2019, "N2D: (Not Too) Deep Clustering via Clustering the Local Manifold of an Autoencoded
@@ -130,11 +130,11 @@ class _Seen:
         fitted, train_seen, test_seen = components(DIMENSIONS, train[at], train, test)
         return cls(fitted, train_seen, test_seen, at, min(k, distinct(train[at])))
 
-    def assigned(self, train: NDArray[Any], test: NDArray[Any]) -> Assigned:
+    def assigned(self, train: NDArray[Any], test: NDArray[Any]) -> Assignment:
         ids = train.astype(np.int64), test.astype(np.int64)
-        return Assigned(*ids, k=self.k, fitted_on=len(self.fitted), dim=self.fitted.shape[1])
+        return Assignment(*ids, k=self.k, fitted_on=len(self.fitted), dim=self.fitted.shape[1])
 
-    def by_vote(self, ids: NDArray[Any]) -> Assigned:
+    def by_vote(self, ids: NDArray[Any]) -> Assignment:
         """Fitted images keep their clusters (f,), others take that of most of the nearest fitted ones."""
         vote = KNeighborsClassifier(min(NEIGHBOURS, len(ids)), algorithm="brute").fit(self.fitted, ids)
         train = vote.predict(self.train)

@@ -11,9 +11,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
-from unsup.metrics.heads import Probe
 from unsup.metrics.intervals import bootstrap_interval
 from unsup.metrics.logistic import fit, fit_with_chosen_c, largest_gradient
+from unsup.metrics.readout import Probe
 from unsup.metrics.ridge import RidgePath
 from unsup.metrics.subsets import imbalanced_draw, labelled_draw, stratified
 

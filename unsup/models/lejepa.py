@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unsup.core.distributed import gather, processes
+from unsup.core.distributed import gather, num_processes
 from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
@@ -106,4 +106,4 @@ def epps_pulley(x: Tensor) -> Tensor:
     means = torch.stack((angle.cos().mean(-3), angle.sin().mean(-3)))  # (2, ..., K, T)
     real, imaginary = gather(means[None]).mean(0)  # every process has as many rows
     difference = (real - normal).square() + imaginary.square()
-    return 2 * x.shape[-2] * processes() * torch.trapezoid(difference * normal, t)
+    return 2 * x.shape[-2] * num_processes() * torch.trapezoid(difference * normal, t)

@@ -15,13 +15,11 @@ import msgspec
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
-from unsup.core.files import replace
-from unsup.reports.catalogue import row_of
+from unsup.core.files import replace_file
+from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.html import PageImages, to_html
 from unsup.reports.markdown import to_markdown
-from unsup.reports.rows import heading, rows_of
 from unsup.reports.schema import Report
-from unsup.reports.score import Shown
 from unsup.reports.score_schema import Record
 from unsup.reports.verdict import verdict
 
@@ -44,9 +42,9 @@ def write_report(folder: Path, report: Report, pictures: PageImages | None = Non
     Raises:
         UserError: a value is not finite, is null or has no JSON form; the message says which.
     """
-    replace(folder / "report.json", to_json(report))
-    replace(folder / "report.md", to_markdown(report))
-    replace(folder / "report.html", to_html(report, folder, pictures))
+    replace_file(folder / "report.json", to_json(report))
+    replace_file(folder / "report.md", to_markdown(report))
+    replace_file(folder / "report.html", to_html(report, folder, pictures))
 
 
 def to_json(report: Report) -> str:
@@ -174,9 +172,9 @@ def summary_table(report: Report) -> "Table":
     from rich import box
     from rich.table import Table
 
-    rows = {name: row_of(scores, Shown.SUMMARY) for name, scores in rows_of(report)}
+    rows = {name: row_of(scores, Tables.SUMMARY) for name, scores in report.rows}
     table = Table(
-        title=heading(report),
+        title=report.heading,
         caption="\n" + verdict(report).replace("**", ""),
         title_style="bold",
         caption_style="",

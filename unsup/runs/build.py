@@ -41,7 +41,9 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
 
 def build_data(config: Config) -> ImageData:
     """The data module, nothing loaded yet."""
-    data: ImageData = made("data", load_class(config["data"]["class_path"], ImageData), config["data"]["init_args"])
+    data: ImageData = instantiate(
+        "data", load_class(config["data"]["class_path"], ImageData), config["data"]["init_args"]
+    )
     data.seed = config["seed"]
     return data
 
@@ -58,7 +60,7 @@ def prepare(config: Config) -> ImageData:
     return data
 
 
-def mnist_at_hand(config: Config) -> tuple[ImageData | None, str]:
+def find_mnist(config: Config) -> tuple[ImageData | None, str]:
     """The choice where no data set was named: MNIST's data, ready, or None: digits have to do; and what to say of it.
 
     Args:
@@ -74,12 +76,12 @@ def build_model(config: Config, data: ImageData) -> Model:
     """The model, newly initialised; what depends on the data (`shape`, `augmentation`) comes from the data module."""
     cls = load_class(config["model"]["class_path"], Model)
     linked = {name: getattr(data, name) for name in LINKED if name in inspect.signature(cls).parameters}
-    model: Model = made("model", cls, linked | config["model"]["init_args"])
+    model: Model = instantiate("model", cls, linked | config["model"]["init_args"])
     model.seed = config["seed"]
     return model
 
 
-def made(section: str, cls: type, arguments: dict[str, Any]) -> Any:
+def instantiate(section: str, cls: type, arguments: dict[str, Any]) -> Any:
     """An object of a class.
 
     Raises:
@@ -102,19 +104,27 @@ def restore_model(config: Config, path: Path) -> Model:
     Raises:
         UserError: a damaged checkpoint, or one of another model.
     """
-    checkpoint, class_path = load_checkpoint(path), config["model"]["class_path"]
+    return rebuild(config["model"]["class_path"], load_checkpoint(path), config["seed"], path)
+
+
+def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) -> Model:
+    """Return the model of a class with the arguments and weights of a checkpoint, in eval mode.
+
+    Raises:
+        UserError: they do not fit the class.
+    """
     options = current_options(class_path, checkpoint["hyper_parameters"], path)
     try:
         with torch.random.fork_rng([]):
             model: Model = load_class(class_path, Model)(**options)
     except REFUSALS as e:
         raise UserError(f"{path} does not fit {class_path}: was its code changed since?") from e
-    fill(model, checkpoint, path)
-    model.seed = config["seed"]
+    load_weights(model, checkpoint, path)
+    model.seed = seed
     return model.eval()
 
 
-def fill(model: Model, checkpoint: dict[str, Any], path: Path) -> None:
+def load_weights(model: Model, checkpoint: dict[str, Any], path: Path) -> None:
     """Give the model the weights of a checkpoint, every one of them fitting.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from unsup.core.errors import UserError
-from unsup.core.files import replacing, shown
+from unsup.core.files import short_path, write_atomically
 from unsup.runs.records import LAST, PREVIOUS
 
 log = logging.getLogger(__name__)
@@ -20,11 +20,11 @@ LAYOUT = 1  # of what stands in a checkpoint; another one is refused
 NEEDED = {"state_dict": dict, "hyper_parameters": dict, "global_step": int}
 
 
-class Damaged(UserError):
+class DamagedCheckpoint(UserError):
     """A checkpoint that cannot be read."""
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside the old one, to the disk itself, then renames; of last.ckpt the one before is kept.
 
     Lightning's own writes to the system's temporary folder and copies: where that is another file system, a process
@@ -41,7 +41,7 @@ class WholeCheckpoints(TorchCheckpointIO):
                 )
         try:
             path.parent.mkdir(exist_ok=True)
-            with replacing(path) as temporary:
+            with write_atomically(path) as temporary:
                 with temporary.open("wb") as file:
                     torch.save(checkpoint | {"layout": LAYOUT}, file)
                     file.flush()
@@ -49,9 +49,9 @@ class WholeCheckpoints(TorchCheckpointIO):
                 if path.name == LAST and path.exists():
                     path.replace(path.with_name(PREVIOUS))
         except (OSError, RuntimeError) as e:
-            found = system_error(e)
-            reason = (found.strerror or str(found)) if found else " ".join(str(e).split())
-            raise UserError(f"cannot write {shown(path)}: {reason}; the checkpoints before it are intact") from e
+            cause = system_error(e)
+            reason = (cause.strerror or str(cause)) if cause else " ".join(str(e).split())
+            raise UserError(f"cannot write {short_path(path)}: {reason}; the checkpoints before it are intact") from e
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -73,14 +73,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         if not all(isinstance(name, str) and isinstance(w, torch.Tensor) for name, w in found["state_dict"].items()):
             raise TypeError
     except Exception as e:  # damaged files raise anything
-        raise Damaged(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
+        raise DamagedCheckpoint(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
     theirs = checkpoint.get("layout", 1)  # the first ones did not say theirs
     if type(theirs) is not int or theirs != LAYOUT:
         raise UserError(f"{path} has the layout {theirs}, this version of unsup reads {LAYOUT}: train this run again")
     return found
 
 
-def newest(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
+def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     """Return the checkpoint to continue a run from, and its content: the next one where the first is damaged.
 
     Args:
@@ -94,7 +94,7 @@ def newest(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     for path in paths:
         try:
             checkpoint = load_checkpoint(path)
-        except Damaged as e:
+        except DamagedCheckpoint as e:
             damaged.append(str(e))
             continue
         if damaged:
@@ -106,10 +106,6 @@ def newest(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
 
 def system_error(error: BaseException | None) -> OSError | None:
     """The error of the operating system behind another one: libraries hide a full disk behind their own words."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, OSError):
-            return error
+    while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
-    return None
+    return error

@@ -7,22 +7,31 @@ before anything heavy is imported; values are checked against the typed `__init_
 
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unsup.core import strict_yaml
-from unsup.core.errors import UsageError, nearest
-from unsup.core.files import resolved as on_disk
+from unsup.core.errors import UsageError, closest
 from unsup.core.ranges import check_options
 from unsup.core.removed import current_options
-from unsup.runs.lookup import import_from_here, named, names, pair, used
+from unsup.core.strict_yaml import parse_yaml
+from unsup.core.threads import checked_threads
+from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
 from unsup.runs.options import typed
-from unsup.runs.settings import DEFAULTS, check_settings
-from unsup.runs.sources import declared
+from unsup.runs.sources import class_from_source
 
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "init_from": None,
+    "matmul_precision": "highest",
+    "compile": None,
+    "threads": "auto",
+}
+PRECISIONS = ("highest", "high", "medium")
+COMPILE_MODES = (None, "default", "reduce-overhead", "max-autotune")  # of torch.compile
 TOP = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 
@@ -37,54 +46,51 @@ def compose(
     Raises:
         UsageError: unknown name, key or file; not YAML; no model or data set named.
     """
-    files_of_names = [named(kind, name) for kind, name in (("data", data), ("model", model)) if name]
+    files_of_names = [config_file(kind, name) for kind, name in (("data", data), ("model", model)) if name]
     config: Config = {}
-    for path in [used("base.yaml"), *files_of_names, *pair(model, data)]:
-        config = merge(config, read(path))
+    for path in [find_config("base.yaml"), *files_of_names, *variants(model, data)]:
+        config = merge(config, read_layer(path))
     config |= {key: name for key, name in (("recipe", model), ("dataset", data)) if name}
-    further = [(str(path), read(path)) for path in files] + [(f"--{key}", nest(key, value)) for key, value in options]
+    further = [(str(path), read_layer(path)) for path in files] + [
+        (f"--{key}", nest(key, value)) for key, value in options
+    ]
     for source, layer in further:
         check_outline(layer, source)
         for kind, name in (("model", model), ("data", data)):
             if name and layer.get(kind, {}).get("class_path", config[kind]["class_path"]) != config[kind]["class_path"]:
                 raise UsageError(f"{source} sets another {kind}.class_path than {name}: name one of the two")
         config = merge(config, layer)
-    for kind in ("model", "data"):
+    for key, kind in (("recipe", "model"), ("dataset", "data")):
         if "class_path" not in config.get(kind, {}):
-            raise UsageError(
-                f"no {kind} named: give one of {', '.join(names(kind))}, or a --config with {kind}.class_path"
-            )
-    config.setdefault("recipe", config["model"]["class_path"].rsplit(".", 1)[-1].lower())
-    config.setdefault("dataset", config["data"]["class_path"].rsplit(".", 1)[-1].lower())
-    if config["dataset"] in names("data"):
-        config["dataset"] = full_name(config["dataset"], config)
-    for key in ("recipe", "dataset"):
-        if not (isinstance(config[key], str) and re.fullmatch(r"\w[\w.@+-]*", config[key])):
-            raise UsageError(
-                f"{key} is {config[key]!r}: a run folder is called by it, write letters, digits, _ - + . @"
-            )
+            known = ", ".join(config_names(kind))
+            raise UsageError(f"no {kind} named: give one of {known}, or a --config with {kind}.class_path")
+        name = config.setdefault(key, config[kind]["class_path"].rsplit(".", 1)[-1].lower())
+        if not (isinstance(name, str) and re.fullmatch(r"\w[\w.@+-]*", name)):
+            raise UsageError(f"{key} is {name!r}: a run folder is called by it, write letters, digits, _ - + . @")
+    if config["dataset"] in config_names("data"):
+        config["dataset"] = data_set_name(config["dataset"], config)
     return config
 
 
-def full_name(data: str, config: Config) -> str:
+def data_set_name(data: str, config: Config) -> str:
     """How a data set is called that a file in configs/data names: a folder of images is one of its own."""
     images = config["data"].get("init_args", {}).get("images")
     named_by = images and isinstance(images, str)  # what else stands there, `resolve` refuses
-    return data + "-" + re.sub(r"[^\w.-]+", "_", on_disk(Path(images)).name) if named_by else data
+    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(os.path.realpath(images)).name) if named_by else data
 
 
-def data_name(config: Config) -> str | None:
+def data_recipe(config: Config) -> str | None:
     """The file in configs/data that a configuration was made with; None: its class was given without one."""
-    return next((name for name in names("data") if full_name(name, config) == config["dataset"]), None)
+    return next((name for name in config_names("data") if data_set_name(name, config) == config["dataset"]), None)
 
 
-def read(path: Path) -> Config:
+def read_layer(path: Path) -> Config:
     """One YAML layer, its outline checked."""
     try:
-        layer = strict_yaml.read(path)
+        layer = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise UsageError(f"cannot read configuration {path}: {e.strerror}") from e
-    except strict_yaml.NotPlain as e:
+    except ValueError as e:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))
@@ -100,7 +106,7 @@ def check_outline(layer: Any, source: str) -> None:
         raise UsageError(f"{source}: expected keys such as model, data, trainer; got {layer!r}")
     for key in layer:
         if key not in TOP:
-            raise UsageError(f"{source}: unknown key {key!r} ({nearest(str(key), TOP)})")
+            raise UsageError(f"{source}: unknown key {key!r} ({closest(str(key), TOP)})")
     for section in ("model", "data", "trainer"):
         values = layer.get(section, {})
         if not isinstance(values, dict):
@@ -138,6 +144,22 @@ def merge(base: Config, top: Config) -> Config:
     return merged
 
 
+def check_settings(config: dict[str, Any]) -> None:
+    """Refuse a value that is not possible.
+
+    Raises:
+        UsageError: the message names the key.
+    """
+    if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
+        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
+    for key, known in (("matmul_precision", PRECISIONS), ("compile", COMPILE_MODES)):
+        if config[key] not in known:
+            raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
+    if not isinstance(config["init_from"], str | None):
+        raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
+    checked_threads(config["threads"])
+
+
 def precheck(config: Config) -> None:
     """Refuse wrong names and values of options as far as they show without an import of PyTorch.
 
@@ -147,11 +169,11 @@ def precheck(config: Config) -> None:
     check_settings(DEFAULTS | config)
     for section in ("model", "data"):
         values = config[section].get("init_args", {})
-        if cls := declared(config[section]["class_path"]):
+        if cls := class_from_source(config[section]["class_path"]):
             options = typed(cls, section, values)
             with suppress(TypeError):  # a range that a source does not tell cannot be compared with
                 check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
-    if trainer := declared(TRAINER):
+    if trainer := class_from_source(TRAINER):
         typed(trainer, "trainer", config.get("trainer", {}))
 
 

@@ -7,30 +7,29 @@ images and with the same seed, without the options that the later stage was give
 from typing import Any
 
 from unsup.core.errors import UsageError
-from unsup.runs.config import Config, compose, data_name, resolve
-from unsup.runs.lookup import named
-from unsup.runs.settings import DEFAULTS
+from unsup.runs.config import DEFAULTS, Config, compose, data_recipe, resolve
+from unsup.runs.lookup import config_file
 
 LOADING = ("batch_size", "steps_per_call")  # options of a data set that say how to train, not on what
 
 
-def from_recipe(config: Config) -> str | None:
+def source_recipe(config: Config) -> str | None:
     """The recipe that a configuration starts from; None where it starts from a run folder, or from nothing."""
     start: str | None = config["init_from"]
     return start if start and "/" not in start else None
 
 
-def source_of(config: Config) -> tuple[Config, list[tuple[str, Any]]]:
+def source_config(config: Config) -> tuple[Config, list[tuple[str, Any]]]:
     """The resolved configuration of the run that `config` starts from, and its options beside recipe, data and seed.
 
     Args:
-        config: a resolved configuration for which `from_recipe` is a recipe.
+        config: a resolved configuration for which `source_recipe` is a recipe.
 
     Raises:
         UsageError: there is no such recipe, or it does not go with these images.
     """
-    recipe, data = str(from_recipe(config)), data_name(config)
-    named("model", recipe)
+    recipe, data = str(source_recipe(config)), data_recipe(config)
+    config_file("model", recipe)
     options = [(f"data.{key}", value) for key, value in config["data"]["init_args"].items() if key not in LOADING]
     if config["threads"] != DEFAULTS["threads"]:
         options.append(("threads", config["threads"]))
@@ -48,12 +47,12 @@ def check_stages(config: Config) -> None:
         UsageError: a recipe that does not exist, or one that starts from itself in the end.
     """
     seen: list[str] = []
-    while recipe := from_recipe(config):
+    while recipe := source_recipe(config):
         if recipe in seen:
             circle = " from ".join([*seen[seen.index(recipe) :], recipe])
             raise UsageError(f"init_from: {circle} is a circle: one of them must start from nothing")
         seen.append(recipe)
         try:
-            config = source_of(config)[0]
+            config = source_config(config)[0]
         except UsageError as e:
             raise UsageError(f"init_from: {e}; a run folder is written with a slash") from e

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from unsup.core.errors import UsageError, UserError, nearest
+from unsup.core.errors import UsageError, UserError, closest
 
 OWN = Path("configs")  # of the working directory
 PACKAGE = Path(__file__).parents[1]
@@ -19,43 +19,39 @@ SHIPPED = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.par
 log = logging.getLogger(__name__)
 
 
-def names(kind: str) -> list[str]:
+def config_names(kind: str) -> list[str]:
     """Return the recipes in configs/<kind>, without variants for some data sets (`M@D`, `M@D+E`)."""
     return sorted({p.stem for top in (OWN, SHIPPED) for p in (top / kind).glob("*.yaml") if "@" not in p.stem})
 
 
-def named(kind: str, name: str) -> Path:
+def config_file(kind: str, name: str) -> Path:
     """Return the file of a recipe.
 
     Raises:
         UsageError: there is none of that name.
     """
-    if name not in names(kind):
-        raise UsageError(f"unknown {kind} {name!r} ({nearest(name, names(kind))})")
-    return used(f"{kind}/{name}.yaml")
+    if name not in config_names(kind):
+        raise UsageError(f"unknown {kind} {name!r} ({closest(name, config_names(kind))})")
+    return find_config(f"{kind}/{name}.yaml")
 
 
-def pair(model: str | None, data: str | None) -> list[Path]:
+def variants(model: str | None, data: str | None) -> list[Path]:
     """Return what a recipe needs for a data set: configs/model/M@D.yaml or, for several of them, M@D+E+F.yaml.
 
     A recipe of the working directory that hides one of the package hides its variants, too.
     """
     hidden = is_own(locate(f"model/{model}.yaml"))  # the package's variants are of the recipe that it has
     folders = [top / "model" for top in ((OWN,) if hidden else (OWN, SHIPPED))]
-    files = {p.name for folder in folders for p in folder.glob(f"{model}@*.yaml") if data in fitted_to(p)}
-    return [used(f"model/{name}") for name in sorted(files)]
+    paths = [path for folder in folders for path in folder.glob(f"{model}@*.yaml")]
+    files = {path.name for path in paths if data in path.stem.partition("@")[2].split("+")}
+    return [find_config(f"model/{name}") for name in sorted(files)]
 
 
-def fitted_to(path: Path) -> list[str]:
-    """Return the data sets that a variant of a recipe is for."""
-    return path.stem.partition("@")[2].split("+")
-
-
-def used(file: str) -> Path:
+def find_config(file: str) -> Path:
     """Return the file of that name below configs/, and say so where it hides one of the package."""
     path = locate(file)
     if is_own(path) and (SHIPPED / file).is_file():
-        say_hidden(path, path.resolve())
+        warn_hidden(path, path.resolve())
     return path
 
 
@@ -72,7 +68,7 @@ def is_own(path: Path) -> bool:
 
 
 @cache
-def say_hidden(path: Path, resolved: Path) -> None:
+def warn_hidden(path: Path, resolved: Path) -> None:
     """Say once for each file that it is used instead of the package's."""
     log.warning("%s of this folder is used, not the one of unsup", path)
 

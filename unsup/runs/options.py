@@ -5,7 +5,7 @@ import types
 import typing
 from typing import Any
 
-from unsup.core.errors import UsageError, choices, nearest
+from unsup.core.errors import UsageError, choices, closest
 
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
 RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
@@ -28,7 +28,7 @@ def typed(cls: type, section: str, values: dict[str, Any]) -> dict[str, Any]:
         if key in fixed:
             raise UsageError(f"{section}.{key} {fixed[key]} and cannot be set")
         if key not in parameters:
-            raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({nearest(str(key), parameters)})")
+            raise UsageError(f"{section}: {cls.__name__} has no option {key!r} ({closest(str(key), parameters)})")
     options = {key: parameter.default for key, parameter in parameters.items()} | values
     for key, value in options.items():
         if value is inspect.Parameter.empty:

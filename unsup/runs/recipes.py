@@ -10,7 +10,7 @@
 from pathlib import Path
 
 from unsup.runs.config import Config
-from unsup.runs.lookup import named, names, pair
+from unsup.runs.lookup import config_file, config_names, variants
 
 CHOSEN = ("validation", "label-free", "published")
 NOT_STATED = "not stated"
@@ -22,19 +22,19 @@ def header(path: Path) -> list[str]:
     return [line[1:].strip() for line in lines if line.startswith("#")]
 
 
-def stated(path: Path, field: str) -> str | None:
+def header_field(path: Path, field: str) -> str | None:
     """What stands behind `# <field>: `; None where no line begins so."""
     found = [line.removeprefix(f"{field}: ") for line in header(path) if line.startswith(f"{field}: ")]
     return found[0] if found else None
 
 
-def chosen(config: Config) -> str:
+def how_chosen(config: Config) -> str:
     """How the numbers of a run's recipe were chosen; what M@D.yaml says of itself holds for the data set D.
 
     Options of the command line are not covered: the recorded command shows them.
     """
     recipe, dataset = config["recipe"], config["dataset"]
-    files = [named("model", recipe)] if recipe in names("model") else []
+    files = [config_file("model", recipe)] if recipe in config_names("model") else []
     for data in (dataset, dataset.partition("-")[0]):  # folder-<name> is configured by folder.yaml
-        files = [*(pair(recipe, data) if data in names("data") else []), *files]
-    return next((text for path in files if (text := stated(path, "chosen"))), NOT_STATED)
+        files = [*(variants(recipe, data) if data in config_names("data") else []), *files]
+    return next((text for path in files if (text := header_field(path, "chosen"))), NOT_STATED)

@@ -7,6 +7,7 @@ and heads.npz (what an evaluation keeps of each test image, and for new images);
 export/. Whoever trains or evaluates the run holds the lock on its file .lock.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
-from unsup.core.files import place, replace, resolved, write_json
-from unsup.core.strict_yaml import dump
+from unsup.core.files import replace_file, write_json
+from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
 from unsup.runs.provenance import git_state, provenance
@@ -26,7 +27,7 @@ from unsup.runs.records import LAST, PREVIOUS, next_folder, read_record
 if TYPE_CHECKING:
     from unsup.core.array_files import Arrays
     from unsup.data.base import ImageData
-    from unsup.metrics.heads import Heads
+    from unsup.metrics.readout import Readout
     from unsup.models.base import Model
     from unsup.reports.html import PageImages
     from unsup.reports.schema import Report
@@ -58,10 +59,10 @@ class Run:
         parent = root / config["dataset"] / config["recipe"]
         record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
         try:
-            folder = next_folder(parent, config["seed"])
+            folder = next_folder(parent, str(config["seed"]))
             (folder / "checkpoints").mkdir()
             write_json(folder / "versions.json", record)
-            replace(folder / "config.yaml", dump(config))
+            replace_file(folder / "config.yaml", dump_yaml(config))
         except OSError as e:
             remedy = f"{option('runs', '<folder>')} puts it elsewhere"
             raise UserError(f"cannot write the run folder {e.filename}: {e.strerror}; {remedy}") from e
@@ -72,7 +73,7 @@ class Run:
     @classmethod
     def find(cls, text: str) -> "Run":
         """Return the run whose folder the user names. UserError where there is none, with the newest one."""
-        folder = resolved(place(text))
+        folder = Path(os.path.realpath(Path(text).expanduser()))
         if (folder / "config.yaml").is_file():
             return cls(folder)
         around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
@@ -104,15 +105,15 @@ class Run:
         return read_report(self.folder / "report.json")
 
     @cached_property
-    def readout(self) -> "Heads":
+    def readout(self) -> "Readout":
         """What its evaluation left behind for new images. UserError where heads.npz is missing or damaged."""
-        from unsup.core.array_files import load
-        from unsup.metrics.heads import Heads
+        from unsup.core.array_files import load_arrays
+        from unsup.metrics.readout import Readout
 
         if not self.has_readout:
             again = suggest("evaluate", run=self)
             raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: {again}")
-        return load(self.folder / "heads.npz", Heads.of)
+        return load_arrays(self.folder / "heads.npz", Readout.of)
 
     @property
     def class_names(self) -> list[str]:
@@ -220,17 +221,17 @@ class Run:
         write_json(self.folder / "versions.json", self.versions)
 
     def write_report(
-        self, report: "Report", readout: "Heads", correct: "Arrays", pictures: "PageImages | None" = None
+        self, report: "Report", readout: "Readout", correct: "Arrays", pictures: "PageImages | None" = None
     ) -> None:
         """Write what an evaluation leaves behind, the report last; its figures are in the folder already.
 
         `correct` is the correctness of each test image; `pictures` are test images for report.html. UserError where
         a value has no place in a report.
         """
-        from unsup.core.array_files import keep
+        from unsup.core.array_files import save_arrays
         from unsup.reports.report import write_report
 
-        keep(self.folder / "heads.npz", readout.arrays())
-        keep(self.folder / "correct.npz", correct)
+        save_arrays(self.folder / "heads.npz", readout.arrays())
+        save_arrays(self.folder / "correct.npz", correct)
         write_report(self.folder, report, pictures)
         self.report, self.readout = report, readout

@@ -19,7 +19,7 @@ class Names(dict[str, Any]):
         return Any
 
 
-def declared(path: str) -> type | None:
+def class_from_source(path: str) -> type | None:
     """Return a class of the name and with the `__init__` of the one at an import path; its values are not right.
 
     Returns:

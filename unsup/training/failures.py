@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def as_usage_errors() -> Iterator[None]:
     """Turn what a trainer says of its options into `UsageError`."""
     try:
         yield
@@ -32,7 +32,7 @@ def explained() -> Iterator[None]:
         raise UsageError(f"trainer: {' '.join(str(e).split()) or type(e).__name__}") from e
 
 
-def fail(error: BaseException, run: Run, trainer: L.Trainer, model: Model, data: ImageData) -> NoReturn:
+def raise_explained(error: BaseException, run: Run, trainer: L.Trainer, model: Model, data: ImageData) -> NoReturn:
     """Raise what a failed training means: the exit code of a signal, or the error, with cause and fix if known.
 
     The folder of a run in which nothing was trained is removed where the options are to blame.
@@ -49,7 +49,7 @@ def fail(error: BaseException, run: Run, trainer: L.Trainer, model: Model, data:
         if not model.iteration:
             discard(run)
         raise error
-    raise explanation(error, run, data) from error
+    raise explain(error, run, data) from error
 
 
 def discard(run: Run) -> None:
@@ -58,7 +58,7 @@ def discard(run: Run) -> None:
         shutil.rmtree(run.folder)
 
 
-def explanation(error: BaseException, run: Run, data: ImageData) -> BaseException:
+def explain(error: BaseException, run: Run, data: ImageData) -> BaseException:
     """Return what ended a training with cause and fix, if users can fix it, and else the error itself."""
     resume = f"{suggest('resume', run=run)} goes on"
     again = resume if run.checkpoints else f"no checkpoint was written in {run} yet"

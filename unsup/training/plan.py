@@ -5,7 +5,7 @@ Seeds are the outermost loop: after the first of them every model and every poin
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,15 @@ from typing import Any
 
 import yaml
 
-from unsup.core.commands import SHORT
+from unsup.core.commands import SHORTCUTS
 from unsup.core.errors import UsageError
-from unsup.core.strict_yaml import NotPlain, load
+from unsup.core.strict_yaml import parse_yaml
 from unsup.runs.config import Config, compose, precheck, resolve
 from unsup.runs.init_from import check_stages
 
 Option = tuple[str, Any]  # dotted key, value
 UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
-NAMED = {key: name for name, key in SHORT.items()}  # as commands are recorded
+SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # as commands are recorded
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        return " ".join([self.model, f"seed {self.seed}", *written(self.point)])
+        return " ".join([self.model, f"seed {self.seed}", *option_texts(self.point)])
 
 
 def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
@@ -64,12 +64,12 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
         try:
-            values = load(f"[{text}]")
-        except NotPlain as e:
+            values = parse_yaml(f"[{text}]")
+        except ValueError as e:
             raise UsageError(f"--grid {key}: cannot read the values {text!r}: {e}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")
-        if len({as_yaml(value) for value in values}) < len(values):
+        if len({yaml_text(value) for value in values}) < len(values):
             raise UsageError(f"--grid {word}: a value is there twice")
         if key in grid:
             raise UsageError(f"--grid names {key} twice: write all of its values in one list")
@@ -108,46 +108,46 @@ def plan(
     ]
     for model, seed, point, config in composed:
         if seed == seeds[0]:
-            with naming(model, point):
+            with located_mistakes(model, point):
                 precheck(config)
     from unsup.runs.build import build  # and so torch: a mistyped name is found before
 
     jobs = []
     for model, seed, point, config in composed:
-        with naming(model, point):
+        with located_mistakes(model, point):
             resolved = resolve(config)
             if seed == seeds[0]:
                 check_stages(resolved)
                 build(resolved)
-        words = ["train", model, "--data", data, "--seed", str(seed)]
-        for key, value in (*options, *point):
-            words += command_line(key, value)
-        jobs.append(Job(model, seed, point, (*words, "--runs", str(runs_root)), resolved))
+        words = train_words(model, data, [("seed", seed), *options, *point], runs_root)
+        jobs.append(Job(model, seed, point, tuple(words), resolved))
     return jobs
 
 
 @contextmanager
-def naming(model: str, point: Sequence[Option]) -> Iterator[None]:
+def located_mistakes(model: str, point: Sequence[Option]) -> Iterator[None]:
     """Say of a mistake which model and which point of the grid it is in."""
     try:
         yield
     except UsageError as e:
-        raise UsageError(f"{' '.join([model, *written(point)])}: {e}") from e
+        raise UsageError(f"{' '.join([model, *option_texts(point)])}: {e}") from e
 
 
-def written(point: Sequence[Option]) -> list[str]:
+def option_texts(point: Sequence[Option]) -> list[str]:
     """["model.code_dim=10", "model.widths=[500, 250]"]."""
-    return [f"{key}={as_yaml(value)}" for key, value in point]
+    return [f"{key}={yaml_text(value)}" for key, value in point]
 
 
-def command_line(key: str, value: Any) -> list[str]:
-    """An option as words of the command line of `unsup train`."""
-    if key in NAMED or "." not in key:
-        return [f"--{NAMED.get(key, key)}", str(value)]
-    return [f"--{key}", as_yaml(value)]
+def train_words(model: str, data: str | None, options: Iterable[Option], runs_root: str | Path) -> list[str]:
+    """Return the words behind `unsup` that train a run."""
+    words = ["train", model, *(("--data", data) if data else ())]
+    for key, value in options:
+        dotted = "." in key and key not in SHORT_NAMES
+        words += [f"--{key}", yaml_text(value)] if dotted else [f"--{SHORT_NAMES.get(key, key)}", str(value)]
+    return [*words, "--runs", str(runs_root)]
 
 
-def as_yaml(value: Any) -> str:
+def yaml_text(value: Any) -> str:
     """A value as the command line reads it back."""
     text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
     return text.removesuffix("...\n").strip()

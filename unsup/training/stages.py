@@ -4,20 +4,19 @@ import logging
 import shlex
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.runs.build import build, build_data
-from unsup.runs.config import Config, data_name
-from unsup.runs.init_from import check_stages, from_recipe, source_of
+from unsup.runs.config import Config, data_recipe
+from unsup.runs.init_from import check_stages, source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.distributed import is_main_process
-from unsup.training.existing_runs import Found
-from unsup.training.plan import command_line
-from unsup.training.train import resume, train
-from unsup.training.trainer import several
+from unsup.training.existing_runs import RunIndex
+from unsup.training.plan import train_words
+from unsup.training.train import resume_run, train_run
+from unsup.training.trainer import uses_several_devices
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +33,13 @@ def train_stages(
     """Train as the resolved configuration says, and before it every run that it starts from and that is missing.
 
     Yields each run once it is evaluated, that of `config` last; of several processes that train it, the main one does.
-    Arguments and errors are those of `unsup.training.train.train`, with those of `first_stages`.
+    Arguments and errors are those of `unsup.training.train.train_run`, with those of `first_stages`.
     """
     start = None
     if config["init_from"]:
         data = data or build_data(config)
         start = yield from first_stages(config, runs_root, data)
-    run = train(config, runs_root, command, notes, data, start)
+    run = train_run(config, runs_root, command, notes, data, start)
     if is_main_process():
         yield run
 
@@ -55,7 +54,7 @@ def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[
         UserError: no such run folder, or one that is not trained to its end; another process is training that run; its
             weights will not fit.
     """
-    if not from_recipe(config):
+    if not source_recipe(config):
         run = Run.find(config["init_from"])
         if not run.trained:
             raise UserError(f"init_from: {run} is not trained to its end: {suggest('resume', run=run)}")
@@ -65,10 +64,10 @@ def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[
     data.prepare_data()
     start, missing = missing_stages(config, runs_root, data)
     if start and not start.trained:
-        resume(start, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
+        resume_run(start, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
         yield start
     for stage, command in missing:
-        start = train(stage, runs_root, command, start=start)
+        start = train_run(stage, runs_root, command, start=start)
         yield start
     assert start
     return start
@@ -81,13 +80,13 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         The run in which the chain ends: trained, or begun; None where its first stage starts from nothing.
         What is to be trained after it, the first one first.
     """
-    runs, missing = Found(runs_root), list[Stage]()
-    while from_recipe(config):
-        source, options = source_of(config)
-        if trained := runs.trained(source, data.fingerprint()):
+    index, missing = RunIndex(runs_root), list[Stage]()
+    while source_recipe(config):
+        source, options = source_config(config)
+        if trained := index.newest_trained(source, data.fingerprint()):
             return trained, missing
         refuse_misfits(config, source)
-        state, begun = runs.look(source)
+        state, begun = index.progress(source)
         if state == "in use":
             raise UserError(f"init_from: another process is training {begun}: wait until it has ended")
         log.info(
@@ -97,7 +96,9 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         )
         if state == "begun":
             return begun, missing
-        missing.insert(0, (source, command_of(source, options, data_name(config), runs_root)))
+        options = [("seed", source["seed"]), *options]
+        words = ["unsup", *train_words(source["recipe"], data_recipe(config), options, runs_root)]
+        missing.insert(0, (source, shlex.join(words)))
         config = source
     return None, missing
 
@@ -108,15 +109,8 @@ def refuse_misfits(config: Config, source: Config) -> None:
     Raises:
         UserError: several devices are to train it, one of the two cannot be trained, or the weights will not fit.
     """
-    if several(config):
-        recipe = from_recipe(config)
+    if uses_several_devices(config):
+        recipe = source_recipe(config)
         raise UserError(f"init_from: no run of {recipe} as it is now is trained yet: train it first, on these devices")
     (_, model), (_, other) = build(config), build(source)
     model.initialise(other.state_dict())
-
-
-def command_of(config: Config, options: Sequence[tuple[str, Any]], data: str | None, runs_root: Path) -> str:
-    """Return the command line that trains a run to start from."""
-    words = ["train", config["recipe"], *(("--data", data) if data else ()), "--seed", str(config["seed"])]
-    words += [word for option in options for word in command_line(*option)]
-    return f"unsup {shlex.join([*words, '--runs', str(runs_root)])}"

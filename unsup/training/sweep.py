@@ -14,7 +14,7 @@ from types import FrameType
 from typing import NoReturn
 
 from unsup.runs.build import prepare
-from unsup.training.existing_runs import Found
+from unsup.training.existing_runs import RunIndex
 from unsup.training.plan import Job
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, note: str = "") -> Outcome:
+def run_sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, note: str = "") -> Outcome:
     """Train what is missing, resume what was interrupted, and evaluate what is only trained.
 
     Each run is looked up again when its turn comes: several sweeps may share a folder of runs.
@@ -56,16 +56,16 @@ def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, no
     """
     for config in {str(job.config["data"]): job.config for job in jobs}.values():
         prepare(config)  # downloads what is missing
-    found = Found(runs_root)
-    finished = {job.name for job in jobs if found.look(job.config)[0] == "finished"}
+    index = RunIndex(runs_root)
+    finished = {job.name for job in jobs if index.progress(job.config)[0] == "finished"}
     notes = "; ".join(text for text in (note, f"{len(finished)} finished already" if finished else "") if text)
-    log.info("sweep: %s in %s%s", number_of(jobs), runs_root, f" ({notes})" if notes else "")
+    log.info("sweep: %s in %s%s", run_count(jobs), runs_root, f" ({notes})" if notes else "")
 
     outcome = Outcome()
     took: list[tuple[Job, float]] = []
     start = time.monotonic()
     for i, job in enumerate(jobs):
-        state, run = found.look(job.config)
+        state, run = index.progress(job.config)
         if state == "finished":
             outcome.done["skipped"] += 1
             continue
@@ -99,16 +99,16 @@ def sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, no
     return outcome
 
 
-def summary(jobs: Sequence[Job], outcome: Outcome) -> str:
+def sweep_summary(jobs: Sequence[Job], outcome: Outcome) -> str:
     """Return what a sweep has done, in lines."""
     counts = outcome.done | Counter({"failed": len(outcome.failed), "left alone": len(outcome.left_alone)})
     parts = ", ".join(f"{counts[kind]} {kind}" for kind in (*DONE.values(), "skipped", "failed", "left alone"))
-    lines = [f"sweep: {number_of(jobs)} in {duration(outcome.seconds)}: {parts}"]
+    lines = [f"sweep: {run_count(jobs)} in {duration(outcome.seconds)}: {parts}"]
     lines += [f"  failed: {line}" for line in outcome.failed]
     return "\n".join(lines + [f"  left alone: {line}" for line in outcome.left_alone])
 
 
-def number_of(jobs: Sequence[Job]) -> str:
+def run_count(jobs: Sequence[Job]) -> str:
     """1 run, 12 runs."""
     return f"{len(jobs)} run{'s' if len(jobs) > 1 else ''}"
 
@@ -138,23 +138,23 @@ def exit_text(code: int) -> str:
 
 def run_child(words: Sequence[str]) -> int:
     """`unsup <words>` in a process of its own, which ends with this one; its exit code, below 0 for a signal."""
-    before = signal.signal(signal.SIGTERM, terminated)
+    before = signal.signal(signal.SIGTERM, exit_on_sigterm)
     child = subprocess.Popen([sys.executable, "-m", "unsup", *words])
     try:
         return child.wait()
     except BaseException as e:
-        stop(child, patient=isinstance(e, KeyboardInterrupt))
+        stop_child(child, patient=isinstance(e, KeyboardInterrupt))
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def terminated(number: int, frame: FrameType | None) -> NoReturn:
+def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
     """SIGTERM ends a sweep in order: with its child."""
     sys.exit(128 + number)
 
 
-def stop(child: subprocess.Popen[bytes], patient: bool) -> None:
+def stop_child(child: subprocess.Popen[bytes], patient: bool) -> None:
     """End a child: a patient wait first where a terminal's Ctrl-C has reached it too, SIGTERM next, SIGKILL last."""
     try:
         for tell in (lambda: None, child.terminate) if patient else (child.terminate,):

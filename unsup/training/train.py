@@ -12,27 +12,27 @@ import torch
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import shown
+from unsup.core.files import short_path
 from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
-from unsup.runs.build import build, fill
-from unsup.runs.checkpoints import newest
+from unsup.runs.build import build, load_weights
+from unsup.runs.checkpoints import newest_checkpoint
 from unsup.runs.config import Config
-from unsup.runs.recipes import chosen
+from unsup.runs.recipes import how_chosen
 from unsup.runs.records import LAST
 from unsup.runs.run import Run
-from unsup.runs.threads import threads_of_new_run, using
+from unsup.runs.threads import choose_threads, use_threads
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run_folder
-from unsup.training.failures import discard, explained, fail
-from unsup.training.trainer import bare_trainer, build_trainer, quiet, several
+from unsup.training.failures import as_usage_errors, discard, raise_explained
+from unsup.training.trainer import bare_trainer, build_trainer, silence_libraries, uses_several_devices
 
 log = logging.getLogger(__name__)
 
 
-def train(
+def train_run(
     config: Config,
     runs_root: Path = Path("runs"),
     command: str = "",
@@ -57,27 +57,28 @@ def train(
     assert bool(start) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
     threads = threads_for(config)
     further: dict[str, Any] = {"threads": threads} if threads else {}
-    with using(threads):
-        data, model = begin(config, data)
+    with use_threads(threads):
+        data, model = prepare_training(config, data)
         if start:
             source = start.model()
             model.initialise(source.state_dict())
-            further["init_from"], notes = start.origin(weights_hash(source)), [*notes, f"from {shown(start.folder)}"]
+            further["init_from"] = start.origin(weights_hash(source))
+            notes = [*notes, f"from {short_path(start.folder)}"]
 
         def create() -> Run:
             return Run.create(runs_root, config, command, data.fingerprint(), further)
 
-        if several(config):
-            with explained():
+        if uses_several_devices(config):
+            with as_usage_errors():
                 devices = bare_trainer(config, model.unused_parameters)
             run = Run(share_run_folder(devices, lambda: create().folder))
         else:
             run = create()
         aside = f" ({'; '.join(notes)})" if notes else ""
         heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
-        with held(run):
+        with run_lock(run):
             record = fit(run, model, data, heading)
-            conclude(run, model, data, record)
+            record_and_evaluate(run, model, data, record)
     return run
 
 
@@ -86,15 +87,15 @@ def threads_for(config: Config) -> int | None:
 
     None leaves it to Lightning, which shares the cores out among the processes of several devices.
     """
-    if several(config) and config["threads"] == "auto":
+    if uses_several_devices(config) and config["threads"] == "auto":
         return None
-    threads, note = threads_of_new_run(config["threads"])
+    threads, note = choose_threads(config["threads"])
     if note:
         log.info(note)
     return threads
 
 
-def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
+def resume_run(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
     """Continue an unfinished run from its last checkpoint to the end of its configuration, then evaluate it.
 
     Checkpoints are written at the ends of epochs, and all that an epoch draws derives from the seed: the weights are
@@ -108,28 +109,28 @@ def resume(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
         UserError: the run is finished, or another process works on it; there is no checkpoint, or a damaged one;
             the images are others than those that it was started with.
     """
-    quiet()
-    with held(run), using(run.versions.get("threads")):
+    silence_libraries()
+    with run_lock(run), use_threads(run.versions.get("threads")):
         if run.evaluated:
             raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
         if run.trained:
             evaluate_run(run, run.data(moved))
             return
-        path, checkpoint = newest(str(run), run.checkpoints)
-        data, model = begin(run.config, run.data(moved))
-        fill(model, checkpoint, path)
+        path, checkpoint = newest_checkpoint(str(run), run.checkpoints)
+        data, model = prepare_training(run.config, run.data(moved))
+        load_weights(model, checkpoint, path)
         iteration = checkpoint["global_step"] // model.steps_per_batch
         if is_main_process():
             run.write_resumption()
             if path.name != LAST:  # the damaged one must not take the place of this one
                 (run.folder / "checkpoints" / LAST).unlink(missing_ok=True)
         record = fit(run, model, data, f"{run} goes on after training step {iteration:,}", path, iteration)
-        conclude(run, model, data, record)
+        record_and_evaluate(run, model, data, record)
 
 
-def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
+def prepare_training(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
     """Return the images, ready, and the model, newly initialised from the seed."""
-    quiet()
+    silence_libraries()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
     data, model = build(config, data)
@@ -142,7 +143,7 @@ def begin(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
     return data, model
 
 
-def held(run: Run) -> AbstractContextManager[None]:
+def run_lock(run: Run) -> AbstractContextManager[None]:
     """Return the run's lock; of several processes that train it only the main one takes it."""
     return run.lock() if is_main_process() else nullcontext()
 
@@ -162,7 +163,7 @@ def fit(
     """
     throughput = Throughput()
     try:
-        with explained():
+        with as_usage_errors():
             trainer = build_trainer(run.config, run.folder, throughput, model.unused_parameters, resumed_at)
     except UsageError:
         discard(run)
@@ -175,20 +176,20 @@ def fit(
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (Exception, SystemExit) as e:
-        fail(e, run, trainer, model, data)
+        raise_explained(e, run, trainer, model, data)
     if not (last := run.folder / "checkpoints" / LAST).exists():  # zero epochs write none
         trainer.save_checkpoint(last)
     return {"epochs": trainer.current_epoch, **throughput.record()}
 
 
-def conclude(run: Run, model: Model, data: ImageData, record: dict[str, Any]) -> None:
+def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[str, Any]) -> None:
     """Record that a training has reached its end, and evaluate the run, in the main process alone."""
     leave_process_group()
     if not is_main_process():
         return
     views = data.augmentation if hasattr(model, "views") else None
     views = views or run.versions.get("init_from", {}).get("views", "none")
-    run.write_training(record | {"views": views, "chosen": chosen(run.config)})
+    run.write_training(record | {"views": views, "chosen": how_chosen(run.config)})
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
     try:

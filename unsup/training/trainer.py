@@ -15,17 +15,17 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from unsup.runs.checkpoints import WholeCheckpoints
+from unsup.runs.checkpoints import AtomicCheckpoints
 from unsup.runs.config import Config
 from unsup.runs.records import LAST
-from unsup.training.callbacks.curves import Curves, GradientNorm, Layout
+from unsup.training.callbacks.curves import FlushLoggers, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.online_scores import QuickScores
 from unsup.training.callbacks.progress import Progress
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process
 
-HARMLESS = (  # warnings of Lightning
+HARMLESS_WARNINGS = (  # warnings of Lightning
     "The '.*_dataloader' does not have many workers",  # batches come from memory
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
     "Checkpoint directory .* exists and is not empty",
@@ -34,7 +34,7 @@ HARMLESS = (  # warnings of Lightning
 )
 
 
-class Unprofiled(PassThroughProfiler):
+class NoProfiler(PassThroughProfiler):
     """Lightning enters a context for every hook of every callback, some 35 a step: none of them costs anything here."""
 
     nothing = nullcontext()
@@ -43,25 +43,25 @@ class Unprofiled(PassThroughProfiler):
         return self.nothing
 
 
-def arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
+def trainer_arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
     """The trainer's arguments that a configuration gives; objects in it are built."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
     given: dict[str, Any] = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
     given = {key: given[key] for key in config["trainer"]}
-    if unused_parameters and several(config) and given.get("strategy", "auto") in ("auto", "ddp"):
+    if unused_parameters and uses_several_devices(config) and given.get("strategy", "auto") in ("auto", "ddp"):
         given["strategy"] = "ddp_find_unused_parameters_true"
     return given
 
 
-def several(config: Config) -> bool:
+def uses_several_devices(config: Config) -> bool:
     """Whether more than one device may be meant."""
     return config["trainer"].get("devices", 1) not in (1, "1") or config["trainer"].get("num_nodes", 1) != 1
 
 
 def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
     """A trainer on the devices of a run that writes nothing."""
-    given = arguments(config, unused_parameters) | {"callbacks": None, "plugins": None}
+    given = trainer_arguments(config, unused_parameters) | {"callbacks": None, "plugins": None}
     return L.Trainer(
         **given, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
     )
@@ -74,7 +74,7 @@ def build_trainer(
 
     Logged points after the training step `resumed_at` are discarded; the resumed run writes them again.
     """
-    given = arguments(config, unused_parameters)
+    given = trainer_arguments(config, unused_parameters)
     checkpoint = ModelCheckpoint(  # the newest one; `save_last` with `save_top_k=0` writes none before the end
         folder / "checkpoints",
         Path(LAST).stem,
@@ -87,16 +87,16 @@ def build_trainer(
     if not torch.cuda.is_available():  # Lightning's "1" costs a failing library load in every optimizer step
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     return L.Trainer(
-        **{"profiler": Unprofiled(), **given},
+        **{"profiler": NoProfiler(), **given},
         logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge),
-        plugins=[WholeCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
+        plugins=[AtomicCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
         default_root_dir=folder,
         callbacks=[checkpoint, *callbacks(throughput), *(extra if isinstance(extra, list) else [extra])],
         enable_model_summary=False,
     )
 
 
-def quiet() -> None:
+def silence_libraries() -> None:
     """Silence advertisements and deprecation noise of the libraries, and all processes but the main one.
 
     Real warnings stay. TensorBoard's writer is a thread: a failure to write is reported at the end of the training, not
@@ -109,11 +109,11 @@ def quiet() -> None:
         logging.getLogger("unsup").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    for known in HARMLESS:
+    for known in HARMLESS_WARNINGS:
         warnings.filterwarnings("ignore", message=known)
 
 
 def callbacks(throughput: Throughput) -> list[Callback]:
     """The callbacks of every training, in the order that they need: time is measured before anything is drawn."""
     quick = QuickScores()
-    return [throughput, GradientNorm(), quick, Progress(throughput, quick), Pictures(), Layout(), Curves()]
+    return [throughput, GradientNorm(), quick, Progress(throughput, quick), Pictures(), Layout(), FlushLoggers()]

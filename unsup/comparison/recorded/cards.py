@@ -11,17 +11,15 @@ import yaml
 from scipy.special import stdtrit
 
 from unsup.comparison.recorded.commands import train_words
-from unsup.comparison.recorded.means import by_model, effort, values
+from unsup.comparison.recorded.means import by_model, minutes, seed_values
 from unsup.core.commands import suggest
-from unsup.core.errors import UsageError, UserError, nearest
-from unsup.metrics.variance import moderated
-from unsup.reports.catalogue import SCORES
-from unsup.reports.rows import machine_of
+from unsup.core.errors import UsageError, UserError, closest
+from unsup.metrics.variance import shrunken_variance
+from unsup.reports.catalogue import SCORES, OnCard
 from unsup.reports.schema import Report
-from unsup.reports.score import OnCard
 
 CONFIDENCE = 0.95  # of a whole card
-ROUNDING = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
+ROUNDING_TOLERANCE = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
 TURNED = 3  # test images that rounding alone may turn over
 
 
@@ -77,7 +75,7 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     Another machine rounds differently, and a training soon diverges from the recorded one: its result is that of one
     more seed, on the same test images. So this is a prediction interval for one more draw,
     t · s̃ · sqrt(1 + 1/k) for k recorded seeds. Their own deviation s is poorly known (k is 1, 3 or 5, where Student's
-    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is `moderated`:
+    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is `shrunken_variance`:
     s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom.
     s₀ is the metric's typical deviation, and for shares of n test images at least
     sqrt(p (1 - p) / n): by so much two equally good runs differ when they err on images independently of each other.
@@ -85,8 +83,8 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     its card with a probability of about CONFIDENCE (`tests/comparison/test_cards.py` measures it; .84 where all deviate
     twice as usual).
 
-    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING is left, or
-    TURNED test images.
+    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING_TOLERANCE is
+    left, or TURNED test images.
 
     Args:
         recorded: one value a seed.
@@ -96,11 +94,11 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     """
     mean, k = fmean(recorded), len(recorded)
     if k >= 3 and len(set(recorded)) == 1:
-        return max(ROUNDING, TURNED / images) if metric.share else ROUNDING * abs(mean)
+        return max(ROUNDING_TOLERANCE, TURNED / images) if metric.share else ROUNDING_TOLERANCE * abs(mean)
     typical = metric.deviation if metric.share else metric.deviation * abs(mean)
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
-    variance, freedom = moderated(recorded, typical)
+    variance, freedom = shrunken_variance(recorded, typical)
     t = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / metrics / 2))
     return t * math.sqrt(variance * (1 + 1 / k))
 
@@ -130,15 +128,15 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
 def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
     first, seeds = reports[0], [report.run.seed for report in reports]
     scores = [report.scores for report in reports]
-    found = {name: several for name, (score, _) in ON_CARDS.items() if (several := values(scores, score))}
+    found = {name: several for name, (score, _) in ON_CARDS.items() if (several := seed_values(scores, score))}
     images = first.run.images.test
     return Card(
         what=f"{model}, codes of {first.scores.code_dim:,} dimensions, on {data}" + (about and f": {about}"),
         command=" ".join(train_words(first.run)),
         data={"name": data, "sha256": first.provenance.data_sha256},
         seeds=seeds,
-        minutes=float(effort(reports)["minutes"]),
-        hardware="; ".join(sorted({machine_of(report) for report in reports})),
+        minutes=float(minutes(reports)),
+        hardware="; ".join(sorted({report.provenance.hardware.description for report in reports})),
         protocol=first.protocol,
         commits=sorted({str(report.provenance.commit) for report in reports}),
         metrics={
@@ -171,7 +169,7 @@ def read_card(folder: Path, name: str) -> Card:
     """
     known = [path.stem for path in folder.glob("*.yaml")]
     if name not in known:
-        raise UsageError(f"no card {name!r} in results/cards ({nearest(name, known) if known else 'it is empty'})")
+        raise UsageError(f"no card {name!r} in results/cards ({closest(name, known) if known else 'it is empty'})")
     try:
         return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
     except (TypeError, ValueError, yaml.YAMLError) as e:

@@ -8,7 +8,7 @@ from unsup.core.commands import VARIABLES, suggest
 from unsup.core.errors import UserError
 from unsup.reports.schema import RunFacts
 
-PLACES = ("--data_root", "--runs")  # where things lie
+PATH_OPTIONS = ("--data_root", "--runs")  # where things lie
 
 
 def make_command(run: RunFacts) -> str:
@@ -40,11 +40,11 @@ def train_words(run: RunFacts) -> list[str]:
     if words[:2] != ["unsup", "train"]:
         command = suggest("train", via="unsup")
         raise UserError(f"{run.model} on {run.data}, seed {run.seed}: not trained by `{command}`")
-    kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", "--threads", *PLACES)]
+    kept = [written for name, _, written in _options(words[2:]) if name not in ("--seed", "--threads", *PATH_OPTIONS)]
     return [*words[:2], *shlex.split(" ".join(kept))]
 
 
-def without_places(command: str, start: str) -> str:
+def without_paths(command: str, start: str) -> str:
     """A recorded command that names no folder of the machine.
 
     Args:
@@ -57,7 +57,7 @@ def without_places(command: str, start: str) -> str:
             kept.append(shlex.join([name, PurePath(value).name]))
         elif name == "--init_from" and "/" in value:
             kept.append(shlex.join([name, f"runs/{start}"]))
-        elif name not in PLACES:
+        elif name not in PATH_OPTIONS:
             kept.append(written)
     return " ".join(kept)
 

@@ -7,24 +7,36 @@ from pathlib import Path, PurePath
 import yaml
 
 from unsup.comparison.recorded.cards import make_cards
-from unsup.comparison.recorded.commands import make_command, without_places
-from unsup.comparison.recorded.tables import full_tables, short_tables
+from unsup.comparison.recorded.commands import make_command, without_paths
+from unsup.comparison.recorded.tables import full_tables, readme_tables
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
-from unsup.core.files import replace
+from unsup.core.files import replace_file
 from unsup.reports.report import read_report, to_json
-from unsup.reports.rows import floors_of
 from unsup.reports.schema import GitState, Report
 
 WRITER = suggest("results", via="make")
+CHECK = suggest("reproduce", via="make", card="mnist-simclr")
 TITLE = f"""# Results
 
-Written by `{WRITER}` from the reports in this folder; what the columns are is said in the [README](../README.md).
+Written by `{WRITER}` from the reports in this folder. `{CHECK}` checks a row.
+
+* A row is a mean over training seeds ± their standard deviation. Models are sorted by linear probe. The baselines
+  follow in italics: PCA at the models' dimensions, and raw pixels.
+* *augmentation*: the random views that training saw (`digits` never flips, `natural` does).
+* *chosen*: what chose the settings of the recipe. *validation*: labels of validation images (of `selflabel` also those
+  of training images, and of test images for one alternative). *label-free*: a measure without labels. *published*: the
+  paper, or set beforehand.
+* *untrained*: the same network before training, mean of three initialisations.
+* *few-label 10*: 10 labelled images a class. *kNN*: vote of the 20 nearest training codes.
+* *k-means ACC*, *own clusters ACC*: share of test images in the cluster of their class, of k-means and of the model.
+* *reconstruction SSE*: squared error summed over an image's pixels in [0, 1]. *minutes*: of training, all stages.
+* *Fréchet*, *kernel*: squared distances of generated from test images. *-ELBO*, *NLL*: nats an image.
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
-def add(run: Path, results: Path) -> Path:
+def record_report(run: Path, results: Path) -> Path:
     """Keep the report of a run as results/<data>/<model>/<seed>.json; returns that path.
 
     Raises:
@@ -44,15 +56,15 @@ def add(run: Path, results: Path) -> Path:
         raise UserError(f"{source}: {data}, {model}, {seed} cannot be the name of a file")
     target = results / data / model / f"{seed}.json"
     try:
-        text = to_json(for_others(report))
+        text = to_json(without_local_paths(report))
     except (AttributeError, TypeError, ValueError) as e:  # of the configuration, whose options have no fixed types
         raise UserError(f"{source} is damaged ({e}): evaluate the run again") from e
     target.parent.mkdir(parents=True, exist_ok=True)
-    replace(target, text)
+    replace_file(target, text)
     return target
 
 
-def for_others(report: Report) -> Report:
+def without_local_paths(report: Report) -> Report:
     """The report without its curves and without the folders of the machine that it was made on.
 
     Of a folder of images the last name is left: the data set is called by it. A run that this one started from is
@@ -60,7 +72,7 @@ def for_others(report: Report) -> Report:
     """
     kept = copy.deepcopy(report)
     start = kept.provenance.init_from.run if kept.provenance.init_from else "another"
-    kept.run.command = without_places(report.run.command, start)
+    kept.run.command = without_paths(report.run.command, start)
     kept.curves = None
     config = kept.provenance.config
     options = config.get("data", {}).get("init_args", {})
@@ -86,7 +98,7 @@ def read_complete(path: Path) -> Report:
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
-        **{f"floors.{key}.code_dim": floor.code_dim for key, floor in floors_of(report).items()},
+        **{f"floors.{key}.code_dim": floor.code_dim for key, floor in report.ordered_baselines.items()},
     }
     if missing := [key for key, value in needed.items() if value is None]:
         raise UserError(f"{path} has no {', '.join(missing)}: train or evaluate it again, in a git checkout")
@@ -110,10 +122,10 @@ def update_readme(readme: Path, results: Path, check: bool = False) -> bool:
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise UserError(f"{readme} must have the lines {BEGIN} and {END} once each, in this order")
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    return _update(readme, f"{before}{BEGIN}\n{short_tables(*_kept(results))}{END}{after}", check)
+    return _update(readme, f"{before}{BEGIN}\n{readme_tables(*_kept(results))}{END}{after}", check)
 
 
-def update_full(results: Path, check: bool = False) -> bool:
+def update_results_page(results: Path, check: bool = False) -> bool:
     """Write results/README.md, as `update_readme`."""
     return _update(results / "README.md", f"{TITLE}\n{full_tables(*_kept(results))}", check)
 
@@ -139,5 +151,5 @@ def _update(path: Path, new: str, check: bool) -> bool:
     changed = not path.exists() or path.read_text(encoding="utf-8") != new
     if changed and not check:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, new)
+        replace_file(path, new)
     return changed

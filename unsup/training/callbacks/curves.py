@@ -6,8 +6,7 @@ import lightning.pytorch as L
 from lightning.pytorch.callbacks import Callback
 
 from unsup.models.parts.optim import gradient_norm
-from unsup.training.callbacks.schedule import boards
-from unsup.training.callbacks.throughput import _step
+from unsup.training.callbacks.schedule import tensorboard_loggers
 
 LAYOUT = {
     "Learning": {
@@ -30,7 +29,7 @@ GAME = {  # of two players
 }
 
 
-class Curves(Callback):
+class FlushLoggers(Callback):
     """Puts the curves on disk before each checkpoint: those of a run that was killed and goes on have no gap."""
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -44,12 +43,12 @@ class GradientNorm(Callback):
     A method that steps several optimizers records the norm of each by itself.
     """
 
-    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
         if not pl_module.logging or len(trainer.optimizers) > 1:
             return
         norm = gradient_norm(optimizer).item()
         for logger in trainer.loggers:
-            logger.log_metrics({"train/grad_norm": norm}, _step(pl_module))
+            logger.log_metrics({"train/grad_norm": norm}, pl_module.iteration)
 
 
 class Layout(Callback):
@@ -58,5 +57,5 @@ class Layout(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         chapters = LAYOUT | (GAME if len(trainer.optimizers) > 1 else {})
         layout = {title: {name: ["Multiline", tags] for name, tags in of.items()} for title, of in chapters.items()}
-        for board in boards(trainer):
+        for board in tensorboard_loggers(trainer):
             board.experiment.add_custom_scalars(layout)

@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from torchvision.utils import make_grid
 
-from unsup.core.seeds import seed_noise
-from unsup.evaluation.thumbnails import sights, small, thumbnails
+from unsup.evaluation.model_images import grid, grids_of, sampled, thumbnails
 from unsup.models.frozen import frozen
 from unsup.reports.figures.samples import COLUMNS, draw_progress
-from unsup.training.callbacks.schedule import boards, evenly, planned_epochs
+from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs, tensorboard_loggers
 
 IMAGES = 32  # in a picture
 PICTURES = 30  # of samples in a run
@@ -22,7 +20,7 @@ ROWS = 10  # other pictures in a run, and lines of the progress strip
 
 
 class Pictures(Callback):
-    """Samples from the same noise each time, and what else `sights` finds in a model, in TensorBoard.
+    """Samples from the same noise each time, and what else `grids_of` finds in a model, in TensorBoard.
 
     Samples come after every epoch, in a long run after 30 of them; the other pictures after 10 of these epochs. All are
     spread evenly over the run, the first and the last epoch always among them. When training ends, figures/progress.png
@@ -36,8 +34,8 @@ class Pictures(Callback):
         self._newest: dict[str, int] = {}  # name -> training step of its newest picture
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._sampled = evenly(range(1, planned_epochs(trainer) + 1), PICTURES)
-        self._sparse = evenly(self._sampled, ROWS)
+        self._sampled = evenly_spaced(range(1, planned_epochs(trainer) + 1), PICTURES)
+        self._sparse = evenly_spaced(self._sampled, ROWS)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -47,11 +45,13 @@ class Pictures(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._draw(trainer, pl_module, trainer.current_epoch, sparse=True)  # training may end before its plan
-        found = boards(trainer)
+        found = tensorboard_loggers(trainer)
         if found and len(self._strip) > 1:
             path = Path(found[0].log_dir) / "figures" / "progress.png"
             path.parent.mkdir(exist_ok=True)
-            draw_progress(path, {epoch: self._strip[epoch].numpy() for epoch in evenly(sorted(self._strip), ROWS)})
+            draw_progress(
+                path, {epoch: self._strip[epoch].numpy() for epoch in evenly_spaced(sorted(self._strip), ROWS)}
+            )
 
     def state_dict(self) -> dict[str, Any]:
         return {"strip": self._strip, "newest": self._newest}
@@ -60,22 +60,21 @@ class Pictures(Callback):
         self._strip, self._newest = state_dict["strip"], state_dict["newest"]
 
     def _draw(self, trainer: L.Trainer, model: Any, epoch: int, sparse: bool) -> None:
-        if not boards(trainer):
+        if not tensorboard_loggers(trainer):
             return
         pictures = {}
         with frozen(model, full_precision=False), trainer.precision_plugin.forward_context():
             if sparse:
-                pictures = sights(model, trainer.precision_plugin.convert_input(_first_images(trainer, model.device)))
+                pictures = grids_of(model, trainer.precision_plugin.convert_input(_first_images(trainer, model.device)))
             if hasattr(model, "sample"):
-                seed_noise(model.device, model.seed, "pictures")  # the same noise each time: one sees it change
-                samples = model.sample(IMAGES).float().clamp(0, 1)
-                pictures["samples"] = make_grid(small(samples), nrow=8, pad_value=1)
+                samples = sampled(model, IMAGES, "pictures").clamp(0, 1)
+                pictures["samples"] = grid(samples)
                 if sparse:
                     self._strip[epoch] = thumbnails(samples[:COLUMNS])
         for name, picture in pictures.items():
             if self._newest.get(name) != model.iteration:
                 self._newest[name] = model.iteration
-                for board in boards(trainer):
+                for board in tensorboard_loggers(trainer):
                     board.experiment.add_image(f"pictures/{name}", picture.float().clamp(0, 1).cpu(), model.iteration)
 
 

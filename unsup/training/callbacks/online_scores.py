@@ -17,7 +17,7 @@ from unsup.core.arrays import Floats, Ids
 from unsup.evaluation.codes import encode_batches
 from unsup.metrics import clustering, diagnostics
 from unsup.metrics.probes import FEW_LABEL_C
-from unsup.training.callbacks.schedule import evenly, planned_epochs
+from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs
 
 IMAGES = 2_000  # validation images that are looked at
 TIMES = 10  # in a run
@@ -36,7 +36,7 @@ class QuickScores(Callback):
         self._scored = 0  # training steps before the newest scores
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._epochs = evenly(range(1, planned_epochs(trainer) + 1), TIMES)
+        self._epochs = evenly_spaced(range(1, planned_epochs(trainer) + 1), TIMES)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.current_epoch + 1 in self._epochs:

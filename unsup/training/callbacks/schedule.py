@@ -21,7 +21,7 @@ def planned_epochs(trainer: L.Trainer) -> int:
     return epochs
 
 
-def evenly(numbers: Sequence[int], most: int) -> list[int]:
+def evenly_spaced(numbers: Sequence[int], most: int) -> list[int]:
     """At most `most` of ascending numbers at about even distances, the first and the last among them."""
     if len(numbers) <= most:
         return list(numbers)
@@ -29,6 +29,6 @@ def evenly(numbers: Sequence[int], most: int) -> list[int]:
     return sorted({numbers[i] for i in np.abs(np.subtract.outer(places, numbers)).argmin(axis=1)})
 
 
-def boards(trainer: L.Trainer) -> list[TensorBoardLogger]:
+def tensorboard_loggers(trainer: L.Trainer) -> list[TensorBoardLogger]:
     """The loggers that take pictures, in the one process that draws them."""
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]

@@ -14,7 +14,7 @@ from unsup.core.arrays import Floats, Ids
 from unsup.metrics.diagnostics import sample
 
 REFERENCE = 10_000  # training codes that are kept
-UNUSUAL = 0.01  # share of validation images that may count as unlike anything seen
+NOVEL = 0.01  # share of validation images that may count as unlike anything seen
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Probe:
         return scores
 
 
-class Ratios(NamedTuple):
-    """Of n images to what is usual."""
+class Novelty(NamedTuple):
+    """Ratios of n images to thresholds that nearly all validation images keep; above 1 an image is novel."""
 
     code: Floats  # (n,) Euclidean distance of the code to the nearest training code
     error: Floats | None  # (n,) squared error of reconstruction; None: the model does not reconstruct
@@ -71,7 +71,7 @@ class Ratios(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Heads:
+class Readout:
     """Of a run: k-means centres, codes of training images, what is usual, and the probe where there are labels.
 
     Codes of more than 1,024 dimensions are seen by k-means and by distances as principal components.
@@ -79,11 +79,11 @@ class Heads:
 
     centres: Floats  # (k, d)
     reference: Floats  # (m, d) codes of some training images
-    usual: float  # distance to the nearest of them that nearly all validation images keep
+    threshold: float  # distance to the nearest of them that nearly all validation images keep
     axes: Floats | None  # (d, D) principal components, as d = D otherwise
     origin: Floats | None  # (D,) mean of the training codes, subtracted before
     probe: Probe | None
-    usual_error: float | None = None  # squared error of reconstruction that nearly all validation images keep
+    error_threshold: float | None = None  # squared error of reconstruction that nearly all validation images keep
 
     @classmethod
     def fit(
@@ -103,15 +103,15 @@ class Heads:
             train: (n, d) training codes as k-means sees them; at most 10,000 are kept.
             val: (m, d) codes of validation images. 1 % of these images are beyond what is usual, or a little less.
             errors: (m,) their squared errors of reconstruction, summed over an image; None: there is none.
-            axes: see `Heads`.
-            origin: see `Heads`.
+            axes: see `Readout`.
+            origin: see `Readout`.
             probe: the linear probe; None: unlabelled.
         """
         reference = train[sample(len(train), REFERENCE)]
-        keep = 1 - (UNUSUAL if errors is None else UNUSUAL / 2)
-        usual = _positive(np.quantile(_nearest(val, reference)[1], keep))
-        usual_error = None if errors is None else _positive(np.quantile(errors.astype(np.float64), keep))
-        return cls(centres, reference, usual, axes, origin, probe, usual_error)
+        keep = 1 - (NOVEL if errors is None else NOVEL / 2)
+        threshold = _positive(np.quantile(_nearest(val, reference)[1], keep))
+        error_threshold = None if errors is None else _positive(np.quantile(errors.astype(np.float64), keep))
+        return cls(centres, reference, threshold, axes, origin, probe, error_threshold)
 
     def compact(self, codes: Floats) -> Floats:
         """(n, D) -> (n, d)."""
@@ -129,32 +129,26 @@ class Heads:
         """(n,) the k-means cluster of each code."""
         return _nearest(self.compact(codes), self.centres)[0]
 
-    def distance(self, codes: Floats, errors: Floats | None = None) -> Floats:
-        """(n,) how far from what was seen; above 1, unlike anything seen.
+    def novelty(self, codes: Floats, errors: Floats | None = None) -> Novelty:
+        """How far codes (n, D) are from what was seen, and the squared errors of reconstruction (n,) from the usual.
 
-        The larger of two ratios to what is usual: the Euclidean distance to the nearest training code, and the squared
-        error of reconstruction (n,), where the model reconstructs. The code alone is a poor judge: what the encoder has
-        never met it often maps into the midst of the codes (a VAE of MNIST: uniform noise 1 %, photographs 23 % beyond
-        what is usual), but it cannot reconstruct it (both: 100 %).
+        The code alone is a poor judge: what the encoder has never met it often maps into the midst of the codes (a VAE
+        of MNIST: uniform noise 1 %, photographs 23 % above the threshold), but it cannot reconstruct it (both: 100 %).
         """
-        return self.ratios(codes, errors).larger
-
-    def ratios(self, codes: Floats, errors: Floats | None = None) -> Ratios:
-        """What `distance` is the larger of."""
-        code = (_nearest(self.compact(codes), self.reference)[1] / self.usual).astype(np.float32)
-        if errors is None or self.usual_error is None:
-            return Ratios(code, None)
-        return Ratios(code, (errors / self.usual_error).astype(np.float32))
+        code = (_nearest(self.compact(codes), self.reference)[1] / self.threshold).astype(np.float32)
+        if errors is None or self.error_threshold is None:
+            return Novelty(code, None)
+        return Novelty(code, (errors / self.error_threshold).astype(np.float32))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file; `of` reads it back."""
         found: dict[str, NDArray[Any]] = {
             "centres": self.centres,
             "reference": self.reference,
-            "usual": np.array(self.usual),
+            "usual": np.array(self.threshold),
         }
-        if self.usual_error is not None:
-            found["usual_error"] = np.array(self.usual_error)
+        if self.error_threshold is not None:
+            found["usual_error"] = np.array(self.error_threshold)
         if self.axes is not None and self.origin is not None:
             found |= {"axes": self.axes, "origin": self.origin}
         if self.probe is not None:
@@ -163,16 +157,16 @@ class Heads:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The heads from their `arrays`."""
+        """The readout from their `arrays`."""
         probe = {name.removeprefix("probe."): value for name, value in arrays.items() if name.startswith("probe.")}
         return cls(
             centres=arrays["centres"],
             reference=arrays["reference"],
-            usual=float(arrays["usual"]),
+            threshold=float(arrays["usual"]),
             axes=arrays.get("axes"),
             origin=arrays.get("origin"),
             probe=Probe(**probe) if probe else None,
-            usual_error=float(arrays["usual_error"]) if "usual_error" in arrays else None,
+            error_threshold=float(arrays["usual_error"]) if "usual_error" in arrays else None,
         )
 
 
