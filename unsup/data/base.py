@@ -76,7 +76,7 @@ class ImageData(L.LightningDataModule):
         Raises:
             UserError: files are missing, cut short, altered or unreadable; the message names them and the remedy.
         """
-        raise NotImplementedError
+        raise UserError(f"{type(self).__name__} does not define load(train)")
 
     # ---- splits -----------------------------------------------------------------------------------------------------
 
