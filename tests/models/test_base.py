@@ -303,7 +303,7 @@ def test_a_method_without_losses_says_so() -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda values: None, "a NoneType"),
+        (lambda values: None, "None"),
         (lambda values: values["loss"], "a Tensor"),
         (lambda values: {"total": values["loss"]}, r"the keys \['total'\]"),
         (lambda values: {"loss": 0.5}, "a float as 'loss'"),

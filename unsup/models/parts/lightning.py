@@ -180,7 +180,7 @@ def check_losses(model: TrainingHooks, values: Any) -> None:
         UserError: it is not a dictionary of scalar tensors with the key "loss".
     """
     if not isinstance(values, dict):
-        problem = f"a {type(values).__name__}"
+        problem = "None" if values is None else f"a {type(values).__name__}"
     elif "loss" not in values:
         problem = f"the keys {list(values)}"
     else:
