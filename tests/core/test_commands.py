@@ -63,6 +63,29 @@ def test_messages_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
         assert f"no/such is not a folder: {name} names" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "by_make", "by_program"),
+    [
+        (["sweep", "ae", "--grid", "x"], "GRID= x: write KEY=VALUE", "--grid x: write KEY=VALUE"),
+        (
+            ["classify", "r", "--images", "i", "--sort", "x"],
+            "argument SORT=: invalid choice",
+            "argument --sort: invalid",
+        ),
+        (["train", "ae", "--seed"], "argument SEED=: expected one", "argument --seed: expected one"),
+        (["train", "ae", "--model.lr"], "--model.lr needs a value", "--model.lr needs a value"),
+        (["train", "ae", "--threads", "x"], "--threads x: write a whole", "--threads x: write a whole"),
+    ],
+)
+def test_usage_errors_name_the_variables_of_make(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], by_make: str, by_program: str
+) -> None:
+    for via, message in (("make", by_make), ("", by_program)):
+        monkeypatch.setenv("UNSUP_VIA", via)
+        assert main(words) == 2
+        assert capsys.readouterr().err.startswith(f"unsup: {message}")
+
+
 def test_the_makefile_has_the_same_table() -> None:
     assert [pair.split("=") for pair in listed("OPTIONS")] == [[name, text] for name, text in VARIABLES.items() if text]
     assert listed("VERBS") and set(listed("VERBS")) == set(TAKES) == set(COMMANDS)

@@ -58,6 +58,12 @@ def option(name: str, value: str = "") -> str:
     return f"{name.upper()}={value}" if value else name.upper()
 
 
+def in_typed_form(message: str) -> str:
+    """Name the options in a message as the user types them, under make `SORT=` for `--sort`."""
+    variables = {text: f"{name}=" for name, text in VARIABLES.items() if text}
+    return re.sub(r"--\w+\b(?!\.)", lambda m: variables.get(m[0], m[0]), message) if uses_make() else message
+
+
 def uses_make(via: str | None = None) -> bool:
     """Return whether the user types `make`: the Makefile says so to the programs that it starts."""
     return (via or os.environ.get("UNSUP_VIA")) == "make"
