@@ -11,7 +11,8 @@ from typing import get_origin
 import pytest
 
 from unsup.cli.main import COMMANDS, main
-from unsup.core.commands import VARIABLES, option, suggest
+from unsup.core import commands
+from unsup.core.commands import VARIABLES, install, option, suggest
 
 TOP = Path(__file__).parents[2]
 MAKEFILE = (TOP / "Makefile").read_text().replace("\\\n", " ")
@@ -121,3 +122,12 @@ def test_words_with_blanks_are_one_word() -> None:
     for via in ("make", "unsup"):
         words = shlex.split(suggest("encode", via=via, run="a b", images="c 'd'"))
         assert any("a b" in word for word in words) and any("c 'd'" in word for word in words)
+
+
+def test_extras_are_installed_from_where_the_code_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(TOP)
+    assert install("onnx") == "pip install -e '.[onnx]'"
+    monkeypatch.chdir(tmp_path)
+    assert install("onnx") == f"pip install -e '{TOP}[onnx]'"
+    monkeypatch.setattr(commands, "__file__", str(tmp_path / "site-packages" / "unsup" / "core" / "commands.py"))
+    assert install("onnx") == "pip install 'unsup[onnx]'"

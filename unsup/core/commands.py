@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from pathlib import Path
 
 # Variables of the Makefile, and the options of `unsup` that they are passed on as; "" is a word without a name.
 VARIABLES = {
@@ -56,6 +57,14 @@ def option(name: str, value: str = "") -> str:
     if name.upper() not in VARIABLES:
         return f'ARGS="--{name} {value}"'
     return f"{name.upper()}={value}" if value else name.upper()
+
+
+def install(extra: str) -> str:
+    """Return the command that installs the packages of an extra, for a checkout or an installed package."""
+    top = Path(__file__).parents[2]
+    if not (top / "pyproject.toml").is_file():
+        return f"pip install 'unsup[{extra}]'"
+    return f"pip install -e '{'.' if top == Path.cwd() else top}[{extra}]'"
 
 
 def in_typed_form(message: str) -> str:
