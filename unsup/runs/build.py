@@ -41,9 +41,8 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
 
 def build_data(config: Config) -> ImageData:
     """The data module, nothing loaded yet."""
-    data: ImageData = instantiate(
-        "data", load_class(config["data"]["class_path"], ImageData), config["data"]["init_args"]
-    )
+    cls = load_class(config["data"]["class_path"], ImageData)
+    data: ImageData = instantiate("data", cls, config["data"]["init_args"])
     data.seed = config["seed"]
     return data
 
@@ -91,9 +90,8 @@ def instantiate(section: str, cls: type, arguments: dict[str, Any]) -> Any:
         return cls(**arguments)
     except REFUSALS as e:
         reason = next(iter(str(e).splitlines()), "") or type(e).__name__
-        raise UsageError(
-            f"{section}: {cls.__name__} cannot be made with these options: {reason} (UNSUP_DEBUG=1 shows where)"
-        ) from e
+        problem = f"{section}: {cls.__name__} cannot be made with these options: {reason}"
+        raise UsageError(f"{problem} (UNSUP_DEBUG=1 shows where)") from e
 
 
 def restore_model(config: Config, path: Path) -> Model:
