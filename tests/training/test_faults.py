@@ -96,7 +96,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     last.write_bytes(content[: len(content) // 2])
     assert_ends_like(run, whole)
     told = capsys.readouterr().err
-    assert f"{last} cannot be read" in told and "going on from the one before" in told
+    assert f"{last} cannot be read" in told and "continuing from the previous one" in told
 
 
 def test_of_two_damaged_checkpoints_there_is_no_way_on(
