@@ -162,7 +162,7 @@ def applicable(value: Any) -> Any:
 def differences_from(evaluation: Evaluation, baseline: BaselineResult) -> Comparison:
     """Return paired differences, this model minus the baseline, on the same test images."""
     initialisations = baseline.scores.get("by_initialisation", {})
-    differences = {
+    differences: dict[str, Any] = {
         name: paired_difference(evaluation.correct[name], baseline.correct[name], initialisations.get(name, ()))
         for name in ("linear_probe", "few_label_10")
         if name in evaluation.correct and name in baseline.correct
