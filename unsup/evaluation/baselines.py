@@ -31,7 +31,7 @@ from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.reports.schema import FloorName
+from unsup.reports.schema import ReferenceKey
 
 INITIALISATIONS = 3  # of the untrained network; one without gradients
 
@@ -54,7 +54,7 @@ class BaselineResult:
 
 def compute_baselines(
     model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
-) -> dict[FloorName, BaselineResult]:
+) -> dict[ReferenceKey, BaselineResult]:
     """Compute the baselines "pixels", "pca", "untrained" and "real" of a model, or read them from the cache.
 
     "untrained" exists only for a model that starts at random. "real" holds only the generation scores of training
@@ -95,7 +95,7 @@ def compute_baselines(
 
         return cached(folder, name, key, announced, BaselineResult.of)
 
-    results: dict[FloorName, BaselineResult] = {
+    results: dict[ReferenceKey, BaselineResult] = {
         "pixels": baseline("pixels", common, pixels),
         "pca": baseline(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }

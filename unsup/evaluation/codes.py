@@ -14,7 +14,7 @@ from unsup.evaluation.encoded import SPLITS, Encoded, finite
 from unsup.evaluation.progress import say
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
-from unsup.models.optional_outputs import assigned, between_views, likelihood, matrix
+from unsup.models.optional_outputs import as_matrix, clusters_of, likelihood, view_distances
 
 CHUNK = 500  # images sampled at a time
 AGAIN = "train the model again with a lower learning rate"  # what helps where its outputs are not finite
@@ -53,7 +53,7 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
         scored: also what the model's `reconstruct` and, of test images, `elbo`, `log_likelihood` and `views` allow.
 
     Raises:
-        UserError: the codes are no matrix (n, D); something is not finite; clusters are not as `assigned` wants them.
+        UserError: the codes are no matrix (n, D); something is not finite; clusters are wrong (`clusters_of`).
     """
     name = type(model).__name__
     inner_layers: Callable[[Tensor], dict[str, Tensor]] | None = getattr(model, "layers", None) if layers else None
@@ -66,19 +66,19 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
     clusters: list[Tensor] = []
     with frozen(model):
         for i, x in enumerate(batches):
-            codes.append(matrix(model.encode(x), len(x), f"{name}.encode"))
+            codes.append(as_matrix(model.encode(x), len(x), f"{name}.encode"))
             if hasattr(model, "assign"):
-                clusters.append(assigned(model, x))
+                clusters.append(clusters_of(model, x))
             if inner_layers:
                 for layer, z in inner_layers(x).items():
-                    inner.setdefault(layer, []).append(matrix(z, len(x), f"{name}.layers: {layer}"))
+                    inner.setdefault(layer, []).append(as_matrix(z, len(x), f"{name}.layers: {layer}"))
             if reconstruction:
                 errors.append((x - reconstruction(x)).float().square().flatten(1).sum(1).cpu())
             if scored and split == "test":
                 for key, values in likelihood(model, x, i).items():
                     nats.setdefault(key, []).append(values)
             if scored and split == "test" and hasattr(model, "views"):
-                apart.append(between_views(model, x, i))
+                apart.append(view_distances(model, x, i))
 
     def checked(parts: list[Tensor], what: str) -> Floats:
         return finite(torch.cat(parts).numpy(), f"{name}: {what}", split, AGAIN)

@@ -17,9 +17,9 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
-from unsup.reports.catalogue import scores_of_start
+from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
-from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenance, Report, RunFacts, Selfcheck, Start
+from unsup.reports.schema import Comparison, EncoderHashes, Provenance, ReferenceKey, Report, RunFacts, Selfcheck, Start
 from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
@@ -33,7 +33,7 @@ class Judgement(NamedTuple):
 
     model: Model  # of the last checkpoint, on the device where it was judged
     evaluation: Evaluation
-    baselines: dict[FloorName, BaselineResult]
+    baselines: dict[ReferenceKey, BaselineResult]
     checks: list[tuple[str, bool, str]]  # (name, passed, measured) of the evaluator's check of itself
 
 
@@ -121,7 +121,7 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
         frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),
-        floors={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
+        baselines={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
         comparisons={
             name: differences_from(evaluation, baseline)
             for name, baseline in judged.baselines.items()
@@ -149,7 +149,7 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
         return None
     if (report.protocol, report.frozen.after, images) != wanted:
         return None
-    return Start(run=origin["run"], scores=scores_of_start(report.scores))
+    return Start(run=origin["run"], scores=start_scores(report.scores))
 
 
 def applicable(value: Any) -> Any:

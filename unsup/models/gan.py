@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from unsup.core.errors import UsageError
 from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Batch, Model
-from unsup.models.parts.layers import down, halvings, keep_statistics, pooled, up
+from unsup.models.parts.layers import down, halvings, keep_statistics, pool_maps, up
 from unsup.models.parts.optim import backward
 
 
@@ -180,11 +180,11 @@ class GAN(Model):
 
     def _features(self, x: Tensor) -> Tensor:
         maps = self.discriminator.maps(2 * x - 1)
-        return maps[-1].flatten(1) if self.code == "penultimate" else torch.cat([pooled(m) for m in maps], dim=1)
+        return maps[-1].flatten(1) if self.code == "penultimate" else torch.cat([pool_maps(m) for m in maps], dim=1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         maps = self.discriminator.maps(2 * x - 1)
-        return {f"conv_{i}": pooled(m) for i, m in enumerate(maps, start=1)}
+        return {f"conv_{i}": pool_maps(m) for i, m in enumerate(maps, start=1)}
 
     def generate(self, noise: Tensor) -> Tensor:
         network = self.generator if self.averaged is None else self.averaged

@@ -14,8 +14,8 @@ from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 PATCHES = 400_000  # drawn for the fit
-EPOCHS = 5  # passes of k-means over them
-CONTRAST = 10 / 255**2  # added to a patch's variance: flat patches are not blown up
+KMEANS_EPOCHS = 5  # passes of k-means over them
+PATCH_VARIANCE = 10 / 255**2  # added to a patch's variance: flat patches are not blown up
 ROOT = 1e-4  # added before the square root: rounding near 0 is not blown up
 DISTANCES = 1_200_000  # between patches and centroids held at a time: they stay near the processor
 
@@ -89,7 +89,7 @@ class Patches(Model):
         kmeans = MiniBatchKMeans(
             len(self.centres),
             init="random",
-            max_iter=EPOCHS,
+            max_iter=KMEANS_EPOCHS,
             batch_size=4096,
             n_init=1,
             max_no_improvement=None,
@@ -119,7 +119,7 @@ class Patches(Model):
 
     def normalised(self, patches: Tensor) -> Tensor:
         """Each row less its mean, divided by its deviation."""
-        return F.layer_norm(patches, patches.shape[-1:], eps=CONTRAST)
+        return F.layer_norm(patches, patches.shape[-1:], eps=PATCH_VARIANCE)
 
     def whitened(self, patches: Tensor) -> Tensor:
         """Of normalised patches (…, C·p·p)."""

@@ -12,7 +12,7 @@ from unsup.core.seeds import derived_seed
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
 
-CHUNK = 10  # posterior samples decoded at once by `log_likelihood`
+SAMPLE_CHUNK = 10  # posterior samples decoded at once by `log_likelihood`
 
 
 class VAE(Model):
@@ -107,8 +107,8 @@ class VAE(Model):
         x = self.observed(x)
         mean, log_variance = self.posterior(x)
         total = torch.full((len(x),), -math.inf, device=x.device)
-        for start in range(0, samples, CHUNK):
-            noise = torch.randn(min(CHUNK, samples - start), *mean.shape, device=x.device)  # (k', N, D)
+        for start in range(0, samples, SAMPLE_CHUNK):
+            noise = torch.randn(min(SAMPLE_CHUNK, samples - start), *mean.shape, device=x.device)  # (k', N, D)
             z = mean + (log_variance / 2).exp() * noise
             log_weight = self.log_p(x, z) + (noise.square() - z.square() + log_variance).sum(-1) / 2  # (k', N)
             total = torch.logaddexp(total, log_weight.logsumexp(0))

@@ -103,14 +103,22 @@ def restore_model(config: Config, path: Path) -> Model:
     Raises:
         UserError: a damaged checkpoint, or one of another model.
     """
-    checkpoint = load_checkpoint(path)
+    return rebuild(config["model"]["class_path"], load_checkpoint(path), config["seed"], path)
+
+
+def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) -> Model:
+    """Return the model of a class with the arguments and weights of a checkpoint, in eval mode.
+
+    Raises:
+        UserError: they do not fit the class.
+    """
     try:
         with torch.random.fork_rng([]):
-            model: Model = load_class(config["model"]["class_path"], Model)(**checkpoint["hyper_parameters"])
+            model: Model = load_class(class_path, Model)(**checkpoint["hyper_parameters"])
     except REFUSALS as e:
-        raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
+        raise UserError(f"{path} does not fit {class_path}: was its code changed since?") from e
     load_weights(model, checkpoint, path)
-    model.seed = config["seed"]
+    model.seed = seed
     return model.eval()
 
 
