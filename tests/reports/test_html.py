@@ -236,7 +236,7 @@ def test_a_picture_that_is_missing_is_named(folder: Path) -> None:
 
 def test_the_map_and_the_mistakes_show_their_words(folder: Path) -> None:
     page = Page(to_html(full(), folder, everything()))
-    assert len([c for c in page.all("circle") if "data-told" in c]) == 40
+    assert len([c for c in page.all("circle") if "data-description" in c]) == 40
     assert len([c for c in page.all("circle") if c.get("class") == "wrong"]) == 6  # 0, 7, …, 35
     assert "cat" in page.sections["Map of the codes"] and "Rings: the linear probe" in page.sections["Map of the codes"]
     assert f"{EVIL} .900is cat" in page.sections["Hardest test images"].replace("\n", "")
