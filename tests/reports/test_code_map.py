@@ -150,7 +150,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
     probabilities = np.array([[0.1, 0.9], [0.8, 0.2], [0.95, 0.05], [0.4, 0.6], [0.3, 0.7]])
     labels = np.array([0, 0, 1, 0, 1])
     found = hardest(probabilities, labels, grey(range(5)), ["a", "b"])
-    assert [(one.true, one.given, one.confidence, int(one.image.max())) for one in found] == [
+    assert [(one.true, one.predicted, one.confidence, int(one.image.max())) for one in found] == [
         ("b", "a", 0.95, 2),
         ("a", "b", 0.9, 0),
         ("a", "b", 0.6, 3),
@@ -164,7 +164,7 @@ def test_columns_may_stand_for_other_classes() -> None:
     found = hardest(
         np.array([[0.1, 0.9], [0.1, 0.9]]), np.array([2, 1]), grey([0, 1]), ["a", "b", "c"], np.array([0, 2])
     )
-    assert [(one.true, one.given) for one in found] == [("b", "c")]
+    assert [(one.true, one.predicted) for one in found] == [("b", "c")]
 
 
 def test_equal_confidence_keeps_the_order_of_images_and_the_list_ends() -> None:
