@@ -20,7 +20,7 @@ from unsup.cli.main import main
 from unsup.cli.output import log_in_terminal, show_comparison
 from unsup.comparison.comparable import Comparable
 from unsup.comparison.compare import compare_all, compare_folder
-from unsup.comparison.table import COLUMN_NAMES, TABLE
+from unsup.comparison.table import COLUMN_NAMES, TABLE, over_seeds
 from unsup.comparison.terminal import renderables
 from unsup.core.errors import UsageError, UserError
 from unsup.metrics.intervals import paired_over_seeds
@@ -105,6 +105,23 @@ def test_one_seed_has_no_spread(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert row["linear probe"] == {"n": 1, "mean": 0.95}
     shown = capsys.readouterr().out.splitlines()
     assert not any("±" in line for line in shown if line.startswith("deep_ae"))
+
+
+def test_two_seeds_have_a_deviation_and_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds(tmp_path, probes=[0.95, 0.9975])
+    made(tmp_path)
+    row = plain(tmp_path)["tables"][0]["rows"][0]
+    assert row["linear probe"] == {"n": 2, "mean": pytest.approx(0.97375), "sd": pytest.approx(0.0335876)}
+    assert ".974 ± .034  " in capsys.readouterr().out
+
+
+def test_the_interval_of_a_share_stays_within_its_range() -> None:
+    scores = {score.name: score for score in TABLE}
+    accuracies = over_seeds(scores["linear probe"], [0.99, 0.995, 1.0])
+    assert accuracies["high"] == 1.0 and 0.98 < accuracies["low"] < 0.99
+    assert over_seeds(scores["k-means ACC"], [0.01, 0.02, 0.0])["low"] == 0.0
+    assert over_seeds(scores["k-means ARI"], [0.0, 0.01, -0.01])["low"] < -0.01
+    assert over_seeds(scores["reconstruction SSE"], [1.0, 5.0, 9.0])["high"] > 14
 
 
 def test_a_number_that_not_every_seed_has_says_so(tmp_path: Path) -> None:

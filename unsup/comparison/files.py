@@ -97,7 +97,10 @@ def bullets(sentences: Sequence[str]) -> str:
 
 def footnotes(part: Comparable) -> list[str]:
     """What stands under a table."""
-    lead = "mean ± standard deviation over training seeds; brackets: 95 % interval over them (Student's t)"
+    lead = (
+        "mean ± standard deviation over training seeds; brackets, from three seeds on: 95 % interval over them "
+        "(Student's t)"
+    )
     return [lead, *how_chosen(part.columns)]
 
 

@@ -8,7 +8,7 @@ from unsup.comparison.groups import Group, Numbers
 from unsup.core.errors import UsageError, closest
 from unsup.metrics.intervals import seeds_interval
 from unsup.reports.catalogue import Score, Tables, scores_in
-from unsup.reports.format import Cells
+from unsup.reports.format import Cells, accuracy
 from unsup.reports.schema import BaselineKey, baseline_name
 
 TABLE = scores_in(Tables.COMPARISON)
@@ -17,7 +17,7 @@ COLUMN_NAMES = ("model", *(score.name for score in TABLE), SEEDS)
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
 WITH_INTERVAL = DEFAULT
 
-Statistics = dict[str, dict[str, float]]  # column -> what `seeds_interval` gives
+Statistics = dict[str, dict[str, float]]  # column -> what `over_seeds` gives
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def cell(row: Row, column: Score) -> str:
     text = column.format(found["mean"])
     if column.spread and "sd" in found:
         text += f" ± {column.format(found['sd'])}"
-        if column.name == WITH_INTERVAL:
+        if column.name == WITH_INTERVAL and "low" in found:
             text += f" [{column.format(found['low'])}, {column.format(found['high'])}]"
     return f"{text} ({found['n']} of {row.seeds})" if found["n"] < row.seeds else text
 
@@ -116,8 +116,21 @@ def column_chosen(column: Score) -> str:
     return column.selection
 
 
+def over_seeds(score: Score, values: Sequence[float]) -> dict[str, float]:
+    """Return what `seeds_interval` gives, with an interval from three seeds on, and that of a share inside [0, 1].
+
+    Student's t of two seeds has one degree of freedom: the interval would be 18 standard deviations wide.
+    """
+    statistics = seeds_interval(values)
+    if len(values) < 3:
+        return {key: value for key, value in statistics.items() if key not in ("low", "high")}
+    if score.format is accuracy and not score.name.endswith("ARI"):  # which may be negative
+        statistics |= {"low": max(0.0, statistics["low"]), "high": min(1.0, statistics["high"])}
+    return statistics
+
+
 def _entry(group: Group) -> Entry:
-    statistics = {one.name: seeds_interval(values) for one in TABLE if (values := group.values(one.name))}
+    statistics = {one.name: over_seeds(one, values) for one in TABLE if (values := group.values(one.name))}
     twin = group.runs[0].floors.get("untrained")
     beside = _fixed("untrained", "untrained", twin) if twin else None
     return Entry(Row("model", group.name, statistics, len(group.runs)), beside, group)

@@ -177,4 +177,4 @@ class ImageData(L.LightningDataModule):
     def _loader(self, split: Split, shuffle: bool, steps_per_call: int) -> ResidentBatches:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         images, index = self._images(split, device), torch.from_numpy(self._index(split))
-        return ResidentBatches(images, index, self.batch_size, shuffle, self.seed, steps_per_call, device)
+        return ResidentBatches(steps_per_call, device, images, index, self.batch_size, shuffle, self.seed)

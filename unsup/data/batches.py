@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -29,13 +30,8 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float().mul_(1 / 255)
 
 
-class BatchGroup:
-    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache.
-
-    Args:
-        parts: of each batch the positions of its images, and what x is made of.
-        cut: makes a batch of them.
-    """
+class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
+    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache."""
 
     def __init__(self, parts: Sequence[Part], cut: Callable[[Tensor, Tensor], Batch]) -> None:
         self.parts, self.cut = parts, cut
@@ -52,6 +48,7 @@ class BatchGroup:
         return sum(len(index) for index, _ in self.parts)
 
 
+@dataclass(eq=False)
 class Batches:
     """What a loader of a data set has in common: epochs, and calls of several batches. `_parts`, `_cut` are filled in.
 
@@ -62,10 +59,13 @@ class Batches:
         device: where x goes.
     """
 
+    steps_per_call: int
+    device: torch.device
+
     batch_sampler = None  # Lightning looks here before `sampler`
 
-    def __init__(self, steps_per_call: int, device: torch.device) -> None:
-        self.steps_per_call, self.device, self.epoch = steps_per_call, device, 0
+    def __post_init__(self) -> None:
+        self.epoch = 0
         self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
 
     def set_epoch(self, epoch: int) -> None:
@@ -92,6 +92,7 @@ class Batches:
         raise NotImplementedError
 
 
+@dataclass(eq=False)
 class ResidentBatches(Batches):
     """Yields (x, index): x (n, C, H, W) float32 in [0, 1], index (n,) the images' positions in the split.
 
@@ -109,28 +110,19 @@ class ResidentBatches(Batches):
         device: where x goes.
     """
 
-    def __init__(
-        self,
-        images: Tensor,
-        index: Tensor,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        steps_per_call: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(steps_per_call, device)
-        self.images, self.index = images, index
-        self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
+    images: Tensor
+    index: Tensor
+    batch_size: int
+    shuffle: bool
+    seed: int
 
     def _parts(self) -> Iterable[Part]:
         world = num_processes()  # asked late: Lightning starts them after the data module is made
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
         if self.shuffle:
-            order = torch.randperm(
-                n, generator=torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
-            )
+            seed = derived_seed(self.seed, "order", self.epoch)
+            order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
         order = order[rank() : n - n % world : world]
         rows = self.index[order].to(self.images.device)  # once an epoch, not once a batch
         order = order.to(self.device)

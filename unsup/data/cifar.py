@@ -1,12 +1,10 @@
 """CIFAR-10 and CIFAR-100 through torchvision, which checks the MD5 of every file before it unpickles it."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from unsup.core.errors import UserError
 from unsup.data.base import Arrays
-from unsup.data.download import Archive, Downloaded
+from unsup.data.download import Downloaded
 
 LABELS = "airplane automobile bird cat deer dog frog horse ship truck"
 FINE_LABELS = """
@@ -48,12 +46,6 @@ class CIFAR10(Downloaded):
             ) from error
         images = np.ascontiguousarray(found.data.transpose(0, 3, 1, 2))  # (N, 32, 32, 3) -> (N, 3, 32, 32)
         return images, np.array(found.targets, np.int64)
-
-    def archives(self) -> Iterator[Archive]:
-        from torchvision import datasets
-
-        source = getattr(datasets, self.name)
-        yield Archive(self.place.parent / source.filename, source.tgz_md5, [source.url], self.files)
 
 
 class CIFAR100(CIFAR10):

@@ -57,12 +57,10 @@ def decode_with_reasons(paths: list[Path], shape: tuple[int, int, int]) -> Itera
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is told in one line
     Image.init()  # all formats, before threads race for it
     threads = os.cpu_count() or 1
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        tqdm(
-            total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
-        ) as bar,
-    ):
+    progress = tqdm(
+        total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
+    )
+    with ThreadPoolExecutor(threads) as pool, progress as bar:
         starts = iter(range(0, len(paths), IMAGES_PER_TASK))
         ahead = deque(pool.submit(chunk, start) for start in islice(starts, TASKS_AHEAD * threads))
         while ahead:

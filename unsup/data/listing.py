@@ -56,11 +56,9 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
 def _splits(top: Path) -> dict[str, list[str]]:
     """{"train/": files, "test/": files}; {"train/": files} or {"": files} where test images are to be set aside."""
     folder_of_images(top)
-    train: list[str] = []
-    test: list[str] = []
-    others: list[str] = []
-    for file in find_images(top):
-        {"train": train, "test": test}.get(file.partition("/")[0], others).append(file)
+    files = list(find_images(top))
+    train, test = ([file for file in files if file.startswith(prefix)] for prefix in ("train/", "test/"))
+    others = [file for file in files if not file.startswith(("train/", "test/"))]
     if train and others:
         raise UserError(
             f"{top} holds train/ and also {others[0]}: move everything into train/ and test/ "
@@ -69,14 +67,12 @@ def _splits(top: Path) -> dict[str, list[str]]:
     if train or (test and not others):
         splits = {"train/": train} | ({"test/": test} if (top / "test").is_dir() else {})
     else:
-        splits = {"": sorted(test + others)}
-    for prefix, files in splits.items():
+        splits = {"": sorted(files)}
+    for prefix, part in splits.items():
         least = 1 if prefix == "test/" else MIN_IMAGES
-        if len(files) < least:
-            raise UserError(
-                f"{top / prefix} holds {len(files)} images and needs at least {least} "
-                f"(known are {' '.join(IMAGE_SUFFIXES)})"
-            )
+        if len(part) < least:
+            known = " ".join(IMAGE_SUFFIXES)
+            raise UserError(f"{top / prefix} holds {len(part)} images and needs at least {least} (known are {known})")
     return splits
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -71,7 +72,7 @@ class Streamed(ImageData):
 
     def train_dataloader(self) -> Any:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        return StreamedBatches(self, device)
+        return StreamedBatches(self.steps_per_call, device, self)
 
     def _open(self, part: str, **options: Any) -> Any:
         try:
@@ -92,22 +93,16 @@ class Streamed(ImageData):
             raise UserError(f"{self.stream}/{part} is not what litdata's optimize writes: {reason}") from e
 
 
+@dataclass(eq=False)
 class StreamedBatches(Batches):
-    """Yields (x, index) as `ResidentBatches` does, or `BatchGroup`s of several.
+    """Yields (x, index) as `ResidentBatches` does, or `BatchGroup`s of several."""
 
-    Args:
-        data: the streamed data set.
-        device: where x goes.
-    """
-
-    def __init__(self, data: Streamed, device: torch.device) -> None:
-        super().__init__(data.steps_per_call, device)
-        self.data = data
+    data: Streamed
 
     def _parts(self) -> Iterator[Part]:
         seed = derived_seed(self.data.seed, "order", self.epoch) % 2**31  # as much as numpy's generator takes
-        found = self.data._open("learn", shuffle=True, drop_last=True, seed=seed)
-        items = (item for item in found)  # asked for its iterator once more, `found` would start again
+        stream = self.data._open("learn", shuffle=True, drop_last=True, seed=seed)
+        items = (item for item in stream)  # asked for its iterator once more, the stream would start again
         for _ in range(self._steps()):
             part = list(islice(items, self.data.batch_size))
             yield torch.tensor([item["at"] for item in part], device=self.device), pixels(part)

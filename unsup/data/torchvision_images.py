@@ -39,10 +39,8 @@ class TorchvisionImages(ImageData):
         for i in range(len(found)):
             image, labels[i] = found[i]
             image = image.convert("L" if channels == 1 else "RGB")
-            if image.size != (width, height):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            pixels = np.asarray(image).reshape(height, width, channels)
-            images[i] = pixels.transpose(2, 0, 1)
+            image = image.resize((width, height), Image.Resampling.BILINEAR)  # a copy where the size is right
+            images[i] = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
         return images, labels
 
     def _opened(self, train: bool) -> VisionDataset:

@@ -65,9 +65,8 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
         for name, value in final.items():
             board.add_scalar(name, value, step)
         if (confusion := run / "figures" / "confusion.png").exists():
-            board.add_image(
-                "pictures/confusion", np.asarray(Image.open(confusion).convert("RGB")), step, dataformats="HWC"
-            )
+            pixels = np.asarray(Image.open(confusion).convert("RGB"))
+            board.add_image("pictures/confusion", pixels, step, dataformats="HWC")
         labels = data.labels("test")
         names = [" ".join(name.split()) for name in data.class_names]
         probe = evaluation.readout.probe

@@ -41,12 +41,12 @@ class Classification(EncodedFolder):
 
     @property
     def distance(self) -> Floats:
-        """From the training images, divided by its threshold: an image is unfamiliar above 1."""
+        """From the training images and unfamiliar above 1."""
         return self.columns["distance"]
 
     @cached_property
     def groups(self) -> dict[str, list[int]]:
-        """Positions by class, or else by name of the cluster, the surest first; without unfamiliar images."""
+        """Positions of familiar images by class or cluster, the surest first."""
         labels = self.classes or self.cluster_names
         certainty = -self.distance if self.confidence is None else self.confidence
         groups: dict[str, list[int]] = {}
@@ -57,7 +57,7 @@ class Classification(EncodedFolder):
 
     @cached_property
     def unfamiliar(self) -> list[int]:
-        """Positions of the images unlike all training images that the user did not name, the least like first."""
+        """Positions of unnamed images unlike all training images, worst first."""
         order = np.argsort(-self.distance, kind="stable").tolist()
         return [i for i in order if self.distance[i] > 1 and not self.labelled[i]]
 
@@ -105,7 +105,7 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
 
 
 def read_names(path: Path) -> dict[str, str]:
-    """Return {file: name} from a CSV with the columns `file` and `name`, without rows that have no name.
+    """Return the name of each file in a CSV with the columns `file` and `name`.
 
     Raises:
         UserError: the table cannot be read, or gives an image two names.
@@ -133,7 +133,7 @@ def read_names(path: Path) -> dict[str, str]:
 def classify_by_names(
     readout: Readout, codes: Floats, rows: NDArray[np.int64], names: NDArray[np.str_]
 ) -> tuple[NDArray[np.str_], Floats, int | None]:
-    """Return the classes of all codes (n, D) by a logistic regression on the named ones.
+    """Classify all codes by a logistic regression on the named ones.
 
     The settings are those of the few-label score; codes are centred, and divided by one number, their deviation over
     training images. On MNIST test images, 10 named per class, .85 (dae) and .77 (conv_ae) are right; naming clusters
@@ -141,7 +141,7 @@ def classify_by_names(
 
     Args:
         readout: of the run.
-        codes: of all images.
+        codes: (n, D) of all images.
         rows: (m,) of the named ones.
         names: (m,) of these, at least two different ones.
 
@@ -167,7 +167,7 @@ def classify_by_names(
 
 
 def names_of_clusters(clusters: NDArray[np.int64], rows: NDArray[np.int64], names: NDArray[np.str_]) -> list[str]:
-    """Return for each image the most frequent of the `names` of the `rows` in its cluster, the first of equals."""
+    """Return for each image the most frequent of `names` in its cluster."""
     by_cluster = {}
     for cluster in np.unique(clusters).tolist():
         counts = Counter(sorted(names[clusters[rows] == cluster].tolist()))

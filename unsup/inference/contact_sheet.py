@@ -1,4 +1,4 @@
-"""The contact sheet of a classification, one HTML file with thumbnails of every class."""
+"""A contact sheet, one HTML file with thumbnails of every class."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ BLOCKY_BELOW = 64  # pixels: smaller originals are not compressed, and shown in 
 
 
 def write_sheet(path: Path, images: Path, classified: Classification, title: str, remark: str) -> None:
-    """Write a section for each class, the surest images first, and one for images unlike anything seen.
+    """Write a section for each class, and one for images unlike anything seen.
 
     Args:
         path: the file.
@@ -66,7 +66,7 @@ def write_sheet(path: Path, images: Path, classified: Classification, title: str
 
 
 def caption(classified: Classification, i: int) -> str:
-    """Return the caption of a thumbnail, such as "98%", "named" or "cat 98%, 1.6 times the usual"."""
+    """Return a caption such as "98%", "named" or "cat 98%, 1.6 times the usual"."""
     confidence = "" if classified.confidence is None else f"{classified.confidence[i]:.0%}"
     if classified.labelled[i]:
         return "named"
@@ -77,7 +77,7 @@ def caption(classified: Classification, i: int) -> str:
 
 
 def thumbnail(path: Path) -> dict[str, Any]:
-    """Return an image, cropped as for the encoder, as {"source": data URI, "side": pixels}."""
+    """Return the data URI and the side in pixels of an image, cropped to a square."""
     with Image.open(path, formats=FORMATS) as file:
         side = min(THUMBNAIL_SIDE, *file.size)
     image = Image.fromarray(read_image(path, (3, side, side)).transpose(1, 2, 0))

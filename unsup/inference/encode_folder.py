@@ -30,7 +30,7 @@ Columns = dict[str, NDArray[Any]]  # n rows each
 
 @dataclass(frozen=True)
 class EncodedFolder:
-    """Codes and more of the n readable images below a folder, in the order of their file names."""
+    """Codes and more of the n readable images below a folder, in order of names."""
 
     files: list[str]  # relative to the folder
     columns: Columns  # as `write_codes` describes them
@@ -38,7 +38,7 @@ class EncodedFolder:
 
 
 def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
-    """Encode all images below a folder in any arrangement, on the accelerator if there is one.
+    """Encode all images below a folder, on the accelerator if there is one.
 
     Images are resized and cut as in `unsup.data.folder.Folder`. A warning names files that cannot be read. Memory holds
     the result and a few batches.
@@ -82,7 +82,7 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
 def readable_batches(
     images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
-    """Yield names and pixels (n, C, S, S), uint8, of about 512 readable files at a time.
+    """Yield names and uint8 pixels (n, C, S, S) of about 512 readable files.
 
     Files that cannot be read go into `unreadable` with the reason.
     """
@@ -104,7 +104,7 @@ def readable_batches(
 
 
 def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
-    """Return the columns of `write_codes` for images (n, C, H, W), with numbers for classes."""
+    """Return the columns of `write_codes`, with numbers for classes."""
     columns: Columns = {"codes": encoder(x).cpu().numpy()}
     model, errors = cast(Any, encoder.model), None
     with frozen(model):
@@ -128,7 +128,7 @@ def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> 
 
 
 def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:
-    """Write the codes of all images below a folder, and return the file and its content.
+    """Write the codes of all images below a folder, and return file and content.
 
     The columns are `files` (n,), text relative to the folder, and `codes` (n, D), float32; `own_cluster` (n,) if the
     model has clusters; of an evaluated run `cluster` (n,) by k-means, `code_distance` (n,), `error` (n,) if the model

@@ -1,4 +1,4 @@
-"""Files of a classification: a table, a contact sheet, and on request folders of copies or links."""
+"""Files of a classification, and folders that sort its images."""
 
 import csv
 import re
@@ -30,7 +30,7 @@ Sort = Literal["copy", "link"]
 def classify_into(
     run: Run, images: Path, out: Path | None = None, labels: Path | None = None, sort: Sort | None = None
 ) -> tuple[Path, Classification]:
-    """Classify all images below a folder into a new folder, and return that and the result.
+    """Classify all images below a folder, and return a new folder and the result.
 
     It has `classes.csv` (one line an image), `sheet.html` and, to sort, a folder of copies or links for each class, and
     one for images unlike anything seen. Nothing is moved or overwritten.
@@ -59,7 +59,7 @@ def classify_into(
 
 
 def classification_table(classified: Classification) -> Table:
-    """Return a table of how many images are in each class, unlike anything seen, or unreadable."""
+    """Return a table with the number of images of each class."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("cluster" if classified.classes is None else "class")
     table.add_column("images", justify="right")
@@ -95,7 +95,7 @@ def recognition_note(classified: Classification) -> str:
 
 
 def write_table(path: Path, classified: Classification) -> None:
-    """Write one line an image with TABLE_COLUMNS; undecodable bytes in file names stay as they are."""
+    """Write one line an image, undecodable bytes in file names as they are."""
     columns = classified.columns
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)
@@ -112,7 +112,7 @@ def write_table(path: Path, classified: Classification) -> None:
 
 
 def sort_into(folder: Path, images: Path, classified: Classification, sort: Sort) -> None:
-    """Copy or link the images into a folder for each class, with numbers added to names that are taken."""
+    """Copy or link the images into a folder for each class."""
     groups = [*classified.groups.items(), *([(UNLIKE, classified.unfamiliar)] if classified.unfamiliar else [])]
     taken = {TABLE, SHEET}
     with tqdm(total=len(classified.files), desc="sorting", unit=" images", delay=2, leave=False, disable=None) as bar:
@@ -131,12 +131,12 @@ def sort_into(folder: Path, images: Path, classified: Classification, sort: Sort
 
 
 def safe_name(name: str) -> str:
-    """Return a valid folder name of letters, digits, spaces, dots and dashes, neither hidden nor too long."""
+    """Return a folder name of at most 60 letters, digits, spaces, dots and dashes."""
     return re.sub(r"[^\w .-]", "_", name)[:60].strip(" .") or "_"
 
 
 def unused_name(name: str, taken: set[str]) -> str:
-    """Return the name, numbered before its suffix if it is taken in upper or lower case, and take it."""
+    """Return the name, numbered if it is taken in upper or lower case."""
     path, number, unused = Path(name), 1, name
     while unused.casefold() in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""Names for the clusters of a run, chosen from a list of words by an image-text encoder."""
+"""Names for the clusters of a run, chosen by an image-text encoder."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class ClusterNames:
 
 
 def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, str]) -> tuple[Path, ClusterNames]:
-    """Name the clusters of a run in RUN/zero_shot.csv, and return that file and the names.
+    """Name the clusters of a run in RUN/zero_shot.csv, and return both.
 
     Clusters are the model's own, or those of k-means if it has none. Training images give the names.
 
@@ -115,7 +115,7 @@ def name_clusters(image_text: ImageText, words: Sequence[str], number: int, trai
 def accuracies(
     image_text: ImageText, words: Sequence[str], rows: list[dict[str, Any]], test: Clustered, truth: NDArray[np.str_]
 ) -> tuple[float, float]:
-    """Return the accuracy of the names of clusters, and of the image-text encoder alone, on labelled images."""
+    """Return the accuracies of the cluster names and of the encoder alone."""
     x, clusters = test
     names = np.array([row["name"] for row in rows])[clusters]
     cosines = unit_vectors(image_text.images(x), len(x)) @ unit_vectors(image_text.words(words), len(words)).T
@@ -124,7 +124,7 @@ def accuracies(
 
 
 def unit_vectors(vectors: Tensor, n: int) -> NDArray[np.float32]:
-    """Return the rows (n, E) scaled to length 1. UserError where there are not n finite rows."""
+    """Scale n rows to length 1. Raise UserError if there are not n finite rows."""
     if vectors.ndim != 2 or len(vectors) != n or not vectors.isfinite().all():
         raise UserError(f"the image-text encoder gave {tuple(vectors.shape)}: {n} finite rows are expected")
     return np.asarray(F.normalize(vectors.detach().cpu().float(), dim=1).numpy(), np.float32)

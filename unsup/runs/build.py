@@ -8,6 +8,7 @@ import torch
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
+from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.checkpoints import load_checkpoint
@@ -112,9 +113,10 @@ def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) 
     Raises:
         UserError: they do not fit the class.
     """
+    options = current_options(class_path, checkpoint["hyper_parameters"], path)
     try:
         with torch.random.fork_rng([]):
-            model: Model = load_class(class_path, Model)(**checkpoint["hyper_parameters"])
+            model: Model = load_class(class_path, Model)(**options)
     except REFUSALS as e:
         raise UserError(f"{path} does not fit {class_path}: was its code changed since?") from e
     load_weights(model, checkpoint, path)

@@ -106,6 +106,6 @@ def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, 
 
 def system_error(error: BaseException | None) -> OSError | None:
     """The error of the operating system behind another one: libraries hide a full disk behind their own words."""
-    while error and not isinstance(error, OSError):
+    while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error

@@ -16,6 +16,7 @@ from typing import Any
 
 from unsup.core.errors import UsageError, closest
 from unsup.core.ranges import check_options
+from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
@@ -93,6 +94,9 @@ def read_layer(path: Path) -> Config:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))
+    model = layer.get("model", {})
+    if "init_args" in model:
+        model["init_args"] = current_options(model.get("class_path", ""), model["init_args"], path)
     return layer
 
 
