@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INLINE = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
 FIRST = (  # sections of the page in this order, before all others
     "Summary",
-    "Against the floors",
+    "Against the baselines",
     "Learning curves",
     "Pictures",
     "Generation",
