@@ -10,7 +10,6 @@ import json
 import math
 import platform
 import re
-import runpy
 import shutil
 import warnings
 from collections.abc import Callable
@@ -146,7 +145,7 @@ def exported(run: Path, folder: Path) -> dict[str, Any]:
     unit = torch.from_numpy(IMAGES).float().mul_(1 / 255)
     encoders = {
         "encoder.pt2": torch.export.load(folder / "export" / "encoder.pt2").module(),
-        "load.py": runpy.run_path(str(folder / "export" / "load.py"))["load_encoder"](),
+        "weights.safetensors": unsup.load_encoder(folder / "export"),
     }
     return {name: codes_of(encoder, unit) for name, encoder in encoders.items()}
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from unsup.models.contract import same_state
-from unsup.testing import Memory, TinyDigits, train, trainer
+from unsup.testing import Memory, TinyDigits, trainer
+from unsup.testing import fit as train
 
 __all__ = ["SHAPE", "Memory", "TinyDigits", "digits", "same_weights", "train", "trainer"]
 

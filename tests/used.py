@@ -1,6 +1,7 @@
 """Finished runs of a small model on digits, with all that an evaluation leaves behind for new images; and pictures."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sample_reports as reports
@@ -13,7 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from tiny import trainer
 
 from unsup.core.files import write_json
-from unsup.evaluation.codes import encode_split
+from unsup.data.base import ImageData, Split
+from unsup.evaluation.codes import encode_batches
+from unsup.evaluation.encoded import Encoded
 from unsup.metrics.readout import Probe, Readout
 from unsup.runs.build import build_model, prepare
 from unsup.runs.config import compose, resolve
@@ -58,3 +61,8 @@ def write(path: Path, pixels: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         Image.fromarray(pixels[0]).save(file, "PNG")
+
+
+def encode_split(model: Any, data: ImageData, split: Split, layers: bool) -> Encoded:
+    """What a model says of all images of a split."""
+    return encode_batches(model, data.batches(split, model.device), split, layers)

@@ -61,7 +61,7 @@ def check_model(
     x = next(iter(data.batches("train", size=40, at=np.arange(min(40, data.size("train"))))))
     with torch.random.fork_rng([]), tempfile.TemporaryDirectory() as folder:
         model, before = start(model_class, options, weights)
-        fitting, curves = train(model, data, epochs if any(p.requires_grad for p in model.parameters()) else 0)
+        fitting, curves = fit(model, data, epochs if any(p.requires_grad for p in model.parameters()) else 0)
         model.eval()
         check_trained(model, before, curves, x)
         fitting.save_checkpoint(checkpoint := Path(folder, "last.ckpt"))
@@ -69,7 +69,7 @@ def check_model(
         labels = data.labels("train")
         if labels is not None and len(set(labels)) > 1:
             other, _ = start(model_class, options, weights)
-            train(other, with_shuffled_labels(data), fitting.max_epochs or 0)
+            fit(other, with_shuffled_labels(data), fitting.max_epochs or 0)
             same = same_state(other.state_dict(), model.state_dict())
             require(model, same, "other labels give other weights: labels must not reach a model")
 
@@ -207,7 +207,7 @@ def trainer(epochs: int = 1, logger: Logger | bool = False, **options: Any) -> L
     return L.Trainer(max_epochs=epochs, logger=logger, **{**defaults, **options})
 
 
-def train(
+def fit(
     model: Model, data: ImageData | None = None, epochs: int = 1, resume: Path | None = None, **options: Any
 ) -> tuple[L.Trainer, dict[str, list[tuple[int, float]]]]:
     """Fit a model as the project does. Return the trainer and what was logged."""

@@ -23,14 +23,13 @@ from unsup.comparison.recorded.store import read_complete
 from unsup.core.errors import UserError
 from unsup.evaluation.protocol import VERSION
 from unsup.metrics.variance import PRIOR
-from unsup.reports.catalogue import named_score
+from unsup.reports.catalogue import OnCard, find_score
 from unsup.reports.report import read_report
-from unsup.reports.score import OnCard
 from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 CARDS = TOP / "results" / "cards"
-PROBE = named_score("linear probe").card
+PROBE = find_score("linear probe").card
 
 check, make_cards = on_contents(cards.check_card), on_contents(cards.make_cards)
 
@@ -99,7 +98,7 @@ def test_seeds_moderate_the_typical_deviation() -> None:
 
 def test_what_no_seed_changes_is_left_to_rounding() -> None:
     assert tolerance([0.5] * 3, PROBE, 10_000, 4) == 0.005 and tolerance([0.5] * 3, PROBE, 100, 4) == 0.03
-    assert tolerance([8.0] * 3, named_score("reconstruction SSE").card, 100, 4) == pytest.approx(0.04)
+    assert tolerance([8.0] * 3, find_score("reconstruction SSE").card, 100, 4) == pytest.approx(0.04)
     assert tolerance([0.5] * 2, PROBE, 10_000, 4) > 0.005  # two may agree by luck
 
 

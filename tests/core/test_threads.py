@@ -8,11 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import joblib
 import pytest
 
 from unsup.core import threads
 from unsup.core.errors import UsageError
-from unsup.core.threads import Cores, busy_ticks, checked_threads, cores_now, limit, quota, wait_briefly
+from unsup.core.threads import Cores, busy_ticks, checked_threads, cores_now, wait_briefly
 
 TOP = Path(__file__).parents[2]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -57,8 +58,10 @@ OF_1 = "  1    0       0 9000      0   0       0     0     0          0"
 
 def test_busy_is_what_is_neither_idle_nor_waiting_nor_counted_twice(tmp_path: Path) -> None:
     stat(tmp_path, cpu0=OF_0, cpu1=OF_1)
-    assert busy_ticks(tmp_path, {0}) == 100 + 20 + 30 + 4 + 5 + 6
-    assert busy_ticks(tmp_path, {0, 1}) == 166 and busy_ticks(tmp_path, {1, 2}) == 1  # a core that is not listed
+    assert busy_ticks(tmp_path / "stat", {0}) == 100 + 20 + 30 + 4 + 5 + 6
+    assert (
+        busy_ticks(tmp_path / "stat", {0, 1}) == 166 and busy_ticks(tmp_path / "stat", {1, 2}) == 1
+    )  # a core that is not listed
 
 
 @pytest.fixture
@@ -82,60 +85,24 @@ def test_the_processor_time_of_others_is_measured(
 
     monkeypatch.setattr(threads.time, "sleep", sleep)
     stat(tmp_path, cpu0="1000 0 0 0 0 0 0 0", cpu1="500 0 0 0 0 0 0 0", cpu2="7 0 0 0 0 0 0 0")
-    found = cores_now(tmp_path, tmp_path, seconds=0.2)
-    assert found is not None
-    assert found.usable == 2 and found.quota == float("inf")
-    assert found.busy == pytest.approx(100 + 25 - 0.25)  # a hundred times as much, to count in whole ticks
+    cores = cores_now(tmp_path / "stat", seconds=0.2)
+    assert cores is not None
+    assert cores.usable == 2 and cores.quota == joblib.cpu_count()
+    assert cores.busy == pytest.approx(100 + 25 - 0.25)  # a hundred times as much, to count in whole ticks
 
 
 @pytest.mark.parametrize("text", ["", "cpu0 1 2\ncpu1 1 2\n", "cpu0 a b c d e f g h i j\n"])
 def test_a_system_that_does_not_tell_is_none(tmp_path: Path, clock: dict[str, float], text: str) -> None:
     if not text:
-        assert cores_now(tmp_path / "nowhere", tmp_path, seconds=0) is None
+        assert cores_now(tmp_path / "nowhere", seconds=0) is None
         return
     (tmp_path / "stat").write_text(text)
-    assert cores_now(tmp_path, tmp_path, seconds=0) is None
+    assert cores_now(tmp_path / "stat", seconds=0) is None
 
 
 def test_another_system_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert cores_now() is None
-
-
-# ---- what a container grants -----------------------------------------------------------------------------------------
-
-
-def group(folder: Path, granted: str, period: str = "100000", old: bool = False) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if old:
-        (folder / "cpu.cfs_quota_us").write_text(f"{granted}\n")
-        (folder / "cpu.cfs_period_us").write_text(f"{period}\n")
-    else:
-        (folder / "cpu.max").write_text(f"{granted} {period}\n")
-
-
-@pytest.mark.parametrize("old", [False, True])
-def test_a_group_grants_processor_time(tmp_path: Path, old: bool) -> None:
-    group(tmp_path / "a", "150000", old=old)
-    group(tmp_path / "b", "-1" if old else "max", old=old)
-    group(tmp_path / "c", "50000", "0", old=old)
-    assert [limit(tmp_path / name) for name in ("a", "b", "c", "none")] == [1.5, *[float("inf")] * 3]
-
-
-@pytest.mark.parametrize("old", [False, True])
-def test_the_groups_around_it_count_too(tmp_path: Path, old: bool) -> None:
-    proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
-    (proc / "self").mkdir(parents=True)
-    top = cgroups / "cpu" if old else cgroups
-    (proc / "self" / "cgroup").write_text("5:memory:/other\n3:cpu,cpuacct:/a/b\n" if old else "0::/a/b\n")
-    assert quota(proc, cgroups) == float("inf")
-    group(top / "a" / "b", "800000", old=old)
-    group(top / "a", "200000", old=old)
-    group(top / "other", "1000", old=old)
-    assert quota(proc, cgroups) == 2
-    group(top, "100000", old=old)  # as a container sees its own group
-    assert quota(proc, cgroups) == 1
-    assert quota(tmp_path / "nowhere", cgroups) == float("inf")
 
 
 # ---- the option ------------------------------------------------------------------------------------------------------

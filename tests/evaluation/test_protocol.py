@@ -12,12 +12,13 @@ import pytest
 import torch
 from progress_lines import progress
 from torch import nn
+from used import encode_split
 
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.digits import Digits
 from unsup.evaluation import measures
-from unsup.evaluation.codes import encode, encode_split
+from unsup.evaluation.codes import encode
 from unsup.evaluation.parallel import run_side_by_side
 from unsup.evaluation.protocol import Evaluation, evaluate
 from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES

@@ -222,7 +222,7 @@ def test_named_images_keep_their_names(
     assert [row["class"] for row in rows if row["given"] == "yes"] == ["a rather long name"]
 
 
-def test_how_well_names_can_be_told_apart_is_said(
+def test_how_well_names_can_be_distinguished_is_said(
     unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     by_label: dict[str, list[str]] = {}
@@ -234,12 +234,12 @@ def test_how_well_names_can_be_told_apart_is_said(
     for name, given, expected in (
         ("apart", apart, r"8 of the 8 named images \(100%\)"),
         ("mixed", mixed, r"[012] of the 4 named images"),
-        ("single", [*apart, (by_label["2"][0], "two")], "cannot be said: name at least two images of each"),
+        ("single", [*apart, (by_label["2"][0], "two")], "is not known: name at least two images of each"),
     ):
         names = table(tmp_path / f"{name}.csv", given)
         classify(unlabelled, pictures, tmp_path / name, "--labels", str(names))
         for text in (capsys.readouterr().out, Page(tmp_path / name / "sheet.html").text):
-            assert re.search(rf"How well the names can be told apart:? {expected}", text)
+            assert re.search(rf"How well the names can be distinguished:? {expected}", text)
             assert "Every other image gets one of the given names: name images of all classes that occur" in text
 
 
@@ -351,9 +351,9 @@ def test_the_surest_come_first_and_the_rest_is_counted(
 def test_small_pictures_keep_their_pixels_and_large_ones_are_scaled(tmp_path: Path) -> None:
     used.write(tmp_path / "small.png", IMAGES[0])
     Image.effect_noise((400, 300), 50).convert("RGB").save(tmp_path / "large.jpg")
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png").values()
     assert source.startswith("data:image/png;base64,") and side == 8
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg")
+    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg").values()
     assert source.startswith("data:image/jpeg;base64,") and side == 112 and len(source) < 15_000
 
 
@@ -511,15 +511,14 @@ def test_groups_leave_out_what_is_unlike() -> None:
         files=list("abcde"),
         classes=None,
         confidence=None,
-        clusters=np.array([10, 9, 10, 9, 9]),
+        columns={
+            "cluster": np.array([10, 9, 10, 9, 9]),
+            "distance": np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
+        },
         cluster_names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
-        code_distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
-        error=None,
-        distance=np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
         unreadable={},
         labelled=np.zeros(5, np.bool_),
         num_labelled=0,
-        own_clusters=False,
         cross_val_correct=None,
     )
     assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]

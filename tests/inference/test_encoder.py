@@ -17,7 +17,6 @@ import unsup.inference.encode_folder
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.data.digits import Digits
-from unsup.evaluation.codes import encode_split
 from unsup.metrics.readout import Readout
 from unsup.models.ae import AE
 from unsup.runs.build import prepare
@@ -40,7 +39,7 @@ def normalised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_codes_are_those_that_were_judged_and_need_no_data(normalised: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = encode_split(Run(normalised).model(), prepare(Run(normalised).config), "test", layers=False).codes
+    expected = used.encode_split(Run(normalised).model(), prepare(Run(normalised).config), "test", layers=False).codes
 
     def gone(self: Digits, train: bool) -> None:
         raise AssertionError("the images are not at hand")

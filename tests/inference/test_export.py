@@ -1,7 +1,7 @@
 """Exported encoders and probes: what is written gives the codes of the original, or is not left there."""
 
 import importlib.util
-import runpy
+import json
 import shutil
 import subprocess
 import sys
@@ -13,15 +13,18 @@ import pytest
 import torch
 import used
 from models.test_contract import RECIPES, build
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tiny import digits
 
 import unsup
 import unsup.inference.export
 from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
-from unsup.inference.export import ONNX_PACKAGES, code_difference, write_onnx, write_program, write_weights
+from unsup.core.errors import UserError
+from unsup.inference.export import ONNX_PACKAGES, code_difference, write_onnx, write_program
 from unsup.metrics.readout import Readout
-from unsup.runs.encoder import Encoder
+from unsup.runs.encoder import Encoder, read_weights, write_weights
 
 IMAGES, _ = used.digits()
 WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX_PACKAGES)
@@ -48,7 +51,9 @@ def test_every_recipe_is_exported_to_the_last_bit(name: str, tmp_path: Path) -> 
     encoder = Encoder(model)
     cls = type(model)
     program = write_program(tmp_path / "encoder.pt2", encoder)
-    rebuilt = write_weights(tmp_path, encoder, f"{cls.__module__}.{cls.__name__}")
+    write_weights(tmp_path / "weights.safetensors", encoder, f"{cls.__module__}.{cls.__name__}")
+    rebuilt = read_weights(tmp_path / "weights.safetensors")
+    assert dict(rebuilt.model.hparams) == dict(model.hparams) and rebuilt.model.seed == model.seed
     for x in (digits(1), digits(2), digits(50)):
         with torch.no_grad():
             codes = encoder(x)
@@ -66,15 +71,14 @@ def test_every_recipe_is_exported_as_onnx(name: str, tmp_path: Path) -> None:
 
 
 def test_the_export_is_complete_and_holds_no_pickle(run: Path, exported: Path) -> None:
-    assert {p.name for p in exported.iterdir()} == {"encoder.pt2", "weights.npz", "load.py", "probe.npz", "README.md"}
-    for name in ("weights.npz", "probe.npz"):
-        with np.load(exported / name, allow_pickle=False) as arrays:
-            assert all(arrays[key].dtype != object for key in arrays.files)
-        with zipfile.ZipFile(exported / name) as archive:
-            assert all(entry.endswith(".npy") for entry in archive.namelist())
+    assert {p.name for p in exported.iterdir()} == {"encoder.pt2", "weights.safetensors", "probe.npz", "README.md"}
+    with np.load(exported / "probe.npz", allow_pickle=False) as arrays:
+        assert all(arrays[key].dtype != object for key in arrays.files)
+    with zipfile.ZipFile(exported / "probe.npz") as archive:
+        assert all(entry.endswith(".npy") for entry in archive.namelist())
     text = (exported / "README.md").read_text()
     assert "(N, 1, 8, 8)" in text and "codes (N, 16)" in text and "linear probe .951 [.947, .955]" in text
-    assert "| `weights.npz` | parameters and buffers" in text and "| 0 |" in text and "onnx" not in text
+    assert "| `weights.safetensors` | parameters and buffers" in text and "| 0 |" in text and "onnx" not in text
 
 
 def test_the_probe_needs_numpy_alone(run: Path, exported: Path) -> None:
@@ -111,10 +115,31 @@ def test_the_program_runs_without_this_package(run: Path, exported: Path, tmp_pa
     assert np.allclose(np.load(tmp_path / "z.npy"), expected.numpy(), atol=1e-5)
 
 
-def test_the_snippet_rebuilds_the_encoder_elsewhere(run: Path, exported: Path, tmp_path: Path) -> None:
+def test_the_weights_rebuild_the_encoder_elsewhere(run: Path, exported: Path, tmp_path: Path) -> None:
     shutil.copytree(exported, tmp_path / "elsewhere")
-    encoder = runpy.run_path(str(tmp_path / "elsewhere" / "load.py"))["load_encoder"]()
+    encoder = unsup.load_encoder(tmp_path / "elsewhere")
     assert torch.equal(encoder(IMAGES), unsup.load_encoder(run)(IMAGES))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other", "empty"])
+def test_damaged_weights_are_one_line(damage: str, exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    if damage == "other":
+        save_file({"x": torch.zeros(2)}, path)
+    else:
+        path.write_bytes((exported / path.name).read_bytes()[: 1000 if damage == "truncated" else 0])
+    with pytest.raises(UserError, match="cannot be read as an exported encoder: export the run again"):
+        unsup.load_encoder(tmp_path)
+
+
+def test_weights_of_another_model_are_one_line(exported: Path, tmp_path: Path) -> None:
+    with safe_open(exported / "weights.safetensors", "pt") as file:
+        header = json.loads(file.metadata()["encoder"])
+    header["arguments"]["code_dim"] = 3
+    weights = load_file(exported / "weights.safetensors")
+    save_file(weights, tmp_path / "weights.safetensors", {"encoder": json.dumps(header)})
+    with pytest.raises(UserError, match="does not fit AE: was its code changed since"):
+        unsup.load_encoder(tmp_path)
 
 
 def test_an_encoder_that_gives_other_codes_is_not_left(
@@ -143,7 +168,7 @@ def test_nothing_is_overwritten(run: Path, exported: Path, capsys: pytest.Captur
 def test_a_run_that_is_not_evaluated_is_exported_without_a_probe(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("heads.npz", "report.json", "export"))
     assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "out")]) == 0
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"encoder.pt2", "weights.npz", "load.py", "README.md"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"encoder.pt2", "weights.safetensors", "README.md"}
     assert "probe" not in (tmp_path / "out" / "README.md").read_text()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.inference.image_text import TEMPLATE, load_image_text
-from unsup.inference.zero_shot import ClusteredImages, name_clusters
+from unsup.inference.zero_shot import name_clusters
 from unsup.runs.build import prepare
 from unsup.runs.config import compose, resolve
 
@@ -93,8 +93,8 @@ class Planted:
 
 def test_known_names_and_an_empty_cluster() -> None:
     x = torch.eye(4)[[2, 2, 0, 0, 1]].view(5, 1, 2, 2)
-    named = name_clusters(Planted(), ["a", "b", "c", "d"], 4, ClusteredImages(x, np.array([0, 0, 2, 2, 2]), None))
-    first, second, third, fourth = named.rows
+    clustered = (x, np.array([0, 0, 2, 2, 2]))
+    first, second, third, fourth = name_clusters(Planted(), ["a", "b", "c", "d"], 4, clustered)
     assert (first["name"], first["cosine"], first["images"]) == ("c", 1.0, 2)
     assert (third["name"], third["second"]) == ("a", "b")
     assert third["cosine"] == pytest.approx(2 / 5**0.5, abs=1e-4)
@@ -102,7 +102,7 @@ def test_known_names_and_an_empty_cluster() -> None:
 
 
 def test_what_cannot_be_named_is_refused(tmp_path: Path) -> None:
-    seen = ClusteredImages(torch.zeros(2, 1, 2, 2), np.zeros(2, np.int64), None)
+    seen = (torch.zeros(2, 1, 2, 2), np.zeros(2, np.int64))
     with pytest.raises(UserError, match="two words or more, each once: a, a"):
         name_clusters(Planted(), ["a", "a"], 2, seen)
     with pytest.raises(UserError, match="finite rows"):

@@ -113,9 +113,9 @@ def test_crops_have_the_stated_size_and_stay_inside() -> None:
 def test_colours_are_those_of_the_stated_operations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jitter everywhere, every bound reached: brightness 1.4, contrast 1.4, saturation 1.4, hue by 36 degrees."""
     monkeypatch.setattr(module, "_uniform", lambda x, n, bound: torch.full((n,), float(bound)))
-    monkeypatch.setattr(module, "_chance", lambda x: torch.full((len(x), 1, 1, 1), 0.5))
+    monkeypatch.setattr(module, "_coin", lambda x: torch.full((len(x), 1, 1, 1), 0.5))
     x = 0.4 + 0.1 * torch.rand(2, 3, 6, 6)
-    luma, to_yiq = torch.tensor(module.GREY), torch.tensor(module.TO_YIQ)
+    luma, to_yiq = torch.tensor(module.LUMA), torch.tensor(module.TO_YIQ)
     angle = torch.tensor(0.2 * math.pi)
     turn = torch.tensor([[1, 0, 0], [0, angle.cos(), -angle.sin()], [0, angle.sin(), angle.cos()]])
     pixel = torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_yiq) @ turn @ to_yiq, x)

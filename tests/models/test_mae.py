@@ -8,7 +8,7 @@ from tiny import SHAPE, digits
 from torch import Tensor
 
 from unsup.core.errors import UsageError
-from unsup.models.mae import MAE, Block, positions, take
+from unsup.models.mae import MAE, TransformerBlock, positions, take
 
 
 def small(**options: Any) -> MAE:
@@ -101,7 +101,7 @@ def test_positions_are_waves_and_differ() -> None:
 
 def test_a_block_is_attention_and_perceptron_written_out() -> None:
     torch.manual_seed(0)
-    block, x = Block(8, 2), torch.randn(3, 5, 8)
+    block, x = TransformerBlock(8, 2), torch.randn(3, 5, 8)
     reference = torch.nn.MultiheadAttention(8, 2, batch_first=True)
     reference.load_state_dict(
         {

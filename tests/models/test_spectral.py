@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from unsup.models.parts.spectral import nearest, neighbour_graph, spectral_clusters
+from unsup.models.parts.spectral import nearest_by_cosine, neighbour_graph, spectral_clusters
 
 
 def bundles(k: int, n: int, spread: float) -> tuple[torch.Tensor, NDArray[np.int64]]:
@@ -26,16 +26,16 @@ def test_neighbours_by_hand() -> None:
     codes = torch.stack([angle.cos(), angle.sin()], dim=1) * torch.tensor(
         [[1.0], [5.0], [0.2], [1.0]]
     )  # length is free
-    assert nearest(codes, 2).tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
+    assert nearest_by_cosine(codes, 2).tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
     graph = neighbour_graph(codes, 1).toarray()
     assert graph.tolist() == [[0, 2, 0, 0], [2, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]]
 
 
 def test_neighbours_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     codes, _ = bundles(3, 50, 1.0)
-    whole = nearest(codes, 4)
-    monkeypatch.setattr("unsup.models.parts.spectral.CHUNK", 7)
-    assert torch.equal(nearest(codes, 4), whole)
+    whole = nearest_by_cosine(codes, 4)
+    monkeypatch.setattr("unsup.models.parts.spectral.COSINE_ROWS", 7)
+    assert torch.equal(nearest_by_cosine(codes, 4), whole)
     assert not (whole == torch.arange(150)[:, None]).any()
 
 

@@ -10,11 +10,10 @@ from sample_reports import comparable, generative, typed
 
 from unsup.comparison.groups import score_values
 from unsup.core.errors import UserError
-from unsup.reports.catalogue import SCORES, listed, named_score, row_of, scores_of_start
-from unsup.reports.methods import METHODS
+from unsup.reports.catalogue import SCORES, Tables, find_score, number, row_of, scores_in, start_scores
+from unsup.reports.methods import explanations
 from unsup.reports.report import parse_report, read_report, to_json
 from unsup.reports.schema import Report
-from unsup.reports.score import Shown, number
 from unsup.reports.score_schema import Record, Scores
 
 TOP = Path(__file__).parents[2]
@@ -37,7 +36,7 @@ def everything() -> Report:
 def test_every_score_is_where_the_catalogue_says(score: Any) -> None:
     report = everything()
     value = score.value(report.scores, report.run)
-    assert value is not None and score.written(value)
+    assert value is not None and score.format(value)
     for path in score.deviations.values():
         assert number(path, report.scores) is not None
     assert score.value(Scores()) is None
@@ -51,16 +50,16 @@ def test_a_misspelt_path_is_an_error() -> None:
 def test_names_are_of_one_score() -> None:
     names = [score.name for score in SCORES]
     assert len(set(names)) == len(names)
-    assert named_score("kNN").path == "scores.knn.accuracy"
+    assert find_score("kNN").path == "scores.knn.accuracy"
 
 
-def test_methods_of_scores_are_in_the_reports_table() -> None:
-    spoken = {row[0] for method in METHODS for row in method.rows(everything().scores)}
-    for score in listed(Shown.SUMMARY):
-        if score.method:
-            assert list(score.method.rows(everything().scores)), score.name
-    assert {"kNN", "k-means", "own clusters", "-ELBO", "NLL", "ridge probe", "imbalance 10:1"} <= spoken
-    assert not [row for method in METHODS for row in method.rows(Scores())]
+def test_scores_of_the_summary_are_explained() -> None:
+    names = {name for row in explanations(everything().scores) for name in row[0].split(", ")}
+    assert {"kNN", "k-means", "own clusters", "-ELBO", "NLL", "ridge probe", "imbalance 10:1"} <= names
+    unexplained = {"dim", "FID"}
+    for score in scores_in(Tables.SUMMARY):
+        assert score.name in unexplained or any(score.name.startswith(name) for name in names), score.name
+    assert not list(explanations(Scores()))
 
 
 def test_a_comparison_has_the_numbers_of_a_report() -> None:
@@ -72,10 +71,10 @@ def test_a_comparison_has_the_numbers_of_a_report() -> None:
 
 
 def test_a_row_has_the_scores_that_apply() -> None:
-    assert row_of(Scores(code_dim=30), Shown.SUMMARY) == {"dim": "30"}
-    row = row_of(everything().scores, Shown.SUMMARY)
+    assert row_of(Scores(code_dim=30), Tables.SUMMARY) == {"dim": "30"}
+    row = row_of(everything().scores, Tables.SUMMARY)
     assert row["NLL, k = 100"] == "96.69" and row["-ELBO"] == "101.3" and "kernel" not in row and "NLL" not in row
-    start = scores_of_start(everything().scores)
+    start = start_scores(everything().scores)
     assert start.knn and start.kmeans and start.generation is None and not start.clusterings
 
 

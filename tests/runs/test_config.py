@@ -15,7 +15,7 @@ from unsup.core.strict_yaml import as_plain as listed
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs import lookup
 from unsup.runs.config import compose, merge, precheck, read_layer, resolve
-from unsup.runs.lookup import SHIPPED, config_names, variant_data_sets, variants
+from unsup.runs.lookup import SHIPPED, config_names, variants
 
 MODELS, DATA = config_names("model"), config_names("data")
 
@@ -52,7 +52,7 @@ def test_pair_file_is_found_and_keeps_the_recipe_name() -> None:
     assert any("+" in path.stem for path in pairs) and any("+" not in path.stem for path in pairs), "both are checked"
     for path in pairs:
         model = path.stem.partition("@")[0]
-        for data in variant_data_sets(path):
+        for data in path.stem.partition("@")[2].split("+"):
             assert model in MODELS and data in DATA, path
             assert variants(model, data) == [path], "one file for one pair"
             merged = compose(model, data, [], [])

@@ -20,7 +20,7 @@ import unsup.training.trainer
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.base import Model
-from unsup.models.parts.loss_guard import Watch
+from unsup.models.parts.loss_guard import LossGuard
 from unsup.runs.checkpoints import AtomicCheckpoints, load_checkpoint
 
 TOP = Path(__file__).parents[2]
@@ -195,16 +195,16 @@ def test_the_images_of_a_bad_batch_are_named(tmp_path: Path, capsys: pytest.Capt
 
 def test_on_an_accelerator_the_first_bad_step_is_kept_and_read_later() -> None:
     """The meta device stands in for one in `see`; what it would have counted is put in its place for `check`."""
-    watch = Watch(0.1)
-    watch.see(torch.ones((), device="meta"), 3)
-    assert watch._bad is not None and watch._bad.device.type == "meta"  # nothing was waited for
-    watch._bad = torch.tensor(-1)
-    watch.check()
+    guard = LossGuard(0.1)
+    guard.observe(torch.ones((), device="meta"), 3)
+    assert guard._bad is not None and guard._bad.device.type == "meta"  # nothing was waited for
+    guard._bad = torch.tensor(-1)
+    guard.check()
     for step, loss in enumerate([1.0, float("inf"), 1.0, float("nan")], start=5):
-        bad = torch.tensor(loss).isfinite() | (watch._bad >= 0)  # as in `see`
-        watch._bad = torch.where(bad, watch._bad, step)
+        bad = torch.tensor(loss).isfinite() | (guard._bad >= 0)  # as in `observe`
+        guard._bad = torch.where(bad, guard._bad, step)
     with pytest.raises(UserError, match="no longer finite at step 6: lower model.lr"):
-        watch.check()
+        guard.check()
 
 
 def test_a_run_folder_that_vanishes(

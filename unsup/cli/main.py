@@ -4,27 +4,19 @@ import io
 import os
 import sys
 
-from unsup.cli import reports, training, use
 from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
+from unsup.cli.reports import compare, evaluate, reproduce, results, selfcheck
+from unsup.cli.training import models, resume, sweep, train
+from unsup.cli.use import classify, encode, export, zero_shot
 from unsup.core.errors import UserError, one_line
 
 COMMANDS = {
     command.__name__: command
     for command in (
-        training.train,
-        training.sweep,
-        training.resume,
-        training.models,
-        reports.evaluate,
-        reports.compare,
-        reports.selfcheck,
-        reports.results,
-        reports.reproduce,
-        use.classify,
-        use.encode,
-        use.export,
-        use.zero_shot,
+        *(train, sweep, resume, models),
+        *(evaluate, compare, selfcheck, results, reproduce),
+        *(classify, encode, export, zero_shot),
     )
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
 from unsup.core.errors import UsageError, choices, closest
-from unsup.core.files import user_path
+from unsup.core.strict_yaml import parse_yaml
 from unsup.core.version import __version__
 
 Command = Callable[..., None]
@@ -105,7 +105,7 @@ def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
     if int in kinds:
         return {"type": partial(whole_number, name, words, several) if several or words else int}
     if Path in kinds:
-        return {"type": user_path}
+        return {"type": lambda text: Path(text).expanduser()}
     return {"choices": words} if words else {}
 
 
@@ -141,8 +141,7 @@ def answer_without_command(words: Sequence[str], commands: Mapping[str, Command]
 
 def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
     """Dotted options (--model.lr 0.01, --model.lr=0.01) as (key, value read as YAML), and the other words."""
-    options: list[tuple[str, Any]] = []
-    rest: list[str] = []
+    options, rest = list[tuple[str, Any]](), list[str]()
     words = iter(argv)
     for word in words:
         key, equals, text = word.partition("=")
@@ -153,15 +152,8 @@ def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]
             text = next(words, "--")
             if text.startswith("--"):
                 raise UsageError(f"{key} needs a value")
-        options.append((key[2:], parse_value(key, text)))
+        try:
+            options.append((key[2:], parse_yaml(text)))
+        except ValueError as e:
+            raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e
     return options, rest
-
-
-def parse_value(key: str, text: str) -> Any:
-    """A command-line value as YAML reads it: 3, 0.1, true, [500, 250]; anything else is text."""
-    from unsup.core import strict_yaml
-
-    try:
-        return strict_yaml.parse_yaml(text)
-    except strict_yaml.InvalidYaml as e:
-        raise UsageError(f"{key}: cannot read the value {text!r}: {e}") from e

@@ -8,7 +8,7 @@ from unsup.comparison.groups import Group, Version
 from unsup.comparison.pairs import IN_FILE, Statement, statements
 from unsup.comparison.table import DEFAULT, Entry, entries, shown_columns
 from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
-from unsup.reports.score import Score
+from unsup.reports.catalogue import Score
 
 ONE_SEED = "Where a side has 1 seed the interval holds for that seed alone."
 PAIRED = (

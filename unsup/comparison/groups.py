@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unsup.core.errors import UserError
-from unsup.reports.catalogue import SCORES
+from unsup.core.removed import without_removed
+from unsup.reports.catalogue import SCORES, number
 from unsup.reports.report import load_report
-from unsup.reports.rows import floors_of
-from unsup.reports.schema import Baseline, RunFacts
-from unsup.reports.score import number
+from unsup.reports.schema import BaselineKey, RunFacts
 from unsup.reports.score_schema import Scores
 
 Numbers = dict[str, float]  # by name of a score or of a source of chance
@@ -39,7 +38,7 @@ class ComparedRun:
     version: Version
     options: dict[str, Any]  # resolved configuration by dotted_options name, without those of APART
     numbers: Numbers
-    floors: dict[Baseline, Numbers]  # in the order of tables
+    floors: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained twin, by probe
 
 
@@ -65,7 +64,7 @@ def read_run(path: Path) -> ComparedRun:
         report = load_report(path, curves=False)
     except OSError as e:
         raise UserError(f"cannot be read ({e.strerror})") from e
-    scores, made, twin = report.scores, report.provenance, report.floors.get("untrained")
+    scores, made, twin = report.scores, report.provenance, report.baselines.get("untrained")
     if scores.code_dim is None:
         raise UserError("incomplete: scores.code_dim is missing")
     options = dotted_options(made.config) | {"dim": scores.code_dim}
@@ -83,7 +82,7 @@ def read_run(path: Path) -> ComparedRun:
         version=Version(report.schema, report.protocol, made.data_sha256),
         options=options,
         numbers=score_values(scores, report.run),
-        floors={key: score_values(floor) for key, floor in floors_of(report).items()},
+        floors={key: score_values(floor) for key, floor in report.ordered_baselines.items()},
         initialisations=twin.by_initialisation if twin else {},
     )
 
@@ -105,7 +104,8 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in config.items():
         name = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
         if isinstance(value, dict):
-            found |= dotted_options(value, name)
+            current = without_removed(str(config.get("class_path")), value) if key == "init_args" else value
+            found |= dotted_options(current, name)
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
             here = f"{config.get('dataset')}/{value}"
             found[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else here

@@ -14,7 +14,7 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.metrics.intervals import paired_over_seeds
 from unsup.reports.catalogue import SCORES
-from unsup.reports.rows import floor_name
+from unsup.reports.schema import baseline_name
 
 IN_FILE = {score.name: score.correct for score in SCORES if score.correct}  # column -> name in the file
 FILE = "correct.npz"
@@ -51,7 +51,7 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
         for floor, numbers in first.floors.items():
             if floor not in own:
                 continue
-            name = floor_name(floor, numbers.get("dim"))
+            name = baseline_name(floor, numbers.get("dim"))
             each = first.initialisations.get(IN_FILE[column], ()) if floor == "untrained" else ()
             found = paired_over_seeds(own[RUN], own[floor], each)
             text = sentence(group.name, name, found, seeds_in_words(seeds), _dimensions(first.numbers, numbers))

@@ -7,13 +7,11 @@ from typing import NamedTuple
 from unsup.comparison.groups import Group, Numbers
 from unsup.core.errors import UsageError, closest
 from unsup.metrics.intervals import seeds_interval
-from unsup.reports.catalogue import listed
+from unsup.reports.catalogue import Score, Tables, scores_in
 from unsup.reports.format import Cells, accuracy
-from unsup.reports.rows import floor_name
-from unsup.reports.schema import Baseline
-from unsup.reports.score import Score, Shown
+from unsup.reports.schema import BaselineKey, baseline_name
 
-TABLE = listed(Shown.COMPARISON)
+TABLE = scores_in(Tables.COMPARISON)
 SEEDS = "seeds"  # the last column, the number of training seeds
 COLUMN_NAMES = ("model", *(score.name for score in TABLE), SEEDS)
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
@@ -100,11 +98,11 @@ def cell(row: Row, column: Score) -> str:
     found = row.statistics.get(column.name)
     if not found:
         return ""
-    text = column.written(found["mean"])
+    text = column.format(found["mean"])
     if column.spread and "sd" in found:
-        text += f" ± {column.written(found['sd'])}"
+        text += f" ± {column.format(found['sd'])}"
         if column.name == WITH_INTERVAL and "low" in found:
-            text += f" [{column.written(found['low'])}, {column.written(found['high'])}]"
+            text += f" [{column.format(found['low'])}, {column.format(found['high'])}]"
     return f"{text} ({found['n']} of {row.seeds})" if found["n"] < row.seeds else text
 
 
@@ -115,7 +113,7 @@ def how_chosen(columns: Sequence[Score]) -> list[str]:
 
 def column_chosen(column: Score) -> str:
     """Return how what stands behind a column was chosen; empty where there is nothing to say."""
-    return f"{column.method.name}: {column.method.chosen}" if column.method else ""
+    return column.selection
 
 
 def over_seeds(score: Score, values: Sequence[float]) -> dict[str, float]:
@@ -126,7 +124,7 @@ def over_seeds(score: Score, values: Sequence[float]) -> dict[str, float]:
     statistics = seeds_interval(values)
     if len(values) < 3:
         return {key: value for key, value in statistics.items() if key not in ("low", "high")}
-    if score.written is accuracy and not score.name.endswith("ARI"):  # which may be negative
+    if score.format is accuracy and not score.name.endswith("ARI"):  # which may be negative
         statistics |= {"low": max(0.0, statistics["low"]), "high": min(1.0, statistics["high"])}
     return statistics
 
@@ -142,10 +140,10 @@ def _floor_rows(groups: Sequence[Group]) -> list[Row]:
     """Raw pixels, and PCA at each code dimension that there is."""
     found: dict[str, Row] = {}
     for run in (run for group in groups for run in group.runs):
-        shared: tuple[Baseline, ...] = ("pixels", "pca")
+        shared: tuple[BaselineKey, ...] = ("pixels", "pca")
         for key in shared:
             if key in run.floors:
-                name = floor_name(key, run.floors[key].get("dim"))
+                name = baseline_name(key, run.floors[key].get("dim"))
                 found.setdefault(name, _fixed("floor", name, run.floors[key]))
     return list(found.values())
 

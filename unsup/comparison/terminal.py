@@ -12,8 +12,8 @@ from rich.text import Text
 from unsup.comparison.comparable import Comparable
 from unsup.comparison.table import DEFAULT, SEEDS, how_chosen, row_cells
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
+from unsup.reports.catalogue import Score
 from unsup.reports.format import Cells, enumeration
-from unsup.reports.score import Score
 
 MOST_MODELS = 10  # in what follows the table
 NAME_WIDTH = 30

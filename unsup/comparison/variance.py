@@ -7,13 +7,12 @@ import numpy as np
 
 from unsup.comparison.groups import Group
 from unsup.metrics.intervals import chance_spearman, spearman
-from unsup.reports.catalogue import SCORES, listed
+from unsup.reports.catalogue import SCORES, Tables, scores_in
 from unsup.reports.format import Cells
-from unsup.reports.score import Shown
 
 ENOUGH_GROUPS = 4  # for a rank correlation
 LABELLED = ("linear probe", "k-means ACC")
-DIAGNOSTICS = listed(Shown.DIAGNOSTIC)
+DIAGNOSTICS = scores_in(Tables.DIAGNOSTIC)
 SOURCES = {  # source -> number of a run; a training seed's deviation is that of the score itself over the runs
     source: number
     for score in SCORES

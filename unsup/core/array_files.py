@@ -66,4 +66,4 @@ def load_arrays(path: Path, read: Callable[[Arrays], T]) -> T:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves damaged ones open
             return read(dict(file))
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as e:
-        raise UserError(f"{path} is damaged: delete it, it will be computed again") from e
+        raise UserError(f"{path} is damaged: delete the file, then run this again") from e

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unsup.core.commands import option
-from unsup.core.errors import UsageError, UserError
+from unsup.core.errors import UserError
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
@@ -35,32 +35,6 @@ def write_atomically(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def user_path(text: str) -> Path:
-    """A path as the user means it.
-
-    Raises:
-        UsageError: it begins with the ~name of a user who is not there, or no file can be called so.
-    """
-    if "\0" in text:
-        raise UsageError(f"{text!r} holds a character that no file name has")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as e:
-        raise UsageError(f"{text}: there is no such user") from e
-
-
-def real_path(path: Path) -> Path:
-    """Where a path leads.
-
-    Raises:
-        UserError: nowhere, its links go in a circle.
-    """
-    try:
-        return path.resolve()
-    except (RuntimeError, OSError, ValueError) as e:
-        raise UserError(f"{path} is a link in a circle, or no name of a folder: name the folder itself") from e
-
-
 def short_path(path: Path) -> Path:
     """The path as short as the working folder allows."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -83,8 +57,8 @@ def folder_of_images(path: str | Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    folder = user_path(str(path))
-    if not real_path(folder).is_dir():
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
         raise UserError(f"{path} is not a folder: {option('images')} names the folder that holds your images")
     return folder
 
@@ -95,9 +69,8 @@ def create_folder(folder: Path) -> Path:
     Raises:
         UserError: there is one of that name.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        folder.mkdir()
+        folder.mkdir(parents=True)
     except FileExistsError:
         refuse_existing(folder)
         raise

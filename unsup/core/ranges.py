@@ -4,72 +4,45 @@
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from itertools import product
+from typing import Any, get_args, get_type_hints
 
 from unsup.core.errors import UsageError, choices
 
 
+@dataclass(frozen=True)
 class Range:
-    """The numbers that an option, or each entry of a sequence, may be."""
+    """The finite numbers that an option, or each entry of a sequence, may be."""
 
-    def requirement(self, value: float) -> str:
-        """Return what the number must be, or an empty string if it is in the range."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class AtLeast(Range):
-    """Finite numbers from `least` upwards."""
-
-    least: float
-
-    def requirement(self, value: float) -> str:
-        if value == math.inf:
-            return "finite"
-        return "" if value >= self.least else f"at least {self.least}"
-
-
-@dataclass(frozen=True)
-class AtMost(Range):
-    """Numbers up to `most`."""
-
-    most: float
-
-    def requirement(self, value: float) -> str:
-        return "" if value <= self.most else f"at most {self.most}"
-
-
-@dataclass(frozen=True)
-class Above(Range):
-    """Finite numbers above `low`, up to `most` and below `below`."""
-
-    low: float
+    words: str
+    least: float = -math.inf
+    above: float = -math.inf
     most: float = math.inf
     below: float = math.inf
 
-    def requirement(self, value: float) -> str:
-        if self.low < value <= self.most and value < self.below:
-            return ""
-        if self.below < math.inf:
-            return f"above {self.low} and below {self.below}"
-        return f"above {self.low} and {'finite' if self.most == math.inf else f'at most {self.most}'}"
+    def __contains__(self, value: float) -> bool:
+        return self.least <= value <= self.most and self.above < value < self.below
 
 
-@dataclass(frozen=True)
-class Between(Range):
-    """Numbers from `least` to `most`, or to below `below`."""
+def AtLeast(least: float) -> Range:
+    return Range(f"at least {least}", least=least)
 
-    least: float
-    most: float = math.inf
-    below: float = math.inf
 
-    def requirement(self, value: float) -> str:
-        if self.least <= value <= self.most and value < self.below:
-            return ""
-        return f"from {self.least} to {f'below {self.below}' if self.below < math.inf else self.most}"
+def AtMost(most: float) -> Range:
+    return Range(f"at most {most}", most=most)
+
+
+def Above(low: float, most: float = math.inf, below: float = math.inf) -> Range:
+    end = f" and below {below}" if below < math.inf else f" and at most {most}" if most < math.inf else ""
+    return Range(f"above {low}{end}", above=low, most=most, below=below)
+
+
+def Between(least: float, most: float = math.inf, below: float = math.inf) -> Range:
+    """Return the range from `least` to `most`, or to below `below`."""
+    end = f"below {below}" if below < math.inf else most
+    return Range(f"from {least} to {end}", least=least, most=most, below=below)
 
 
 def check_options(
@@ -90,29 +63,19 @@ def check_options(
     """
     hints = get_type_hints(init, include_extras=True)
     for name, value in values.items():
-        hint = hints.get(name)
-        known = choices(hint)
+        known = choices(hints.get(name))
         if known and value not in known:
             raise UsageError(f"{section}.{name} is {value!r}: choose one of {', '.join(map(str, known))}")
-        ranges = [*ranges_of(hint), *([common[name]] if common and name in common else [])]
-        for entry in _entries(value):
-            for requirement in filter(None, (allowed.requirement(entry) for allowed in ranges)):
-                text = f"{list(value)}: each" if isinstance(value, Sequence) else f"{value}: it"
-                raise UsageError(f"{section}.{name} is {text} must be {requirement}")
+        ranges = ranges_of(hints.get(name)) + [r for key, r in (common or {}).items() if key == name]
+        several = isinstance(value, Sequence)
+        for entry, allowed in product(value if several else [] if value is None else [value], ranges):
+            if entry not in allowed:
+                subject = f"{list(value)}: each" if several else f"{value}: it"
+                words = "finite" if entry == math.inf else allowed.words
+                raise UsageError(f"{section}.{name} is {subject} must be {words}")
 
 
-def ranges_of(hint: Any) -> Iterator[Range]:
-    """The ranges in an annotation, or in the members of a union."""
-    if get_origin(hint) is Annotated:
-        yield from (item for item in hint.__metadata__ if isinstance(item, Range))
-        hint = hint.__origin__
-    if get_origin(hint) in (Union, UnionType):
-        for member in get_args(hint):
-            yield from ranges_of(member)
-
-
-def _entries(value: Any) -> Sequence[Any]:
-    """The numbers in a value: its entries, itself, or nothing."""
-    if isinstance(value, Sequence):
-        return value
-    return [] if value is None else [value]
+def ranges_of(hint: Any) -> list[Range]:
+    """Return the ranges in an annotation, also those in the members of a union."""
+    ranges = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Range)]
+    return ranges + [item for part in get_args(hint) for item in ranges_of(part)]

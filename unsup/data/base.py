@@ -8,6 +8,7 @@ training, and read only by `batches("test")`, which counts its passes.
 import hashlib
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 import lightning.pytorch as L
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unsup.core.errors import UserError
-from unsup.core.files import user_path
 from unsup.core.ranges import AtLeast, check_options
 from unsup.core.splits import train_val_split
 from unsup.data.batches import ResidentBatches, as_tensor, to_unit
@@ -58,7 +58,7 @@ class ImageData(L.LightningDataModule):
     ) -> None:
         super().__init__()
         check_options("data", ImageData.__init__, {"batch_size": batch_size, "steps_per_call": steps_per_call})
-        self.root = str(user_path(root))
+        self.root = str(Path(root).expanduser())
         self.batch_size = batch_size
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.errors import UserError
-from unsup.core.files import user_path
 from unsup.core.ranges import AtLeast, check_options
 from unsup.data.base import Arrays, ImageData
 from unsup.data.decode import decode
@@ -56,7 +55,7 @@ class Folder(ImageData):
     ) -> None:
         super().__init__(root, batch_size, steps_per_call)
         check_options("data", Folder.__init__, {"size": size, "channels": channels})
-        self.images = user_path(images)
+        self.images = Path(images).expanduser()
         self.shape = (channels, size, size)
 
     @cached_property

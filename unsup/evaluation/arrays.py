@@ -63,7 +63,8 @@ def judge_arrays(
     """
     generation = generation or {}
     codes = {split: one.codes for split, one in encoded.items()}
-    scores = measures.code_scores(codes["train"]) | (answers or {})
+    scores: dict[str, Any] = {"code_dim": codes["train"].shape[1], "dead_units": diagnostics.dead_units(codes["train"])}
+    scores |= answers or {}
     compact, axes = codes, None
     if scores["code_dim"] > diagnostics.WIDE:
         say(f"{scores['code_dim']:,} dimensions: clusterings, kNN and diagnostics see {diagnostics.COMPRESSED}")

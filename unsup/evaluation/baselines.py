@@ -1,42 +1,47 @@
-"""Floors: what raw pixels, PCA at the same dimension and the same network untrained score under the same protocol.
+"""Baselines that a model is compared with under the same protocol.
 
-Computed once per data set and kept in runs/<data>/floors/. A file's name says what it holds and a key says of what:
-the protocol's code, the data's fingerprint, and for PCA the dimension, for the untrained twin some of its very
-outputs. There lie also the spaces that generated images are compared in, and how far real images are from real ones.
+They are raw pixels, PCA of the same dimension and the same network untrained; a model that generates images gets the
+scores of real images too. Each is computed once per data set and cached in runs/<data>/floors/, next to the spaces in
+which generated images are compared. A file is named after its content and a hash of all that the content depends on.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sklearn
-from numpy.typing import NDArray
+import torch
 
 from unsup.core.array_files import Arrays, cached
+from unsup.core.arrays import Floats
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception
-from unsup.evaluation.feature_space import FeatureSpace
+from unsup.evaluation.codes import samples
+from unsup.evaluation.feature_space import FeatureSpace, one_thread
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import VERSION, evaluate
-from unsup.evaluation.untrained import num_initialisations, signature, untrained
 from unsup.metrics import mixtures
 from unsup.metrics.intervals import bootstrap_interval
 from unsup.models.base import Model
+from unsup.models.frozen import frozen, weights_hash
+from unsup.models.optional_outputs import likelihood
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.reports.schema import FloorName
+from unsup.reports.schema import ReferenceKey
 
-Correct = dict[str, NDArray[np.float32]]  # per test image, as in `Evaluation.correct`
+INITIALISATIONS = 3  # of the untrained network; one without gradients
 
 
+@dataclass(frozen=True)
 class BaselineResult:
-    """Scores of one floor, as in report.json, and its per-image correctness for paired comparisons."""
+    """Scores of a baseline, as in report.json, and how often it is right on each test image."""
 
-    def __init__(self, scores: dict[str, Any], correct: Correct) -> None:
-        self.scores = scores
-        self.correct = correct
+    scores: dict[str, Any]
+    correct: dict[str, Floats]  # as in `Evaluation.correct`
 
     def arrays(self) -> Arrays:
         return {"scores": np.array(json.dumps(self.scores)), **self.correct}
@@ -49,22 +54,23 @@ class BaselineResult:
 
 def compute_baselines(
     model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
-) -> dict[FloorName, BaselineResult]:
-    """{"pixels", "pca", "untrained", "real"} for this model, as far as they apply.
+) -> dict[ReferenceKey, BaselineResult]:
+    """Compute the baselines "pixels", "pca", "untrained" and "real" of a model, or read them from the cache.
 
-    "untrained" only for a model that starts at random; "real" holds nothing but the scores of generation that training
-    images get: no generator can honestly have a smaller distance.
+    "untrained" exists only for a model that starts at random. "real" holds only the generation scores of training
+    images: no generator can honestly have a smaller distance.
 
     Args:
-        model: the model being judged; not touched.
-        code_dim: PCA is fitted at this dimension, or at the most that the data allow.
-        data: PCA is fitted on its training split, which is in memory; on no images without labels.
-        folder: where floors are kept, made when missing.
+        model: the model being judged, which is not changed.
+        code_dim: the dimension of PCA, which is lowered to what the data allow.
+        data: a data set in memory; PCA is fitted on its training split.
+        folder: the cache, created if missing.
         spaces: where generated images were compared with real ones; none for a model that does not generate.
     """
     common = f"{protocol_key()}-{data.fingerprint()}"
-    rulers = "".join(space.digest() for space in spaces)
+    digests = "".join(space.digest() for space in spaces)
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
+    initialisations = num_initialisations(model)
 
     def pixels() -> BaselineResult:
         return judge_baseline(Pixels(data.shape).to(model.device), data)
@@ -74,11 +80,14 @@ def compute_baselines(
         pca.fit(lambda: data.batches("train"))
         return judge_baseline(pca.to(model.device), data)
 
+    def untrained_mean() -> BaselineResult:
+        return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces)
+
     def real() -> BaselineResult:
         scores = {key: value for space in spaces for key, value in space.scores(space.train).items()}
         return BaselineResult({"generation": scores}, {})
 
-    def floor(name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:
+    def baseline(name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:
         def announced() -> BaselineResult:
             say(f"floor {name} (computed once per data set)")
             with about(f"floor {name}"):
@@ -86,95 +95,83 @@ def compute_baselines(
 
         return cached(folder, name, key, announced, BaselineResult.of)
 
-    found: dict[FloorName, BaselineResult] = {
-        "pixels": floor("pixels", common, pixels),
-        "pca": floor(f"pca-{dimension}", f"{common}-{dimension}", pca),
+    results: dict[ReferenceKey, BaselineResult] = {
+        "pixels": baseline("pixels", common, pixels),
+        "pca": baseline(f"pca-{dimension}", f"{common}-{dimension}", pca),
     }
-    if initialisations := num_initialisations(model):
-
-        def untrained_mean() -> BaselineResult:
-            return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces)
-
-        found["untrained"] = floor("untrained", f"{common}-{signature(model, data)}{rulers}", untrained_mean)
+    if initialisations:
+        results["untrained"] = baseline("untrained", f"{common}-{signature(model, data)}{digests}", untrained_mean)
     if spaces:
-        found["real"] = floor("real", f"{common}-{rulers}", real)
-    return found
+        results["real"] = baseline("real", f"{common}-{digests}", real)
+    return results
 
 
 def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
-    """Where generated images of this data set are compared with real ones; none where the images are too few.
-
-    Args:
-        data: see `unsup.evaluation.feature_space`.
-        folder: where they are kept, made when missing.
-    """
+    """Return the spaces in which images are compared, from the cache in a folder; none if there are too few images."""
     if len(feature_space.compared(data)[0]) <= feature_space.FEATURES:  # a covariance needs more images than features
         say(f"generated images are not judged: fewer than {feature_space.FEATURES + 1} images to compare them with")
         return []
-    common = f"{protocol_key()}-{data.fingerprint()}"
+    key = f"{protocol_key()}-{data.fingerprint()}"
 
-    def space(name: str, kind: type[FeatureSpace], compute: Callable[[ImageData], FeatureSpace]) -> FeatureSpace:
-        return cached(folder, name, common, lambda: compute(data), lambda arrays: kind.of(arrays, data))
+    def space(name: str, kind: type[FeatureSpace]) -> FeatureSpace:
+        return cached(folder, name, key, lambda: kind.learn(data), lambda arrays: kind.of(arrays, data))
 
-    found = [space("space", FeatureSpace, feature_space.feature_space)]
+    spaces = [space("space", FeatureSpace)]
     if data.shape[0] == 3:
         if lacking := inception.missing():
             say(f"no FID: {lacking}")
         else:
-            found.append(space("inception", inception.InceptionSpace, inception.inception_space))
-    return found
+            spaces.append(space("inception", inception.InceptionSpace))
+    return spaces
 
 
 def protocol_key() -> str:
-    """Text that decides whether cached baselines are valid.
+    """Return the part of every cache key that stands for the protocol.
 
-    It holds the version of the protocol, scikit-learn's version and the clusterings that can run here. Whoever changes
-    a score raises the protocol's version (`tests/evaluation/test_scoring.py`).
+    It holds the protocol's version, scikit-learn's version and the clusterings that can run here. A change of a score
+    raises the protocol's version (`tests/evaluation/test_scoring.py`).
     """
     return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}"
 
 
 def judge_baseline(
-    model: Model,
-    data: ImageData,
-    layers: bool = False,
-    corrupted: bool = True,
-    spaces: Sequence[FeatureSpace] = (),
+    model: Model, data: ImageData, layers: bool = False, corrupted: bool = True, spaces: Sequence[FeatureSpace] = ()
 ) -> BaselineResult:
     evaluation = evaluate(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces)
     return BaselineResult(evaluation.scores, evaluation.correct)
 
 
 def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace]) -> BaselineResult:
-    """The mean over initialisations of every score and of each test image's correctness.
+    """Return the mean over initialisations of every score and of each test image's correctness.
 
-    Layers and corrupted images are of the first initialisation alone: they take the most time.
-    `by_initialisation`: {name in `correct`: the accuracy of each}; what the probes' spread is told by.
+    Layers and corrupted images are those of the first initialisation alone, because they take the most time.
+    `by_initialisation` holds the accuracy of each initialisation, by the names in `correct`.
     """
-    each = []
+    results = []
     for i, model in enumerate(models, 1):
         with about(f"{i} of {len(models)}"):
-            each.append(judge_baseline(model, data, layers=i == 1, corrupted=i == 1, spaces=spaces))
-    correct = {name: np.mean([f.correct[name] for f in each], axis=0) for name in each[0].correct}
-    of_first = {key: each[0].scores.pop(key) for key in ("layers", "robustness") if key in each[0].scores}
-    scores = mean([f.scores for f in each])
-    if len(each) > 1:
-        scores["initialisations"] = len(each)
+            results.append(judge_baseline(model, data, layers=i == 1, corrupted=i == 1, spaces=spaces))
+    first = results[0].scores
+    correct = {name: np.mean([result.correct[name] for result in results], axis=0) for name in results[0].correct}
+    of_first = {key: first.pop(key) for key in ("layers", "robustness") if key in first}
+    scores = mean([result.scores for result in results])
+    if len(results) > 1:
+        scores["initialisations"] = len(results)
     scores["by_initialisation"] = {
-        name: [float(np.mean(f.correct[name], dtype=np.float64)) for f in each] for name in correct
+        name: [float(np.mean(result.correct[name], dtype=np.float64)) for result in results] for name in correct
     }
     scores |= of_first
     if "robustness" in scores:
         scores["robustness"]["initialisations"] = 1
     if "linear_probe" in scores:
         scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
-        scores["linear_probe"]["C"] = each[0].scores["linear_probe"]["C"]
-        scores["ridge_probe"]["alpha"] = each[0].scores["ridge_probe"]["alpha"]
+        scores["linear_probe"]["C"] = first["linear_probe"]["C"]
+        scores["ridge_probe"]["alpha"] = first["ridge_probe"]["alpha"]
     return BaselineResult(scores, correct)
 
 
 def mean(values: list[Any]) -> Any:
-    """Element-wise over structures of one form, of what all of them have; other than numbers the first one's."""
+    """Return the mean over equal structures of the entries that all of them have; of texts the first one."""
     first = values[0]
     if isinstance(first, dict):
         return {key: mean([v[key] for v in values]) for key in first if all(key in v for v in values)}
@@ -183,3 +180,46 @@ def mean(values: list[Any]) -> Any:
     if isinstance(first, str) or all(value == first for value in values):
         return first
     return float(np.mean(values))
+
+
+def num_initialisations(model: Model) -> int:
+    """Return how many untrained networks a model gets: none if it has nothing random before it is fitted, as PCA."""
+    if any(p.requires_grad for p in model.parameters()):
+        return INITIALISATIONS
+    return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
+
+
+def untrained(model: Model, seed: int) -> Model:
+    """Return the same architecture with new weights, on the device of `model`.
+
+    Batch-norm keeps the statistics that it is built with. Statistics of training images would make the baseline weaker
+    (linear probe on validation images of MNIST: simclr .83 -> .67, conv_ae .74 -> .51, vae .75 -> .62; ResNet-18 on
+    CIFAR-10: .37 -> .26).
+    """
+    return initialised(model, seed).to(model.device).eval()
+
+
+def signature(model: Model, data: ImageData) -> str:
+    """Return a hash of some outputs of the untrained network, which is equal for equal functions.
+
+    The outputs are computed on one thread of the CPU: with more threads the last bits differ.
+    """
+    digest = hashlib.sha256()
+    network: Any = initialised(model, 0)
+    with one_thread():
+        x = next(data.batches("train", size=64))
+        with frozen(network):
+            outputs = [network.encode(x), *(network.layers(x).values() if hasattr(network, "layers") else ())]
+            outputs += [network.reconstruct(x)] if hasattr(network, "reconstruct") else []
+            outputs += [network.assign(x)] if hasattr(network, "assign") else []
+            outputs += likelihood(network, x, 0).values()
+        outputs += samples(network, 64) if hasattr(network, "sample") else []
+    for output in outputs:
+        digest.update(output.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def initialised(model: Model, seed: int) -> Model:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return type(model)(**model.hparams)

@@ -1,9 +1,8 @@
 """From a frozen model and a data set to plain arrays, from which everything else is computed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,11 +11,10 @@ from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.evaluation.encoded import SPLITS, Encoded, finite
-from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.progress import say
 from unsup.models.base import Model
-from unsup.models.frozen import frozen, weights_hash
-from unsup.models.optional_outputs import assigned, between_views, likelihood, matrix
+from unsup.models.frozen import frozen
+from unsup.models.optional_outputs import as_matrix, clusters_of, likelihood, view_distances
 
 CHUNK = 500  # images sampled at a time
 AGAIN = "train the model again with a lower learning rate"  # what helps where its outputs are not finite
@@ -42,39 +40,6 @@ def encode(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encod
     return encoded, list(batches)
 
 
-def generate(model: Model, spaces: Sequence[FeatureSpace]) -> list[Floats]:
-    """Features (n, D) of new images in each of the spaces, n as many as the real ones there.
-
-    Raises:
-        UserError: samples that are not finite, out of range or of a wrong shape.
-    """
-    generated: list[Floats] = []
-    for space in spaces:
-        say(f"sampling {len(space.test):,} images")
-        generated.append(np.concatenate([space.features(x) for x in samples(model, len(space.test))]))
-    return generated
-
-
-def certificate(model: Model, before: str) -> tuple[str, str]:
-    """SHA-256 over parameters and buffers before (`weights_hash`) and now.
-
-    Raises:
-        UserError: they differ.
-    """
-    after = weights_hash(model)
-    if after != before:
-        raise UserError(
-            f"{type(model).__name__}: the encoder changed while it was evaluated: in eval mode encode, layers, assign, "
-            "reconstruct, sample, views, elbo and log_likelihood must leave parameters and buffers alone"
-        )
-    return before, after
-
-
-def encode_split(model: Model, data: ImageData, split: Split, layers: bool, scored: bool = True) -> Encoded:
-    """`encode_batches` of every image of a split, in one pass over it."""
-    return encode_batches(model, data.batches(split, model.device), split, layers, scored)
-
-
 def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers: bool, scored: bool = True) -> Encoded:
     """Codes, inner layers, the model's own clusters, reconstruction errors, likelihoods and what views do to the codes.
 
@@ -88,7 +53,7 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
         scored: also what the model's `reconstruct` and, of test images, `elbo`, `log_likelihood` and `views` allow.
 
     Raises:
-        UserError: the codes are no matrix (n, D); something is not finite; clusters are not as `assigned` wants them.
+        UserError: the codes are no matrix (n, D); something is not finite; clusters are wrong (`clusters_of`).
     """
     name = type(model).__name__
     inner_layers: Callable[[Tensor], dict[str, Tensor]] | None = getattr(model, "layers", None) if layers else None
@@ -101,19 +66,19 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
     clusters: list[Tensor] = []
     with frozen(model):
         for i, x in enumerate(batches):
-            codes.append(matrix(model.encode(x), len(x), f"{name}.encode"))
+            codes.append(as_matrix(model.encode(x), len(x), f"{name}.encode"))
             if hasattr(model, "assign"):
-                clusters.append(assigned(model, x))
+                clusters.append(clusters_of(model, x))
             if inner_layers:
                 for layer, z in inner_layers(x).items():
-                    inner.setdefault(layer, []).append(matrix(z, len(x), f"{name}.layers: {layer}"))
+                    inner.setdefault(layer, []).append(as_matrix(z, len(x), f"{name}.layers: {layer}"))
             if reconstruction:
                 errors.append((x - reconstruction(x)).float().square().flatten(1).sum(1).cpu())
             if scored and split == "test":
                 for key, values in likelihood(model, x, i).items():
                     nats.setdefault(key, []).append(values)
             if scored and split == "test" and hasattr(model, "views"):
-                apart.append(between_views(model, x, i))
+                apart.append(view_distances(model, x, i))
 
     def checked(parts: list[Tensor], what: str) -> Floats:
         return finite(torch.cat(parts).numpy(), f"{name}: {what}", split, AGAIN)
@@ -131,7 +96,7 @@ def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers
 def samples(model: Any, n: int) -> Iterator[Tensor]:
     """n new images, the same ones every time, as chunks (m, C, H, W) of at most 500, float32 in [0, 1] on the CPU.
 
-    The model is in eval mode, without gradients and with seeded noise, and afterwards as in `encode_split`.
+    The model is in eval mode, without gradients and with seeded noise, and afterwards as in `encode_batches`.
 
     Raises:
         UserError: what `sample` gives is not finite, not in [0, 1] or of a wrong shape.

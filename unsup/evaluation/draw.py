@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from unsup.core.arrays import Array
-from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
+from unsup.evaluation.model_images import along_paths, sampled
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics import geometry
 from unsup.models.frozen import frozen
@@ -53,7 +53,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
     with frozen(model):
         if hasattr(model, "reconstruct"):
             x = images[:PAIRS]
-            x_hat = _array(model.reconstruct(torch.from_numpy(x).to(model.device)))
+            x_hat = model.reconstruct(torch.from_numpy(x).to(model.device)).float().cpu().numpy()
             shown["reconstructions"] = draw_reconstructions(folder / "reconstructions.png", x, x_hat)
         if hasattr(model, "sample"):
             shown |= _samples(folder, model, data)
@@ -75,8 +75,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
 
 def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
     """Samples, how they came about, and the training images nearest to them."""
-    seed_noise(model.device, model.seed, "samples")
-    samples = _array(model.sample(SAMPLES))
+    samples = sampled(model, SAMPLES, "samples").cpu().numpy()
     shown = {"samples": draw_samples(folder / "samples.png", samples)}
     if (folder / "progress.png").exists():  # training leaves it
         shown["progress"] = PROGRESS
@@ -111,11 +110,5 @@ def _code_space(folder: Path, model: Any, images: Array, codes: Array, groups: A
     return shown
 
 
-def _made(make: Callable[[Tensor], Tensor], rows: Array, model: Any) -> Array:
-    """The images (r, s, C, H, W) that a model makes of codes or noises (r, s, D)."""
-    flat = torch.from_numpy(rows).float().flatten(0, 1).to(model.device)
-    return _array(make(flat).unflatten(0, rows.shape[:2]))
-
-
-def _array(images: Tensor) -> Array:
-    return images.float().cpu().numpy()
+def _made(make: Callable[[Tensor], Tensor], paths: Array, model: Any) -> Array:
+    return along_paths(make, paths, torch.empty(0, device=model.device)).cpu().numpy()

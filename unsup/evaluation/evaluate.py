@@ -15,11 +15,10 @@ from numpy.typing import ArrayLike
 
 from unsup.core.errors import UsageError
 from unsup.evaluation.given_codes import judge_codes
-from unsup.reports.catalogue import row_of
+from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.format import markdown_table
 from unsup.reports.report import as_record
-from unsup.reports.rows import FLOORS, floor_name
-from unsup.reports.score import Shown
+from unsup.reports.schema import BASELINES, baseline_name
 from unsup.reports.score_schema import Scores
 
 if TYPE_CHECKING:
@@ -52,10 +51,10 @@ class Result:
         return self._baselines()
 
     def __str__(self) -> str:
-        floors = {key: as_record(self.baselines[key], Scores) for key in FLOORS if key in self.baselines}
+        floors = {key: as_record(self.baselines[key], Scores) for key in BASELINES if key in self.baselines}
         rows = [("this encoder", as_record(self.scores, Scores))]
-        rows += [(floor_name(key, scores.code_dim), scores) for key, scores in floors.items()]
-        return markdown_table([{"codes": name, **row_of(scores, Shown.SUMMARY)} for name, scores in rows])
+        rows += [(baseline_name(key, scores.code_dim), scores) for key, scores in floors.items()]
+        return markdown_table([{"codes": name, **row_of(scores, Tables.SUMMARY)} for name, scores in rows])
 
     def __repr__(self) -> str:
         return f"Result(scores={', '.join(self.scores)})"
@@ -139,7 +138,7 @@ def _of_run(named: "str | Path | Run") -> Result:
     run = Run.find(str(named))
     with run.lock():
         report = evaluate_run(run, run.data())
-    scores, floors = to_builtins(report.scores), to_builtins(report.floors)
+    scores, floors = to_builtins(report.scores), to_builtins(report.baselines)
     return Result(scores, lambda: floors)
 
 

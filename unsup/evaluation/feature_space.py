@@ -6,10 +6,9 @@ there are none, up to 64 principal components. The same data give the same space
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 
 from unsup.core.arrays import Floats, Ids
 from unsup.core.seeds import seed_noise
-from unsup.data.base import ImageData, Split
+from unsup.data.base import ImageData
 from unsup.evaluation.progress import say
 from unsup.metrics import generation
 from unsup.metrics.diagnostics import sample
@@ -35,38 +34,70 @@ STEPS = 300  # at least, where four epochs are fewer
 
 
 class FeatureSpace:
-    """Features of images, and of the real images that generated ones are compared with.
+    """Features of images, and those of the real images that generated ones are compared with.
 
     Args:
-        name: what the report states.
+        name: the description in the report.
         net: x (N, C, H, W) in [0, 1] -> (N, D), in eval mode.
         test: (n, D) features of test images.
-        train: (n, D) of as many training images, which the features were not learned from: a perfect generator.
+        train: (n, D) features of as many training images, which the space was not learned from: a perfect generator.
     """
 
     def __init__(self, name: str, net: nn.Module, test: Floats, train: Floats) -> None:
         self.name, self.net, self.test, self.train = name, net, test, train
 
+    @classmethod
+    def learn(cls, data: ImageData) -> "FeatureSpace":
+        """Learn the space of a data set from its training images, and add the features of the real images.
+
+        Nothing is learned from the test images. The state of the global random generator is left as it was.
+        """
+        rest = np.setdiff1d(np.arange(data.size("train")), compared(data)[1])
+        with one_thread(), torch.random.fork_rng(devices=[]):
+            seed_noise(torch.device("cpu"), "feature space")
+            net = _network(data)
+            if _labels(data) is not None:
+                say(f"feature space: a classifier learns from {len(rest):,} training images")
+                accuracy = f"{_train(net, data, rest):.3f}".removeprefix("0")
+                name = f"{FEATURES} features of a small classifier, validation accuracy {accuracy}"
+            else:
+                say("feature space: principal components of training images")
+                _fit(net, data, rest)
+                name = f"{net[1].out_features} principal components of training images"
+        return cls.filled(name, net, data)
+
+    @classmethod
+    def filled(cls, name: str, net: nn.Module, data: ImageData) -> Self:
+        """Return the space of a network with the features of a data set's real images."""
+        at_test, at_train = compared(data)
+        test = np.concatenate([cls.extract(net, x) for x in data.batches("test", at=at_test)])
+        return cls(name, net, test, np.concatenate([cls.extract(net, x) for x in data.batches("train", at=at_train)]))
+
+    @staticmethod
+    def extract(net: nn.Module, images: Tensor) -> Floats:
+        with one_thread(), torch.no_grad():
+            features: Floats = net(images.cpu()).numpy()
+        return features
+
     def features(self, images: Tensor) -> Floats:
-        """(N, D) of images (N, C, H, W) in [0, 1], on any device."""
-        return _features(self.net, images)
+        """Return features (N, D) of images (N, C, H, W) in [0, 1] on any device."""
+        return self.extract(self.net, images)
 
     def scores(self, features: Floats) -> dict[str, Any]:
-        """Scores of images with these features (n, D) against the test images, and the name of the space."""
+        """Return the name of the space and the scores of images with features (n, D) against the test images."""
         return {"space": self.name, **generation.image_scores(features, self.test)}
 
     def digest(self) -> str:
-        """SHA-256 over the features of the test images: tells this space from another one."""
+        """Return a SHA-256 over the features of the test images, which identifies the space."""
         return hashlib.sha256(self.test.tobytes()).hexdigest()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All of it, for a file; `of` reads it back."""
+        """Return the content of a file, which `of` reads."""
         weights = {f"net.{name}": value.numpy() for name, value in self.net.state_dict().items()}
         return {"name": np.array(self.name), "test": self.test, "train": self.train, **weights}
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> "FeatureSpace":
-        """The space of this data set from its `arrays`."""
         with torch.random.fork_rng(devices=[]):  # the network draws its first weights
             net = _network(data)
         weights = {name: torch.from_numpy(value) for name, value in arrays.items() if name.startswith("net.")}
@@ -75,44 +106,16 @@ class FeatureSpace:
 
 
 def compared(data: ImageData) -> tuple[Ids, Ids]:
-    """Positions of n test images and n training images, drawn with a fixed seed.
+    """Return the positions of n test images and n training images, drawn with a fixed seed.
 
-    n is 10,000, or all test images, or half of the training images where these are fewer: the features are learned from
-    the others, for generated images were not learned from either. Where a classifier overfits, images that it has seen
-    are a floor that an honest generator beats (CIFAR-10, layers twice as wide: Fréchet distance .105 against .087).
+    n is 10,000, or all test images, or half of the training images where these are fewer. The features are learned from
+    the other training images, because generated images were not learned from either. If a classifier overfits, an
+    honest generator beats the images that it has seen (CIFAR-10, layers twice as wide: Fréchet distance .105 against
+    .087).
     """
     train = data.size("train")
     n = min(COMPARED, data.size("test"), train // 2)
     return sample(data.size("test"), n), sample(train, n)
-
-
-def feature_space(data: ImageData) -> FeatureSpace:
-    """Learn the space of a data set from its training images, and put the real images into it.
-
-    Reads test images, but learns nothing from them. The state of the global random generator is left as it was.
-    """
-    at_test, at_train = compared(data)
-    rest = np.setdiff1d(np.arange(data.size("train")), at_train)
-    with _one_thread(), torch.random.fork_rng(devices=[]):
-        seed_noise(torch.device("cpu"), "feature space")
-        net = _network(data)
-        if _labels(data) is not None:
-            say(f"feature space: a classifier learns from {len(rest):,} training images")
-            right = _train(net, data, rest)
-            written = f"{right:.3f}".removeprefix("0")
-            name = f"{FEATURES} features of a small classifier, validation accuracy {written}"
-        else:
-            say("feature space: principal components of training images")
-            _fit(net, data, rest)
-            name = f"{net[1].out_features} principal components of training images"
-    extract = partial(_features, net)
-    test, train = of_split(extract, data, "test", at_test), of_split(extract, data, "train", at_train)
-    return FeatureSpace(name, net, test, train)
-
-
-def of_split(extract: Callable[[Tensor], Floats], data: ImageData, split: Split, at: Ids) -> Floats:
-    """Features (n, D) of the images of a split at these positions."""
-    return np.concatenate([extract(x) for x in data.batches(split, at=at)])
 
 
 def _labels(data: ImageData) -> Ids | None:
@@ -171,14 +174,8 @@ def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
     net.eval()
 
 
-def _features(net: nn.Module, images: Tensor) -> Floats:
-    with _one_thread(), torch.no_grad():
-        found: Floats = net(images.cpu()).numpy()
-    return found
-
-
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """torch on one core: with more, sums are added up in another order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,7 +1,6 @@
-"""FID itself: the Fréchet distance in the features of Inception, which knows colour photographs. Never a download."""
+"""FID, the Fréchet distance in the features of Inception, whose weights are never downloaded."""
 
 import pickle
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.evaluation.feature_space import FeatureSpace, compared, of_split
+from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.progress import say
 from unsup.metrics import generation
 
@@ -26,11 +25,20 @@ FEATURES = 2048
 class InceptionSpace(FeatureSpace):
     """The 2,048 features that FID is defined by (Heusel et al. 2017, section 3), from torchmetrics' Inception."""
 
-    def features(self, images: Tensor) -> Floats:
-        return _features(self.net, images)
+    @classmethod
+    def learn(cls, data: ImageData) -> "InceptionSpace":
+        say("feature space: real images through Inception")
+        return cls.filled("Inception", _network(), data)
+
+    @staticmethod
+    def extract(net: nn.Module, images: Tensor) -> Floats:
+        # rounded here: torchmetrics cuts off, and a pixel read as 254.99998 would become 254
+        whole = (images * 255).round().byte().to(next(net.parameters()).device)
+        with torch.no_grad():
+            return np.concatenate([net(part).cpu().numpy() for part in whole.split(50)])  # resized to 299 × 299 there
 
     def scores(self, features: Floats) -> dict[str, Any]:
-        """{"fid"}, of as many images as the other scores of generation."""
+        """Return {"fid"} of as many images as the other scores of generation."""
         return {"fid": generation.frechet(features.astype(np.float64), self.test.astype(np.float64))}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -42,20 +50,10 @@ class InceptionSpace(FeatureSpace):
 
 
 def missing() -> str:
-    """What keeps FID from being computed, for a person to mend; empty: nothing."""
+    """Return why FID cannot be computed, or an empty text."""
     if find_spec("torch_fidelity") is None:
         return "the package torch-fidelity is not installed"
     return "" if _weights().is_file() else f"{_weights()} is not there"
-
-
-def inception_space(data: ImageData) -> InceptionSpace:
-    """The test images, and as many training images, through Inception."""
-    say("feature space: real images through Inception")
-    net = _network()
-    at_test, at_train = compared(data)
-    extract = partial(_features, net)
-    test, train = of_split(extract, data, "test", at_test), of_split(extract, data, "train", at_train)
-    return InceptionSpace("Inception", net, test, train)
 
 
 def _weights() -> Path:
@@ -68,10 +66,3 @@ def _network() -> nn.Module:
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as e:
         raise UserError(f"{_weights()} cannot be read as the weights of Inception: delete it") from e
     return net.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _features(net: nn.Module, images: Tensor) -> Floats:
-    # rounded here: torchmetrics cuts off, and a pixel read as 254.99998 would become 254
-    whole = (images * 255).round().byte().to(next(net.parameters()).device)
-    with torch.no_grad():
-        return np.concatenate([net(part).cpu().numpy() for part in whole.split(50)])  # each 299 × 299 in there

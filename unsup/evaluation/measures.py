@@ -1,6 +1,7 @@
 """The measures of an evaluation: functions that run side by side, and their results as numbers for JSON."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -44,8 +45,7 @@ def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
         probe = probes.linear_probe(code)
         if code.fit.shape[1] > diagnostics.WIDE:
             return Probed(probe, None, {})
-        found = {ratio: probes.imbalanced(code, probe.C, ratio) for ratio in RATIOS}
-        imbalance = {ratio: draws for ratio, draws in found.items() if draws is not None}
+        imbalance = {r: draws for r in RATIOS if (draws := probes.imbalanced(code, probe.C, r)) is not None}
         return Probed(probe, probes.probe_draws(code, probe.C), imbalance)
 
     return {
@@ -90,15 +90,7 @@ def cluster_measures(spaces: Spaces, k: int) -> Measures:
 
 def diagnostic_measures(train: Floats) -> Measures:
     """What needs no labels, from training codes (n, D) alone."""
-    return {
-        "RankMe": partial(diagnostics.rankme, train),
-        "uniformity": partial(diagnostics.uniformity, train),
-    }
-
-
-def code_scores(codes: Floats) -> dict[str, Any]:
-    """Size of the training codes (n, D), and how many of their entries hardly vary."""
-    return {"code_dim": codes.shape[1], "dead_units": diagnostics.dead_units(codes)}
+    return {"RankMe": partial(diagnostics.rankme, train), "uniformity": partial(diagnostics.uniformity, train)}
 
 
 def answer_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[str, Any]:
@@ -126,8 +118,8 @@ def diagnosed(done: dict[str, Any]) -> dict[str, Any]:
     silhouettes = {space: done[f"k-means {space}"].silhouette for space in ("raw", "l2")}
     if None in silhouettes.values():
         say("no silhouette where k-means finds a single cluster")
-    if found := {space: value for space, value in silhouettes.items() if value is not None}:
-        scores["silhouette"] = found
+    if defined := {space: value for space, value in silhouettes.items() if value is not None}:
+        scores["silhouette"] = defined
     return scores
 
 
@@ -138,10 +130,7 @@ def clusterings(done: dict[str, Any], labels: Labels | None) -> dict[str, Any]:
         if isinstance(result, clustering.Assignment):
             found[name] = {"k": result.k, "fitted_on": result.fitted_on, "dim": result.dim}
             if labels is not None:
-                found[name] |= {
-                    "train": clustering.agreement(labels["train"], result.train),
-                    "test": clustering.agreement(labels["test"], result.test),
-                }
+                found[name] |= _agreements(labels, {"train": result.train, "test": result.test})
     return found
 
 
@@ -155,7 +144,7 @@ def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> 
         return {}
     found: dict[str, Any] = {"k": k, "used": len(np.unique(ids["train"])), "fitted_on": len(ids["train"])}
     if labels is not None:
-        found |= {split: clustering.agreement(labels[split], ids[split]) for split in ("train", "test")}
+        found |= _agreements(labels, ids)
         everything = [np.concatenate([of[split] for split in SPLITS]) for of in (labels, ids)]
         found["transductive"] = clustering.agreement(*everything)
     return {"own": found}
@@ -175,16 +164,10 @@ def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> dict[str, A
     scores = _probe_scores(probed.probe, few)
     scores["linear_probe"] |= {} if per_class is None else {"per_class": per_class}
     if probed.draws is not None:
-        scores["probe_draws"] = _draws(probed.draws)
+        scores["probe_draws"] = asdict(probed.draws)
     if probed.imbalance:
-        scores["imbalance"] = {str(ratio): _draws(draws) for ratio, draws in probed.imbalance.items()}
-    ridge = done["ridge probe"]
-    scores["ridge_probe"] = {
-        "accuracy": ridge.accuracy,
-        "alpha": ridge.alpha,
-        "alphas": ridge.alphas,
-        "validation": ridge.validation,
-    }
+        scores["imbalance"] = {str(ratio): asdict(draws) for ratio, draws in probed.imbalance.items()}
+    scores["ridge_probe"] = asdict(done["ridge probe"])
     scores["knn"] = {"accuracy": raw[0], "k": raw[1], "l2": {"accuracy": l2[0]}}
     scores["kmeans"] = _kmeans_scores(done, labels)
     if test.layers:
@@ -201,16 +184,15 @@ def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
     }
 
 
-def _draws(found: probes.Draws) -> dict[str, Any]:
-    return {"mean": found.mean, "std": found.std, "draws": found.draws, "images": found.images}
+def _agreements(labels: Labels, clusters: dict[str, Ids]) -> dict[str, Any]:
+    return {split: clustering.agreement(labels[split], clusters[split]) for split in ("train", "test")}
 
 
 def _kmeans_scores(done: dict[str, Any], labels: Labels) -> dict[str, Any]:
     def inductive(found: clustering.Clustering) -> dict[str, Any]:
         restarts = [clustering.matched_accuracy(labels["test"], ids) for ids in found.restarts]
         return {
-            "train": clustering.agreement(labels["train"], found.train),
-            "test": clustering.agreement(labels["test"], found.test),
+            **_agreements(labels, {"train": found.train, "test": found.test}),
             "restarts": {"acc_mean": float(np.mean(restarts)), "acc_std": float(np.std(restarts, ddof=1))},
         }
 
@@ -225,5 +207,4 @@ def _splits(codes: Sequence[Floats], labels: Labels) -> Splits:
 
 
 def _few_labels(splits: Splits) -> FewLabels:
-    found = {n: probes.few_label(splits, n) for n in FEW_LABELS}
-    return {n: result for n, result in found.items() if result is not None}
+    return {n: result for n in FEW_LABELS if (result := probes.few_label(splits, n)) is not None}

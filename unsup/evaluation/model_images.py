@@ -1,6 +1,7 @@
-"""Small images of what a model makes."""
+"""Images that a model makes, and grids of them for TensorBoard."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,50 +9,68 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
+from unsup.core.arrays import Array
+from unsup.core.seeds import seed_noise
 from unsup.metrics import geometry
 
-THUMBNAIL = 64  # pixels of the longer side of an image in a picture, at most
+THUMBNAIL = 64  # pixels of the longer side of an image in a grid, at most
 FILTERS = 64
 
 
-def pictures_of(model: Any, x: Tensor) -> dict[str, Tensor]:
-    """{name: picture (3, h, w)}: what the model's methods allow of a few images x (N, C, H, W)."""
-    found = {}
+def sampled(model: Any, n: int, purpose: str) -> Tensor:
+    """Return n samples (n, C, H, W), from the same noise each time for the same purpose."""
+    seed_noise(model.device, model.seed, purpose)
+    images: Tensor = model.sample(n).float()
+    return images
+
+
+def along_paths(make: Callable[[Tensor], Tensor], paths: Array, like: Tensor) -> Tensor:
+    """Return images (r, s, C, H, W) made from codes or noise (r, s, D), which get the type and device of `like`."""
+    return make(torch.from_numpy(paths).to(like).flatten(0, 1)).float().unflatten(0, paths.shape[:2])
+
+
+def grids_of(model: Any, x: Tensor) -> dict[str, Tensor]:
+    """Return {name: picture (3, h, w)} of all that the model's methods allow of a few images x (N, C, H, W)."""
+    grids = {}
     if hasattr(model, "reconstruct"):
-        found["reconstructions"] = reconstruction_grid(downscaled(x), downscaled(model.reconstruct(x).float()))
+        grids["reconstructions"] = reconstruction_grid(downscaled(x), downscaled(model.reconstruct(x).float()))
     if hasattr(model, "decode"):
-        _, _, along = geometry.walks(model.encode(x).float().cpu().numpy())
-        if len(along):  # none: all codes are equal
-            walked = model.decode(torch.from_numpy(along).to(x).flatten(0, 1)).float()
-            found["traversals"] = make_grid(downscaled(walked.clamp(0, 1)), nrow=len(geometry.OFFSETS), pad_value=1)
+        _, _, paths = geometry.walks(model.encode(x).float().cpu().numpy())
+        if len(paths):  # none if all codes are equal
+            grids["traversals"] = grid(along_paths(model.decode, paths, x).flatten(0, 1), len(geometry.OFFSETS))
     pixels = math.prod(model.shape)
     dense = (m.weight for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == pixels)
     if (weight := next(dense, None)) is not None:
-        found["filters"] = filter_grid(weight.detach().float().unflatten(1, model.shape))
-    return found
+        grids["filters"] = filter_grid(weight.detach().float().unflatten(1, model.shape))
+    return grids
+
+
+def grid(images: Tensor, columns: int = 8) -> Tensor:
+    """(N, C, H, W), cut to [0, 1] -> (3, h, w)."""
+    return make_grid(downscaled(images.clamp(0, 1)), nrow=columns, pad_value=1)
 
 
 def filter_grid(weight: Tensor) -> Tensor:
-    """What the first units of a dense layer (N, C, H, W) look at: grey is 0, each unit on a scale of its own."""
-    shown = weight[:FILTERS]
-    scaled = shown / shown.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-    return make_grid(downscaled((scaled + 1) / 2), nrow=8, pad_value=1)
+    """Show the weights of the first units of a dense layer (N, C, H, W), each unit on its own scale; 0 is grey."""
+    first = weight[:FILTERS]
+    scaled = first / first.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    return grid((scaled + 1) / 2)
+
+
+def reconstruction_grid(x: Tensor, x_hat: Tensor) -> Tensor:
+    """(N, C, H, W) twice -> (3, h, w), rows of eight images, each above the row of their reconstructions."""
+    columns = min(8, len(x))
+    whole = len(x) - len(x) % columns
+    lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
+    return make_grid(lines.flatten(0, 2), nrow=columns, pad_value=1)
 
 
 def downscaled(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, h, w), large images scaled down."""
+    """(N, C, H, W) -> (N, C, h, w), the longer side at most 64 pixels."""
     scale = THUMBNAIL / max(x.shape[2:])
     return F.interpolate(x, scale_factor=scale, mode="area") if scale < 1 else x
 
 
 def thumbnails(x: Tensor) -> Tensor:
-    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, large images scaled down: checkpoints hold them."""
+    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, downscaled for checkpoints."""
     return (255 * downscaled(x)).round().byte().cpu()
-
-
-def reconstruction_grid(x: Tensor, x_hat: Tensor) -> Tensor:
-    """(N, C, H, W) twice -> (3, h, w): lines of eight images, each above the line of their reconstructions."""
-    columns = min(8, len(x))
-    whole = len(x) - len(x) % columns
-    lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
-    return make_grid(lines.flatten(0, 2), nrow=columns, pad_value=1)

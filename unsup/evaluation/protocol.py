@@ -11,12 +11,14 @@ import numpy as np
 import torch
 
 from unsup.core.arrays import Ids
+from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
 from unsup.evaluation.arrays import Judged, judge_arrays
-from unsup.evaluation.codes import certificate, encode, generate
+from unsup.evaluation.codes import encode, samples
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.feature_space import FeatureSpace
+from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import robustness
 from unsup.models.base import Model
@@ -70,10 +72,13 @@ def evaluate(
     """
     reads, before = data.test_reads, weights_hash(model)
     encoded, images = encode(model, data, layers)
-    generated = generate(model, feature_spaces)
+    generation: Measures = {}
+    for space in feature_spaces:
+        say(f"sampling {len(space.test):,} images")
+        features = np.concatenate([space.features(x) for x in samples(model, len(space.test))])
+        generation[f"generation: {space.name}"] = partial(space.scores, features)
     labels = _labels(data)
 
-    pixels = int(np.prod(data.shape))
     judged = judge_arrays(
         encoded,
         labels,
@@ -81,19 +86,19 @@ def evaluate(
         classes=len(data.class_names),
         num_clusters=getattr(model, "num_clusters", 0),
         count=count,
-        answers=measures.answer_scores(encoded["test"], pixels, IMPORTANCE_SAMPLES),
-        generation={
-            f"generation: {space.name}": partial(space.scores, features)
-            for space, features in zip(feature_spaces, generated, strict=True)
-        },
+        answers=measures.answer_scores(encoded["test"], int(np.prod(data.shape)), IMPORTANCE_SAMPLES),
+        generation=generation,
     )
     if corrupted and labels is not None and (probe := judged.readout.probe) is not None:
         judged.scores["robustness"] = robustness(model, images, labels["test"], probe)
+    after = weights_hash(model)
+    if after != before:
+        raise UserError(
+            f"{type(model).__name__}: the encoder changed while it was evaluated: in eval mode encode, layers, assign, "
+            "reconstruct, sample, views, elbo and log_likelihood must leave parameters and buffers alone"
+        )
     return Evaluation(
-        **vars(judged),
-        frozen=certificate(model, before),
-        test_reads=data.test_reads - reads,
-        own=encoded["test"].clusters,
+        **vars(judged), frozen=(before, after), test_reads=data.test_reads - reads, own=encoded["test"].clusters
     )
 
 

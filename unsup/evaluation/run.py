@@ -1,12 +1,10 @@
 """Evaluation of a run: its last checkpoint through the protocol, beside the floors, into a report with figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from unsup.core.array_files import Arrays
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
@@ -19,9 +17,9 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
-from unsup.reports.catalogue import scores_of_start
+from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
-from unsup.reports.schema import Comparison, EncoderHashes, FloorName, Provenance, Report, RunFacts, Selfcheck, Start
+from unsup.reports.schema import Comparison, EncoderHashes, Provenance, ReferenceKey, Report, RunFacts, Selfcheck, Start
 from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
@@ -30,25 +28,17 @@ from unsup.runs.threads import use_threads
 SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What the protocol says of a run.
+class Judgement(NamedTuple):
+    """A run put through the protocol."""
 
-    Attributes:
-        model: of the last checkpoint, where it was judged.
-        evaluation: of the model.
-        baselines: by name.
-        checks: (name, passed, measured) of the evaluator's check of itself.
-    """
-
-    model: Model
+    model: Model  # of the last checkpoint, on the device where it was judged
     evaluation: Evaluation
-    baselines: dict[FloorName, BaselineResult]
-    checks: list[tuple[str, bool, str]]
+    baselines: dict[ReferenceKey, BaselineResult]
+    checks: list[tuple[str, bool, str]]  # (name, passed, measured) of the evaluator's check of itself
 
 
 def evaluate_run(run: Run, data: ImageData) -> Report:
-    """Judge a finished run and write its report, which is returned.
+    """Judge a finished run, write its report and return it.
 
     The same checkpoint and data give the same scores bit for bit.
 
@@ -66,11 +56,7 @@ def evaluate_run(run: Run, data: ImageData) -> Report:
 
 
 def judge(run: Run, data: ImageData) -> Judgement:
-    """Put the last checkpoint of a run through the protocol, and the baselines of its images.
-
-    Raises:
-        UserError: the run is not complete.
-    """
+    """Put the last checkpoint of a run through the protocol, and the baselines of its images."""
     torch.set_float32_matmul_precision("highest")
     model = run.model()
     if torch.cuda.is_available() and run.config["trainer"].get("accelerator") != "cpu":
@@ -81,17 +67,23 @@ def judge(run: Run, data: ImageData) -> Judgement:
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     with about(run.config["recipe"]):
         evaluation = evaluate(model, data, layers=True, feature_spaces=spaces)
-    baselines = compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces)
-    return Judgement(model, evaluation, baselines, checks)
+    return Judgement(
+        model, evaluation, compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces), checks
+    )
 
 
 def write(run: Run, data: ImageData, judged: Judgement) -> Report:
-    """Draw and write all that the evaluation of a run leaves in its folder; return the report."""
+    """Draw and write everything that an evaluation leaves in the run folder; return the report."""
     say("report and figures")
     curves = curves_of(run.folder)
     figures, pictures = draw(run.folder, judged.model, data, judged.evaluation)
     report = content(run, data, judged, curves, figures)
-    run.write_report(report, judged.evaluation.readout, correctness(judged.evaluation, judged.baselines), pictures)
+    correct = judged.evaluation.correct | {
+        f"{name}/{probe}": values
+        for name, baseline in judged.baselines.items()
+        for probe, values in baseline.correct.items()
+    }
+    run.write_report(report, judged.evaluation.readout, correct, pictures)
     say("dashboard")
     steps = [points[-1][0] for points in curves.values() if points]
     write_dashboard(run.folder, run.config, data, judged.evaluation, step=int(max(steps, default=0)))
@@ -129,11 +121,11 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
         frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),
-        floors={name: as_record(floor.scores, Scores) for name, floor in judged.baselines.items()},
+        baselines={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
         comparisons={
-            name: differences_from(evaluation, floor)
-            for name, floor in judged.baselines.items()
-            if name != "real" and floor.correct
+            name: differences_from(evaluation, baseline)
+            for name, baseline in judged.baselines.items()
+            if name != "real" and baseline.correct
         },
         start=started_from(run, versions),
         curves=curves,
@@ -157,7 +149,7 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
         return None
     if (report.protocol, report.frozen.after, images) != wanted:
         return None
-    return Start(run=origin["run"], scores=scores_of_start(report.scores))
+    return Start(run=origin["run"], scores=start_scores(report.scores))
 
 
 def applicable(value: Any) -> Any:
@@ -167,17 +159,12 @@ def applicable(value: Any) -> Any:
     return value
 
 
-def correctness(evaluation: Evaluation, floors: Mapping[FloorName, BaselineResult]) -> Arrays:
-    """{"linear_probe": (n_test,), …, "pca/linear_probe": …}: what comparisons of several runs need of each image."""
-    of_floors = {f"{name}/{key}": values for name, floor in floors.items() for key, values in floor.correct.items()}
-    return evaluation.correct | of_floors
-
-
-def differences_from(evaluation: Evaluation, floor: BaselineResult) -> Comparison:
-    """Return paired differences, this model minus the floor, on the same test images."""
-    names = [name for name in ("linear_probe", "few_label_10") if name in evaluation.correct and name in floor.correct]
-    each = floor.scores.get("by_initialisation", {})
+def differences_from(evaluation: Evaluation, baseline: BaselineResult) -> Comparison:
+    """Return paired differences, this model minus the baseline, on the same test images."""
+    initialisations = baseline.scores.get("by_initialisation", {})
     differences: dict[str, Any] = {
-        name: paired_difference(evaluation.correct[name], floor.correct[name], each.get(name, ())) for name in names
+        name: paired_difference(evaluation.correct[name], baseline.correct[name], initialisations.get(name, ()))
+        for name in ("linear_probe", "few_label_10")
+        if name in evaluation.correct and name in baseline.correct
     }
     return as_record(differences, Comparison)

@@ -12,10 +12,10 @@ CLASSES, DIMENSION = 10, 32
 TRAIN, VAL, TEST = 800, 200, 2000
 CHANCE = 0.03  # how far from 1 / CLASSES chance may fall: over four standard deviations of 2,000 guesses
 
-METHODS = {"Gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
+Check = tuple[str, bool, str]  # what was checked, passed, what was measured
 
 
-def selfcheck() -> list[tuple[str, bool, str]]:
+def selfcheck() -> list[Check]:
     """(what was checked, passed, what was measured) for each check; takes about a second, draws the same every time."""
     rng = np.random.default_rng(0)
     labels = [np.arange(n) % CLASSES for n in (TRAIN, VAL, TEST)]
@@ -26,62 +26,57 @@ def selfcheck() -> list[tuple[str, bool, str]]:
     clear = Splits.of(clouds, labels)
     permuted = Splits.of(clouds, [rng.permutation(labels[0]), rng.permutation(labels[1]), labels[2]])
 
-    planted = clustering.kmeans(one_hot.train, one_hot.test, CLASSES)
     few = probes.few_label(one_hot, 1)
     checks = [
         _exactly("one-hot codes: linear probe", probes.linear_probe(one_hot).accuracy, 1),
         _exactly("one-hot codes: ridge probe", probes.ridge_probe(one_hot).accuracy, 1),
         _exactly("one-hot codes: kNN", probes.knn(one_hot.train, labels[0], one_hot.test, labels[2])[0], 1),
         _exactly("one-hot codes: one label a class", few.mean if few else 0, 1),
-        _exactly(
-            "one-hot codes: k-means, fitted on train, scored on test",
-            clustering.matched_accuracy(labels[2], planted.test),
-            1,
-        ),
+        _exactly("one-hot codes: k-means, fitted on train, scored on test", _kmeans_accuracy(one_hot), 1),
         _chance("Gaussian noise: linear probe", probes.linear_probe(noise).accuracy),
         _chance("Gaussian noise: kNN", probes.knn(noise.train, labels[0], noise.test, labels[2])[0]),
         _chance("Gaussian noise: k-means", _kmeans_accuracy(noise), slack=0.05),  # the matching finds luck
     ]
-    learnt, forgotten = probes.linear_probe(clear).accuracy, probes.linear_probe(permuted).accuracy
+    learnt = probes.linear_probe(clear).accuracy
     checks.append(("right labels are learnt", learnt > 0.9, f"{learnt:.3f}"))
-    checks.append(_chance("permuted training labels", forgotten))
+    checks.append(_chance("permuted training labels", probes.linear_probe(permuted).accuracy))
     renamed = clustering.agreement(labels[2], rng.permutation(CLASSES)[labels[2]])
     checks += [_exactly(f"permuted cluster ids: {name}", value, 1) for name, value in renamed.items()]
 
     unequal = [(rng.random(n) < 0.1).astype(np.int64) for n in (TRAIN, VAL, TEST)]
     constant = Splits.of([np.ones((len(y), DIMENSION), dtype=np.float32) for y in unequal], unequal)
     share = float(np.mean(unequal[2] == 0))
-    checks += [
-        _exactly("constant code, classes 9 to 1: linear probe", probes.linear_probe(constant).accuracy, share),
-        _exactly(
-            "one cluster, classes 9 to 1: ACC", clustering.matched_accuracy(unequal[2], np.zeros(TEST, np.int64)), share
-        ),
-    ]
+    checks.append(
+        _exactly("constant code, classes 9 to 1: linear probe", probes.linear_probe(constant).accuracy, share)
+    )
+    matched = clustering.matched_accuracy(unequal[2], np.zeros(TEST, np.int64))
+    checks.append(_exactly("one cluster, classes 9 to 1: ACC", matched, share))
     rank = diagnostics.rankme(noise.train)
     checks.append(("RankMe of isotropic noise in 32 dimensions", 0.95 * DIMENSION < rank <= DIMENSION, f"{rank:.2f}"))
     checks += [*_clustered(rng), _paired(rng), _paired_over_seeds(rng), *_generated(noise.test[:500])]
     return checks
 
 
-def _clustered(rng: np.random.Generator) -> list[tuple[str, bool, str]]:
+def _clustered(rng: np.random.Generator) -> list[Check]:
     """Far clouds are found by every clustering, and counted."""
     labels = [np.arange(n) % CLASSES for n in (TRAIN, TEST)]
     centres = 8 * _gaussian(rng, CLASSES)
     train, test = (centres[y] + _gaussian(rng, len(y)) for y in labels)
-    found = {name: method(train, test, CLASSES).test for name, method in METHODS.items()}
-    counted = estimate_k(train)
-    return [
-        _exactly(f"far clouds: {name}", clustering.matched_accuracy(labels[1], ids), 1) for name, ids in found.items()
-    ] + [_exactly(f"far clouds: number of clusters by {name}", k, CLASSES) for name, k in counted.items()]
+    clusters = {
+        "Gaussian mixture": gaussian_mixture(train, test, CLASSES).test,
+        "agglomerative": agglomerative(train, test, CLASSES).test,
+    }
+    accuracies = {name: clustering.matched_accuracy(labels[1], ids) for name, ids in clusters.items()}
+    checks = [_exactly(f"far clouds: {name}", accuracy, 1) for name, accuracy in accuracies.items()]
+    counts = estimate_k(train)
+    return checks + [_exactly(f"far clouds: number of clusters by {name}", k, CLASSES) for name, k in counts.items()]
 
 
-def _generated(real: NDArray[np.float32]) -> list[tuple[str, bool, str]]:
+def _generated(real: NDArray[np.float32]) -> list[Check]:
     """The same images are perfect; one image again and again covers nothing; images from elsewhere are none of them."""
     same = generation.image_scores(real, real)
-    alike, far = (
-        generation.image_scores(np.repeat(real[:1], len(real), 0), real),
-        generation.image_scores(real + 100, real),
-    )
+    alike = generation.image_scores(np.repeat(real[:1], len(real), 0), real)
+    far = generation.image_scores(real + 100, real)
     perfect = same["frechet"] < 1e-6 and same["precision"] == same["recall"] == 1
     return [
         ("generation, the same images: distance 0, precision and recall 1", perfect, f"{same['frechet']:.1e}"),
@@ -98,15 +93,15 @@ def _kmeans_accuracy(splits: Splits) -> float:
     return clustering.matched_accuracy(splits.test_labels, clustering.kmeans(splits.train, splits.test, CLASSES).test)
 
 
-def _exactly(name: str, value: float, expected: float) -> tuple[str, bool, str]:
+def _exactly(name: str, value: float, expected: float) -> Check:
     return f"{name} = {expected:.3g}", abs(value - expected) < 1e-9, f"{value:.3f}"
 
 
-def _chance(name: str, value: float, slack: float = CHANCE) -> tuple[str, bool, str]:
+def _chance(name: str, value: float, slack: float = CHANCE) -> Check:
     return f"{name} = chance", abs(value - 1 / CLASSES) < slack, f"{value:.3f}"
 
 
-def _paired(rng: np.random.Generator) -> tuple[str, bool, str]:
+def _paired(rng: np.random.Generator) -> Check:
     """A real difference is told from none: two models of equal skill, and one that is five points better."""
     base = rng.random(TEST) < 0.8
     equal, better = base.copy(), base.copy()
@@ -117,7 +112,7 @@ def _paired(rng: np.random.Generator) -> tuple[str, bool, str]:
     return "paired interval: five points separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"
 
 
-def _paired_over_seeds(rng: np.random.Generator) -> tuple[str, bool, str]:
+def _paired_over_seeds(rng: np.random.Generator) -> Check:
     """Three seeds of each method: five points are told from seeds that differ by luck."""
     right = rng.random(TEST) < 0.8
 

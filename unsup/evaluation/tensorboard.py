@@ -17,10 +17,9 @@ from unsup.data.base import ImageData
 from unsup.evaluation.model_images import downscaled
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.diagnostics import principal_components, sample
-from unsup.reports.catalogue import listed
-from unsup.reports.figures.codes import NAMED
+from unsup.reports.catalogue import Tables, number, scores_in
+from unsup.reports.figures.codes import MAX_COLOURS
 from unsup.reports.report import as_record
-from unsup.reports.score import Shown, number
 from unsup.reports.score_schema import Scores
 
 POINTS = 200  # of a curve in a report, at most
@@ -56,7 +55,9 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
     with SummaryWriter(run, filename_suffix=SUFFIX) as board:
         scores = as_record(evaluation.scores, Scores)
-        shown = [score for score in listed(Shown.SUMMARY) if score.spread]  # the codes' dimension is an option there
+        shown = [
+            score for score in scores_in(Tables.SUMMARY) if score.spread
+        ]  # the codes' dimension is an option there
         numbers = {"/".join(score.path.split(".")[1:]): number(score.path, scores) for score in shown}
         final = {f"final/{name}": value for name, value in numbers.items() if value is not None}
         for part in hparams(options_of(config), final):
@@ -64,13 +65,12 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
         for name, value in final.items():
             board.add_scalar(name, value, step)
         if (confusion := run / "figures" / "confusion.png").exists():
-            board.add_image(
-                "pictures/confusion", np.asarray(Image.open(confusion).convert("RGB")), step, dataformats="HWC"
-            )
+            pixels = np.asarray(Image.open(confusion).convert("RGB"))
+            board.add_image("pictures/confusion", pixels, step, dataformats="HWC")
         labels = data.labels("test")
         names = [" ".join(name.split()) for name in data.class_names]
         probe = evaluation.readout.probe
-        if probe is not None and labels is not None and len(probe.classes) <= NAMED:
+        if probe is not None and labels is not None and len(probe.classes) <= MAX_COLOURS:
             shares = probe.probabilities(evaluation.codes)
             for i, c in enumerate(probe.classes):
                 board.add_pr_curve(f"probe/{names[c]}", labels == c, shares[:, i], step)

@@ -1,4 +1,4 @@
-"""All images below a folder through a trained encoder, and their codes in a file."""
+"""Codes of all images below a folder, by a trained encoder."""
 
 import logging
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from unsup.data.decode import decode_with_reasons, unreadable_message
 from unsup.data.listing import find_images
 from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
-from unsup.models.optional_outputs import assigned
+from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -30,26 +30,26 @@ Columns = dict[str, NDArray[Any]]  # n rows each
 
 @dataclass(frozen=True)
 class EncodedFolder:
-    """What a run makes of the n readable images below a folder, in the order of their names."""
+    """Codes and more of the n readable images below a folder, in order of names."""
 
     files: list[str]  # relative to the folder
-    columns: Columns  # "codes" (n, D), maybe "own_cluster", and with a readout those of `judged`; "class" is text
-    unreadable: dict[str, str]  # the other files, and why
+    columns: Columns  # as `write_codes` describes them
+    unreadable: dict[str, str]  # the other files, with the reasons
 
 
 def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
-    """Encode all images below a folder, whatever its arrangement; on the accelerator where there is one.
+    """Encode all images below a folder, on the accelerator if there is one.
 
-    They are resized and cut as in `unsup.data.folder.Folder`. Memory: what is returned and a few batches. Files that
-    cannot be read are named in a warning.
+    Images are resized and cut as in `unsup.data.folder.Folder`. A warning names files that cannot be read. Memory holds
+    the result and a few batches.
 
     Args:
         run: the run.
         images: the folder.
-        readout: what to say about each code; None: nothing.
+        readout: of the run, for more than the codes.
 
     Raises:
-        UserError: no such folder, no image in it, none that can be read; codes that are not finite.
+        UserError: no such folder, no readable image in it, or codes that are not finite.
     """
     folder_of_images(images)
     listed = list(find_images(images))
@@ -60,15 +60,15 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
     files: list[str] = []
     columns: Columns = {}
     unreadable: dict[str, str] = {}
-    for named, x in readable_batches(images, listed, encoder.shape, unreadable):
-        found = code_columns(encoder, readout, x)
-        if len(broken := np.flatnonzero(~np.isfinite(found["codes"]).all(axis=1))):
-            raise UserError(f"{run}: the code of {printable(named[broken[0]])} is not finite: train the run again")
+    for batch, x in readable_batches(images, listed, encoder.shape, unreadable):
+        parts = code_columns(encoder, readout, x)
+        if len(broken := np.flatnonzero(~np.isfinite(parts["codes"]).all(axis=1))):
+            raise UserError(f"{run}: the code of {printable(batch[broken[0]])} is not finite: train the run again")
         if not files:
-            columns = {name: np.empty((len(listed), *rows.shape[1:]), rows.dtype) for name, rows in found.items()}
-        for name, rows in found.items():
+            columns = {name: np.empty((len(listed), *rows.shape[1:]), rows.dtype) for name, rows in parts.items()}
+        for name, rows in parts.items():
             columns[name][len(files) : len(files) + len(rows)] = rows
-        files += named
+        files += batch
     if not files:
         raise UserError(unreadable_message(unreadable, len(listed)))
     if unreadable:
@@ -82,67 +82,64 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
 def readable_batches(
     images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
-    """The readable ones of the files, 512 or a few more at a time, and their pixels (n, C, S, S), uint8.
+    """Yield names and uint8 pixels (n, C, S, S) of about 512 readable files.
 
-    The others go into `unreadable` with the reason.
+    Files that cannot be read go into `unreadable` with the reason.
     """
-    named: list[str] = []
+    names: list[str] = []
     parts: list[NDArray[np.uint8]] = []
-    left = iter(files)
+    remaining = iter(files)
     for pixels, reasons in decode_with_reasons([images / file for file in files], shape):
-        for reason, file in zip(reasons, left, strict=False):
+        for reason, file in zip(reasons, remaining, strict=False):
             if reason is None:
-                named.append(file)
+                names.append(file)
             else:
                 unreadable[file] = reason
         parts.append(pixels[[reason is None for reason in reasons]])
-        if len(named) >= FILES_PER_BATCH:
-            yield named, torch.from_numpy(np.concatenate(parts))
-            named, parts = [], []
-    if named:
-        yield named, torch.from_numpy(np.concatenate(parts))
+        if len(names) >= FILES_PER_BATCH:
+            yield names, torch.from_numpy(np.concatenate(parts))
+            names, parts = [], []
+    if names:
+        yield names, torch.from_numpy(np.concatenate(parts))
 
 
 def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
-    """Codes of images (n, C, H, W), and what the readout says: columns as in `write_codes`, "class" a number here."""
-    codes = encoder(x).cpu().numpy()
-    own: Columns = {}
-    if hasattr(encoder.model, "assign"):
+    """Return the columns of `write_codes`, with numbers for classes."""
+    columns: Columns = {"codes": encoder(x).cpu().numpy()}
+    model, errors = cast(Any, encoder.model), None
+    with frozen(model):
         unit = encoder.unit(x)
-        with frozen(encoder.model):
-            own = {"own_cluster": assigned(encoder.model, unit).numpy()}
+        if hasattr(model, "assign"):
+            columns["own_cluster"] = clusters_of(model, unit).numpy()
+        if readout is not None and readout.error_threshold is not None:
+            difference = (unit - model.reconstruct(unit)).float()
+            errors = difference.square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
     if readout is None:
-        return {"codes": codes, **own}
-    errors = None
-    if readout.error_threshold is not None:
-        unit = encoder.unit(x)
-        with frozen(encoder.model):
-            difference = unit - cast(Any, encoder.model).reconstruct(unit)
-        errors = difference.float().square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
+        return columns
+    codes = columns["codes"]
     novelty = readout.novelty(codes, errors)
-    found = {"codes": codes, "cluster": readout.cluster(codes), "code_distance": novelty.code, **own}
-    found |= {} if novelty.error is None else {"error": novelty.error}
-    found |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
+    columns |= {"cluster": readout.cluster(codes), "code_distance": novelty.code}
+    columns |= {} if novelty.error is None else {"error": novelty.error}
+    columns |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
     if readout.probe is not None:
         shares = readout.probe.probabilities(codes)
-        found |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
-    return found
+        columns |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
+    return columns
 
 
 def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, EncodedFolder]:
-    """Write the codes of all images below a folder, as .npz or .parquet by the suffix of `out`; the file and the codes.
+    """Write the codes of all images below a folder, and return file and content.
 
-    `files` (n,) text, relative to the folder; `codes` (n, D) float32; where the model has clusters of its own
-    `own_cluster` (n,) int64; where the run has been evaluated `cluster` (n,), by k-means,
-    `code_distance` (n,) and, where the model reconstructs, `error` (n,), `distance` (n,), the larger one
-    (`Readout.novelty`), `unlike` (n,), whether that is above 1; and where the run had labels `class` (n,) text and
-    `confidence` (n,) float32. Parquet names the first two `file` and `code`, and has bytes of a name that are no text
-    as escapes.
+    The columns are `files` (n,), text relative to the folder, and `codes` (n, D), float32; `own_cluster` (n,) if the
+    model has clusters; of an evaluated run `cluster` (n,) by k-means, `code_distance` (n,), `error` (n,) if the model
+    reconstructs, the larger `distance` (n,) (see `Readout.novelty`), and `unlike` (n,), whether that is above 1; and
+    `class` (n,), text, and `confidence` (n,) if the run had labels. Parquet has `file` and `code` instead of the first
+    two, and escapes undecodable bytes of names.
 
     Args:
         run: the run.
         images: the folder of images, in any arrangement.
-        out: the file to make; None: <run>/encoded/<name of the folder of images>.npz.
+        out: the new file, .npz or .parquet (default: <run>/encoded/<name of the folder of images>.npz).
 
     Raises:
         UserError: `out` exists, pyarrow is missing, or as in `encode_folder`.

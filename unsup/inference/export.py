@@ -1,7 +1,6 @@
-"""A trained encoder for use elsewhere: torch.export, plain arrays, ONNX; each is loaded again and compared."""
+"""Export of a trained encoder, each file tested against the original."""
 
 import importlib.util
-import runpy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,21 +12,20 @@ from torch import Tensor, nn
 
 from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
-from unsup.inference.export_text import loader, readme
+from unsup.inference.export_text import BATCHES, readme
 from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
-from unsup.runs.encoder import Encoder
+from unsup.runs.encoder import WEIGHTS, Encoder, read_weights, write_weights
 from unsup.runs.run import Run
 
-BATCHES = (1, 3, 64)  # sizes that an exported encoder is tried with
-MAX_DIFFERENCE = 1e-4  # other kernels round in another way
+MAX_DIFFERENCE = 1e-4  # other kernels round differently
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 Encode = Callable[[Tensor], Tensor]
 
 
 class BareEncoder(nn.Module):
-    """images (N, C, H, W) float32 in [0, 1] -> codes (N, D): what is exported, without the checks of `Encoder`."""
+    """images (N, C, H, W), float32 in [0, 1] -> codes (N, D), without checks."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -38,74 +36,67 @@ class BareEncoder(nn.Module):
 
 
 def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
-    """Write the encoder of a run, and its probe where it was evaluated, into a new folder; returns that.
+    """Write the encoder of a run, and its probe, if any, into a new folder.
 
-    `encoder.pt2`: torch.export, for any number of images. `weights.npz` and `load.py`: arrays, and the code that builds
-    the encoder from them. `encoder.onnx`. `probe.npz`. `README.md`: how to use each, and the run's scores.
+    It has `encoder.pt2` (torch.export, for any number of images), `weights.safetensors` (for `unsup.load_encoder`),
+    `encoder.onnx` on request, `probe.npz`, and `README.md`, which says how to use each.
 
-    Each is loaded from its file again. An encoder must give the codes of the original on random images: from
-    `weights.npz` to the last bit, the others within 1e-4 of the codes' deviation; the probe the same classes.
+    Each file is loaded again and tested. On random images an encoder must give the codes of the original, from
+    `weights.safetensors` to the last bit, from the others within 1e-4 of their deviation, and the probe the same
+    classes.
 
     Args:
         run: the run.
-        out: the folder to make; None: <run>/export.
-        onnx: also as ONNX.
+        out: the new folder (default: <run>/export).
+        onnx: whether to export to ONNX, too.
 
     Raises:
-        UserError: the folder exists, a package for ONNX is missing, or what was exported gives something else.
+        UserError: the folder exists, a package for ONNX is missing, or a test fails.
     """
     if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]'")
     encoder = Encoder(run.model())
     out = create_folder(out or run.folder / "export")
     with fill_folder(out) as folder:
-        encoders = {
+        write_weights(folder / WEIGHTS, encoder, run.config["model"]["class_path"])
+        encoders: dict[str, Encode] = {
             "encoder.pt2": write_program(folder / "encoder.pt2", encoder),
-            "weights.npz": write_weights(folder, encoder, run.config["model"]["class_path"]),
+            WEIGHTS: read_weights(folder / WEIGHTS),
         }
         if onnx:
             encoders["encoder.onnx"] = write_onnx(folder / "encoder.onnx", folder / "encoder.pt2")
         differences = {name: code_difference(encoder, encode) for name, encode in encoders.items()}
         for name, value in differences.items():
-            if not value <= (0 if name == "weights.npz" else MAX_DIFFERENCE):
+            if not value <= (0 if name == WEIGHTS else MAX_DIFFERENCE):
                 raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} of their deviation")
         report = run.report if run.evaluated else None
         probe = run.readout.probe if run.has_readout else None
         if probe is not None:
             write_probe(folder / "probe.npz", probe, run.class_names)
-        text = readme(report, encoder.shape, dim_of(encoder), differences, BATCHES, probe is not None)
+        dim = encoder(torch.zeros(1, *encoder.shape)).shape[1]
+        text = readme(report, encoder.shape, dim, differences, probe is not None)
         (folder / "README.md").write_text(text, encoding="utf-8")
     return out
 
 
 def write_program(path: Path, encoder: Encoder) -> Encode:
-    """encoder.pt2; what is loaded from it."""
+    """Write encoder.pt2, and return the encoder that is loaded from it."""
     example = torch.zeros(2, *encoder.shape)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No complete tensor found")  # said of views of one memory
+        warnings.filterwarnings("ignore", "No complete tensor found")  # for views that share memory
         program = torch.export.export(BareEncoder(encoder), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
         torch.export.save(program, path)
     loaded: Encode = torch.export.load(path).module()
     return loaded
 
 
-def write_weights(folder: Path, encoder: Encoder, class_path: str) -> Encode:
-    """weights.npz and load.py; the encoder that load.py builds."""
-    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in encoder.model.state_dict().items()}
-    np.savez(folder / "weights.npz", **arrays)
-    text = loader(class_path, encoder.model.hparams, encoder.shape, dim_of(encoder))
-    (folder / "load.py").write_text(text, encoding="utf-8")
-    loaded: Encode = runpy.run_path(str(folder / "load.py"))["load_encoder"]()
-    return loaded
-
-
 def write_onnx(path: Path, program: Path) -> Encode:
-    """encoder.onnx; what onnxruntime makes of it."""
+    """Write encoder.onnx, and return the encoder that onnxruntime loads from it."""
     import onnxruntime
 
-    made = torch.onnx.export(torch.export.load(program), input_names=["images"], output_names=["codes"], verbose=False)
-    assert made is not None
-    made.save(path)
+    graph = torch.onnx.export(torch.export.load(program), input_names=["images"], output_names=["codes"], verbose=False)
+    assert graph is not None
+    graph.save(path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def encode(images: Tensor) -> Tensor:
@@ -115,10 +106,10 @@ def write_onnx(path: Path, program: Path) -> Encode:
 
 
 def write_probe(path: Path, probe: Probe, names: list[str]) -> None:
-    """probe.npz, as README.md says how to use it.
+    """Write probe.npz, and test it on random codes as README.md says to use it.
 
     Raises:
-        UserError: used in that way it gives other classes than the probe on random codes.
+        UserError: it gives other classes than the probe.
     """
     arrays: dict[str, Any] = {key: value for key, value in vars(probe).items() if key != "classes"}
     np.savez(path, **arrays, classes=np.array(names)[probe.classes])
@@ -126,21 +117,17 @@ def write_probe(path: Path, probe: Probe, names: list[str]) -> None:
     codes = rng.normal(probe.mean, probe.scale, (1000, len(probe.mean))).astype(np.float32)
     with np.load(path, allow_pickle=False) as file:
         scores = (codes - file["mean"]) / file["scale"] @ file["weights"].T + file["bias"]
-        found = file["classes"][scores.argmax(axis=1)]
-    if found.tolist() != np.array(names)[probe.predict(codes)].tolist():
+        classes = file["classes"][scores.argmax(axis=1)]
+    if classes.tolist() != np.array(names)[probe.predict(codes)].tolist():
         raise UserError(f"{path.name} gives other classes than the run's probe")
 
 
 @torch.no_grad()
 def code_difference(encoder: Encoder, encode: Encode) -> float:
-    """The largest difference between an entry of the codes of random images, in deviations of all entries."""
+    """Return the largest difference of codes of random images, in deviations."""
     generator = torch.Generator().manual_seed(0)
     images = [torch.rand(n, *encoder.shape, generator=generator) for n in BATCHES]
     with frozen(encoder.model):
         pairs = [(encoder(x), encode(x)) for x in images]
     ours, theirs = (torch.cat(codes) for codes in zip(*pairs, strict=True))
     return float((ours - theirs).abs().max() / ours.std().clamp(min=torch.finfo(torch.float32).tiny))
-
-
-def dim_of(encoder: Encoder) -> int:
-    return encoder(torch.zeros(1, *encoder.shape)).shape[1]

@@ -1,39 +1,11 @@
-"""What stands in the files of an export that people read: README.md and load.py."""
+"""The README.md of an export."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from unsup.reports.format import markdown_table, with_interval, with_spread
-from unsup.reports.rows import heading
 from unsup.reports.schema import Report
 
-LOADER = '''\
-"""The encoder from weights.npz, which holds plain arrays. Needs torch, numpy and unsup.
-
-    from load import load_encoder
-    encoder = load_encoder()
-    codes = encoder(images)  # {images}, uint8 or float in [0, 1] -> (N, {dim})
-"""
-
-from pathlib import Path
-
-import numpy as np
-import torch
-
-from unsup.runs.encoder import Encoder
-from {module} import {cls}
-
-ARGUMENTS = {{
-{arguments}
-}}
-
-
-def load_encoder() -> Encoder:
-    model = {cls}(**ARGUMENTS)
-    with np.load(Path(__file__).parent / "weights.npz") as arrays:
-        model.load_state_dict({{name: torch.from_numpy(arrays[name]) for name in arrays.files}})
-    return Encoder(model)
-'''
+BATCHES = (1, 3, 64)  # sizes with which an exported encoder is tested
 
 README = """\
 # {heading}
@@ -41,10 +13,10 @@ README = """\
 The encoder of this run: images {named}, pixels in [0, 1], to codes (N, {dim}), float32.
 
 {files}
-Difference: the largest of any entry of a code from the original's, on random images in batches of {batches}, in
-deviations of all entries; 0: equal to the last bit.
+The difference is the largest one between an entry of a code and the original's, on random images in batches of
+{batches}, in standard deviations of all entries; 0 is equal to the last bit.
 
-Start these in this folder. `encoder.pt2` needs torch alone, and takes float32 images in [0, 1] only:
+Run these snippets in this folder. `encoder.pt2` needs torch alone, and takes float32 images in [0, 1] only:
 
 ```python
 import torch
@@ -55,15 +27,15 @@ with torch.no_grad():
     codes = encoder(images).numpy()
 ```
 
-`load.py` needs `unsup` installed, and takes uint8 images, or float ones in [0, 1]:
+`weights.safetensors` needs `unsup` installed, and takes uint8 images, or float ones in [0, 1]:
 
 ```python
 import torch
+import unsup
 
-from load import load_encoder
-
+encoder = unsup.load_encoder(".")
 images = torch.rand{images}  # yours: {named}, uint8, or float in [0, 1]
-codes = load_encoder()(images).numpy()
+codes = encoder(images).numpy()
 ```
 """
 
@@ -94,53 +66,40 @@ classes = probe["classes"][scores.argmax(axis=1)]
 ```
 """
 
-WHAT = {
+DESCRIPTIONS = {
     "encoder.pt2": "torch.export, for `torch.export.load`",
-    "weights.npz": "parameters and buffers as plain arrays, for `load.py`",
+    "weights.safetensors": "parameters and buffers, for `unsup.load_encoder`",
     "encoder.onnx": "ONNX, for any runtime",
 }
 
 
-def loader(class_path: str, arguments: Mapping[str, Any], shape: tuple[int, int, int], dim: int) -> str:
-    """load.py: builds the model from its class and plain arguments, and the weights from weights.npz."""
-    module, _, cls = class_path.rpartition(".")
-    written = "\n".join(f"    {name!r}: {value!r}," for name, value in arguments.items())
-    return LOADER.format(images=_images(shape), dim=dim, module=module, cls=cls, arguments=written)
-
-
 def readme(
-    report: Report | None,
-    shape: tuple[int, int, int],
-    dim: int,
-    differences: Mapping[str, float],
-    batches: tuple[int, ...],
-    probe: bool,
+    report: Report | None, shape: tuple[int, int, int], dim: int, differences: Mapping[str, float], probe: bool
 ) -> str:
-    """README.md: what each file is and how to use it.
+    """Return README.md, which says what each file is and how to use it.
 
     Args:
-        report: of the run; None: it is not evaluated.
+        report: of the run, if it was evaluated.
         shape: (C, H, W) of an image.
         dim: of the codes.
         differences: of each exported encoder's codes, by file.
-        batches: sizes that were tried.
         probe: whether there is a probe.
     """
     rows = [
-        {"file": f"`{name}`", "what it is": WHAT[name], "difference": f"{value:.1g}"}
+        {"file": f"`{name}`", "what it is": DESCRIPTIONS[name], "difference": f"{value:.1g}"}
         for name, value in differences.items()
     ]
-    sizes = ", ".join(map(str, batches))
-    files = markdown_table(rows, texts=2) + "\n"
-    title = heading(report) if report else "An encoder"
-    parts = README + (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
-    text = parts.format(heading=title, images=(2, *shape), named=_images(shape), dim=dim, files=files, batches=sizes)
+    text = README + (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
+    text = text.format(
+        heading=report.heading if report else "An encoder",
+        images=(2, *shape),
+        named=f"(N, {', '.join(map(str, shape))})",
+        dim=dim,
+        files=markdown_table(rows, texts=2) + "\n",
+        batches=", ".join(map(str, BATCHES)),
+    )
     if report and report.scores.linear_probe:
         text += f"\nOn the test images: linear probe {with_interval(report.scores.linear_probe)}"
         few = report.scores.few_label.get("10")
         text += (f", few-label probe (10 labels a class) {with_spread(few)}" if few else "") + ".\n"
     return text
-
-
-def _images(shape: tuple[int, int, int]) -> str:
-    return f"(N, {', '.join(map(str, shape))})"

@@ -1,4 +1,4 @@
-"""Encoders that put images and words into one space: any one that is at hand offline."""
+"""Encoders of images and words in one space, loaded from this machine."""
 
 import importlib
 from collections.abc import Sequence
@@ -11,24 +11,24 @@ from torch import Tensor
 from unsup.core.errors import UserError
 
 TEMPLATE = "a photo of a {}"  # Radford et al. 2021, section 3.1.4
-IMAGES_PER_CALL = 64  # images at a time
+IMAGES_PER_CALL = 64
 
 
 class ImageText(Protocol):
-    """Images and words as directions in one space, near where they belong together."""
+    """Images and words as directions in one space, near each other where they match."""
 
     def images(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) float32 in [0, 1] -> (N, E)."""
+        """Return the embeddings (N, E) of images (N, C, H, W), float32 in [0, 1]."""
 
     def words(self, words: Sequence[str]) -> Tensor:
-        """Of K words, (K, E)."""
+        """Return the embeddings (K, E) of K words."""
 
 
 class HuggingFace:
-    """CLIP (Radford et al. 2021), SigLIP or another dual encoder that `transformers` loads from a folder.
+    """CLIP (Radford et al. 2021), SigLIP or another dual encoder in a `transformers` folder.
 
     Args:
-        folder: holds config.json, weights, tokenizer and image processor, as `save_pretrained` leaves them. Nothing is
+        folder: has config.json, weights, tokenizer and image processor, as `save_pretrained` writes them. Nothing is
             downloaded.
 
     Raises:
@@ -50,28 +50,25 @@ class HuggingFace:
 
     @torch.no_grad()
     def images(self, x: Tensor) -> Tensor:
-        pictures = (255 * x.cpu()).round().byte().expand(-1, 3, -1, -1)  # grey ones too have three channels there
-        found = [
-            self.model.get_image_features(**self.processor(images=list(part.numpy()), return_tensors="pt"))
-            for part in pictures.split(IMAGES_PER_CALL)
-        ]
-        return torch.cat([pooler_output(part) for part in found])
+        pictures = (255 * x.cpu()).round().byte().expand(-1, 3, -1, -1)  # grey images too need three channels
+        parts = [list(part.numpy()) for part in pictures.split(IMAGES_PER_CALL)]
+        inputs = (self.processor(images=part, return_tensors="pt") for part in parts)
+        return torch.cat([pooler_output(self.model.get_image_features(**part)) for part in inputs])
 
     @torch.no_grad()
     def words(self, words: Sequence[str]) -> Tensor:
         texts = [TEMPLATE.format(word) for word in words]
-        return pooler_output(
-            self.model.get_text_features(**self.processor(text=texts, padding=True, return_tensors="pt"))
-        )
+        inputs = self.processor(text=texts, padding=True, return_tensors="pt")
+        return pooler_output(self.model.get_text_features(**inputs))
 
 
-def pooler_output(found: Any) -> Tensor:
-    """(N, E): older versions of transformers give it bare."""
-    return cast(Tensor, getattr(found, "pooler_output", found))
+def pooler_output(features: Any) -> Tensor:
+    """Return (N, E), which older versions of transformers give without a wrapper."""
+    return cast(Tensor, getattr(features, "pooler_output", features))
 
 
 def load_image_text(where: str) -> ImageText:
-    """The encoder in a folder (`HuggingFace`), or what "module:name" makes when called without arguments.
+    """Return the encoder in a folder, or that which "module:name" makes.
 
     Raises:
         UserError: there is none.
@@ -82,7 +79,7 @@ def load_image_text(where: str) -> ImageText:
     if not colon:
         raise UserError(
             f"no image-text encoder in {where}: name a folder that transformers can load (CLIP, SigLIP), "
-            "or module:name of your own (unsup/inference/image_text.py says what it has to do)"
+            "or module:name of your own (its methods are described in unsup/inference/image_text.py)"
         )
     try:
         return cast(ImageText, getattr(importlib.import_module(module), name)())

@@ -96,26 +96,12 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequenc
     low, high = _interval(difference + draws)
     found: dict[str, Any] = {"difference": difference, "low": low, "high": high, "separable": low > 0 or high < 0}
     found["seeds"] = [len(a), len(b)]
-    if _is_binary(a) and _is_binary(b):
+    if all(np.isin(x, (0, 1)).all() for x in (a, b)):
         both = a @ b.T  # (s_a, s_b): images that both get right
         wins, losses = a.sum(axis=1, keepdims=True) - both, b.sum(axis=1) - both
-        agree = (_mcnemar_p(wins, losses) < 1 - LEVEL) & (np.sign(wins - losses) == np.sign(difference))
+        agree = (mcnemar_p(wins, losses) < 1 - LEVEL) & (np.sign(wins - losses) == np.sign(difference))
         found["mcnemar"] = {"agree": int(agree.sum()), "pairs": agree.size}
     return found
-
-
-def mcnemar(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Two-sided p-value of McNemar's exact test that two models are equally often right on the same images (n,).
-
-    McNemar 1947; exact: binomial over the images that only one of them gets right.
-
-    Raises:
-        ValueError: other values than 0 and 1, or not of the same images.
-    """
-    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if x.shape != y.shape or not (_is_binary(x) and _is_binary(y)):
-        raise ValueError("mcnemar: two vectors of 0 and 1 on the same images are needed")
-    return float(_mcnemar_p(x @ (1 - y), (1 - x) @ y))
 
 
 def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:
@@ -169,12 +155,13 @@ def _student(freedom: float) -> NDArray[np.float64]:
     return np.random.default_rng(0).standard_t(freedom, RESAMPLES)
 
 
-def _is_binary(x: NDArray[np.float64]) -> bool:
-    return bool(((x == 0) | (x == 1)).all())
+def mcnemar_p(wins: Any, losses: Any) -> Any:
+    """Return two-sided p-values of McNemar's exact test, which is binomial (McNemar 1947).
 
-
-def _mcnemar_p(wins: Any, losses: Any) -> Any:
-    """Elementwise; counts as whole numbers in floats."""
+    Args:
+        wins: how many images only the first model gets right, as whole numbers in floats of any shape.
+        losses: how many only the second model gets right.
+    """
     return np.minimum(1, 2 * bdtr(np.minimum(wins, losses), np.asarray(wins + losses, dtype=np.int64), 0.5))
 
 

@@ -13,7 +13,7 @@ from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 # Of the pre-training, as in the supporting material and the authors' code
-BATCH = 100  # images a step
+PRETRAIN_BATCH = 100  # images a step
 RATE, CODE_RATE = 0.1, 0.001  # learning rates of logistic and of linear hidden units
 MOMENTUM, FIRST_MOMENTUM, FIRST_EPOCHS = 0.9, 0.5, 5  # the first epochs have a momentum of their own
 WEIGHT_COST = 2e-4  # decay of the weights, in units of the learning rate
@@ -160,7 +160,7 @@ class RBM:
     def train(self, v: Tensor, momentum: float) -> float:
         """One epoch over v (N, visible) in random order; squared error of the reconstructions, summed over units."""
         rate, error = CODE_RATE if self.linear else RATE, torch.zeros((), device=v.device)
-        for part in torch.randperm(len(v)).to(v.device).split(BATCH):
+        for part in torch.randperm(len(v)).to(v.device).split(PRETRAIN_BATCH):
             batch = v[part]
             directions, v1 = self.divergence(batch)
             directions[0] -= WEIGHT_COST * self.weight

@@ -14,7 +14,7 @@ from unsup.core.ranges import AtLeast
 from unsup.models.base import Batch, Model
 from unsup.models.parts.layers import mlp
 
-RESTARTS = 20  # of k-means (Xie et al., section 4.3)
+KMEANS_RESTARTS = 20  # of k-means (Xie et al., section 4.3)
 
 
 class DEC(Model):
@@ -80,7 +80,7 @@ class DEC(Model):
         if len(codes) < self.num_clusters:
             raise UserError(f"{len(codes)} images are too few for {self.num_clusters}: lower model.num_clusters")
         with threadpool_limits(1):  # with more the last bits depend on which thread ends first
-            kmeans = KMeans(self.num_clusters, n_init=RESTARTS, random_state=self.seed).fit(codes)
+            kmeans = KMeans(self.num_clusters, n_init=KMEANS_RESTARTS, random_state=self.seed).fit(codes)
         self.centres.copy_(torch.from_numpy(kmeans.cluster_centers_))
 
     def on_train_epoch_start(self) -> None:

@@ -61,10 +61,10 @@ class MAE(Model):
         tokens = grid[0] * grid[1]
         self.visible = min(max(tokens - round(mask * tokens), 1), tokens - 1)
         self.embed = nn.Linear(channels * patch**2, width)
-        self.encoder = nn.Sequential(*(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width))
+        self.encoder = nn.Sequential(*(TransformerBlock(width, heads) for _ in range(depth)), nn.LayerNorm(width))
         self.bridge = nn.Linear(width, decoder_width)
         self.mask_token = nn.Parameter(0.02 * torch.randn(decoder_width))
-        blocks = (Block(decoder_width, heads) for _ in range(decoder_depth))
+        blocks = (TransformerBlock(decoder_width, heads) for _ in range(decoder_depth))
         self.decoder = nn.Sequential(
             *blocks, nn.LayerNorm(decoder_width), nn.Linear(decoder_width, channels * patch**2)
         )
@@ -109,7 +109,7 @@ class MAE(Model):
         return found
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """(N, T, D) -> (N, T, D): attention, then a perceptron, each behind a layer-norm and added to what it was given.
 
     Dosovitskiy et al. 2021, "An image is worth 16x16 words", equations 2 and 3. Attention is written out: on a CPU the

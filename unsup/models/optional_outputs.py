@@ -15,7 +15,7 @@ from unsup.core.seeds import seed_noise
 IMPORTANCE_SAMPLES = 100  # of the posterior of an image
 
 
-def assigned(model: Any, x: Tensor) -> Tensor:
+def clusters_of(model: Any, x: Tensor) -> Tensor:
     """(N,) int64, on the CPU: the cluster that a model with `assign` puts each image in.
 
     Raises:
@@ -34,13 +34,13 @@ def assigned(model: Any, x: Tensor) -> Tensor:
     return ids.cpu()
 
 
-def between_views(model: Any, x: Tensor, batch: int) -> Tensor:
+def view_distances(model: Any, x: Tensor, batch: int) -> Tensor:
     """(N,) squared distance in [0, 4] between the unit-length codes of the two `views` of each image.
 
     The views are a function of the number of the batch alone.
     """
     seed_noise(model.device, "views", batch)
-    first, second = (F.normalize(matrix(model.encode(view), len(x), "views"), dim=1) for view in model.views(x))
+    first, second = (F.normalize(as_matrix(model.encode(view), len(x), "views"), dim=1) for view in model.views(x))
     return (first - second).square().sum(1)
 
 
@@ -57,7 +57,7 @@ def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
     if hasattr(model, "elbo"):
         seed_noise(model.device, "elbo", batch)
         log_p, kl = model.elbo(x)
-        found["kl"] = matrix(kl, n, f"{name}.elbo: KL")
+        found["kl"] = as_matrix(kl, n, f"{name}.elbo: KL")
         found["elbo"] = _vector(log_p, n, f"{name}.elbo: log p(x|z)") - found["kl"].sum(1)
     if hasattr(model, "log_likelihood"):
         seed_noise(model.device, "log_likelihood", batch)
@@ -66,7 +66,7 @@ def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
     return found
 
 
-def matrix(z: Tensor, n: int, what: str) -> Tensor:
+def as_matrix(z: Tensor, n: int, what: str) -> Tensor:
     if z.ndim != 2 or len(z) != n:
         raise UserError(f"{what} gave shape {tuple(z.shape)} for {n} images: it must be ({n}, D), one row an image")
     return z.float().cpu()

@@ -1,33 +1,120 @@
 """Every score that tables, cards and dashboards show, once, in the order of the tables."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Flag, auto
+from typing import Any
+
 from msgspec.structs import asdict
 
 from unsup.reports import methods
-from unsup.reports.format import (
-    Cells,
-    accuracy,
-    distance,
-    error,
-    five_decimals,
-    general,
-    one_decimal,
-    three_decimals,
-    whole,
-    yes_or_no,
-)
-from unsup.reports.score import OnCard, Score, Shown
-from unsup.reports.score_schema import Layer, Scores
+from unsup.reports.format import Cells, accuracy, distance, error, with_interval, with_spread, yes_or_no
+from unsup.reports.schema import RunFacts
+from unsup.reports.score_schema import DrawScores, Layer, ProbeScores, Scores
 
-S = Shown
-JUDGED = S.SUMMARY | S.START | S.COMPARISON
+
+class Tables(Flag):
+    """The tables that a score is in."""
+
+    SUMMARY = auto()  # of a report, in the terminal and in the files; and TensorBoard's HPARAMS tab
+    LAYER = auto()  # the report's table of layers; with RESULTS also those of untrained networks and layers there
+    START = auto()  # the summary's row of the run that a run was initialised from
+    GENERATION = auto()  # the report's and the recorded results' tables of generated images
+    LIKELIHOOD = auto()  # the latter
+    OTHERS = auto()  # the report's other measures
+    SPREAD = auto()  # the report's alignment and uniformity
+    COMPARISON = auto()
+    DIAGNOSTIC = auto()  # of a comparison: can it choose a model without labels?
+    RESULTS = auto()  # recorded results
+    MAIN = SUMMARY | START | COMPARISON
+
+
+@dataclass(frozen=True)
+class OnCard:
+    """How a reproduction card treats a score.
+
+    Attributes:
+        deviation: standard deviation over seeds in the first recorded rows (MNIST, seven models, three to five seeds,
+            pooled), relative to the mean unless it is a share.
+        share: whether it is a share of the test images.
+    """
+
+    deviation: float
+    share: bool = True
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number of a report.
+
+    Attributes:
+        name: of the column.
+        path: where it is in a report, below `scores` or `run`.
+        tables: the tables that it is in.
+        format: from the number to its text.
+        selection: how what is behind it was chosen, for the notes below a comparison.
+        lower: smaller is better, or costs less.
+        spread: its deviation over seeds is meaningful.
+        title: its name in a report if that differs; names of fields of the scores are filled in.
+        negated: the file has its negative.
+        card: None if it is not on reproduction cards.
+        correct: the name in correct.npz of the share of draws in which each test image was classified correctly.
+        deviations: {source of chance within a run: path of the standard deviation}.
+    """
+
+    name: str
+    path: str
+    tables: Tables
+    format: Callable[[float], str] = accuracy
+    selection: str = ""
+    lower: bool = False
+    spread: bool = True
+    title: str = ""
+    negated: bool = False
+    card: OnCard | None = None
+    correct: str = ""
+    deviations: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, scores: Scores | Layer, run: RunFacts | None = None) -> float | None:
+        """Return the number as tables show it, None where it does not apply."""
+        value = number(self.path, scores, run)
+        return -value if value is not None and self.negated else value
+
+    def text(self, scores: Scores | Layer) -> str:
+        """Return the number as a report shows it, with its interval or deviation; empty where it does not apply."""
+        match _at(self.path.rpartition(".")[0], scores):
+            case ProbeScores() as probe if self.path.endswith(".accuracy"):
+                return with_interval(probe)
+            case DrawScores() as draws:
+                return with_spread(draws)
+        value = self.value(scores)
+        return "" if value is None else self.format(value)
+
+
+def number(path: str, scores: Scores | Layer, run: RunFacts | None = None) -> float | None:
+    """Return the number at a path of a report, None where there is none."""
+    value = _at(path, scores, run)
+    return None if value is None else float(value)
+
+
+def _at(path: str, scores: Scores | Layer, run: RunFacts | None = None) -> Any:
+    section, *keys = path.split(".")
+    value: Any = scores if section == "scores" else run
+    for key in keys:
+        if value is None:
+            return None
+        value = value.get(key) if isinstance(value, dict) else getattr(value, key)
+    return value
+
+
+T = Tables
 SCORES = (
-    Score("dim", "scores.code_dim", whole, JUDGED, lower=True, spread=False),
+    Score("dim", "scores.code_dim", T.MAIN, "{:,.0f}".format, lower=True, spread=False),
     Score(
         "linear probe",
         "scores.linear_probe.accuracy",
-        accuracy,
-        JUDGED | S.LAYER | S.RESULTS,
-        methods.LINEAR_PROBE,
+        T.MAIN | T.LAYER | T.RESULTS,
+        selection=methods.LINEAR_PROBE,
         card=OnCard(0.0023),
         correct="linear_probe",
         deviations={
@@ -38,9 +125,8 @@ SCORES = (
     Score(
         "few-label 10",
         "scores.few_label.10.mean",
-        accuracy,
-        JUDGED | S.LAYER | S.RESULTS,
-        methods.FEW_LABEL,
+        T.MAIN | T.LAYER | T.RESULTS,
+        selection=methods.FEW_LABEL,
         card=OnCard(0.0055),
         correct="few_label_10",
         deviations={"few-label draws": "scores.few_label.10.std"},
@@ -48,114 +134,102 @@ SCORES = (
     Score(
         "few-label 1",
         "scores.few_label.1.mean",
-        accuracy,
-        JUDGED | S.LAYER,
-        methods.FEW_LABEL,
+        T.MAIN | T.LAYER,
+        selection=methods.FEW_LABEL,
         correct="few_label_1",
     ),
-    Score("kNN", "scores.knn.accuracy", accuracy, JUDGED | S.RESULTS, methods.KNN),
+    Score("kNN", "scores.knn.accuracy", T.MAIN | T.RESULTS, selection=methods.KNN),
     Score(
         "k-means ACC",
         "scores.kmeans.test.acc",
-        accuracy,
-        JUDGED | S.RESULTS,
-        methods.KMEANS,
+        T.MAIN | T.RESULTS,
+        selection=methods.KMEANS,
         card=OnCard(0.02),
         deviations={"k-means restarts": "scores.kmeans.restarts.acc_std"},
     ),
     Score(
         "own clusters ACC",
         "scores.clusterings.own.test.acc",
-        accuracy,
-        S.SUMMARY | S.COMPARISON | S.RESULTS,
-        methods.OWN_CLUSTERS,
+        T.SUMMARY | T.COMPARISON | T.RESULTS,
+        selection=methods.OWN_CLUSTERS,
         card=OnCard(0.02),
     ),
-    Score("k-means NMI", "scores.kmeans.test.nmi", accuracy, JUDGED, methods.KMEANS),
-    Score("own clusters NMI", "scores.clusterings.own.test.nmi", accuracy, S.SUMMARY, methods.OWN_CLUSTERS),
-    Score("k-means ARI", "scores.kmeans.test.ari", accuracy, JUDGED, methods.KMEANS),
-    Score("own clusters ARI", "scores.clusterings.own.test.ari", accuracy, S.SUMMARY, methods.OWN_CLUSTERS),
-    Score("mixture ACC", "scores.clusterings.gaussian mixture.test.acc", accuracy, S.COMPARISON, methods.MIXTURE),
+    Score("k-means NMI", "scores.kmeans.test.nmi", T.MAIN, selection=methods.KMEANS),
+    Score("own clusters NMI", "scores.clusterings.own.test.nmi", T.SUMMARY),
+    Score("k-means ARI", "scores.kmeans.test.ari", T.MAIN, selection=methods.KMEANS),
+    Score("own clusters ARI", "scores.clusterings.own.test.ari", T.SUMMARY),
+    Score("mixture ACC", "scores.clusterings.gaussian mixture.test.acc", T.COMPARISON, selection=methods.MIXTURE),
     Score(
         "reconstruction SSE",
         "scores.reconstruction.sse_per_image",
+        T.MAIN | T.RESULTS | T.DIAGNOSTIC,
         error,
-        JUDGED | S.RESULTS | S.DIAGNOSTIC,
         methods.RECONSTRUCTION,
         lower=True,
         card=OnCard(0.018, share=False),
     ),
-    Score("RankMe", "scores.rankme", error, JUDGED | S.DIAGNOSTIC, methods.RANKME),
+    Score("RankMe", "scores.rankme", T.MAIN | T.DIAGNOSTIC, error, methods.RANKME),
     Score(
         "Fréchet",
         "scores.generation.frechet",
+        T.SUMMARY | T.GENERATION | T.COMPARISON,
         distance,
-        S.SUMMARY | S.GENERATION | S.COMPARISON,
         methods.GENERATION,
         lower=True,
         card=OnCard(0.048, share=False),
     ),
-    Score("kernel", "scores.generation.kernel", distance, S.GENERATION, methods.GENERATION, lower=True),
-    Score("precision", "scores.generation.precision", accuracy, S.SUMMARY | S.GENERATION, methods.GENERATION),
-    Score("recall", "scores.generation.recall", accuracy, S.SUMMARY | S.GENERATION, methods.GENERATION),
-    Score("FID", "scores.generation.fid", distance, S.SUMMARY | S.GENERATION, methods.GENERATION, lower=True),
-    Score(
-        "-ELBO",
-        "scores.likelihood.elbo",
-        error,
-        S.SUMMARY | S.LIKELIHOOD,
-        methods.LIKELIHOOD,
-        lower=True,
-        negated=True,
-    ),
+    Score("kernel", "scores.generation.kernel", T.GENERATION, distance, lower=True),
+    Score("precision", "scores.generation.precision", T.SUMMARY | T.GENERATION),
+    Score("recall", "scores.generation.recall", T.SUMMARY | T.GENERATION),
+    Score("FID", "scores.generation.fid", T.SUMMARY | T.GENERATION, distance, lower=True),
+    Score("-ELBO", "scores.likelihood.elbo", T.SUMMARY | T.LIKELIHOOD, error, lower=True, negated=True),
     Score(
         "NLL",
         "scores.likelihood.log_likelihood",
+        T.SUMMARY | T.LIKELIHOOD,
         error,
-        S.SUMMARY | S.LIKELIHOOD,
-        methods.LIKELIHOOD,
         lower=True,
         negated=True,
         title="NLL, k = {likelihood.samples}",
     ),
-    Score("robustness", "scores.mean_corrupted", accuracy, S.COMPARISON, methods.ROBUSTNESS),
-    Score("ridge probe", "scores.ridge_probe.accuracy", accuracy, S.OTHERS, methods.RIDGE_PROBE),
-    Score("kNN, unit length", "scores.knn.l2.accuracy", accuracy, S.OTHERS, methods.KNN),
-    Score("C", "scores.linear_probe.C", general, S.OTHERS, methods.LINEAR_PROBE, spread=False),
-    Score("MSE a pixel", "scores.reconstruction.mse_per_pixel", five_decimals, S.OTHERS, methods.RECONSTRUCTION),
-    Score("dead units", "scores.dead_units", general, S.OTHERS | S.DIAGNOSTIC, lower=True),
-    Score("KL, nats", "scores.likelihood.kl", error, S.OTHERS, methods.LIKELIHOOD),
-    Score("active units", "scores.likelihood.active_units", general, S.OTHERS, methods.LIKELIHOOD),
-    Score("silhouette", "scores.silhouette.raw", accuracy, S.OTHERS | S.DIAGNOSTIC, title="silhouette raw"),
-    Score("silhouette l2", "scores.silhouette.l2", accuracy, S.OTHERS),
-    Score("alignment", "scores.alignment", three_decimals, S.SPREAD | S.DIAGNOSTIC, methods.ALIGNMENT, lower=True),
-    Score("uniformity", "scores.uniformity", three_decimals, S.SPREAD | S.DIAGNOSTIC, methods.UNIFORMITY, lower=True),
-    Score("parameters", "run.parameters", whole, S.COMPARISON, lower=True, spread=False),
-    Score("minutes", "run.minutes", one_decimal, S.COMPARISON, methods.MINUTES, lower=True, spread=False),
-    Score("augmentation", "run.augmentation", yes_or_no, S.COMPARISON, methods.AUGMENTATION, lower=True, spread=False),
+    Score("robustness", "scores.mean_corrupted", T.COMPARISON, selection=methods.ROBUSTNESS),
+    Score("ridge probe", "scores.ridge_probe.accuracy", T.OTHERS),
+    Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHERS),
+    Score("C", "scores.linear_probe.C", T.OTHERS, "{:g}".format, spread=False),
+    Score("MSE a pixel", "scores.reconstruction.mse_per_pixel", T.OTHERS, "{:.5f}".format),
+    Score("dead units", "scores.dead_units", T.OTHERS | T.DIAGNOSTIC, "{:g}".format, lower=True),
+    Score("KL, nats", "scores.likelihood.kl", T.OTHERS, error),
+    Score("active units", "scores.likelihood.active_units", T.OTHERS, "{:g}".format),
+    Score("silhouette", "scores.silhouette.raw", T.OTHERS | T.DIAGNOSTIC, title="silhouette raw"),
+    Score("silhouette l2", "scores.silhouette.l2", T.OTHERS),
+    Score("alignment", "scores.alignment", T.SPREAD | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
+    Score("uniformity", "scores.uniformity", T.SPREAD | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
+    Score("parameters", "run.parameters", T.COMPARISON, "{:,.0f}".format, lower=True, spread=False),
+    Score("minutes", "run.minutes", T.COMPARISON, "{:.1f}".format, methods.MINUTES, lower=True, spread=False),
+    Score("augmentation", "run.augmentation", T.COMPARISON, yes_or_no, methods.AUGMENTATION, lower=True, spread=False),
 )
 
 
-def listed(shown: Shown) -> tuple[Score, ...]:
+def scores_in(tables: Tables) -> tuple[Score, ...]:
     """Return the scores of these tables."""
-    return tuple(score for score in SCORES if score.shown & shown)
+    return tuple(score for score in SCORES if score.tables & tables)
 
 
-def named_score(name: str) -> Score:
+def find_score(name: str) -> Score:
     """Return the score of this name."""
     return next(score for score in SCORES if score.name == name)
 
 
-def row_of(scores: Scores | Layer, shown: Shown) -> Cells:
+def row_of(scores: Scores | Layer, tables: Tables) -> Cells:
     """Return the row of a report's table; scores that do not apply are left out."""
     row = {}
-    for score in listed(shown):
+    for score in scores_in(tables):
         if text := score.text(scores):
             row[score.title.format(**asdict(scores)) or score.name] = text
     return row
 
 
-def scores_of_start(scores: Scores) -> Scores:
-    """Return what a report tells of the run that a run was initialised from."""
-    sections = {score.path.split(".")[1] for score in listed(Shown.START)}
+def start_scores(scores: Scores) -> Scores:
+    """Return the scores that a report shows of the run that a run was initialised from."""
+    sections = {score.path.split(".")[1] for score in scores_in(Tables.START)}
     return Scores(**{section: getattr(scores, section) for section in sections})

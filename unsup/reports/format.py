@@ -27,31 +27,6 @@ def distance(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
-def whole(value: float) -> str:
-    """2,837,314."""
-    return f"{value:,.0f}"
-
-
-def general(value: float) -> str:
-    """0.1, 1e-05, 19: no more digits than needed."""
-    return f"{value:g}"
-
-
-def three_decimals(value: float) -> str:
-    """-2.345."""
-    return f"{value:.3f}"
-
-
-def five_decimals(value: float) -> str:
-    """0.01165."""
-    return f"{value:.5f}"
-
-
-def one_decimal(value: float) -> str:
-    """17.6."""
-    return f"{value:.1f}"
-
-
 def yes_or_no(value: float) -> str:
     return "yes" if value else "no"
 

@@ -17,7 +17,6 @@ from unsup.reports.figures.data_uri import encoded_picture, image
 from unsup.reports.figures.mistakes import Mistake
 from unsup.reports.format import accuracy
 from unsup.reports.page import render
-from unsup.reports.rows import heading
 from unsup.reports.schema import Report
 from unsup.reports.sections import sections
 from unsup.reports.sections_origin import checks, checks_in_full
@@ -75,7 +74,7 @@ def to_html(report: Report, folder: Path, pictures: PageImages | None = None) ->
     told = checks(report)
     return render(
         "report.html.j2",
-        title=heading(report),
+        title=report.heading,
         outcome=word.replace(" ", "-"),
         mark=OUTCOMES[word],
         sentence=sentence,

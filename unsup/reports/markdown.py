@@ -2,7 +2,6 @@
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
 from unsup.reports.format import markdown_table
-from unsup.reports.rows import heading
 from unsup.reports.schema import Report
 from unsup.reports.sections import sections
 from unsup.reports.sections_origin import checks
@@ -11,7 +10,7 @@ from unsup.reports.verdict import verdict
 
 def to_markdown(report: Report) -> str:
     """The whole of report.md from the content of report.json."""
-    parts = [f"# {heading(report)}", verdict(report), " ".join(checks(report))]
+    parts = [f"# {report.heading}", verdict(report), " ".join(checks(report))]
     return "\n\n".join([*parts, *(_section(section) for section in sections(report))]) + "\n"
 
 

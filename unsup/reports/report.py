@@ -16,12 +16,10 @@ import msgspec
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace_file
-from unsup.reports.catalogue import row_of
+from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.html import PageImages, to_html
 from unsup.reports.markdown import to_markdown
-from unsup.reports.rows import heading, rows_of
 from unsup.reports.schema import Report
-from unsup.reports.score import Shown
 from unsup.reports.score_schema import Record
 from unsup.reports.verdict import verdict
 
@@ -174,9 +172,9 @@ def summary_table(report: Report) -> "Table":
     from rich import box
     from rich.table import Table
 
-    rows = {name: row_of(scores, Shown.SUMMARY) for name, scores in rows_of(report)}
+    rows = {name: row_of(scores, Tables.SUMMARY) for name, scores in report.rows}
     table = Table(
-        title=heading(report),
+        title=report.heading,
         caption="\n" + verdict(report).replace("**", ""),
         title_style="bold",
         caption_style="",

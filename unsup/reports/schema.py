@@ -6,8 +6,9 @@ from msgspec import field
 
 from unsup.reports.score_schema import Count, Record, Scores
 
-Baseline = Literal["pixels", "pca", "untrained"]
-FloorName = Literal["pixels", "pca", "untrained", "real"]
+BaselineKey = Literal["pixels", "pca", "untrained"]
+ReferenceKey = Literal["pixels", "pca", "untrained", "real"]
+BASELINES: tuple[BaselineKey, ...] = ("untrained", "pca", "pixels")  # in the order of every table
 ComparedProbe = Literal["linear_probe", "few_label_10"]
 
 
@@ -50,6 +51,11 @@ class Machine(Record, kw_only=True):
     memory_gib: int | None = None
     platform: str | None = None
     accelerator: str | None = None
+
+    @property
+    def description(self) -> str:
+        """Accelerator, processor and cores."""
+        return ", ".join(part for part in (self.accelerator, self.processor, f"{self.cores} cores") if part)
 
 
 class GitState(Record, kw_only=True):
@@ -129,10 +135,33 @@ class Report(Record, kw_only=True):
     frozen: EncoderHashes
     test_reads: int
     scores: Scores
-    comparisons: dict[Baseline, Comparison]
-    floors: dict[FloorName, Scores]
+    comparisons: dict[BaselineKey, Comparison]
+    baselines: dict[ReferenceKey, Scores] = field(name="floors")
     figures: dict[str, str]
     protocol: int
     provenance: Provenance
     start: Start | None = None
     curves: dict[str, list[tuple[Count, float]]] | None = None
+
+    @property
+    def heading(self) -> str:
+        """'deep_ae on mnist, seed 0'."""
+        return f"{self.run.model} on {self.run.data}, seed {self.run.seed}"
+
+    @property
+    def ordered_baselines(self) -> dict[BaselineKey, Scores]:
+        """The baselines that were computed, in the order of tables."""
+        return {key: self.baselines[key] for key in BASELINES if key in self.baselines}
+
+    @property
+    def rows(self) -> list[tuple[str, Scores]]:
+        """The rows of every table: this model, then its baselines, each with its scores."""
+        baselines = [(baseline_name(key, scores.code_dim), scores) for key, scores in self.ordered_baselines.items()]
+        return [(self.run.model, self.scores), *baselines]
+
+
+def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
+    """Return the name of a baseline in tables."""
+    if key == "pca":
+        return "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
+    return {"untrained": "untrained twin", "pixels": "raw pixels"}[key]

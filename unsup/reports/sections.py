@@ -1,13 +1,9 @@
-"""The sections of a report, in order, from the content of report.json alone; what does not apply is not there."""
-
-from typing import Literal
+"""The sections of a report, in order, from the content of report.json alone; what does not apply is left out."""
 
 from unsup.reports.blocks import Block, Note, Picture, Section, Table
-from unsup.reports.catalogue import row_of
+from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.format import Cells, accuracy, enumeration, with_bounds
-from unsup.reports.rows import floor_name, floors_of, rows_of
-from unsup.reports.schema import Report
-from unsup.reports.score import Shown
+from unsup.reports.schema import ReferenceKey, Report, baseline_name
 from unsup.reports.score_schema import Layer, Scores
 from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, other_clusterings
 from unsup.reports.sections_origin import how_made, origin
@@ -15,11 +11,14 @@ from unsup.reports.sections_probes import corrupted, draws, ridge_path
 from unsup.reports.verdict import COMPARED_BY
 
 MANY_CLASSES = 20  # above it only the hardest ten are listed
+LOWER = {"the reconstruction error": "reconstruction", "distances": "generation", "nats": "likelihood"}
+REFERENCES: dict[ReferenceKey, str] = {"real": "real against real", "untrained": "untrained twin"}  # of generation
 
 
 def sections(report: Report) -> list[Section]:
-    """Everything below the verdict."""
-    found: list[tuple[str, list[Block]]] = [
+    """Return everything below the verdict."""
+    spread = _spread(report)
+    content: list[tuple[str, list[Block]]] = [
         ("Summary", _summary(report)),
         ("Against the floors", _comparisons(report)),
         ("Pictures", [Picture(path, alt) for path, alt in report.figures.items()]),
@@ -32,29 +31,28 @@ def sections(report: Report) -> list[Section]:
         ("k-means", kmeans_spaces(report)),
         ("Clusterings", other_clusterings(report)),
         ("Number of clusters", cluster_numbers(report)),
-        (_spread_title(report), _evenness(report)),
+        (spread[0].title if spread else "", [*spread]),
         ("Other measures", _others(report)),
         ("How the numbers were made", how_made(report)),
         ("Where it comes from", origin(report)),
     ]
-    return [Section(title, blocks) for title, blocks in found if blocks]
+    return [Section(title, blocks) for title, blocks in content if blocks]
+
+
+def _rows(report: Report, tables: Tables) -> list[Cells]:
+    """Return the row of this model and of each baseline, or no rows if none of them has a score."""
+    rows = [{"codes": name} | row_of(scores, tables) for name, scores in report.rows]
+    return rows if any(len(row) > 1 for row in rows) else []
 
 
 def _summary(report: Report) -> list[Block]:
-    rows = [
-        {"codes": f"**{name}**" if i == 0 else name} | row_of(scores, Shown.SUMMARY)
-        for i, (name, scores) in enumerate(rows_of(report))
-    ]
+    rows = _rows(report, Tables.SUMMARY)
+    rows[0]["codes"] = f"**{report.run.model}**"
     if start := report.start:
         model, run = start.run.split("/")[-2:]
-        rows.insert(1, {"codes": f"{model} {run}, where it started"} | row_of(start.scores, Shown.SUMMARY))
-    every = [scores for _, scores in rows_of(report)]
-    kinds = {
-        "the reconstruction error": any(scores.reconstruction for scores in every),
-        "distances": any(scores.generation for scores in every),
-        "nats": any(scores.likelihood for scores in every),
-    }
-    lower = [kind for kind, there in kinds.items() if there]
+        rows.insert(1, {"codes": f"{model} {run}, where it started"} | row_of(start.scores, Tables.SUMMARY))
+    every = [scores for _, scores in report.rows]
+    lower = [kind for kind, field in LOWER.items() if any(getattr(scores, field) for scores in every)]
     note = f"On test images; higher is better{', but for ' + enumeration(lower) if lower else ''}."
     if any(scores.rankme is not None for scores in every):
         note += " RankMe: of training codes and at most dim, so higher is not better across dimensions."
@@ -69,17 +67,16 @@ def _summary(report: Report) -> list[Block]:
 
 def _comparisons(report: Report) -> list[Block]:
     rows = []
-    for key, floor in floors_of(report).items():
-        if not (comparison := report.comparisons.get(key)):
-            continue
-        row = {"this model minus": floor_name(key, floor.code_dim)}
-        for probe, (title, _) in COMPARED_BY.items():
-            if difference := comparison.by(probe):
-                row[title] = with_bounds(difference) + ("" if difference.separable else " **not separable**")
-        rows.append(row)
+    for key, baseline in report.ordered_baselines.items():
+        if comparison := report.comparisons.get(key):
+            row = {"this model minus": baseline_name(key, baseline.code_dim)}
+            for probe, (title, _) in COMPARED_BY.items():
+                if difference := comparison.by(probe):
+                    row[title] = with_bounds(difference) + ("" if difference.separable else " **not separable**")
+            rows.append(row)
     note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
-    twin = report.floors.get("untrained")
-    if twin and twin.by_initialisation:
+    untrained = report.baselines.get("untrained")
+    if untrained and untrained.by_initialisation:
         note += " Against the untrained twin they also hold the spread over its initialisations."
     return [Table("Differences of test accuracy", rows), Note(note)] if rows else []
 
@@ -88,11 +85,10 @@ def _generation(report: Report) -> list[Block]:
     own = report.scores.generation
     if not own:
         return []
-    rows = [{"images": f"**{report.run.model}**"} | row_of(report.scores, Shown.GENERATION)]
-    titles: dict[Literal["real", "untrained"], str] = {"real": "real against real", "untrained": "untrained twin"}
-    for key, title in titles.items():
-        if (floor := report.floors.get(key)) and floor.generation:
-            rows.append({"images": title} | row_of(floor, Shown.GENERATION))
+    rows = [{"images": f"**{report.run.model}**"} | row_of(report.scores, Tables.GENERATION)]
+    for key, title in REFERENCES.items():
+        if (reference := report.baselines.get(key)) and reference.generation:
+            rows.append({"images": title} | row_of(reference, Tables.GENERATION))
     note = (
         f"{own.n:,} new images against as many test images, in {own.space}. Distances: lower is better. "
         "Precision: share of new images that lie among the real ones; recall: share of real ones among the new. "
@@ -103,59 +99,52 @@ def _generation(report: Report) -> list[Block]:
 
 
 def _layers(report: Report) -> list[Block]:
-    scores, twin = report.scores, report.floors.get("untrained") or Scores()
-    if not scores.layers:
-        return []
-    layers: list[tuple[str, int | None, Layer | Scores, Layer | Scores | None]] = [
-        (name, layer.dim, layer, twin.layers.get(name)) for name, layer in scores.layers.items()
-    ]
-    if scores.linear_probe:
-        layers.append(("code", scores.code_dim, scores, twin))
-    rows = []
-    for name, dim, layer, untrained in layers:
-        row = {"layer": name, "dim": f"{dim:,}"} | row_of(layer, Shown.LAYER)
-        beside = row_of(untrained, Shown.LAYER) if untrained else {}
-        rows.append(row | {f"untrained: {column}": text for column, text in beside.items()})
-    return [Table("Probes of each layer, beside the same layer untrained", rows)]
+    scores, untrained = report.scores, report.baselines.get("untrained", Scores())
+    rows = [_layer(name, layer.dim, layer, untrained.layers.get(name)) for name, layer in scores.layers.items()]
+    if rows and scores.linear_probe:
+        rows.append(_layer("code", scores.code_dim, scores, untrained))
+    return [Table("Probes of each layer, beside the same layer untrained", rows)] if rows else []
+
+
+def _layer(name: str, dim: int | None, layer: Layer | Scores, untrained: Layer | Scores | None) -> Cells:
+    row = {"layer": name, "dim": f"{dim:,}"} | row_of(layer, Tables.LAYER)
+    before = row_of(untrained, Tables.LAYER) if untrained else {}
+    return row | {f"untrained: {column}": text for column, text in before.items()}
 
 
 def _by_class(report: Report) -> list[Block]:
     table = {
         name: scores.linear_probe.per_class
-        for name, scores in rows_of(report)
+        for name, scores in report.rows
         if scores.linear_probe and scores.linear_probe.per_class
     }
     if not table:
         return []
     own = next(iter(table.values()))
     names = report.run.class_names or [str(c) for c in range(len(own))]
-    order = sorted(range(len(own)), key=lambda c: own[c])[:10] if len(own) > MANY_CLASSES else range(len(own))
-    rows: list[Cells] = [
-        {"class": names[c]} | {row: accuracy(shares[c]) for row, shares in table.items()} for c in order
-    ]
-    which = f"The hardest ten of {len(own)} classes" if len(own) > MANY_CLASSES else "Each class"
+    order, which = list(range(len(own))), "Each class"
+    if len(own) > MANY_CLASSES:
+        order, which = sorted(order, key=lambda c: own[c])[:10], f"The hardest ten of {len(own)} classes"
+    rows = [{"class": names[c]} | {row: accuracy(shares[c]) for row, shares in table.items()} for c in order]
     note = f"{which}: share of its test images that the linear probe gets right."
     return [Note(note), Table("Linear probe by class", rows)]
 
 
-def _evenness(report: Report) -> list[Block]:
-    rows = [{"codes": name} | row_of(scores, Shown.SPREAD) for name, scores in rows_of(report)]
-    if not any(len(row) > 1 for row in rows):
-        return []
+def _spread(report: Report) -> tuple[Table, Note] | tuple[()]:
+    rows = _rows(report, Tables.SPREAD)
+    if not rows:
+        return ()
+    title = "Uniformity"
     note = (
         "Of codes scaled to length 1, without labels. Uniformity: log of the mean of exp(-2 d²) over pairs of images; "
         "lower is spread more evenly."
     )
     if any("alignment" in row for row in rows):
+        title = "Alignment and uniformity"
         note += " Alignment: mean d² between two views of one image; lower is less changed by a view."
-    return [Table(_spread_title(report), rows), Note(note)]
-
-
-def _spread_title(report: Report) -> str:
-    aligned = any(scores.alignment is not None for _, scores in rows_of(report))
-    return "Alignment and uniformity" if aligned else "Uniformity"
+    return Table(title, rows), Note(note)
 
 
 def _others(report: Report) -> list[Block]:
-    rows = [{"codes": name} | row_of(scores, Shown.OTHERS) for name, scores in rows_of(report)]
-    return [Table("Other measures of the codes", rows)] if any(len(row) > 1 for row in rows) else []
+    rows = _rows(report, Tables.OTHERS)
+    return [Table("Other measures of the codes", rows)] if rows else []

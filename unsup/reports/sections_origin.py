@@ -1,22 +1,22 @@
-"""Sections on trust: what was checked, how each number was made and from which labels, where everything comes from."""
+"""Sections on trust, that is checks, how each number was made and from which labels, and where it comes from."""
 
 import yaml
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Table
 from unsup.reports.format import Cells
-from unsup.reports.methods import METHODS
-from unsup.reports.rows import machine_of
-from unsup.reports.schema import EncoderHashes, Report
+from unsup.reports.methods import explanations
+from unsup.reports.schema import Report
 
 CHOICES = {  # what a recipe states -> in words
     "validation": "chosen with the labels of validation images",
     "label-free": "chosen without any labels",
     "published": "as published or set beforehand: nothing was searched",
 }
+STATES = {True: "**with uncommitted changes**", False: "nothing uncommitted"}
 
 
 def checks(report: Report) -> list[str]:
-    """Sentences on the evaluator's own check, the frozen encoder and the test images; bold where something is wrong."""
+    """Return sentences on the self-check, the frozen encoder and the test images; bold where something is wrong."""
     check, frozen, reads = report.selfcheck, report.frozen, report.test_reads
     lines = [f"Evaluator checked: {check.passed} of {check.total}."]
     if check.passed != check.total:
@@ -30,54 +30,49 @@ def checks(report: Report) -> list[str]:
 
 
 def checks_in_full(report: Report) -> list[Block]:
-    """All that `checks` tells, as a list with the whole hashes."""
-    check, frozen, reads = report.selfcheck, report.frozen, report.test_reads
-    return [
-        Items(
-            [
-                ("evaluator on planted codes", f"{check.passed} of {check.total} checks passed"),
-                ("encoder before the evaluation", f"SHA-256 `{frozen.before}` over parameters and buffers"),
-                ("encoder after it", f"SHA-256 `{frozen.after}`: {_same(frozen)}"),
-                ("passes over the test images", str(reads)),
-            ]
-        )
+    """Return the facts of `checks` as a list with the whole hashes."""
+    check, frozen = report.selfcheck, report.frozen
+    same = "unchanged" if frozen.before == frozen.after else "**changed**"
+    facts = [
+        ("evaluator on planted codes", f"{check.passed} of {check.total} checks passed"),
+        ("encoder before the evaluation", f"SHA-256 `{frozen.before}` over parameters and buffers"),
+        ("encoder after it", f"SHA-256 `{frozen.after}`: {same}"),
+        ("passes over the test images", str(report.test_reads)),
     ]
-
-
-def _same(frozen: EncoderHashes) -> str:
-    return "unchanged" if frozen.before == frozen.after else "**changed**"
+    return [Items(facts)]
 
 
 def how_made(report: Report) -> list[Block]:
-    """What was chosen on which images, and whether labels had a part in it."""
-    made = [row for method in METHODS for row in method.rows(report.scores)]
-    if twin := report.floors.get("untrained"):
-        times = f"; mean of {twin.initialisations} initialisations" if twin.initialisations is not None else ""
+    """Return what was chosen on which images, and what part labels had in it."""
+    made = list(explanations(report.scores))
+    if untrained := report.baselines.get("untrained"):
+        count = untrained.initialisations
+        times = f"; mean of {count} initialisations" if count is not None else ""
         made.append(("untrained twin", f"the same network before training{times}", "as above"))
     rows: list[Cells] = [{"number": number, "how": how, "labels": labels} for number, how, labels in made]
     return [Table("How each number was made, and what part labels had in it", rows, texts=3)] if rows else []
 
 
 def origin(report: Report) -> list[Block]:
-    run, made = report.run, report.provenance
-    facts = [("command", f"`{run.command}`")]
-    trained = [f"{run.epochs} epoch{'s' * (run.epochs != 1)}", f"{run.train_seconds / 60:.1f} minutes"]
-    if start := made.init_from:
-        facts.append(("started from", f"`{start.run}`, weights SHA-256 `{start.weights_sha256[:12]}`"))
-        trained[1] += f" ({run.minutes:.1f} with the runs that it started from)"
-    trained += [f"{run.images_per_second:,.0f} images/s"] if run.images_per_second is not None else []
-    trained += [f"{run.parameters:,} parameters"] if run.parameters else []
-    facts.append(("training", ", ".join(trained)))
-    if run.views is not None:
-        seen = f"random views of the images in training, preset `{run.views}`"
-        facts.append(("augmentation", "none" if run.views == "none" else seen))
-    if run.chosen is not None:
-        facts.append(("numbers of the recipe", CHOICES.get(run.chosen, run.chosen)))
-    if made.commit is not None:
-        state = "**with uncommitted changes**" if made.dirty else "nothing uncommitted"
-        facts.append(("commit", f"`{made.commit}`, {state}"))
-    facts.append(("hardware", machine_of(report)))
-    facts.append(("data", f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split"))
-    facts.append(("evaluation", f"protocol {report.protocol}; other protocols give other numbers"))
-    facts.append(("versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())))
-    return [Items(facts), FoldedYaml("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip())]
+    """Return how the run was trained, on which machine and data, and its configuration."""
+    run, made, start = report.run, report.provenance, report.provenance.init_from
+    minutes = f"{run.train_seconds / 60:.1f} minutes"
+    minutes += f" ({run.minutes:.1f} with the runs that it started from)" if start else ""
+    speed = f"{run.images_per_second:,.0f} images/s" if run.images_per_second is not None else ""
+    size = f"{run.parameters:,} parameters" if run.parameters else ""
+    training = [f"{run.epochs} epoch{'s' * (run.epochs != 1)}", minutes, speed, size]
+    views = f"random views of the images in training, preset `{run.views}`"
+    facts = {
+        "command": f"`{run.command}`",
+        "started from": f"`{start.run}`, weights SHA-256 `{start.weights_sha256[:12]}`" if start else None,
+        "training": ", ".join(filter(None, training)),
+        "augmentation": "none" if run.views == "none" else views if run.views is not None else None,
+        "numbers of the recipe": CHOICES.get(run.chosen or "", run.chosen),
+        "commit": made.commit and f"`{made.commit}`, {STATES[bool(made.dirty)]}",
+        "hardware": made.hardware.description,
+        "data": f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split",
+        "evaluation": f"protocol {report.protocol}; other protocols give other numbers",
+        "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
+    }
+    known = [(name, fact) for name, fact in facts.items() if fact is not None]
+    return [Items(known), FoldedYaml("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip())]

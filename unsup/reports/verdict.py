@@ -1,9 +1,8 @@
-"""What a report amounts to: is this code better than the floors, in a sentence and in a word."""
+"""Is this code better than the baselines? The answer in a few sentences, in one sentence and in a word."""
 
 from unsup.reports.catalogue import SCORES
 from unsup.reports.format import accuracy, enumeration, error, with_bounds
-from unsup.reports.rows import floor_name, floors_of, rows_of
-from unsup.reports.schema import ComparedProbe, Difference, Report
+from unsup.reports.schema import ComparedProbe, Difference, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a sentence
@@ -12,28 +11,36 @@ COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a senten
 }
 COLLAPSED = 0.1  # share of the dimensions: codes with a smaller effective rank hardly use them
 ONE_DIRECTION = 1.5  # codes with a smaller effective rank are multiples of one vector, or nearly
-WORSE, UNCLEAR, BETTER = -1, 0, 1  # than a floor
+WORSE, UNCLEAR, BETTER = "below", "not above", "above"  # than a baseline
+NO_BASELINES = "No floors were computed, so these numbers cannot say whether anything was learned."
 
 
 def verdict(report: Report) -> str:
-    """A few sentences (Markdown): is this code better than the floors, by paired intervals on the test images?
+    """Say in a few sentences (Markdown) whether this code is better than the baselines.
 
-    Before them one that says so where the training is dead.
+    Labelled images are judged by paired intervals on the test images.
+    A sentence before them says so if the run did not learn.
     """
-    return " ".join(filter(None, [dead(report), _against_floors(report)]))
+    if not report.baselines:
+        comparison = NO_BASELINES
+    elif report.scores.linear_probe:
+        comparison = _labelled_verdict(report)
+    else:
+        comparison = _unlabelled_verdict(report)
+    return " ".join(filter(None, [learning_failure(report), comparison]))
 
 
-def dead(report: Report) -> str:
-    """A sentence (Markdown) where nothing was learned, or lost again, whatever the scores are; else empty.
+def learning_failure(report: Report) -> str:
+    """Return a sentence (Markdown) if the run did not learn, whatever the scores are, else an empty string.
 
-    By facts that no working training has: a loss that never fell below its first value or does not change, and codes
-    that are all equal or of one direction.
+    The signs are facts that no working training has: a loss that never fell below its first value or does not change,
+    and codes that are all equal or of one direction.
     """
     scores, curves, facts = report.scores, report.curves or {}, []
     train, val = ([value for _, value in curves.get(tag, [])] for tag in ("train/loss", "val/loss"))
-    alone = "train/grad_norm" in curves  # one optimizer: in a game of several no loss has to fall
+    one_optimizer = "train/grad_norm" in curves  # in a game of several no loss has to fall
     dim = scores.code_dim or 0
-    if alone and len(train) > 1 and min(train[1:]) >= train[0]:
+    if one_optimizer and len(train) > 1 and min(train[1:]) >= train[0]:
         facts.append(f"the training loss never fell below its first value ({train[0]:.4g}, at last {train[-1]:.4g})")
     if len(val) > 1 and len(set(val)) == 1:
         facts.append(f"the validation loss stayed at {val[0]:.4g}")
@@ -44,137 +51,122 @@ def dead(report: Report) -> str:
     return f"**This training is dead: {enumeration(facts)}; try a smaller learning rate.**" if facts else ""
 
 
-def _against_floors(report: Report) -> str:
-    scores = report.scores
-    if not report.floors:
-        return "No floors were computed, so these numbers cannot say whether anything was learned."
-    if not scores.linear_probe:
-        return _unlabelled_verdict(report)
-    sentences = []
-    for probe, (title, _) in COMPARED_BY.items():
-        value = next(score.value(scores) for score in SCORES if score.correct == probe)
-        differences = _differences(report, probe)
-        if differences and value is not None:
-            sentences.append(f"{title} {accuracy(value)}, {_standing(differences)}.")
-    return " ".join(sentences) or "This model was not compared with its floors."
+def outcome(report: Report) -> tuple[str, str]:
+    """Return the verdict in one word and in one sentence.
+
+    The word is above (every baseline by every probe), below (every one), mixed (above some), not above (any), or
+    unknown. Without labels it goes by the reconstruction error, and by whether the codes use their dimensions.
+    """
+    if not report.baselines:
+        return "unknown", NO_BASELINES
+    if report.scores.linear_probe:
+        standings, phrases = _by_probes(report)
+        missing = " by a probe: no paired differences were computed"
+    else:
+        standings, phrases = _by_reconstruction(report)
+        missing = ": no labels, and no reconstruction errors to compare"
+    if not standings:
+        return "unknown", f"Not compared with its floors{missing}."
+    word = standings[0] if len(set(standings)) == 1 else "mixed" if BETTER in standings else UNCLEAR
+    sentence = "; ".join(phrases)
+    return word, f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _differences(report: Report, probe: ComparedProbe) -> dict[str, Difference]:
-    """Differences from the floors by their names, as far as they were computed."""
+    """Return the differences from the baselines by their names."""
     return {
-        floor_name(key, floor.code_dim): difference
-        for key, floor in floors_of(report).items()
+        baseline_name(key, baseline.code_dim): difference
+        for key, baseline in report.ordered_baselines.items()
         if key in report.comparisons and (difference := report.comparisons[key].by(probe))
     }
 
 
-def outcome(report: Report) -> tuple[str, str]:
-    """The verdict in one word and in one sentence, by the paired intervals.
-
-    above (every floor by every probe), below (every one), mixed (above some), not above (any), or unknown. Without
-    labels by what needs none: the reconstruction error beside those of the untrained twin and PCA, and whether the
-    codes use their dimensions.
-    """
-    if not report.floors:
-        return "unknown", "No floors were computed, so these numbers cannot say whether anything was learned."
-    if not report.scores.linear_probe:
-        return _unlabelled_outcome(report)
-    standings: list[int] = []
-    by: dict[str, list[str]] = {}  # how a probe stands -> which probes
-    for probe, (_, words) in COMPARED_BY.items():
-        if stands := {name: _stands(one) for name, one in _differences(report, probe).items()}:
-            standings += stands.values()
-            by.setdefault(_placed(stands), []).append(words)
-    if not standings:
-        return "unknown", "Not compared with its floors by a probe: no paired differences were computed."
-    return _in_words(standings, [f"{placed} {enumeration(probes)}" for placed, probes in by.items()])
-
-
-def _stands(comparison: Difference) -> int:
+def _standing(comparison: Difference) -> str:
     if not comparison.separable:
         return UNCLEAR
     return BETTER if comparison.difference > 0 else WORSE
 
 
-def _placed(stands: dict[str, int]) -> str:
-    """The floors that a probe is below, those that it is not above and those that it is above; or every floor."""
-    words = {WORSE: "below", UNCLEAR: "not above", BETTER: "above"}
-    by = {word: [name for name, one in stands.items() if one == kind] for kind, word in words.items()}
-    parts = [f"{word} {enumeration(names)}" for word, names in by.items() if names]
-    if len(parts) > 1 or by["not above"]:
-        return ", ".join(parts)
-    return "above every floor" if by["above"] else "below every floor"
+def _by_probes(report: Report) -> tuple[list[str], list[str]]:
+    """Return the standing by each probe against each baseline, and a phrase for each group of equal results."""
+    standings: list[str] = []
+    probes: dict[str, list[str]] = {}  # result -> in the words of which probes
+    for probe, (_, words) in COMPARED_BY.items():
+        if differences := _differences(report, probe):
+            standings += map(_standing, differences.values())
+            probes.setdefault(_result(differences), []).append(words)
+    return standings, [f"{result} {enumeration(words)}" for result, words in probes.items()]
 
 
-def _standing(differences: dict[str, Difference]) -> str:
-    """Where a score stands among the floors; whatever is not clearly above one comes first, in bold."""
-    above = [f"{name} {with_bounds(one)}" for name, one in differences.items() if _stands(one) == BETTER]
-    below = [f"{name} ({with_bounds(one)})" for name, one in differences.items() if _stands(one) == WORSE]
-    equal = [f"{name} ({with_bounds(one)})" for name, one in differences.items() if _stands(one) == UNCLEAR]
-    if len(above) == len(differences):
-        return f"**above every floor**: {', '.join(above)}"
+def _result(differences: dict[str, Difference]) -> str:
+    """Return 'below raw pixels, not above PCA-30' or 'above every floor'."""
     parts = []
-    if equal:
-        parts.append(f"**cannot be told from {enumeration(equal)}**")
-    if below:
-        parts.append(f"**below {enumeration(below)}**")
-    if above:
-        parts.append(f"above {enumeration(above)}")
-    return "; ".join(parts)
+    for standing in (WORSE, UNCLEAR, BETTER):
+        names = [name for name, one in differences.items() if _standing(one) == standing]
+        if len(names) == len(differences) and standing != UNCLEAR:
+            return f"{standing} every floor"
+        if names:
+            parts.append(f"{standing} {enumeration(names)}")
+    return ", ".join(parts)
+
+
+def _labelled_verdict(report: Report) -> str:
+    sentences = []
+    for probe, (title, _) in COMPARED_BY.items():
+        value = next(score.value(report.scores) for score in SCORES if score.correct == probe)
+        if (differences := _differences(report, probe)) and value is not None:
+            sentences.append(f"{title} {accuracy(value)}, {_detailed_result(differences)}.")
+    return " ".join(sentences) or "This model was not compared with its floors."
+
+
+def _detailed_result(differences: dict[str, Difference]) -> str:
+    """Return the result with all differences; whatever is not clearly above a baseline comes first, in bold."""
+    texts: dict[str, list[str]] = {UNCLEAR: [], WORSE: [], BETTER: []}
+    for name, one in differences.items():
+        standing, bounds = _standing(one), with_bounds(one)
+        texts[standing].append(f"{name} {bounds}" if standing == BETTER else f"{name} ({bounds})")
+    if len(texts[BETTER]) == len(differences):
+        return f"**above every floor**: {', '.join(texts[BETTER])}"
+    forms = {UNCLEAR: "**cannot be told from {}**", WORSE: "**below {}**", BETTER: "above {}"}
+    return "; ".join(forms[standing].format(enumeration(names)) for standing, names in texts.items() if names)
 
 
 def _unlabelled_verdict(report: Report) -> str:
     text = "These images have no labels, so nothing here measures classification."
-    errors = [
-        f"{error(scores.reconstruction.sse_per_image)} ({name})"
-        for name, scores in rows_of(report)
-        if scores.reconstruction
-    ]
-    if report.scores.reconstruction and len(errors) > 1:
-        text += f" Squared error an image, lower is better: {', '.join(errors)}"
-        worse = [name for name, (own, floor) in _reconstructions(report).items() if own >= floor]
+    if baselines := _reconstruction_errors(report):
+        (_, own), *others = baselines
+        errors = ", ".join(f"{error(sse)} ({name})" for name, sse in baselines)
+        text += f" Squared error an image, lower is better: {errors}"
+        worse = [name for name, sse in others if own >= sse]
         text += f": **not better than {enumeration(worse)}**." if worse else "."
     used = _few_dimensions(report.scores)
     return f"{text} **The codes use {used}.**" if used else text
 
 
-def _unlabelled_outcome(report: Report) -> tuple[str, str]:
-    standings, parts = [], []
-    for name, (own, floor) in _reconstructions(report).items():
-        told = "better than" if own < floor else "worse than" if own > floor else "no better than"
-        standings.append(BETTER if own < floor else WORSE if own > floor else UNCLEAR)
-        parts.append(f"reconstructs {told} {name}: {error(own)} against {error(floor)}")
+def _by_reconstruction(report: Report) -> tuple[list[str], list[str]]:
+    """Return the standing against each baseline, also that of codes that use few dimensions, and a phrase for each."""
+    standings, phrases = [], []
+    (_, own), *baselines = _reconstruction_errors(report) or [("", 0.0)]
+    for name, sse in baselines:
+        standing = BETTER if own < sse else WORSE if own > sse else UNCLEAR
+        words = {BETTER: "better than", WORSE: "worse than", UNCLEAR: "no better than"}[standing]
+        standings.append(standing)
+        phrases.append(f"reconstructs {words} {name}: {error(own)} against {error(sse)}")
     if used := _few_dimensions(report.scores):
         standings.append(UNCLEAR)
-        parts.append(f"the codes use {used}")
-    if not parts:
-        return (
-            "unknown",
-            "Not compared with its floors: no labels, and no reconstruction errors to compare.",
-        )
-    return _in_words(standings, parts)
+        phrases.append(f"the codes use {used}")
+    return standings, phrases
 
 
-def _reconstructions(report: Report) -> dict[str, tuple[float, float]]:
-    """Squared errors an image: of this model and of each floor that reconstructs, by the floor's name."""
-    (_, own), *floors = rows_of(report)
-    if not own.reconstruction:
-        return {}
-    sse = own.reconstruction.sse_per_image
-    return {name: (sse, scores.reconstruction.sse_per_image) for name, scores in floors if scores.reconstruction}
+def _reconstruction_errors(report: Report) -> list[tuple[str, float]]:
+    """Return squared errors an image, first that of this model, or an empty list if there is nothing to compare."""
+    errors = [(name, scores.reconstruction.sse_per_image) for name, scores in report.rows if scores.reconstruction]
+    return errors if report.scores.reconstruction and len(errors) > 1 else []
 
 
 def _few_dimensions(scores: Scores) -> str | None:
-    """ "about 2 of 30 dimensions" where the effective rank is under a tenth of what it can be, else None."""
+    """Return "about 2 of 30 dimensions" if the effective rank is under a tenth of its maximum, else None."""
     most = scores.reduced.dim if scores.reduced else scores.code_dim  # RankMe sees the reduced codes if there are any
     if most is None or scores.rankme is None or scores.rankme >= COLLAPSED * most:
         return None
     return f"about {scores.rankme:.0f} of {most:,} dimensions"
-
-
-def _in_words(standings: list[int], parts: list[str]) -> tuple[str, str]:
-    sentence, kinds = "; ".join(parts), set(standings)
-    word = "mixed" if BETTER in kinds else "not above"
-    if len(kinds) == 1:
-        word = {BETTER: "above", UNCLEAR: "not above", WORSE: "below"}[kinds.pop()]
-    return word, f"{sentence[0].upper()}{sentence[1:]}."

@@ -8,6 +8,7 @@ import torch
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
+from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.checkpoints import load_checkpoint
@@ -103,14 +104,23 @@ def restore_model(config: Config, path: Path) -> Model:
     Raises:
         UserError: a damaged checkpoint, or one of another model.
     """
-    checkpoint = load_checkpoint(path)
+    return rebuild(config["model"]["class_path"], load_checkpoint(path), config["seed"], path)
+
+
+def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) -> Model:
+    """Return the model of a class with the arguments and weights of a checkpoint, in eval mode.
+
+    Raises:
+        UserError: they do not fit the class.
+    """
+    options = current_options(class_path, checkpoint["hyper_parameters"], path)
     try:
         with torch.random.fork_rng([]):
-            model: Model = load_class(config["model"]["class_path"], Model)(**checkpoint["hyper_parameters"])
+            model: Model = load_class(class_path, Model)(**options)
     except REFUSALS as e:
-        raise UserError(f"{path} does not fit {config['model']['class_path']}: was its code changed since?") from e
+        raise UserError(f"{path} does not fit {class_path}: was its code changed since?") from e
     load_weights(model, checkpoint, path)
-    model.seed = config["seed"]
+    model.seed = seed
     return model.eval()
 
 

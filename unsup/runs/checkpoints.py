@@ -49,8 +49,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 if path.name == LAST and path.exists():
                     path.replace(path.with_name(PREVIOUS))
         except (OSError, RuntimeError) as e:
-            found = system_error(e)
-            reason = (found.strerror or str(found)) if found else " ".join(str(e).split())
+            cause = system_error(e)
+            reason = (cause.strerror or str(cause)) if cause else " ".join(str(e).split())
             raise UserError(f"cannot write {short_path(path)}: {reason}; the checkpoints before it are intact") from e
 
 
@@ -106,10 +106,6 @@ def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, 
 
 def system_error(error: BaseException | None) -> OSError | None:
     """The error of the operating system behind another one: libraries hide a full disk behind their own words."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, OSError):
-            return error
+    while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
-    return None
+    return error

@@ -7,21 +7,31 @@ before anything heavy is imported; values are checked against the typed `__init_
 
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unsup.core import strict_yaml
 from unsup.core.errors import UsageError, closest
-from unsup.core.files import real_path as on_disk
 from unsup.core.ranges import check_options
+from unsup.core.removed import current_options
+from unsup.core.strict_yaml import parse_yaml
+from unsup.core.threads import checked_threads
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
 from unsup.runs.options import typed
-from unsup.runs.settings import DEFAULTS, check_settings
 from unsup.runs.sources import class_from_source
 
+DEFAULTS: dict[str, Any] = {
+    "seed": 0,
+    "init_from": None,
+    "matmul_precision": "highest",
+    "compile": None,
+    "threads": "auto",
+}
+PRECISIONS = ("highest", "high", "medium")
+COMPILE_MODES = (None, "default", "reduce-overhead", "max-autotune")  # of torch.compile
 TOP = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 
@@ -50,20 +60,15 @@ def compose(
             if name and layer.get(kind, {}).get("class_path", config[kind]["class_path"]) != config[kind]["class_path"]:
                 raise UsageError(f"{source} sets another {kind}.class_path than {name}: name one of the two")
         config = merge(config, layer)
-    for kind in ("model", "data"):
+    for key, kind in (("recipe", "model"), ("dataset", "data")):
         if "class_path" not in config.get(kind, {}):
-            raise UsageError(
-                f"no {kind} named: give one of {', '.join(config_names(kind))}, or a --config with {kind}.class_path"
-            )
-    config.setdefault("recipe", config["model"]["class_path"].rsplit(".", 1)[-1].lower())
-    config.setdefault("dataset", config["data"]["class_path"].rsplit(".", 1)[-1].lower())
+            known = ", ".join(config_names(kind))
+            raise UsageError(f"no {kind} named: give one of {known}, or a --config with {kind}.class_path")
+        name = config.setdefault(key, config[kind]["class_path"].rsplit(".", 1)[-1].lower())
+        if not (isinstance(name, str) and re.fullmatch(r"\w[\w.@+-]*", name)):
+            raise UsageError(f"{key} is {name!r}: a run folder is called by it, write letters, digits, _ - + . @")
     if config["dataset"] in config_names("data"):
         config["dataset"] = data_set_name(config["dataset"], config)
-    for key in ("recipe", "dataset"):
-        if not (isinstance(config[key], str) and re.fullmatch(r"\w[\w.@+-]*", config[key])):
-            raise UsageError(
-                f"{key} is {config[key]!r}: a run folder is called by it, write letters, digits, _ - + . @"
-            )
     return config
 
 
@@ -71,7 +76,7 @@ def data_set_name(data: str, config: Config) -> str:
     """How a data set is called that a file in configs/data names: a folder of images is one of its own."""
     images = config["data"].get("init_args", {}).get("images")
     named_by = images and isinstance(images, str)  # what else stands there, `resolve` refuses
-    return data + "-" + re.sub(r"[^\w.-]+", "_", on_disk(Path(images)).name) if named_by else data
+    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(os.path.realpath(images)).name) if named_by else data
 
 
 def data_recipe(config: Config) -> str | None:
@@ -82,13 +87,16 @@ def data_recipe(config: Config) -> str | None:
 def read_layer(path: Path) -> Config:
     """One YAML layer, its outline checked."""
     try:
-        layer = strict_yaml.read_yaml(path)
+        layer = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise UsageError(f"cannot read configuration {path}: {e.strerror}") from e
-    except strict_yaml.InvalidYaml as e:
+    except ValueError as e:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))
+    model = layer.get("model", {})
+    if "init_args" in model:
+        model["init_args"] = current_options(model.get("class_path", ""), model["init_args"], path)
     return layer
 
 
@@ -134,6 +142,22 @@ def merge(base: Config, top: Config) -> Config:
         else:
             merged[key] = value
     return merged
+
+
+def check_settings(config: dict[str, Any]) -> None:
+    """Refuse a value that is not possible.
+
+    Raises:
+        UsageError: the message names the key.
+    """
+    if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
+        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
+    for key, known in (("matmul_precision", PRECISIONS), ("compile", COMPILE_MODES)):
+        if config[key] not in known:
+            raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
+    if not isinstance(config["init_from"], str | None):
+        raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
+    checked_threads(config["threads"])
 
 
 def precheck(config: Config) -> None:

@@ -1,20 +1,25 @@
 """A trained encoder for images of any origin: `unsup.load_encoder(run)` in a notebook."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unsup.core.errors import UserError
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
+from unsup.runs.build import rebuild
 from unsup.runs.run import Run
 
 BATCH = 1024  # images at a time, as in the evaluation
+WEIGHTS = "weights.safetensors"  # in the folder of an export
 
 
 class Encoder(nn.Module):
@@ -71,7 +76,7 @@ class Encoder(nn.Module):
 
 
 def load_encoder(run: str | Path | Run) -> Encoder:
-    """Load the frozen encoder of a finished run, on the CPU.
+    """Load the frozen encoder of a finished run, or an exported one, on the CPU.
 
     It takes images (N, C, H, W), uint8 or floating point in [0, 1], and returns codes (N, D). The images that it was
     trained on are not needed.
@@ -81,9 +86,37 @@ def load_encoder(run: str | Path | Run) -> Encoder:
     >>> codes = encoder(torch.rand(5, *encoder.shape))
 
     Args:
-        run: the run, or its folder, such as runs/mnist/deep_ae/0-001.
+        run: the run, or its folder, such as runs/mnist/deep_ae/0-001, or the folder of an export.
 
     Raises:
         UserError: no such run, no checkpoint, a damaged one, or one of another model.
     """
-    return Encoder(Run.find(str(run)).model())
+    if isinstance(run, Run):
+        return Encoder(run.model())
+    weights = Path(run) / WEIGHTS
+    return read_weights(weights) if weights.is_file() else Encoder(Run.find(str(run)).model())
+
+
+def write_weights(path: Path, encoder: Encoder, class_path: str) -> None:
+    """Write the weights of an encoder as safetensors, with its class and arguments as JSON in the header."""
+    model = encoder.model
+    header = {"class_path": class_path, "arguments": dict(model.hparams), "seed": model.seed}
+    weights = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}  # none share memory
+    save_file(weights, path, {"encoder": json.dumps(header)})
+
+
+def read_weights(path: Path) -> Encoder:
+    """Return the encoder that `write_weights` wrote.
+
+    Raises:
+        UserError: the file is damaged, or its weights do not fit the class.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["encoder"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arguments = header["arguments"] | {"shape": tuple(header["arguments"]["shape"])}
+        class_path, seed = str(header["class_path"]), int(header["seed"])
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as e:
+        raise UserError(f"{path} cannot be read as an exported encoder: export the run again") from e
+    return Encoder(rebuild(class_path, {"hyper_parameters": arguments, "state_dict": weights}, seed, path))

@@ -7,9 +7,8 @@ images and with the same seed, without the options that the later stage was give
 from typing import Any
 
 from unsup.core.errors import UsageError
-from unsup.runs.config import Config, compose, data_recipe, resolve
+from unsup.runs.config import DEFAULTS, Config, compose, data_recipe, resolve
 from unsup.runs.lookup import config_file
-from unsup.runs.settings import DEFAULTS
 
 LOADING = ("batch_size", "steps_per_call")  # options of a data set that say how to train, not on what
 

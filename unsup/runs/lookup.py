@@ -42,13 +42,9 @@ def variants(model: str | None, data: str | None) -> list[Path]:
     """
     hidden = is_own(locate(f"model/{model}.yaml"))  # the package's variants are of the recipe that it has
     folders = [top / "model" for top in ((OWN,) if hidden else (OWN, SHIPPED))]
-    files = {p.name for folder in folders for p in folder.glob(f"{model}@*.yaml") if data in variant_data_sets(p)}
+    paths = [path for folder in folders for path in folder.glob(f"{model}@*.yaml")]
+    files = {path.name for path in paths if data in path.stem.partition("@")[2].split("+")}
     return [find_config(f"model/{name}") for name in sorted(files)]
-
-
-def variant_data_sets(path: Path) -> list[str]:
-    """Return the data sets that a variant of a recipe is for."""
-    return path.stem.partition("@")[2].split("+")
 
 
 def find_config(file: str) -> Path:

@@ -1,34 +1,54 @@
 """The files of a run folder: their names, and its records in JSON, which are checked when they are read."""
 
-import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
-from unsup.core.errors import UsageError, UserError
-from unsup.core.threads import checked_threads
+import msgspec
+from msgspec import Meta
+
+from unsup.core.errors import UserError
+from unsup.core.threads import MAX_THREADS
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
-NEEDED = {"versions.json": ("data_sha256",), "training.json": ("train_seconds",)}
-KINDS: dict[str, Any] = {
-    "data_sha256": str,
-    "train_seconds": int | float,
-    "views": str,
-    "init_from": dict,
-    "resumed": list,
-    "threads": int,
-}
-ORIGIN: dict[str, Any] = {"run": str, "stages_seconds": int | float, "views": str}  # in init_from
+Seconds = Annotated[float, Meta(le=sys.float_info.max)]
 
 
-def next_folder(parent: Path, seed: int) -> Path:
-    """Make the folder of the next run of a seed."""
+class Origin(TypedDict, total=False):
+    """The run that a run started from."""
+
+    run: str
+    stages_seconds: Seconds
+    views: str
+
+
+class Versions(TypedDict):
+    """What versions.json must hold, and of which types further entries are."""
+
+    data_sha256: str
+    init_from: NotRequired[Origin]
+    resumed: NotRequired[list[Any]]
+    threads: NotRequired[Annotated[int, Meta(ge=1, le=MAX_THREADS)]]
+
+
+class Training(TypedDict):
+    """What training.json must hold, and of which types further entries are."""
+
+    train_seconds: Seconds
+    views: NotRequired[str]
+
+
+SCHEMAS = {"versions.json": Versions, "training.json": Training}
+
+
+def next_folder(parent: Path, name: str) -> Path:
+    """Make the next folder <name>-<nnn>."""
     parent.mkdir(parents=True, exist_ok=True)
-    taken = [re.fullmatch(rf"{seed}-(\d+)", p.name) for p in parent.iterdir()]
+    taken = [re.fullmatch(rf"{re.escape(name)}-(\d+)", p.name) for p in parent.iterdir()]
     number = max((int(match[1]) for match in taken if match), default=0) + 1
     while True:
-        folder = parent / f"{seed}-{number:03d}"
+        folder = parent / f"{name}-{number:03d}"
         try:
             folder.mkdir()
             return folder
@@ -43,18 +63,8 @@ def read_record(path: Path) -> dict[str, Any]:
         UserError: the file is missing or damaged.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or not record.keys() >= set(NEEDED[path.name]):
-            raise ValueError("incomplete")
-        for values, kinds in ((record, KINDS), (record.get("init_from", {}), ORIGIN)):
-            if not all(_is(values[key], kind) for key, kind in kinds.items() if key in values):
-                raise TypeError("of another kind")
-        checked_threads(record.get("threads", 1))
+        record: dict[str, Any] = msgspec.json.decode(path.read_text(encoding="utf-8"))
+        msgspec.convert(record, SCHEMAS[path.name])
         return record
-    except (OSError, ValueError, TypeError, RecursionError, UsageError) as e:
+    except (OSError, ValueError, RecursionError, msgspec.DecodeError) as e:
         raise UserError(f"{path} is missing or damaged: train this run again") from e
-
-
-def _is(value: Any, kind: Any) -> bool:
-    """Return whether a value of JSON is of a kind; a number must be finite as a float too."""
-    return isinstance(value, kind) and (not isinstance(value, int | float) or abs(value) <= sys.float_info.max)

@@ -7,6 +7,7 @@ and heads.npz (what an evaluation keeps of each test image, and for new images);
 export/. Whoever trains or evaluates the run holds the lock on its file .lock.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
-from unsup.core.files import real_path, replace_file, user_path, write_json
+from unsup.core.files import replace_file, write_json
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
@@ -58,7 +59,7 @@ class Run:
         parent = root / config["dataset"] / config["recipe"]
         record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
         try:
-            folder = next_folder(parent, config["seed"])
+            folder = next_folder(parent, str(config["seed"]))
             (folder / "checkpoints").mkdir()
             write_json(folder / "versions.json", record)
             replace_file(folder / "config.yaml", dump_yaml(config))
@@ -72,7 +73,7 @@ class Run:
     @classmethod
     def find(cls, text: str) -> "Run":
         """Return the run whose folder the user names. UserError where there is none, with the newest one."""
-        folder = real_path(user_path(text))
+        folder = Path(os.path.realpath(Path(text).expanduser()))
         if (folder / "config.yaml").is_file():
             return cls(folder)
         around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)

@@ -12,9 +12,9 @@ NUMBER = "OMP_NUM_THREADS"
 
 
 def choose_threads(option: Threads) -> tuple[int, str]:
-    """Return how many threads a run that starts now takes, and a line for the user or an empty text.
+    """Return the number of threads of a new run, and a line for the user or an empty text.
 
-    A number given as option comes first, then the environment's, then as many as cores are idle.
+    A number given as option comes first, then the environment's, then the number of idle cores.
 
     Args:
         option: `threads` of the configuration.
@@ -28,12 +28,12 @@ def choose_threads(option: Threads) -> tuple[int, str]:
 
 @contextmanager
 def use_threads(threads: int | None) -> Iterator[None]:
-    """Have PyTorch work with so many threads, here and in child processes; None leaves it as it is."""
-    usual, environment = torch.get_num_threads(), os.environ.get(NUMBER)
+    """Let PyTorch use this many threads, in child processes too; None changes nothing."""
     if threads is None:
         yield
         return
-    if threads != usual:
+    usual, environment = torch.get_num_threads(), os.environ.get(NUMBER)
+    if threads != usual:  # setting it changes how MKL chooses its threads
         torch.set_num_threads(threads)
     os.environ[NUMBER] = str(threads)  # Lightning sets another number where it starts processes and finds none
     try:

@@ -12,7 +12,7 @@ from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.config import Config, check_outline, compose, merge, nest, resolve
 from unsup.runs.run import Run
-from unsup.training.plan import option_words
+from unsup.training.plan import train_words
 from unsup.training.stages import train_stages
 
 WHOLE = ("recipe", "dataset", "model", "data", "trainer")  # keys of a configuration that can be trained as it is
@@ -90,8 +90,7 @@ def _changed(config: Mapping[str, Any], data: Any, options: Mapping[str, Any]) -
 
 def _command(names: Mapping[str, str | None], options: Mapping[str, Any], runs: str | Path) -> str:
     """Return the command that does the same; empty where a class of the caller's is trained, or trained on."""
-    if not (names.get("model") and names.get("data")):
+    model = names.get("model")
+    if not (model and names.get("data")):
         return ""
-    words = ["unsup", "train", str(names["model"]), "--data", str(names["data"])]
-    words += [word for option in options.items() for word in option_words(*option)]
-    return shlex.join([*words, "--runs", str(runs)])
+    return shlex.join(["unsup", *train_words(model, names["data"], options.items(), runs)])

@@ -32,7 +32,7 @@ class RunIndex:
         matching = [Run(p) for p in folder.glob(f"{config['seed']}-*") if self._identity_of(p) == identity_of(config)]
         if matching and source_recipe(config):
             sources = [run.folder for run in self.matching(source_config(config)[0])]
-            begun = [(run, self._start_of(run)) for run in matching]
+            begun = [(run, self.root / run.versions.get("init_from", {}).get("run", "?")) for run in matching]
             matching = [run for run, start in begun if start in sources or not start.exists()]
         return sorted(matching, key=lambda run: run.folder, reverse=True)
 
@@ -58,10 +58,6 @@ class RunIndex:
             except UsageError:
                 self._known[folder] = None
         return self._known.get(folder)
-
-    def _start_of(self, run: Run) -> Path:
-        """Where the run that this one started from lies, if it is in this folder of runs."""
-        return self.root / run.versions.get("init_from", {}).get("run", "?")
 
 
 def identity_of(config: Config) -> Config:

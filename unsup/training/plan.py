@@ -5,7 +5,7 @@ Seeds are the outermost loop: after the first of them every model and every poin
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import yaml
 
 from unsup.core.commands import SHORTCUTS
 from unsup.core.errors import UsageError
-from unsup.core.strict_yaml import InvalidYaml, parse_yaml
+from unsup.core.strict_yaml import parse_yaml
 from unsup.runs.config import Config, compose, precheck, resolve
 from unsup.runs.init_from import check_stages
 
@@ -65,7 +65,7 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
         try:
             values = parse_yaml(f"[{text}]")
-        except InvalidYaml as e:
+        except ValueError as e:
             raise UsageError(f"--grid {key}: cannot read the values {text!r}: {e}") from e
         if not values:
             raise UsageError(f"--grid {key} has no values")
@@ -119,10 +119,8 @@ def plan(
             if seed == seeds[0]:
                 check_stages(resolved)
                 build(resolved)
-        words = ["train", model, "--data", data, "--seed", str(seed)]
-        for key, value in (*options, *point):
-            words += option_words(key, value)
-        jobs.append(Job(model, seed, point, (*words, "--runs", str(runs_root)), resolved))
+        words = train_words(model, data, [("seed", seed), *options, *point], runs_root)
+        jobs.append(Job(model, seed, point, tuple(words), resolved))
     return jobs
 
 
@@ -140,11 +138,13 @@ def option_texts(point: Sequence[Option]) -> list[str]:
     return [f"{key}={yaml_text(value)}" for key, value in point]
 
 
-def option_words(key: str, value: Any) -> list[str]:
-    """An option as words of the command line of `unsup train`."""
-    if key in SHORT_NAMES or "." not in key:
-        return [f"--{SHORT_NAMES.get(key, key)}", str(value)]
-    return [f"--{key}", yaml_text(value)]
+def train_words(model: str, data: str | None, options: Iterable[Option], runs_root: str | Path) -> list[str]:
+    """Return the words behind `unsup` that train a run."""
+    words = ["train", model, *(("--data", data) if data else ())]
+    for key, value in options:
+        dotted = "." in key and key not in SHORT_NAMES
+        words += [f"--{key}", yaml_text(value)] if dotted else [f"--{SHORT_NAMES.get(key, key)}", str(value)]
+    return [*words, "--runs", str(runs_root)]
 
 
 def yaml_text(value: Any) -> str:

@@ -4,7 +4,6 @@ import logging
 import shlex
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
@@ -15,7 +14,7 @@ from unsup.runs.init_from import check_stages, source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.distributed import is_main_process
 from unsup.training.existing_runs import RunIndex
-from unsup.training.plan import option_words
+from unsup.training.plan import train_words
 from unsup.training.train import resume_run, train_run
 from unsup.training.trainer import uses_several_devices
 
@@ -97,7 +96,9 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         )
         if state == "begun":
             return begun, missing
-        missing.insert(0, (source, command_of(source, options, data_recipe(config), runs_root)))
+        options = [("seed", source["seed"]), *options]
+        words = ["unsup", *train_words(source["recipe"], data_recipe(config), options, runs_root)]
+        missing.insert(0, (source, shlex.join(words)))
         config = source
     return None, missing
 
@@ -113,10 +114,3 @@ def refuse_misfits(config: Config, source: Config) -> None:
         raise UserError(f"init_from: no run of {recipe} as it is now is trained yet: train it first, on these devices")
     (_, model), (_, other) = build(config), build(source)
     model.initialise(other.state_dict())
-
-
-def command_of(config: Config, options: Sequence[tuple[str, Any]], data: str | None, runs_root: Path) -> str:
-    """Return the command line that trains a run to start from."""
-    words = ["train", config["recipe"], *(("--data", data) if data else ()), "--seed", str(config["seed"])]
-    words += [word for option in options for word in option_words(*option)]
-    return f"unsup {shlex.join([*words, '--runs', str(runs_root)])}"

@@ -15,10 +15,8 @@ from unsup.comparison.recorded.means import by_model, minutes, seed_values
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, closest
 from unsup.metrics.variance import shrunken_variance
-from unsup.reports.catalogue import SCORES
-from unsup.reports.rows import machine_of
+from unsup.reports.catalogue import SCORES, OnCard
 from unsup.reports.schema import Report
-from unsup.reports.score import OnCard
 
 CONFIDENCE = 0.95  # of a whole card
 ROUNDING_TOLERANCE = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
@@ -138,7 +136,7 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
         data={"name": data, "sha256": first.provenance.data_sha256},
         seeds=seeds,
         minutes=float(minutes(reports)),
-        hardware="; ".join(sorted({machine_of(report) for report in reports})),
+        hardware="; ".join(sorted({report.provenance.hardware.description for report in reports})),
         protocol=first.protocol,
         commits=sorted({str(report.provenance.commit) for report in reports}),
         metrics={

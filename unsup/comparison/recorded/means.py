@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
+from unsup.reports.catalogue import Score
 from unsup.reports.format import Cells
 from unsup.reports.schema import Report
-from unsup.reports.score import Score
 from unsup.reports.score_schema import Layer, Scores
 
 
@@ -20,8 +20,8 @@ def means(several: Sequence[Scores | Layer], columns: Sequence[Score], prefix: s
     cells = {}
     for score in columns:
         if values := seed_values(several, score):
-            spread = f" ± {score.written(stdev(values))}" if len(values) > 1 else ""
-            cells[prefix + score.name] = score.written(fmean(values)) + spread
+            spread = f" ± {score.format(stdev(values))}" if len(values) > 1 else ""
+            cells[prefix + score.name] = score.format(fmean(values)) + spread
     return cells
 
 

@@ -13,7 +13,6 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace_file
 from unsup.reports.report import read_report, to_json
-from unsup.reports.rows import floors_of
 from unsup.reports.schema import GitState, Report
 
 WRITER = suggest("results", via="make")
@@ -99,7 +98,7 @@ def read_complete(path: Path) -> Report:
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
-        **{f"floors.{key}.code_dim": floor.code_dim for key, floor in floors_of(report).items()},
+        **{f"floors.{key}.code_dim": floor.code_dim for key, floor in report.ordered_baselines.items()},
     }
     if missing := [key for key, value in needed.items() if value is None]:
         raise UserError(f"{path} has no {', '.join(missing)}: train or evaluate it again, in a git checkout")

@@ -9,11 +9,9 @@ from unsup.comparison.recorded.means import by_model, means, minutes, seed_value
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.reports.blocks import in_order
-from unsup.reports.catalogue import listed, named_score
+from unsup.reports.catalogue import Tables, find_score, scores_in
 from unsup.reports.format import Cells, accuracy, markdown_table
-from unsup.reports.rows import floor_name, machine_of
-from unsup.reports.schema import Report
-from unsup.reports.score import Shown
+from unsup.reports.schema import BaselineKey, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 IN_README = ("mnist", "folder-cifar")
@@ -25,10 +23,10 @@ README_NOTE = (
     "[All models, scores, layers, seeds and commands](results/README.md)."
 )
 UNTRAINED = "untrained: "
-HEADLINE = listed(Shown.RESULTS)
-PROBES = tuple(score for score in HEADLINE if Shown.LAYER in score.shown)  # also of untrained networks and layers
+HEADLINE = scores_in(Tables.RESULTS)
+PROBES = tuple(score for score in HEADLINE if Tables.LAYER in score.tables)  # also of untrained networks and layers
 PROBE_COLUMNS = tuple(name for score in PROBES for name in (score.name, UNTRAINED + score.name))
-GENERATED = listed(Shown.GENERATION | Shown.LIKELIHOOD)
+GENERATED = scores_in(Tables.GENERATION | Tables.LIKELIHOOD)
 
 
 class Row(NamedTuple):
@@ -44,7 +42,7 @@ class Row(NamedTuple):
 
     @property
     def untrained(self) -> Scores:
-        return Scores() if self.is_baseline else self.reports[0].floors.get("untrained", Scores())
+        return Scores() if self.is_baseline else self.reports[0].baselines.get("untrained", Scores())
 
 
 def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
@@ -100,7 +98,7 @@ def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, l
 
 
 def _heading(level: str, data: str, reports: Sequence[Report], about: Mapping[str, str]) -> str:
-    machines = "; ".join(sorted({machine_of(report) for report in reports}))
+    machines = "; ".join(sorted({report.provenance.hardware.description for report in reports}))
     described = f"{about[data]}. " if data in about else ""
     return f"{level} {data}\n\n{described}Scores on test images; minutes of training on {machines}."
 
@@ -111,7 +109,7 @@ def _rows(reports: Sequence[Report]) -> list[Row]:
     rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
     models = sorted((row for row in rows if not row.is_baseline), key=_rank)
     baselines: dict[tuple[str, int], Row] = {}
-    for floors in (report.floors for report in reports):
+    for floors in (report.baselines for report in reports):
         for name, scores in [(key, floors[key]) for key in ("pca", "pixels") if key in floors]:
             dim = scores.code_dim or 0
             own = [report for report in groups.get(name, []) if report.scores.code_dim == dim]
@@ -127,13 +125,14 @@ def _telling(rows: Sequence[Row]) -> list[Row]:
 
 def _rank(row: Row) -> tuple[float, float]:
     """Sort by mean linear probe, best first, and without labels by reconstruction error."""
-    probe, error = (seed_values(row.scores, named_score(name)) for name in ("linear probe", "reconstruction SSE"))
+    probe, error = (seed_values(row.scores, find_score(name)) for name in ("linear probe", "reconstruction SSE"))
     return -fmean(probe or [-1]), fmean(error or [float("inf")])
 
 
 def _name(row: Row) -> str:
     """Return the name in tables: baselines are in italics."""
-    return f"*{floor_name(row.name, row.scores[0].code_dim)}*" if row.is_baseline else row.name
+    key: BaselineKey = "pca" if row.name == "pca" else "pixels"
+    return f"*{baseline_name(key, row.scores[0].code_dim)}*" if row.is_baseline else row.name
 
 
 def _readme_cells(row: Row) -> Cells:
@@ -168,7 +167,7 @@ def _layer_rows(reports: Sequence[Report]) -> list[Cells]:
     """Return a row for each layer of each model: means over seeds, untrained from the first seed's report."""
     rows = []
     for model, own in by_model(reports).items():
-        untrained = own[0].floors.get("untrained", Scores()).layers
+        untrained = own[0].baselines.get("untrained", Scores()).layers
         for name, first in own[0].scores.layers.items():
             row = {"model": model, "layer": name, "dim": f"{first.dim:,}"}
             row |= means([report.scores.layers[name] for report in own], PROBES)
@@ -185,10 +184,10 @@ def _generation_table(reports: Sequence[Report]) -> str:
     rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
     if not rows:
         return ""
-    rows.sort(key=lambda row: fmean(seed_values(row.scores, named_score("Fréchet")) or [float("inf")]))
+    rows.sort(key=lambda row: fmean(seed_values(row.scores, find_score("Fréchet")) or [float("inf")]))
     table = [{"model": row.name} | means(row.scores, GENERATED) | _effort(row) for row in rows]
     references = {f"{row.name}, untrained": row.untrained for row in rows}
-    real = [report.floors["real"] for row in rows for report in row.reports if "real" in report.floors]
+    real = [report.baselines["real"] for row in rows for report in row.reports if "real" in report.baselines]
     references["real against real"] = real[0] if real else Scores()
     for name, scores in references.items():
         if cells := means([scores], GENERATED):
@@ -201,6 +200,6 @@ def _generation_table(reports: Sequence[Report]) -> str:
 def _generation_title(several: Sequence[Scores]) -> str:
     """Return what was compared with what, and where."""
     compared = sorted({f"{one.n:,}, in {one.space}" for scores in several if (one := scores.generation)})
-    draws = sorted({f"{one.samples}" for scores in several if (one := scores.likelihood) and one.samples})
+    draws = sorted({f"{own.samples}" for scores in several if (own := scores.likelihood) and own.samples})
     title = f"Generation, new images against as many test images: {'; '.join(compared)}" if compared else "Likelihood"
     return title + (f". NLL from {' or '.join(draws)} posterior samples:" if draws else ":")

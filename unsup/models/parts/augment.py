@@ -24,7 +24,7 @@ from torch import Tensor
 from unsup.core.errors import UsageError
 
 PRESETS = ("digits", "natural")
-GREY = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
+LUMA = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 TO_RGB = tuple(map(tuple, torch.linalg.inv(torch.tensor(TO_YIQ)).tolist()))
 
@@ -65,7 +65,7 @@ def _deform(x: Tensor, strength: float, area: float | None = None, scale: float 
     cos, sin, slant = angle.cos() * zoom, angle.sin() * zoom, shear.tan()
     rows = (cos, slant * cos - sin, shift_x, sin, slant * sin + cos, shift_y)
     coarse = ELASTIC * strength * torch.randn(n, 2, 4, 4, device=x.device)
-    grid = _grid(x, rows, scale)
+    grid = _sampling_grid(x, rows, scale)
     field = F.interpolate(coarse, size=grid.shape[1:3], mode="bicubic", align_corners=True)
     return F.grid_sample(x, grid + field.permute(0, 2, 3, 1), align_corners=False)
 
@@ -76,7 +76,7 @@ ELASTIC = 0.06  # standard deviation of the field's 4 x 4 nodes; half the image 
 
 def _strokes(x: Tensor) -> Tensor:
     """A third of the images with strokes a pixel thicker, a third with strokes half a pixel thinner."""
-    choice = _chance(x)
+    choice = _coin(x)
     thicker = F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2, stride=1)
     thinner = (x - F.max_pool2d(F.pad(-x, (0, 1, 0, 1)), 2, stride=1)) / 2
     return torch.where(choice < 1 / 3, thicker, torch.where(choice > 2 / 3, thinner, x))
@@ -95,7 +95,7 @@ def _erase(x: Tensor) -> Tensor:
         rows = (row / height - top).abs() < (side * ratio / 2)[:, None]  # (N, H)
         columns = (column / width - left).abs() < (side / ratio / 2)[:, None]  # (N, W)
         inside = rows[:, None, :, None] & columns[:, None, None, :]
-        x = x.masked_fill(inside & (_chance(x) < 0.5), 0.0)
+        x = x.masked_fill(inside & (_coin(x) < 0.5), 0.0)
     return x
 
 
@@ -111,7 +111,7 @@ def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
     mirror = torch.randint(0, 2, (n,), device=x.device).mul(2).sub(1)
     zero = torch.zeros(n, device=x.device)
     rows = (width * mirror, zero, (1 - width) * _uniform(x, n, 1), zero, height, (1 - height) * _uniform(x, n, 1))
-    return F.grid_sample(x, _grid(x, rows, scale), padding_mode="reflection", align_corners=False)
+    return F.grid_sample(x, _sampling_grid(x, rows, scale), padding_mode="reflection", align_corners=False)
 
 
 def _colour(x: Tensor) -> Tensor:
@@ -120,14 +120,14 @@ def _colour(x: Tensor) -> Tensor:
     bright, contrast, saturation = (1 + _uniform(x, n, 0.4).view(n, 1, 1) for _ in range(3))
     eye = torch.eye(channels, device=x.device)
     change = bright * contrast * eye.expand(n, -1, -1)  # (N, C, C): what it does to a pixel's channels
-    luma = _constant(GREY if channels == 3 else (1 / channels,) * channels, x.device)
+    luma = _constant(LUMA if channels == 3 else (1 / channels,) * channels, x.device)
     if channels == 3:
         grey = luma.expand(3, 3)
         change = change @ (saturation * eye + (1 - saturation) * grey) @ _turned(_uniform(x, n, 0.2 * math.pi))
-    jittered = (_chance(x) < 0.8).view(n, 1, 1)
+    jittered = (_coin(x) < 0.8).view(n, 1, 1)
     change = torch.where(jittered, change, eye)
     if channels == 3:
-        change = torch.where((_chance(x) < 0.2).view(n, 1, 1), grey @ change, change)
+        change = torch.where((_coin(x) < 0.2).view(n, 1, 1), grey @ change, change)
     flat = x.flatten(2)  # (N, C, HW)
     mean = (luma @ flat.mean(2, keepdim=True)).unsqueeze(1) * bright  # of the brightened grey image
     lift = torch.where(jittered, (1 - contrast) * mean, torch.zeros_like(mean))  # contrast goes about that mean
@@ -148,7 +148,7 @@ def _constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device:
     return torch.tensor(values, device=device)
 
 
-def _grid(x: Tensor, rows: tuple[Tensor, ...], scale: float) -> Tensor:
+def _sampling_grid(x: Tensor, rows: tuple[Tensor, ...], scale: float) -> Tensor:
     """(N, h, w, 2) in [-1, 1]: where in its image each pixel of a view lies; rows: an affine map, six times (N,)."""
     size = [*x.shape[:2], *(max(1, round(scale * side)) for side in x.shape[2:])]
     return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), size, align_corners=False)
@@ -158,6 +158,6 @@ def _uniform(x: Tensor, n: int, bound: float) -> Tensor:
     return torch.empty(n, device=x.device).uniform_(-bound, bound)
 
 
-def _chance(x: Tensor) -> Tensor:
+def _coin(x: Tensor) -> Tensor:
     """(N, 1, 1, 1) in [0, 1): a draw for each image."""
     return torch.rand(len(x), 1, 1, 1, device=x.device)

@@ -70,7 +70,7 @@ class Residual(nn.Module):
         return x + self.f(x)
 
 
-def pooled(maps: Tensor) -> Tensor:
+def pool_maps(maps: Tensor) -> Tensor:
     """(N, C, h, w) -> (N, C * 16): the largest activation in each cell of a grid of 4 x 4, or of h x w if smaller."""
     grid = (min(4, maps.shape[2]), min(4, maps.shape[3]))
     return F.adaptive_max_pool2d(maps, grid).flatten(1)

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.seeds import seed_noise
-from unsup.models.parts.loss_guard import Watch
+from unsup.models.parts.loss_guard import LossGuard
 
 Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions among the training images
 
@@ -32,7 +32,7 @@ class TrainingHooks(L.LightningModule):
     def __init__(self, lr: float) -> None:
         super().__init__()
         self.lr = lr
-        self.watch = Watch(lr)
+        self._loss_guard = LossGuard(lr)
         self._batch_index: Tensor | None = None  # (n,) of the batch in training
         self._held_out: dict[str, tuple[Any, int]] = {}  # of this validation: sums over images, and their number
 
@@ -77,11 +77,11 @@ class TrainingHooks(L.LightningModule):
         """Check the loss of a training step, and log its values as `train/<name>` when `logging` says so.
 
         Raises:
-            UserError: a loss is not finite (`Watch`).
+            UserError: a loss is not finite (`LossGuard`).
         """
-        self.watch.see(values["loss"].detach(), self.iteration, self._batch_index)
+        self._loss_guard.observe(values["loss"].detach(), self.iteration, self._batch_index)
         if self.logging:
-            self.watch.check()
+            self._loss_guard.check()
             self._log_step({f"train/{name}": value.detach().item() for name, value in values.items()})
 
     # ---- what Lightning calls ---------------------------------------------------------------------------------------
@@ -165,4 +165,4 @@ class TrainingHooks(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises UserError: a loss since the start was not finite."""
-        self.watch.check()
+        self._loss_guard.check()

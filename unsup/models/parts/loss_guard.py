@@ -7,10 +7,10 @@ from torch import Tensor
 
 from unsup.core.errors import UserError
 
-NAMED = 5  # images of a batch that a message names
+LISTED = 5  # images of a batch that a message names
 
 
-class Watch:
+class LossGuard:
     """Sees every step's loss. On the CPU a bad one stops the run at once, before the optimizer takes it.
 
     On an accelerator that would mean to wait for the device in every step: there the first bad step is kept on the
@@ -24,7 +24,7 @@ class Watch:
         self.lr = lr
         self._bad: Tensor | None = None  # on the accelerator: the first bad step, -1 as long as there is none
 
-    def see(self, loss: Tensor, step: int, images: Tensor | None = None) -> None:
+    def observe(self, loss: Tensor, step: int, images: Tensor | None = None) -> None:
         """The loss of a training step on these images (n,), positions in the training split.
 
         Raises:
@@ -46,6 +46,6 @@ class Watch:
     def _error(self, value: str, step: int, images: Tensor | None) -> UserError:
         at = ""
         if images is not None:
-            few = ", ".join(map(str, images[:NAMED].tolist()))
-            at = f" on the training images {few}{', …' if len(images) > NAMED else ''} ({len(images)} in the batch)"
+            few = ", ".join(map(str, images[:LISTED].tolist()))
+            at = f" on the training images {few}{', …' if len(images) > LISTED else ''} ({len(images)} in the batch)"
         return UserError(f"the loss is {value} at step {step}{at}: lower model.lr (now {self.lr:g})")

@@ -11,14 +11,14 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-CHUNK = 1000  # rows of the matrix of cosines held at a time
-CHANCE = 0.01  # weight of one random edge a node: parts without an edge between them would share an eigenvalue
+COSINE_ROWS = 1000  # rows of the matrix of cosines held at a time
+CHANCE_WEIGHT = 0.01  # weight of one random edge a node: parts without an edge between them would share an eigenvalue
 
 
 def neighbour_graph(codes: Tensor, neighbours: int) -> csr_matrix:
     """(N, N) symmetric: 1 where one of two codes (N, D) is among the other's nearest by cosine, 2 where both are."""
     n = len(codes)
-    near = nearest(codes, neighbours).cpu().numpy()
+    near = nearest_by_cosine(codes, neighbours).cpu().numpy()
     one_way = csr_matrix((np.ones(near.size), near.ravel(), np.arange(0, near.size + 1, neighbours)), shape=(n, n))
     return one_way + one_way.T
 
@@ -32,7 +32,7 @@ def spectral_clusters(graph: csr_matrix, k: int) -> NDArray[np.int64]:
     that matrix, which is out of reach for tens of thousands of nodes.
     """
     n, rng = graph.shape[0], np.random.default_rng(0)
-    by_chance = csr_matrix((np.full(n, CHANCE), rng.permutation(n), np.arange(n + 1)), shape=(n, n))
+    by_chance = csr_matrix((np.full(n, CHANCE_WEIGHT), rng.permutation(n), np.arange(n + 1)), shape=(n, n))
     joined = graph + by_chance + by_chance.T
     scale = diags(1 / np.sqrt(np.asarray(joined.sum(axis=1)).ravel()))
     _, vectors = eigsh(scale @ joined @ scale, k=k, which="LA", v0=rng.standard_normal(n), tol=1e-4)
@@ -40,12 +40,12 @@ def spectral_clusters(graph: csr_matrix, k: int) -> NDArray[np.int64]:
     return found.labels_.astype(np.int64)
 
 
-def nearest(codes: Tensor, neighbours: int) -> Tensor:
+def nearest_by_cosine(codes: Tensor, neighbours: int) -> Tensor:
     """(N, neighbours): which other codes (N, D) have the highest cosines with each, best first."""
     unit = F.normalize(codes.float(), dim=1)
     found = []
-    for start in range(0, len(unit), CHUNK):
-        cosines = unit[start : start + CHUNK] @ unit.T
+    for start in range(0, len(unit), COSINE_ROWS):
+        cosines = unit[start : start + COSINE_ROWS] @ unit.T
         cosines.diagonal(start).fill_(-2.0)  # nobody is its own neighbour
         found.append(cosines.topk(neighbours, dim=1).indices)
     return torch.cat(found)

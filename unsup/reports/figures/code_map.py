@@ -9,7 +9,7 @@ import numpy as np
 
 from unsup.core.arrays import Array
 from unsup.reports.figures.canvas import class_name, short_name
-from unsup.reports.figures.codes import NAMED, Plane
+from unsup.reports.figures.codes import MAX_COLOURS, Plane
 from unsup.reports.figures.data_uri import Sprite, sprite
 
 WIDTH, HEIGHT, MARGIN = 1000, 720, 16  # of the map, in its own units
@@ -95,7 +95,7 @@ def draw(code_map: CodeMap) -> Drawing:
         middle = np.median(places[members], axis=0)
         half = min(LETTER * len(short_name(name)) / 2, WIDTH / 2)
         middle[0] = np.clip(middle[0], half, WIDTH - half)
-        room = len(ids) <= NAMED and not any((np.abs(middle - other) < (90, 30)).all() for other in taken)
+        room = len(ids) <= MAX_COLOURS and not any((np.abs(middle - other) < (90, 30)).all() for other in taken)
         if room:
             taken.append(middle)
         points = [_point(code_map, int(i), places[i]) for i in members]

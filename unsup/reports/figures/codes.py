@@ -12,7 +12,7 @@ from unsup.reports.figures.canvas import INK, draw_lines, figure_at, rgb, short_
 PAIRS = 16  # reconstructions shown
 MEMBERS = 7  # typical images of a cluster, and as many borderline ones
 ROWS = 20  # clusters shown, largest first
-NAMED = 20  # classes that still get a colour and a number each
+MAX_COLOURS = 20  # classes that still get a colour and a number each
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
 
 
@@ -133,14 +133,14 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
     np.add.at(counts, (labels, predicted), 1)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     title = "Linear probe: percent of each true class by the class it was given"
-    side = max(6.0, 0.5 * k) if k <= NAMED else 8.0
+    side = max(6.0, 0.5 * k) if k <= MAX_COLOURS else 8.0
     with figure_at(path, (side, side), title) as figure:
         axis = figure.subplots()
         # the square root separates 1 % from 0 % without drowning the diagonal
         axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1.1)
         axis.set_xlabel("class given by the probe")
         axis.set_ylabel("true class")
-        if k > NAMED:
+        if k > MAX_COLOURS:
             return title
         ticks = [short_name(name) for name in names]
         long = max(map(len, ticks)) > 3
@@ -163,7 +163,7 @@ def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by
     groups = groups[chosen]
     ids = np.unique(groups)
     title = f"{method} of {len(chosen):,} test codes, coloured by {by}"
-    palette = colormaps["tab10" if len(ids) <= 10 else "tab20" if len(ids) <= NAMED else "turbo"]
+    palette = colormaps["tab10" if len(ids) <= 10 else "tab20" if len(ids) <= MAX_COLOURS else "turbo"]
     with figure_at(path, (8.0, 6.5), title) as figure:
         axis = figure.subplots()
         named: list[Array] = []  # where names stand already
@@ -172,15 +172,17 @@ def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by
             mine = points[groups == group]
             middle = np.median(mine, axis=0)
             name = short_name(names[group]) if names else str(group)
-            colour = palette(i if len(ids) <= NAMED else i / len(ids))
+            colour = palette(i if len(ids) <= MAX_COLOURS else i / len(ids))
             axis.scatter(mine[:, 0], mine[:, 1], s=10, color=colour, alpha=0.75, linewidths=0, label=name)
-            if len(ids) <= NAMED and not any((np.abs(middle - other) < (0.12, 0.03) * span).all() for other in named):
+            if len(ids) <= MAX_COLOURS and not any(
+                (np.abs(middle - other) < (0.12, 0.03) * span).all() for other in named
+            ):
                 named.append(middle)
                 text = axis.text(middle[0], middle[1], name, weight="bold", size=11, ha="center", va="center")
                 text.set_path_effects([withStroke(linewidth=3, foreground="white")])
         axis.set_xticks([])
         axis.set_yticks([])
-        if len(ids) <= NAMED:
+        if len(ids) <= MAX_COLOURS:
             axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, markerscale=2.5, title=by)
     return title
 

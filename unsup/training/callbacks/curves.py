@@ -7,7 +7,6 @@ from lightning.pytorch.callbacks import Callback
 
 from unsup.models.parts.optim import gradient_norm
 from unsup.training.callbacks.schedule import tensorboard_loggers
-from unsup.training.callbacks.throughput import _step
 
 LAYOUT = {
     "Learning": {
@@ -44,12 +43,12 @@ class GradientNorm(Callback):
     A method that steps several optimizers records the norm of each by itself.
     """
 
-    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Any) -> None:
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
         if not pl_module.logging or len(trainer.optimizers) > 1:
             return
         norm = gradient_norm(optimizer).item()
         for logger in trainer.loggers:
-            logger.log_metrics({"train/grad_norm": norm}, _step(pl_module))
+            logger.log_metrics({"train/grad_norm": norm}, pl_module.iteration)
 
 
 class Layout(Callback):

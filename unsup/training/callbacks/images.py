@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from torchvision.utils import make_grid
 
-from unsup.core.seeds import seed_noise
-from unsup.evaluation.model_images import downscaled, pictures_of, thumbnails
+from unsup.evaluation.model_images import grid, grids_of, sampled, thumbnails
 from unsup.models.frozen import frozen
 from unsup.reports.figures.samples import COLUMNS, draw_progress
 from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs, tensorboard_loggers
@@ -22,7 +20,7 @@ ROWS = 10  # other pictures in a run, and lines of the progress strip
 
 
 class Pictures(Callback):
-    """Samples from the same noise each time, and what else `pictures_of` finds in a model, in TensorBoard.
+    """Samples from the same noise each time, and what else `grids_of` finds in a model, in TensorBoard.
 
     Samples come after every epoch, in a long run after 30 of them; the other pictures after 10 of these epochs. All are
     spread evenly over the run, the first and the last epoch always among them. When training ends, figures/progress.png
@@ -67,13 +65,10 @@ class Pictures(Callback):
         pictures = {}
         with frozen(model, full_precision=False), trainer.precision_plugin.forward_context():
             if sparse:
-                pictures = pictures_of(
-                    model, trainer.precision_plugin.convert_input(_first_images(trainer, model.device))
-                )
+                pictures = grids_of(model, trainer.precision_plugin.convert_input(_first_images(trainer, model.device)))
             if hasattr(model, "sample"):
-                seed_noise(model.device, model.seed, "pictures")  # the same noise each time: one sees it change
-                samples = model.sample(IMAGES).float().clamp(0, 1)
-                pictures["samples"] = make_grid(downscaled(samples), nrow=8, pad_value=1)
+                samples = sampled(model, IMAGES, "pictures").clamp(0, 1)
+                pictures["samples"] = grid(samples)
                 if sparse:
                     self._strip[epoch] = thumbnails(samples[:COLUMNS])
         for name, picture in pictures.items():

@@ -79,12 +79,9 @@ class Progress(ProgressBar):
             log.info("epoch %d/%d  %s", epoch, self._epochs, text)
 
     def on_train_end(self, *args: Any) -> None:
-        self._close()
-
-    def on_exception(self, *args: Any) -> None:
-        self._close()
-
-    def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+    def on_exception(self, *args: Any) -> None:
+        self.on_train_end()

@@ -30,13 +30,11 @@ class Throughput(Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._fit.start()
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._steps.start()  # a run resumed in the middle of an epoch has no on_train_epoch_start
-        self._epoch_start = (self.images, self._steps.seconds)
-
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._steps.start()
         self._epoch_start = (self.images, self._steps.seconds)
+
+    on_train_start = on_train_epoch_start  # a run resumed in the middle of an epoch does not start that epoch
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
         batch = args[1]  # (x, index), or several of them
@@ -50,13 +48,13 @@ class Throughput(Callback):
         if not trainer.sanity_checking:
             self._steps.start()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         _wait(pl_module.device)
         self._steps.stop()
         images, seconds = self._epoch_start
         self.epoch_rate = (self.images - images) / max(self._steps.seconds - seconds, 1e-9)
         for logger in trainer.loggers:
-            logger.log_metrics({"train/images_per_second": self.epoch_rate}, _step(pl_module))
+            logger.log_metrics({"train/images_per_second": self.epoch_rate}, pl_module.iteration)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._fit.stop()
@@ -85,10 +83,6 @@ class Stopwatch:
 
     def stop(self) -> None:
         self.past, self._since = self.seconds, None
-
-
-def _step(model: Any) -> int:
-    return int(model.iteration)
 
 
 def _wait(device: torch.device) -> None:
