@@ -67,7 +67,7 @@ def made(root: Path, data: str = "mnist", sort: str | None = None) -> list[Compa
 
 
 def rows(part: Comparable) -> list[str]:
-    return [row.name for entry in part.entries for row in entry.rows]
+    return [line.name for line in part.lines]
 
 
 def plain(root: Path, data: str = "mnist") -> dict[str, Any]:
@@ -424,7 +424,7 @@ def test_damaged_initialisations_are_named(tmp_path: Path, wrong: Any, capsys: p
     put(tmp_path, content)
     seeds(tmp_path, probes=[0.95])
     (part,) = made(tmp_path)
-    assert [one.row.seeds for one in part.entries if one.group] == [1]
+    assert [row.seeds for row in part.rows if row.group] == [1]
     assert "damaged: floors.untrained.by_initialisation" in capsys.readouterr().err
 
 
@@ -639,7 +639,7 @@ def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixt
         put(tmp_path, comparable("ae", probe=0.8 + 0.01 * i, lr=i), number=i + 1)
     made(tmp_path)
     out = capsys.readouterr().out
-    assert "Of the other 4 models the files tell more." in out
+    assert "The files have the same on the other 4 models." in out
     assert len(re.findall(r"^ae, lr=\d+ \S+ untrained network", out, re.M)) == 10
     assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
 
