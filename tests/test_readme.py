@@ -129,6 +129,12 @@ def test_the_index_links_every_page() -> None:
     assert ("docs/README.md", "") in links(README) and ("docs/README.md", "") in links(CHINESE)
 
 
+@pytest.mark.parametrize("page", [README, TOP / "docs" / "architecture.md"], ids=name_of)
+def test_every_package_is_described(page: Path) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", page.read_text(), re.M)
+    assert sorted(rows) == sorted(folder.parent.name for folder in (TOP / "unsup").glob("*/__init__.py"))
+
+
 def test_landing_pages_are_short() -> None:
     assert len(README.read_text().splitlines()) <= 220
     assert 60 <= len(CHINESE.read_text().splitlines()) <= 120
