@@ -38,7 +38,7 @@ class ComparedRun:
     version: Version
     options: dict[str, Any]  # resolved configuration by dotted_options name, without those of APART
     numbers: Numbers
-    floors: dict[BaselineKey, Numbers]  # in the order of tables
+    baselines: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained twin, by probe
 
 
@@ -82,7 +82,7 @@ def read_run(path: Path) -> ComparedRun:
         version=Version(report.schema, report.protocol, made.data_sha256),
         options=options,
         numbers=score_values(scores, report.run),
-        floors={key: score_values(floor) for key, floor in report.ordered_baselines.items()},
+        baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
         initialisations=twin.by_initialisation if twin else {},
     )
 
