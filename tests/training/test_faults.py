@@ -219,7 +219,7 @@ def test_a_run_folder_that_vanishes(
     monkeypatch.setattr(unsup.training.trainer, "callbacks", lambda throughput: [*usual(throughput), Vanish()])
     code = main(["train", "ae", *OPTIONS, "--runs", str(tmp_path)])
     told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert code == 1 and told.startswith("unsup: input or output failed") and "No such file or directory" in told
+    assert code == 1 and told.startswith("unsup: cannot read or write") and "No such file or directory" in told
 
 
 def test_an_interrupt_between_the_two_players_of_a_gan(
@@ -268,7 +268,7 @@ def test_signals_leave_a_run_that_goes_on(tmp_path: Path, unjudged: None) -> Non
     _, whole = start(tmp_path / "whole", "gan")
     for code in (143, 130):
         run = tmp_path / str(code) / "digits" / "gan" / "0-001"
-        assert f"unsup resume {run} goes on after the last whole epoch" in done.stderr
+        assert f"unsup resume {run} continues after the last whole epoch" in done.stderr
         assert state(run)["epoch"] == 0
         assert_ends_like(run, whole)
 
