@@ -1,46 +1,57 @@
-"""The README is executed: shell blocks as make would run them (on digits, one epoch), code blocks as files."""
+"""The README and the manual are executed: commands as make would run them, code blocks as files."""
 
-import os
 import re
 import shlex
-import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from documents import (
+    CHINESE,
+    INDEX,
+    MANUAL,
+    NOTEBOOKS,
+    PAGES,
+    README,
+    TOP,
+    anchors,
+    arguments,
+    blocks,
+    commands,
+    files,
+    links,
+    shell_commands,
+    snippets,
+)
 from PIL import Image
 
-from unsup.cli.main import main
+import unsup
+from unsup.cli.main import COMMANDS, main
+from unsup.cli.parser import parse
 from unsup.comparison.recorded.store import update_readme
 
-TOP = Path(__file__).parents[1]
-README = (TOP / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.M | re.S)
-COMMANDS = [line.split("  #")[0].strip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
-RESULTS = (TOP / "results" / "README.md").read_text()
+EXTRAS = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
-def made(command: str) -> list[str]:
-    """The words that make would run for this command, with this interpreter as the ready environment."""
-    words = [*shlex.split(command), f"PY={sys.executable}"]
-    clean = {"PATH": os.environ["PATH"]}  # nothing of an outer make
-    done = subprocess.run([words[0], "-n", *words[1:]], cwd=TOP, env=clean, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return shlex.split(done.stdout.replace("\\\n", " "))
+def name_of(page: Path) -> str:
+    return str(page.relative_to(TOP))
 
 
 @pytest.fixture
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder to work in, where the files of the README's code blocks are in place."""
-    for kind, text in BLOCKS:
-        name = re.match(r"# (\S+\.(?:py|yaml))\n", text)
-        if kind in ("python", "yaml") and name:
-            path = tmp_path / name[1]
+    """A working directory with the files of all code blocks and a folder of pictures."""
+    for page in PAGES:
+        for name, text in files(page).items():
+            path = tmp_path / name
+            assert not path.exists() or path.read_text() == text, f"{name} is shown twice, with different texts"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # `unsup` appends this folder
+    monkeypatch.setattr(sys, "path", [*sys.path])  # `unsup` appends the working directory
     pictures = tmp_path / "path" / "to" / "pictures"
     pictures.mkdir(parents=True)
     for i in range(40):
@@ -48,75 +59,157 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
 
 
-def test_blocks_were_found() -> None:
-    assert len(COMMANDS) >= 12 and all(command.startswith("make ") for command in COMMANDS)
-    assert sum(kind == "python" for kind, _ in BLOCKS) == 3
-
-
-@pytest.mark.slow
-def test_every_training_command_runs(workshop: Path) -> None:
-    trained = 0
-    for command in COMMANDS:
-        words = made(command)
-        if words[3:4] != ["train"]:
+def trainings(page: Path) -> list[list[str]]:
+    """Return the arguments of the page's `train` commands, for one epoch and, if any data set will do, on digits."""
+    found = []
+    for command in shell_commands(page):
+        words = arguments(command)
+        if not words or words[0] != "train" or "--print_config" in words:
             continue
-        assert words[:3] == [sys.executable, "-m", "unsup"]
-        shorter = ["--epochs", "1"]
         if "--images" not in words and "stripes" not in words:
-            shorter += ["--data", "digits"]
-        if "bf16-mixed" in words:
-            assert "--model.mask" in words
-        assert main([*words[3:], *shorter]) == 0, command
-        trained += 1
-    assert trained >= 6
-    assert len(list(workshop.glob("runs/*/*/*/report.md"))) == trained
-    assert (workshop / "runs" / "stripes" / "my_ae").exists()
-    run = next(workshop.glob("runs/digits/deep_ae/0-001"))  # the one that the README evaluates again
-    evaluate = next(made(c) for c in COMMANDS if c.startswith("make evaluate"))
-    assert evaluate[3:] == ["evaluate", str(run.relative_to(workshop))]
+            words += ["--data", "digits"]
+        if "--trainer.max_epochs" in words:
+            at = words.index("--trainer.max_epochs")
+            words[at : at + 2] = []
+        found.append([*words, "--epochs", "0" if "frozen_net" in words else "1"])
+    return found
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("make train")])
-def test_other_commands_are_targets(command: str) -> None:
-    assert made(command)
+def shape(words: list[str]) -> tuple[str, ...]:
+    """Return what makes a training a different test: its recipe and the names of its options, and own data."""
+    own = ["stripes"] if "stripes" in words else []
+    return (words[1], *own, *sorted({word for word in words if word.startswith("--")} - {"--seed"}))
+
+
+# ---- what is shown exists --------------------------------------------------------------------------------------------
+
+
+def test_blocks_were_found() -> None:
+    assert len(shell_commands(README)) >= 12 and len(MANUAL) >= 15
+    assert {"my_ae.py", "configs/model/my_ae.yaml"} <= files(README).keys()
+    shown = {name for page in PAGES for name in files(page)}
+    assert {"stripes.py", "configs/data/stripes.yaml", "frozen_net.py"} <= shown
+    assert commands(TOP / "docs" / "guide" / "long-runs.md").count("unsup train vae --trainer.num_nodes 2") == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_are_understood(page: Path, workshop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in commands(page):
+        words = arguments(command)
+        if words is None:
+            check_other(shlex.split(command))
+        elif "--help" not in words:
+            parse(words, COMMANDS)
+            if words[0] == "train" and len(words) > 1 and "code_dmi" not in command:
+                assert main([*words, "--print_config"]) == 0, (command, capsys.readouterr().err)
+
+
+def check_other(words: list[str]) -> None:
+    """Check that a script has the options it is called with, and the package the extras it is installed with."""
+    if words[0] == "python" and words[1] != "-m":
+        text = (TOP / words[1]).read_text()
+        assert all(word in text for word in words[2:] if word.startswith("--")), words
+    for extra in re.findall(r"\[(\w+)\]", " ".join(words)) if words[0] == "pip" else ():
+        assert extra in EXTRAS, words
+    assert words[0] in ("make", "python", "pip"), words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    for path, anchor in links(page):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{path}#{anchor}"
+
+
+def test_the_index_links_every_page() -> None:
+    linked = {(INDEX.parent / path).resolve() for path, _ in links(INDEX)}
+    assert {*MANUAL, *NOTEBOOKS.glob("*.md")} - {INDEX} <= linked
+    assert ("docs/README.md", "") in links(README) and ("docs/README.md", "") in links(CHINESE)
+
+
+@pytest.mark.parametrize("page", [README, TOP / "docs" / "architecture.md"], ids=name_of)
+def test_every_package_is_described(page: Path) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", page.read_text(), re.M)
+    assert sorted(rows) == sorted(folder.parent.name for folder in (TOP / "unsup").glob("*/__init__.py"))
+
+
+def test_landing_pages_are_short() -> None:
+    assert len(README.read_text().splitlines()) <= 220
+    assert 60 <= len(CHINESE.read_text().splitlines()) <= 120
+    assert all(picture.stat().st_size < 200_000 for picture in (TOP / "docs").glob("*.png"))
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=name_of)
+def test_results_are_up_to_date(page: Path) -> None:
+    assert not update_readme(page, TOP / "results", check=True), "run make results"
+
+
+def test_commands_of_the_results_are_understood() -> None:
+    shown = re.findall(r"`(make train [^`]*)`", (TOP / "results" / "README.md").read_text())
+    assert shown
+    for command in shown:
+        words = arguments(command)
+        assert words and main([*words, "--print_config"]) == 0, command
+
+
+# ---- what is shown happens -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", ["models", "selfcheck"])
 def test_short_verbs_run(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert f"make {verb}" in README
     assert main([verb]) == 0
     assert capsys.readouterr().out
 
 
-def test_the_mistake_is_answered_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    command, answer = re.findall(r"^\$ (make .*)\n(unsup: .*)$", README, re.M)[0]
-    assert main([*made(command)[3:], "--data", "digits"]) == 2
-    assert capsys.readouterr().err.strip() == answer
+def test_mistakes_are_answered_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    examples = "\n".join(block.text for page in PAGES for block in blocks(page) if block.kind == "console")
+    mistakes = re.findall(r"^\$ (make .*)\n(unsup: .*)$", examples, re.M)
+    assert mistakes
+    for command, answer in mistakes:
+        words = arguments(command)
+        assert words and main([*words, "--data", "digits"]) == 2
+        assert capsys.readouterr().err.strip() == answer
 
 
-def test_results_table_is_up_to_date_and_its_commands_parse() -> None:
-    readmes = sorted(TOP.glob("README*.md"))
-    assert len(readmes) == 2
-    for readme in readmes:
-        assert not update_readme(readme, TOP / "results", check=True), f"{readme.name}: run make results"
-    commands = re.findall(r"`(make train [^`]*)`", RESULTS)
-    assert commands
-    for command in commands:
-        words = made(command)
-        assert main([*words[3:], "--print_config"]) == 0, command
+@pytest.mark.slow
+def test_trainings_of_the_readme_run(workshop: Path) -> None:
+    wanted = {shape(words): words for words in trainings(README)}
+    assert {"deep_ae", "simclr", "my_ae"} <= {words[1] for words in wanted.values()}
+    for words in wanted.values():
+        assert main(words) == 0, words
+    assert len(list(workshop.glob("runs/*/*/*/report.html"))) == len(wanted)
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
-def test_every_file_that_a_readme_shows_exists(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (TOP / name).read_text()):
-        assert target.startswith("http") or (TOP / target).exists(), target
+@pytest.mark.slow
+@pytest.mark.usefixtures("unjudged")
+def test_trainings_of_the_manual_run(workshop: Path) -> None:
+    """Those whose recipe or options the README has not."""
+    known = {shape(words) for words in trainings(README)}
+    wanted = {shape(words): words for page in MANUAL for words in trainings(page)}
+    elsewhere = ("--data.stream", "--init_from", "simclr_resnet18")  # in tests of their own
+    for key, words in wanted.items():
+        if key not in known and not any(word in words for word in elsewhere):
+            assert main(words) == 0, words
+    assert list(workshop.glob("runs/stripes/ae/*")) and list(workshop.glob("runs/digits/frozen_net/*"))
 
 
-def test_the_chinese_readme_shows_commands_that_there_are() -> None:
-    blocks = re.findall(r"^```sh\n(.*?)^```", (TOP / "README.zh.md").read_text(), re.M | re.S)
-    commands = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    assert len(commands) > 5
-    for command in commands:
-        words = made(command)
-        if words[3:4] == ["train"]:
-            assert main([*words[3:], "--print_config"]) == 0, command
+@pytest.mark.slow
+def test_code_of_the_manual_runs(workshop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = unsup.train
+    monkeypatch.setattr(unsup, "train", lambda *args, **kwargs: train(*args, **kwargs, epochs=1))
+    draw = np.random.default_rng(0)
+    labels = np.arange(300) % 3
+    codes = draw.normal(size=(300, 5)) + 4 * labels[:, None]
+    names: dict[str, Any] = {
+        "images": draw.integers(0, 256, (7, 1, 8, 8), dtype=np.uint8),
+        "train_codes": codes[:200],
+        "train_labels": labels[:200],
+        "test_codes": codes[200:],
+        "test_labels": labels[200:],
+    }
+    shown = [code for page in PAGES for code in snippets(page)]
+    assert len(shown) >= 3
+    for code in dict.fromkeys(shown):
+        exec(compile(code, "<block>", "exec"), dict(names))

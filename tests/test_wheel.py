@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_readme import BLOCKS
+from documents import README, files
 
 TOP = Path(__file__).parents[1]
 
@@ -46,8 +46,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_recipes_and_templates_are_in_the_wheel(site: Path) -> None:
     for folder in ("model", "data"):
-        files = {path.name for path in (TOP / "configs" / folder).glob("*.yaml")}
-        assert {path.name for path in (site / "unsup" / "configs" / folder).iterdir()} == files
+        recipes = {path.name for path in (TOP / "configs" / folder).glob("*.yaml")}
+        assert {path.name for path in (site / "unsup" / "configs" / folder).iterdir()} == recipes
     assert (site / "unsup" / "configs" / "base.yaml").exists() and not (site / "configs").exists()
     assert list((site / "unsup" / "reports" / "templates").glob("*.j2"))
 
@@ -60,10 +60,9 @@ def test_it_trains_in_an_empty_folder_a_recipe_and_a_model_of_ones_own(site: Pat
         return done.stdout
 
     unsup("train", "ae", "--data", "digits", "--epochs", "1")
-    files = {match: text for kind, text in BLOCKS for match in [text.split("\n")[0][2:]] if kind in ("python", "yaml")}
-    for name in ("my_ae.py", "configs/model/my_ae.yaml"):
+    for name, text in files(README).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(files[name])
+        (tmp_path / name).write_text(text)
     unsup("train", "my_ae", "--data", "digits", "--epochs", "1")
     for model in ("ae", "my_ae"):
         assert (tmp_path / "runs" / "digits" / model / "0-001" / "report.html").exists()

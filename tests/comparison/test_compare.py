@@ -20,7 +20,7 @@ from unsup.cli.main import main
 from unsup.cli.output import log_in_terminal, show_comparison
 from unsup.comparison.comparable import Comparable
 from unsup.comparison.compare import compare_all, compare_folder
-from unsup.comparison.table import COLUMN_NAMES, TABLE
+from unsup.comparison.table import COLUMN_NAMES, TABLE, over_seeds
 from unsup.comparison.terminal import renderables
 from unsup.core.errors import UsageError, UserError
 from unsup.metrics.intervals import paired_over_seeds
@@ -67,7 +67,7 @@ def made(root: Path, data: str = "mnist", sort: str | None = None) -> list[Compa
 
 
 def rows(part: Comparable) -> list[str]:
-    return [row.name for entry in part.entries for row in entry.rows]
+    return [line.name for line in part.lines]
 
 
 def plain(root: Path, data: str = "mnist") -> dict[str, Any]:
@@ -105,6 +105,23 @@ def test_one_seed_has_no_spread(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert row["linear probe"] == {"n": 1, "mean": 0.95}
     shown = capsys.readouterr().out.splitlines()
     assert not any("±" in line for line in shown if line.startswith("deep_ae"))
+
+
+def test_two_seeds_have_a_deviation_and_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seeds(tmp_path, probes=[0.95, 0.9975])
+    made(tmp_path)
+    row = plain(tmp_path)["tables"][0]["rows"][0]
+    assert row["linear probe"] == {"n": 2, "mean": pytest.approx(0.97375), "sd": pytest.approx(0.0335876)}
+    assert ".974 ± .034  " in capsys.readouterr().out
+
+
+def test_the_interval_of_a_share_stays_within_its_range() -> None:
+    scores = {score.name: score for score in TABLE}
+    accuracies = over_seeds(scores["linear probe"], [0.99, 0.995, 1.0])
+    assert accuracies["high"] == 1.0 and 0.98 < accuracies["low"] < 0.99
+    assert over_seeds(scores["k-means ACC"], [0.01, 0.02, 0.0])["low"] == 0.0
+    assert over_seeds(scores["k-means ARI"], [0.0, 0.01, -0.01])["low"] < -0.01
+    assert over_seeds(scores["reconstruction SSE"], [1.0, 5.0, 9.0])["high"] > 14
 
 
 def test_a_number_that_not_every_seed_has_says_so(tmp_path: Path) -> None:
@@ -362,8 +379,8 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
     (part,) = made(tmp_path)
     found = {(one.a, one.b): one for one in part.statements}
     assert list(found) == [
-        *((("deep_ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels", "ae")),
-        *((("ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels")),
+        *((("deep_ae", name)) for name in ("untrained network", "PCA-30", "raw pixels", "ae")),
+        *((("ae", name)) for name in ("untrained network", "PCA-30", "raw pixels")),
     ]
 
     def loaded(model: str, n: int, name: str) -> Any:
@@ -393,7 +410,7 @@ def test_initialisations_of_the_twin_that_scatter_are_heard(tmp_path: Path, prob
         content["floors"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
         run = put(tmp_path, content)
     (part,) = made(tmp_path)
-    (one,) = [one for one in part.statements if one.b == "untrained twin"]
+    (one,) = [one for one in part.statements if one.b == "untrained network"]
     own = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
     a, twin = np.stack([one["linear_probe"] for one in own]), own[0]["untrained/linear_probe"]
     assert one.found == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
@@ -407,7 +424,7 @@ def test_damaged_initialisations_are_named(tmp_path: Path, wrong: Any, capsys: p
     put(tmp_path, content)
     seeds(tmp_path, probes=[0.95])
     (part,) = made(tmp_path)
-    assert [one.row.seeds for one in part.entries if one.group] == [1]
+    assert [row.seeds for row in part.rows if row.group] == [1]
     assert "damaged: floors.untrained.by_initialisation" in capsys.readouterr().err
 
 
@@ -622,8 +639,8 @@ def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixt
         put(tmp_path, comparable("ae", probe=0.8 + 0.01 * i, lr=i), number=i + 1)
     made(tmp_path)
     out = capsys.readouterr().out
-    assert "Of the other 4 models the files tell more." in out
-    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained twin", out, re.M)) == 10
+    assert "The files have the same on the other 4 models." in out
+    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained network", out, re.M)) == 10
     assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
 
 

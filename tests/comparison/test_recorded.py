@@ -1,4 +1,4 @@
-"""The README's table is what the kept reports say, and only sound reports are kept."""
+"""The tables are what the recorded reports say, and only sound reports are recorded."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ from unsup.runs.config import compose, resolve
 from unsup.training.existing_runs import identity_of
 
 TOP = Path(__file__).parents[2]
-full_tables, short_tables = on_contents(tables.full_tables), on_contents(tables.short_tables)
+full_tables, readme_tables = on_contents(tables.full_tables), on_contents(tables.readme_tables)
 write_report = on_contents(reports.write_report)
 
 
@@ -31,7 +31,7 @@ def full(kept: list[dict[str, Any]]) -> str:
 
 
 def short(kept: list[dict[str, Any]]) -> str:
-    return short_tables(kept, {})
+    return readme_tables(kept, {})
 
 
 def rows(table: str) -> dict[str, dict[str, str]]:
@@ -88,7 +88,7 @@ def test_models_that_generate_have_a_further_table_with_floor_and_ceiling() -> N
     gan = generative("gan", frechet=3.1)
     for scores in (gan["scores"], gan["floors"]["untrained"]):
         del scores["likelihood"]
-    table = short([report(), gan, generative(seed=0), generative(seed=1, frechet=4.518)])
+    table = full([report(), gan, generative(seed=0), generative(seed=1, frechet=4.518)])
     found = generation_rows(table)
     assert list(found) == ["gan", "vae", "*gan, untrained*", "*vae, untrained*", "*real against real*"]
     assert found["vae"]["Fréchet"] == "4.42 ± 0.141" and found["vae"]["kernel"] == "0.0442 ± 0.00141"
@@ -101,8 +101,8 @@ def test_models_that_generate_have_a_further_table_with_floor_and_ceiling() -> N
     title = next(line for line in table.splitlines() if line.startswith("Generation"))
     assert "10,000, in 64 features of a small classifier, validation accuracy .991" in title
     assert "NLL from 100 posterior samples" in title
-    assert "Generation" not in short([report()])
-    assert {name.partition("\xa0")[0] for name in rows(table)} >= {"vae", "gan", "deep_ae"}
+    assert "Generation" not in full([report()])
+    assert rows(table).keys() >= {"vae", "gan", "deep_ae"}
 
 
 def test_a_likelihood_without_samples_has_its_table_too() -> None:
@@ -110,7 +110,7 @@ def test_a_likelihood_without_samples_has_its_table_too() -> None:
     for scores in (flow["scores"], flow["floors"]["untrained"]):
         del scores["generation"]
     del flow["floors"]["real"]
-    text = short([flow]).partition("Likelihood. NLL from 100 posterior samples:")[2]
+    text = full([flow]).partition("Likelihood. NLL from 100 posterior samples:")[2]
     assert "| flow | 101.3 | 96.69 | 1 | 2.5 |" in text and "*flow, untrained*" in text and "real" not in text
 
 
@@ -151,13 +151,16 @@ def test_columns_keep_their_order_when_the_best_model_does_not_reconstruct() -> 
 def test_data_sets_and_hardware_stand_above_their_tables() -> None:
     other = report(data="digits")
     other["provenance"]["hardware"] = {"processor": "Host", "cores": 16, "accelerator": "Big GPU"}
-    for written in (short_tables, full_tables):
-        table = written([report(), other], {})
-        assert table.index("# digits\n") < table.index("# mnist\n")  # by name where nothing is said about them
-        assert "Big GPU, Host, 16 cores" in table and "Some CPU, 2 cores" in table
-        table = written([report(), other, report(data="alps")], {"zoo": "?", "mnist": "A text", "digits": "More"})
-        assert table.index("# mnist\n\nA text. ") < table.index("# digits\n\nMore. ") < table.index("# alps\n\nScores")
-        assert "zoo" not in table
+    table = full([report(), other])
+    assert table.index("## digits\n") < table.index("## mnist\n")  # by name where nothing is said about them
+    assert "Big GPU, Host, 16 cores" in table and "Some CPU, 2 cores" in table
+    about = {"zoo": "?", "mnist": "A text", "digits": "More"}
+    table = full_tables([report(), other, report(data="alps")], about)
+    assert table.index("## mnist\n\nA text. ") < table.index("## digits\n\nMore. ") < table.index("## alps\n\nScores")
+    assert "zoo" not in table
+    table = readme_tables([report(), other, report(data="folder-cifar")], about | {"folder-cifar": "Photographs"})
+    assert table.index("### mnist\n\nA text. ") < table.index("### folder-cifar\n\nPhotographs. ")
+    assert "digits" not in table and short([other]) == ""
 
 
 def test_unlabelled_data_have_only_the_columns_that_apply() -> None:
@@ -205,7 +208,7 @@ def test_the_readme_follows_the_kept_reports(tmp_path: Path) -> None:
     assert update_readme(path, kept, check=True) and path.read_text() == before
     assert update_readme(path, kept)
     text = path.read_text()
-    assert rows(text)["deep_ae\xa0‡"]["linear probe"] == "**.951**"
+    assert rows(text)["deep_ae"]["linear probe"] == ".951 [.947, .955]"
     assert text.startswith("# Title\n\n") and text.endswith("\n\nmore\n")
     assert not update_readme(path, kept, check=True) and not update_readme(path, kept)
     changed = json.loads(target.read_text())
@@ -240,22 +243,27 @@ def test_a_folder_of_images_keeps_its_name_alone(tmp_path: Path) -> None:
     assert rows(full([kept]))["deep_ae"]["command"] == "`make train MODEL=deep_ae IMAGES=cats`"
 
 
-def test_the_short_table_says_who_is_best_at_what() -> None:
-    kept = [report("a", probe=0.96), report("b", probe=0.9), *(clustered(seed=seed, acc=0.9 + seed) for seed in (0, 1))]
-    kept[1]["scores"]["reconstruction"]["sse_per_image"] = 2.0
-    kept[1]["run"]["chosen"] = "label-free"
-    table = {name.replace("\xa0", " "): row for name, row in rows(short(kept)).items()}
-    assert list(table) == ["a ‡", "dec †", "b", "*PCA-30*", "*raw pixels*"]
-    columns = ["model", "dim", "linear probe", "untrained", "few-label 10", "clusters ACC", "SSE", "minutes"]
-    assert list(table["b"]) == columns
-    bold = {(model, column) for model, row in table.items() for column, text in row.items() if text.startswith("**")}
-    assert bold == {("a ‡", "linear probe"), ("a ‡", "few-label 10"), ("dec †", "clusters ACC"), ("b", "SSE")}
-    assert table["dec †"]["clusters ACC"] == "**1.400\xa0§**" and table["b"]["clusters ACC"] == ".630"
-    assert table["dec †"]["linear probe"] == ".910\xa0±\xa0.000" and table["dec †"]["SSE"] == "9.13"
-    assert table["dec †"]["minutes"] == "10.0"  # of all stages
-    assert table["b"]["untrained"] == ".883" and table["*raw pixels*"]["linear probe"] == ".926"
-    row = rows(full(kept))["dec"]
-    assert (row["augmentation"], row["chosen"], row["seeds"]) == ("digits", "published", "2")
+def test_the_readme_has_the_best_model_familiar_ones_and_baselines() -> None:
+    probes = {"b": 0.9, "best": 0.99, "vae": 0.8, "simclr": 0.94, "gan": 0.7, "deep_ae": 0.95}
+    recorded = [report(model, probe=probe) for model, probe in probes.items()]
+    table = rows(short(recorded))
+    assert list(table) == ["best", "deep_ae", "simclr", "*raw pixels*", "*PCA-30*", "vae", "gan"]
+    assert list(table["best"]) == ["model", "linear probe", "untrained", "few-label 10", "k-means ACC", "minutes"]
+    assert table["deep_ae"]["untrained"] == ".883" and table["*raw pixels*"]["untrained"] == ""
+    wide = report("pca", probe=0.9123)
+    wide["scores"]["code_dim"] = wide["floors"]["pca"]["code_dim"] = 64
+    assert list(rows(short([*recorded, wide])))[4] == "*PCA-64*"  # the recorded one
+
+
+def test_the_readme_has_means_over_seeds_and_intervals_over_test_images() -> None:
+    recorded = [report(seed=seed, probe=probe) for seed, probe in enumerate((0.9512, 0.9467))]
+    for content, low in zip(recorded, (0.94, 0.95), strict=True):
+        content["scores"]["linear_probe"] |= {"low": low, "high": low + 0.02}
+    row = rows(short(recorded))["deep_ae"]
+    assert row["linear probe"] == ".949 [.945, .965]" and "±" not in " ".join(row.values())
+    for content in recorded:
+        del content["scores"]["linear_probe"]["low"]
+    assert rows(short(recorded))["deep_ae"]["linear probe"] == ".949"
 
 
 def test_own_clusters_stand_beside_kmeans_in_full() -> None:
@@ -269,14 +277,6 @@ def test_a_floor_that_was_run_as_a_model_is_one_row() -> None:
     assert list(table) == ["deep_ae", "*PCA-30*", "*raw pixels*"]
     assert table["*PCA-30*"]["command"] == "`make train MODEL=pca DATA=mnist`" and table["*PCA-30*"]["seeds"] == "1"
     assert list(rows(full([pca]))) == ["*PCA-30*", "*raw pixels*"]
-
-
-def test_the_short_table_gives_the_command_once_and_the_exceptions() -> None:
-    other = report("b")
-    other["run"]["command"] += " --epochs 3"
-    text = short([report("a"), report("c"), other])
-    assert "`make train MODEL=… DATA=mnist`, but `make train MODEL=b DATA=mnist EPOCHS=3`, and" in text
-    assert "but" not in short([report("a")]) and "CARD=mnist-…" in text
 
 
 def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_kept_spaces_are_read_again_and_other_data_get_their_own(
 def test_a_damaged_space_is_one_line(space: FeatureSpace, data: ImageData, folder: Path, tmp_path: Path) -> None:
     for file in folder.glob("space-*.npz"):
         (tmp_path / file.name).write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"space-\w+\.npz is damaged: delete it") as caught:
+    with pytest.raises(UserError, match=r"space-\w+\.npz is damaged: delete the file, then run this again") as caught:
         feature_spaces(data, tmp_path)
     assert "\n" not in str(caught.value)
     for file in folder.glob("space-*.npz"):

@@ -1,12 +1,10 @@
-"""CIFAR-10 and CIFAR-100 through torchvision, which checks the MD5 of every file before it unpickles it."""
-
-from collections.abc import Iterator
+"""CIFAR-10 and CIFAR-100 through torchvision, which checks MD5s before unpickling."""
 
 import numpy as np
 
 from unsup.core.errors import UserError
 from unsup.data.base import Arrays
-from unsup.data.download import Archive, Downloaded
+from unsup.data.download import Downloaded
 
 LABELS = "airplane automobile bird cat deer dog frog horse ship truck"
 FINE_LABELS = """
@@ -21,7 +19,7 @@ FINE_LABELS = """
 
 
 class CIFAR10(Downloaded):
-    """50,000 training and 10,000 test photographs of ten kinds of things, 32 × 32 RGB.
+    """50,000 training and 10,000 test photographs of ten classes, 32 × 32 RGB.
 
     Source: A. Krizhevsky, Learning multiple layers of features from tiny images, technical report (2009).
     """
@@ -49,15 +47,9 @@ class CIFAR10(Downloaded):
         images = np.ascontiguousarray(found.data.transpose(0, 3, 1, 2))  # (N, 32, 32, 3) -> (N, 3, 32, 32)
         return images, np.array(found.targets, np.int64)
 
-    def archives(self) -> Iterator[Archive]:
-        from torchvision import datasets
-
-        source = getattr(datasets, self.name)
-        yield Archive(self.place.parent / source.filename, source.tgz_md5, [source.url], self.files)
-
 
 class CIFAR100(CIFAR10):
-    """50,000 training and 10,000 test photographs of a hundred kinds of things (the fine labels), 32 × 32 RGB."""
+    """50,000 training and 10,000 test photographs of 100 fine classes, 32 × 32 RGB."""
 
     name = "CIFAR100"
     folder = "cifar-100-python"

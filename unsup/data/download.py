@@ -1,12 +1,12 @@
-"""Data sets whose files are fetched on first use, by torchvision's download code and from the mirrors it lists."""
+"""Data sets that are downloaded on first use, by torchvision's code."""
 
 import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import NamedTuple
 from urllib.error import HTTPError
 
 from filelock import FileLock
@@ -15,28 +15,27 @@ from unsup.core.commands import option
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 
-TIMEOUT = 20  # seconds without an answer; torchvision alone would wait for ever behind a firewall
+TIMEOUT = 20  # seconds without an answer; torchvision would wait forever behind a firewall
 LOCK_TIMEOUT = 600  # seconds to wait for another process that downloads the same files
-FAILURES = (OSError, RuntimeError, HTTPException)  # no network, no permission, no space; wrong bytes; cut short
+FAILURES = (OSError, RuntimeError, HTTPException)  # no network, permission or space; wrong bytes; cut short
 
 
-@dataclass(frozen=True)
-class Archive:
-    """A file to download: its place on disk, MD5 and addresses, and the files that it holds."""
+class Archive(NamedTuple):
+    """A file to download."""
 
-    path: Path
+    path: Path  # where a user may have put it
     md5: str
     addresses: list[str]
-    files: tuple[str, ...]
+    files: tuple[str, ...]  # that it holds
 
 
 class Downloaded(ImageData):
-    """Fills in `prepare_data` and `available` for a source that names its files and archives.
+    """A data set of torchvision whose files are downloaded when they are missing.
 
     Attributes:
-        name: in messages, and torchvision's class of that name.
-        folder: where the files lie under `root`; torchvision's layout.
-        files: what must lie there.
+        name: of torchvision's class, and in messages.
+        folder: of the files below `root`, in torchvision's layout.
+        files: their names.
     """
 
     name: str
@@ -44,12 +43,15 @@ class Downloaded(ImageData):
     files: tuple[str, ...]
 
     def archives(self) -> Iterator[Archive]:
-        """Where the files come from."""
-        raise NotImplementedError
+        """Yield what holds the files, by default the one archive that torchvision knows."""
+        from torchvision import datasets
+
+        source = getattr(datasets, self.name)
+        yield Archive(self.place.parent / source.filename, source.tgz_md5, [source.url], self.files)
 
     @classmethod
     def available(cls, root: str) -> bool:
-        """Whether all files are there; reads none of them."""
+        """Return whether all files exist, without reading them."""
         return all(Path(root, cls.folder, file).is_file() for file in cls.files)
 
     @property
@@ -57,14 +59,15 @@ class Downloaded(ImageData):
         return Path(self.root, self.folder)
 
     def require_files(self) -> None:
-        """Raises UserError unless all files are there."""
+        """Raise UserError unless all files exist."""
         if self._missing():
-            raise UserError(self._lacks(""))
+            raise self._lacks("")
 
     def prepare_data(self) -> None:
-        """Fetch what is missing. Simultaneous first runs wait for one another, and no file is ever half there.
+        """Fetch what is missing.
 
-        An archive that already lies where torchvision would put it is used instead of the network.
+        Simultaneous first runs wait for one another, and no file is ever incomplete. An archive that the user has put
+        where torchvision would is used instead of the network.
 
         Raises:
             UserError: no network and no archive, a damaged archive, no permission or no space to write.
@@ -78,7 +81,7 @@ class Downloaded(ImageData):
         except FAILURES as error:
             cause = getattr(error, "reason", error)
             reason = str(getattr(cause, "strerror", None) or cause).rstrip(".") or type(cause).__name__
-            raise UserError(self._lacks(f" and cannot be downloaded ({reason})")) from error
+            raise self._lacks(f" and cannot be downloaded ({reason})") from error
 
     def _fetch(self) -> None:
         from torchvision.datasets.utils import check_integrity, extract_archive
@@ -103,15 +106,15 @@ class Downloaded(ImageData):
     def _missing(self) -> list[str]:
         return [file for file in self.files if not (self.place / file).is_file()]
 
-    def _lacks(self, why: str) -> str:
+    def _lacks(self, reason: str) -> UserError:
         missing = self._missing()
         names = ", ".join(missing)
-        what = "is" if len(missing) == len(self.files) else f"lacks {names}: it is"
-        return f"{self.name} {what} not in {self.place}{why}: put {names} there, or use {option('data', 'digits')}"
+        subject = f"{self.name} is" if len(missing) == len(self.files) else f"{self.name} lacks {names}: it is"
+        return UserError(f"{subject} not in {self.place}{reason}: put {names} there, or use {option('data', 'digits')}")
 
 
 def _download(archive: Archive, folder: Path) -> Path:
-    """Fetch into `folder` from the first address that gives the right bytes; raises what the last one raised."""
+    """Fetch an archive from the first address that gives the right bytes."""
     from torchvision.datasets.utils import download_url
 
     path = folder / archive.path.name

@@ -11,7 +11,7 @@ import yaml
 from scipy.special import stdtrit
 
 from unsup.comparison.recorded.commands import train_words
-from unsup.comparison.recorded.means import by_model, effort, values
+from unsup.comparison.recorded.means import by_model, minutes, seed_values
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, closest
 from unsup.metrics.variance import shrunken_variance
@@ -128,14 +128,14 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
 def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
     first, seeds = reports[0], [report.run.seed for report in reports]
     scores = [report.scores for report in reports]
-    found = {name: several for name, (score, _) in ON_CARDS.items() if (several := values(scores, score))}
+    found = {name: several for name, (score, _) in ON_CARDS.items() if (several := seed_values(scores, score))}
     images = first.run.images.test
     return Card(
         what=f"{model}, codes of {first.scores.code_dim:,} dimensions, on {data}" + (about and f": {about}"),
         command=" ".join(train_words(first.run)),
         data={"name": data, "sha256": first.provenance.data_sha256},
         seeds=seeds,
-        minutes=float(effort(reports)["minutes"]),
+        minutes=float(minutes(reports)),
         hardware="; ".join(sorted({report.provenance.hardware.description for report in reports})),
         protocol=first.protocol,
         commits=sorted({str(report.provenance.commit) for report in reports}),

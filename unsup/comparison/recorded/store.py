@@ -8,7 +8,7 @@ import yaml
 
 from unsup.comparison.recorded.cards import make_cards
 from unsup.comparison.recorded.commands import make_command, without_paths
-from unsup.comparison.recorded.tables import full_tables, short_tables
+from unsup.comparison.recorded.tables import full_tables, readme_tables
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace_file
@@ -16,9 +16,22 @@ from unsup.reports.report import read_report, to_json
 from unsup.reports.schema import GitState, Report
 
 WRITER = suggest("results", via="make")
+CHECK = suggest("reproduce", via="make", card="mnist-simclr")
 TITLE = f"""# Results
 
-Written by `{WRITER}` from the reports in this folder; what the columns are is said in the [README](../README.md).
+Written by `{WRITER}` from the reports in this folder. `{CHECK}` checks a row.
+
+* A row is a mean over training seeds ± their standard deviation. Models are sorted by linear probe. The baselines
+  follow in italics: PCA at the models' dimensions, and raw pixels.
+* *augmentation*: the random views that training saw (`digits` never flips, `natural` does).
+* *chosen*: what chose the settings of the recipe. *validation*: labels of validation images (of `selflabel` also those
+  of training images, and of test images for one alternative). *label-free*: a measure without labels. *published*: the
+  paper, or set beforehand.
+* *untrained*: the same network before training, mean of three initialisations.
+* *few-label 10*: 10 labelled images a class. *kNN*: vote of the 20 nearest training codes.
+* *k-means ACC*, *own clusters ACC*: share of test images in the cluster of their class, of k-means and of the model.
+* *reconstruction SSE*: squared error summed over an image's pixels in [0, 1]. *minutes*: of training, all stages.
+* *Fréchet*, *kernel*: squared distances of generated from test images. *-ELBO*, *NLL*: nats an image.
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
@@ -109,7 +122,7 @@ def update_readme(readme: Path, results: Path, check: bool = False) -> bool:
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise UserError(f"{readme} must have the lines {BEGIN} and {END} once each, in this order")
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    return _update(readme, f"{before}{BEGIN}\n{short_tables(*_kept(results))}{END}{after}", check)
+    return _update(readme, f"{before}{BEGIN}\n{readme_tables(*_kept(results))}{END}{after}", check)
 
 
 def update_results_page(results: Path, check: bool = False) -> bool:

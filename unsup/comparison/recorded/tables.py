@@ -1,94 +1,86 @@
-"""The results tables: for each data set its models beside the floors, in short for the README and in full."""
+"""Tables of the recorded reports: eight rows of a data set for the README, everything for results/README.md."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import NamedTuple
 
 from unsup.comparison.recorded.commands import make_command
-from unsup.comparison.recorded.means import (
-    EFFORT,
-    average,
-    by_model,
-    effort,
-    means,
-    values,
-)
+from unsup.comparison.recorded.means import by_model, means, minutes, seed_values
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.reports.blocks import in_order
 from unsup.reports.catalogue import Tables, find_score, scores_in
-from unsup.reports.format import Cells, markdown_table
+from unsup.reports.format import Cells, accuracy, markdown_table
 from unsup.reports.schema import BaselineKey, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
-FULL = "results/README.md"
-TWIN = "untrained: "
-SETTING = ("model", "dim", "augmentation", "chosen")  # what a row is
-VIEWS, LABELS, OWN_CLUSTERS = "†", "‡", "§"  # marks in the short table
-LEGEND = (
-    f"{VIEWS} trained on random views of the images · {LABELS} recipe chosen with the labels of validation images · "
-    f"{OWN_CLUSTERS} the model's own clusters, elsewhere those of k-means"
+IN_README = ("mnist", "folder-cifar")
+FAMILIAR = ("simclr", "gan", "deep_ae", "vae", "ae")
+README_COLUMNS = ("model", "linear probe", "untrained", "few-label 10", "k-means ACC", "minutes")
+README_NOTE = (
+    "The best model by linear probe, well-known ones, and the baselines in italics: means over seeds, in brackets the "
+    "95 % interval over test images. *untrained*: the linear probe of the same network before training. "
+    "[All models, scores, layers, seeds and commands](results/README.md)."
 )
-UNBROKEN = "\N{NO-BREAK SPACE}"
+UNTRAINED = "untrained: "
 HEADLINE = scores_in(Tables.RESULTS)
 PROBES = tuple(score for score in HEADLINE if Tables.LAYER in score.tables)  # also of untrained networks and layers
-GENERATION = scores_in(Tables.GENERATION | Tables.LIKELIHOOD)
-SHARED = ("pca", "pixels")  # floors: a model of that name is the floor's row, not one more
-BEST = {  # columns of the short table with a best model: its score, the first that there is
-    "linear probe": ("linear probe",),
-    "few-label 10": ("few-label 10",),
-    "clusters ACC": ("own clusters ACC", "k-means ACC"),
-    "SSE": ("reconstruction SSE",),
-}
-SHORT_COLUMNS = (
-    "model",
-    "dim",
-    "linear probe",
-    "untrained",
-    "few-label 10",
-    "clusters ACC",
-    "SSE",
-    "minutes",
-)  # no scrolling
+PROBE_COLUMNS = tuple(name for score in PROBES for name in (score.name, UNTRAINED + score.name))
+GENERATED = scores_in(Tables.GENERATION | Tables.LIKELIHOOD)
 
 
-def short_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
-    """For the README: a table for each data set, best linear probe first, then the floors in italics; what generates.
+class Row(NamedTuple):
+    """A model or a baseline of one data set."""
 
-    A model's row is the mean over its seeds, ± standard deviation (ddof 1) from two seeds on; the best model of each
-    column is bold.
+    name: str  # a recipe, "pca" or "pixels"
+    scores: Sequence[Scores]  # one for each seed
+    reports: Sequence[Report]  # none for a baseline that was not recorded as a model
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.name in ("pca", "pixels")
+
+    @property
+    def untrained(self) -> Scores:
+        return Scores() if self.is_baseline else self.reports[0].baselines.get("untrained", Scores())
+
+
+def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
+    """Return a table of at most eight rows for each data set of IN_README, best linear probe first.
 
     Args:
-        reports: the kept ones.
+        reports: the recorded ones.
         about: {data set: what its images are}, in the order of the tables; others follow by name.
 
     Raises:
-        UserError: the seeds of a model were trained with different commands, or reports are of different schemas or,
-            under one name, of different images.
+        UserError: reports are of different schemas or, under one name, of different images.
     """
     parts = []
-    for data, here in _by_data(reports, about).items():
-        rows = [_short(row) for row in _rows(here)]
-        _embolden(rows, by_model(here))
-        for row in rows:
-            row["model"] += _marks(row)
-        table = markdown_table(in_order(rows, SHORT_COLUMNS))
-        link = f"[Seeds, deviations, more columns, layers]({FULL}#{data.lower()})."
-        parts.append(f"{_heading(data, here, about, '###')} {_commands(data, here)} {link}\n\n{table}\n\n{LEGEND}\n")
-        if generation := generation_table(here):
-            parts.append(generation)
-    return "\n".join(parts)
+    for data, recorded in _by_data(reports, about).items():
+        if data in IN_README:
+            rows = [_readme_cells(row) for row in sorted(_telling(_rows(recorded)), key=_rank)]
+            parts.append(
+                f"{_heading('###', data, recorded, about)}\n\n{markdown_table(in_order(rows, README_COLUMNS))}\n"
+            )
+    return "\n".join([*parts, f"{README_NOTE}\n"] if parts else [])
 
 
 def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
-    """All columns and the command of each row, then every layer beside the same layer untrained; as `short_tables`."""
+    """Return every row, column, layer and command, and what generates, as `readme_tables`.
+
+    Raises:
+        UserError: also if the seeds of a model were trained with different commands.
+    """
+    scores = [score.name for score in HEADLINE[len(PROBES) :]]
+    columns = ["model", "dim", "augmentation", "chosen", *PROBE_COLUMNS, *scores, "seeds", "minutes", "command"]
     parts = []
-    for data, here in _by_data(reports, about).items():
-        twins = [name for score in HEADLINE for name in (score.name, f"{TWIN}{score.name}")]
-        table = markdown_table(in_order(_rows(here), (*SETTING, *twins, *EFFORT, "command")))
-        parts.append(f"{_heading(data, here, about, '##')}\n\n{table}\n")
-        if layers := _layer_rows(here):
-            parts.append(f"By layer, beside the same layer untrained:\n\n{markdown_table(layers, texts=2)}\n")
+    for data, recorded in _by_data(reports, about).items():
+        rows = [_cells(row) for row in _rows(recorded)]
+        parts.append(f"{_heading('##', data, recorded, about)}\n\n{markdown_table(in_order(rows, columns))}\n")
+        if layers := _layer_rows(recorded):
+            parts.append(f"By layer, and of the same layer untrained:\n\n{markdown_table(layers, texts=2)}\n")
+        if generation := _generation_table(recorded):
+            parts.append(generation)
     return "\n".join(parts)
 
 
@@ -96,153 +88,118 @@ def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, l
     if len({report.schema for report in reports}) > 1:
         again = suggest("evaluate", run="…")
         raise UserError(f"results/ holds reports of different schemas: evaluate the older ones again, {again}")
-    there = {report.run.data for report in reports}
+    names = {report.run.data for report in reports}
     groups = {}
-    for data in [*(name for name in about if name in there), *sorted(there - about.keys())]:
-        here = groups[data] = [report for report in reports if report.run.data == data]
-        if len({report.provenance.data_sha256 for report in here}) > 1:
+    for data in [*(name for name in about if name in names), *sorted(names - about.keys())]:
+        groups[data] = [report for report in reports if report.run.data == data]
+        if len({report.provenance.data_sha256 for report in groups[data]}) > 1:
             raise UserError(f"results/{data} holds reports of different images: keep those of one data set")
     return groups
 
 
-def _heading(data: str, reports: Sequence[Report], about: Mapping[str, str], level: str) -> str:
-    machines = sorted({report.provenance.hardware.description for report in reports})
-    title = f"{level} {data}\n\n" + (f"{about[data]}. " if data in about else "")
-    return f"{title}Scores on test images; minutes of training on {'; '.join(machines)}."
+def _heading(level: str, data: str, reports: Sequence[Report], about: Mapping[str, str]) -> str:
+    machines = "; ".join(sorted({report.provenance.hardware.description for report in reports}))
+    described = f"{about[data]}. " if data in about else ""
+    return f"{level} {data}\n\n{described}Scores on test images; minutes of training on {machines}."
 
 
-def _commands(data: str, reports: Sequence[Report]) -> str:
-    """The command that most rows share, with … for the model, and those of the others."""
-    commands = {model: make_command(own[0].run) for model, own in by_model(reports).items()}
-    patterns = {model: text.replace(f"MODEL={model}", "MODEL=…", 1) for model, text in commands.items()}
-    usual = Counter(patterns.values()).most_common(1)[0][0]
-    others = [f"`{commands[model]}`" for model, pattern in patterns.items() if pattern != usual]
-    also = f", but {', '.join(others)}" if others else ""
-    return f"A row is `{usual}`{also}, and `{suggest('reproduce', via='make', card=f'{data}-…')}` checks it."
-
-
-def _rows(reports: Sequence[Report]) -> list[Cells]:
-    """The rows of one data set."""
+def _rows(reports: Sequence[Report]) -> list[Row]:
+    """Return models, best first, then PCA at every dimension of a code, the largest first, and raw pixels."""
     groups = by_model(reports)
-    models = [model for model in groups if model not in SHARED]
-    order = sorted(models, key=lambda model: _rank([report.scores for report in groups[model]]))
-    rows = [_model_row(model, groups[model]) for model in order]
-    for key, scores in _floors(reports):
-        row = {"model": f"*{baseline_name(key, scores.code_dim)}*", "dim": f"{scores.code_dim:,}"} | means(
-            [scores], HEADLINE
-        )
-        own = [report for report in groups.get(key, []) if report.scores.code_dim == scores.code_dim]
-        rows.append(row | (effort(own) | {"command": _command(key, own)} if own else {}))
-    return rows
+    rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
+    models = sorted((row for row in rows if not row.is_baseline), key=_rank)
+    baselines: dict[tuple[str, int], Row] = {}
+    for floors in (report.baselines for report in reports):
+        for name, scores in [(key, floors[key]) for key in ("pca", "pixels") if key in floors]:
+            dim = scores.code_dim or 0
+            own = [report for report in groups.get(name, []) if report.scores.code_dim == dim]
+            baselines[name, -dim] = Row(name, [scores], own)
+    return models + [baselines[key] for key in sorted(baselines)]
 
 
-def _floors(reports: Sequence[Report]) -> list[tuple[BaselineKey, Scores]]:
-    """PCA at every dimension of a code, the largest first, and raw pixels."""
-    everything = [report.baselines for report in reports]
-    dims = {floors["pca"].code_dim or 0: floors["pca"] for floors in everything if "pca" in floors}
-    pixels = [floors["pixels"] for floors in everything if "pixels" in floors]
-    return [("pca", dims[dim]) for dim in sorted(dims, reverse=True)] + [("pixels", scores) for scores in pixels[:1]]
+def _telling(rows: Sequence[Row]) -> list[Row]:
+    """Return the best model, those of FAMILIAR, PCA (as recorded, if it was) and raw pixels."""
+    pca = sorted((row for row in rows if row.name == "pca"), key=lambda row: not row.reports)[:1]
+    return [row for row in rows if row is rows[0] or row.name in (*FAMILIAR, "pixels") or row in pca]
 
 
-def _model_row(model: str, reports: Sequence[Report]) -> Cells:
-    run, scores = reports[0].run, [report.scores for report in reports]
-    row = {"model": model, "dim": f"{scores[0].code_dim:,}", "augmentation": str(run.views), "chosen": str(run.chosen)}
-    twin = means([reports[0].baselines.get("untrained", Scores())], PROBES)
-    row |= means(scores, HEADLINE) | {f"{TWIN}{column}": text for column, text in twin.items()}
-    return row | effort(reports) | {"command": _command(model, reports)}
+def _rank(row: Row) -> tuple[float, float]:
+    """Sort by mean linear probe, best first, and without labels by reconstruction error."""
+    probe, error = (seed_values(row.scores, find_score(name)) for name in ("linear probe", "reconstruction SSE"))
+    return -fmean(probe or [-1]), fmean(error or [float("inf")])
 
 
-def _command(model: str, reports: Sequence[Report]) -> str:
-    commands = {make_command(report.run) for report in reports}
+def _name(row: Row) -> str:
+    """Return the name in tables: baselines are in italics."""
+    key: BaselineKey = "pca" if row.name == "pca" else "pixels"
+    return f"*{baseline_name(key, row.scores[0].code_dim)}*" if row.is_baseline else row.name
+
+
+def _readme_cells(row: Row) -> Cells:
+    cells = {column: text.partition(" ±")[0] for column, text in means(row.scores, HEADLINE).items()}
+    cells |= {"model": _name(row), "untrained": means([row.untrained], PROBES).get("linear probe", "")}
+    bounds = [(probe.low, probe.high) for scores in row.scores if (probe := scores.linear_probe)]
+    if bounds and None not in bounds[0]:
+        low, high = (accuracy(fmean(ends)) for ends in zip(*bounds, strict=True))
+        cells["linear probe"] += f" [{low}, {high}]"
+    return cells | _effort(row)
+
+
+def _effort(row: Row) -> Cells:
+    return {"seeds": str(len(row.reports)), "minutes": minutes(row.reports)} if row.reports else {}
+
+
+def _cells(row: Row) -> Cells:
+    cells = {"model": _name(row), "dim": f"{row.scores[0].code_dim:,}"} | means(row.scores, HEADLINE) | _effort(row)
+    if not row.reports:
+        return cells
+    commands = {make_command(report.run) for report in row.reports}
     if len(commands) > 1:
-        raise UserError(f"the seeds of {model} were trained differently: {' / '.join(sorted(commands))}")
-    return f"`{commands.pop()}`"
-
-
-def _short(row: Cells) -> Cells:
-    """A row of the short table: the deviation of the linear probe alone; own clusters in the place of k-means'."""
-    found = {"untrained": f"{TWIN}linear probe", "SSE": "reconstruction SSE", "clusters ACC": "k-means ACC"}
-    short = row | {name: row[column] for name, column in found.items() if column in row}
-    if "own clusters ACC" in row:
-        short["clusters ACC"] = row["own clusters ACC"]
-    short = {column: text if column == "linear probe" else text.partition(" ±")[0] for column, text in short.items()}
-    if "linear probe" in short:
-        short["linear probe"] = short["linear probe"].replace(" ", UNBROKEN)
-    return short | (
-        {"clusters ACC": f"{short['clusters ACC']}{UNBROKEN}{OWN_CLUSTERS}"} if "own clusters ACC" in row else {}
-    )
-
-
-def _marks(row: Cells) -> str:
-    """What else went into a model than images: knowledge of their views, labels of validation images."""
-    seen = VIEWS if row.get("augmentation", "none") != "none" else ""
-    marks = seen + (LABELS if row.get("chosen") == "validation" else "")
-    return UNBROKEN + marks if marks else ""
-
-
-def _embolden(rows: Sequence[Cells], groups: Mapping[str, Sequence[Report]]) -> None:
-    """In every column of BEST the best mean of a model becomes bold."""
-    for column, names in BEST.items():
-        found: dict[str, float] = {}
-        for row in rows:
-            if row["model"] in groups and column in row:
-                scores = [report.scores for report in groups[row["model"]]]
-                found[row["model"]] = fmean(
-                    next(several for name in names if (several := values(scores, find_score(name))))
-                )
-        best = (min if column == "SSE" else max)(found.values(), default=None)
-        for row in rows:
-            if found.get(row["model"], float("nan")) == best:
-                row[column] = f"**{row[column]}**"
+        raise UserError(f"the seeds of {row.name} were trained differently: {' / '.join(sorted(commands))}")
+    cells["command"] = f"`{commands.pop()}`"
+    if not row.is_baseline:
+        run = row.reports[0].run
+        cells |= {"augmentation": str(run.views), "chosen": str(run.chosen)} | means([row.untrained], PROBES, UNTRAINED)
+    return cells
 
 
 def _layer_rows(reports: Sequence[Report]) -> list[Cells]:
-    """One row for each layer of each model that has any: means over seeds; untrained from the first seed's floors."""
+    """Return a row for each layer of each model: means over seeds, untrained from the first seed's report."""
     rows = []
     for model, own in by_model(reports).items():
+        untrained = own[0].baselines.get("untrained", Scores()).layers
         for name, first in own[0].scores.layers.items():
             row = {"model": model, "layer": name, "dim": f"{first.dim:,}"}
-            twin = own[0].baselines.get("untrained", Scores()).layers.get(name)
-            for score in PROBES:
-                found = values([report.scores.layers[name] for report in own], score)
-                beside = score.value(twin) if twin else None
-                row[score.name] = score.format(fmean(found)) if found else ""
-                row[f"{TWIN}{score.name}"] = "" if beside is None else score.format(beside)
-            rows.append(row)
-    return rows
+            row |= means([report.scores.layers[name] for report in own], PROBES)
+            rows.append(row | means([untrained[name]] if name in untrained else [], PROBES, UNTRAINED))
+    return in_order(rows, ("model", "layer", "dim", *PROBE_COLUMNS))
 
 
-def _rank(several: Sequence[Scores]) -> tuple[float, float]:
-    """Sorts by mean linear probe, best first; without labels by reconstruction error."""
-    probe = average(several, find_score("linear probe"), missing=-1.0)
-    return -probe, average(several, find_score("reconstruction SSE"), missing=float("inf"))
+def _generation_table(reports: Sequence[Report]) -> str:
+    """Return models that generate or have a likelihood, smallest Fréchet distance first; empty if there are none.
 
-
-def generation_table(reports: Sequence[Report]) -> str:
-    """Markdown, smallest Fréchet distance first; empty where no model generates or has a likelihood.
-
-    Their untrained twins follow, then real images in the place of generated ones.
+    The same networks untrained follow, and real images in the place of generated ones.
     """
     groups = by_model([report for report in reports if report.scores.generation or report.scores.likelihood])
-    if not groups:
+    rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
+    if not rows:
         return ""
-    scores = {model: [report.scores for report in own] for model, own in groups.items()}
-    frechet = find_score("Fréchet")
-    order = sorted(groups, key=lambda model: average(scores[model], frechet, missing=float("inf")))
-    rows = [{"model": model} | means(scores[model], GENERATION) | effort(groups[model]) for model in order]
-    floors = {f"{model}, untrained": groups[model][0].baselines.get("untrained", Scores()) for model in order}
-    real = [report.baselines["real"] for model in order for report in groups[model] if "real" in report.baselines]
-    floors["real against real"] = real[0] if real else Scores()
-    for name, floor in floors.items():
-        if cells := means([floor], GENERATION):
-            rows.append({"model": f"*{name}*"} | cells)
-    table = markdown_table(in_order(rows, ("model", *(score.name for score in GENERATION), "seeds", "minutes")))
-    return f"{_generation_title([one for model in order for one in scores[model]])}\n\n{table}\n"
+    rows.sort(key=lambda row: fmean(seed_values(row.scores, find_score("Fréchet")) or [float("inf")]))
+    table = [{"model": row.name} | means(row.scores, GENERATED) | _effort(row) for row in rows]
+    references = {f"{row.name}, untrained": row.untrained for row in rows}
+    real = [report.baselines["real"] for row in rows for report in row.reports if "real" in report.baselines]
+    references["real against real"] = real[0] if real else Scores()
+    for name, scores in references.items():
+        if cells := means([scores], GENERATED):
+            table.append({"model": f"*{name}*"} | cells)
+    columns = ("model", *(score.name for score in GENERATED), "seeds", "minutes")
+    title = _generation_title([scores for row in rows for scores in row.scores])
+    return f"{title}\n\n{markdown_table(in_order(table, columns))}\n"
 
 
 def _generation_title(several: Sequence[Scores]) -> str:
-    """What was compared with what, and where."""
-    compared = sorted({f"{found.n:,}, in {found.space}" for scores in several if (found := scores.generation)})
-    draws = sorted({f"{likely.samples}" for scores in several if (likely := scores.likelihood) and likely.samples})
+    """Return what was compared with what, and where."""
+    compared = sorted({f"{one.n:,}, in {one.space}" for scores in several if (one := scores.generation)})
+    draws = sorted({f"{own.samples}" for scores in several if (own := scores.likelihood) and own.samples})
     title = f"Generation, new images against as many test images: {'; '.join(compared)}" if compared else "Likelihood"
     return title + (f". NLL from {' or '.join(draws)} posterior samples:" if draws else ":")

@@ -1,4 +1,4 @@
-"""Pictures as text inside a page: data URIs, so that the page needs no other file."""
+"""Pictures as data URIs, so that a page needs no other file."""
 
 import base64
 import io
@@ -14,7 +14,6 @@ from unsup.reports.figures.canvas import rgb
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PALETTE = 256  # colours that a PNG can number: with no more, a pixel takes one byte instead of three
 SIDE = 40  # pixels of the longer side of an image in a sprite at most
 JPEG_QUALITY = 85
 
@@ -31,71 +30,57 @@ class Sprite:
 
 
 def encoded_picture(png: bytes) -> tuple[str, int, int]:
-    """A PNG file as a data URI, each pixel's colour kept, smaller where it can be; its width and height."""
+    """Return a PNG file as a data URI, without loss and smaller if possible, with its width and height."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(png)) as opened:
-        width, height = opened.size
-        lighter = _numbered(opened.convert("RGB")) if _opaque(opened) else None
-    if lighter is not None:
-        png = min(png, _encoded(lighter, "PNG"), key=len)
-    return _uri(png, "png"), width, height
+    with Image.open(io.BytesIO(png)) as picture:
+        return _uri(min(png, _png(picture) or png, key=len), "png"), *picture.size
 
 
 def image(pixels: Array) -> str:
-    """One image (C, H, W), uint8 or in [0, 1], as a data URI."""
-    return _uri(_encoded(_numbered(_drawn(pixels)) or _drawn(pixels), "PNG"), "png")
+    """Return one image (C, H, W), uint8 or in [0, 1], as a data URI."""
+    picture = _picture(pixels)
+    return _uri(_png(picture) or _encoded(picture, "PNG"), "png")
 
 
 def sprite(images: Array) -> Sprite:
-    """Images (n, C, H, W), uint8 or in [0, 1], in one picture: PNG if they are grey, otherwise JPEG.
+    """Return images (n, C, H, W), uint8 or in [0, 1], in one picture, a PNG if they are grey and otherwise a JPEG.
 
-    Images larger than 40 pixels are made smaller.
+    Images larger than 40 pixels are downscaled.
     """
     from PIL import Image
 
     n, channels, height, width = images.shape
-    shrink = min(1.0, SIDE / max(height, width))
-    width, height = max(1, round(shrink * width)), max(1, round(shrink * height))
+    scale = min(1.0, SIDE / max(height, width))
+    width, height = max(1, round(scale * width)), max(1, round(scale * height))
     columns = math.ceil(math.sqrt(n))
     size = (columns * width, math.ceil(n / columns) * height)
     sheet = Image.new("RGB", size)
     for i in range(n):
-        drawn = _drawn(images[i])
-        if shrink < 1:
-            drawn = drawn.resize((width, height), Image.Resampling.LANCZOS)
-        sheet.paste(drawn, (i % columns * width, i // columns * height))
+        picture = _picture(images[i])
+        if scale < 1:
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        sheet.paste(picture, (i % columns * width, i // columns * height))
     if channels == 1:
-        return Sprite(_uri(_encoded(sheet.convert("L"), "PNG"), "png"), columns, width, height, size)
-    # photographs as PNG would take five times as much; no subsampling, so that colours stay inside their image
-    jpeg = _encoded(sheet, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return Sprite(_uri(jpeg, "jpeg"), columns, width, height, size)
+        uri = _uri(_encoded(sheet.convert("L"), "PNG"), "png")
+    else:  # photographs as PNG would take five times as much; no subsampling, so that colours stay inside their image
+        uri = _uri(_encoded(sheet, "JPEG", quality=JPEG_QUALITY, subsampling=0), "jpeg")
+    return Sprite(uri, columns, width, height, size)
 
 
-def _drawn(pixels: Array) -> "Image":
+def _picture(pixels: Array) -> "Image":
     from PIL import Image
 
     return Image.fromarray((rgb(pixels) * 255).round().astype(np.uint8))
 
 
-def _opaque(picture: "Image") -> bool:
-    low, _ = picture.convert("RGBA").getchannel("A").getextrema()
-    return low == 255
-
-
-def _numbered(picture: "Image") -> "Image | None":
-    """The same picture with its colours in a palette; None where it has too many."""
-    from PIL import Image
-
-    found = picture.getcolors(PALETTE)
-    if found is None:
+def _png(picture: "Image") -> bytes | None:
+    """Return a PNG with a palette, one byte a pixel, or None if the picture has too many colours or is transparent."""
+    if picture.getcolors() is None:  # more than 256
         return None
-    colours = np.array(sorted(colour for _, colour in found))  # (k, 3)
-    weights = np.array([65536, 256, 1])
-    at = np.searchsorted(colours @ weights, np.asarray(picture, dtype=np.int64) @ weights)
-    numbered = Image.fromarray(at.astype(np.uint8), mode="P")
-    numbered.putpalette(colours.astype(np.uint8).tobytes())
-    return numbered
+    numbered = picture.convert("RGB").quantize()
+    same = numbered.convert(picture.mode).tobytes() == picture.tobytes()
+    return _encoded(numbered, "PNG") if same else None
 
 
 def _encoded(picture: "Image", form: str, **options: int) -> bytes:
