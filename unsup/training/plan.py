@@ -26,21 +26,13 @@ SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # key -> option
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep.
+    """One run of a sweep."""
 
-    Attributes:
-        model: the recipe.
-        seed: of the run.
-        point: the grid's options.
-        words: the command line behind `unsup`.
-        config: the resolved configuration.
-    """
-
-    model: str
+    model: str  # recipe
     seed: int
-    point: tuple[Option, ...]
-    words: tuple[str, ...]
-    config: Config
+    point: tuple[Option, ...]  # of the grid
+    words: tuple[str, ...]  # the command line behind `unsup`
+    config: Config  # resolved
 
     @property
     def name(self) -> str:
@@ -86,14 +78,6 @@ def plan(
     runs_root: Path,
 ) -> list[Job]:
     """Return all runs in order, with their configurations resolved and checked.
-
-    Args:
-        models: recipes.
-        data: the data set.
-        seeds: of the runs.
-        grid: values of the options that vary.
-        options: of all runs.
-        runs_root: the folder of runs.
 
     Raises:
         UsageError: an unknown recipe or option, or an invalid value; the message names the model.

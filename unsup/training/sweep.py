@@ -25,18 +25,11 @@ DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}
 
 @dataclass
 class Outcome:
-    """Result of a sweep.
+    """Result of a sweep."""
 
-    Attributes:
-        done: how many runs were trained, resumed, evaluated and skipped.
-        failed: the runs that failed, with the reasons.
-        left_alone: the runs in use by other processes.
-        seconds: of the sweep.
-    """
-
-    done: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
-    left_alone: list[str] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)  # runs trained, resumed, evaluated and skipped
+    failed: list[str] = field(default_factory=list)  # runs with reasons
+    left_alone: list[str] = field(default_factory=list)  # runs in use by other processes
     seconds: float = 0.0
 
 
