@@ -67,7 +67,7 @@ def made(root: Path, data: str = "mnist", sort: str | None = None) -> list[Compa
 
 
 def rows(part: Comparable) -> list[str]:
-    return [row.name for entry in part.entries for row in entry.rows]
+    return [line.name for line in part.lines]
 
 
 def plain(root: Path, data: str = "mnist") -> dict[str, Any]:
@@ -379,8 +379,8 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
     (part,) = made(tmp_path)
     found = {(one.a, one.b): one for one in part.statements}
     assert list(found) == [
-        *((("deep_ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels", "ae")),
-        *((("ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels")),
+        *((("deep_ae", name)) for name in ("untrained network", "PCA-30", "raw pixels", "ae")),
+        *((("ae", name)) for name in ("untrained network", "PCA-30", "raw pixels")),
     ]
 
     def loaded(model: str, n: int, name: str) -> Any:
@@ -410,7 +410,7 @@ def test_initialisations_of_the_twin_that_scatter_are_heard(tmp_path: Path, prob
         content["floors"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
         run = put(tmp_path, content)
     (part,) = made(tmp_path)
-    (one,) = [one for one in part.statements if one.b == "untrained twin"]
+    (one,) = [one for one in part.statements if one.b == "untrained network"]
     own = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
     a, twin = np.stack([one["linear_probe"] for one in own]), own[0]["untrained/linear_probe"]
     assert one.found == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
@@ -424,7 +424,7 @@ def test_damaged_initialisations_are_named(tmp_path: Path, wrong: Any, capsys: p
     put(tmp_path, content)
     seeds(tmp_path, probes=[0.95])
     (part,) = made(tmp_path)
-    assert [one.row.seeds for one in part.entries if one.group] == [1]
+    assert [row.seeds for row in part.rows if row.group] == [1]
     assert "damaged: floors.untrained.by_initialisation" in capsys.readouterr().err
 
 
@@ -639,8 +639,8 @@ def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixt
         put(tmp_path, comparable("ae", probe=0.8 + 0.01 * i, lr=i), number=i + 1)
     made(tmp_path)
     out = capsys.readouterr().out
-    assert "Of the other 4 models the files tell more." in out
-    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained twin", out, re.M)) == 10
+    assert "The files have the same on the other 4 models." in out
+    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained network", out, re.M)) == 10
     assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
 
 

@@ -66,7 +66,7 @@ def test_a_weight_decay_below_zero_is_one_line(name: str) -> None:
         build(name, weight_decay=-1)
 
 
-BAD = {"lr": -1.0, "code_dim": 0, "hidden": 0, "width": 0, "level": -0.1, "beta": -1.0, "d_steps": 0}
+BAD = {"lr": -1.0, "code_dim": 0, "hidden": 0, "width": 0, "level": -0.1, "beta": -1.0}
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -238,7 +238,6 @@ def test_a_trainer_that_refuses_its_options_is_one_line_and_leaves_nothing(
         ("--trainer.gradient_clip_val", "1"),
         ("--trainer.accumulate_grad_batches", "2"),
         ("--data.steps_per_call", "4"),
-        ("--data.batch_size", "3", "--model.d_steps", "2"),
     ],
 )
 def test_options_that_do_not_go_with_a_model_are_one_line_and_leave_nothing(
@@ -246,7 +245,7 @@ def test_options_that_do_not_go_with_a_model_are_one_line_and_leave_nothing(
 ) -> None:
     assert main(["train", "gan", "--data", "digits", "--epochs", "1", "--runs", str(tmp_path), *words]) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("unsup: ")]
-    assert words[0].rpartition(".")[2] in line or "batch" in line
+    assert words[0].rpartition(".")[2] in line
     assert not list(tmp_path.glob("*/*/*"))
 
 

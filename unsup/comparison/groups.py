@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unsup.core.errors import UserError
+from unsup.core.removed import without_removed
 from unsup.reports.catalogue import SCORES, number
 from unsup.reports.report import load_report
 from unsup.reports.schema import BaselineKey, RunFacts
@@ -37,7 +38,7 @@ class ComparedRun:
     version: Version
     options: dict[str, Any]  # resolved configuration by dotted_options name, without those of APART
     numbers: Numbers
-    floors: dict[BaselineKey, Numbers]  # in the order of tables
+    baselines: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained twin, by probe
 
 
@@ -81,7 +82,7 @@ def read_run(path: Path) -> ComparedRun:
         version=Version(report.schema, report.protocol, made.data_sha256),
         options=options,
         numbers=score_values(scores, report.run),
-        floors={key: score_values(floor) for key, floor in report.ordered_baselines.items()},
+        baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
         initialisations=twin.by_initialisation if twin else {},
     )
 
@@ -103,7 +104,8 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in config.items():
         name = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
         if isinstance(value, dict):
-            found |= dotted_options(value, name)
+            current = without_removed(str(config.get("class_path")), value) if key == "init_args" else value
+            found |= dotted_options(current, name)
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
             here = f"{config.get('dataset')}/{value}"
             found[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else here

@@ -48,7 +48,7 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
             yield Statement(group.name, f"{group.name}: nothing can be said, {own}")
             continue
         first, seeds = group.runs[0], len(group.runs)
-        for floor, numbers in first.floors.items():
+        for floor, numbers in first.baselines.items():
             if floor not in own:
                 continue
             name = baseline_name(floor, numbers.get("dim"))
@@ -79,7 +79,9 @@ def _correctness(group: Group, column: str) -> Correctness:
         UserError: the arrays of some run are missing, damaged, or those of another evaluation.
     """
     first, *others = group.runs
-    beside: dict[str, float] = {floor: numbers[column] for floor, numbers in first.floors.items() if column in numbers}
+    beside: dict[str, float] = {
+        floor: numbers[column] for floor, numbers in first.baselines.items() if column in numbers
+    }
     rows, troubles = [], []
     for run, floors in [(first, beside), *((run, {}) for run in others)]:
         try:

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 through torchvision, which checks the MD5 of every file before it unpickles it."""
+"""CIFAR-10 and CIFAR-100 through torchvision, which checks MD5s before unpickling."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ FINE_LABELS = """
 
 
 class CIFAR10(Downloaded):
-    """50,000 training and 10,000 test photographs of ten kinds of things, 32 × 32 RGB.
+    """50,000 training and 10,000 test photographs of ten classes, 32 × 32 RGB.
 
     Source: A. Krizhevsky, Learning multiple layers of features from tiny images, technical report (2009).
     """
@@ -49,7 +49,7 @@ class CIFAR10(Downloaded):
 
 
 class CIFAR100(CIFAR10):
-    """50,000 training and 10,000 test photographs of a hundred kinds of things (the fine labels), 32 × 32 RGB."""
+    """50,000 training and 10,000 test photographs of 100 fine classes, 32 × 32 RGB."""
 
     name = "CIFAR100"
     folder = "cifar-100-python"

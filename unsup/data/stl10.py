@@ -8,10 +8,10 @@ from unsup.data.download import Downloaded
 
 
 class STL10(Downloaded):
-    """100,000 unlabelled, 5,000 labelled training and 8,000 test photographs of ten kinds of things, 96 × 96 RGB.
+    """Photographs of ten classes, 96 × 96 RGB.
 
-    Models learn from the unlabelled images and from 4,500 of the labelled ones; these alone are probed. The 500 others
-    are validation. In memory they take 3 GB.
+    There are 100,000 unlabelled and 5,000 labelled training images and 8,000 test images, 3 GB in memory. Models learn
+    from the unlabelled images and from 4,500 of the labelled ones, to which probes are fitted; 500 are validation.
 
     Source: A. Coates, H. Lee and A. Y. Ng, An analysis of single-layer networks in unsupervised feature learning,
     AISTATS (2011).

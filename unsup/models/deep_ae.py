@@ -45,7 +45,6 @@ class DeepAE(Model):
         layer_weight: λ, at least 0; with 0 neither the clean pass nor the terms are computed.
         target: "detach" trains ĥ^l alone towards h^l, "joint" both towards each other.
         normalise: "batch" divides each unit's error by its target's variance over the batch, "none" does not.
-        layer_mean: average over the units of a layer instead of summing.
         lr: peak learning rate (`Model`).
 
     Raises:
@@ -66,15 +65,13 @@ class DeepAE(Model):
         layer_weight: Annotated[float, AtLeast(0)] = 0.0,
         target: Literal["detach", "joint"] = "detach",
         normalise: Literal["batch", "none"] = "batch",
-        layer_mean: bool = False,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
         if not widths:
             raise UsageError("model.widths is []: it needs one hidden layer at least")
         self.activation, self.output, self.target, self.normalise = activation, output, target, normalise
-        self.mask, self.noise, self.layer_noise = mask, noise, layer_noise
-        self.layer_weight, self.layer_mean = layer_weight, layer_mean
+        self.mask, self.noise, self.layer_noise, self.layer_weight = mask, noise, layer_noise, layer_weight
 
         sizes = [shape[0] * shape[1] * shape[2], *widths]
         self.encoder = nn.ModuleList(layer(a, b, batch_norm) for a, b in pairwise(sizes))
@@ -136,7 +133,7 @@ class DeepAE(Model):
             variance = h.var(0, correction=0)
             # units that never fire have variance 0; a share of the layer's mean, so that no scale is preferred
             error = error / (variance + 0.01 * variance.mean())
-        return (error.mean(1) if self.layer_mean else error.sum(1)).mean()
+        return error.sum(1).mean()
 
     def encode(self, x: Tensor) -> Tensor:
         return self._encode(x.flatten(1))[1]

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from unsup.core.errors import UsageError
 from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Batch, Model
-from unsup.models.parts.layers import down, halvings, keep_statistics, pool_maps, up
+from unsup.models.parts.layers import down, halvings, keep_statistics, move_towards, pool_maps, up
 from unsup.models.parts.optim import backward
 
 
@@ -26,8 +26,8 @@ class GAN(Model):
     at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights of deviation .02, Adam with β1 .5.
     Images have any size from 8 x 8 on: it is halved until the shorter side is at most 4.
 
-    A training step makes `d_steps` steps of D, each on its own part of the batch and on as many new images, and one
-    step of G. D does not learn in G's step and G not in D's.
+    A training step makes one step of D, on the batch and as many new images, and one of G. D does not learn in G's
+    step and G not in D's.
 
     Codes (section 5.1 there): every convolution's activations max-pooled to 4 x 4, flattened, concatenated. D's
     batch-norm keeps the statistics of real images alone, as those are what it encodes.
@@ -40,11 +40,8 @@ class GAN(Model):
             `nonsaturating`: cross entropy for D, -log D(G(z)) for G; `minimax`: log(1 - D(G(z))) for G, as written
             above; `hinge` (Lim & Ye 2017): max(0, 1 - l(x)) + max(0, 1 + l(G(z))) for D, -l(G(z)) for G, l the logit.
         label_smoothing: D's target for real images is 1 less this (Salimans et al. 2016); not for `hinge`.
-        dropout: in D, after every activation.
         norm: of D's convolutions: `batch`, or `spectral` for all of D's layers (Miyato et al. 2018).
-        d_steps: steps of D for each step of G.
         ema: decay of the moving average of G that `sample` uses, lower in the first steps; 0: G itself.
-        code: `pooled` as above, or `penultimate`: the last convolution's activations, flattened.
         code_dim: project the codes to this size by a fixed random matrix, entries of variance 1 / code_dim; None: all.
         lr: learning rate of both, constant.
 
@@ -63,11 +60,8 @@ class GAN(Model):
         width: Annotated[int, AtLeast(1)] = 32,
         objective: Literal["nonsaturating", "minimax", "hinge"] = "nonsaturating",
         label_smoothing: Annotated[float, Between(0, below=1)] = 0.0,
-        dropout: Annotated[float, Between(0, below=1)] = 0.0,
         norm: Literal["batch", "spectral"] = "batch",
-        d_steps: Annotated[int, AtLeast(1)] = 1,
         ema: Annotated[float, Between(0, below=1)] = 0.0,
-        code: Literal["pooled", "penultimate"] = "pooled",
         code_dim: int | None = None,
         lr: float = 2e-4,
     ) -> None:
@@ -78,9 +72,8 @@ class GAN(Model):
             raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for gan's strides: 8 x 8 at least")
         self.automatic_optimization = False
         self.noise_dim, self.objective, self.label_smoothing = noise_dim, objective, label_smoothing
-        self.d_steps, self.code = d_steps, code
         self.generator = generator(shape, noise_dim, width)
-        self.discriminator = Discriminator(shape, width, norm, dropout)
+        self.discriminator = Discriminator(shape, width, norm)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
@@ -108,7 +101,7 @@ class GAN(Model):
 
     @property
     def steps_per_batch(self) -> int:
-        return self.d_steps + 1
+        return 2
 
     def configure_optimizers(self) -> Any:
         """Adam for each, β1 .5 (Radford et al. 2015, section 4)."""
@@ -116,34 +109,32 @@ class GAN(Model):
         return [torch.optim.Adam(p.parameters(), lr=self.lr, betas=(0.5, 0.999), fused=True) for p in players]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """D learns from each of the `d_steps` parts of x, then G from one. UsageError: under two images for a step."""
+        """D learns from x, then G does."""
         d_optimizer, g_optimizer = cast(list[LightningOptimizer], self.optimizers())
         x, _ = batch
-        if len(x) < 2 * self.d_steps:
-            raise UsageError(f"a batch of {len(x)} images is too small for model.d_steps {self.d_steps}")
-        for part in x.tensor_split(self.d_steps):
-            self.toggle_optimizer(d_optimizer)
-            d_loss, values = self.discriminate(part, self.make(len(part)).detach())
-            values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
-            d_optimizer.step()
-            self.untoggle_optimizer(d_optimizer)
+        self.toggle_optimizer(d_optimizer)
+        d_loss, values = self.discriminate(x, self.make(len(x)).detach())
+        values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
+        d_optimizer.step()
+        self.untoggle_optimizer(d_optimizer)
 
         self.toggle_optimizer(g_optimizer)  # D is frozen: its parameters take no gradient
         with keep_statistics(self.discriminator):
-            g_loss, told = self.deceive(self.make(len(part)))
-        values |= told | {"grad_norm_g": backward(self, g_optimizer, g_loss)}
+            g_loss, g_values = self.deceive(self.make(len(x)))
+        values |= g_values | {"grad_norm_g": backward(self, g_optimizer, g_loss)}
         self.record({"loss": d_loss + g_loss, **values})  # before the step that completes this iteration
         g_optimizer.step()
         self.untoggle_optimizer(g_optimizer)
         if self.averaged is not None:
-            follow(self.averaged, self.generator, self.ema, self.iteration)
+            share = share_at(self.iteration, self.ema)
+            move_towards(self.averaged.state_dict().values(), self.generator.state_dict().values(), share)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Both players' losses, for validation: nothing learns."""
         made = self.make(len(x))
         d_loss, values = self.discriminate(x, made)
-        g_loss, told = self.deceive(made)
-        return {"loss": d_loss + g_loss, **values, **told}
+        g_loss, g_values = self.deceive(made)
+        return {"loss": d_loss + g_loss, **values, **g_values}
 
     def make(self, n: int) -> Tensor:
         """G(z) (n, C, H, W) in [-1, 1] for new z."""
@@ -180,7 +171,7 @@ class GAN(Model):
 
     def _features(self, x: Tensor) -> Tensor:
         maps = self.discriminator.maps(2 * x - 1)
-        return maps[-1].flatten(1) if self.code == "penultimate" else torch.cat([pool_maps(m) for m in maps], dim=1)
+        return torch.cat([pool_maps(m) for m in maps], dim=1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         maps = self.discriminator.maps(2 * x - 1)
@@ -206,18 +197,17 @@ def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Seq
     return nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
 
 
-@torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """The moving average after a step, counted from 1: its decay is at most n / (n + 9), 0 at first: a quick start."""
-    decay = min(decay, step / (step + 9)) if step > 1 else 0.0
-    for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        old.copy_(torch.lerp(new.float(), old.float(), decay))
+def share_at(step: int, decay: float) -> float:
+    """Return the weight of G in its average after step n, from 1: 1 - min(decay, n / (n + 9)), 1 at first."""
+    if step == 1:
+        return 1.0
+    return 1 - torch.tensor(min(decay, step / (step + 9))).item()  # rounded to float32, as in older checkpoints
 
 
 class Discriminator(nn.Module):
     """Images (N, C, H, W) in [-1, 1] -> logits (N,) that they are real."""
 
-    def __init__(self, shape: tuple[int, int, int], width: int, norm: str, dropout: float) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, norm: str) -> None:
         super().__init__()
         sizes = halvings(shape[1:], stop=4, at_least=2)
         channels = [shape[0], *(width << i for i in range(len(sizes) - 1))]
@@ -226,7 +216,7 @@ class Discriminator(nn.Module):
             normalised = norm == "batch" and i > 0
             layers: list[nn.Module] = [down(a, b, size, bias=not normalised)]
             layers += [nn.BatchNorm2d(b)] if normalised else []
-            self.convolutions.append(nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Dropout(dropout)))
+            self.convolutions.append(nn.Sequential(*layers, nn.LeakyReLU(0.2)))
         self.head = nn.Linear(channels[-1] * sizes[-1][0] * sizes[-1][1], 1)
 
     def maps(self, x: Tensor) -> list[Tensor]:

@@ -39,7 +39,6 @@ class Patches(Model):
             have one code, "digits" that they have not.
         centroids: K.
         patch: side of a patch in pixels.
-        stride: pixels from a patch to the next.
         grid: regions in a row and in a column.
         zca: added to the eigenvalues of the patches' covariance, at least 0: what varies less is hardly blown up.
 
@@ -59,18 +58,17 @@ class Patches(Model):
         augmentation: str = "natural",
         centroids: Annotated[int, AtLeast(1)] = 800,
         patch: Annotated[int, AtLeast(1)] = 6,
-        stride: Annotated[int, AtLeast(1)] = 1,
         grid: Annotated[int, AtLeast(1)] = 2,
         zca: Annotated[float, AtLeast(0)] = 0.1,
     ) -> None:
         super().__init__(shape)
-        height, width = (max(0, (side - patch) // stride + 1) for side in shape[1:])
+        height, width = (max(0, side - patch + 1) for side in shape[1:])
         if min(height, width) < grid:
             raise UsageError(
-                f"model.patch {patch}, model.stride {stride} give {height} x {width} patches in "
-                f"{shape[1]} x {shape[2]} pixels, model.grid {grid} wants {grid} x {grid}"
+                f"model.patch {patch} gives {height} x {width} patches in {shape[1]} x {shape[2]} pixels, "
+                f"model.grid {grid} needs {grid} x {grid}: lower one of them"
             )
-        self.patch, self.stride, self.zca = patch, stride, zca
+        self.patch, self.zca = patch, zca
         self.mirrored = augmentation == "natural"
         size = shape[0] * patch**2
         self.register_buffer("mean", torch.zeros(size))
@@ -140,7 +138,7 @@ class Patches(Model):
 
     def pooled(self, x: Tensor) -> Tensor:
         """(n, grid² K) of a few images."""
-        windows = x.unfold(2, self.patch, self.stride).unfold(3, self.patch, self.stride)
+        windows = x.unfold(2, self.patch, 1).unfold(3, self.patch, 1)
         patches = windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)  # (n, positions, C·p·p)
         return (self.pooling @ self.triangle(self.whitened(self.normalised(patches)))).flatten(1)
 

@@ -1,13 +1,13 @@
 """The variational autoencoder: a density over images, a Gaussian posterior over codes, nats an image."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.ranges import AtLeast, Between
+from unsup.core.ranges import AtLeast
 from unsup.core.seeds import derived_seed
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
@@ -19,8 +19,7 @@ class VAE(Model):
     """L = E_q(z|x) [-log p(x|z)] + β KL(q(z|x) || N(0, I)), q(z|x) = N(μ(x), diag σ²(x)); sums over pixels and entries.
 
     Kingma & Welling 2014, "Auto-encoding variational Bayes", sections 2.3 and 3; one posterior sample an image. With
-    β = 1, no warm-up and no free bits the loss is the negative ELBO in nats an image. The code is the
-    posterior mean of the image as it is.
+    β = 1 the loss is the negative ELBO in nats an image. The code is the posterior mean of the image as it is.
 
     p(x|z), from the decoder's output o:
     * `bernoulli`: p(x_i = 1) = sigmoid(o_i), for images whose pixels are set to 1 with their grey value as probability
@@ -37,9 +36,6 @@ class VAE(Model):
         likelihood: p(x|z); None: `bernoulli` for grey images, `gaussian` for others.
         batch_norm: normalise the hidden layers of both halves before the activation.
         beta: weight of the KL term, at least 0 (Higgins et al. 2017).
-        warmup: share of all training steps over which that weight rises from 0 (Bowman et al. 2016).
-        free_bits: nats that each entry of the code may carry free of charge, as a mean over the batch (Kingma et al.
-            2016, appendix C.8).
         lr: peak learning rate (`Model`).
 
     Raises:
@@ -54,15 +50,12 @@ class VAE(Model):
         likelihood: Literal["bernoulli", "gaussian", "continuous_bernoulli"] | None = None,
         batch_norm: bool = True,
         beta: Annotated[float, AtLeast(0)] = 1.0,
-        warmup: Annotated[float, Between(0, 1)] = 0.0,
-        free_bits: Annotated[float, AtLeast(0)] = 0.0,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
         self.noise_dim = code_dim
         self.likelihood = likelihood or ("bernoulli" if shape[0] == 1 else "gaussian")
-        self.beta, self.warmup, self.free_bits = beta, warmup, free_bits
-        self.kl_weight = beta  # rises to beta in training with `warmup`
+        self.beta = beta
         pixels = shape[0] * shape[1] * shape[2]
         self.encoder = mlp([pixels, *widths, 2 * code_dim], batch_norm)
         self.decoder = mlp([code_dim, *reversed(widths), pixels], batch_norm)
@@ -71,20 +64,14 @@ class VAE(Model):
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        super().on_train_batch_start(batch, batch_idx)
-        if self.warmup:
-            self.kl_weight = self.beta * min(1.0, (self.iteration + 1) / (self.warmup * self.total_steps()))
-
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         log_px, kl = self.elbo(x)
-        reconstruction, kl = -log_px.mean(), kl.mean(0)
-        charged = kl.clamp(min=self.free_bits).sum()
+        reconstruction, kl = -log_px.mean(), kl.mean(0).sum()
         return {
-            "loss": reconstruction + self.kl_weight * charged,
+            "loss": reconstruction + self.beta * kl,
             "reconstruction": reconstruction,
-            "kl": kl.sum(),
-            "negative_elbo": reconstruction + kl.sum(),
+            "kl": kl,
+            "negative_elbo": reconstruction + kl,
         }
 
     # ---- density ----------------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import torch
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
+from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.models.base import Model
-from unsup.runs.checkpoints import load_checkpoint
 from unsup.runs.config import Config, load_class
 from unsup.runs.options import LINKED
 
@@ -40,9 +40,8 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
 
 def build_data(config: Config) -> ImageData:
     """The data module, nothing loaded yet."""
-    data: ImageData = instantiate(
-        "data", load_class(config["data"]["class_path"], ImageData), config["data"]["init_args"]
-    )
+    cls = load_class(config["data"]["class_path"], ImageData)
+    data: ImageData = instantiate("data", cls, config["data"]["init_args"])
     data.seed = config["seed"]
     return data
 
@@ -90,20 +89,8 @@ def instantiate(section: str, cls: type, arguments: dict[str, Any]) -> Any:
         return cls(**arguments)
     except REFUSALS as e:
         reason = next(iter(str(e).splitlines()), "") or type(e).__name__
-        raise UsageError(
-            f"{section}: {cls.__name__} cannot be made with these options: {reason} (UNSUP_DEBUG=1 shows where)"
-        ) from e
-
-
-def restore_model(config: Config, path: Path) -> Model:
-    """Return the model of a checkpoint in eval mode; the checkpoint holds all its arguments.
-
-    The random state of the process stays as it is.
-
-    Raises:
-        UserError: a damaged checkpoint, or one of another model.
-    """
-    return rebuild(config["model"]["class_path"], load_checkpoint(path), config["seed"], path)
+        problem = f"{section}: {cls.__name__} cannot be made with these options: {reason}"
+        raise UsageError(f"{problem} (UNSUP_DEBUG=1 shows where)") from e
 
 
 def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) -> Model:
@@ -112,9 +99,10 @@ def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) 
     Raises:
         UserError: they do not fit the class.
     """
+    options = current_options(class_path, checkpoint["hyper_parameters"], path)
     try:
         with torch.random.fork_rng([]):
-            model: Model = load_class(class_path, Model)(**checkpoint["hyper_parameters"])
+            model: Model = load_class(class_path, Model)(**options)
     except REFUSALS as e:
         raise UserError(f"{path} does not fit {class_path}: was its code changed since?") from e
     load_weights(model, checkpoint, path)

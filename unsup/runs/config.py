@@ -16,6 +16,7 @@ from typing import Any
 
 from unsup.core.errors import UsageError, closest
 from unsup.core.ranges import check_options
+from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
@@ -93,6 +94,9 @@ def read_layer(path: Path) -> Config:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
     check_outline(layer, str(path))
+    model = layer.get("model", {})
+    if "init_args" in model:
+        model["init_args"] = current_options(model.get("class_path", ""), model["init_args"], path)
     return layer
 
 
@@ -128,15 +132,12 @@ def nest(key: str, value: Any) -> Config:
 
 def merge(base: Config, top: Config) -> Config:
     """`top` over `base`, key by key; another class drops the arguments of the one before."""
-    merged = dict(base)
-    for key, value in top.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            if "class_path" in value and value["class_path"] != old.get("class_path", value["class_path"]):
-                old = {}
-            merged[key] = merge(old, value)
-        else:
-            merged[key] = value
+    merged = base | top
+    for key in base.keys() & top.keys():
+        old, new = base[key], top[key]
+        if isinstance(old, dict) and isinstance(new, dict):
+            another = "class_path" in new and new["class_path"] != old.get("class_path", new["class_path"])
+            merged[key] = merge({} if another else old, new)
     return merged
 
 
