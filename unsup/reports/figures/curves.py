@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 Points = Sequence[tuple[float, float]]  # (step, value)
 
-WIDTH, HEIGHT = 320, 200  # of a panel, in its own units: about pixels
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 30, 36  # margins around the lines
+WIDTH, HEIGHT = 320, 216  # of a panel, in its own units: about pixels
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 46, 36  # margins around the lines
 LOGARITHMIC = 5.0  # ratio of the largest to the smallest value from which an axis is logarithmic
 PARTS = ("train", "val")
 NAMES = {"train": "training", "val": "validation"}
