@@ -12,6 +12,17 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 46, 36  # margins around the lines
 LOGARITHMIC = 5.0  # ratio of the largest to the smallest value from which an axis is logarithmic
 PARTS = ("train", "val")
 NAMES = {"train": "training", "val": "validation"}
+TITLES = {  # of other terms: the term with spaces
+    "lr": "learning rate",
+    "grad_norm": "gradient norm",
+    "grad_norm_d": "gradient norm of the discriminator",
+    "grad_norm_g": "gradient norm of the generator",
+    "grad_norm_eg": "gradient norm of encoder and generator",
+    "quick/linear_probe": "linear probe, quick score",
+    "quick/kmeans_acc": "k-means ACC, quick score",
+    "quick/kmeans_nmi": "k-means NMI, quick score",
+    "quick/effective_rank": "effective rank, quick score",
+}
 
 
 class Tick(NamedTuple):
@@ -50,8 +61,9 @@ def panels(curves: Mapping[str, Points]) -> list[Panel]:
             terms.setdefault(term if part in PARTS else tag, {})[part if part in PARTS else "other"] = points
     order = sorted(terms, key=lambda term: (term != "loss", len(terms[term]) == 1))
     same = [term for term in order if term != "loss" and terms[term] == terms.get("loss")]
-    titles = {"loss": " = ".join(["loss", *same])}
-    return [_panel(titles.get(term, term), terms[term]) for term in order if term not in same]
+    titles = {term: TITLES.get(term, term.replace("_", " ")) for term in order}
+    titles["loss"] = " = ".join(["loss", *(titles[term] for term in same)])
+    return [_panel(titles[term], terms[term]) for term in order if term not in same]
 
 
 def _panel(term: str, parts: dict[str, Points]) -> Panel:
