@@ -379,8 +379,8 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
     (part,) = made(tmp_path)
     found = {(one.a, one.b): one for one in part.statements}
     assert list(found) == [
-        *((("deep_ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels", "ae")),
-        *((("ae", name)) for name in ("untrained twin", "PCA-30", "raw pixels")),
+        *((("deep_ae", name)) for name in ("untrained network", "PCA-30", "raw pixels", "ae")),
+        *((("ae", name)) for name in ("untrained network", "PCA-30", "raw pixels")),
     ]
 
     def loaded(model: str, n: int, name: str) -> Any:
@@ -410,7 +410,7 @@ def test_initialisations_of_the_twin_that_scatter_are_heard(tmp_path: Path, prob
         content["floors"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
         run = put(tmp_path, content)
     (part,) = made(tmp_path)
-    (one,) = [one for one in part.statements if one.b == "untrained twin"]
+    (one,) = [one for one in part.statements if one.b == "untrained network"]
     own = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
     a, twin = np.stack([one["linear_probe"] for one in own]), own[0]["untrained/linear_probe"]
     assert one.difference == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
@@ -640,7 +640,7 @@ def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixt
     made(tmp_path)
     out = capsys.readouterr().out
     assert "The files have the same on the other 4 models." in out
-    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained twin", out, re.M)) == 10
+    assert len(re.findall(r"^ae, lr=\d+ \S+ untrained network", out, re.M)) == 10
     assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
 
 

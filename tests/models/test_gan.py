@@ -10,8 +10,8 @@ from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor, nn
 
 from unsup.core.errors import UsageError
-from unsup.models.gan import GAN, follow, generator
-from unsup.models.parts.layers import keep_statistics
+from unsup.models.gan import GAN, generator, share_at
+from unsup.models.parts.layers import keep_statistics, move_towards
 
 
 def gan(shape: tuple[int, int, int] = SHAPE, **options: Any) -> GAN:
@@ -198,9 +198,10 @@ def test_the_average_is_the_recursion_with_a_decay_that_rises(decay: float) -> N
     for n, value in enumerate((4.0, 8.0, 0.0, 6.0)):
         for p in network.parameters():
             p.data.fill_(value)
-        follow(average, network, decay, step=n + 1)
-        share = min(decay, (1 + n) / (10 + n)) if n else 0.0  # the first update copies
-        expected = share * expected + (1 - share) * value
+        share = share_at(n + 1, decay)
+        move_towards(average.state_dict().values(), network.state_dict().values(), share)
+        assert share == pytest.approx(1 - min(decay, (1 + n) / (10 + n)) if n else 1)  # the first update copies
+        expected = (1 - share) * expected + share * value
         for p in average.parameters():
             assert torch.allclose(p, torch.tensor(expected)), n
     for ours, theirs in zip(average.buffers(), network.buffers(), strict=True):

@@ -144,7 +144,7 @@ def test_all_sections_are_there_in_order(folder: Path) -> None:
     titles = list(Page(to_html(content, folder, everything())).sections)
     assert titles == [
         "Summary",
-        "Against the floors",
+        "Against the baselines",
         "Learning curves",
         "Pictures",
         "Map of the codes",
@@ -236,7 +236,7 @@ def test_a_picture_that_is_missing_is_named(folder: Path) -> None:
 
 def test_the_map_and_the_mistakes_show_their_words(folder: Path) -> None:
     page = Page(to_html(full(), folder, everything()))
-    assert len([c for c in page.all("circle") if "data-told" in c]) == 40
+    assert len([c for c in page.all("circle") if "data-description" in c]) == 40
     assert len([c for c in page.all("circle") if c.get("class") == "wrong"]) == 6  # 0, 7, …, 35
     assert "cat" in page.sections["Map of the codes"] and "Rings: the linear probe" in page.sections["Map of the codes"]
     assert f"{EVIL} .900is cat" in page.sections["Hardest test images"].replace("\n", "")
@@ -258,15 +258,15 @@ def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
         text = to_html(content, folder)
         assert f'class="verdict {word.replace(" ", "-")}"' in text
         assert str(inline(outcome(content)[1])) in text and str(inline(verdict(content))) in text
-    assert outcome(above)[1] == "Above every floor by the linear probe and by 10 labels a class."
+    assert outcome(above)[1] == "Above every baseline by the linear probe and by 10 labels per class."
     assert outcome(mixed)[1] == (
-        "Not above PCA-30, above untrained twin and raw pixels by the linear probe; above every floor by 10 labels a "
-        "class."
+        "Not above PCA-30, above untrained network and raw pixels by the linear probe; above every baseline by 10 "
+        "labels per class."
     )
-    assert outcome(below)[1] == "Below every floor by the linear probe and by 10 labels a class."
+    assert outcome(below)[1] == "Below every baseline by the linear probe and by 10 labels per class."
     assert outcome(equal)[1] == (
-        "Below untrained twin and raw pixels, not above PCA-30 by the linear probe; not above untrained twin, PCA-30 "
-        "and raw pixels by 10 labels a class."
+        "Below untrained network and raw pixels, not above PCA-30 by the linear probe; not above untrained network, "
+        "PCA-30 and raw pixels by 10 labels per class."
     )
 
 
@@ -279,7 +279,7 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
         scores.pop("reconstruction", None)
     assert outcome(unlabelled()) == (
         "above",
-        "Reconstructs better than untrained twin: 9.13 against 52.31; reconstructs better than PCA-30: 9.13 against "
+        "Reconstructs better than untrained network: 9.13 against 52.31; reconstructs better than PCA-30: 9.13 against "
         "13.87.",
     )
     assert outcome(mixed)[0] == outcome(collapsed)[0] == "mixed"
@@ -290,7 +290,7 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
     assert outcome(below)[0] == "below"
     below["scores"]["rankme"] = 2.2
     assert "153.8 against 52.31" in outcome(below)[1]
-    assert "**not better than untrained twin and PCA-30**. **The codes use about 2 of 30 dimensions.**" in verdict(
+    assert "**not better than untrained network and PCA-30**. **The codes use about 2 of 30 dimensions.**" in verdict(
         below
     )
     assert outcome(silent)[0] == "unknown" and "no reconstruction errors" in outcome(silent)[1]

@@ -73,7 +73,7 @@ def test_robustness_shows_severities_and_the_means_of_the_floors() -> None:
     assert column(table, "severity 1") == ["", ".850", ".750", ".650", ""]
     assert column(table, "severity 3") == ["", ".650", ".350", ".050", ""]
     assert column(table, "mean") == [".950", ".750", ".550", ".350", "**.550**"]
-    assert column(table, "untrained twin") == [".900", ".700", ".500", ".300", ".500"]
+    assert column(table, "untrained network") == [".900", ".700", ".500", ".300", ".500"]
     assert "on 2,000 test images" in table
 
 
@@ -82,7 +82,7 @@ def test_corrupted_images_of_one_twin_alone_are_said_to_be() -> None:
     assert "first initialisation" not in to_markdown(content)  # older reports: a mean of three
     content["floors"]["untrained"]["robustness"]["initialisations"] = 1
     table = section(to_markdown(content), "Robustness")
-    assert "; the untrained twin's: of its first initialisation." in table
+    assert "; for the untrained network that of its first initialisation." in table
     assert column(table, "test images") == ["clean", *CORRUPTIONS, "**all corruptions**"]
 
 
@@ -110,7 +110,7 @@ def test_the_ridge_path_marks_the_best() -> None:
     assert column(table, "raw pixels") == [".900", ".930", ".890", ".920"]
     assert column(table, "deep_ae") == [".930", "**.960**", ".920", ".950"]
     assert column(table, "PCA-30")[1] == ".920"  # bold is the model's own choice alone
-    assert "untrained twin's column is a mean" in table
+    assert "column of the untrained network is a mean" in table
 
 
 def test_clusterings_say_whether_they_saw_the_test_images() -> None:

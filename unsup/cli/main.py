@@ -9,6 +9,7 @@ from unsup.cli.parser import parse
 from unsup.cli.reports import compare, evaluate, reproduce, results, selfcheck
 from unsup.cli.training import models, resume, sweep, train
 from unsup.cli.use import classify, encode, export, zero_shot
+from unsup.core.commands import in_typed_form
 from unsup.core.errors import UserError, one_line
 
 COMMANDS = {
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     except (UserError, OSError) as e:  # OSError: a full disk, a folder that vanished or may not be written
         if os.environ.get("UNSUP_DEBUG"):
             raise
-        print(f"unsup: {one_line(e)}", file=sys.stderr)
+        print(f"unsup: {in_typed_form(one_line(e))}", file=sys.stderr)
         return e.exit_code if isinstance(e, UserError) else 1
     except KeyboardInterrupt:
         print("unsup: interrupted", file=sys.stderr)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.commands import install
 from unsup.core.errors import UserError
 from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
@@ -78,7 +79,7 @@ class Streamed(ImageData):
         try:
             from litdata import StreamingDataset
         except ImportError as e:
-            raise UserError("streamed images need litdata: pip install -e '.[stream]'") from e
+            raise UserError(f"streamed images need litdata: {install('stream')}") from e
 
         class Numbered(StreamingDataset):
             """A data set whose items know their position among all."""

@@ -8,20 +8,21 @@ from functools import partial
 from typing import Any, cast
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from unsup.core.arrays import Floats, Ids
 from unsup.evaluation import measures
 from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
-from unsup.metrics import clustering, diagnostics
+from unsup.metrics import diagnostics
 from unsup.metrics.mixtures import estimate_k
 from unsup.metrics.probes import LinearProbe
 from unsup.metrics.readout import Readout
 
 
 @dataclass(frozen=True)
-class Judged:
+class CodeEvaluation:
     """What the protocol says of codes; n_test rows in the order of the test split.
 
     scores: numbers ready for JSON (never NaN or None: what does not apply is absent). Accuracies are shares in [0, 1].
@@ -46,7 +47,7 @@ def judge_arrays(
     count: bool = True,
     answers: dict[str, Any] | None = None,
     generation: Measures | None = None,
-) -> Judged:
+) -> CodeEvaluation:
     """Score the codes of each split as `unsup.evaluation.protocol.evaluate` states it.
 
     Equal codes give the same scores bit for bit, whatever the number of workers: every part runs on one thread.
@@ -72,7 +73,7 @@ def judge_arrays(
         compact = {split: axes.transform(z) for split, z in codes.items()}
         kinds = ["clusterings", "diagnostics"] if labels is None else ["clusterings", "kNN", "diagnostics"]
         scores["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
-    spaces = {"raw": compact, "l2": {split: clustering.unit_length(z) for split, z in compact.items()}}
+    spaces = {"raw": compact, "l2": {split: normalize(z) for split, z in compact.items()}}
 
     counting: Measures = {"number of clusters": partial(estimate_k, compact["train"])}
     if labels is None:  # k is needed before anything else
@@ -110,7 +111,7 @@ def judge_arrays(
         origin=None if axes is None else axes.mean_,
         probe=None if probe is None else probe.fitted,
     )
-    return Judged(
+    return CodeEvaluation(
         scores=scores,
         correct=correct,
         predicted=None if probe is None else probe.predicted,

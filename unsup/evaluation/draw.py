@@ -65,7 +65,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
             shown["interpolations"] = draw_arcs(folder / "interpolations.png", _made(model.generate, noise, model))
     plane = plane_of(evaluation.codes)
     shown |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
-    code_map = CodeMap.of(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)
+    code_map = CodeMap(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)
     probe, mistakes = evaluation.readout.probe, []
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)

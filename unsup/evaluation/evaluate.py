@@ -14,7 +14,7 @@ from msgspec import to_builtins
 from numpy.typing import ArrayLike
 
 from unsup.core.errors import UsageError
-from unsup.evaluation.given_codes import judge_codes
+from unsup.evaluation.foreign_codes import judge_codes
 from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.format import markdown_table
 from unsup.reports.report import as_record

@@ -14,7 +14,7 @@ from unsup.core.arrays import Ids
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
-from unsup.evaluation.arrays import Judged, judge_arrays
+from unsup.evaluation.arrays import CodeEvaluation, judge_arrays
 from unsup.evaluation.codes import encode, samples
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.feature_space import FeatureSpace
@@ -29,7 +29,7 @@ VERSION = 3
 
 
 @dataclass(frozen=True)
-class Evaluation(Judged):
+class Evaluation(CodeEvaluation):
     """Everything a report needs; n_test rows in the order of the test split."""
 
     frozen: tuple[str, str]  # SHA-256 over parameters and buffers, before and after

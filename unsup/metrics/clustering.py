@@ -8,7 +8,6 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Ids
@@ -77,8 +76,3 @@ def kmeans(train: NDArray[np.float32], test: NDArray[np.float32], k: int, restar
 def kmeans_from(centres: NDArray[np.float32], codes: NDArray[np.float32]) -> Ids:
     """The cluster of each of the codes (n, D) when k-means goes on from the centres (k, D), fitted on all of them."""
     return KMeans(len(centres), init=centres, n_init=1).fit(codes).labels_.astype(np.int64)
-
-
-def unit_length(codes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Every row scaled to Euclidean length 1; rows of zeros stay zeros."""
-    return normalize(codes)

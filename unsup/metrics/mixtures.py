@@ -43,12 +43,7 @@ Method = Callable[[Floats, Floats, int], Assignment]
 def methods() -> dict[str, Method]:
     """{name: method} of what can run here; each takes train (n, D), test (m, D) and the number of clusters."""
     found: dict[str, Method] = {"gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
-    return found if missing() else found | {"UMAP + Gaussian mixture": umap_mixture}
-
-
-def missing() -> str:
-    """What keeps UMAP from running, for a person to mend; empty: nothing."""
-    return "" if find_spec("umap") else "the package umap-learn is not installed: pip install umap-learn"
+    return found if find_spec("umap") is None else found | {"UMAP + Gaussian mixture": umap_mixture}
 
 
 @threadpool_limits.wrap(limits=1)

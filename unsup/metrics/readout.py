@@ -46,16 +46,14 @@ class Probe:
 
     def probabilities(self, codes: Floats) -> Floats:
         """(n, K): rows sum to 1."""
-        shares: Floats = np.asarray(softmax(self._scores(codes), axis=1), np.float32)
-        return shares
+        return np.asarray(softmax(self._scores(codes), axis=1), np.float32)
 
     def predict(self, codes: Floats) -> Ids:
         """(n,) classes."""
         return self.classes[self._scores(codes).argmax(axis=1)]
 
     def _scores(self, codes: Floats) -> Floats:
-        scores: Floats = np.asarray((codes - self.mean) / self.scale @ self.weights.T + self.bias, np.float32)
-        return scores
+        return np.asarray((codes - self.mean) / self.scale @ self.weights.T + self.bias, np.float32)
 
 
 class Novelty(NamedTuple):
@@ -117,13 +115,11 @@ class Readout:
         """(n, D) -> (n, d)."""
         if self.axes is None or self.origin is None:
             return codes
-        found: Floats = np.asarray((codes - self.origin) @ self.axes.T, np.float32)
-        return found
+        return np.asarray((codes - self.origin) @ self.axes.T, np.float32)
 
     def centre_distances(self, codes: Floats) -> Floats:
         """(n, k) Euclidean distances to the k-means centres."""
-        distances: Floats = euclidean_distances(self.compact(codes), self.centres).astype(np.float32)
-        return distances
+        return np.asarray(euclidean_distances(self.compact(codes), self.centres), np.float32)
 
     def cluster(self, codes: Floats) -> Ids:
         """(n,) the k-means cluster of each code."""
@@ -142,18 +138,16 @@ class Readout:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file; `of` reads it back."""
-        found: dict[str, NDArray[Any]] = {
+        values = {
             "centres": self.centres,
             "reference": self.reference,
-            "usual": np.array(self.threshold),
+            "usual": self.threshold,
+            "usual_error": self.error_threshold,
+            "axes": self.axes,
+            "origin": self.origin,
+            **({} if self.probe is None else {f"probe.{name}": value for name, value in vars(self.probe).items()}),
         }
-        if self.error_threshold is not None:
-            found["usual_error"] = np.array(self.error_threshold)
-        if self.axes is not None and self.origin is not None:
-            found |= {"axes": self.axes, "origin": self.origin}
-        if self.probe is not None:
-            found |= {f"probe.{name}": value for name, value in vars(self.probe).items()}
-        return found
+        return {name: np.asarray(value) for name, value in values.items() if value is not None}
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:

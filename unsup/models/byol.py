@@ -12,7 +12,7 @@ from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
-from unsup.models.parts.layers import mlp
+from unsup.models.parts.layers import mlp, move_towards
 
 
 class BYOL(Model):
@@ -81,12 +81,10 @@ class BYOL(Model):
         )
         return found
 
-    @torch.no_grad()
     def follow(self, decay: float) -> None:
         """ξ <- τ ξ + (1 - τ) θ: the target's weights; its batch-norm has statistics of its own."""
         online = [*self.backbone.parameters(), *self.projector.parameters()]
-        for ours, theirs in zip(self.target.parameters(), online, strict=True):
-            ours.lerp_(theirs, 1 - decay)
+        move_towards(self.target.parameters(), online, 1 - decay)
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from unsup.core.errors import UsageError
 from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Batch, Model
-from unsup.models.parts.layers import down, halvings, keep_statistics, pool_maps, up
+from unsup.models.parts.layers import down, halvings, keep_statistics, move_towards, pool_maps, up
 from unsup.models.parts.optim import backward
 
 
@@ -126,7 +126,8 @@ class GAN(Model):
         g_optimizer.step()
         self.untoggle_optimizer(g_optimizer)
         if self.averaged is not None:
-            follow(self.averaged, self.generator, self.ema, self.iteration)
+            share = share_at(self.iteration, self.ema)
+            move_towards(self.averaged.state_dict().values(), self.generator.state_dict().values(), share)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Both players' losses, for validation: nothing learns."""
@@ -196,12 +197,11 @@ def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Seq
     return nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
 
 
-@torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """The moving average after a step, counted from 1: its decay is at most n / (n + 9), 0 at first: a quick start."""
-    decay = min(decay, step / (step + 9)) if step > 1 else 0.0
-    for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        old.copy_(torch.lerp(new.float(), old.float(), decay))
+def share_at(step: int, decay: float) -> float:
+    """Return the weight of G in its average after step n, from 1: 1 - min(decay, n / (n + 9)), 1 at first."""
+    if step == 1:
+        return 1.0
+    return 1 - torch.tensor(min(decay, step / (step + 9))).item()  # rounded to float32, as in older checkpoints
 
 
 class Discriminator(nn.Module):

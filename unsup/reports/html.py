@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 INLINE = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
 FIRST = (  # sections of the page in this order, before all others
     "Summary",
-    "Against the floors",
+    "Against the baselines",
     "Learning curves",
     "Pictures",
     "Generation",
@@ -138,8 +138,8 @@ def _embedded(file: Path, path: str, alt: str) -> dict[str, Any]:
     return {"uri": uri, "width": width, "height": height, "alt": alt}
 
 
-def _mistake(one: Mistake) -> dict[str, str]:
-    return {"uri": image(one.image), "true": one.true, "given": one.given, "confidence": accuracy(one.confidence)}
+def _mistake(one: Mistake) -> dict[str, Any]:
+    return one._asdict() | {"uri": image(one.image), "confidence": accuracy(one.confidence)}
 
 
 def inline(text: str) -> "Markup":

@@ -164,4 +164,4 @@ def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
     """Return the name of a baseline in tables."""
     if key == "pca":
         return "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
-    return {"untrained": "untrained twin", "pixels": "raw pixels"}[key]
+    return {"untrained": "untrained network", "pixels": "raw pixels"}[key]

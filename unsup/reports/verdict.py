@@ -7,12 +7,12 @@ from unsup.reports.score_schema import Scores
 
 COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a sentence
     "linear_probe": ("Linear probe", "by the linear probe"),
-    "few_label_10": ("Few-label probe (10 labels a class)", "by 10 labels a class"),
+    "few_label_10": ("Few-label probe (10 labels per class)", "by 10 labels per class"),
 }
 COLLAPSED = 0.1  # share of the dimensions: codes with a smaller effective rank hardly use them
 ONE_DIRECTION = 1.5  # codes with a smaller effective rank are multiples of one vector, or nearly
 WORSE, UNCLEAR, BETTER = "below", "not above", "above"  # than a baseline
-NO_BASELINES = "No floors were computed, so these numbers cannot say whether anything was learned."
+NO_BASELINES = "No baselines were computed, so these numbers cannot show whether anything was learned."
 
 
 def verdict(report: Report) -> str:
@@ -47,8 +47,8 @@ def learning_failure(report: Report) -> str:
     if 0 < dim == scores.dead_units:
         facts.append("all images have the same code")
     elif dim > 2 and scores.rankme is not None and scores.rankme < ONE_DIRECTION:
-        facts.append(f"the codes are of one direction (effective rank {scores.rankme:.1f} of {dim:,})")
-    return f"**This training is dead: {enumeration(facts)}; try a smaller learning rate.**" if facts else ""
+        facts.append(f"the codes vary in one direction only (effective rank {scores.rankme:.1f} of {dim:,})")
+    return f"**This run did not learn: {enumeration(facts)}; try a smaller learning rate.**" if facts else ""
 
 
 def outcome(report: Report) -> tuple[str, str]:
@@ -66,7 +66,7 @@ def outcome(report: Report) -> tuple[str, str]:
         standings, phrases = _by_reconstruction(report)
         missing = ": no labels, and no reconstruction errors to compare"
     if not standings:
-        return "unknown", f"Not compared with its floors{missing}."
+        return "unknown", f"Not compared with its baselines{missing}."
     word = standings[0] if len(set(standings)) == 1 else "mixed" if BETTER in standings else UNCLEAR
     sentence = "; ".join(phrases)
     return word, f"{sentence[0].upper()}{sentence[1:]}."
@@ -99,12 +99,12 @@ def _by_probes(report: Report) -> tuple[list[str], list[str]]:
 
 
 def _result(differences: dict[str, Difference]) -> str:
-    """Return 'below raw pixels, not above PCA-30' or 'above every floor'."""
+    """Return 'below raw pixels, not above PCA-30' or 'above every baseline'."""
     parts = []
     for standing in (WORSE, UNCLEAR, BETTER):
         names = [name for name, one in differences.items() if _standing(one) == standing]
         if len(names) == len(differences) and standing != UNCLEAR:
-            return f"{standing} every floor"
+            return f"{standing} every baseline"
         if names:
             parts.append(f"{standing} {enumeration(names)}")
     return ", ".join(parts)
@@ -116,7 +116,7 @@ def _labelled_verdict(report: Report) -> str:
         value = next(score.value(report.scores) for score in SCORES if score.correct == probe)
         if (differences := _differences(report, probe)) and value is not None:
             sentences.append(f"{title} {accuracy(value)}, {_detailed_result(differences)}.")
-    return " ".join(sentences) or "This model was not compared with its floors."
+    return " ".join(sentences) or "This model was not compared with its baselines."
 
 
 def _detailed_result(differences: dict[str, Difference]) -> str:
@@ -126,8 +126,8 @@ def _detailed_result(differences: dict[str, Difference]) -> str:
         standing, bounds = _standing(one), with_bounds(one)
         texts[standing].append(f"{name} {bounds}" if standing == BETTER else f"{name} ({bounds})")
     if len(texts[BETTER]) == len(differences):
-        return f"**above every floor**: {', '.join(texts[BETTER])}"
-    forms = {UNCLEAR: "**cannot be told from {}**", WORSE: "**below {}**", BETTER: "above {}"}
+        return f"**above every baseline**: {', '.join(texts[BETTER])}"
+    forms = {UNCLEAR: "**not separable from {}**", WORSE: "**below {}**", BETTER: "above {}"}
     return "; ".join(forms[standing].format(enumeration(names)) for standing, names in texts.items() if names)
 
 

@@ -11,7 +11,6 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.models.base import Model
-from unsup.runs.checkpoints import load_checkpoint
 from unsup.runs.config import Config, load_class
 from unsup.runs.options import LINKED
 
@@ -41,9 +40,8 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
 
 def build_data(config: Config) -> ImageData:
     """The data module, nothing loaded yet."""
-    data: ImageData = instantiate(
-        "data", load_class(config["data"]["class_path"], ImageData), config["data"]["init_args"]
-    )
+    cls = load_class(config["data"]["class_path"], ImageData)
+    data: ImageData = instantiate("data", cls, config["data"]["init_args"])
     data.seed = config["seed"]
     return data
 
@@ -91,20 +89,8 @@ def instantiate(section: str, cls: type, arguments: dict[str, Any]) -> Any:
         return cls(**arguments)
     except REFUSALS as e:
         reason = next(iter(str(e).splitlines()), "") or type(e).__name__
-        raise UsageError(
-            f"{section}: {cls.__name__} cannot be made with these options: {reason} (UNSUP_DEBUG=1 shows where)"
-        ) from e
-
-
-def restore_model(config: Config, path: Path) -> Model:
-    """Return the model of a checkpoint in eval mode; the checkpoint holds all its arguments.
-
-    The random state of the process stays as it is.
-
-    Raises:
-        UserError: a damaged checkpoint, or one of another model.
-    """
-    return rebuild(config["model"]["class_path"], load_checkpoint(path), config["seed"], path)
+        problem = f"{section}: {cls.__name__} cannot be made with these options: {reason}"
+        raise UsageError(f"{problem} (UNSUP_DEBUG=1 shows where)") from e
 
 
 def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) -> Model:

@@ -132,15 +132,12 @@ def nest(key: str, value: Any) -> Config:
 
 def merge(base: Config, top: Config) -> Config:
     """`top` over `base`, key by key; another class drops the arguments of the one before."""
-    merged = dict(base)
-    for key, value in top.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            if "class_path" in value and value["class_path"] != old.get("class_path", value["class_path"]):
-                old = {}
-            merged[key] = merge(old, value)
-        else:
-            merged[key] = value
+    merged = base | top
+    for key in base.keys() & top.keys():
+        old, new = base[key], top[key]
+        if isinstance(old, dict) and isinstance(new, dict):
+            another = "class_path" in new and new["class_path"] != old.get("class_path", new["class_path"])
+            merged[key] = merge({} if another else old, new)
     return merged
 
 

@@ -176,9 +176,11 @@ class Run:
         Raises:
             UserError: no checkpoint, a damaged one, or one of another model.
         """
-        from unsup.runs.build import restore_model
+        from unsup.runs.build import rebuild
+        from unsup.runs.checkpoints import load_checkpoint
 
-        return restore_model(self.config, self.checkpoint)
+        path = self.checkpoint
+        return rebuild(self.config["model"]["class_path"], load_checkpoint(path), self.config["seed"], path)
 
     def data(self, moved: Mapping[str, str] = MappingProxyType({})) -> "ImageData":
         """Return the images that the run was started with, ready.

@@ -20,10 +20,11 @@ def choose_threads(option: Threads) -> tuple[int, str]:
         option: `threads` of the configuration.
     """
     if option != "auto":
-        return option, ""
+        cores = os.cpu_count() or option
+        return option, f"{option} threads on {cores} cores get in each other's way" if option > cores else ""
     usual = torch.get_num_threads()  # of OMP_NUM_THREADS, otherwise one a core
-    cores = None if os.environ.get(NUMBER) else cores_now()
-    return (cores.idle(usual), cores.note(usual)) if cores else (usual, "")
+    now = None if os.environ.get(NUMBER) else cores_now()
+    return (now.idle(usual), now.note(usual)) if now else (usual, "")
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """Layers that several methods are built from, for images of any size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -87,3 +88,10 @@ def keep_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for layer in layers:
             layer.track_running_stats = True
+
+
+@torch.no_grad()
+def move_towards(averages: Iterable[Tensor], values: Iterable[Tensor], share: float) -> None:
+    """Move each average towards its value by a share of the difference, in place; whole numbers are cut off."""
+    for average, value in zip(averages, values, strict=True):
+        average.copy_(average.float().lerp(value.float(), share))

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import UsageError, UserError
 from unsup.core.splits import train_val_split
-from unsup.evaluation.arrays import Judged, judge_arrays
+from unsup.evaluation.arrays import CodeEvaluation, judge_arrays
 from unsup.evaluation.encoded import Encoded, finite
 
 FEWEST_CODES = 10  # images of a split: with fewer the scores say nothing
 SUFFIXES = {"train": "", "val": "val_", "test": "test_"}  # of the arguments' names: codes, val_codes, test_codes
 
 
-def judge_codes(codes: Any, labels: Any, test_codes: Any, test_labels: Any, val_codes: Any, val_labels: Any) -> Judged:
+def judge_codes(
+    codes: Any, labels: Any, test_codes: Any, test_labels: Any, val_codes: Any, val_labels: Any
+) -> CodeEvaluation:
     """Score codes (N, D) against labels (N,), as `unsup.evaluate` states it.
 
     Raises:
