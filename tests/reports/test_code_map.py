@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from unsup.reports.figures.code_map import HEIGHT, WIDTH, CodeMap, draw, palette
+from unsup.reports.figures.code_map import HEIGHT, MISTAKES, WIDTH, CodeMap, draw, hardest, palette
 from unsup.reports.figures.codes import Plane
 from unsup.reports.figures.data_uri import SIDE, encoded_picture, image, sprite
-from unsup.reports.figures.mistakes import SHOWN, hardest
 
 RNG = np.random.default_rng(0)
 
@@ -170,7 +169,7 @@ def test_columns_may_stand_for_other_classes() -> None:
 def test_equal_confidence_keeps_the_order_of_images_and_the_list_ends() -> None:
     n = 60
     found = hardest(np.tile([0.0, 1.0], (n, 1)), np.zeros(n, np.int64), grey(range(n)), ["a", "b"])
-    assert [int(one.image.max()) for one in found] == list(range(SHOWN))
+    assert [int(one.image.max()) for one in found] == list(range(MISTAKES))
 
 
 def test_the_same_arrays_make_the_same_drawing() -> None:

@@ -85,7 +85,7 @@ class Page(HTMLParser):
 
 
 def mistakes() -> list[Any]:
-    from unsup.reports.figures.mistakes import hardest
+    from unsup.reports.figures.code_map import hardest
 
     images = np.random.default_rng(0).random((3, 3, 8, 8))
     return hardest(np.array([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]]), np.zeros(3, np.int64), images, ("cat", EVIL))
