@@ -71,7 +71,7 @@ def versions(root: Path, run: str) -> dict[str, Any]:
 
 def test_one_command_trains_the_whole_chain_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(root, "third", "--seed", "3", "--epochs", "0", "--model.lr", ".01") == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "comes first" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "training that first" in line]
     assert [line.split()[0] for line in lines] == ["third", "second"]
     assert made(root) == ["first/3-001", "second/3-001", "third/3-001"]
     first = Run(root / "digits/first/3-001").config  # neither epochs nor options of the model are the target's
