@@ -50,7 +50,7 @@ def _table_content(part: Comparable) -> dict[str, Any]:
                 content |= {"runs": [str(run.folder) for run in line.group.runs], SEEDS: line.seeds}
             rows.append(content | line.statistics)
     pairs = [
-        {"a": pair.a, "text": pair.text} | ({"b": pair.b, **pair.found} if pair.found else {})
+        {"a": pair.a, "text": pair.text} | ({"b": pair.b, **pair.difference} if pair.difference else {})
         for pair in part.statements
     ]
     return {
