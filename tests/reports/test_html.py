@@ -304,13 +304,13 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
     assert "▼ not above" in to_html(below, folder)
 
 
-def test_the_legend_of_a_single_curve_is_not_cut_off(folder: Path) -> None:
+def test_the_legend_is_below_the_title(folder: Path) -> None:
     two = [[0, 2.0], [10, 1.0]]
-    for curves, places in (({"val/loss": two}, {"validation": 256}), ({"train/a": two}, {"training": 256})):
+    for curves, places in (({"val/loss": two}, {"validation": 72}), ({"train/a": two}, {"training": 72})):
         page = to_html(report() | {"curves": curves}, folder)
-        assert {name: int(x) for x, name in re.findall(r'<text x="(\d+)" y="16">(\w+)</text>', page)} == places
+        assert {name: int(x) for x, name in re.findall(r'<text x="(\d+)" y="34">(\w+)</text>', page)} == places
     page = to_html(report() | {"curves": {"train/loss": two, "val/loss": two}}, folder)
-    assert re.findall(r'<text x="(\d+)" y="16">(\w+)</text>', page) == [("178", "training"), ("256", "validation")]
+    assert re.findall(r'<text x="(\d+)" y="34">(\w+)</text>', page) == [("72", "training"), ("150", "validation")]
 
 
 @pytest.mark.parametrize(

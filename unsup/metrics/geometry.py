@@ -1,4 +1,4 @@
-"""Ways through a space of codes or of noise, and nearest images; from arrays alone."""
+"""Paths through a space of codes or of noise, and nearest images."""
 
 from collections.abc import Iterable
 
@@ -14,16 +14,16 @@ OFFSETS = np.linspace(-2.5, 2.5, 11)  # places on a walk, in standard deviations
 
 
 def straight(start: Array, end: Array, steps: int) -> Array:
-    """(steps, D) codes at even distances on the line from `start` (D,) to `end`, both among them."""
+    """Return (steps, D) codes at even distances from `start` (D,) to `end`."""
     t = np.linspace(0, 1, steps)[:, None]
     return (1 - t) * start + t * end
 
 
 def spherical(start: Array, end: Array, steps: int) -> Array:
-    """(steps, D) points at even angles on the arc from `start` (D,) to `end`, both among them.
+    """Return (steps, D) points at even angles on the arc from `start` (D,) to `end`.
 
-    Of normal noise in many dimensions nearly all lies in a shell: an arc stays in it, where a straight line passes
-    through the empty middle. Where no arc is defined (parallel vectors, D = 1) it is the line.
+    Nearly all normal noise in many dimensions is in a shell: an arc stays in it, while a straight line passes through
+    the empty middle. If no arc is defined (parallel vectors, D = 1) it is the line.
     """
     cosine = start @ end / (np.linalg.norm(start) * np.linalg.norm(end))
     angle = float(np.arccos(np.clip(cosine, -1, 1)))  # in double precision the ends are exact
@@ -34,9 +34,9 @@ def spherical(start: Array, end: Array, steps: int) -> Array:
 
 
 def across_groups(groups: Array, count: int) -> Positions:
-    """(n, 2) positions of random pairs from different groups, the same every time.
+    """Return the same (n, 2) positions of random pairs from different groups.
 
-    `groups` is (N,); n is `count`, or less where there are few images, or 0 where all are of one group.
+    `groups` is (N,); n is `count`, or less if there are few images, or 0 if all are of one group.
     """
     rng = np.random.default_rng(0)
     pairs = []
@@ -48,15 +48,15 @@ def across_groups(groups: Array, count: int) -> Positions:
 
 
 def walks(codes: Array, most: int = WALKS, offsets: Array = OFFSETS) -> tuple[Positions, Array, Array]:
-    """Walks along single entries of the code nearest to the mean, all other entries kept.
+    """Vary single entries of the code that is nearest to the mean.
 
     Args:
         codes: (n, D).
-        most: entries walked along: those that vary most over the codes; an entry that never varies is left out.
-        offsets: (s,) places on each walk, in standard deviations of its entry around that entry's mean.
+        most: how many entries are varied, those with the largest deviation first; constant entries are left out.
+        offsets: (s,) positions in standard deviations of an entry around its mean.
 
     Returns:
-        The r entries (`most` or less), largest deviation first; their deviations (r,); the codes (r, s, D).
+        The r entries (`most` or less), their deviations (r,) and the codes (r, s, D).
     """
     mean, deviation = codes.mean(0, dtype=np.float64), codes.std(0, dtype=np.float64)
     start = codes[np.square(codes - mean).sum(1).argmin()]
@@ -69,13 +69,13 @@ def walks(codes: Array, most: int = WALKS, offsets: Array = OFFSETS) -> tuple[Po
 
 
 def nearest(queries: Array, batches: Iterable[Array]) -> tuple[Positions, Array]:
-    """Of each query the position of the nearest row among all batches (m,), and the squared Euclidean distance (m,).
+    """Return the position and squared distance of the row nearest to each query.
 
-    Exact; one batch is in memory at a time.
+    The search is exact, with one batch in memory at a time.
 
     Args:
         queries: (m, D).
-        batches: (n, D) each, of the queries' type; positions count through all of them.
+        batches: (n, D) each, of the queries' type; positions (m,) count through all of them.
     """
     from sklearn.metrics import pairwise_distances_argmin_min
 

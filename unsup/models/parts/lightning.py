@@ -132,9 +132,26 @@ class TrainingHooks(L.LightningModule):
         return None
 
     def _training_loss(self, batch: Batch) -> Tensor:
-        values = (self.compiled_losses or self.losses)(batch[0])
+        values = self._check_losses((self.compiled_losses or self.losses)(batch[0]))
         self.record(values)
         return values["loss"]
+
+    def _check_losses(self, values: Any) -> dict[str, Tensor]:
+        """Return what `losses` returned. UserError unless it is a dictionary of tensors with one number as "loss"."""
+        problem = ""
+        if not isinstance(values, dict):
+            problem = f"returned {type(values).__name__}"
+        elif "loss" not in values:
+            problem = f"returned the keys {', '.join(map(str, values)) or 'of an empty dictionary'}"
+        elif others := [name for name, value in values.items() if not isinstance(value, Tensor)]:
+            problem = f'returned {type(values[others[0]]).__name__} as "{others[0]}"'
+        elif values["loss"].numel() != 1:
+            problem = f'returned a "loss" of shape {tuple(values["loss"].shape)}'
+        if problem:
+            raise UserError(
+                f'{type(self).__name__}.losses {problem}: return a dictionary of tensors with a "loss" of one number'
+            )
+        return cast(dict[str, Tensor], values)
 
     def _log_step(self, scalars: dict[str, float]) -> None:
         """Write the values of a step and its learning rate; the progress bar takes the loss."""
@@ -146,7 +163,9 @@ class TrainingHooks(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The same losses on validation images, in eval mode and with the same noise each time."""
         seed_noise(self.device, self.seed, "val", batch_idx, self.global_rank)
-        for name, value in self.losses(batch[0]).items():  # `self.log` takes half a millisecond: once an epoch
+        for name, value in self._check_losses(
+            self.losses(batch[0])
+        ).items():  # `self.log` takes half a millisecond: once an epoch
             total, n = self._held_out.get(f"val/{name}", (0.0, 0))
             self._held_out[f"val/{name}"] = total + len(batch[0]) * value.float(), n + len(batch[0])
 

@@ -1,4 +1,4 @@
-"""A map of codes for a page, with a point for each image and all images in one picture to show on demand."""
+"""An interactive map of codes, with all images in one picture."""
 
 import colorsys
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ LUMINANCE = 0.2  # of any further colour, on a scale where white is 1
 
 @dataclass(frozen=True)
 class CodeMap:
-    """What the map shows of the test images that the plane chose; all arrays are over all n test images."""
+    """The plane and its test images, with arrays over all n test images."""
 
     plane: Plane
     images: Array  # (n, C, H, W), uint8 or in [0, 1]
@@ -58,7 +58,10 @@ class Drawing(NamedTuple):
 
 
 def draw(code_map: CodeMap) -> Drawing:
-    """Compute places, words and colours; point k, counted over all groups, is image k of the sprite."""
+    """Compute places, words and colours.
+
+    Point k, counted over all groups, is image k of the sprite.
+    """
     method, chosen, points = code_map.plane
     labelled = code_map.labels is not None
     of = (code_map.clusters if code_map.labels is None else code_map.labels)[chosen]
@@ -107,14 +110,14 @@ def _places(points: Array) -> Array:
 
 
 def palette(k: int) -> list[str]:
-    """Return k colours as #rrggbb, none too near to white or black; up to ten are easy to distinguish."""
+    """Return k colours as #rrggbb, none too near to white or black."""
     if k <= len(COLOURS):
         return list(COLOURS[:k])
     return [_of_luminance(colorsys.hls_to_rgb(i / k, 0.5, 0.85 if i % 2 else 0.5)) for i in range(k)]
 
 
 def _of_luminance(colour: tuple[float, float, float]) -> str:
-    """Darken a colour, or mix it with white, to the brightness of the others (WCAG 2, relative luminance)."""
+    """Darken a colour, or mix it with white, to `LUMINANCE` as WCAG 2 defines it."""
     linear = np.array(colour) ** 2.2
     bright = float(linear @ (0.2126, 0.7152, 0.0722))
     white = max(0.0, (LUMINANCE - bright) / (1 - bright))
