@@ -1,4 +1,4 @@
-"""What a page shows of single images: the right image for each point, exact pixels, the most confident mistakes."""
+"""A page shows the right image for each point, exact pixels, and the most confident mistakes."""
 
 import base64
 import io
@@ -158,7 +158,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
     assert hardest(probabilities, probabilities.argmax(1), grey(range(5)), ["a", "b"]) == []
 
 
-def test_columns_may_stand_for_other_classes() -> None:
+def test_columns_may_be_of_other_classes() -> None:
     """Class 1 has no training images: the probe has columns for 0 and 2."""
     found = hardest(
         np.array([[0.1, 0.9], [0.1, 0.9]]), np.array([2, 1]), grey([0, 1]), ["a", "b", "c"], np.array([0, 2])
