@@ -29,8 +29,8 @@ from unsup.core.seeds import derived_seed, seed_noise
 from unsup.data.base import ImageData
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
-from unsup.models.gan import GAN, follow
-from unsup.models.parts.layers import keep_statistics
+from unsup.models.gan import GAN, share_at
+from unsup.models.parts.layers import keep_statistics, move_towards
 from unsup.models.parts.optim import annealed_adam
 from unsup.runs.build import build_data
 from unsup.runs.config import Config, compose, resolve
@@ -152,7 +152,8 @@ def game(model: GAN) -> Callable[[Tensor], None]:
             loss, _ = model.deceive(model.make(len(x)))
         learn(g_optimizer, loss)
         if model.averaged is not None:
-            follow(model.averaged, model.generator, model.ema, next(count))
+            share = share_at(next(count), model.ema)
+            move_towards(model.averaged.state_dict().values(), model.generator.state_dict().values(), share)
 
     return step
 

@@ -54,7 +54,7 @@ def test_the_import_is_light() -> None:
 
 
 def test_every_public_name_is_there_and_listed() -> None:
-    assert set(unsup.__all__) <= set(dir(unsup))
+    assert dir(unsup) == sorted(unsup.__all__)
     for name in set(unsup.__all__) - {"testing"}:
         assert getattr(unsup, name) is not None
     assert unsup.Model.__module__ == "unsup.models.base" and unsup.ImageData.__module__ == "unsup.data.base"

@@ -32,6 +32,7 @@ from PIL import Image
 import unsup
 from unsup.cli.main import COMMANDS, main
 from unsup.cli.parser import parse
+from unsup.comparison.recorded.store import update_readme
 
 EXTRAS = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
@@ -70,7 +71,7 @@ def trainings(page: Path) -> list[list[str]]:
         if "--trainer.max_epochs" in words:
             at = words.index("--trainer.max_epochs")
             words[at : at + 2] = []
-        found.append(words if words[-3:-1] == ["--epochs", "0"] or "frozen_net" in words else [*words, "--epochs", "1"])
+        found.append([*words, "--epochs", "0" if "frozen_net" in words else "1"])
     return found
 
 
@@ -128,9 +129,21 @@ def test_the_index_links_every_page() -> None:
     assert ("docs/README.md", "") in links(README) and ("docs/README.md", "") in links(CHINESE)
 
 
+@pytest.mark.parametrize("page", [README, TOP / "docs" / "architecture.md"], ids=name_of)
+def test_every_package_is_described(page: Path) -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", page.read_text(), re.M)
+    assert sorted(rows) == sorted(folder.parent.name for folder in (TOP / "unsup").glob("*/__init__.py"))
+
+
 def test_landing_pages_are_short() -> None:
     assert len(README.read_text().splitlines()) <= 220
     assert 60 <= len(CHINESE.read_text().splitlines()) <= 120
+    assert all(picture.stat().st_size < 200_000 for picture in (TOP / "docs").glob("*.png"))
+
+
+@pytest.mark.parametrize("page", [README, CHINESE], ids=name_of)
+def test_results_are_up_to_date(page: Path) -> None:
+    assert not update_readme(page, TOP / "results", check=True), "run make results"
 
 
 def test_commands_of_the_results_are_understood() -> None:

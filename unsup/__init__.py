@@ -60,7 +60,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 # Exports made by earlier versions say `from unsup.encoder import Encoder`.

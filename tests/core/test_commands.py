@@ -11,7 +11,8 @@ from typing import get_origin
 import pytest
 
 from unsup.cli.main import COMMANDS, main
-from unsup.core.commands import VARIABLES, option, suggest
+from unsup.core import commands
+from unsup.core.commands import VARIABLES, install, option, suggest
 
 TOP = Path(__file__).parents[2]
 MAKEFILE = (TOP / "Makefile").read_text().replace("\\\n", " ")
@@ -63,6 +64,29 @@ def test_messages_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
         assert f"no/such is not a folder: {name} names" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "by_make", "by_program"),
+    [
+        (["sweep", "ae", "--grid", "x"], "GRID= x: write KEY=VALUE", "--grid x: write KEY=VALUE"),
+        (
+            ["classify", "r", "--images", "i", "--sort", "x"],
+            "argument SORT=: invalid choice",
+            "argument --sort: invalid",
+        ),
+        (["train", "ae", "--seed"], "argument SEED=: expected one", "argument --seed: expected one"),
+        (["train", "ae", "--model.lr"], "--model.lr needs a value", "--model.lr needs a value"),
+        (["train", "ae", "--threads", "x"], "--threads x: give an integer", "--threads x: give an integer"),
+    ],
+)
+def test_usage_errors_name_the_variables_of_make(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], by_make: str, by_program: str
+) -> None:
+    for via, message in (("make", by_make), ("", by_program)):
+        monkeypatch.setenv("UNSUP_VIA", via)
+        assert main(words) == 2
+        assert capsys.readouterr().err.startswith(f"unsup: {message}")
+
+
 def test_the_makefile_has_the_same_table() -> None:
     assert [pair.split("=") for pair in listed("OPTIONS")] == [[name, text] for name, text in VARIABLES.items() if text]
     assert listed("VERBS") and set(listed("VERBS")) == set(TAKES) == set(COMMANDS)
@@ -98,3 +122,12 @@ def test_words_with_blanks_are_one_word() -> None:
     for via in ("make", "unsup"):
         words = shlex.split(suggest("encode", via=via, run="a b", images="c 'd'"))
         assert any("a b" in word for word in words) and any("c 'd'" in word for word in words)
+
+
+def test_extras_are_installed_from_where_the_code_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(TOP)
+    assert install("onnx") == "pip install -e '.[onnx]'"
+    monkeypatch.chdir(tmp_path)
+    assert install("onnx") == f"pip install -e '{TOP}[onnx]'"
+    monkeypatch.setattr(commands, "__file__", str(tmp_path / "site-packages" / "unsup" / "core" / "commands.py"))
+    assert install("onnx") == "pip install 'unsup[onnx]'"

@@ -137,4 +137,4 @@ def test_one_that_cannot_be_had_is_named() -> None:
         def open(self, train: bool) -> datasets.VisionDataset:
             return datasets.SVHN(self.root, "train" if train else "test")
 
-    assert complaint(Missing("nowhere")).startswith("Missing cannot be had in")
+    assert complaint(Missing("nowhere")).startswith("Missing cannot be opened in")

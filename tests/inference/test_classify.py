@@ -418,7 +418,7 @@ def test_runs_are_numbered_and_nothing_is_overwritten(
     out = tmp_path / "out"
     out.mkdir()
     assert main(["classify", str(mine), "--images", str(pictures), "--out", str(out)]) == 1
-    assert capsys.readouterr().err == f"unsup: {out} exists, and nothing is overwritten: name another --out\n"
+    assert capsys.readouterr().err == f"unsup: {out} exists and is not overwritten: choose another --out\n"
     assert not list(out.iterdir())
 
 
@@ -429,7 +429,7 @@ def test_a_folder_of_images_is_never_called_one_to_remove(
     """OUT is the folder of images, contains it or lies inside it."""
     assert main(["classify", str(run), "--images", str(pictures), "--out", str(pictures / where)]) == 1
     text = capsys.readouterr().err
-    assert text.endswith("nothing is overwritten: name another --out\n") and "remove" not in text
+    assert text.endswith("is not overwritten: choose another --out\n") and "remove" not in text
 
 
 def test_paths_are_printed_as_short_as_the_working_folder_allows(
@@ -442,9 +442,7 @@ def test_paths_are_printed_as_short_as_the_working_folder_allows(
     assert main(["encode", "run", "--images", str(pictures)]) == 0
     assert capsys.readouterr().out == "127 codes of 16 dimensions: run/encoded/my pictures.npz\n"
     assert main(["encode", "run", "--images", str(pictures)]) == 1
-    assert (
-        "run/encoded/my pictures.npz exists, and nothing is overwritten: name another --out" in capsys.readouterr().err
-    )
+    assert "run/encoded/my pictures.npz exists and is not overwritten: choose another --out" in capsys.readouterr().err
 
 
 def test_a_failure_leaves_nothing(

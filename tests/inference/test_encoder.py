@@ -206,7 +206,7 @@ def test_an_existing_file_is_not_overwritten(
     out = tmp_path / "codes.npz"
     out.write_text("mine")
     assert main(["encode", str(run), "--images", str(pictures), "--out", str(out)]) == 1
-    assert f"{out} exists, and nothing is overwritten: name another --out" in capsys.readouterr().err
+    assert f"{out} exists and is not overwritten: choose another --out" in capsys.readouterr().err
     assert out.read_text() == "mine"
 
 

@@ -161,7 +161,7 @@ def test_an_encoder_that_gives_other_codes_is_not_left(
 def test_nothing_is_overwritten(run: Path, exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {p: p.read_bytes() for p in exported.iterdir()}
     assert main(["export", str(run)]) == 1
-    assert f"{exported} exists, and nothing is overwritten" in capsys.readouterr().err
+    assert f"{exported} exists and is not overwritten" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in exported.iterdir()} == before
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import mutual_info_score
 from threadpoolctl import threadpool_limits
 
-from unsup.metrics.clustering import agreement, kmeans, kmeans_from, matched_accuracy, unit_length
+from unsup.metrics.clustering import agreement, kmeans, kmeans_from, matched_accuracy
 
 
 def brute_force(labels, clusters, k):
@@ -164,9 +164,3 @@ def test_kmeans_goes_on_from_centres_to_a_fixed_point_on_all_images():
     assert np.mean(nearest == ids) > 0.995
     again = kmeans_from(centres.astype(np.float32), codes)
     assert np.mean(again == ids) > 0.995
-
-
-def test_unit_length_leaves_zeros_alone():
-    codes = np.array([[3, 4], [0, 0], [1e-3, 0]], dtype=np.float32)
-    assert unit_length(codes) == pytest.approx(np.array([[0.6, 0.8], [0, 0], [1, 0]]))
-    assert unit_length(codes).dtype == np.float32

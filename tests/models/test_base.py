@@ -303,12 +303,12 @@ def test_a_method_without_losses_says_so() -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda values: None, "None"),
-        (lambda values: values["loss"], "a Tensor"),
-        (lambda values: {"total": values["loss"]}, r"the keys \['total'\]"),
-        (lambda values: {"loss": 0.5}, "a float as 'loss'"),
-        (lambda values: values | {"epoch": 3}, "a int as 'epoch'"),
-        (lambda values: {"loss": values["loss"].expand(5)}, r"a tensor of shape \(5,\) as 'loss'"),
+        (lambda values: None, "NoneType"),
+        (lambda values: values["loss"], "Tensor"),
+        (lambda values: {"total": values["loss"]}, "the keys total"),
+        (lambda values: {"loss": 0.5}, 'float as "loss"'),
+        (lambda values: values | {"epoch": 3}, 'int as "epoch"'),
+        (lambda values: {"loss": values["loss"].expand(5)}, r'a tensor of shape \(5,\) as "loss"'),
     ],
 )
 @pytest.mark.parametrize("training", [True, False])
@@ -318,7 +318,7 @@ def test_losses_that_are_no_scalars_are_one_line(change: Callable[[Any], Any], p
             values = super().losses(x)
             return change(values) if self.training == training else values
 
-    with pytest.raises(UserError, match=f"^Odd.losses gave {problem}: it must give scalar tensors, "):
+    with pytest.raises(UserError, match=f"^Odd.losses returned {problem}: return a dictionary of scalar tensors "):
         train(Odd(SHAPE))
 
 

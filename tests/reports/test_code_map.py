@@ -1,4 +1,4 @@
-"""What a page shows of single images: the right image for each point, exact pixels, the most confident mistakes."""
+"""A page shows the right image for each point, exact pixels, and the most confident mistakes."""
 
 import base64
 import io
@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from unsup.reports.figures.code_map import HEIGHT, WIDTH, CodeMap, draw, palette
+from unsup.reports.figures.code_map import HEIGHT, MISTAKES, WIDTH, CodeMap, draw, hardest, palette
 from unsup.reports.figures.codes import Plane
 from unsup.reports.figures.data_uri import SIDE, encoded_picture, image, sprite
-from unsup.reports.figures.mistakes import SHOWN, hardest
 
 RNG = np.random.default_rng(0)
 
@@ -36,7 +35,12 @@ def code_map(n: int = 40, labelled: bool = True) -> CodeMap:
     labels = np.arange(n) % 3
     predicted = np.where(np.arange(n) % 7 == 0, (labels + 1) % 3, labels)
     some = {"labels": labels, "predicted": predicted, "names": ("cat", "dog", "<b>")} if labelled else {}
-    return CodeMap("t-SNE map", RNG.normal(size=(n, 2)), grey(5 * np.arange(n)), np.arange(n) % 5, **some)
+    return CodeMap(plane("t-SNE map", RNG.normal(size=(n, 2))), grey(5 * np.arange(n)), np.arange(n) % 5, **some)
+
+
+def plane(method: str, points: NDArray[np.float64]) -> Plane:
+    """A plane of all codes."""
+    return Plane(method, np.arange(len(points)), points)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -53,47 +57,46 @@ def test_each_point_has_its_own_image_and_words(labelled: bool) -> None:
         assert tile.shape == (6, 6, 3) and np.ptp(tile) == 0
         i = int(tile[0, 0, 0]) // 5  # which image this is
         seen.add(i)
-        assert point.told.endswith(f"cluster {i % 5}")
+        assert point.description.endswith(f"cluster {i % 5}")
         assert name == (("cat", "dog", "<b>")[i % 3] if labelled else f"cluster {i % 5}")
-        assert point.wrong == (labelled and i % 7 == 0) and ("probe says" in point.told) == point.wrong
+        assert point.wrong == (labelled and i % 7 == 0) and ("probe says" in point.description) == point.wrong
     assert seen == set(range(40))
     assert drawing.wrong == labelled
 
 
 def test_places_follow_the_plane_and_stay_on_the_map() -> None:
     given = code_map()
-    points = {point.told + group.name: point for group in draw(given).groups for point in group.points}
+    points = {point.description + group.name: point for group in draw(given).groups for point in group.points}
     assert all(0 <= int(p.x) <= WIDTH and 0 <= int(p.y) <= HEIGHT for p in points.values())
-    one = CodeMap("First two dimensions", np.array([[0.0, 0.0], [1.0, 2.0]]), grey([1, 2]), np.array([0, 1]))
+    one = CodeMap(plane("First two dimensions", np.array([[0.0, 0.0], [1.0, 2.0]])), grey([1, 2]), np.array([0, 1]))
     (low,), (high,) = (group.points for group in draw(one).groups)
     assert int(low.x) < int(high.x) and int(low.y) > int(high.y)  # upwards is up
 
 
 def test_collapsed_codes_and_a_single_one_are_drawn() -> None:
     for n in (1, 5):
-        drawing = draw(CodeMap("First two dimensions", np.zeros((n, 2)), grey([9] * n), np.zeros(n, np.int64)))
+        drawing = draw(CodeMap(plane("First two dimensions", np.zeros((n, 2))), grey([9] * n), np.zeros(n, np.int64)))
         assert {(p.x, p.y) for p in drawing.groups[0].points} == {("500", "360")}
 
 
 def test_the_plane_chooses_rows_of_all_arrays() -> None:
-    plane = Plane("t-SNE map", np.array([1, 4]), np.array([[0.0, 0.0], [1.0, 1.0]]))
-    found = CodeMap.of(plane, grey([0, 1, 2, 3, 4]), np.arange(5) + 10, np.arange(5), np.arange(5)[::-1].copy())
-    assert found.images[:, 0, 0, 0].tolist() == [1, 4] and found.clusters.tolist() == [11, 14]
-    assert found.labels is not None and found.labels.tolist() == [1, 4]
-    assert found.predicted is not None and found.predicted.tolist() == [3, 0]
-    assert CodeMap.of(plane, grey(range(5)), np.arange(5)).labels is None
+    some = Plane("t-SNE map", np.array([1, 4]), np.array([[0.0, 0.0], [1.0, 1.0]]))
+    drawing = draw(CodeMap(some, grey([0, 1, 2, 3, 4]), np.arange(5) + 10, np.arange(5), np.arange(5)[::-1].copy()))
+    descriptions = [point.description for group in drawing.groups for point in group.points]
+    assert descriptions == ["1; probe says 3; cluster 11", "4; probe says 0; cluster 14"]
+    assert sorted(np.unique(decoded(drawing.sprite.uri))) == [1, 4]
 
 
 def test_names_only_where_there_is_room() -> None:
     def named(k: int) -> list[bool]:
         points = np.stack([np.arange(k), np.arange(k) % 2], axis=1).astype(float)
         given = CodeMap(
-            "map", points, grey([0] * k), np.arange(k), np.arange(k), None, [f"class {i}" for i in range(k)]
+            plane("map", points), grey([0] * k), np.arange(k), np.arange(k), None, [f"class {i}" for i in range(k)]
         )
         return [group.middle is not None for group in draw(given).groups]
 
     assert all(named(3)) and not any(named(30))
-    same = CodeMap("map", np.zeros((2, 2)), grey([0, 0]), np.arange(2), np.arange(2), None, ["a", "b"])
+    same = CodeMap(plane("map", np.zeros((2, 2))), grey([0, 0]), np.arange(2), np.arange(2), None, ["a", "b"])
     assert [group.middle is not None for group in draw(same).groups] == [True, False]
 
 
@@ -146,7 +149,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
     probabilities = np.array([[0.1, 0.9], [0.8, 0.2], [0.95, 0.05], [0.4, 0.6], [0.3, 0.7]])
     labels = np.array([0, 0, 1, 0, 1])
     found = hardest(probabilities, labels, grey(range(5)), ["a", "b"])
-    assert [(one.true, one.given, one.confidence, int(one.image.max())) for one in found] == [
+    assert [(one.true, one.predicted, one.confidence, int(one.image.max())) for one in found] == [
         ("b", "a", 0.95, 2),
         ("a", "b", 0.9, 0),
         ("a", "b", 0.6, 3),
@@ -155,18 +158,18 @@ def test_the_most_confident_mistakes_come_first() -> None:
     assert hardest(probabilities, probabilities.argmax(1), grey(range(5)), ["a", "b"]) == []
 
 
-def test_columns_may_stand_for_other_classes() -> None:
+def test_columns_may_be_of_other_classes() -> None:
     """Class 1 has no training images: the probe has columns for 0 and 2."""
     found = hardest(
         np.array([[0.1, 0.9], [0.1, 0.9]]), np.array([2, 1]), grey([0, 1]), ["a", "b", "c"], np.array([0, 2])
     )
-    assert [(one.true, one.given) for one in found] == [("b", "c")]
+    assert [(one.true, one.predicted) for one in found] == [("b", "c")]
 
 
 def test_equal_confidence_keeps_the_order_of_images_and_the_list_ends() -> None:
     n = 60
     found = hardest(np.tile([0.0, 1.0], (n, 1)), np.zeros(n, np.int64), grey(range(n)), ["a", "b"])
-    assert [int(one.image.max()) for one in found] == list(range(SHOWN))
+    assert [int(one.image.max()) for one in found] == list(range(MISTAKES))
 
 
 def test_the_same_arrays_make_the_same_drawing() -> None:

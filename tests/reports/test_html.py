@@ -85,7 +85,7 @@ class Page(HTMLParser):
 
 
 def mistakes() -> list[Any]:
-    from unsup.reports.figures.mistakes import hardest
+    from unsup.reports.figures.code_map import hardest
 
     images = np.random.default_rng(0).random((3, 3, 8, 8))
     return hardest(np.array([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]]), np.zeros(3, np.int64), images, ("cat", EVIL))
@@ -144,7 +144,7 @@ def test_all_sections_are_there_in_order(folder: Path) -> None:
     titles = list(Page(to_html(content, folder, everything())).sections)
     assert titles == [
         "Summary",
-        "Against the floors",
+        "Against the baselines",
         "Learning curves",
         "Pictures",
         "Map of the codes",
@@ -236,13 +236,13 @@ def test_a_picture_that_is_missing_is_named(folder: Path) -> None:
 
 def test_the_map_and_the_mistakes_show_their_words(folder: Path) -> None:
     page = Page(to_html(full(), folder, everything()))
-    assert len([c for c in page.all("circle") if "data-told" in c]) == 40
+    assert len([c for c in page.all("circle") if "data-description" in c]) == 40
     assert len([c for c in page.all("circle") if c.get("class") == "wrong"]) == 6  # 0, 7, …, 35
     assert "cat" in page.sections["Map of the codes"] and "Rings: the linear probe" in page.sections["Map of the codes"]
     assert f"{EVIL} .900is cat" in page.sections["Hardest test images"].replace("\n", "")
 
 
-def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
+def test_the_verdict_has_words_as_well_as_a_colour(folder: Path) -> None:
     above, mixed, equal, below = report(), report(), report(), report()
     mixed["comparisons"]["pca"]["linear_probe"] = difference(0.001)
     for probes in below["comparisons"].values():
@@ -258,15 +258,15 @@ def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
         text = to_html(content, folder)
         assert f'class="verdict {word.replace(" ", "-")}"' in text
         assert str(inline(outcome(content)[1])) in text and str(inline(verdict(content))) in text
-    assert outcome(above)[1] == "Above every floor by the linear probe and by 10 labels a class."
+    assert outcome(above)[1] == "Above every baseline by the linear probe and by 10 labels per class."
     assert outcome(mixed)[1] == (
-        "Not above PCA-30, above untrained twin and raw pixels by the linear probe; above every floor by 10 labels a "
-        "class."
+        "Not above PCA-30, above untrained network and raw pixels by the linear probe; above every baseline by 10 "
+        "labels per class."
     )
-    assert outcome(below)[1] == "Below every floor by the linear probe and by 10 labels a class."
+    assert outcome(below)[1] == "Below every baseline by the linear probe and by 10 labels per class."
     assert outcome(equal)[1] == (
-        "Below untrained twin and raw pixels, not above PCA-30 by the linear probe; not above untrained twin, PCA-30 "
-        "and raw pixels by 10 labels a class."
+        "Below untrained network and raw pixels, not above PCA-30 by the linear probe; not above untrained network, "
+        "PCA-30 and raw pixels by 10 labels per class."
     )
 
 
@@ -279,7 +279,7 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
         scores.pop("reconstruction", None)
     assert outcome(unlabelled()) == (
         "above",
-        "Reconstructs better than untrained twin: 9.13 against 52.31; reconstructs better than PCA-30: 9.13 against "
+        "Reconstructs better than untrained network: 9.13 against 52.31; reconstructs better than PCA-30: 9.13 against "
         "13.87.",
     )
     assert outcome(mixed)[0] == outcome(collapsed)[0] == "mixed"
@@ -290,7 +290,7 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
     assert outcome(below)[0] == "below"
     below["scores"]["rankme"] = 2.2
     assert "153.8 against 52.31" in outcome(below)[1]
-    assert "**not better than untrained twin and PCA-30**. **The codes use about 2 of 30 dimensions.**" in verdict(
+    assert "**not better than untrained network and PCA-30**. **The codes use about 2 of 30 dimensions.**" in verdict(
         below
     )
     assert outcome(silent)[0] == "unknown" and "no reconstruction errors" in outcome(silent)[1]
@@ -304,13 +304,13 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
     assert "▼ not above" in to_html(below, folder)
 
 
-def test_the_legend_of_a_single_curve_is_not_cut_off(folder: Path) -> None:
+def test_the_legend_is_below_the_title(folder: Path) -> None:
     two = [[0, 2.0], [10, 1.0]]
-    for curves, places in (({"val/loss": two}, {"validation": 256}), ({"train/a": two}, {"training": 256})):
+    for curves, places in (({"val/loss": two}, {"validation": 72}), ({"train/a": two}, {"training": 72})):
         page = to_html(report() | {"curves": curves}, folder)
-        assert {name: int(x) for x, name in re.findall(r'<text x="(\d+)" y="16">(\w+)</text>', page)} == places
+        assert {name: int(x) for x, name in re.findall(r'<text x="(\d+)" y="34">(\w+)</text>', page)} == places
     page = to_html(report() | {"curves": {"train/loss": two, "val/loss": two}}, folder)
-    assert re.findall(r'<text x="(\d+)" y="16">(\w+)</text>', page) == [("178", "training"), ("256", "validation")]
+    assert re.findall(r'<text x="(\d+)" y="34">(\w+)</text>', page) == [("72", "training"), ("150", "validation")]
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_the_same_report_makes_the_same_page(folder: Path) -> None:
     assert to_html(full(), folder, pictures) == to_html(full(), folder, pictures)
 
 
-def test_it_is_written_beside_the_report_from_what_was_written(folder: Path) -> None:
+def test_the_page_is_written_from_the_report_that_was_written(folder: Path) -> None:
     pictures = everything()
     write_report(folder, full(), pictures)
     content = read_report(folder / "report.json")

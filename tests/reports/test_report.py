@@ -74,8 +74,8 @@ def test_other_numbers_are_written_one_way() -> None:
 def test_every_number_of_the_summary_is_in_markdown_and_terminal() -> None:
     content = report()
     summary, shown = section(to_markdown(content), "Summary"), terminal(content)
-    floors = content["floors"]
-    in_order = [content["scores"], floors["untrained"], floors["pca"], floors["pixels"]]
+    baselines = content["floors"]
+    in_order = [content["scores"], baselines["untrained"], baselines["pca"], baselines["pixels"]]
     expected = {
         "dim": [f"{s['code_dim']}" for s in in_order],
         "linear probe": [with_interval(s["linear_probe"]) for s in in_order],
@@ -88,7 +88,7 @@ def test_every_number_of_the_summary_is_in_markdown_and_terminal() -> None:
         "reconstruction SSE": ["9.13", "52.31", "13.87", ""],
         "RankMe": [error(s["rankme"]) for s in in_order],
     }
-    assert column(summary, "codes") == ["**deep_ae**", "untrained twin", "PCA-30", "raw pixels"]
+    assert column(summary, "codes") == ["**deep_ae**", "untrained network", "PCA-30", "raw pixels"]
     lines = {line[:18].strip(): line[18:].split("  ") for line in shown.splitlines()}
     for name, cells in expected.items():
         assert column(summary, name) == cells
@@ -110,7 +110,7 @@ def test_a_long_name_is_folded() -> None:
 def test_every_section_holds_its_numbers() -> None:
     content = report()
     text = to_markdown(content)
-    own, twin = content["scores"], content["floors"]["untrained"]
+    own, untrained = content["scores"], content["floors"]["untrained"]
     assert (
         "Evaluator checked: 9 of 9. " in text
         and "Test images read once for these numbers." in text
@@ -119,8 +119,8 @@ def test_every_section_holds_its_numbers() -> None:
     layers = section(text, "Layers")
     assert column(layers, "layer") == ["h1", "h2", "code"] and column(layers, "dim") == ["1,000", "500", "30"]
     assert column(layers, "linear probe")[0] == with_interval(own["layers"]["h1"]["linear_probe"])
-    assert column(layers, "untrained: linear probe")[1] == with_interval(twin["layers"]["h2"]["linear_probe"])
-    assert column(layers, "untrained: few-label 10")[2] == with_spread(twin["few_label"]["10"])
+    assert column(layers, "untrained: linear probe")[1] == with_interval(untrained["layers"]["h2"]["linear_probe"])
+    assert column(layers, "untrained: few-label 10")[2] == with_spread(untrained["few_label"]["10"])
     assert column(section(text, "Classes"), "PCA-30")[9] == accuracy(
         content["floors"]["pca"]["linear_probe"]["per_class"][9]
     )
@@ -149,33 +149,33 @@ def test_pictures_are_linked_by_relative_paths_with_a_description() -> None:
 
 def test_unlabelled_images_have_no_labelled_columns() -> None:
     text = to_markdown(unlabelled())
-    assert "no labels" in text and "9.13 (deep_ae), 52.31 (untrained twin), 13.87 (PCA-30)" in text
+    assert "no labels" in text and "9.13 (deep_ae), 52.31 (untrained network), 13.87 (PCA-30)" in text
     for absent in ("linear probe", "k-means", "## Layers", "## Classes", "## Against", "few-label", "kNN", "Brackets"):
         assert absent not in text, absent
     assert "linear probe" not in terminal(unlabelled()) and "9.13" in terminal(unlabelled())
 
 
-def test_a_report_without_floors_says_so() -> None:
+def test_a_report_without_baselines_says_so() -> None:
     content = report()
     content["floors"], content["comparisons"] = {}, {}
-    assert "No floors were computed" in to_markdown(content)
+    assert "No baselines were computed" in to_markdown(content)
     assert "deep_ae" in terminal(content)
 
 
 def test_the_verdict_praises_only_what_is_clearly_above() -> None:
-    assert verdict(report()).count("**above every floor**") == 2
+    assert verdict(report()).count("**above every baseline**") == 2
     content = report()
     content["comparisons"]["pca"]["linear_probe"] = difference(0.0011)
     content["comparisons"]["pixels"]["linear_probe"] = difference(-0.03)
     first, second = verdict(content).split(" Few-label")
-    assert "above every floor" not in first and "above every floor" in second
-    assert "**cannot be told from PCA-30 (+.001 [-.003, +.005])**" in first
+    assert "above every baseline" not in first and "above every baseline" in second
+    assert "**not separable from PCA-30 (+.001 [-.003, +.005])**" in first
     assert "**below raw pixels (-.030 [-.034, -.026])**" in first
-    assert "above untrained twin +.068 [+.064, +.072]" in first
-    against = section(to_markdown(content), "Against the floors")
+    assert "above untrained network +.068 [+.064, +.072]" in first
+    against = section(to_markdown(content), "Against the baselines")
     assert column(against, "Linear probe")[1] == "+.001 [-.003, +.005] **not separable**"
-    assert column(against, "this model minus") == ["untrained twin", "PCA-30", "raw pixels"]
-    assert "cannot be told from PCA-30" in " ".join(terminal(content).split())
+    assert column(against, "this model minus") == ["untrained network", "PCA-30", "raw pixels"]
+    assert "not separable from PCA-30" in " ".join(terminal(content).split())
 
 
 def test_the_summary_shows_where_a_run_started() -> None:
@@ -189,7 +189,7 @@ def test_the_summary_shows_where_a_run_started() -> None:
 
 
 @pytest.mark.parametrize(
-    ("curves", "scores", "told"),
+    ("curves", "scores", "reason"),
     [
         (
             {"train/loss": [[0, 20.0], [50, 9e12], [99, 7e12]]},
@@ -199,44 +199,44 @@ def test_the_summary_shows_where_a_run_started() -> None:
         ({"train/loss": [[0, 2.0], [50, 2.0]]}, {}, "never fell below its first value (2, at last 2)"),
         ({"val/loss": [[50, 3.25], [99, 3.25], [150, 3.25]]}, {}, "the validation loss stayed at 3.25"),
         ({}, {"dead_units": 30, "rankme": 1.0}, "all images have the same code"),
-        ({}, {"rankme": 1.04}, "the codes are of one direction (effective rank 1.0 of 30)"),
+        ({}, {"rankme": 1.04}, "the codes vary in one direction only (effective rank 1.0 of 30)"),
     ],
 )
-def test_a_dead_training_is_called_so_before_anything_else(
-    curves: dict[str, Any], scores: dict[str, Any], told: str
+def test_a_run_that_did_not_learn_is_reported_first(
+    curves: dict[str, Any], scores: dict[str, Any], reason: str
 ) -> None:
     content = report() | {"curves": {"train/grad_norm": [[0, 1.0]], **curves}}
     content["scores"] |= scores
     first = verdict(content).partition("; try a smaller learning rate.**")
-    assert first[0].startswith("**This training is dead: ") and first[0].endswith(told) and first[1]
-    assert told in " ".join(terminal(content).split())
+    assert first[0].startswith("**This run did not learn: ") and first[0].endswith(reason) and first[1]
+    assert reason in " ".join(terminal(content).split())
     assert verdict(content).endswith(verdict(report()))
 
 
-def test_a_training_that_learned_is_not_called_dead() -> None:
+def test_a_run_that_learned_is_not_reported_so() -> None:
     train = [[0, 20.0], [50, 4.0], [99, 25.0]]  # it fell, whatever came later
     val = [[50, 3.25], [99, 3.26]]
     norm = {"train/grad_norm": [[0, 1.0]]}
     game = {"train/loss": [[0, 1.4], [50, 2.0]]}  # without that norm: several optimizers
     learned = {"train/loss": train, "val/loss": val, **norm}
     for content in (report(), report() | {"curves": learned}, report() | {"curves": game}, unlabelled()):
-        assert "dead" not in verdict(content)
+        assert "did not learn" not in verdict(content)
     alone = report() | {"curves": {"train/loss": [[0, 20.0]], "val/loss": [[0, 3.0]], **norm}}
     alone["scores"] |= {"code_dim": 1, "rankme": 1.0}  # more than one direction it cannot have
-    assert "dead" not in verdict(alone)
+    assert "did not learn" not in verdict(alone)
 
 
-def test_a_model_that_equals_a_floor_cannot_be_told_from_it() -> None:
+def test_a_model_that_equals_a_baseline_is_not_separable() -> None:
     content = report()
     content["comparisons"] = {"pixels": {"linear_probe": difference(0.0, 0.0)}}
-    assert "cannot be told from raw pixels (+.000 [+.000, +.000])" in verdict(content)
+    assert "not separable from raw pixels (+.000 [+.000, +.000])" in verdict(content)
 
 
 @pytest.mark.parametrize(
     ("change", "warning"),
     [
-        ({"selfcheck": {"passed": 8, "total": 9}}, "failed its own check: trust no number"),
-        ({"frozen": {"before": "a", "after": "b"}}, "changed the encoder: trust no number"),
+        ({"selfcheck": {"passed": 8, "total": 9}}, "failed its own check: do not trust any number"),
+        ({"frozen": {"before": "a", "after": "b"}}, "changed the encoder: do not trust any number"),
         ({"test_reads": 3}, "**Test images read 3 times.**"),
     ],
 )
@@ -327,7 +327,7 @@ def test_a_floor_without_codes_of_the_same_size_is_named_by_its_own() -> None:
 def test_what_a_model_generates_stands_between_its_floor_and_its_ceiling() -> None:
     text = to_markdown(generative())
     generation = section(text, "Generation")
-    assert column(generation, "images") == ["**vae**", "real against real", "untrained twin"]
+    assert column(generation, "images") == ["**vae**", "real against real", "untrained network"]
     assert column(generation, "Fréchet") == ["4.32", "0.0908", "93.4"]
     assert column(generation, "kernel") == ["0.0432", "0.000908", "0.934"]
     assert column(generation, "precision") == [".812", ".862", ".021"]
@@ -342,7 +342,7 @@ def test_what_a_model_generates_stands_between_its_floor_and_its_ceiling() -> No
     assert column(others, "KL, nats")[:2] == ["25.17", "0.04"] and column(others, "active units")[:2] == ["19", "0"]
 
 
-def test_the_summary_shows_generation_and_likelihood_beside_the_untrained_twin() -> None:
+def test_the_summary_shows_generation_and_likelihood_of_the_untrained_network() -> None:
     content = generative()
     summary, shown = section(to_markdown(content), "Summary"), terminal(content)
     expected = {
@@ -352,12 +352,12 @@ def test_the_summary_shows_generation_and_likelihood_beside_the_untrained_twin()
         "-ELBO": ["101.3", "546.8"],
         "NLL, k = 100": ["96.69", "542.2"],
     }
-    assert column(summary, "codes") == ["**vae**", "untrained twin", "PCA-30", "raw pixels"]  # no column for "real"
-    for name, (own, twin) in expected.items():
-        assert column(summary, name) == [own, twin, "", ""]
+    assert column(summary, "codes") == ["**vae**", "untrained network", "PCA-30", "raw pixels"]  # no column for "real"
+    for name, (own, untrained) in expected.items():
+        assert column(summary, name) == [own, untrained, "", ""]
         (line,) = (line for line in shown.splitlines() if line.startswith(f"{name} "))
-        assert line.removeprefix(name).split() == [own, twin]
-    assert "but for the reconstruction error, distances and nats" in summary
+        assert line.removeprefix(name).split() == [own, untrained]
+    assert "except for the reconstruction error, distances and nats" in summary
 
 
 def test_reports_without_generation_do_not_mention_it() -> None:

@@ -16,6 +16,7 @@ from interruptions import OPTIONS, curves, equal, start, state
 from tiny import SHAPE, TinyDigits
 from torch import Tensor, nn
 
+import unsup
 import unsup.training.trainer
 from unsup.cli.main import main
 from unsup.core.errors import UserError
@@ -46,6 +47,47 @@ def save(content, file):
 torch.save = save
 sys.exit(main(["train", "ae", *{OPTIONS}, "--runs", sys.argv[1]]))
 """.replace("{OPTIONS}", repr(OPTIONS))
+
+
+class Mistaken(Model):
+    """Returns as its losses whatever the test wants."""
+
+    values: Any = None
+
+    def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
+        super().__init__(shape, lr)
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        return self.values
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+@pytest.mark.parametrize("sanity_steps", [0, 2])
+@pytest.mark.parametrize(
+    ("values", "mistake"),
+    [
+        (torch.zeros(()), "returned Tensor"),
+        (None, "returned NoneType"),
+        ({}, "returned an empty dictionary"),
+        ({"mse": torch.zeros(()), "l1": torch.zeros(())}, "returned the keys mse, l1"),
+        ({"loss": 0.5}, 'returned float as "loss"'),
+        ({"loss": torch.zeros(()), "mse": 0.5}, 'returned float as "mse"'),
+        ({"loss": torch.zeros(32)}, 'returned a tensor of shape (32,) as "loss"'),
+    ],
+)
+def test_mistakes_in_losses_are_one_line(
+    values: Any, mistake: str, sanity_steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mistaken, "values", values)
+    options = {"trainer.num_sanity_val_steps": sanity_steps}
+    with pytest.raises(UserError) as error:
+        unsup.train(Mistaken, "digits", options=options, epochs=1, runs=tmp_path)
+    fix = 'return a dictionary of scalar tensors with the key "loss"'
+    assert str(error.value) == f"Mistaken.losses {mistake}: {fix}"
+    assert not list(tmp_path.glob("*/*/0-*"))
 
 
 def train_with(fault: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -96,7 +138,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     last.write_bytes(content[: len(content) // 2])
     assert_ends_like(run, whole)
     told = capsys.readouterr().err
-    assert f"{last} cannot be read" in told and "going on from the one before" in told
+    assert f"{last} cannot be read" in told and "continuing from the previous one" in told
 
 
 def test_of_two_damaged_checkpoints_there_is_no_way_on(
@@ -219,7 +261,7 @@ def test_a_run_folder_that_vanishes(
     monkeypatch.setattr(unsup.training.trainer, "callbacks", lambda throughput: [*usual(throughput), Vanish()])
     code = main(["train", "ae", *OPTIONS, "--runs", str(tmp_path)])
     told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert code == 1 and told.startswith("unsup: input or output failed") and "No such file or directory" in told
+    assert code == 1 and told.startswith("unsup: cannot read or write") and "No such file or directory" in told
 
 
 def test_an_interrupt_between_the_two_players_of_a_gan(
@@ -268,7 +310,7 @@ def test_signals_leave_a_run_that_goes_on(tmp_path: Path, unjudged: None) -> Non
     _, whole = start(tmp_path / "whole", "gan")
     for code in (143, 130):
         run = tmp_path / str(code) / "digits" / "gan" / "0-001"
-        assert f"unsup resume {run} goes on after the last whole epoch" in done.stderr
+        assert f"unsup resume {run} continues after the last whole epoch" in done.stderr
         assert state(run)["epoch"] == 0
         assert_ends_like(run, whole)
 

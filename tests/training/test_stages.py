@@ -71,7 +71,7 @@ def versions(root: Path, run: str) -> dict[str, Any]:
 
 def test_one_command_trains_the_whole_chain_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(root, "third", "--seed", "3", "--epochs", "0", "--model.lr", ".01") == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "comes first" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "training that first" in line]
     assert [line.split()[0] for line in lines] == ["third", "second"]
     assert made(root) == ["first/3-001", "second/3-001", "third/3-001"]
     first = Run(root / "digits/first/3-001").config  # neither epochs nor options of the model are the target's
@@ -209,7 +209,7 @@ def test_a_run_is_resumed_without_its_source(root: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["lost"], "unknown model 'frist' (did you mean 'first'?); a run folder is written with a slash"),
+        (["lost"], "unknown model 'frist' (did you mean 'first'?); write a run folder with a slash"),
         (["hen"], "egg from hen from egg is a circle"),
         (["first", "--init_from", "hen"], "is a circle"),
         (["second", "--init_from", "frist"], "did you mean 'first'?"),
@@ -288,5 +288,5 @@ def test_a_method_that_needs_a_start_says_so(root: Path, recipes: Path, capsys: 
     (recipes / "later.yaml").write_text(f"model: {{class_path: {__name__}.Later}}")
     assert train(root, "later") == 2
     error = capsys.readouterr().err
-    assert "later starts from weights of another run" in error and error.count("\n") == 1
+    assert "later starts from the weights of another run" in error and error.count("\n") == 1
     assert not root.exists()

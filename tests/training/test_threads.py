@@ -70,7 +70,9 @@ def test_idle_cores_the_environment_and_the_option_in_this_order(monkeypatch: py
     monkeypatch.setattr("unsup.runs.threads.cores_now", lambda: pytest.fail("the environment says it"))
     monkeypatch.setenv(NUMBER, "4")
     assert choose_threads("auto") == (4, "")
-    assert choose_threads(3) == (3, "")
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert choose_threads(4) == (4, "")
+    assert choose_threads(1000) == (1000, "1000 threads on 4 cores get in each other's way")
 
 
 def test_children_work_with_the_same_number_and_afterwards_all_is_as_before() -> None:

@@ -1,12 +1,11 @@
-"""All reports of a data set side by side. Answers at once: neither torch nor scikit-learn is imported."""
+"""All reports of a data set side by side, without importing torch or scikit-learn."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
-from unsup.comparison.comparable import Comparable, comparable, differences
-from unsup.comparison.files import comparison_csv, comparison_html, comparison_json, comparison_markdown
+from unsup.comparison.comparable import comparable
+from unsup.comparison.files import Comparison, comparison_csv, comparison_html, comparison_json, comparison_markdown
 from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
 from unsup.core.commands import suggest
@@ -16,27 +15,6 @@ from unsup.core.files import replace_file
 log = logging.getLogger(__name__)
 
 REPORTS = "*/*/report.json"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The reports of a data set side by side.
-
-    Attributes:
-        folder: runs/<data>, which holds the files of the comparison.
-        parts: of reports that can be compared, one part each.
-        differences: in what the reports of different parts differ, or nothing.
-    """
-
-    folder: Path
-    parts: list[Comparable]
-    differences: str
-
-    def __str__(self) -> str:
-        """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
-        from unsup.comparison.terminal import plain_text
-
-        return plain_text(self.folder.name, self.parts, self.differences)
 
 
 @overload
@@ -50,7 +28,7 @@ def compare(runs: str | Path = "runs", data: None = None, sort: str | None = Non
 def compare(
     runs: str | Path = "runs", data: str | None = None, sort: str | None = None
 ) -> Comparison | list[Comparison]:
-    """Compare the reports of one data set, or of every one that has reports: a list then.
+    """Compare the reports of one data set, or of each that has reports (a list).
 
     Nothing is printed. The files runs/<data>/compare.{html,md,csv,json} are written.
 
@@ -59,8 +37,9 @@ def compare(
 
     Args:
         runs: the folder that holds runs.
-        data: the data set; None: all.
-        sort: a column's name, such as "few-label 10"; None: the linear probe, without labels the reconstruction error.
+        data: the data set; None for all.
+        sort: a column's name, such as "few-label 10"; None for the linear probe, or the reconstruction error if there
+            are no labels.
 
     Raises:
         UsageError: no such column.
@@ -77,31 +56,19 @@ def compare(
 def compare_all(
     root: Path, data: str | None = None, sort: str | None = None
 ) -> tuple[list[Comparison], list[UserError]]:
-    """Compare as `compare` does; return the comparisons, and why others could not be made.
+    """Compare like `compare`, with an error for each data set without usable reports.
 
-    A warning names each report that cannot be used, with the reason; it is left out.
-
-    Args:
-        root: the folder that holds runs.
-        data: the data set; None: all.
-        sort: a column's name; None: the linear probe, without labels the reconstruction error.
-
-    Returns:
-        The comparisons, and an error for each data set without a report that can be used.
-
-    Raises:
-        UsageError: no such column.
-        UserError: no reports.
+    Reports that cannot be used are left out with a warning.
     """
     column = column_named(sort) if sort else None
-    there = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
-    if data is not None and data not in there:
-        hint = closest(data, there) if there else f"{suggest('train', model='deep_ae', data=data)} writes one"
+    available = sorted(path.name for path in root.glob("*") if any(path.glob(REPORTS)))
+    if data is not None and data not in available:
+        hint = closest(data, available) if available else f"{suggest('train', model='deep_ae', data=data)} writes one"
         raise UserError(f"no reports of {data} in {root} ({hint})")
-    if not there:
+    if not available:
         raise UserError(f"no reports in {root}: {suggest('train', model='deep_ae')} writes one")
     comparisons, unusable = [], []
-    for name in [data] if data else there:
+    for name in [data] if data else available:
         try:
             comparisons.append(compare_folder(root / name, column))
         except UserError as e:
@@ -125,24 +92,24 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
-    parts = [comparable(version, found, sort) for version, found in groups.items()]
+    parts = [comparable(version, several, sort) for version, several in groups.items()]
     notes += _older(runs)
-    notes += [f"no report has a {sort}: sorted by {one.sort}" for one in parts if sort and one.sort != sort]
+    notes += [f"no report has a {sort}: sorted by {part.sort}" for part in parts if sort and part.sort != sort]
     for note in notes:
         log.warning("%s", note)
-    name = folder.name
-    replace_file(folder / "compare.json", comparison_json(name, parts, notes))
-    replace_file(folder / "compare.csv", comparison_csv(parts))
-    replace_file(folder / "compare.md", comparison_markdown(name, parts, notes))
-    replace_file(folder / "compare.html", comparison_html(name, parts, notes, folder.parent))
-    return Comparison(folder, parts, differences(list(groups)))
+    comparison = Comparison(folder, parts, notes)
+    replace_file(folder / "compare.json", comparison_json(comparison))
+    replace_file(folder / "compare.csv", comparison_csv(comparison))
+    replace_file(folder / "compare.md", comparison_markdown(comparison))
+    replace_file(folder / "compare.html", comparison_html(comparison))
+    return comparison
 
 
 def _older(runs: list[ComparedRun]) -> list[str]:
-    """Said once for each schema that is not the newest one."""
+    """Return a note for each schema except the newest one."""
     schemas = [run.version.schema for run in runs]
     return [
-        f"{schemas.count(schema)} report(s) of the older schema {schema} stand in a table of their own; "
+        f"{schemas.count(schema)} report(s) of the older schema {schema} have a table to themselves; "
         f"{suggest('evaluate', run='…')} brings a run up to date"
         for schema in sorted(set(schemas) - {max(schemas)})
     ]

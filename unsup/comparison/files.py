@@ -1,163 +1,189 @@
-"""A comparison as files: raw numbers as JSON and CSV, tables and sentences as Markdown and as one HTML page."""
+"""A comparison, and its forms as JSON, CSV, Markdown and HTML."""
 
 import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unsup.comparison.comparable import PAIRED, VARIANCE, Comparable, differences
-from unsup.comparison.table import SEEDS, TABLE, Row, column_chosen, how_chosen, row_cells
+from unsup.comparison.comparable import Comparable
+from unsup.comparison.table import SEEDS, TABLE, row_cells, selection_notes
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
 from unsup.core.files import unless_default
-from unsup.reports.format import Cells, markdown_table
+from unsup.reports.format import markdown_table
 from unsup.reports.page import render
 
 STATISTICS = ("mean", "sd", "low", "high", "n")
-Notes = Sequence[str]
+SEEDS_NOTE = (
+    "mean ± standard deviation over training seeds; brackets, from three seeds on: 95 % interval over the seeds "
+    "(Student's t)"
+)
+PAIRED_NOTE = (
+    "In points of accuracy on the same test images; brackets: 95 % interval over test images (paired bootstrap) and "
+    "training seeds (Student's t). Where a side has 1 seed the interval holds for that seed alone. McNemar: pairs of "
+    "seeds in which its exact test finds p < .05 in the same direction. The spread over an untrained network's "
+    "initialisations counts, except in older reports; draws of few labels stay the same."
+)
+VARIANCE_NOTE = (
+    "Standard deviations in points of accuracy: over training seeds; over test images, draws of the probe's training "
+    "images, draws of the few labels and restarts of k-means within one run. Blank: not measured."
+)
 
 
-def comparison_json(data: str, parts: Sequence[Comparable], notes: Notes) -> str:
-    """Tables with their rows, paired statements, deviations and rank correlations; what does not apply is absent."""
-    content = {"data": data, "tables": [_plain(one) for one in parts], "notes": list(notes)}
+@dataclass(frozen=True)
+class Comparison:
+    """The reports of a data set side by side.
+
+    Attributes:
+        folder: runs/<data>, which holds the files of the comparison.
+        parts: one for each set of reports that are comparable.
+        notes: on reports.
+    """
+
+    folder: Path
+    parts: list[Comparable]
+    notes: list[str]
+
+    @property
+    def differences(self) -> str:
+        """The reason for several tables, empty for a single one."""
+        if len(self.parts) < 2:
+            return ""
+        kinds = {"report schema": "schema", "protocol": "protocol", "version of the data": "data_sha256"}
+        differing = [kind for kind, field in kinds.items() if len({getattr(p.version, field) for p in self.parts}) > 1]
+        reason = f"the reports differ in {' and '.join(differing)}"
+        return f"{len(self.parts)} tables: {reason}, so numbers of two tables do not compare."
+
+    def __str__(self) -> str:
+        """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
+        from unsup.comparison.terminal import plain_text
+
+        return plain_text(self.folder.name, self.differences, self.parts)
+
+
+def comparison_json(comparison: Comparison) -> str:
+    """Return all tables, statements, deviations and rank correlations as JSON."""
+    tables = [_table_content(part) for part in comparison.parts]
+    content = {"data": comparison.folder.name, "tables": tables, "notes": comparison.notes}
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _plain(part: Comparable) -> dict[str, Any]:
+def _table_content(part: Comparable) -> dict[str, Any]:
+    rows = []
+    for row in part.rows:
+        for line in row.lines:
+            content: dict[str, Any] = {"kind": line.kind, "model": line.name}
+            if line is row.untrained:
+                content["of"] = row.name
+            if line.group:
+                content |= {"runs": [str(run.folder) for run in line.group.runs], SEEDS: line.seeds}
+            rows.append(content | line.statistics)
+    pairs = [
+        {"a": pair.a, "text": pair.text} | ({"b": pair.b, **pair.difference} if pair.difference else {})
+        for pair in part.statements
+    ]
     return {
         **part.version._asdict(),
         "sorted_by": part.sort,
-        "chosen": {column.name: text for column in part.columns if (text := column_chosen(column))},
-        "rows": [
-            {"kind": row.kind, "model": row.name}
-            | ({"of": one.row.name} if row is one.twin else {})
-            | ({"runs": [str(run.folder) for run in one.group.runs]} if one.group and row is one.row else {})
-            | ({SEEDS: row.seeds} if row.seeds else {})
-            | {column.name: row.statistics[column.name] for column in part.columns if column.name in row.statistics}
-            for one in part.entries
-            for row in one.rows
-        ],
+        "chosen": {column.name: column.selection for column in part.columns if column.selection},
+        "rows": rows,
         "paired_by": part.probe,
-        "paired": [
-            {"a": one.a, "text": one.text} | ({"b": one.b, **one.found} if one.found else {}) for one in part.statements
-        ],
+        "paired": pairs,
         "standard_deviations": part.variance,
         "rank_correlations": part.choice,
     }
 
 
-def comparison_csv(parts: Sequence[Comparable]) -> str:
-    """One line a row of the tables: mean, sd, low, high and n of every column, empty where there is none."""
-    shown = [column for column in TABLE if any(column in one.columns for one in parts)]
+def comparison_csv(comparison: Comparison) -> str:
+    """Return one line for each row, with mean, sd, low, high and n of every column."""
+    columns = [column for column in TABLE if any(column in part.columns for part in comparison.parts)]
+    cells = [(column.name, statistic) for column in columns for statistic in STATISTICS]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    statistics = [f"{column.name} {statistic}" for column in shown for statistic in STATISTICS]
-    writer.writerow(["schema", "protocol", "data_sha256", "kind", "model", SEEDS, *statistics])
-    for part in parts:
-        for one in part.entries:
-            for row in one.rows:
-                name = row.name if row is one.row else f"{one.row.name}, {row.name}"
-                numbers = [row.statistics.get(column.name, {}).get(key, "") for column in shown for key in STATISTICS]
-                writer.writerow([*part.version, row.kind, name, row.seeds or "", *numbers])
+    writer.writerow(["schema", "protocol", "data_sha256", "kind", "model", SEEDS, *(" ".join(cell) for cell in cells)])
+    for part in comparison.parts:
+        for row in part.rows:
+            for line in row.lines:
+                name = f"{row.name}, {line.name}" if line is row.untrained else line.name
+                numbers = [line.statistics.get(column, {}).get(statistic, "") for column, statistic in cells]
+                writer.writerow([*part.version, line.kind, name, line.seeds or "", *numbers])
     return out.getvalue()
 
 
-def comparison_markdown(data: str, parts: Sequence[Comparable], notes: Notes) -> str:
-    """The same tables and sentences as on the page."""
-    blocks = [f"# {title(data, parts)}", differences([one.version for one in parts]), bullets(notes)]
-    for one in parts:
-        blocks += [
-            f"## {one.title}",
-            f"Sorted by {one.sort}.",
-            markdown_table(_marked_rows(one)),
-            bullets(footnotes(one)),
-        ]
-        if one.statements:
-            blocks += [f"### Which is better, by {one.probe}", bullets([s.text for s in one.statements]), PAIRED]
-        if rows := variance_rows(one.variance):
-            blocks += ["### Variance by source", markdown_table(rows), VARIANCE]
-        if rows := choice_rows(one.choice):
-            blocks += ["### Can I choose a model without labels?", markdown_table(rows, texts=2)]
-            blocks += [choice_note(one.choice, one.groups)]
+def comparison_markdown(comparison: Comparison) -> str:
+    """Return the tables and sentences of the page as Markdown."""
+    blocks = [f"# {_title(comparison)}", comparison.differences, _bullets(comparison.notes)]
+    names = {"model": "{}", "floor": "*{}*", "untrained": "&nbsp;&nbsp;*{}*"}
+    for part in comparison.parts:
+        rows = [row_cells(line, part.columns) | {"model": names[line.kind].format(line.name)} for line in part.lines]
+        blocks += [f"## {part.title}", f"Sorted by {part.sort}.", markdown_table(rows), _bullets(_table_notes(part))]
+        if part.statements:
+            sentences = [pair.text for pair in part.statements]
+            blocks += [f"### Which is better, by {part.probe}", _bullets(sentences), PAIRED_NOTE]
+        if variance := variance_rows(part.variance):
+            blocks += ["### Variance by source", markdown_table(variance), VARIANCE_NOTE]
+        if choice := choice_rows(part.choice):
+            blocks += ["### Can I choose a model without labels?", markdown_table(choice, texts=2)]
+            blocks += [choice_note(part.choice, part.groups)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _marked_rows(part: Comparable) -> list[Cells]:
-    """Floors and twins in italics, the latter indented."""
-    names = {"model": "{}", "floor": "*{}*", "untrained": "&nbsp;&nbsp;*{}*"}
-    rows = [row for one in part.entries for row in one.rows]
-    return [row_cells(row, part.columns) | {"model": names[row.kind].format(row.name)} for row in rows]
-
-
-def bullets(sentences: Sequence[str]) -> str:
+def _bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
-def footnotes(part: Comparable) -> list[str]:
-    """What stands under a table."""
-    lead = (
-        "mean ± standard deviation over training seeds; brackets, from three seeds on: 95 % interval over them "
-        "(Student's t)"
-    )
-    return [lead, *how_chosen(part.columns)]
+def _table_notes(part: Comparable) -> list[str]:
+    return [SEEDS_NOTE, *selection_notes(part.columns)]
 
 
-def title(data: str, parts: Sequence[Comparable]) -> str:
-    models = sum(len(one.groups) for one in parts)
-    return f"{data}: {models} model{'s' * (models != 1)} compared"
+def _title(comparison: Comparison) -> str:
+    models = sum(len(part.groups) for part in comparison.parts)
+    return f"{comparison.folder.name}: {models} model{'s' * (models != 1)} compared"
 
 
-def comparison_html(data: str, parts: Sequence[Comparable], notes: Notes, runs: Path) -> str:
-    """One self-contained page whose tables can be sorted by any column.
-
-    Args:
-        data: the data set.
-        parts: of its comparison.
-        notes: on the reports.
-        runs: the folder that holds the runs.
-    """
-    tables = [
-        {
-            "title": one.title,
-            "sort": one.sort,
-            "columns": ["model", *(column.name for column in one.columns), SEEDS],
-            "ascending": ["model", *(column.name for column in one.columns if column.lower)],
-            "entries": [[_html_row(row, one) for row in entry.rows] for entry in one.entries],
-            "chosen": footnotes(one),
-            "probe": one.probe,
-            "statements": _by_model(one),
-            "variance": variance_rows(one.variance),
-            "choice": choice_rows(one.choice),
-            "choice_note": choice_note(one.choice, one.groups) if one.choice else "",
+def comparison_html(comparison: Comparison) -> str:
+    """Return one self-contained page whose tables can be sorted by any column."""
+    tables = []
+    for part in comparison.parts:
+        names = ["model", *(column.name for column in part.columns), SEEDS]
+        sentences: dict[str, list[str]] = {}  # by model
+        for pair in part.statements:
+            sentences.setdefault(pair.a, []).append(pair.text.removeprefix(pair.a).removeprefix(": "))
+        table = {
+            "title": part.title,
+            "sort": part.sort,
+            "columns": names,
+            "ascending": ["model", *(column.name for column in part.columns if column.lower)],
+            "entries": [
+                [
+                    {
+                        "kind": line.kind,
+                        "texts": row_cells(line, part.columns),
+                        "values": {name: line.value(name) for name in names[1:]},
+                    }
+                    for line in row.lines
+                ]
+                for row in part.rows
+            ],
+            "chosen": _table_notes(part),
+            "probe": part.probe,
+            "statements": list(sentences.items()),
+            "variance": variance_rows(part.variance),
+            "choice": choice_rows(part.choice),
+            "choice_note": choice_note(part.choice, part.groups) if part.choice else "",
         }
-        for one in parts
-    ]
+        tables.append(table)
+    folder = comparison.folder
     return render(
         "compare.html.j2",
-        title=title(data, parts),
-        again=suggest("compare", data=data, runs=unless_default(runs)),
-        differences=differences([one.version for one in parts]),
-        notes=notes,
+        title=_title(comparison),
+        again=suggest("compare", data=folder.name, runs=unless_default(folder.parent)),
+        differences=comparison.differences,
+        notes=comparison.notes,
         tables=tables,
-        paired_note=PAIRED,
-        variance_note=VARIANCE,
+        paired_note=PAIRED_NOTE,
+        variance_note=VARIANCE_NOTE,
     )
-
-
-def _html_row(row: Row, part: Comparable) -> dict[str, Any]:
-    columns = [column.name for column in part.columns] + [SEEDS]
-    return {
-        "kind": row.kind,
-        "texts": row_cells(row, part.columns),
-        "values": {name: row.value(name) for name in columns},
-    }
-
-
-def _by_model(part: Comparable) -> list[tuple[str, list[str]]]:
-    """Statements below the model that they are about."""
-    found: dict[str, list[str]] = {}
-    for one in part.statements:
-        found.setdefault(one.a, []).append(one.text.removeprefix(one.a).removeprefix(": "))
-    return list(found.items())

@@ -1,75 +1,66 @@
-"""A comparison in the terminal: the columns that fit, and the first sentences; the files hold the rest."""
+"""A comparison in the terminal, with the columns that fit and the first sentences."""
 
 import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from unsup.comparison.comparable import Comparable
-from unsup.comparison.table import DEFAULT, SEEDS, how_chosen, row_cells
+from unsup.comparison.table import DEFAULT, SEEDS, row_cells, selection_notes
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
-from unsup.reports.catalogue import Score
 from unsup.reports.format import Cells, enumeration
 
-MOST_MODELS = 10  # in what follows the table
+MAX_MODELS = 10  # below the table
 NAME_WIDTH = 30
 PREFERRED = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
 STYLES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
-GAP = 3  # blanks from a column to the next
+GAP = 3  # blanks between columns
 
 
-def plain_text(name: str, parts: Sequence[Comparable], differences: str, width: int = 100) -> str:
-    """Return what a terminal of this width shows of a data set's parts, without colours.
-
-    Args:
-        name: of the data set.
-        parts: of its comparison.
-        differences: why there are several of them, or nothing.
-        width: in characters.
-    """
-    console = Console(file=io.StringIO(), width=width, color_system=None, force_jupyter=False)
-    shown: list[RenderableType] = [Text(f"{name}: {differences}")] if differences else []
+def plain_text(name: str, differences: str, parts: Sequence[Comparable], width: int = 100) -> str:
+    """Return what a terminal shows of a data set's comparison, without colours."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, color_system=None, force_jupyter=False)
+    if differences:
+        console.print(Text(f"{name}: {differences}"))
     for part in parts:
         title, *rest = renderables(part, width)
-        shown += [Text(f"{name}, {title}"), *rest, Text()]
-    text = "".join(segment.text for segment in console.render(Group(*shown)))
-    return "\n".join(line.rstrip() for line in text.splitlines())
+        console.print(Text(f"{name}, {title}"), *rest, Text(), sep="\n")
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def renderables(part: Comparable, width: int) -> Iterator[RenderableType]:
     """Yield what a terminal of this width shows of a part, one piece below the other."""
-    rows = [row for one in part.entries for row in one.rows]
-    texts = [row_cells(row, part.columns) | {"model": STYLES[row.kind][0].format(row.name)} for row in rows]
-    columns, rest = _fitting(texts, part.columns, part.sort, width)
-    table = _table({name: [one.get(name, "") for one in texts] for name in ("model", *columns)})
-    for row, one in zip(rows, texts, strict=True):
-        table.add_row(*(Text(one.get(name, ""), STYLES[row.kind][1]) for name in ("model", *columns)))
+    rows = [row_cells(line, part.columns) | {"model": STYLES[line.kind][0].format(line.name)} for line in part.lines]
+    available = [*(column.name for column in part.columns), SEEDS]
+    fitting = _fitting(rows, available, part.sort, width)
     yield Text(f"{part.title}; sorted by {part.sort}", style="bold")
-    yield table
-    for line in how_chosen([column for column in part.columns if column.name in columns]):
-        yield _text(width, line, "dim")
-    if rest:
+    cells = [{name: row[name] for name in ("model", *available) if name == "model" or name in fitting} for row in rows]
+    yield _table(cells, [STYLES[line.kind][1] for line in part.lines])
+    for note in selection_notes([column for column in part.columns if column.name in fitting]):
+        yield _text(width, note, "dim")
+    if rest := [name for name in available if name not in fitting]:
         yield _text(width, f"Further columns in the files: {enumeration(rest)}.")
-    models = {group.name for group in part.groups[:MOST_MODELS]}
-    sentences = [one.text for one in part.statements if one.a in models]
+    models = {group.name for group in part.groups[:MAX_MODELS]}
+    sentences = [pair.text for pair in part.statements if pair.a in models]
     if sentences:
         yield Text(f"\nWhich is better, by {part.probe}", style="bold")
         yield _text(width, "[…]: 95 % interval over test images and training seeds; more on it in the files", "dim")
     for sentence in sentences:
         yield _text(width, sentence)
-    if variance := variance_rows({name: found for name, found in part.variance.items() if name in models}):
+    if variance := variance_rows({name: deviations for name, deviations in part.variance.items() if name in models}):
         yield Text("\nStandard deviations in points, by source", style="bold")
-        yield _plain_table(variance)
+        yield _table(variance)
     if choice := choice_rows(part.choice):
         yield Text("\nCan I choose a model without labels? Rank correlations", style="bold")
-        yield _plain_table(choice)
+        yield _table(choice)
         yield _text(width, choice_note(part.choice, part.groups))
-    if len(part.groups) > MOST_MODELS:
-        yield _text(width, f"\nOf the other {len(part.groups) - MOST_MODELS} models the files tell more.")
+    if len(part.groups) > MAX_MODELS:
+        yield _text(width, f"\nThe files have the same on the other {len(part.groups) - MAX_MODELS} models.")
 
 
 def _text(width: int, text: str, style: str = "") -> Text:
@@ -77,39 +68,32 @@ def _text(width: int, text: str, style: str = "") -> Text:
     return Text(lines, style)
 
 
-def _fitting(texts: Sequence[Cells], columns: Sequence[Score], sort: str, width: int) -> tuple[list[str], list[str]]:
-    """The columns that fit beside the names, in the order of the table, and the others."""
-    there = [column.name for column in columns] + [SEEDS]
-    order = dict.fromkeys([sort, *PREFERRED, *there])
-    left = width - GAP - min(NAME_WIDTH, _width("model", [one["model"] for one in texts]))
+def _fitting(rows: Sequence[Cells], available: Sequence[str], sort: str, width: int) -> set[str]:
+    """Return the columns that fit next to the names, by order of preference."""
+    left = width - GAP - min(NAME_WIDTH, _width("model", rows))
     fitting = set()
-    for name in (name for name in order if name in there):
-        need = _width(name, [one.get(name, "") for one in texts]) + GAP
-        if need <= left:
+    for name in dict.fromkeys([sort, *PREFERRED, *available]):
+        need = _width(name, rows) + GAP
+        if name in available and need <= left:
             fitting.add(name)
             left -= need
-    return [name for name in there if name in fitting], [name for name in there if name not in fitting]
+    return fitting
 
 
-def _plain_table(rows: Sequence[Cells]) -> Table:
-    table = _table({name: [row[name] for row in rows] for name in rows[0]})
-    for row in rows:
-        table.add_row(*(Text(text) for text in row.values()))
-    return table
-
-
-def _table(columns: Mapping[str, Sequence[str]]) -> Table:
-    """An empty table for these texts: heads are broken to the width of what stands below them."""
+def _table(rows: Sequence[Cells], styles: Sequence[str] = ()) -> Table:
+    """Return a table whose heads are broken to the width of their columns."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))  # the box has one
-    for i, (name, texts) in enumerate(columns.items()):
-        head = "\n".join(textwrap.wrap(name, _width(name, texts)))
+    for i, name in enumerate(rows[0]):
+        head = Text("\n".join(textwrap.wrap(name, _width(name, rows))))
         if i == 0 or name == "better":
-            table.add_column(Text(head), overflow="fold", max_width=NAME_WIDTH)
+            table.add_column(head, overflow="fold", max_width=NAME_WIDTH)
         else:
-            table.add_column(Text(head), justify="right", no_wrap=True)
+            table.add_column(head, justify="right", no_wrap=True)
+    for i, row in enumerate(rows):
+        table.add_row(*(Text(text, styles[i] if styles else "") for text in row.values()))
     return table
 
 
-def _width(name: str, texts: Sequence[str]) -> int:
-    """Of a column: its widest text, or the longest word of its head."""
-    return max(len(text) for text in (*name.split(), *texts))
+def _width(name: str, rows: Sequence[Mapping[str, str]]) -> int:
+    """Return the width of a column's widest text or the longest word of its head."""
+    return max(map(len, [*name.split(), *(row.get(name, "") for row in rows)]))

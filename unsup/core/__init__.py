@@ -1,1 +1,1 @@
-"""What every other package rests on: errors, files, seeds, strict YAML, array files, ranks."""
+"""Errors, files, seeds, YAML, options and ranks, which every other package uses."""

@@ -1,4 +1,4 @@
-"""What is computed once and kept in a file of arrays, so that the next run reads it."""
+"""A file cache for arrays that are expensive to compute."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class HasArrays(Protocol):
-    """What can be written into a file of arrays."""
+    """An object that can be written into a file of arrays."""
 
     def arrays(self) -> Arrays: ...
 
@@ -27,7 +27,7 @@ T = TypeVar("T", bound=HasArrays)
 
 
 def cached(folder: Path, name: str, key: str, compute: Callable[[], T], read: Callable[[Arrays], T]) -> T:
-    """What a file holds, or what is computed and put there under a temporary name first.
+    """Return the content of a cached file, or compute and cache it.
 
     Raises:
         UserError: the file is damaged, or cannot be written.
@@ -35,29 +35,29 @@ def cached(folder: Path, name: str, key: str, compute: Callable[[], T], read: Ca
     path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if path.exists():
         return load_arrays(path, read)
-    found = compute()
-    save_arrays(path, found.arrays())
-    return found
+    computed = compute()
+    save_arrays(path, computed.arrays())
+    return computed
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Write arrays into a file, under a temporary name first.
+    """Write arrays into a file atomically.
 
     Raises:
         UserError: it cannot be written.
     """
     buffer = io.BytesIO()
-    named: dict[str, Any] = arrays
-    np.savez_compressed(buffer, **named)
+    arguments: dict[str, Any] = arrays
+    np.savez_compressed(buffer, **arguments)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, buffer.getvalue())
     except OSError as e:
-        raise UserError(f"cannot keep {path}: {e.strerror}") from e
+        raise UserError(f"cannot write {path}: {e.strerror}") from e
 
 
 def load_arrays(path: Path, read: Callable[[Arrays], T]) -> T:
-    """What a file of arrays holds.
+    """Return the content of a file of arrays.
 
     Raises:
         UserError: the file is damaged.

@@ -1,33 +1,18 @@
-"""Commands as messages suggest them, in the form that the user typed: `make …` or `unsup …`."""
+"""Suggested commands, in the form that the user typed, `make …` or `unsup …`."""
 
 import os
 import re
 import shlex
+from pathlib import Path
 
-# Variables of the Makefile, and the options of `unsup` that they are passed on as; "" is a word without a name.
-VARIABLES = {
-    "MODEL": "",
-    "MODELS": "",
-    "RUN": "",
-    "CARD": "",
-    "SEEDS": "--seeds",
-    "DATA": "--data",
-    "SEED": "--seed",
-    "GRID": "--grid",
-    "EPOCHS": "--epochs",
-    "WORDS": "--words",
-    "ENCODER": "--encoder",
-    "IMAGES": "--images",
-    "DATA_ROOT": "--data_root",
-    "OUT": "--out",
-    "LABELS": "--labels",
-    "SORT": "--sort",
-    "ONNX": "--onnx",
-    "RUNS": "--runs",
-}
+# Variables of the Makefile and the options of `unsup` that they stand for; "" is an argument without a name.
+OPTIONS = (
+    *("seeds", "data", "seed", "grid", "epochs", "words", "encoder", "images", "data_root", "out", "labels", "sort"),
+    *("onnx", "runs"),
+)
+VARIABLES = dict.fromkeys(("MODEL", "MODELS", "RUN", "CARD"), "") | {name.upper(): f"--{name}" for name in OPTIONS}
 # Options of `train` that stand for a key of the configuration
 SHORTCUTS = {"epochs": "trainer.max_epochs", "data_root": "data.root", "images": "data.images"}
-PROGRAMS = {"dashboard": "tensorboard --logdir {runs}"}  # what the Makefile starts without `unsup`
 
 
 def suggest(verb: str, further: str = "", via: str | None = None, **words: object) -> str:
@@ -37,15 +22,15 @@ def suggest(verb: str, further: str = "", via: str | None = None, **words: objec
         verb: the command.
         further: more of the command line, as `unsup` reads it.
         via: "make" or "unsup"; without it the one that the user typed.
-        words: values of parameters by their names, such as `run`; None leaves one out.
+        words: values of parameters by name, such as `run`; None leaves one out.
     """
-    named = {name: str(value) for name, value in words.items() if value is not None}
+    values = {name: str(value) for name, value in words.items() if value is not None}
     if uses_make(via):
-        variables = [quoted(f"{name.upper()}={value}") for name, value in named.items()]
+        variables = [quoted(f"{name.upper()}={value}") for name, value in values.items()]
         return " ".join(filter(None, ["make", verb, *variables, further and f'ARGS="{further}"']))
-    if verb in PROGRAMS:
-        return PROGRAMS[verb].format(runs=quoted(named.get("runs", "runs")))
-    options = [f"{VARIABLES[name.upper()]} {quoted(value)}".lstrip() for name, value in named.items()]
+    if verb == "dashboard":
+        return f"tensorboard --logdir {quoted(values.get('runs', 'runs'))}"
+    options = [f"{VARIABLES[name.upper()]} {quoted(value)}".lstrip() for name, value in values.items()]
     return " ".join(filter(None, ["unsup", verb, *options, further]))
 
 
@@ -58,11 +43,25 @@ def option(name: str, value: str = "") -> str:
     return f"{name.upper()}={value}" if value else name.upper()
 
 
+def install(extra: str) -> str:
+    """Return the command that installs the packages of an extra."""
+    top = Path(__file__).parents[2]
+    if not (top / "pyproject.toml").is_file():
+        return f"pip install 'unsup[{extra}]'"
+    return f"pip install -e '{'.' if top == Path.cwd() else top}[{extra}]'"
+
+
+def in_typed_form(message: str) -> str:
+    """Name the options in a message as the user types them, `SORT=` for `--sort` under make."""
+    variables = {text: f"{name}=" for name, text in VARIABLES.items() if text}
+    return re.sub(r"--\w+\b(?!\.)", lambda m: variables.get(m[0], m[0]), message) if uses_make() else message
+
+
 def uses_make(via: str | None = None) -> bool:
-    """Return whether the user types `make`: the Makefile says so to the programs that it starts."""
+    """Return whether the user types `make`, which the Makefile tells its programs."""
     return (via or os.environ.get("UNSUP_VIA")) == "make"
 
 
 def quoted(word: str) -> str:
-    """Return a word as a shell reads it; … stands for what the user fills in."""
+    """Return a word quoted for a shell, where … stands for what the user fills in."""
     return word if re.fullmatch(r"[\w@%+=:,./…-]+", word) else shlex.quote(word)

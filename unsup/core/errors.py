@@ -1,4 +1,4 @@
-"""Mistakes a person can mend: shown as one line that names the thing and the remedy, without a traceback."""
+"""Errors that the user can fix, shown as one line without a traceback."""
 
 import difflib
 from collections.abc import Iterable
@@ -21,28 +21,30 @@ class UsageError(UserError):
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """A hint for a message: the nearest known name, or all of them when there are few."""
+    """Return a hint for a message, the most similar known name or else all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, 1, 0.5)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """The values that a type of `Literal`, or a union of it and None, allows; none for any other type."""
+    """Return the values that a `Literal`, or a union of it and None, allows, if it is one."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
-    found = tuple(value for part in parts for value in choices(part))
-    return (*found, None) if found and NoneType in parts else found
+    values = tuple(value for part in parts for value in choices(part))
+    return (*values, None) if values and NoneType in parts else values
 
 
 def printable(text: str) -> str:
-    """On one line whatever a file or a class is called: control characters and bytes that are no text as escapes."""
+    """Escape control characters and undecodable bytes, so that a text prints on one line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line(error: Exception) -> str:
-    """What is told of an error: one line, and of a long one (it quotes what it refuses) both ends."""
-    at = f"{error.filename or 'input or output'}: {error.strerror or error}" if isinstance(error, OSError) else error
-    text = printable(str(at))
+    """Return the message of an error on one line, without the middle of a long one."""
+    message = str(error)
+    if isinstance(error, OSError):
+        message = f"{error.filename or 'input or output'}: {error.strerror or error}"
+    text = printable(message)
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"

@@ -1,4 +1,4 @@
-"""Files and folders that a reader sees whole or not at all."""
+"""Files and folders that readers see complete or not at all."""
 
 import json
 import os
@@ -13,9 +13,9 @@ from unsup.core.errors import UserError
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name beside it, then rename: readers see the old one or the whole new one."""
+    """Write a file atomically, so that readers see the old one or the complete new one."""
     with write_atomically(path) as temporary:
-        # a name need not be text: "\\udcff" is what JSON reads back
+        # file names in it need not be Unicode: JSON reads "\\udcff" back
         temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
 
 
@@ -26,7 +26,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """The temporary name to write under, for what is too large to be held in memory twice; renamed at the end."""
+    """Yield a temporary name to write a file under, renamed to `path` at the end."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
@@ -36,26 +36,30 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def short_path(path: Path) -> Path:
-    """The path as short as the working folder allows."""
+    """Return the path relative to the working directory, if it is below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def unless_default(runs: Path) -> Path | None:
-    """Return a folder of runs as a suggested command needs it: None for runs/, which needs no word."""
+    """Return a folder of runs for a suggested command, None for the default runs/."""
     return None if short_path(runs) == Path("runs") else short_path(runs)
 
 
 def refuse_existing(path: Path) -> None:
-    """Raises UserError where there is something of that name."""
+    """Refuse a path that exists.
+
+    Raises:
+        UserError: it exists.
+    """
     if path.exists():
-        raise UserError(f"{short_path(path)} exists, and nothing is overwritten: name another {option('out')}")
+        raise UserError(f"{short_path(path)} exists and is not overwritten: choose another {option('out')}")
 
 
 def folder_of_images(path: str | Path) -> Path:
     """Return the folder that the user names.
 
     Raises:
-        UserError: there is none.
+        UserError: it is not a folder.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():
@@ -64,10 +68,10 @@ def folder_of_images(path: str | Path) -> Path:
 
 
 def create_folder(folder: Path) -> Path:
-    """The folder, made just now, empty: of two starts one gets it.
+    """Make a folder, which only one of several processes can.
 
     Raises:
-        UserError: there is one of that name.
+        UserError: it exists.
     """
     try:
         folder.mkdir(parents=True)
@@ -79,7 +83,10 @@ def create_folder(folder: Path) -> Path:
 
 @contextmanager
 def fill_folder(folder: Path) -> Iterator[Path]:
-    """The temporary name to fill a reserved folder under; renamed at the end. After an error neither is left."""
+    """Yield a temporary name to fill a new folder under, renamed at the end.
+
+    After an error neither of the two folders is left.
+    """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         temporary.mkdir()

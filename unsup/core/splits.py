@@ -1,4 +1,4 @@
-"""Validation and test images set aside by a fixed draw, an equal share of every class."""
+"""A fixed, stratified choice of validation and test images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,15 +7,19 @@ from unsup.core.errors import UserError
 
 
 def train_val_split(n: int, labels: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sorted training and validation positions: 5,000 of 50,000 or more images, else 10 %; the same for every run."""
+    """Return sorted training and validation positions, the same for every run.
+
+    Validation has 5,000 of 50,000 or more images, else 10 %.
+    """
     val = stratified_subset(n, max(1, round(min(5000, n / 10))), labels)
     return np.setdiff1d(np.arange(n), val), val
 
 
 def stratified_subset(n: int, count: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Sorted positions of `count` of n images, the same every time; where labelled, an equal share of every class.
+    """Return sorted positions of `count` of n images, the same every time.
 
-    At least one image of every class is left over; when that is impossible there are fewer than `count`.
+    Every class has an equal share if images are labelled. At least one image of every class is left over, even if that
+    makes fewer than `count`.
 
     Raises:
         UserError: every class has a single image.
@@ -26,8 +30,8 @@ def stratified_subset(n: int, count: int, labels: NDArray[np.int64] | None) -> N
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(n)
     by_class = shuffled[np.argsort(group[shuffled], kind="stable")]  # class after class, each in random order
-    place = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # 0, 1, … inside each class
+    rank = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # 0, 1, … inside each class
     size = np.repeat(sizes, sizes)
-    share = np.where(place < size - 1, (place + 0.5) / size, np.inf)  # the last of a class stays
+    share = np.where(rank < size - 1, (rank + 0.5) / size, np.inf)  # the last of a class is left over
     first = np.lexsort((rng.random(n), share))[: min(count, n - len(sizes))]
     return np.sort(by_class[first])

@@ -1,1 +1,1 @@
-"""One file a source of images; `configs/data/<name>.yaml` names the class and its options."""
+"""Sources of images, one file each, whose options `configs/data/<name>.yaml` sets."""

@@ -1,7 +1,8 @@
-"""The contract of a data set: a whole split is one uint8 array in memory, and a batch is cut from it in microseconds.
+"""The contract of a data set.
 
-Validation is carved out of the official training images. The official test images are checked when the run starts, so
-that damage is found before training, and read only by `batches("test")`, which counts its passes.
+A whole split is one uint8 array in memory, from which a batch is cut in microseconds. Validation is carved out of the
+official training images. The official test images are checked when the run starts, so that damage is found before
+training, and read only by `batches("test")`, which counts its passes.
 """
 
 import hashlib
@@ -22,27 +23,26 @@ from unsup.core.splits import train_val_split
 from unsup.data.batches import ResidentBatches, as_tensor, to_unit
 
 Split = Literal["learn", "train", "val", "test"]  # models learn from "learn": "train" and the images without a label
-Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W), labels (N,) or None: unlabelled
-UNLABELLED = -1  # in place of a training image's label
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W); labels (N,), None if unlabelled
+UNLABELLED = -1  # label of a training image without one
 
 
 class ImageData(L.LightningDataModule):
-    """What a data set fills in: `shape`, `class_names`, `load`; splits, batches and fingerprints come from here.
+    """Base class of data sets, with splits, batches and fingerprints.
 
-    `prepare_data` is there for what one process must do for all, such as a download.
+    A subclass defines `shape`, `class_names` and `load`, and `prepare_data` for what one process must do for all.
 
     Args:
         root: folder that holds the files (`DATA_ROOT`).
-        batch_size: the most images in an optimizer step, per device; an epoch's batches differ by at most one image.
-        steps_per_call: optimizer steps that one call of `training_step` makes. 16 removes most of Lightning's
-            bookkeeping, 0.5 to 1 ms a step; weights are the same bit for bit. Lightning's own batch hooks, and
-            options that count batches, then count calls. 1 where gradients are clipped or accumulated.
+        batch_size: maximum number of images in an optimizer step, per device; batches differ by at most one image.
+        steps_per_call: optimizer steps in one call of `training_step`. 16 removes most of Lightning's bookkeeping,
+            0.5 to 1 ms a step, and gives the same weights bit for bit. Lightning's batch hooks, and options that count
+            batches, then count calls. 1 where gradients are clipped or accumulated.
 
     Attributes:
         shape: (C, H, W), known before anything is loaded.
-        class_names: one name a class, in label order; empty for unlabelled images.
-        augmentation: preset of random transformations that keep an image's meaning: "digits" (never flipped) or
-            "natural".
+        class_names: one name for each class, in label order; empty for unlabelled images.
+        augmentation: preset of random views, "digits" (never flipped) or "natural".
     """
 
     shape: tuple[int, int, int]
@@ -63,25 +63,23 @@ class ImageData(L.LightningDataModule):
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images
         self._stores: dict[bool, Arrays] = {}  # True: official training images, False: official test images
-        self._positions: dict[Split, NDArray[np.int64]] = {}  # of each split's images in their store, once known
-        self._resident: Tensor | None = None  # the training images where the batches are cut
+        self._positions: dict[Split, NDArray[np.int64]] = {}  # of each split's images in their store
+        self._resident: Tensor | None = None  # training images on the device where batches are cut
         self._fingerprint: str | None = None
 
     def load(self, train: bool) -> Arrays:
-        """The official training or test images, uint8 (N, C, H, W), and their labels, int64 (N,), or None.
+        """Return the official training or test images, uint8 (N, C, H, W), and labels.
 
-        Where some training images have no label, theirs is -1: models learn from them, probes do not see them.
-        Only reads, and may return a read-only memory map.
+        Labels are int64 (N,), or None. Some training images may have the label -1: models learn from them, probes do
+        not see them. The array may be a read-only memory map.
 
         Raises:
-            UserError: files are missing, cut short, altered or unreadable; the message names them and the remedy.
+            UserError: files are missing, truncated, altered or unreadable.
         """
         raise UserError(f"{type(self).__name__} does not define load(train)")
 
-    # ---- splits -----------------------------------------------------------------------------------------------------
-
     def setup(self, stage: str | None = None) -> None:
-        """Load and check all images, carve validation out of the training images; called again, does nothing."""
+        """Load and check all images, once."""
         self._store(train=True)
         self._store(train=False)
 
@@ -89,16 +87,20 @@ class ImageData(L.LightningDataModule):
         return len(self._index(split))
 
     def labels(self, split: Split) -> NDArray[np.int64] | None:
-        """Labels of a split in order, for evaluation only; None for unlabelled images."""
+        """Return the labels of a split in order (None if unlabelled), for evaluation only."""
         labels = self._store(split != "test")[1]
         return None if labels is None else labels[self._index(split)]
 
     def batches(
         self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
     ) -> Iterator[Tensor]:
-        """x (n, C, H, W) float32 in [0, 1] in the split's order, or of the positions `at`, in even batches to `size`.
+        """Yield x (n, C, H, W), float32 in [0, 1], and count passes over the test split.
 
-        A pass over the test split is counted in `test_reads`.
+        Args:
+            split: its images come in order.
+            device: where x goes.
+            size: maximum size of the batches, which are even.
+            at: positions in the split; None for all.
         """
         self.test_reads += split == "test"
         index = self._index(split)
@@ -108,7 +110,7 @@ class ImageData(L.LightningDataModule):
         return (to_unit(images.index_select(0, part).to(device)) for part in parts)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the training and test images, their labels and the split: equal means the same experiment."""
+        """Return the SHA-256 of all images, all labels and the split."""
         if self._fingerprint is None:
             digest = hashlib.sha256()
             for train in (True, False):
@@ -138,7 +140,7 @@ class ImageData(L.LightningDataModule):
         return self._stores[train]
 
     def _images(self, split: Split, device: torch.device) -> Tensor:
-        """The stored images; training images stay on the accelerator when they leave half of its free memory."""
+        """Return the stored images, on the accelerator if they fit in half of its memory."""
         images = as_tensor(self._store(split != "test")[0])
         if split == "test" or device.type != "cuda":
             return images
@@ -148,7 +150,7 @@ class ImageData(L.LightningDataModule):
         return self._resident
 
     def _index(self, split: Split) -> NDArray[np.int64]:
-        """Positions of a split's images in their store, found once: every training step asks for their number."""
+        """Return the positions of a split's images in their store."""
         if split not in self._positions:
             images, labels = self._store(split != "test")
             if split == "test":
@@ -160,11 +162,9 @@ class ImageData(L.LightningDataModule):
                 self._positions |= {"train": known[train], "val": known[val], "learn": learn}
         return self._positions[split]
 
-    # ---- what Lightning calls ---------------------------------------------------------------------------------------
-
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of one epoch on one device."""
+        """The number of optimizer steps of an epoch on one device."""
         world = self.trainer.world_size if self.trainer else 1
         return math.ceil(self.size("learn") // world / self.batch_size)
 

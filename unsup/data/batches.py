@@ -1,4 +1,4 @@
-"""Batches cut from one resident uint8 tensor: no worker processes, no per-sample Python."""
+"""Batches cut from one uint8 tensor in memory, without worker processes."""
 
 import math
 import warnings
@@ -19,19 +19,19 @@ Part = tuple[Tensor, Tensor]  # index (n,); rows of the store (n,), or pixels (n
 
 
 def as_tensor(images: NDArray[np.uint8]) -> Tensor:
-    """The array's memory as a tensor. A read-only memory map is welcome: nothing writes to images."""
+    """Return a tensor on the array's memory, which may be a read-only map."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(images)
 
 
 def to_unit(images: Tensor) -> Tensor:
-    """uint8 in 0..255 -> float32 in [0, 1]."""
+    """Convert uint8 in 0..255 to float32 in [0, 1]."""
     return images.float().mul_(1 / 255)
 
 
 class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
-    """Batches for one call of `training_step`, each cut when its turn comes: one at a time is in memory and cache."""
+    """Batches for one call of `training_step`, each cut when it is needed."""
 
     def __init__(self, parts: Sequence[Part], cut: Callable[[Tensor, Tensor], Batch]) -> None:
         self.parts, self.cut = parts, cut
@@ -44,23 +44,16 @@ class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
 
     @property
     def images(self) -> int:
-        """In all of its batches."""
+        """The number of images in all batches."""
         return sum(len(index) for index, _ in self.parts)
 
 
 @dataclass(eq=False)
 class Batches:
-    """What a loader of a data set has in common: epochs, and calls of several batches. `_parts`, `_cut` are filled in.
-
-    Yields (x, index), or with `steps_per_call` above 1 `BatchGroup`s of that many of them.
-
-    Args:
-        steps_per_call: batches handed over at a time.
-        device: where x goes.
-    """
+    """A loader of (x, index), or of `BatchGroup`s if `steps_per_call` is above 1."""
 
     steps_per_call: int
-    device: torch.device
+    device: torch.device  # of x
 
     batch_sampler = None  # Lightning looks here before `sampler`
 
@@ -80,44 +73,35 @@ class Batches:
             yield BatchGroup(group, self._cut) if k > 1 else self._cut(*group[0])
 
     def _parts(self) -> Iterable[Part]:
-        """What the batches of this epoch and process are made of."""
+        """Return what the batches of this epoch and process are made of."""
         raise NotImplementedError
 
     def _cut(self, index: Tensor, source: Tensor) -> Batch:
-        """A batch of such a part."""
+        """Return the batch of a part."""
         raise NotImplementedError
 
     def _steps(self) -> int:
-        """Batches of an epoch, in this process."""
+        """Return the number of batches of an epoch in this process."""
         raise NotImplementedError
 
 
 @dataclass(eq=False)
 class ResidentBatches(Batches):
-    """Yields (x, index): x (n, C, H, W) float32 in [0, 1], index (n,) the images' positions in the split.
+    """A loader of images in memory and their positions in the split.
 
-    The order is a function of (seed, epoch) alone. All batches have `batch_size` images or a little less, so that no
-    last one is too small for batch statistics. With several processes each takes a disjoint shard of equal length (at
-    most `world - 1` images sit out an epoch). With `steps_per_call` above 1, `BatchGroup`s of that many batches.
-
-    Args:
-        images: (N, C, H, W) uint8, on `device` or on the CPU.
-        index: (n,) rows of `images` that make up the split.
-        batch_size: the most images in a batch.
-        shuffle: a new order every epoch; otherwise the split's own.
-        seed: orders the epochs.
-        steps_per_call: batches handed over at a time.
-        device: where x goes.
+    Batches are x (n, C, H, W), float32 in [0, 1], and positions (n,). Their order depends on (seed, epoch) alone. All
+    have `batch_size` images or a little less, so that no last one is too small for batch statistics. Each of several
+    processes takes a disjoint shard of equal length (up to `world - 1` images are left out of an epoch).
     """
 
-    images: Tensor
-    index: Tensor
-    batch_size: int
-    shuffle: bool
+    images: Tensor  # (N, C, H, W) uint8, on `device` or on the CPU
+    index: Tensor  # (n,) rows of `images` that make up the split
+    batch_size: int  # maximum
+    shuffle: bool  # a new order every epoch instead of the split's
     seed: int
 
     def _parts(self) -> Iterable[Part]:
-        world = num_processes()  # asked late: Lightning starts them after the data module is made
+        world = num_processes()  # known late: Lightning starts them after the data module is made
         n, steps = len(self.index), self._steps()
         order = torch.arange(n)
         if self.shuffle:

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 through torchvision, which checks the MD5 of every file before it unpickles it."""
+"""CIFAR-10 and CIFAR-100 through torchvision, which checks MD5s before unpickling."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ FINE_LABELS = """
 
 
 class CIFAR10(Downloaded):
-    """50,000 training and 10,000 test photographs of ten kinds of things, 32 × 32 RGB.
+    """50,000 training and 10,000 test photographs of ten classes, 32 × 32 RGB.
 
     Source: A. Krizhevsky, Learning multiple layers of features from tiny images, technical report (2009).
     """
@@ -38,18 +38,18 @@ class CIFAR10(Downloaded):
         source = getattr(datasets, self.name)
         known = [*source.train_list, *source.test_list, (source.meta["filename"], source.meta["md5"])]
         try:
-            found = source(self.root, train=train)
+            loaded = source(self.root, train=train)
         except RuntimeError as error:
             damaged = [file for file, md5 in known if not check_integrity(self.place / file, md5)]
             raise UserError(
                 f"{self.place}: {', '.join(damaged)} altered or cut short (wrong MD5): delete to download again"
             ) from error
-        images = np.ascontiguousarray(found.data.transpose(0, 3, 1, 2))  # (N, 32, 32, 3) -> (N, 3, 32, 32)
-        return images, np.array(found.targets, np.int64)
+        images = np.ascontiguousarray(loaded.data.transpose(0, 3, 1, 2))  # (N, 32, 32, 3) -> (N, 3, 32, 32)
+        return images, np.array(loaded.targets, np.int64)
 
 
 class CIFAR100(CIFAR10):
-    """50,000 training and 10,000 test photographs of a hundred kinds of things (the fine labels), 32 × 32 RGB."""
+    """50,000 training and 10,000 test photographs of 100 fine classes, 32 × 32 RGB."""
 
     name = "CIFAR100"
     folder = "cifar-100-python"

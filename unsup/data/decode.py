@@ -1,4 +1,4 @@
-"""Image files of any size and mode -> uint8 arrays of one shape."""
+"""Image files of any size and mode as uint8 arrays of one shape."""
 
 import logging
 import os
@@ -16,32 +16,32 @@ from tqdm import tqdm
 from unsup.core.errors import UserError, printable
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # whatever the suffix says, nothing else is opened
-IMAGES_PER_TASK = 16  # images a thread decodes at a time
-TASKS_AHEAD = 4  # chunks for each thread that may wait to be asked for
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # nothing else is opened, whatever the suffix
+IMAGES_PER_TASK = 16  # that a thread decodes at a time
+TASKS_AHEAD = 4  # tasks of each thread that may wait to be yielded
 
-Decoded = tuple[NDArray[np.uint8], list[str | None]]  # images (n, C, S, S); for each None or why it cannot be read
+Decoded = tuple[NDArray[np.uint8], list[str | None]]  # images (n, C, S, S); for each, None or why it cannot be read
 
 
 def decode(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[NDArray[np.uint8]]:
-    """The images in order, as (n, C, S, S) arrays of a few; a progress bar after two seconds.
+    """Yield the images in order, as (n, C, S, S) arrays of a few.
 
     Raises:
-        UserError: after the last one, if any could not be read; names the first five.
+        UserError: after the last one, if any could not be read.
     """
     reasons: list[str | None] = []
-    for images, found in decode_with_reasons(paths, shape):
-        reasons += found
+    for images, some_reasons in decode_with_reasons(paths, shape):
+        reasons += some_reasons
         yield images
-    unreadable = {str(path): why for path, why in zip(paths, reasons, strict=True) if why is not None}
+    unreadable = {str(path): reason for path, reason in zip(paths, reasons, strict=True) if reason is not None}
     if unreadable:
-        raise UserError(f"{unreadable_message(unreadable, len(paths))}: mend them or take them out of the folder")
+        raise UserError(f"{unreadable_message(unreadable, len(paths))}: repair them or take them out of the folder")
 
 
 def decode_with_reasons(paths: list[Path], shape: tuple[int, int, int]) -> Iterator[Decoded]:
-    """The images in order, a few at a time, black where they cannot be read; a progress bar after two seconds.
+    """Yield the images in order, a few at a time, black where they cannot be read.
 
-    Little is decoded ahead of what is asked for.
+    Only a few are decoded ahead. A progress bar appears after two seconds.
     """
 
     def chunk(start: int) -> Decoded:
@@ -54,8 +54,8 @@ def decode_with_reasons(paths: list[Path], shape: tuple[int, int, int]) -> Itera
                 reasons[i] = _reason(error)
         return images, reasons
 
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of a damaged file is told in one line
-    Image.init()  # all formats, before threads race for it
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # damaged files are reported in one line
+    Image.init()  # loads all formats before the threads start
     threads = os.cpu_count() or 1
     progress = tqdm(
         total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
@@ -70,23 +70,24 @@ def decode_with_reasons(paths: list[Path], shape: tuple[int, int, int]) -> Itera
             yield images, reasons
 
 
-def unreadable_message(unreadable: dict[str, str], of: int) -> str:
-    """Of how many images some cannot be read, and why the first five: {file: reason}."""
-    named = [printable(f"{file} ({reason})") for file, reason in sorted(unreadable.items())[:5]]
+def unreadable_message(unreadable: dict[str, str], total: int) -> str:
+    """Return how many images cannot be read, and why the first five of them."""
+    examples = [printable(f"{file} ({reason})") for file, reason in sorted(unreadable.items())[:5]]
     more = f" and {len(unreadable) - 5} more" if len(unreadable) > 5 else ""
-    return f"{len(unreadable)} of {of} images cannot be read: {', '.join(named)}{more}"
+    return f"{len(unreadable)} of {total} images cannot be read: {', '.join(examples)}{more}"
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """One image, (C, S, S): turned as its EXIF data says, over white, shorter side scaled to S, the middle cut out.
+    """Return one image (C, S, S), its shorter side scaled to S, cropped to the middle.
 
-    Grey of 16 bits is divided by 257. Raises whatever Pillow does, and its refusal of decompression bombs.
+    It is turned as its EXIF data say and laid over white; 16-bit grey is divided by 257. Raises what Pillow raises,
+    also for decompression bombs.
     """
     channels, size, _ = shape
     if path.exists() and not path.is_file():
-        raise ValueError("not a regular file")  # to read a pipe may take for ever
+        raise ValueError("not a regular file")  # reading a pipe may never end
     with Image.open(path, formats=FORMATS) as file:
-        file.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a half, quarter or eighth of its size
+        file.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at a half, quarter or eighth of its size
         image = ImageOps.exif_transpose(file)
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range")

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: real, embedded in the library, so that everything runs without a network."""
+"""The handwritten digits of scikit-learn, which need no network."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from unsup.data.base import Arrays, ImageData
 
 
 class Digits(ImageData):
-    """1,797 digits of 8 × 8 pixels, their 17 grey levels (0..16) spread over 0..255.
+    """1,797 digits of 8 × 8 pixels, with 17 grey levels (0..16) spread over 0..255.
 
-    There is no official test split: 500 images, an equal share of every digit and the same ones for every run, are set
-    aside as one. Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), as in
+    There is no official test split: 500 images, an equal share of every digit, are always the same test images.
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI (1998), as in
     `sklearn.datasets.load_digits`.
     """
 

@@ -1,4 +1,4 @@
-"""Data sets whose files are fetched on first use, by torchvision's download code and from the mirrors it lists."""
+"""Data sets that are downloaded on first use, by torchvision's code."""
 
 import shutil
 import socket
@@ -15,9 +15,9 @@ from unsup.core.commands import option
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 
-TIMEOUT = 20  # seconds without an answer; torchvision alone would wait for ever behind a firewall
+TIMEOUT = 20  # seconds without an answer; torchvision would wait forever behind a firewall
 LOCK_TIMEOUT = 600  # seconds to wait for another process that downloads the same files
-FAILURES = (OSError, RuntimeError, HTTPException)  # no network, no permission, no space; wrong bytes; cut short
+FAILURES = (OSError, RuntimeError, HTTPException)  # no network, permission or space; wrong bytes; cut short
 
 
 class Archive(NamedTuple):
@@ -51,7 +51,7 @@ class Downloaded(ImageData):
 
     @classmethod
     def available(cls, root: str) -> bool:
-        """Whether all files exist, without reading them."""
+        """Return whether all files exist, without reading them."""
         return all(Path(root, cls.folder, file).is_file() for file in cls.files)
 
     @property
@@ -114,7 +114,7 @@ class Downloaded(ImageData):
 
 
 def _download(archive: Archive, folder: Path) -> Path:
-    """Fetch into a folder from the first address that gives the right bytes, or raise what the last one raised."""
+    """Fetch an archive from the first address that gives the right bytes."""
     from torchvision.datasets.utils import download_url
 
     path = folder / archive.path.name

@@ -1,4 +1,4 @@
-"""Your own images: listed, decoded once into one array, and kept for the next start."""
+"""A folder of the user's images, decoded once into an array that is cached."""
 
 import hashlib
 import os
@@ -18,27 +18,28 @@ from unsup.data.listing import Listing, list_folder
 
 
 class Folder(ImageData):
-    """Images of any size and mode in a folder: the shorter side is scaled to `size`, then the middle is cut out.
+    """Images of any size and mode in a folder.
 
-    **Splits.** `train/` and, if there is one, `test/`; a folder without `train/` is training images as a whole. Where
-    there is no `test/`, a sixth of the images, an equal share of every class and the same ones for every run, is set
-    aside as test.
+    Their shorter side is scaled to `size`, then they are cropped to the middle.
 
-    **Labels.** Where every image of a split lies exactly one folder deep (`train/cat/1.jpg`), that folder is its class.
-    Where none does (`train/1.jpg`, `train/2024/may/1.jpg`), or there is a single such folder, the images are
-    unlabelled. A mixture is an error, and so is a class in `test/` that `train/` lacks.
+    **Splits.** `train/` and, if it exists, `test/`; a folder without `train/` is training images as a whole. Without
+    `test/`, a sixth of the images, an equal share of every class, are always the same test images.
 
-    **Files.** Those whose suffix is an image's. Hidden ones are left out; links are followed, but not in circles.
+    **Labels.** If every image of a split is exactly one folder deep (`train/cat/1.jpg`), that folder is its class. If
+    none is (`train/1.jpg`, `train/2024/may/1.jpg`), or there is only one such folder, the images are unlabelled. A
+    mixture is an error, and so is a class in `test/` that `train/` lacks.
 
-    The decoded array is kept in `<root>/decoded/` (safe to delete) and used until the name, size or date of a file
-    changes. Above a quarter of the machine's memory it is mapped instead of loaded. Where it cannot be written, the
-    images are decoded at every start.
+    **Files.** Those with the suffix of an image. Hidden files are left out; links are followed, but not in circles.
+
+    The decoded array is cached in `<root>/decoded/` (safe to delete) until the name, size or date of a file changes.
+    Above a quarter of the machine's memory it is mapped instead of loaded. If it cannot be written, the images are
+    decoded at every start.
 
     Args:
         images: the folder.
         size: edge of the square images in pixels.
         channels: 3 for colour, 1 for grey.
-        root: where the decoded array is kept.
+        root: parent folder of the cache.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
     """
@@ -66,7 +67,7 @@ class Folder(ImageData):
         return self._listed[0]
 
     def prepare_data(self) -> None:
-        """Decode in one process what the others will find decoded."""
+        """Decode in one process for all."""
         self.setup()
 
     def load(self, train: bool) -> Arrays:
@@ -76,27 +77,27 @@ class Folder(ImageData):
 
     @cached_property
     def _decoded(self) -> NDArray[np.uint8]:
-        """(N, C, S, S), training images before test images: the kept array; where there is none, made and kept."""
+        """The cached array (N, C, S, S), training images before test images."""
         _, training, test = self._listed
         files = training.files + test.files
-        kept = Path(self.root, "decoded", f"{self._key(files)}.npy")
-        if not kept.exists():
+        cached = Path(self.root, "decoded", f"{self._key(files)}.npy")
+        if not cached.exists():
             paths = [self.images / file for file in files]
             try:
-                self._keep(kept, paths)
+                self._decode_into(cached, paths)
             except OSError as error:
-                warnings.warn(f"{kept} cannot be written ({error.strerror}): decoding at every start", stacklevel=2)
+                warnings.warn(f"{cached} cannot be written ({error.strerror}): decoding at every start", stacklevel=2)
                 return np.concatenate(list(decode(paths, self.shape)))
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         try:
-            return np.load(kept, mmap_mode="r" if kept.stat().st_size > memory / 4 else None)
+            return np.load(cached, mmap_mode="r" if cached.stat().st_size > memory / 4 else None)
         except (OSError, ValueError) as error:
-            raise UserError(f"{kept} is damaged ({error}): delete it") from error
+            raise UserError(f"{cached} is damaged ({error}): delete it") from error
 
-    def _keep(self, kept: Path, paths: list[Path]) -> None:
-        """Decode straight into a file of a temporary name, then rename it: other starts see all of it or nothing."""
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f".{kept.stem}.{os.getpid()}")
+    def _decode_into(self, cached: Path, paths: list[Path]) -> None:
+        """Write under a temporary name and rename, so that other runs never see half."""
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_name(f".{cached.stem}.{os.getpid()}")
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), *self.shape)}
         try:
             with partial.open("wb") as file:
@@ -104,18 +105,18 @@ class Folder(ImageData):
                 for images in decode(paths, self.shape):
                     file.write(images.data)
                 os.fsync(file.fileno())
-            partial.replace(kept)
+            partial.replace(cached)
         finally:
             partial.unlink(missing_ok=True)
 
     def _key(self, files: list[str]) -> str:
-        """SHA-256 over what the decoded array depends on."""
+        """Return the SHA-256 of all that the decoded array depends on."""
         digest = hashlib.sha256(repr(self.shape).encode())
         for file in files:
             path = self.images / file
             try:
                 stat = path.stat()
             except OSError:
-                stat = path.lstat()  # a link to nothing, or in a circle: decoding will name it
+                stat = path.lstat()  # a broken or circular link, which decoding reports
             digest.update(os.fsencode(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Which images a folder holds, how they are split and what their labels are: the rules stated in `Folder`."""
+"""The images of a folder, their splits and their labels, by the rules in `Folder`."""
 
 import os
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from unsup.core.files import folder_of_images
 from unsup.core.splits import stratified_subset
 from unsup.data.decode import IMAGE_SUFFIXES
 
-MIN_IMAGES = 20  # images that can be split into training, validation and test
+MIN_IMAGES = 20  # that can be split into training, validation and test
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Images of a split: files relative to the folder, and their labels or None."""
+    """The images of a split."""
 
-    files: list[str]
+    files: list[str]  # relative to the folder
     labels: NDArray[np.int64] | None
 
     def at(self, rows: NDArray[np.int64]) -> "Listing":
@@ -28,33 +28,33 @@ class Listing:
 
 
 def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
-    """Class names (none: unlabelled), training images, test images.
+    """Return class names (none if unlabelled), training images and test images.
 
     Raises:
-        UserError: no such folder, too few images, or an arrangement that can be understood in two ways.
+        UserError: no such folder, too few images, or an ambiguous arrangement.
     """
     splits = _splits(top)
     labelled = {_labelled(top, prefix, files) for prefix, files in splits.items()}
     if len(labelled) == 2:
-        raise UserError(f"{top}: of train/ and test/ only one has class folders: give both of them, or neither")
+        raise UserError(f"{top}: of train/ and test/ only one has class folders: use them in both, or in neither")
     names = sorted({_class(file) for file in next(iter(splits.values()))}) if True in labelled else []
     for file in splits.get("test/", []) if names else []:
         if _class(file) not in names:
             raise UserError(f"{top}/{file}: train/ has no class {_class(file)}: add it there or take it out of test/")
-    number = {name: i for i, name in enumerate(names)} if len(names) > 1 else {}  # a single class says nothing
+    number = {name: i for i, name in enumerate(names)} if len(names) > 1 else {}  # one class is no label
     listings = [
         Listing(files, np.array([number[_class(file)] for file in files]) if number else None)
         for files in splits.values()
     ]
     if len(listings) == 1:
         n = len(listings[0].files)
-        aside = stratified_subset(n, round(n / 6), listings[0].labels)
-        listings = [listings[0].at(np.setdiff1d(np.arange(n), aside)), listings[0].at(aside)]
-    return tuple(map(printable, number)), listings[0], listings[1]  # figures and tables take text alone
+        test = stratified_subset(n, round(n / 6), listings[0].labels)
+        listings = [listings[0].at(np.setdiff1d(np.arange(n), test)), listings[0].at(test)]
+    return tuple(map(printable, number)), listings[0], listings[1]  # printable, for figures and tables
 
 
 def _splits(top: Path) -> dict[str, list[str]]:
-    """{"train/": files, "test/": files}; {"train/": files} or {"": files} where test images are to be set aside."""
+    """Return training and perhaps test images by the prefix "train/", "test/" or ""."""
     folder_of_images(top)
     files = list(find_images(top))
     train, test = ([file for file in files if file.startswith(prefix)] for prefix in ("train/", "test/"))
@@ -77,7 +77,7 @@ def _splits(top: Path) -> dict[str, list[str]]:
 
 
 def _labelled(top: Path, prefix: str, files: list[str]) -> bool:
-    """Whether all files lie exactly one folder deep below the prefix; False where none does."""
+    """Return whether all files, or none, are exactly one folder below the prefix."""
     one_deep = {file.count("/") - prefix.count("/") == 1: file for file in reversed(files)}
     if len(one_deep) == 2:
         raise UserError(
@@ -94,15 +94,15 @@ def _class(file: str) -> str:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle: decoding will name it
+    except OSError:  # a circular link, which decoding reports
         return False
 
 
 def find_images(folder: Path, prefix: str = "", above: tuple[Path, ...] = ()) -> Iterator[str]:
-    """Image files below the folder, relative to it, in the order of their names."""
+    """Yield image files below the folder, relative to it, in the order of their names."""
     here = folder.resolve()
     if here in above:
-        return  # a link in a circle
+        return  # a circular link
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:

@@ -61,7 +61,7 @@ class FashionMNIST(MNIST):
 
 
 class KMNIST(MNIST):
-    """60,000 training and 10,000 test images of cursive Japanese characters, 28 × 28 grey.
+    """60,000 training and 10,000 test images of Japanese characters, 28 × 28 grey.
 
     Source: T. Clanuwat and others, Deep Learning for Classical Japanese Literature, arXiv:1812.01718 (2018).
     """

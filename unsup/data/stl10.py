@@ -8,10 +8,10 @@ from unsup.data.download import Downloaded
 
 
 class STL10(Downloaded):
-    """100,000 unlabelled, 5,000 labelled training and 8,000 test photographs of ten kinds of things, 96 × 96 RGB.
+    """Photographs of ten classes, 96 × 96 RGB.
 
-    Models learn from the unlabelled images and from 4,500 of the labelled ones; these alone are probed. The 500 others
-    are validation. In memory they take 3 GB.
+    There are 100,000 unlabelled and 5,000 labelled training images and 8,000 test images, 3 GB in memory. Models learn
+    from the unlabelled images and from 4,500 of the labelled ones, to which probes are fitted; 500 are validation.
 
     Source: A. Coates, H. Lee and A. Y. Ng, An analysis of single-layer networks in unsupervised feature learning,
     AISTATS (2011).
@@ -28,7 +28,7 @@ class STL10(Downloaded):
 
         self.require_files()
         try:
-            found = datasets.STL10(self.root, split="train+unlabeled" if train else "test")
+            loaded = datasets.STL10(self.root, split="train+unlabeled" if train else "test")
         except (RuntimeError, ValueError) as error:
             raise UserError(f"{self.place}: a file is altered or cut short: delete it to download it again") from error
-        return np.ascontiguousarray(found.data), np.asarray(found.labels, np.int64)  # -1: unlabelled, here and there
+        return np.ascontiguousarray(loaded.data), np.asarray(loaded.labels, np.int64)  # -1: unlabelled, here and there

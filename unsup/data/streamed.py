@@ -1,4 +1,4 @@
-"""Images that are read while they are learned from: for more of them than memory, or the disk, holds."""
+"""Images that are read during training, more than memory or the disk holds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.commands import install
 from unsup.core.errors import UserError
 from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
@@ -19,16 +20,16 @@ from unsup.data.batches import Batch, Batches, Part, to_unit
 
 
 class Streamed(ImageData):
-    """Three folders (or addresses) that litdata's `optimize` has written: learn/, probe/ and test/.
+    """The folders learn/, probe/ and test/ as written by litdata's `optimize`.
 
-    Items are {"image": uint8 (C, H, W), "label": int}. Models learn from learn/, whose labels nobody reads, chunk by
-    chunk in an order that the seed and the epoch decide; several processes take disjoint shares. probe/ and test/ are
-    held in memory: a tenth of probe/ is validation, probes are fitted on the rest and judged on test/.
+    Items are {"image": uint8 (C, H, W), "label": int}. Models learn from learn/, whose labels are never read, chunk by
+    chunk in an order set by seed and epoch; several processes take disjoint shares. probe/ and test/ are held in
+    memory: a tenth of probe/ is validation, probes are fitted on the rest and judged on test/.
 
     Args:
-        stream: what holds the three: a folder, or an address that litdata reads, such as s3://bucket/images.
-        root: not used.
-        batch_size: images in an optimizer step, per device; what is left of an epoch after whole batches sits out.
+        stream: the parent of the three, a folder or an address that litdata reads, such as s3://bucket/images.
+        root: unused.
+        batch_size: images in an optimizer step, per device; the rest of an epoch after whole batches is left out.
         steps_per_call: as in `ImageData`.
 
     Raises:
@@ -42,11 +43,11 @@ class Streamed(ImageData):
         self._length = total(self._open("learn"))
 
     def load(self, train: bool) -> Arrays:
-        found = self._open("probe" if train else "test")
-        n = total(found)
+        dataset = self._open("probe" if train else "test")
+        n = total(dataset)
         images, labels = np.empty((n, *self.shape), np.uint8), np.empty(n, np.int64)
         for i in range(n):
-            item = found[i]
+            item = dataset[i]
             images[i], labels[i] = item["image"], item["label"]
         if train:
             self.class_names = tuple(map(str, range(labels.max(initial=-1) + 1)))
@@ -60,10 +61,10 @@ class Streamed(ImageData):
     ) -> Iterator[Tensor]:
         if split != "learn":
             return super().batches(split, device, size, at)
-        found = self._open("learn")
+        dataset = self._open("learn")
         positions = np.arange(self._length) if at is None else at
         parts = np.array_split(positions, max(1, math.ceil(len(positions) / size)))
-        return (to_unit(pixels([found[int(i)] for i in part]).to(device)) for part in parts)
+        return (to_unit(pixels([dataset[int(i)] for i in part]).to(device)) for part in parts)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -78,10 +79,10 @@ class Streamed(ImageData):
         try:
             from litdata import StreamingDataset
         except ImportError as e:
-            raise UserError("streamed images need litdata: pip install -e '.[stream]'") from e
+            raise UserError(f"streamed images need litdata: {install('stream')}") from e
 
         class Numbered(StreamingDataset):
-            """Items know their position among all."""
+            """A data set whose items know their position among all."""
 
             def __getitem__(self, index: Any) -> Any:
                 return super().__getitem__(index) | {"at": getattr(index, "index", index)}
@@ -95,14 +96,14 @@ class Streamed(ImageData):
 
 @dataclass(eq=False)
 class StreamedBatches(Batches):
-    """Yields (x, index) as `ResidentBatches` does, or `BatchGroup`s of several."""
+    """A loader of (x, index) as `ResidentBatches`."""
 
     data: Streamed
 
     def _parts(self) -> Iterator[Part]:
-        seed = derived_seed(self.data.seed, "order", self.epoch) % 2**31  # as much as numpy's generator takes
+        seed = derived_seed(self.data.seed, "order", self.epoch) % 2**31  # the range of numpy's generator
         stream = self.data._open("learn", shuffle=True, drop_last=True, seed=seed)
-        items = (item for item in stream)  # asked for its iterator once more, the stream would start again
+        items = (item for item in stream)  # a second iter() would restart the stream
         for _ in range(self._steps()):
             part = list(islice(items, self.data.batch_size))
             yield torch.tensor([item["at"] for item in part], device=self.device), pixels(part)
@@ -114,11 +115,11 @@ class StreamedBatches(Batches):
         return self.data.steps_per_epoch
 
 
-def total(found: Any) -> int:
-    """Items of a StreamingDataset in all; its `len` is of this process's share."""
-    return sum(end - start for start, end in found.region_of_interest)
+def total(dataset: Any) -> int:
+    """Return the size of a whole StreamingDataset, unlike `len`, which is a share."""
+    return sum(end - start for start, end in dataset.region_of_interest)
 
 
 def pixels(items: Sequence[dict[str, Any]]) -> Tensor:
-    """(n, C, H, W) uint8 of n items."""
+    """Return the images of n items, uint8 (n, C, H, W)."""
     return torch.from_numpy(np.stack([item["image"] for item in items]))

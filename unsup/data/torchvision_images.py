@@ -1,4 +1,4 @@
-"""Any data set of torchvision as one of this project, in a few lines."""
+"""An adapter for torchvision's data sets."""
 
 import numpy as np
 from PIL import Image
@@ -10,7 +10,7 @@ from unsup.data.download import FAILURES
 
 
 class TorchvisionImages(ImageData):
-    """What a torchvision data set of (PIL image, class) gives, resized to `shape`; a subclass fills in `open`.
+    """A torchvision data set of (PIL image, class), which a subclass opens.
 
     ```python
     class SVHN(TorchvisionImages):
@@ -20,26 +20,26 @@ class TorchvisionImages(ImageData):
             return datasets.SVHN(self.root, "train" if train else "test", download=True)
     ```
 
-    Images of another size are resized bilinearly, with the sides' proportions changed where they differ.
+    Images of another size are resized to `shape` bilinearly, also if that changes their proportions.
     """
 
     def open(self, train: bool) -> VisionDataset:
-        """torchvision's data set of official training or test images, downloaded where it is not at hand."""
+        """Return the official training or test images, downloaded if they are missing."""
         raise NotImplementedError
 
     def prepare_data(self) -> None:
-        """Raises UserError: it cannot be downloaded, or its files are damaged."""
+        """Open both parts, or raise UserError if they cannot be downloaded or are damaged."""
         for train in (True, False):
             self._opened(train)
 
     def load(self, train: bool) -> Arrays:
-        found = self._opened(train)
+        source = self._opened(train)
         channels, height, width = self.shape
-        images, labels = np.empty((len(found), *self.shape), np.uint8), np.empty(len(found), np.int64)
-        for i in range(len(found)):
-            image, labels[i] = found[i]
+        images, labels = np.empty((len(source), *self.shape), np.uint8), np.empty(len(source), np.int64)
+        for i in range(len(source)):
+            image, labels[i] = source[i]
             image = image.convert("L" if channels == 1 else "RGB")
-            image = image.resize((width, height), Image.Resampling.BILINEAR)  # a copy where the size is right
+            image = image.resize((width, height), Image.Resampling.BILINEAR)  # a copy if the size is right
             images[i] = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
         return images, labels
 
@@ -47,4 +47,4 @@ class TorchvisionImages(ImageData):
         try:
             return self.open(train)
         except FAILURES as error:
-            raise UserError(f"{type(self).__name__} cannot be had in {self.root}: {error}") from error
+            raise UserError(f"{type(self).__name__} cannot be opened in {self.root}: {error}") from error

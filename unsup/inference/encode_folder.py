@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unsup.core.commands import option
+from unsup.core.commands import install, option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
 from unsup.data.decode import decode_with_reasons, unreadable_message
@@ -154,7 +154,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
             import pyarrow  # noqa: F401
         except ImportError as e:
             hint = option("out", "codes.npz")
-            raise UserError(f"Parquet needs pyarrow: pip install -e '.[parquet]' (or {hint})") from e
+            raise UserError(f"Parquet needs pyarrow: {install('parquet')} (or {hint})") from e
     refuse_existing(out)
     encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)

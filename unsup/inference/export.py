@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unsup.core.commands import install
 from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import BATCHES, readme
@@ -54,7 +55,7 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
         UserError: the folder exists, a package for ONNX is missing, or a test fails.
     """
     if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
-        raise UserError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]'")
+        raise UserError(f"ONNX needs {', '.join(missing)}: {install('onnx')}")
     encoder = Encoder(run.model())
     out = create_folder(out or run.folder / "export")
     with fill_folder(out) as folder:

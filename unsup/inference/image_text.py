@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from unsup.core.commands import install
 from unsup.core.errors import UserError
 
 TEMPLATE = "a photo of a {}"  # Radford et al. 2021, section 3.1.4
@@ -39,7 +40,7 @@ class HuggingFace:
         try:
             from transformers import AutoModel, AutoProcessor
         except ImportError as e:
-            raise UserError("image-text encoders in a folder need transformers: pip install -e '.[text]'") from e
+            raise UserError(f"image-text encoders in a folder need transformers: {install('text')}") from e
         try:
             self.model: Any = AutoModel.from_pretrained(folder, local_files_only=True).eval()
             self.processor: Any = AutoProcessor.from_pretrained(folder, local_files_only=True)

@@ -8,13 +8,13 @@ Explanation = tuple[str, str, str]  # the number, how it was made, what part lab
 
 # for the notes below a comparison: how what is behind a column was chosen
 LINEAR_PROBE = "linear probe: labelled training images; C chosen with validation labels"
-FEW_LABEL = "few-label: so many labelled training images a class; C fixed, nothing chosen"
+FEW_LABEL = "few-label: that many labelled training images per class; C fixed, nothing chosen"
 KNN = "kNN: labelled training images; nothing chosen"
 KMEANS = (
     "k-means: inductive (fitted on training codes, assigned to test images); restart by inertia, without any labels; k "
     "is the number of classes; for ACC clusters are matched to classes with test labels"
 )
-OWN_CLUSTERS = "own clusters: of methods that cluster, as they were trained, without any labels"
+OWN_CLUSTERS = "own clusters: of methods that cluster during training, without any labels"
 MIXTURE = "mixture: Gaussian mixture, inductive and without any labels like k-means, the same k"
 RECONSTRUCTION = "reconstruction SSE: without any labels; lower is better"
 RANKME = "RankMe: without any labels, on training codes"
@@ -24,15 +24,17 @@ ROBUSTNESS = (
     "validation labels of clean images"
 )
 MINUTES = "minutes: wall time of training"
-AUGMENTATION = "augmentation: yes where training saw random views, which takes knowledge about the images"
+AUGMENTATION = "augmentation: yes if training saw random views, which takes knowledge about the images"
 
 CLUSTERINGS = {"own": "own clusters"}  # the model's own; other clusterings are named by their keys in a report
 FITTED = "train, validation"
-NATS = "nats a test image, binarised or a density as the model's likelihood has it: compare like with like"
+NATS = (
+    "nats per test image, of binarised pixels or of a density as in the model's likelihood: compare only the same kind"
+)
 
 
 def explanations(scores: Scores) -> Iterator[Explanation]:
-    """Yield the rows of the report's table; scores that do not apply have none."""
+    """Yield the rows of the report's table, for the scores that apply."""
     yield from _with_labels(scores)
     yield from _clusters(scores)
     yield from _without_labels(scores)
@@ -43,17 +45,17 @@ def _with_labels(scores: Scores) -> Iterator[Explanation]:
         how = "logistic regression on standardised codes; C chosen on validation, then fitted on train + validation"
         yield "linear probe", f"{how}; interval: bootstrap over test images", FITTED
     for n, probe in scores.few_label.items():
-        how = f"the same with {n} labelled image{'s' if n != '1' else ''} a class and a fixed C"
-        yield f"few-label {n}", f"{how}; mean and standard deviation of {probe.draws} draws", f"{n} a class"
+        how = f"the same with {n} labelled image{'s' if n != '1' else ''} per class and a fixed C"
+        yield f"few-label {n}", f"{how}; mean and standard deviation of {probe.draws} draws", f"{n} per class"
     if draws := scores.probe_draws:
-        how = f"the linear probe, its C, fitted on {draws.images:,} training images; {draws.draws} draws of them"
+        how = f"the linear probe with its C, fitted on {draws.images:,} training images; {draws.draws} draws of them"
         yield "draws of the linear probe", how, FITTED
     for ratio, draws in scores.imbalance.items():
         name, how = f"imbalance {ratio}:1", f"{ratio} images of the most frequent class to 1 of the least frequent one"
         if ratio == "1":
             name, how = "balanced", "as many images of every class"
         how += f", {draws.images:,} in all" if draws.images is not None else ""
-        yield name, f"the linear probe, its C, with {how}; {draws.draws} draws", FITTED
+        yield name, f"the linear probe with its C and {how}; {draws.draws} draws", FITTED
     if scores.robustness:
         yield "robustness", "the fitted linear probe on corrupted test images", FITTED
     if scores.ridge_probe and scores.ridge_probe.validation is not None:
@@ -75,7 +77,7 @@ def _clusters(scores: Scores) -> Iterator[Explanation]:
             continue
         on = "train" if clustering.fitted_on is None else f"{clustering.fitted_on:,} training images"
         if key == "own":
-            how = f"by the model itself as it was trained on {on}; k = {clustering.k}, an option"
+            how = f"by the model itself during its training on {on}; k = {clustering.k}, an option"
             yield CLUSTERINGS[key], how, "none beyond that number; they only score the result"
         else:
             yield key, f"fitted on {on}, applied to test (inductive); k = {k}", labels
@@ -95,9 +97,13 @@ def _without_labels(scores: Scores) -> Iterator[Explanation]:
         yield "uniformity", "of pairs of images, their codes scaled to length 1", "none"
     if scores.generation:
         labels = "train, for the features alone" if scores.linear_probe else "none"
-        features = "features learned for this from training images, never shown to the model"
+        features = "features learned for this purpose from training images, never shown to the model"
         yield "Fréchet, kernel", f"distances between new and test images, by {features}", labels
-        yield "precision, recall", "the same features; among others: within reach of the third neighbour of one", labels
+        yield (
+            "precision, recall",
+            "the same features; an image lies among others if it is within reach of the third neighbour of one of them",
+            labels,
+        )
     likelihood = scores.likelihood
     if likelihood and likelihood.elbo is not None:
         yield "-ELBO", f"{NATS}, one posterior sample each; an active unit has a mean KL above 0.01", "none"

@@ -1,4 +1,4 @@
-"""The sections of a report, in order, from the content of report.json alone; what does not apply is left out."""
+"""The sections of a report, in order, from the content of report.json alone."""
 
 from unsup.reports.blocks import Block, Note, Picture, Section, Table
 from unsup.reports.catalogue import Tables, row_of
@@ -12,15 +12,15 @@ from unsup.reports.verdict import COMPARED_BY
 
 MANY_CLASSES = 20  # above it only the hardest ten are listed
 LOWER = {"the reconstruction error": "reconstruction", "distances": "generation", "nats": "likelihood"}
-REFERENCES: dict[ReferenceKey, str] = {"real": "real against real", "untrained": "untrained twin"}  # of generation
+REFERENCES: dict[ReferenceKey, str] = {"real": "real against real", "untrained": "untrained network"}  # of generation
 
 
 def sections(report: Report) -> list[Section]:
-    """Return everything below the verdict."""
+    """Return the sections below the verdict, without those that do not apply."""
     spread = _spread(report)
     content: list[tuple[str, list[Block]]] = [
         ("Summary", _summary(report)),
-        ("Against the floors", _comparisons(report)),
+        ("Against the baselines", _comparisons(report)),
         ("Pictures", [Picture(path, alt) for path, alt in report.figures.items()]),
         ("Generation", _generation(report)),
         ("Layers", _layers(report)),
@@ -40,7 +40,7 @@ def sections(report: Report) -> list[Section]:
 
 
 def _rows(report: Report, tables: Tables) -> list[Cells]:
-    """Return the row of this model and of each baseline, or no rows if none of them has a score."""
+    """Return rows of this model and its baselines, none if all are empty."""
     rows = [{"codes": name} | row_of(scores, tables) for name, scores in report.rows]
     return rows if any(len(row) > 1 for row in rows) else []
 
@@ -53,12 +53,12 @@ def _summary(report: Report) -> list[Block]:
         rows.insert(1, {"codes": f"{model} {run}, where it started"} | row_of(start.scores, Tables.SUMMARY))
     every = [scores for _, scores in report.rows]
     lower = [kind for kind, field in LOWER.items() if any(getattr(scores, field) for scores in every)]
-    note = f"On test images; higher is better{', but for ' + enumeration(lower) if lower else ''}."
+    note = f"On test images; higher is better{', except for ' + enumeration(lower) if lower else ''}."
     if any(scores.rankme is not None for scores in every):
-        note += " RankMe: of training codes and at most dim, so higher is not better across dimensions."
+        note += " RankMe: of training codes and at most dim, so compare it only between codes of one dimension."
     if report.scores.linear_probe:
         note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
-    blocks: list[Block] = [Table("This model and its floors", rows), Note(note)]
+    blocks: list[Block] = [Table("This model and its baselines", rows), Note(note)]
     if reduced := report.scores.reduced:
         names = ", ".join(reduced.measures)
         blocks.append(Note(f"{names}: on the first {reduced.dim} principal components of the training codes."))
@@ -77,7 +77,7 @@ def _comparisons(report: Report) -> list[Block]:
     note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
     untrained = report.baselines.get("untrained")
     if untrained and untrained.by_initialisation:
-        note += " Against the untrained twin they also hold the spread over its initialisations."
+        note += " Against the untrained network they include the spread over its initialisations."
     return [Table("Differences of test accuracy", rows), Note(note)] if rows else []
 
 
@@ -91,9 +91,10 @@ def _generation(report: Report) -> list[Block]:
             rows.append({"images": title} | row_of(reference, Tables.GENERATION))
     note = (
         f"{own.n:,} new images against as many test images, in {own.space}. Distances: lower is better. "
-        "Precision: share of new images that lie among the real ones; recall: share of real ones among the new. "
-        "Real against real: training images in the place of new ones; no generator can honestly be nearer. Precision "
-        "is high also for images that are all alike, recall for images that scatter: they count together."
+        "Precision: share of new images that lie among the real ones; recall: share of real images that lie among the "
+        "new ones. Real against real: training images instead of new ones, the limit for an honest generator. Read "
+        "precision and recall together: precision is also high for images that are all alike, recall for images that "
+        "scatter."
     )
     return [Table("New images against test images", rows), Note(note)]
 
@@ -103,7 +104,7 @@ def _layers(report: Report) -> list[Block]:
     rows = [_layer(name, layer.dim, layer, untrained.layers.get(name)) for name, layer in scores.layers.items()]
     if rows and scores.linear_probe:
         rows.append(_layer("code", scores.code_dim, scores, untrained))
-    return [Table("Probes of each layer, beside the same layer untrained", rows)] if rows else []
+    return [Table("Probes of each layer, and of the same layer untrained", rows)] if rows else []
 
 
 def _layer(name: str, dim: int | None, layer: Layer | Scores, untrained: Layer | Scores | None) -> Cells:
@@ -126,7 +127,7 @@ def _by_class(report: Report) -> list[Block]:
     if len(own) > MANY_CLASSES:
         order, which = sorted(order, key=lambda c: own[c])[:10], f"The hardest ten of {len(own)} classes"
     rows = [{"class": names[c]} | {row: accuracy(shares[c]) for row, shares in table.items()} for c in order]
-    note = f"{which}: share of its test images that the linear probe gets right."
+    note = f"{which}: share of its test images that the linear probe classifies correctly."
     return [Note(note), Table("Linear probe by class", rows)]
 
 
@@ -137,11 +138,11 @@ def _spread(report: Report) -> tuple[Table, Note] | tuple[()]:
     title = "Uniformity"
     note = (
         "Of codes scaled to length 1, without labels. Uniformity: log of the mean of exp(-2 d²) over pairs of images; "
-        "lower is spread more evenly."
+        "lower means spread more evenly."
     )
     if any("alignment" in row for row in rows):
         title = "Alignment and uniformity"
-        note += " Alignment: mean d² between two views of one image; lower is less changed by a view."
+        note += " Alignment: mean d² between two views of one image; lower means less changed by a view."
     return Table(title, rows), Note(note)
 
 

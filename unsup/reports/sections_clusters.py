@@ -1,4 +1,4 @@
-"""Sections on clusters, that is k-means, other clusterings, and how many clusters there are."""
+"""Sections on k-means, other clusterings and the number of clusters."""
 
 from unsup.reports.blocks import Block, Note, Table, in_order
 from unsup.reports.format import Cells, accuracy, error
@@ -27,12 +27,12 @@ def kmeans_spaces(report: Report) -> list[Block]:
                 if kmeans.transductive:
                     row["all images at once"] = _agreement(kmeans.transductive)
             rows.append(row)
-    note = "ACC / NMI / ARI; in bold the space of the summary, fixed beforehand."
+    note = "ACC / NMI / ARI; in bold the space that the summary shows, fixed in advance."
     return [Note(note), Table("k-means in both spaces", rows, texts=2)] if rows else []
 
 
 def other_clusterings(report: Report) -> list[Block]:
-    """Return all clusterings; nothing if there is only k-means, or no label to score them by."""
+    """Return all clusterings if there are others than k-means, and labels."""
     if not any(clustering.train or clustering.test for clustering in report.scores.clusterings.values()):
         return []
     rows: list[Cells] = []
@@ -47,12 +47,12 @@ def other_clusterings(report: Report) -> list[Block]:
     note = "ACC / NMI / ARI. Inductive: fitted on training images alone, then applied to test images."
     if any(row["setting"] == "transductive" for row in rows):
         note += " Transductive: fitted and scored on all images, as most published figures are."
-    note += " Labels are used for the score alone."
+    note += " Labels are used only for the scores."
     if "own" in report.scores.clusterings:
-        note += " Own clusters: the model's own, of the images, not found in its codes afterwards."
+        note += " Own clusters: made by the model itself, not found in its codes afterwards."
     if "dim" in rows[0]:
         note += " dim: dimensions of the codes that the clustering saw."
-    return [Table("Other clusterings beside k-means", rows, texts=3), Note(note)]
+    return [Table("k-means and other clusterings", rows, texts=3), Note(note)]
 
 
 def _clustering(names: Cells, given: Cells, clustering: KMeans | OtherClustering) -> list[Cells]:
@@ -85,7 +85,7 @@ def _agreement(agreement: Agreement) -> str:
 
 
 def cluster_numbers(report: Report) -> list[Block]:
-    """Return estimates of the number of clusters that see no labels, and the number that k-means was given."""
+    """Return label-free estimates of the number of clusters, and that of k-means."""
     rows: list[Cells] = []
     for name, scores in report.rows:
         count = scores.clusters or ClusterCount()
@@ -97,14 +97,14 @@ def cluster_numbers(report: Report) -> list[Block]:
     if not any(len(row) > 1 for row in rows):
         return []
     note = (
-        "Estimated without labels: the number with the largest silhouette of k-means, which cannot say 1, and the one "
+        "Estimated without labels: the number with the largest silhouette of k-means, which cannot be 1, and the one "
         "with the smallest Bayesian information criterion (BIC) of a Gaussian mixture. Tried up to 20 (20 means 20 or "
-        "more), on 10 principal components of at most 3,000 training codes. They count the pieces that codes fall "
-        "into, to the order of magnitude, not classes."
+        "more), on 10 principal components of at most 3,000 training codes. They give the order of magnitude of the "
+        "number of pieces that codes fall into, which are not classes."
     )
     untrained = report.baselines.get("untrained")
     if untrained and untrained.initialisations is not None and _estimated(untrained.clusters):
-        note += " The untrained twin's row is a mean of initialisations."
+        note += " The row of the untrained network is a mean over initialisations."
     blocks: list[Block] = [Table("Number of clusters, estimated without labels", rows), Note(note)]
     thin = [
         f"{name} {error(scores.rankme)}"
@@ -113,7 +113,7 @@ def cluster_numbers(report: Report) -> list[Block]:
     ]
     if thin:
         text = f"**Caution: effective rank below {THIN} ({', '.join(thin)}).**"
-        text += " Codes that vary in so few directions are cut into pieces, whatever is in the images."
+        text += " Codes that vary in so few directions are cut into pieces whatever the images show."
         blocks.append(Note(text))
     return blocks
 

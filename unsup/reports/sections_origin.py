@@ -1,4 +1,4 @@
-"""Sections on trust, that is checks, how each number was made and from which labels, and where it comes from."""
+"""Sections on checks, how each number was made, and where it comes from."""
 
 import yaml
 
@@ -10,21 +10,21 @@ from unsup.reports.schema import Report
 CHOICES = {  # what a recipe states -> in words
     "validation": "chosen with the labels of validation images",
     "label-free": "chosen without any labels",
-    "published": "as published or set beforehand: nothing was searched",
+    "published": "as published or set in advance, without a search",
 }
 STATES = {True: "**with uncommitted changes**", False: "nothing uncommitted"}
 
 
 def checks(report: Report) -> list[str]:
-    """Return sentences on the self-check, the frozen encoder and the test images; bold where something is wrong."""
+    """Return a sentence on each check of the evaluation, in bold if it failed."""
     check, frozen, reads = report.selfcheck, report.frozen, report.test_reads
     lines = [f"Evaluator checked: {check.passed} of {check.total}."]
     if check.passed != check.total:
-        lines.append("**The evaluator failed its own check: trust no number here.**")
+        lines.append("**The evaluator failed its own check: do not trust any number here.**")
     if frozen.before == frozen.after:
         lines.append(f"Encoder unchanged by the evaluation (SHA-256 `{frozen.after[:12]}`).")
     else:
-        lines.append("**The evaluation changed the encoder: trust no number here.**")
+        lines.append("**The evaluation changed the encoder: do not trust any number here.**")
     lines.append("Test images read once for these numbers." if reads == 1 else f"**Test images read {reads} times.**")
     return lines
 
@@ -36,7 +36,7 @@ def checks_in_full(report: Report) -> list[Block]:
     facts = [
         ("evaluator on planted codes", f"{check.passed} of {check.total} checks passed"),
         ("encoder before the evaluation", f"SHA-256 `{frozen.before}` over parameters and buffers"),
-        ("encoder after it", f"SHA-256 `{frozen.after}`: {same}"),
+        ("encoder after the evaluation", f"SHA-256 `{frozen.after}`: {same}"),
         ("passes over the test images", str(report.test_reads)),
     ]
     return [Items(facts)]
@@ -47,14 +47,14 @@ def how_made(report: Report) -> list[Block]:
     made = list(explanations(report.scores))
     if untrained := report.baselines.get("untrained"):
         count = untrained.initialisations
-        times = f"; mean of {count} initialisations" if count is not None else ""
-        made.append(("untrained twin", f"the same network before training{times}", "as above"))
+        times = f"; mean over {count} initialisations" if count is not None else ""
+        made.append(("untrained network", f"the same network before training{times}", "as above"))
     rows: list[Cells] = [{"number": number, "how": how, "labels": labels} for number, how, labels in made]
-    return [Table("How each number was made, and what part labels had in it", rows, texts=3)] if rows else []
+    return [Table("How each number was made, and which labels it used", rows, texts=3)] if rows else []
 
 
 def origin(report: Report) -> list[Block]:
-    """Return how the run was trained, on which machine and data, and its configuration."""
+    """Return how and where the run was trained, and its configuration."""
     run, made, start = report.run, report.provenance, report.provenance.init_from
     minutes = f"{run.train_seconds / 60:.1f} minutes"
     minutes += f" ({run.minutes:.1f} with the runs that it started from)" if start else ""

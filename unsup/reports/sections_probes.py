@@ -1,4 +1,4 @@
-"""Sections on what the probes' accuracy depends on, from corrupted images to the strength of regularisation."""
+"""Sections on corrupted images, draws of training images, and regularisation."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ SMALL = "On very small images (8 pixels) the mild severities of blur and of shif
 
 
 def corrupted(report: Report) -> list[Block]:
-    """Return accuracy by corruption and severity, with the mean over severities of each baseline."""
+    """Return accuracy by corruption and severity, and means of the baselines."""
     own, kinds = report.scores.robustness, report.scores.corruptions
     if not own:
         return []
@@ -38,11 +38,11 @@ def corrupted(report: Report) -> list[Block]:
     severities = [f"severity {i + 1}" for i in range(max((len(values) for values in kinds.values()), default=0))]
     rows = in_order(rows, ["test images", *severities, "mean", *(name for name, _ in baselines)])
     some = f"{own['images']:,} test images" if "images" in own else "test images"
-    note = f"Accuracy of the linear probe, fitted on clean images, on {some}, corrupted."
+    note = f"Accuracy of the linear probe, fitted on clean images, on {some} after corruption."
     if baselines:
-        note += " The floors' columns: their mean over the severities"
+        note += " Columns of baselines: mean over the severities"
         first = any(other.get("initialisations") == 1 for _, other in baselines)
-        note += "; the untrained twin's: of its first initialisation." if first else "."
+        note += "; for the untrained network that of its first initialisation." if first else "."
     blocks: list[Block] = [Table("Accuracy on corrupted images", rows), Note(note)]
     if strengths := [f"{kind}: {STRENGTHS[kind]}" for kind in kinds if kind in STRENGTHS]:
         small = f" {SMALL}" if {"blur", "shift"} & set(kinds) else ""
@@ -55,7 +55,7 @@ def _mean(robustness: Mapping[str, float | list[float]], kinds: list[str]) -> st
 
 
 def draws(report: Report) -> list[Block]:
-    """Return the linear probe on draws of training images, also with classes of unequal size."""
+    """Return the linear probe on draws of training images, balanced or not."""
     ratios = {ratio: _ratio(ratio) for _, scores in report.rows for ratio in scores.imbalance}
     if not ratios and not any(scores.probe_draws for _, scores in report.rows):
         return []
@@ -77,7 +77,7 @@ def draws(report: Report) -> list[Block]:
         note += (
             f" {enumeration([*ratios.values()])}: training images of the most frequent class to those of the least "
             f"frequent one{size}. Class sizes fall exponentially; which classes are rare changes from draw to draw; "
-            "the test images stay as they are."
+            "the test images stay the same."
         )
     return [Table("Linear probe on draws of training images", rows), Note(note)]
 
@@ -87,7 +87,7 @@ def _ratio(ratio: str) -> str:
 
 
 def ridge_path(report: Report) -> list[Block]:
-    """Return validation accuracy at every strength of the regularisation, the model's own choice in bold."""
+    """Return validation accuracy at every strength of the regularisation."""
     cells: dict[str, Cells] = {}  # strength -> row
     last = {COLUMN: "test, at the best"}
     for name, scores in report.rows:
@@ -104,10 +104,13 @@ def ridge_path(report: Report) -> list[Block]:
         return []
     rows = in_order([*(cells[strength] for strength in sorted(cells, key=float)), last], last)
     note = (
-        "Validation accuracy of the ridge probe (closed form) by its regularisation; alpha = value x D, D the "
+        "Validation accuracy of the ridge probe (closed form) by strength of regularisation; alpha = value x D, D the "
         "dimension of the codes. In bold the strength that this model's probe chose."
     )
     untrained = report.baselines.get("untrained")
-    if untrained and untrained.initialisations is not None and "untrained twin" in last:
-        note += " The untrained twin's column is a mean of initialisations, each with its own best for the last row."
-    return [Table("Ridge probe along its regularisation", rows), Note(note)]
+    if untrained and untrained.initialisations is not None and "untrained network" in last:
+        note += (
+            " The column of the untrained network is a mean over initialisations, each with its own best strength in "
+            "the last row."
+        )
+    return [Table("Ridge probe by strength of regularisation", rows), Note(note)]

@@ -1,4 +1,4 @@
-"""Is this code better than the baselines? The answer in a few sentences, in one sentence and in a word."""
+"""The verdict on a model, in a few sentences, in one sentence and in a word."""
 
 from unsup.reports.catalogue import SCORES
 from unsup.reports.format import accuracy, enumeration, error, with_bounds
@@ -7,19 +7,18 @@ from unsup.reports.score_schema import Scores
 
 COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a sentence
     "linear_probe": ("Linear probe", "by the linear probe"),
-    "few_label_10": ("Few-label probe (10 labels a class)", "by 10 labels a class"),
+    "few_label_10": ("Few-label probe (10 labels per class)", "by 10 labels per class"),
 }
 COLLAPSED = 0.1  # share of the dimensions: codes with a smaller effective rank hardly use them
 ONE_DIRECTION = 1.5  # codes with a smaller effective rank are multiples of one vector, or nearly
 WORSE, UNCLEAR, BETTER = "below", "not above", "above"  # than a baseline
-NO_BASELINES = "No floors were computed, so these numbers cannot say whether anything was learned."
+NO_BASELINES = "No baselines were computed, so these numbers cannot show whether anything was learned."
 
 
 def verdict(report: Report) -> str:
-    """Say in a few sentences (Markdown) whether this code is better than the baselines.
+    """Say in a few sentences (Markdown) if this code is better than the baselines.
 
-    Labelled images are judged by paired intervals on the test images.
-    A sentence before them says so if the run did not learn.
+    Labelled images are judged by paired intervals on the test images. The first sentence says if the run did not learn.
     """
     if not report.baselines:
         comparison = NO_BASELINES
@@ -31,7 +30,7 @@ def verdict(report: Report) -> str:
 
 
 def learning_failure(report: Report) -> str:
-    """Return a sentence (Markdown) if the run did not learn, whatever the scores are, else an empty string.
+    """Return a sentence (Markdown) if the run did not learn, else an empty string.
 
     The signs are facts that no working training has: a loss that never fell below its first value or does not change,
     and codes that are all equal or of one direction.
@@ -47,8 +46,8 @@ def learning_failure(report: Report) -> str:
     if 0 < dim == scores.dead_units:
         facts.append("all images have the same code")
     elif dim > 2 and scores.rankme is not None and scores.rankme < ONE_DIRECTION:
-        facts.append(f"the codes are of one direction (effective rank {scores.rankme:.1f} of {dim:,})")
-    return f"**This training is dead: {enumeration(facts)}; try a smaller learning rate.**" if facts else ""
+        facts.append(f"the codes vary in one direction only (effective rank {scores.rankme:.1f} of {dim:,})")
+    return f"**This run did not learn: {enumeration(facts)}; try a smaller learning rate.**" if facts else ""
 
 
 def outcome(report: Report) -> tuple[str, str]:
@@ -66,7 +65,7 @@ def outcome(report: Report) -> tuple[str, str]:
         standings, phrases = _by_reconstruction(report)
         missing = ": no labels, and no reconstruction errors to compare"
     if not standings:
-        return "unknown", f"Not compared with its floors{missing}."
+        return "unknown", f"Not compared with its baselines{missing}."
     word = standings[0] if len(set(standings)) == 1 else "mixed" if BETTER in standings else UNCLEAR
     sentence = "; ".join(phrases)
     return word, f"{sentence[0].upper()}{sentence[1:]}."
@@ -88,7 +87,7 @@ def _standing(comparison: Difference) -> str:
 
 
 def _by_probes(report: Report) -> tuple[list[str], list[str]]:
-    """Return the standing by each probe against each baseline, and a phrase for each group of equal results."""
+    """Return all standings against baselines, and a phrase for each result."""
     standings: list[str] = []
     probes: dict[str, list[str]] = {}  # result -> in the words of which probes
     for probe, (_, words) in COMPARED_BY.items():
@@ -99,12 +98,12 @@ def _by_probes(report: Report) -> tuple[list[str], list[str]]:
 
 
 def _result(differences: dict[str, Difference]) -> str:
-    """Return 'below raw pixels, not above PCA-30' or 'above every floor'."""
+    """Return 'below raw pixels, not above PCA-30' or 'above every baseline'."""
     parts = []
     for standing in (WORSE, UNCLEAR, BETTER):
         names = [name for name, one in differences.items() if _standing(one) == standing]
         if len(names) == len(differences) and standing != UNCLEAR:
-            return f"{standing} every floor"
+            return f"{standing} every baseline"
         if names:
             parts.append(f"{standing} {enumeration(names)}")
     return ", ".join(parts)
@@ -116,18 +115,18 @@ def _labelled_verdict(report: Report) -> str:
         value = next(score.value(report.scores) for score in SCORES if score.correct == probe)
         if (differences := _differences(report, probe)) and value is not None:
             sentences.append(f"{title} {accuracy(value)}, {_detailed_result(differences)}.")
-    return " ".join(sentences) or "This model was not compared with its floors."
+    return " ".join(sentences) or "This model was not compared with its baselines."
 
 
 def _detailed_result(differences: dict[str, Difference]) -> str:
-    """Return the result with all differences; whatever is not clearly above a baseline comes first, in bold."""
+    """Return the result with all differences, bad news first and in bold."""
     texts: dict[str, list[str]] = {UNCLEAR: [], WORSE: [], BETTER: []}
     for name, one in differences.items():
         standing, bounds = _standing(one), with_bounds(one)
         texts[standing].append(f"{name} {bounds}" if standing == BETTER else f"{name} ({bounds})")
     if len(texts[BETTER]) == len(differences):
-        return f"**above every floor**: {', '.join(texts[BETTER])}"
-    forms = {UNCLEAR: "**cannot be told from {}**", WORSE: "**below {}**", BETTER: "above {}"}
+        return f"**above every baseline**: {', '.join(texts[BETTER])}"
+    forms = {UNCLEAR: "**not separable from {}**", WORSE: "**below {}**", BETTER: "above {}"}
     return "; ".join(forms[standing].format(enumeration(names)) for standing, names in texts.items() if names)
 
 
@@ -144,7 +143,7 @@ def _unlabelled_verdict(report: Report) -> str:
 
 
 def _by_reconstruction(report: Report) -> tuple[list[str], list[str]]:
-    """Return the standing against each baseline, also that of codes that use few dimensions, and a phrase for each."""
+    """Return standings by reconstruction and by the codes' rank, with phrases."""
     standings, phrases = [], []
     (_, own), *baselines = _reconstruction_errors(report) or [("", 0.0)]
     for name, sse in baselines:
@@ -159,13 +158,13 @@ def _by_reconstruction(report: Report) -> tuple[list[str], list[str]]:
 
 
 def _reconstruction_errors(report: Report) -> list[tuple[str, float]]:
-    """Return squared errors an image, first that of this model, or an empty list if there is nothing to compare."""
+    """Return squared errors per image, first this model's, if they can be compared."""
     errors = [(name, scores.reconstruction.sse_per_image) for name, scores in report.rows if scores.reconstruction]
     return errors if report.scores.reconstruction and len(errors) > 1 else []
 
 
 def _few_dimensions(scores: Scores) -> str | None:
-    """Return "about 2 of 30 dimensions" if the effective rank is under a tenth of its maximum, else None."""
+    """Return "about 2 of 30 dimensions" if the rank is under a tenth of that."""
     most = scores.reduced.dim if scores.reduced else scores.code_dim  # RankMe sees the reduced codes if there are any
     if most is None or scores.rankme is None or scores.rankme >= COLLAPSED * most:
         return None

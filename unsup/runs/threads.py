@@ -14,16 +14,14 @@ NUMBER = "OMP_NUM_THREADS"
 def choose_threads(option: Threads) -> tuple[int, str]:
     """Return the number of threads of a new run, and a line for the user or an empty text.
 
-    A number given as option comes first, then the environment's, then the number of idle cores.
-
-    Args:
-        option: `threads` of the configuration.
+    The option `threads` comes first, then the environment, then the number of idle cores.
     """
     if option != "auto":
-        return option, ""
+        cores = os.cpu_count() or option
+        return option, f"{option} threads on {cores} cores get in each other's way" if option > cores else ""
     usual = torch.get_num_threads()  # of OMP_NUM_THREADS, otherwise one a core
-    cores = None if os.environ.get(NUMBER) else cores_now()
-    return (cores.idle(usual), cores.note(usual)) if cores else (usual, "")
+    now = None if os.environ.get(NUMBER) else cores_now()
+    return (now.idle(usual), now.note(usual)) if now else (usual, "")
 
 
 @contextmanager

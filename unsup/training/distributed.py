@@ -1,4 +1,4 @@
-"""Several processes that train one run together: Lightning starts them or finds them; here they agree on the folder."""
+"""Agreement of several processes that train one run on its folder."""
 
 import os
 from collections.abc import Callable
@@ -9,37 +9,37 @@ import lightning.pytorch as L
 import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_only
 
-RUN = "UNSUP_RUN"  # where processes that Lightning starts find the run folder that the first one made
+RUN_VARIABLE = "UNSUP_RUN"  # the run folder, for processes that Lightning starts
 
 
 def is_main_process() -> bool:
-    """Return whether this is the process that writes and speaks, as torchrun, SLURM or Lightning has arranged it."""
+    """Return whether this is rank 0 of torchrun, SLURM or Lightning."""
     return not getattr(rank_zero_only, "rank", 0)
 
 
 def share_run_folder(trainer: L.Trainer, make: Callable[[], Path]) -> Path:
-    """Return the run folder that the main process makes.
+    """Return in every process the run folder that the main process makes.
 
     Args:
         trainer: any trainer on the devices of the run.
-        make: makes the folder; called in the main process only.
+        make: makes the folder, in the main process only.
     """
     if trainer.world_size == 1:
         return make()
-    if RUN in os.environ and not is_main_process():  # started by Lightning when the first one began to train
-        return Path(os.environ[RUN])
+    if RUN_VARIABLE in os.environ and not is_main_process():  # started by Lightning from the main process
+        return Path(os.environ[RUN_VARIABLE])
     strategy: Any = trainer.strategy
-    if strategy.cluster_environment.creates_processes_externally:  # all of them are here: torchrun, SLURM
+    if strategy.cluster_environment.creates_processes_externally:  # torchrun, SLURM
         strategy.setup_environment()
         return Path(strategy.broadcast(str(make()) if is_main_process() else ""))
     run = make()
-    os.environ[RUN] = str(run)
+    os.environ[RUN_VARIABLE] = str(run)
     return run
 
 
 def leave_process_group() -> None:
-    """Shut down the process group after training; the main process continues alone."""
-    os.environ.pop(RUN, None)
+    """Shut down the process group, after which the main process continues alone."""
+    os.environ.pop(RUN_VARIABLE, None)
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""The runs in a folder, and how far each of them is."""
+"""The runs in a folder, and the progress of each."""
 
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ State = Literal["finished", "in use", "trained", "begun", "new"]
 
 
 class RunIndex:
-    """The runs in a folder, asked for those of one configuration.
+    """Index of the runs in a folder by configuration.
 
     Args:
         root: holds <data>/<recipe>/<seed>-<nnn>.
@@ -24,9 +24,9 @@ class RunIndex:
         self._known: dict[Path, Config | None] = {}  # a run's configuration never changes
 
     def matching(self, config: Config) -> list[Run]:
-        """The runs of this configuration, the newest first.
+        """Return the runs of a configuration, the newest first.
 
-        Where it starts from a recipe, that one's run had the configuration which that recipe has now, or is gone.
+        If it starts from another recipe, that run must match the recipe's current configuration, or be gone.
         """
         folder = self.root / config["dataset"] / config["recipe"]
         matching = [Run(p) for p in folder.glob(f"{config['seed']}-*") if self._identity_of(p) == identity_of(config)]
@@ -37,12 +37,12 @@ class RunIndex:
         return sorted(matching, key=lambda run: run.folder, reverse=True)
 
     def newest_trained(self, config: Config, data_sha256: str) -> Run | None:
-        """The newest run of this configuration on these images that is trained to its end."""
-        done = [run for run in self.matching(config) if run.trained]
-        return next((run for run in done if run.versions.get("data_sha256") == data_sha256), None)
+        """Return the newest finished training of a configuration on these images."""
+        trained = [run for run in self.matching(config) if run.trained]
+        return next((run for run in trained if run.versions.get("data_sha256") == data_sha256), None)
 
     def progress(self, config: Config) -> tuple[State, Run | None]:
-        """How far the run of this configuration is: the furthest one, the newest where several are as far."""
+        """Return the most advanced run of a configuration, the newest of equals."""
         states = [(progress_of(run), run) for run in self.matching(config)]
         for wanted in ("finished", "in use", "trained", "begun"):
             for state, run in states:
@@ -51,7 +51,7 @@ class RunIndex:
         return "new", None
 
     def _identity_of(self, folder: Path) -> Config | None:
-        """None for a folder without a configuration, or with one that the code does not know any more."""
+        """Return the identity of a run, or None if the code cannot read its configuration."""
         if folder not in self._known and (folder / "config.yaml").is_file():
             try:
                 self._known[folder] = identity_of(Run(folder).config)
@@ -61,17 +61,14 @@ class RunIndex:
 
 
 def identity_of(config: Config) -> Config:
-    """The configuration without the folder that holds the data and the number of threads."""
+    """Return a configuration without the folder of the data and the number of threads."""
     arguments = {key: value for key, value in config["data"]["init_args"].items() if key != "root"}
-    kept = {key: value for key, value in config.items() if key != "threads"}
-    return dict(as_plain(kept | {"data": config["data"] | {"init_args": arguments}}))
+    others = {key: value for key, value in config.items() if key != "threads"}
+    return dict(as_plain(others | {"data": config["data"] | {"init_args": arguments}}))
 
 
 def progress_of(run: Run) -> State:
-    """How far a run is: evaluated, in the hands of a living process, trained, at a checkpoint, or nowhere.
-
-    One that was evaluated under another protocol counts as trained: its report is written again.
-    """
+    """Return the progress of a run, "trained" under an older protocol."""
     if has_current_report(run):
         return "finished"
     if run.in_use():
@@ -82,7 +79,7 @@ def progress_of(run: Run) -> State:
 
 
 def has_current_report(run: Run) -> bool:
-    """Whether the run has a report of this protocol; one that is damaged is none, and is written again."""
+    """Return whether a run has a valid report of the current protocol."""
     from unsup.evaluation.protocol import VERSION
 
     try:

@@ -1,4 +1,4 @@
-"""What ends a training early, as an exit code or as an error that users can fix."""
+"""Failures of a training, turned into exit codes and errors that users can fix."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def as_usage_errors() -> Iterator[None]:
-    """Turn what a trainer says of its options into `UsageError`."""
+    """Turn Lightning's errors about options into `UsageError`."""
     try:
         yield
     except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as e:
@@ -33,15 +33,15 @@ def as_usage_errors() -> Iterator[None]:
 
 
 def raise_explained(error: BaseException, run: Run, trainer: L.Trainer, model: Model, data: ImageData) -> NoReturn:
-    """Raise what a failed training means: the exit code of a signal, or the error, with cause and fix if known.
+    """Raise the exit code of a signal, or an error with cause and fix, if known.
 
-    The folder of a run in which nothing was trained is removed where the options are to blame.
+    If options are to blame and nothing was trained, the run folder is removed.
     """
     if isinstance(error, SystemExit):  # Lightning has stopped at a signal
         if run.checkpoints:
-            log.warning("stopped: %s goes on after the last whole epoch", suggest("resume", run=run))
+            log.warning("stopped: %s continues after the last whole epoch", suggest("resume", run=run))
         sys.exit(143 if trainer.received_sigterm else 130)
-    if isinstance(error, MisconfigurationException | UsageError):  # options that do not go together
+    if isinstance(error, MisconfigurationException | UsageError):  # incompatible options
         discard(run)
         text = " ".join(str(error).split())
         raise UsageError(text if isinstance(error, UsageError) else f"trainer: {text}") from error
@@ -53,20 +53,19 @@ def raise_explained(error: BaseException, run: Run, trainer: L.Trainer, model: M
 
 
 def discard(run: Run) -> None:
-    """Remove a run folder, unless it holds something that was trained."""
+    """Remove a run folder that has no checkpoint."""
     if is_main_process() and run.folder.exists() and not run.checkpoints:
         shutil.rmtree(run.folder)
 
 
 def explain(error: BaseException, run: Run, data: ImageData) -> BaseException:
-    """Return what ended a training with cause and fix, if users can fix it, and else the error itself."""
-    resume = f"{suggest('resume', run=run)} goes on"
-    again = resume if run.checkpoints else f"no checkpoint was written in {run} yet"
+    """Return an error with cause and fix, or else the error itself."""
+    again = f"{suggest('resume', run=run)} continues" if run.checkpoints else f"{run} has no checkpoint yet"
     if system := system_error(error):
         where = os.fsdecode(system.filename) if system.filename else run
-        return UserError(f"input or output failed: {where}: {system.strerror or system}; that mended, {again}")
+        return UserError(f"cannot read or write {where}: {system.strerror or system}; when this is fixed, {again}")
     if "Connection closed by peer" in str(error):
-        return UserError(f"another process of this training has ended, its message says why; {again}")
+        return UserError(f"another process of this training has ended, and its message says why; {again}")
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return UserError(f"out of memory with batches of {data.batch_size} images: lower data.batch_size; {again}")
     return error

@@ -1,6 +1,6 @@
-"""What a sweep has to do: every model at every point of a grid with every seed, and how far each of these runs is.
+"""The plan of a sweep, every model at every point of a grid with every seed.
 
-Seeds are the outermost loop: after the first of them every model and every point has a report.
+Seeds are the outermost loop, so that after the first one every model and every point has a report.
 """
 
 import itertools
@@ -21,26 +21,18 @@ from unsup.runs.init_from import check_stages
 
 Option = tuple[str, Any]  # dotted key, value
 UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
-SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # as commands are recorded
+SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # key -> option
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep.
+    """One run of a sweep."""
 
-    Attributes:
-        model: the recipe.
-        seed: of the run.
-        point: the grid's options.
-        words: the command line behind `unsup`.
-        config: what that resolves to.
-    """
-
-    model: str
+    model: str  # recipe
     seed: int
-    point: tuple[Option, ...]
-    words: tuple[str, ...]
-    config: Config
+    point: tuple[Option, ...]  # of the grid
+    words: tuple[str, ...]  # the command line behind `unsup`
+    config: Config  # resolved
 
     @property
     def name(self) -> str:
@@ -48,18 +40,18 @@ class Job:
 
 
 def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
-    """["model.code_dim=10,30", "model.widths=[500,250],[100]"] -> the values of each option.
+    """Return the values of each option in a grid.
 
-    What follows = is a YAML list without its brackets: commas inside brackets or quotes do not separate.
+    After the equals sign follows a YAML list without its brackets, as in "model.widths=[500,250],[100]".
 
     Raises:
-        UsageError: not KEY=VALUES, no option of `train`, one option twice.
+        UsageError: not KEY=VALUES, no option of `train`, or the same option twice.
     """
     grid: dict[str, list[Any]] = {}
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
-            raise UsageError(f"--grid {word}: write KEY=VALUE,VALUE such as model.code_dim=10,30, without blanks")
+            raise UsageError(f"--grid {word}: write KEY=VALUE,VALUE such as model.code_dim=10,30, without spaces")
         if "." not in key and key not in UNDOTTED:
             hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
             raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
@@ -70,9 +62,9 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
         if not values:
             raise UsageError(f"--grid {key} has no values")
         if len({yaml_text(value) for value in values}) < len(values):
-            raise UsageError(f"--grid {word}: a value is there twice")
+            raise UsageError(f"--grid {word}: the same value twice")
         if key in grid:
-            raise UsageError(f"--grid names {key} twice: write all of its values in one list")
+            raise UsageError(f"--grid has {key} twice: write all of its values in one list")
         grid[key] = values
     return grid
 
@@ -85,22 +77,14 @@ def plan(
     options: Sequence[Option],
     runs_root: Path,
 ) -> list[Job]:
-    """All runs, in order, their configurations resolved and checked.
-
-    Args:
-        models: recipes.
-        data: the data set.
-        seeds: of the runs.
-        grid: values of each option that varies.
-        options: of all runs.
-        runs_root: where the run folders are made.
+    """Return all runs in order, with their configurations resolved and checked.
 
     Raises:
-        UsageError: an unknown recipe or option, a value that is not possible; the message names the model.
+        UsageError: an unknown recipe or option, or an invalid value; the message names the model.
     """
-    taken = {key for key, _ in options} & set(grid)
-    if taken:
-        raise UsageError(f"{min(taken)} is given to all runs and varied in the grid: leave one of the two")
+    both = {key for key, _ in options} & set(grid)
+    if both:
+        raise UsageError(f"{min(both)} is an option of all runs and in the grid: leave one out")
     points = [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     composed = [
         (model, seed, point, compose(model, data, [], [("seed", seed), *options, *point]))
@@ -110,7 +94,7 @@ def plan(
         if seed == seeds[0]:
             with located_mistakes(model, point):
                 precheck(config)
-    from unsup.runs.build import build  # and so torch: a mistyped name is found before
+    from unsup.runs.build import build  # imports torch, which takes seconds: check names before
 
     jobs = []
     for model, seed, point, config in composed:
@@ -126,7 +110,7 @@ def plan(
 
 @contextmanager
 def located_mistakes(model: str, point: Sequence[Option]) -> Iterator[None]:
-    """Say of a mistake which model and which point of the grid it is in."""
+    """Name the model and the point of the grid in a `UsageError`."""
     try:
         yield
     except UsageError as e:
@@ -134,7 +118,7 @@ def located_mistakes(model: str, point: Sequence[Option]) -> Iterator[None]:
 
 
 def option_texts(point: Sequence[Option]) -> list[str]:
-    """["model.code_dim=10", "model.widths=[500, 250]"]."""
+    """Return texts such as "model.widths=[500, 250]"."""
     return [f"{key}={yaml_text(value)}" for key, value in point]
 
 
@@ -148,6 +132,6 @@ def train_words(model: str, data: str | None, options: Iterable[Option], runs_ro
 
 
 def yaml_text(value: Any) -> str:
-    """A value as the command line reads it back."""
+    """Return a value as the command line reads it."""
     text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
     return text.removesuffix("...\n").strip()

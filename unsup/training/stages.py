@@ -1,4 +1,4 @@
-"""Methods in stages: the runs that a configuration starts from are found, continued or trained first."""
+"""Methods in stages, whose earlier runs are found, continued or trained first."""
 
 import logging
 import shlex
@@ -20,7 +20,7 @@ from unsup.training.trainer import uses_several_devices
 
 log = logging.getLogger(__name__)
 
-Stage = tuple[Config, str]  # the configuration of a run to train, and the command that trains it
+Stage = tuple[Config, str]  # configuration and command
 
 
 def train_stages(
@@ -30,10 +30,10 @@ def train_stages(
     notes: Sequence[str] = (),
     data: ImageData | None = None,
 ) -> Iterator[Run]:
-    """Train as the resolved configuration says, and before it every run that it starts from and that is missing.
+    """Train every missing run that a configuration starts from, and then its own.
 
-    Yields each run once it is evaluated, that of `config` last; of several processes that train it, the main one does.
-    Arguments and errors are those of `unsup.training.train.train_run`, with those of `first_stages`.
+    The main process yields each run once it is evaluated. Arguments and errors are those of `train_run` and
+    `first_stages`.
     """
     start = None
     if config["init_from"]:
@@ -45,19 +45,18 @@ def train_stages(
 
 
 def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[Run, None, Run]:
-    """Find the run that a configuration starts from, or train it, and before it what it starts from in its turn.
+    """Yield the runs to train or continue first, and return the one to start from.
 
-    A recipe means the newest run of its current configuration, on the same images with the same seed, in the same
-    folder of runs. Yields the runs that are trained or continued; returns the one to start from.
+    A recipe means its newest run with the current configuration, the same images and the same seed, in the same folder
+    of runs.
 
     Raises:
-        UserError: no such run folder, or one that is not trained to its end; another process is training that run; its
-            weights will not fit.
+        UserError: there is no such run folder, its training is unfinished or in use, or its weights will not fit.
     """
     if not source_recipe(config):
         run = Run.find(config["init_from"])
         if not run.trained:
-            raise UserError(f"init_from: {run} is not trained to its end: {suggest('resume', run=run)}")
+            raise UserError(f"init_from: the training of {run} is not finished: {suggest('resume', run=run)}")
         return run
     check_stages(config)
     build(config, data)
@@ -74,11 +73,10 @@ def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[
 
 
 def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Run | None, list[Stage]]:
-    """Follow the chain of recipes that a configuration starts from, as far as their runs are missing.
+    """Follow the recipes that a configuration starts from, while runs are missing.
 
     Returns:
-        The run in which the chain ends: trained, or begun; None where its first stage starts from nothing.
-        What is to be trained after it, the first one first.
+        The trained or begun run at the start of the chain, if any, and the stages to train after it, in order.
     """
     index, missing = RunIndex(runs_root), list[Stage]()
     while source_recipe(config):
@@ -88,9 +86,9 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         refuse_misfits(config, source)
         state, begun = index.progress(source)
         if state == "in use":
-            raise UserError(f"init_from: another process is training {begun}: wait until it has ended")
+            raise UserError(f"init_from: another process is training {begun}: wait for its end")
         log.info(
-            "%s starts from a run of %s, and none of that recipe as it is now is trained yet: that comes first",
+            "%s starts from %s, which has no finished run with its current configuration: training that first",
             config["recipe"],
             source["recipe"],
         )
@@ -104,13 +102,13 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
 
 
 def refuse_misfits(config: Config, source: Config) -> None:
-    """Find before anything is trained whether the weights of one configuration will not fit another.
+    """Check before any training that the weights of a configuration will fit.
 
     Raises:
-        UserError: several devices are to train it, one of the two cannot be trained, or the weights will not fit.
+        UserError: they will not, one of the two cannot be trained, or the source needs a training on several devices.
     """
     if uses_several_devices(config):
         recipe = source_recipe(config)
-        raise UserError(f"init_from: no run of {recipe} as it is now is trained yet: train it first, on these devices")
+        raise UserError(f"init_from: {recipe} has no finished run with its current configuration: train it first")
     (_, model), (_, other) = build(config), build(source)
     model.initialise(other.state_dict())

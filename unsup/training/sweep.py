@@ -1,4 +1,4 @@
-"""Many runs in a row, each a process of its own: one that crashes does not end the others, what is done is skipped."""
+"""Many runs in a row, each in its own process, so that a crash ends only one."""
 
 import logging
 import signal
@@ -19,40 +19,33 @@ from unsup.training.plan import Job
 
 log = logging.getLogger(__name__)
 
-GRACE = 10  # seconds that a child has to end after Ctrl-C, and again after SIGTERM
+GRACE = 10  # seconds for a child to end after Ctrl-C, and again after SIGTERM
 DONE = {"train": "trained", "resume": "resumed", "evaluate": "evaluated"}
 
 
 @dataclass
 class Outcome:
-    """What a sweep has done.
+    """Result of a sweep."""
 
-    Attributes:
-        done: how many runs were trained, resumed, evaluated, and skipped as they were finished.
-        failed: the runs that failed, each with the reason.
-        left_alone: the runs that another process works on.
-        seconds: of the sweep.
-    """
-
-    done: Counter[str] = field(default_factory=Counter)
-    failed: list[str] = field(default_factory=list)
-    left_alone: list[str] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)  # runs trained, resumed, evaluated and skipped
+    failed: list[str] = field(default_factory=list)  # runs with reasons
+    left_alone: list[str] = field(default_factory=list)  # runs in use by other processes
     seconds: float = 0.0
 
 
 def run_sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None, note: str = "") -> Outcome:
-    """Train what is missing, resume what was interrupted, and evaluate what is only trained.
+    """Train missing runs, resume interrupted ones, and evaluate those only trained.
 
-    Each run is looked up again when its turn comes: several sweeps may share a folder of runs.
+    Each run is looked up when its turn comes, as several sweeps may share a folder of runs.
 
     Args:
-        jobs: what `unsup.training.plan.plan` returns.
+        jobs: from `unsup.training.plan.plan`.
         runs_root: the folder of runs.
-        data_root: where the data are now, for runs that are continued.
-        note: what was decided for the user, a part of the first line of output.
+        data_root: the current folder of the data, for runs that are continued.
+        note: for the first line of output.
 
     Raises:
-        UserError: data are not available; raised before the first run.
+        UserError: data are not available, before the first run.
     """
     for config in {str(job.config["data"]): job.config for job in jobs}.values():
         prepare(config)  # downloads what is missing
@@ -87,7 +80,7 @@ def run_sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None
         try:
             code = run_child(words)
         except KeyboardInterrupt:
-            log.warning("sweep: stopped at %d of %d; the same command goes on from there", i + 1, len(jobs))
+            log.warning("sweep: stopped at %d of %d; the same command continues from there", i + 1, len(jobs))
             raise
         if code:
             outcome.failed.append(f"{job.name}: {exit_text(code)}")
@@ -100,7 +93,7 @@ def run_sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None
 
 
 def sweep_summary(jobs: Sequence[Job], outcome: Outcome) -> str:
-    """Return what a sweep has done, in lines."""
+    """Return the result of a sweep in lines."""
     counts = outcome.done | Counter({"failed": len(outcome.failed), "left alone": len(outcome.left_alone)})
     parts = ", ".join(f"{counts[kind]} {kind}" for kind in (*DONE.values(), "skipped", "failed", "left alone"))
     lines = [f"sweep: {run_count(jobs)} in {duration(outcome.seconds)}: {parts}"]
@@ -109,12 +102,12 @@ def sweep_summary(jobs: Sequence[Job], outcome: Outcome) -> str:
 
 
 def run_count(jobs: Sequence[Job]) -> str:
-    """1 run, 12 runs."""
+    """Return a text such as "1 run" or "12 runs"."""
     return f"{len(jobs)} run{'s' if len(jobs) > 1 else ''}"
 
 
 def seconds_left(todo: Sequence[Job], took: Sequence[tuple[Job, float]]) -> float | None:
-    """A run takes as long as those of its model at its point of the grid did, or of its model, or any."""
+    """Return the expected time, by runs of the same model and point, or model, or any."""
 
     def expected(job: Job) -> float:
         same_model = [(other, seconds) for other, seconds in took if other.model == job.model]
@@ -125,19 +118,22 @@ def seconds_left(todo: Sequence[Job], took: Sequence[tuple[Job, float]]) -> floa
 
 
 def duration(seconds: float) -> str:
-    """40 s, 14 min, 2.5 h."""
+    """Return a text such as "40 s", "14 min" or "2.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def exit_text(code: int) -> str:
-    """The exit code of a child; of one that a signal has ended, with what that means."""
+    """Return the exit code of a child, with the name of the signal that ended it."""
     return f"exit code {code}" if code > 0 else f"exit code {128 - code} ({signal.strsignal(-code)})"
 
 
 def run_child(words: Sequence[str]) -> int:
-    """`unsup <words>` in a process of its own, which ends with this one; its exit code, below 0 for a signal."""
+    """Run `unsup <words>` in a child process, and return its exit code.
+
+    The child ends with this process. The code of a signal is negative.
+    """
     before = signal.signal(signal.SIGTERM, exit_on_sigterm)
     child = subprocess.Popen([sys.executable, "-m", "unsup", *words])
     try:
@@ -150,12 +146,12 @@ def run_child(words: Sequence[str]) -> int:
 
 
 def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends a sweep in order: with its child."""
+    """Exit in order at SIGTERM, so that the child ends, too."""
     sys.exit(128 + number)
 
 
 def stop_child(child: subprocess.Popen[bytes], patient: bool) -> None:
-    """End a child: a patient wait first where a terminal's Ctrl-C has reached it too, SIGTERM next, SIGKILL last."""
+    """End a child, with a first wait if Ctrl-C has reached it, too."""
     try:
         for tell in (lambda: None, child.terminate) if patient else (child.terminate,):
             tell()

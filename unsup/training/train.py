@@ -1,4 +1,4 @@
-"""Training: a configuration becomes a run with a report, and an interrupted run is continued from its checkpoint."""
+"""Training of a run, from its configuration or from a checkpoint, to its report."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -40,19 +40,19 @@ def train_run(
     data: ImageData | None = None,
     start: Run | None = None,
 ) -> Run:
-    """Train as the resolved configuration says, evaluate, write the report; return the run.
+    """Train a new run, evaluate it, and return it.
 
     Args:
-        config: what `unsup.runs.config.resolve` returns.
-        runs_root: the run folder is made in runs_root/<data>/<recipe>/.
-        command: what the user typed, for the record.
-        notes: what was decided for the user, such as the data set; a part of the first line of output.
-        data: the data module, when it is prepared already.
-        start: the finished run that `init_from` means; `unsup.training.stages` finds it.
+        config: from `unsup.runs.config.resolve`.
+        runs_root: the folder of runs, in which <data>/<recipe>/<seed>-<number> is made.
+        command: typed by the user, for the record.
+        notes: for the first line of output.
+        data: the data module, if it is prepared already.
+        start: the finished run that `init_from` means, from `unsup.training.stages`.
 
     Raises:
-        UsageError: no end of the training is given; options that do not go together.
-        UserError: data missing or damaged, run folder not writable, loss not finite, weights that do not fit.
+        UsageError: the options do not end the training, or are incompatible.
+        UserError: data missing or damaged, run folder not writable, loss not finite, or weights that do not fit.
     """
     assert bool(start) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
     threads = threads_for(config)
@@ -74,8 +74,8 @@ def train_run(
             run = Run(share_run_folder(devices, lambda: create().folder))
         else:
             run = create()
-        aside = f" ({'; '.join(notes)})" if notes else ""
-        heading = f"{config['recipe']} on {config['dataset']}{aside}, seed {config['seed']}: {run}"
+        note = f" ({'; '.join(notes)})" if notes else ""
+        heading = f"{config['recipe']} on {config['dataset']}{note}, seed {config['seed']}: {run}"
         with run_lock(run):
             record = fit(run, model, data, heading)
             record_and_evaluate(run, model, data, record)
@@ -83,9 +83,9 @@ def train_run(
 
 
 def threads_for(config: Config) -> int | None:
-    """Return how many threads a run that starts now takes, and say so where it is fewer than all.
+    """Return the number of threads for a new run, and log why it is less than all.
 
-    None leaves it to Lightning, which shares the cores out among the processes of several devices.
+    None lets Lightning share the cores among the processes of several devices.
     """
     if uses_several_devices(config) and config["threads"] == "auto":
         return None
@@ -96,18 +96,17 @@ def threads_for(config: Config) -> int | None:
 
 
 def resume_run(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Continue an unfinished run from its last checkpoint to the end of its configuration, then evaluate it.
+    """Continue an unfinished run from its last checkpoint, then evaluate it.
 
-    Checkpoints are written at the ends of epochs, and all that an epoch draws derives from the seed: the weights are
-    those of a run that was never interrupted, bit for bit. A run that only lacks its report is evaluated.
+    As checkpoints are written at the ends of epochs, and all random draws derive from the seed, the weights are those
+    of an uninterrupted run, bit for bit. A run that only lacks its report is evaluated.
 
     Args:
         run: the run.
-        moved: where the data are now, if they have moved since: options of the data set (root, images).
+        moved: new locations of the data: options of the data set (root, images).
 
     Raises:
-        UserError: the run is finished, or another process works on it; there is no checkpoint, or a damaged one;
-            the images are others than those that it was started with.
+        UserError: the run is finished or in use, has no readable checkpoint, or its images have changed.
     """
     silence_libraries()
     with run_lock(run), use_threads(run.versions.get("threads")):
@@ -122,14 +121,14 @@ def resume_run(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> Non
         iteration = checkpoint["global_step"] // model.steps_per_batch
         if is_main_process():
             run.write_resumption()
-            if path.name != LAST:  # the damaged one must not take the place of this one
+            if path.name != LAST:  # the damaged one must not replace this one
                 (run.folder / "checkpoints" / LAST).unlink(missing_ok=True)
-        record = fit(run, model, data, f"{run} goes on after training step {iteration:,}", path, iteration)
+        record = fit(run, model, data, f"{run} continues after training step {iteration:,}", path, iteration)
         record_and_evaluate(run, model, data, record)
 
 
 def prepare_training(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
-    """Return the images, ready, and the model, newly initialised from the seed."""
+    """Return the prepared images, and the model initialised from the seed."""
     silence_libraries()
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
@@ -144,7 +143,7 @@ def prepare_training(config: Config, data: ImageData | None = None) -> tuple[Ima
 
 
 def run_lock(run: Run) -> AbstractContextManager[None]:
-    """Return the run's lock; of several processes that train it only the main one takes it."""
+    """Return the lock of a run, which only the main process takes."""
     return run.lock() if is_main_process() else nullcontext()
 
 
@@ -156,10 +155,9 @@ def fit(
     checkpoint: Path | None = None,
     resumed_at: int | None = None,
 ) -> dict[str, Any]:
-    """Train to the end, from a checkpoint if there is one, made at the training step `resumed_at`.
+    """Train to the end, and return epochs, seconds of training and images a second.
 
-    Returns:
-        Epochs, seconds of training and images a second.
+    A run is resumed from a checkpoint, written at the training step `resumed_at`.
     """
     throughput = Throughput()
     try:
@@ -170,7 +168,7 @@ def fit(
         raise
     log.info(heading)
     if trainer.world_size > 1 or trainer.gradient_clip_val or trainer.accumulate_grad_batches > 1:
-        data.steps_per_call = 1  # these act on Lightning's own steps alone; the weights are the same
+        data.steps_per_call = 1  # these work with Lightning's own steps only; the weights are the same
     if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
@@ -183,7 +181,7 @@ def fit(
 
 
 def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[str, Any]) -> None:
-    """Record that a training has reached its end, and evaluate the run, in the main process alone."""
+    """Record the end of a training, and evaluate the run, in the main process only."""
     leave_process_group()
     if not is_main_process():
         return
@@ -191,9 +189,9 @@ def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[st
     views = views or run.versions.get("init_from", {}).get("views", "none")
     run.write_training(record | {"views": views, "chosen": how_chosen(run.config)})
     if data.test_reads:
-        raise UserError(f"training read the test images {data.test_reads} times: they cannot judge {run}")
+        raise UserError(f"training read the test images {data.test_reads} times: they cannot be used to evaluate {run}")
     try:
         evaluate_run(run, data)
     except KeyboardInterrupt:
-        log.warning("stopped: %s judges what was trained", suggest("evaluate", run=run))
+        log.warning("stopped: %s evaluates the trained model", suggest("evaluate", run=run))
         raise

@@ -180,14 +180,15 @@ def check_losses(model: TrainingHooks, values: Any) -> None:
         UserError: it is not a dictionary of scalar tensors with the key "loss".
     """
     if not isinstance(values, dict):
-        problem = "None" if values is None else f"a {type(values).__name__}"
+        problem = type(values).__name__
     elif "loss" not in values:
-        problem = f"the keys {list(values)}"
+        problem = f"the keys {', '.join(map(str, values))}" if values else "an empty dictionary"
     else:
         wrong = [key for key, value in values.items() if not isinstance(value, Tensor) or value.numel() != 1]
         if not wrong:
             return
         value = values[wrong[0]]
-        kind = f"tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        problem = f"a {kind} as {wrong[0]!r}"
-    raise UserError(f'{type(model).__name__}.losses gave {problem}: it must give scalar tensors, one of them as "loss"')
+        kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        problem = f'{kind} as "{wrong[0]}"'
+    name = type(model).__name__
+    raise UserError(f'{name}.losses returned {problem}: return a dictionary of scalar tensors with the key "loss"')

@@ -1,4 +1,4 @@
-"""What all pictures share: the style, lines of images with texts beside them, the file."""
+"""The style of all pictures, and lines of images with texts."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def figure_at(path: Path, size: tuple[float, float], title: str) -> Iterator["Figure"]:
-    """A figure in the common style, saved at the end; no window system and no global state is touched."""
+    """Yield a figure in the common style, and save it at the end."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -49,17 +49,21 @@ def figure_at(path: Path, size: tuple[float, float], title: str) -> Iterator["Fi
 
 
 def draw_lines(
-    path: Path, title: str, lines: Sequence[Sequence[Array]], texts: Sequence[str] = (), heads: Sequence[str] = ()
+    path: Path,
+    title: str,
+    lines: Sequence[Array | Sequence[Array]],
+    texts: Sequence[str] = (),
+    heads: Sequence[str] = (),
 ) -> None:
-    """Images (H, W, 3) of one size in lines, with a text at the left of each line and one above each column."""
-    height, width, _ = lines[0][0].shape
+    """Draw lines of images (C, H, W), with a text for each line and each column."""
+    height, width = lines[0][0].shape[1:]
     gap = max(1, round(width / 14))
     columns = max(map(len, lines))
     canvas = np.ones((len(lines) * (height + gap) - gap, columns * (width + gap) - gap, 3))
     for i, line in enumerate(lines):
         for j, image in enumerate(line):
             top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = image
+            canvas[top : top + height, left : left + width] = rgb(image)
     side = 0.7  # inches an image
     wide = max(4.0, side * columns + (1.2 if texts else 0))
     high = side * len(lines) * height / width + 0.2 * (1 + len(_wrapped(title, wide)) + bool(heads))
@@ -74,17 +78,17 @@ def draw_lines(
 
 
 def _wrapped(title: str, inches: float) -> list[str]:
-    return textwrap.wrap(title, round(11 * inches))  # so many of its letters fit
+    return textwrap.wrap(title, round(11 * inches))  # of the title's letters
 
 
 def rgb(image: Array) -> Array:
-    """(C, H, W), uint8 or about [0, 1] -> (H, W, 3) in [0, 1]."""
+    """Convert an image (C, H, W), uint8 or about [0, 1], to (H, W, 3) in [0, 1]."""
     pixels = image / 255 if image.dtype == np.uint8 else np.clip(image, 0, 1)
     return np.moveaxis(np.broadcast_to(pixels, (3, *pixels.shape[1:])), 0, -1)
 
 
 def class_name(names: Sequence[str], i: int) -> str:
-    """The name of a class, its number where it has none."""
+    """Return the name of a class, or its number if it has none."""
     return names[i] if i < len(names) else str(i)
 
 

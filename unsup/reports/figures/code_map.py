@@ -1,9 +1,9 @@
-"""A map of codes for a page: a point for each image, and the images in one picture for whoever points at one."""
+"""Single test images of a page, that is an interactive map of codes, and mistakes."""
 
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,62 +14,40 @@ from unsup.reports.figures.data_uri import Sprite, sprite
 
 WIDTH, HEIGHT, MARGIN = 1000, 720, 16  # of the map, in its own units
 LETTER = 16  # width of a letter of a name on the map
-COLOURS = (  # told apart from each other, and from white and from black alike
+COLOURS = (  # distinct from each other, from white and from black
     "#1f77b4", "#d9660a", "#2b9a2b", "#d62728", "#9467bd", "#9a5f52", "#d05fae", "#7f7f7f", "#93921f", "#1495a6",
 )  # fmt: skip
 LUMINANCE = 0.2  # of any further colour, on a scale where white is 1
+MISTAKES = 24  # at most
 
 
 @dataclass(frozen=True)
 class CodeMap:
-    """What the map shows of m test images, all in one order."""
+    """The plane and its test images, with arrays over all n test images."""
 
-    method: str  # how the plane was made
-    points: Array  # (m, 2)
-    images: Array  # (m, C, H, W), uint8 or in [0, 1]
-    clusters: Array  # (m,)
-    labels: Array | None = None  # (m,) classes; None: unlabelled
-    predicted: Array | None = None  # (m,) classes given by the linear probe
+    plane: Plane
+    images: Array  # (n, C, H, W), uint8 or in [0, 1]
+    clusters: Array  # (n,)
+    labels: Array | None = None  # (n,) classes; None if unlabelled
+    predicted: Array | None = None  # (n,) classes predicted by the linear probe
     names: Sequence[str] = ()  # one for each class, in label order
-
-    @classmethod
-    def of(
-        cls,
-        plane: Plane,
-        images: Array,
-        clusters: Array,
-        labels: Array | None = None,
-        predicted: Array | None = None,
-        names: Sequence[str] = (),
-    ) -> Self:
-        """From arrays over all test images (n, ...): the rows that the plane chose."""
-        at = plane.chosen
-        return cls(
-            plane.method,
-            plane.points,
-            images[at],
-            clusters[at],
-            None if labels is None else labels[at],
-            None if predicted is None else predicted[at],
-            names,
-        )
 
 
 class Point(NamedTuple):
     x: str
     y: str
-    told: str  # what is known of it, in words
+    description: str
     wrong: bool
 
 
 class Legend(NamedTuple):
-    """Points of a class, or of a cluster where there are no classes."""
+    """Points of a class, or of a cluster if there are no classes."""
 
     name: str
     short: str
     colour: str
     points: list[Point]
-    middle: tuple[float, float] | None  # where its name stands; None: no room, or too many groups
+    middle: tuple[float, float] | None  # where its name is drawn; None: no room, or too many groups
 
 
 class Drawing(NamedTuple):
@@ -81,30 +59,32 @@ class Drawing(NamedTuple):
 
 
 def draw(code_map: CodeMap) -> Drawing:
-    """Places on the page, words and colours; the k-th point of all groups in turn is the k-th image of the sprite."""
+    """Compute places, words and colours.
+
+    Point k, counted over all groups, is image k of the sprite.
+    """
+    method, chosen, points = code_map.plane
     labelled = code_map.labels is not None
-    of = code_map.clusters if code_map.labels is None else code_map.labels
-    ids = np.unique(of)
-    places, colours = _placed(code_map.points), palette(len(ids))
+    of = (code_map.clusters if code_map.labels is None else code_map.labels)[chosen]
+    ids, places = np.unique(of), _places(points)
     taken: list[Array] = []
     groups, order = [], []
-    for group, colour in zip(ids, colours, strict=True):
+    for group, colour in zip(ids, palette(len(ids)), strict=True):
         members = np.flatnonzero(of == group)
-        order.append(members)
+        order.append(chosen[members])
         name = class_name(code_map.names, group) if labelled else f"cluster {group}"
-        middle = np.median(places[members], axis=0)
-        half = min(LETTER * len(short_name(name)) / 2, WIDTH / 2)
-        middle[0] = np.clip(middle[0], half, WIDTH - half)
+        short = short_name(name)
+        half = min(LETTER * len(short) / 2, WIDTH / 2)
+        x, y = middle = np.median(places[members], axis=0).clip((half, 0), (WIDTH - half, HEIGHT))
         room = len(ids) <= MAX_COLOURS and not any((np.abs(middle - other) < (90, 30)).all() for other in taken)
         if room:
             taken.append(middle)
-        points = [_point(code_map, int(i), places[i]) for i in members]
-        groups.append(
-            Legend(name, short_name(name), colour, points, (round(middle[0], 1), round(middle[1], 1)) if room else None)
-        )
+        drawn = [_point(code_map, chosen[i], places[i]) for i in members]
+        groups.append(Legend(name, short, colour, drawn, (round(x, 1), round(y, 1)) if room else None))
+    by = "class" if labelled else "cluster"
     return Drawing(
-        title=f"{code_map.method} of {len(places):,} test codes, coloured by {'class' if labelled else 'cluster'}",
-        by="class" if labelled else "cluster",
+        title=f"{method} of {len(places):,} test codes, coloured by {by}",
+        by=by,
         wrong=any(point.wrong for group in groups for point in group.points),
         groups=groups,
         sprite=sprite(code_map.images[np.concatenate(order)]),
@@ -122,8 +102,8 @@ def _point(code_map: CodeMap, i: int, place: Array) -> Point:
     return Point(f"{place[0]:.0f}", f"{place[1]:.0f}", "; ".join(parts), wrong)
 
 
-def _placed(points: Array) -> Array:
-    """Points (m, 2) spread over the map, y upwards as in other figures."""
+def _places(points: Array) -> Array:
+    """Spread points (m, 2) over the map, y upwards as in other figures."""
     low, span = points.min(axis=0), np.ptp(points, axis=0)
     share = (points - low) / np.where(span > 0, span, 1) + np.where(span > 0, 0, 0.5)
     room = np.array([WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN])
@@ -131,16 +111,45 @@ def _placed(points: Array) -> Array:
 
 
 def palette(k: int) -> list[str]:
-    """k colours as #rrggbb, none too near to white or black; up to ten are easily told apart."""
+    """Return k colours as #rrggbb, none too near to white or black."""
     if k <= len(COLOURS):
         return list(COLOURS[:k])
     return [_of_luminance(colorsys.hls_to_rgb(i / k, 0.5, 0.85 if i % 2 else 0.5)) for i in range(k)]
 
 
 def _of_luminance(colour: tuple[float, float, float]) -> str:
-    """A colour darkened, or mixed with white, until it is as bright as the others (WCAG 2, relative luminance)."""
+    """Darken a colour, or mix it with white, to `LUMINANCE` as WCAG 2 defines it."""
     linear = np.array(colour) ** 2.2
     bright = float(linear @ (0.2126, 0.7152, 0.0722))
     white = max(0.0, (LUMINANCE - bright) / (1 - bright))
     linear = white + (1 - white) * linear if white else linear * LUMINANCE / bright
     return "#" + "".join(f"{round(255 * c):02x}" for c in linear ** (1 / 2.2))
+
+
+class Mistake(NamedTuple):
+    image: Array  # (C, H, W)
+    true: str
+    predicted: str
+    confidence: float  # the probe's probability of the predicted class, in [0, 1]
+
+
+def hardest(
+    probabilities: Array, labels: Array, images: Array, names: Sequence[str], classes: Array | None = None
+) -> list[Mistake]:
+    """Return at most 24 mistakes, the most confident first.
+
+    Args:
+        probabilities: (n, K), each row a distribution over classes.
+        labels: (n,) true classes.
+        images: (n, C, H, W), uint8 or in [0, 1].
+        names: one for each class, in label order; without a name a class goes by its number.
+        classes: (K,) the class of each column, in label order if None.
+    """
+    columns, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    predicted = columns if classes is None else classes[columns]
+    wrong = np.flatnonzero(predicted != labels)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
+    return [
+        Mistake(images[i], class_name(names, labels[i]), class_name(names, predicted[i]), float(confidence[i]))
+        for i in order
+    ]

@@ -1,4 +1,4 @@
-"""Pictures beside a report, from arrays alone: reconstructions, clusters, confusion, a map of the codes."""
+"""Pictures of reconstructions, clusters, confusion and codes, from arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unsup.core.arrays import Array
-from unsup.reports.figures.canvas import INK, draw_lines, figure_at, rgb, short_name
+from unsup.reports.figures.canvas import INK, draw_lines, figure_at, short_name
 
 PAIRS = 16  # reconstructions shown
 MEMBERS = 7  # typical images of a cluster, and as many borderline ones
@@ -17,7 +17,7 @@ POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
 
 
 class Plane(NamedTuple):
-    """Codes in two dimensions, for the eye."""
+    """Codes in two dimensions."""
 
     method: str  # how the coordinates were made
     chosen: Array  # (m,) which of the codes
@@ -34,12 +34,12 @@ class PicturedClusters(NamedTuple):
 
     @classmethod
     def of_kmeans(cls, clusters: Array, distances: Array) -> "PicturedClusters":
-        """That of k-means in the codes."""
+        """Return that of k-means in the codes."""
         return cls("clusters", "k-means cluster", clusters, distances)
 
     @classmethod
     def of_model(cls, clusters: Array, codes: Array) -> "PicturedClusters":
-        """The model's own, around the mean codes (n, D); a cluster without images is infinitely far away."""
+        """Return the model's own, with distances to the mean codes of its clusters."""
         distances = np.full((len(codes), clusters.max() + 1), np.inf)
         for i in np.unique(clusters):
             distances[:, i] = np.linalg.norm(codes - codes[clusters == i].mean(axis=0), axis=1)
@@ -55,35 +55,32 @@ def write_figures(
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
 ) -> dict[str, str]:
-    """Draw what clusters, probe and codes look like; arrays follow the order of the test images.
+    """Draw clusters, confusion and map, and return their titles by name.
 
     Args:
-        folder: where the pictures go, as <name>.png.
+        folder: of the pictures, <name>.png.
         images: (n, C, H, W), uint8 or in [0, 1]; C is 1 or 3.
         plane: of the codes.
-        clusterings: at least one; the last one colours the map where there are no labels.
-        labels: (n,) classes, None where there are none.
-        predicted: (n,) classes given by the linear probe.
+        clusterings: at least one; the last one colours the map if there are no labels.
+        labels: (n,) classes, None if there are none.
+        predicted: (n,) classes predicted by the linear probe.
         class_names: one for each class, in label order.
-
-    Returns:
-        {name: what the picture shows}, in the report's order.
     """
     names = class_names or tuple(str(c) for c in range(0 if labels is None else int(labels.max()) + 1))
-    shown = {}
-    for one in clusterings:
-        shown[one.picture] = draw_clusters(folder / f"{one.picture}.png", images, one, labels, names)
+    titles = {
+        one.picture: draw_clusters(folder / f"{one.picture}.png", images, one, labels, names) for one in clusterings
+    }
     if labels is not None and predicted is not None:
-        shown["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
+        titles["confusion"] = draw_confusion(folder / "confusion.png", labels, predicted, names)
     kind, groups = (clusterings[-1].kind, clusterings[-1].clusters) if labels is None else ("class", labels)
-    shown["map"] = draw_map(folder / "map.png", plane, groups, names, kind)
-    return shown
+    titles["map"] = draw_map(folder / "map.png", plane, groups, names, kind)
+    return titles
 
 
 def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -> str:
-    """Lines of the first originals (n, C, H, W), each with the line of their reconstructions below."""
+    """Draw the first originals (n, C, H, W), each above its reconstruction."""
     title = "Test images and their reconstructions"
-    pairs = [(rgb(originals[i]), rgb(reconstructions[i])) for i in range(min(PAIRS, len(originals)))]
+    pairs = [*zip(originals[:PAIRS], reconstructions[:PAIRS], strict=False)]
     lines = [line for i in range(0, len(pairs), 8) for line in zip(*pairs[i : i + 8], strict=True)]
     draw_lines(path, title, lines, ["original", "reconstructed"] * (len(lines) // 2))
     return title
@@ -92,16 +89,16 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
 def draw_clusters(
     path: Path, images: Array, clustering: PicturedClusters, labels: Array | None, names: tuple[str, ...]
 ) -> str:
-    """A line for each cluster, largest first: members nearest to its centre, a gap, those about as near to another.
+    """Draw a line of typical and borderline images for each cluster.
 
-    No image is shown twice: of few members half are typical.
+    Typical images are nearest to the centre; borderline ones are about as near to another centre.
+    The largest cluster is first, and no image is shown twice: of few members half are typical.
     """
     _, kind, clusters, distances = clustering
     ids, sizes = np.unique(clusters, return_counts=True)
     to_own = np.take_along_axis(distances, clusters[:, None], axis=1)
     others = np.where(np.arange(distances.shape[1]) == clusters[:, None], np.inf, distances)
     nearness, margins = to_own[:, 0], (others - to_own).min(axis=1)  # one centre: all margins are infinite
-    blank = np.ones_like(rgb(images[0]))
     lines, texts = [], []
     for i in np.argsort(-sizes, kind="stable")[:ROWS]:
         members = np.flatnonzero(clusters == ids[i])
@@ -109,9 +106,9 @@ def draw_clusters(
         typical, rest = np.split(members, [min(MEMBERS, (len(members) + 1) // 2)])
         rest = rest[np.isfinite(margins[rest])]
         borderline = rest[np.argsort(margins[rest], kind="stable")][:MEMBERS]
-        line = [blank] * (2 * MEMBERS + 1)
-        line[: len(typical)] = [rgb(images[j]) for j in typical]
-        line[MEMBERS + 1 : MEMBERS + 1 + len(borderline)] = [rgb(images[j]) for j in borderline]
+        line = [np.ones(images.shape[1:])] * (2 * MEMBERS + 1)
+        line[: len(typical)] = images[typical]
+        line[MEMBERS + 1 : MEMBERS + 1 + len(borderline)] = images[borderline]
         lines.append(line)
         text = f"cluster {ids[i]}: {sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
         if labels is not None:
@@ -127,7 +124,7 @@ def draw_clusters(
 
 
 def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str, ...]) -> str:
-    """Percent of each true class (row) that the linear probe calls each class (column)."""
+    """Draw the percentages of each true class (row) by predicted class (column)."""
     k = len(names)
     counts = np.zeros((k, k))
     np.add.at(counts, (labels, predicted), 1)
@@ -155,7 +152,7 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
 
 
 def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by: str) -> str:
-    """A plane with one point a code, coloured by class, or by cluster where `names` is empty; groups (n,) of all."""
+    """Draw a point for each chosen code, coloured by its group among `groups` (n,)."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 
@@ -166,7 +163,7 @@ def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by
     palette = colormaps["tab10" if len(ids) <= 10 else "tab20" if len(ids) <= MAX_COLOURS else "turbo"]
     with figure_at(path, (8.0, 6.5), title) as figure:
         axis = figure.subplots()
-        named: list[Array] = []  # where names stand already
+        occupied: list[Array] = []  # by names
         span = np.ptp(points, axis=0) + 1e-12
         for i, group in enumerate(ids):
             mine = points[groups == group]
@@ -175,9 +172,9 @@ def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by
             colour = palette(i if len(ids) <= MAX_COLOURS else i / len(ids))
             axis.scatter(mine[:, 0], mine[:, 1], s=10, color=colour, alpha=0.75, linewidths=0, label=name)
             if len(ids) <= MAX_COLOURS and not any(
-                (np.abs(middle - other) < (0.12, 0.03) * span).all() for other in named
+                (np.abs(middle - other) < (0.12, 0.03) * span).all() for other in occupied
             ):
-                named.append(middle)
+                occupied.append(middle)
                 text = axis.text(middle[0], middle[1], name, weight="bold", size=11, ha="center", va="center")
                 text.set_path_effects([withStroke(linewidth=3, foreground="white")])
         axis.set_xticks([])
@@ -188,17 +185,12 @@ def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by
 
 
 def plane_of(codes: Array) -> Plane:
-    """The plane of at most 2,000 of the codes (n, D), always the same ones."""
+    """Return the plane of at most 2,000 of the codes (n, D), always the same ones."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(codes))[:POINTS])
-    method, points = _coordinates(codes[chosen])
-    return Plane(method, chosen, points)
-
-
-def _coordinates(codes: Array) -> tuple[str, Array]:
-    """How they were made, and two coordinates a code (n, 2)."""
+    codes = codes[chosen]
     n, d = codes.shape
     if d <= 2 or n <= 2:
-        return "First two dimensions", np.pad(codes[:, :2], ((0, 0), (0, max(0, 2 - d))))
+        return Plane("First two dimensions", chosen, np.pad(codes[:, :2], ((0, 0), (0, max(0, 2 - d)))))
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -206,6 +198,6 @@ def _coordinates(codes: Array) -> tuple[str, Array]:
     # t-SNE starts from the leading components of at most 50, so its time depends on n alone
     leading = PCA(min(50, n, d), random_state=0).fit_transform(codes)
     if n < 100 or leading[:, 0].std() == 0:
-        return "First two principal components", leading[:, :2]
+        return Plane("First two principal components", chosen, leading[:, :2])
     with threadpool_limits(1):  # a second thread mostly waits
-        return "t-SNE map", TSNE(init="pca", max_iter=500, random_state=0).fit_transform(leading)
+        return Plane("t-SNE map", chosen, TSNE(init="pca", max_iter=500, random_state=0).fit_transform(leading))

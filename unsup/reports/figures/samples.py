@@ -1,35 +1,33 @@
-"""Pictures that a model made: samples, their progress and neighbours, ways through its codes; from arrays alone."""
+"""Pictures of images that a model made, from arrays."""
 
 from pathlib import Path
 
 from unsup.core.arrays import Array
-from unsup.reports.figures.canvas import draw_lines, rgb
+from unsup.reports.figures.canvas import draw_lines
 
 COLUMNS = 10  # samples in a line
 PROGRESS = "Samples from the same noise while training went on"  # the title of a picture that training leaves behind
 
 
 def draw_progress(path: Path, rows: dict[int, Array]) -> None:
-    """A line of samples (n, C, H, W) for each epoch."""
-    lines = [[rgb(image) for image in images] for images in rows.values()]
-    draw_lines(path, PROGRESS, lines, [f"epoch {epoch:,}" for epoch in rows])
+    """Draw a line of samples (n, C, H, W) for each epoch."""
+    draw_lines(path, PROGRESS, [*rows.values()], [f"epoch {epoch:,}" for epoch in rows])
 
 
 def draw_samples(path: Path, samples: Array) -> str:
-    """Lines of samples (n, C, H, W)."""
+    """Draw lines of samples (n, C, H, W)."""
     title = "Samples drawn from the model, not selected"
-    images = [rgb(image) for image in samples]
-    draw_lines(path, title, [images[i : i + COLUMNS] for i in range(0, len(images), COLUMNS)])
+    draw_lines(path, title, [samples[i : i + COLUMNS] for i in range(0, len(samples), COLUMNS)])
     return title
 
 
 def draw_nearest(path: Path, samples: Array, neighbours: Array, distances: Array, usual: Array) -> str:
-    """A line of samples above the training images nearest to them: copies show, and the mean distances tell.
+    """Draw samples above the training images nearest to them, which shows copies.
 
     Args:
         path: of the picture.
         samples: (n, C, H, W).
-        neighbours: (n, C, H, W), each the training image nearest to that sample.
+        neighbours: (n, C, H, W), for each sample the training image nearest to it.
         distances: (m,) squared Euclidean distances of samples, shown or not, to their nearest training images.
         usual: (m,) the same of images that the model has not seen.
     """
@@ -37,19 +35,18 @@ def draw_nearest(path: Path, samples: Array, neighbours: Array, distances: Array
         f"Samples above their nearest training images; mean squared distance {distances.mean():,.2f}, "
         f"for validation images {usual.mean():,.2f} ({len(usual)} of each)"
     )
-    lines = [[rgb(image) for image in line] for line in (samples, neighbours)]
-    draw_lines(path, title, lines, ["sample", "nearest\ntraining image"])
+    draw_lines(path, title, [samples, neighbours], ["sample", "nearest\ntraining image"])
     return title
 
 
 def draw_walks(path: Path, images: Array, entries: Array, deviations: Array, offsets: Array, dim: int) -> str:
-    """A line of decoded codes for each entry that is walked along.
+    """Draw a line of decoded codes for each entry that is changed.
 
     Args:
         path: of the picture.
         images: (r, s, C, H, W).
-        entries: (r,) positions in the code of `dim` entries.
-        deviations: (r,) standard deviations of these.
+        entries: (r,) positions in the code.
+        deviations: (r,) standard deviations of these entries.
         offsets: (s,) standard deviations from the entry's mean.
         dim: size of the code.
     """
@@ -58,24 +55,23 @@ def draw_walks(path: Path, images: Array, entries: Array, deviations: Array, off
         f"Decoded codes with one entry changed ({which}), from {offsets[0]:+g} to {offsets[-1]:+g} standard deviations "
         "around its mean; the others are those of the test image nearest to the mean code"
     )
-    lines = [[rgb(image) for image in line] for line in images]
     heads = [f"{offset:+g} sd" if offset else "mean" for offset in offsets]
     texts = [f"entry {entry}\nsd {deviation:.2g}" for entry, deviation in zip(entries, deviations, strict=True)]
-    draw_lines(path, title, lines, texts, heads)
+    draw_lines(path, title, [*images], texts, heads)
     return title
 
 
 def draw_lines_between(path: Path, images: Array, originals: Array, kind: str) -> str:
-    """Lines of decoded codes, (r, s, C, H, W), between the pairs of originals, (r, 2, C, H, W), that are their ends."""
+    """Draw decoded codes (r, s, C, H, W) between originals (r, 2, C, H, W)."""
     title = f"Straight lines between the codes of test images of different {kind}, decoded"
     lines = [[*ends[:1], *line, *ends[1:]] for line, ends in zip(images, originals, strict=True)]
     heads = ["original", "decoded", *[""] * (images.shape[1] - 2), "decoded", "original"]
-    draw_lines(path, title, [[rgb(image) for image in line] for line in lines], heads=heads)
+    draw_lines(path, title, lines, heads=heads)
     return title
 
 
 def draw_arcs(path: Path, images: Array) -> str:
-    """Lines of samples, (r, s, C, H, W), along arcs of noise."""
+    """Draw lines of samples, (r, s, C, H, W), along arcs of noise."""
     title = "Samples along arcs between random noise vectors"
-    draw_lines(path, title, [[rgb(image) for image in line] for line in images])
+    draw_lines(path, title, [*images])
     return title

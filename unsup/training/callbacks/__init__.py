@@ -1,1 +1,1 @@
-"""What watches a training: throughput, curves, scores, images, progress."""
+"""Callbacks that measure and show a training without changing it."""

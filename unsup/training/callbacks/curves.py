@@ -20,7 +20,7 @@ LAYOUT = {
         "effective rank of validation codes": ["quick/effective_rank"],
     },
 }
-GAME = {  # of two players
+GAME_LAYOUT = {  # of two players
     "GAN game": {
         "losses": ["train/d_loss", "train/g_loss"],
         "log D(x) and D(G(z))": ["train/log_d_real", "train/d_fake"],
@@ -30,7 +30,7 @@ GAME = {  # of two players
 
 
 class FlushLoggers(Callback):
-    """Puts the curves on disk before each checkpoint: those of a run that was killed and goes on have no gap."""
+    """Write curves before each checkpoint, so that a resumed run has no gap."""
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         for logger in trainer.loggers:
@@ -38,9 +38,9 @@ class FlushLoggers(Callback):
 
 
 class GradientNorm(Callback):
-    """Euclidean norm of a step's gradients, before any clipping: `train/grad_norm`, as often as the losses.
+    """Euclidean norm of the gradients before clipping, logged as often as the losses.
 
-    A method that steps several optimizers records the norm of each by itself.
+    A method with several optimizers logs the norm of each by itself.
     """
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
@@ -52,10 +52,10 @@ class GradientNorm(Callback):
 
 
 class Layout(Callback):
-    """TensorBoard's "custom scalars": the curves that belong together, in one drawing each."""
+    """Related curves in one chart each, as TensorBoard's "custom scalars"."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        chapters = LAYOUT | (GAME if len(trainer.optimizers) > 1 else {})
+        chapters = LAYOUT | (GAME_LAYOUT if len(trainer.optimizers) > 1 else {})
         layout = {title: {name: ["Multiline", tags] for name, tags in of.items()} for title, of in chapters.items()}
         for board in tensorboard_loggers(trainer):
             board.experiment.add_custom_scalars(layout)

@@ -1,4 +1,4 @@
-"""Pictures while a model trains: in TensorBoard, and what samples looked like over the epochs. No weight is changed."""
+"""Images of a model in training, in TensorBoard and in figures/progress.png."""
 
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,10 @@ ROWS = 10  # other pictures in a run, and lines of the progress strip
 
 
 class Pictures(Callback):
-    """Samples from the same noise each time, and what else `grids_of` finds in a model, in TensorBoard.
+    """Samples from the same noise, and the other images of `grids_of`.
 
-    Samples come after every epoch, in a long run after 30 of them; the other pictures after 10 of these epochs. All are
-    spread evenly over the run, the first and the last epoch always among them. When training ends, figures/progress.png
-    in the run folder shows the first samples of 10 epochs, also of those before a run was resumed.
+    Samples are drawn after at most 30 epochs, other pictures after at most 10 of these, evenly spaced from the first to
+    the last. When training ends, figures/progress.png in the run folder shows the first samples of 10 epochs.
     """
 
     def __init__(self) -> None:
@@ -44,7 +43,7 @@ class Pictures(Callback):
             self._draw(trainer, pl_module, epoch, sparse)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._draw(trainer, pl_module, trainer.current_epoch, sparse=True)  # training may end before its plan
+        self._draw(trainer, pl_module, trainer.current_epoch, sparse=True)  # training may end early
         found = tensorboard_loggers(trainer)
         if found and len(self._strip) > 1:
             path = Path(found[0].log_dir) / "figures" / "progress.png"

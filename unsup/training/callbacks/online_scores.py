@@ -1,4 +1,4 @@
-"""Quick scores while a model trains: how good its codes are for classes, clusters, and how many dimensions they use."""
+"""Quick scores of a model in training."""
 
 import warnings
 from typing import Any
@@ -19,15 +19,15 @@ from unsup.metrics import clustering, diagnostics
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs
 
-IMAGES = 2_000  # validation images that are looked at
+IMAGES = 2_000  # of the validation split, at most
 TIMES = 10  # in a run
 
 
 class QuickScores(Callback):
-    """`quick/…` in TensorBoard, after ten epochs spread evenly over a run, its first and its last among them.
+    """`quick/…` in TensorBoard, after ten evenly spaced epochs of a run.
 
-    They come from the codes of at most 2,000 validation images, always the same ones, and tell how learning goes; what
-    a model is worth the report says, whose probe sees all training images. No weight and no random draw is changed.
+    They come from the codes of the same 2,000 validation images at most, and change no random draw. The report's
+    probe, which sees all training images, is the one to rely on.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class QuickScores(Callback):
             self._score(trainer, pl_module)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._score(trainer, pl_module)  # training may end before its plan
+        self._score(trainer, pl_module)  # training may end early
 
     def state_dict(self) -> dict[str, Any]:
         return {"newest": self.newest, "scored": self._scored}
@@ -67,24 +67,24 @@ class QuickScores(Callback):
 
 @threadpool_limits.wrap(limits=1)
 def quick_scores(codes: Floats, labels: Ids | None) -> dict[str, float]:
-    """Of the codes (n, D) of images with labels (n,), or None: without labels, or with one class, the rank alone.
+    """Return scores of codes (n, D) with labels (n,), only the rank without classes.
 
-    * `effective_rank`: see `diagnostics.rankme`, from 1 to D;
-    * `linear_probe`: share of every second image that a logistic regression on the others gives its class;
-    * `kmeans_acc`, `kmeans_nmi`: mini-batch k-means, as many clusters as classes, against the classes.
+    * `effective_rank`: see `diagnostics.rankme`, from 1 to D.
+    * `linear_probe`: accuracy on every second image of a logistic regression on the others.
+    * `kmeans_acc`, `kmeans_nmi`: agreement of mini-batch k-means, with one cluster per class, with the classes.
 
-    Codes of more than 1,024 dimensions are seen as 256 principal components, as in the protocol.
+    Codes of more than 1,024 dimensions are reduced to 256 principal components, as in the protocol.
     """
     if codes.shape[1] > diagnostics.WIDE:
         codes = diagnostics.principal_components(codes).transform(codes)
-    found = {"effective_rank": diagnostics.rankme(codes)}
+    scores = {"effective_rank": diagnostics.rankme(codes)}
     if labels is None or len(np.unique(labels[::2])) < 2:
-        return found
+        return scores
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=FEW_LABEL_C))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # after 100 iterations: near enough for a curve
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 100 iterations are enough for a curve
         probe.fit(codes[::2], labels[::2])
         clusters = MiniBatchKMeans(len(np.unique(labels)), n_init=3, random_state=0).fit_predict(codes)
-    matched = clustering.agreement(labels, clusters.astype(np.int64))
-    found |= {"linear_probe": float(probe.score(codes[1::2], labels[1::2]))}
-    return found | {"kmeans_acc": matched["acc"], "kmeans_nmi": matched["nmi"]}
+    agreement = clustering.agreement(labels, clusters.astype(np.int64))
+    scores["linear_probe"] = float(probe.score(codes[1::2], labels[1::2]))
+    return scores | {"kmeans_acc": agreement["acc"], "kmeans_nmi": agreement["nmi"]}

@@ -1,4 +1,4 @@
-"""What training measures and tells: throughput, gradients, one progress line. None of it changes a weight."""
+"""Progress of a training in the terminal or in plain lines."""
 
 import logging
 import math
@@ -21,15 +21,15 @@ LINES = 20  # of progress in a run whose output is not a terminal
 
 
 class Progress(ProgressBar):
-    """In a terminal one bar for the whole run; elsewhere some 20 plain lines a run, each about one epoch."""
+    """One progress bar for the run in a terminal, or about 20 plain lines."""
 
     def __init__(self, throughput: Throughput, quick: QuickScores) -> None:
         super().__init__()
         self.throughput, self.quick = throughput, quick
         self._enabled = True
         self._bar: Any = None
-        self._recorded: Tensor | None = None  # the training loss that was shown last
-        self._scores = quick.newest  # those that were shown last
+        self._recorded: Tensor | None = None  # the last training loss shown
+        self._scores = quick.newest  # the last ones shown
 
     def enable(self) -> None:
         self._enabled = True
@@ -40,9 +40,9 @@ class Progress(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         calls = int(trainer.num_training_batches)  # of training_step in an epoch
         self._epochs = planned_epochs(trainer)
-        self._scores = self.quick.newest  # of a resumed run: shown already
+        self._scores = self.quick.newest  # those of a resumed run were shown already
         if self._enabled and sys.stderr.isatty():
-            screen = shutil.get_terminal_size()  # tqdm's own look at it shows nothing where the size is unknown
+            screen = shutil.get_terminal_size()  # tqdm shows nothing if it does not know the size
             self._bar = tqdm(
                 total=calls * self._epochs,
                 initial=calls * trainer.current_epoch,
@@ -62,15 +62,12 @@ class Progress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        found = trainer.callback_metrics
-        metrics = {"train": found.get("loss"), "val": found.get("val/loss")}
-        if metrics["train"] is not None and metrics["train"] == self._recorded:  # of an earlier epoch: none is newer
-            metrics["train"] = None
-        else:
-            self._recorded = metrics["train"]
-        values = [f"{title} {value:.4g}" for title, value in metrics.items() if value is not None]
-        fresh, self._scores = self.quick.newest is not self._scores, self.quick.newest
-        if fresh and "linear_probe" in self._scores:
+        train, val = (trainer.callback_metrics.get(name) for name in ("loss", "val/loss"))
+        losses = {"train": None if train is not None and train == self._recorded else train, "val": val}  # new ones
+        self._recorded = train
+        values = [f"{title} {value:.4g}" for title, value in losses.items() if value is not None]
+        new, self._scores = self.quick.newest is not self._scores, self.quick.newest
+        if new and "linear_probe" in self._scores:
             values.append(f"probe {self._scores['linear_probe']:.3f}")
         text = "  ".join([*values, f"{self.throughput.epoch_rate:,.0f} images/s"])
         if self._bar is not None:

@@ -1,4 +1,4 @@
-"""When the callbacks of a training act, and the loggers that take images."""
+"""When and where the callbacks of a training log."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 
 def planned_epochs(trainer: L.Trainer) -> int:
-    """Epochs that a training will have by max_epochs and max_steps; -1 where neither says."""
+    """Return the epochs by max_epochs and max_steps, or -1 if neither is set."""
     epochs = trainer.max_epochs or 0
     if trainer.max_steps > 0:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -22,7 +22,7 @@ def planned_epochs(trainer: L.Trainer) -> int:
 
 
 def evenly_spaced(numbers: Sequence[int], most: int) -> list[int]:
-    """At most `most` of ascending numbers at about even distances, the first and the last among them."""
+    """Return at most `most` of ascending numbers, evenly spaced from first to last."""
     if len(numbers) <= most:
         return list(numbers)
     places = np.linspace(numbers[0], numbers[-1], most)
@@ -30,5 +30,5 @@ def evenly_spaced(numbers: Sequence[int], most: int) -> list[int]:
 
 
 def tensorboard_loggers(trainer: L.Trainer) -> list[TensorBoardLogger]:
-    """The loggers that take pictures, in the one process that draws them."""
+    """Return the loggers that take images, in the main process only."""
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero]

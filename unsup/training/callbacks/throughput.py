@@ -11,9 +11,9 @@ from unsup.data.batches import BatchGroup
 
 
 class Throughput(Callback):
-    """Seconds of training and images a second; the latter without validation, pictures and checkpoints.
+    """Seconds of training, and images a second of its steps alone.
 
-    Both go on counting in a resumed run. `train/images_per_second` is logged once an epoch.
+    A resumed run continues both. `train/images_per_second` is logged once an epoch.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Throughput(Callback):
         self._epoch_start = (0, 0.0)  # images, seconds
 
     def record(self) -> dict[str, float]:
-        """{"train_seconds", "images_per_second"} for the report; the second is absent where no batch was trained on."""
+        """Return `train_seconds` and, if there were steps, `images_per_second`."""
         rate = {"images_per_second": self.images / self._steps.seconds} if self.images else {}
         return {"train_seconds": self._fit.seconds} | rate
 
@@ -68,7 +68,7 @@ class Throughput(Callback):
 
 
 class Stopwatch:
-    """Seconds between starts and stops; starting twice is starting once."""
+    """A stopwatch that accumulates, on which a second start has no effect."""
 
     def __init__(self) -> None:
         self.past = 0.0
@@ -86,6 +86,6 @@ class Stopwatch:
 
 
 def _wait(device: torch.device) -> None:
-    """Until the device has done what it was given: otherwise the clock stops too early."""
+    """Wait until the device has finished, so that the clock does not stop early."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
