@@ -1,4 +1,4 @@
-"""The contract of a method, from images to losses and codes, and never with labels."""
+"""The contract of a method, from images to losses and codes, without labels."""
 
 from inspect import signature
 from typing import Any, cast
@@ -104,7 +104,7 @@ class Model(TrainingHooks):
         self.initialised = True
 
     def generated(self, n: int) -> Tensor:
-        """Return `generate` of n noises in eval mode, for the `sample` of a method that has `generate`."""
+        """Return `generate` of n noises in eval mode, for a method's `sample`."""
         model = cast(Any, self)
         if not hasattr(model, "noise_dim"):
             raise UserError(f"{type(self).__name__} has generate(noise) but no noise_dim: set it in __init__")

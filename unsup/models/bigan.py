@@ -1,4 +1,4 @@
-"""A bidirectional generative adversarial network, whose encoder learns to invert the generator."""
+"""A bidirectional GAN, whose encoder learns to invert the generator."""
 
 from typing import Annotated, Any, cast
 
@@ -55,7 +55,7 @@ class BiGAN(Model):
         return 2
 
     def configure_optimizers(self) -> Any:
-        """Return Adam for D, and for E and G, with β1 .5; weights decay, biases and scales do not."""
+        """Return Adam with β1 .5, for D, and for E and G."""
         optimizers = []
         for players in ([self.discriminator], [self.encoder, self.generator]):
             parameters = [p for player in players for p in player.parameters()]
@@ -89,7 +89,10 @@ class BiGAN(Model):
         return {"loss": d_loss + eg_loss, **values, **eg_values}
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (x, E(x)) and (G(z), z) for new z, (n, pixels + code_dim) each, pixels in [-1, 1]."""
+        """Return (x, E(x)) and (G(z), z) for new z, (n, pixels + code_dim) each.
+
+        Pixels are in [-1, 1].
+        """
         z = torch.randn(len(x), self.noise_dim, device=x.device)
         return torch.cat([2 * x.flatten(1) - 1, self.encode(x)], 1), torch.cat([self.generator(z).tanh(), z], 1)
 
@@ -124,7 +127,7 @@ class BiGAN(Model):
 
 
 def perceptron(inputs: int, width: int, outputs: int, slope: float) -> nn.Sequential:
-    """Return two hidden layers of rectified units with a slope below 0, (N, inputs) -> (N, outputs)."""
+    """Return a network (N, inputs) -> (N, outputs) with two hidden layers."""
     network = nn.Sequential(
         nn.Linear(inputs, width),
         nn.LeakyReLU(slope),

@@ -69,7 +69,7 @@ class BYOL(Model):
         return {"projection": self.projector(self.backbone(x))}
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer of the online network; the target follows after each of its steps."""
+        """Return the online network's optimizer, whose steps the target follows."""
         configured, total = super().configure_optimizers(), self.total_steps()
         configured["optimizer"].register_step_post_hook(
             lambda *_: self.follow(decay_at(self.iteration, total, self.decay))  # the step is not counted yet: 0 first
@@ -77,13 +77,13 @@ class BYOL(Model):
         return configured
 
     def follow(self, decay: float) -> None:
-        """Move the target's weights, ξ <- τ ξ + (1 - τ) θ; its batch-norm has its own statistics."""
+        """Move the target's weights, ξ <- τ ξ + (1 - τ) θ, and not its statistics."""
         online = [*self.backbone.parameters(), *self.projector.parameters()]
         move_towards(self.target.parameters(), online, 1 - decay)
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return the mean of |a - b|^2 = 2 - 2 cos(a, b) over rows (N, E) of length 1 (equation 2)."""
+    """Return the mean of |a - b|^2 over rows (N, E) of length 1 (equation 2)."""
     return 2 - 2 * F.cosine_similarity(a, b, dim=1).mean()
 
 

@@ -1,4 +1,4 @@
-"""A convolutional residual autoencoder, with the sharpest reconstructions from a small code."""
+"""A convolutional residual autoencoder, for sharp reconstructions."""
 
 from itertools import pairwise
 from typing import Annotated

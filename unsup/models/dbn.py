@@ -90,7 +90,7 @@ class DBN(Model):
         return {"loss": loss, "reconstruction": squared}
 
     def _hidden(self, x: Tensor) -> list[Tensor]:
-        """Return the hidden activities (N, widths[0]), (N, widths[1]), … of x (N, C, H, W)."""
+        """Return the hidden activities (N, widths[0]), … of x (N, C, H, W)."""
         hidden, h = [], x.flatten(1)
         for linear in self.encoder[:-1]:
             h = linear(h).sigmoid()
@@ -149,9 +149,10 @@ class RBM:
         return mean + torch.randn_like(mean) if self.linear else (torch.rand_like(mean) < mean).to(mean.dtype)
 
     def divergence(self, v: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return CD-1's ascent directions of W, b and c, means over v (n, visible), and v's reconstruction.
+        """Return CD-1's ascent directions of W, b and c, and a reconstruction of v.
 
-        As in the authors' code, hidden states are drawn only for the reconstruction; the statistics use probabilities.
+        Directions are means over v (n, visible). As in the authors' code, hidden states are drawn for the
+        reconstruction alone; the statistics use probabilities.
         """
         h = self.hidden(v)
         v1 = self.visible(self.draw(h))

@@ -1,4 +1,4 @@
-"""Deep embedded clustering, which learns codes and cluster centres from a trained autoencoder."""
+"""Deep embedded clustering, which learns codes and cluster centres together."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, cast
@@ -66,7 +66,7 @@ class DEC(Model):
         self.shares: Tensor | None = None  # the last Q (N, K) of all training images
 
     def initialise(self, state: dict[str, Tensor]) -> None:
-        """Start from the encoder, and the decoder if there is one here, of an autoencoder of the same sizes."""
+        """Start from the encoder, and the decoder if used, of an autoencoder."""
         halves = ("encoder.", "decoder.") if self.reconstruction_weight else ("encoder.",)
         super().initialise({name: value for name, value in state.items() if name.startswith(halves)})
 
@@ -110,7 +110,7 @@ class DEC(Model):
         return values["loss"]
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the validation loss, whose P sharpens these images' shares by the training frequencies."""
+        """Return the loss with P from these images, for validation."""
         return self._terms(x, None)
 
     def _terms(self, x: Tensor, shares: Tensor | None) -> dict[str, Tensor]:
@@ -137,7 +137,7 @@ class DEC(Model):
 
 
 def log_shares(z: Tensor, centres: Tensor) -> Tensor:
-    """Return log q (N, K), q ∝ 1 / (1 + ||z - μ||²) (equation 1), of codes (N, D) and centres (K, D)."""
+    """Return log q (N, K), q ∝ 1 / (1 + ||z - μ||²), z (N, D), μ (K, D) (equation 1)."""
     squared = (z[:, None] - centres).square().sum(2)
     return F.log_softmax(-squared.log1p(), dim=1)
 

@@ -1,4 +1,4 @@
-"""A deep autoencoder, mirrored around its code, with a layer-wise reconstruction loss."""
+"""A deep, mirrored autoencoder with a layer-wise reconstruction loss."""
 
 from collections.abc import Callable
 from itertools import pairwise

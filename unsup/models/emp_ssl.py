@@ -1,4 +1,4 @@
-"""EMP-SSL, in which crops share an embedding and a batch of them spans as much as it can."""
+"""EMP-SSL, in which crops share an embedding and batches span a large volume."""
 
 import math
 from typing import Annotated
@@ -97,7 +97,7 @@ def coding_rate(z: Tensor, distortion: float) -> Tensor:
 
 
 def grid_of_crops(x: Tensor, area: float, count: int) -> list[Tensor]:
-    """Return square crops, evenly from corner to corner, each resized to the whole image.
+    """Return an even grid of square crops, each resized to the whole image.
 
     Args:
         x: (N, C, H, W).

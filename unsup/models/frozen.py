@@ -9,7 +9,7 @@ import torch
 
 
 def weights_hash(model: L.LightningModule) -> str:
-    """Return SHA-256 over names, types, shapes and values of all parameters and buffers."""
+    """Return SHA-256 of names, types, shapes and values of the whole state."""
     digest = hashlib.sha256()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         values = tensor.detach().cpu().contiguous()

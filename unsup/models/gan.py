@@ -1,4 +1,4 @@
-"""A deep convolutional generative adversarial network, coding by the discriminator's maps."""
+"""A deep convolutional GAN, whose codes are the discriminator's maps."""
 
 import math
 from copy import deepcopy
@@ -143,7 +143,7 @@ class GAN(Model):
         return self.generator(torch.randn(n, self.noise_dim, device=self.device))
 
     def discriminate(self, x: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return D's loss, and with it the mean log D(x), for x in [0, 1] and generated images in [-1, 1]."""
+        """Return D's loss, and with it the mean log D(x)."""
         real = self.discriminator(2 * x - 1)
         with keep_statistics(self.discriminator):
             fake = self.discriminator(made)
@@ -188,7 +188,7 @@ class GAN(Model):
 
 
 def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Sequential:
-    """Return transposed convolutions, noise (N, noise_dim) -> images (N, C, H, W) in [-1, 1]."""
+    """Return a network (N, noise_dim) -> (N, C, H, W) in [-1, 1]."""
     sizes = halvings(shape[1:], stop=4, at_least=2)
     channels = [width << i for i in range(len(sizes) - 1)]
     smallest = (channels[-1], *sizes[-1])
@@ -200,7 +200,7 @@ def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Seq
 
 
 def share_at(step: int, decay: float) -> float:
-    """Return the weight of G in its average after step n, from 1: 1 - min(decay, n / (n + 9)), 1 at first."""
+    """Return 1 - min(decay, n / (n + 9)) for step n, and 1 for the first one."""
     if step == 1:
         return 1.0
     return 1 - torch.tensor(min(decay, step / (step + 9))).item()  # rounded to float32, as in older checkpoints
@@ -222,7 +222,7 @@ class Discriminator(nn.Module):
         self.head = nn.Linear(channels[-1] * sizes[-1][0] * sizes[-1][1], 1)
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Return all convolutions' activations (N, width, H/2, W/2), (N, 2 width, H/4, W/4), …."""
+        """Return all activations (N, width, H/2, W/2), (N, 2 width, H/4, W/4), …."""
         maps = []
         for convolution in self.convolutions:
             x = convolution(x)

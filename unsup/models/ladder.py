@@ -1,4 +1,4 @@
-"""The unsupervised ladder network, which denoises each layer with the help of the one above."""
+"""The unsupervised ladder network, which denoises each layer from the one above."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -78,7 +78,7 @@ class Ladder(Model):
         return {"loss": loss, **{f"denoising_{i}": term for i, term in enumerate(terms)}}
 
     def _clean(self, x: Tensor) -> list[Tensor]:
-        """Return x, z^1 … z^L, not normalised, (N, pixels), (N, widths[0]), …, (N, code_dim)."""
+        """Return x, z^1 … z^L, (N, pixels), (N, widths[0]), …, not normalised."""
         h = x.flatten(1)
         clean = [h]
         for i, (up, norm) in enumerate(zip(self.up, self.norms, strict=True)):
@@ -88,7 +88,7 @@ class Ladder(Model):
         return clean
 
     def _noisy(self, x: Tensor) -> list[Tensor]:
-        """Return z̃^0 … z̃^L, normalised by the noisy batch, whose statistics are not stored."""
+        """Return z̃^0 … z̃^L, normalised by the noisy batch alone."""
         h = self._disturbed(x.flatten(1))
         noisy = [h]
         for i, up in enumerate(self.up):
@@ -101,7 +101,7 @@ class Ladder(Model):
         return z + self.noise * torch.randn_like(z)
 
     def _activated(self, z: Tensor, i: int) -> Tensor:
-        """Return h of layer i + 1; the code is linear."""
+        """Return h of layer i + 1, which is linear for the code."""
         return F.relu(z + self.shifts[i]) if i < len(self.shifts) else z
 
     def _estimates(self, noisy: list[Tensor]) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""LeJEPA, in which views predict the mean of all views and embeddings are kept normal."""
+"""LeJEPA, in which views predict their mean and embeddings are kept normal."""
 
 from typing import Annotated
 

@@ -91,7 +91,7 @@ class MAE(Model):
         return self.embed(4 * patches - 2) + self.places  # near variance 1, as the places
 
     def restore(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """Return all patches (N, T, P) from the encoder's tokens (N, V, width) of those at `visible` (N, V)."""
+        """Return all patches (N, T, P) from tokens (N, V, width) at `visible` (N, V)."""
         known = self.bridge(tokens)
         n, everywhere = len(tokens), len(self.decoder_places)
         full = self.mask_token.to(known.dtype).expand(n, everywhere, -1)
@@ -111,7 +111,7 @@ class MAE(Model):
 
 
 class TransformerBlock(nn.Module):
-    """Attention, then a perceptron, each after a layer-norm and with a residual connection.
+    """Attention, then a perceptron, each with a layer-norm and a residual.
 
     (N, T, D) -> (N, T, D). Dosovitskiy et al. 2021, "An image is worth 16x16 words", equations 2 and 3. Attention is
     written out because the fused one takes seven times as long on a CPU in bfloat16 (49 tokens, forward and backward,

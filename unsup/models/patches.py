@@ -97,7 +97,7 @@ class Patches(Model):
         self.centres.copy_(torch.from_numpy(kmeans.cluster_centers_))
 
     def draw(self, images: Callable[[], Iterator[Tensor]]) -> Tensor:
-        """Draw contrast-normalised patches (n, C·p·p) from random places of random images, n up to `PATCHES`.
+        """Draw up to `PATCHES` contrast-normalised patches (n, C·p·p) at random.
 
         Raises:
             UserError: the images hold fewer patches than centroids.
@@ -145,6 +145,6 @@ class Patches(Model):
         return (self.pooling @ self.triangle(self.whitened(self.normalised(patches)))).flatten(1)
 
     def triangle(self, patches: Tensor) -> Tensor:
-        """Return how much nearer than the mean distance each centroid is, (…, K), to patches (…, C·p·p)."""
+        """Return max(0, mean(d) - d), (…, K), for distances d of patches (…, C·p·p)."""
         distances = torch.cdist(patches, self.centres, compute_mode="use_mm_for_euclid_dist")
         return distances.sub_(distances.mean(-1, keepdim=True)).neg_().relu_()

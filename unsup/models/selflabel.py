@@ -1,4 +1,4 @@
-"""Self-labelling, in which clusters of another run's codes become the classes to learn."""
+"""Self-labelling, which learns clusters of another run's codes as classes."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated

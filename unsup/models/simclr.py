@@ -64,9 +64,9 @@ class SimCLR(Model):
 
 
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
-    """Return the mean cross-entropy of finding the other view of each image by cosine (equation 1).
+    """Return the mean cross-entropy of finding each other view (equation 1).
 
-    The candidates are all 2N - 1 other views, of all processes.
+    Logits are cosines. The candidates are all 2N - 1 other views, of all processes.
 
     Args:
         z1: (N, P) projections.

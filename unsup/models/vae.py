@@ -1,4 +1,4 @@
-"""The variational autoencoder, a density over images with a Gaussian posterior over codes."""
+"""The variational autoencoder, with a Gaussian posterior over codes."""
 
 import math
 from typing import Annotated, Literal
@@ -75,7 +75,7 @@ class VAE(Model):
     # ---- density ----------------------------------------------------------------------------------------------------
 
     def elbo(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log p(x|z) (N,) for one z ~ q(z|x), and KL(q(z|x) || p(z)) (N, D), in nats.
+        """Return log p(x|z) (N,) for one z ~ q(z|x), and the KL (N, D), in nats.
 
         Their difference is the ELBO.
         """
@@ -169,7 +169,7 @@ def continuous_mean(logits: Tensor) -> Tensor:
 
 
 def fixed_uniform(x: Tensor) -> Tensor:
-    """Return numbers in [0, 1) of the shape of x (N, pixels) that depend on each image alone.
+    """Return numbers (N, pixels) in [0, 1) that depend on each image alone.
 
     They are independent of batch, run and device.
     """

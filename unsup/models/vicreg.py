@@ -1,4 +1,4 @@
-"""VICReg, in which views share an embedding of dimensions that vary and do not correlate."""
+"""VICReg, in which views share an embedding of uncorrelated dimensions."""
 
 from typing import Annotated
 

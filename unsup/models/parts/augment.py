@@ -1,4 +1,4 @@
-"""Random views of images, batched on their device, with independent draws for each image.
+"""Random views of images, batched on their device, drawn for each image.
 
 The data set chooses one of two presets (`ImageData.augmentation`):
 
@@ -56,7 +56,7 @@ def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = Non
 
 
 def _deform(x: Tensor, strength: float, area: float | None = None, scale: float = 1.0) -> Tensor:
-    """Rotate to 25 degrees, scale by 1/1.25 to 1.25, shear to 15 degrees, shift to 6 % of the side, and deform."""
+    """Rotate, scale, shear, shift (`DEFORMATION`) and deform elastically."""
     n, side = len(x), math.sqrt(area or 1)
     angle, shear, log_zoom, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
     zoom = side * log_zoom.exp()
@@ -70,12 +70,18 @@ def _deform(x: Tensor, strength: float, area: float | None = None, scale: float 
     return F.grid_sample(x, grid + field.permute(0, 2, 3, 1), align_corners=False)
 
 
-DEFORMATION = (math.radians(25), math.radians(15), math.log(1.25), 0.12, 0.12)  # bounds of what `_deform` draws
+DEFORMATION = (
+    math.radians(25),
+    math.radians(15),
+    math.log(1.25),
+    0.12,
+    0.12,
+)  # of rotation, shear, log of scale, shifts
 ELASTIC = 0.06  # standard deviation of the field's 4 x 4 nodes; half the image is 1
 
 
 def _strokes(x: Tensor) -> Tensor:
-    """Make strokes a pixel thicker in a third of the images, and half a pixel thinner in another."""
+    """Make a third of the strokes a pixel thicker, a third half a pixel thinner."""
     choice = _coin(x)
     thicker = F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2, stride=1)
     thinner = (x - F.max_pool2d(F.pad(-x, (0, 1, 0, 1)), 2, stride=1)) / 2
@@ -103,7 +109,7 @@ def _erase(x: Tensor) -> Tensor:
 
 
 def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
-    """Crop a share of the area, sides 3:4 to 4:3, resize it bilinearly, and mirror every second one."""
+    """Crop a share of the area, in proportions to 4 to 3, resize, and mirror half."""
     n = len(x)
     area = (most + least) / 2 + _uniform(x, n, (most - least) / 2)
     ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()
@@ -115,7 +121,10 @@ def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
 
 
 def _colour(x: Tensor) -> Tensor:
-    """Change brightness, contrast and saturation by 0.6 to 1.4 and hue to 36 degrees in 80 %; make 20 % grey."""
+    """Change the colours of 80 % of the images, and make 20 % grey.
+
+    Brightness, contrast and saturation change by 0.6 to 1.4, hue by up to 36 degrees.
+    """
     n, channels = x.shape[:2]
     bright, contrast, saturation = (1 + _uniform(x, n, 0.4).view(n, 1, 1) for _ in range(3))
     eye = torch.eye(channels, device=x.device)
@@ -135,7 +144,7 @@ def _colour(x: Tensor) -> Tensor:
 
 
 def _turned(angle: Tensor) -> Tensor:
-    """Return matrices (N, 3, 3) that turn the colour axes of YIQ by angles (N,) in radians, in RGB."""
+    """Return matrices (N, 3, 3) that turn RGB's hue by angles (N,) in radians."""
     to_yiq, to_rgb = _constant(TO_YIQ, angle.device), _constant(TO_RGB, angle.device)
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     turn = torch.stack((one, zero, zero, zero, cos, -sin, zero, sin, cos), dim=1).view(-1, 3, 3)
@@ -144,12 +153,15 @@ def _turned(angle: Tensor) -> Tensor:
 
 @cache
 def _constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
-    """Copy values to the device once, as each copy makes the processor wait for the device."""
+    """Copy values to the device once, as each copy waits for the device."""
     return torch.tensor(values, device=device)
 
 
 def _sampling_grid(x: Tensor, rows: tuple[Tensor, ...], scale: float) -> Tensor:
-    """Return positions (N, h, w, 2) in [-1, 1] of a view's pixels in its image, by an affine map, six (N,)."""
+    """Return a view's positions (N, h, w, 2) in its image, [-1, 1].
+
+    `rows` are the six numbers (N,) of an affine map.
+    """
     size = [*x.shape[:2], *(max(1, round(scale * side)) for side in x.shape[2:])]
     return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), size, align_corners=False)
 

@@ -12,7 +12,7 @@ Size = tuple[int, int]  # height, width
 
 
 def mlp(widths: Sequence[int], batch_norm: bool = False) -> nn.Sequential:
-    """Return linear layers (N, widths[0]) -> (N, widths[-1]) with optional batch-norm and GELU between them."""
+    """Return linear layers with GELU, and optional batch-norm, between them."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers.append(nn.Linear(inputs, outputs))
@@ -37,22 +37,22 @@ def halvings(size: Size, stop: int, at_least: int = 1) -> list[Size]:
 
 
 def down(inputs: int, outputs: int, size: Size, bias: bool = True) -> nn.Conv2d:
-    """Return a convolution (N, inputs, *size) -> (N, outputs, half of size, rounded up)."""
+    """Return a convolution (N, inputs, *size) -> (N, outputs, *half), rounded up."""
     return nn.Conv2d(inputs, outputs, _kernel(size), stride=2, padding=1, bias=bias)
 
 
 def up(inputs: int, outputs: int, size: Size, bias: bool = True) -> nn.ConvTranspose2d:
-    """Return the convolution back from `down`, (N, inputs, half of size) -> (N, outputs, *size)."""
+    """Return a convolution (N, inputs, *half) -> (N, outputs, *size)."""
     return nn.ConvTranspose2d(inputs, outputs, _kernel(size), stride=2, padding=1, bias=bias)
 
 
 def _kernel(size: Size) -> Size:
-    """Return 4 for an even side, doubled without a checkerboard, and 3 for an odd one, n to (n + 1) / 2 and back."""
+    """Return 4 for even sides, to avoid checkerboards, and 3 for odd ones."""
     return 4 - size[0] % 2, 4 - size[1] % 2
 
 
 class Residual(nn.Module):
-    """x + f(x), f two 3x3 convolutions after batch-norm and GELU (He et al. 2016, "Identity mappings")."""
+    """x + f(x), f two convolutions after batch-norm and GELU (He et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -70,14 +70,17 @@ class Residual(nn.Module):
 
 
 def pool_maps(maps: Tensor) -> Tensor:
-    """Return the largest activations (N, 16 C) of maps (N, C, h, w) in a grid of 4 x 4, or h x w if smaller."""
+    """Return the largest activations of maps (N, C, h, w) in cells, (N, 16 C).
+
+    The grid is 4 x 4, or h x w if smaller.
+    """
     grid = (min(4, maps.shape[2]), min(4, maps.shape[3]))
     return F.adaptive_max_pool2d(maps, grid).flatten(1)
 
 
 @contextmanager
 def keep_statistics(network: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of batch-norm, which normalises by the batch as before."""
+    """Keep running statistics of batch-norm, which normalises by the batch."""
     layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for layer in layers:
         layer.track_running_stats = not layer.training
@@ -90,6 +93,6 @@ def keep_statistics(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def move_towards(averages: Iterable[Tensor], values: Iterable[Tensor], share: float) -> None:
-    """Move each average by a share of the way to its value, in place; integers are truncated."""
+    """Move averages by a share of the way to their values, in place."""
     for average, value in zip(averages, values, strict=True):
-        average.copy_(average.float().lerp(value.float(), share))
+        average.copy_(average.float().lerp(value.float(), share))  # truncates integers

@@ -49,11 +49,11 @@ class TrainingHooks(L.LightningModule):
 
     @property
     def steps_per_batch(self) -> int:
-        """Optimizer steps in a batch, above 1 if a method steps several optimizers by itself."""
+        """Optimizer steps in a batch, above 1 for several optimizers."""
         return 1
 
     def total_steps(self) -> int:
-        """Return the optimizer steps of the run, or its batches if the method steps its optimizers by itself."""
+        """Return the optimizer steps of the run, or batches in manual optimization."""
         total = self.trainer.estimated_stepping_batches  # calls of training_step, or inf; creates the loaders
         if not self.automatic_optimization and self.trainer.max_epochs != -1:
             an_epoch = min(self.trainer.num_training_batches * self._data.steps_per_call, self._data.steps_per_epoch)
@@ -66,12 +66,12 @@ class TrainingHooks(L.LightningModule):
 
     @property
     def logging(self) -> bool:
-        """Whether this step is logged, every `trainer.log_every_n_steps` steps and at least once an epoch."""
+        """Whether this step is logged, which is at least one in each epoch."""
         every = min(cast(Any, self.trainer).log_every_n_steps, self._data.steps_per_epoch)
         return bool(every) and self.iteration % every == 0
 
     def record(self, values: dict[str, Tensor]) -> None:
-        """Check the values of a training step, and log them as `train/<name>` when `logging` says so.
+        """Check the values of a training step, and log them as `train/<name>`.
 
         Raises:
             UserError: the values are not those that `losses` must return; a loss is not finite (`LossGuard`).
@@ -112,7 +112,7 @@ class TrainingHooks(L.LightningModule):
         self._batch_index = batch[1] if isinstance(batch, tuple) else None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
-        """Make one optimizer step for (x, index), or for each of several (`data.steps_per_call` > 1)."""
+        """Make an optimizer step for a batch, or for each one of a group."""
         if self.automatic_optimization:
             return self._training_loss(batch)
         optimizer = cast(LightningOptimizer, self.optimizers())
@@ -137,14 +137,14 @@ class TrainingHooks(L.LightningModule):
         return values["loss"]
 
     def _log_step(self, scalars: dict[str, float]) -> None:
-        """Log the values and the learning rate of a step, and show the loss in the progress bar."""
+        """Log values and learning rate of a step, and show the loss as progress."""
         self.log("loss", scalars["train/loss"], prog_bar=True, logger=False)
         scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.loggers:
             logger.log_metrics(scalars, self.iteration)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Compute the losses on validation images, in eval mode and with the same noise each time."""
+        """Compute losses on validation images, with the same noise each time."""
         seed_noise(self.device, self.seed, "val", batch_idx, self.global_rank)
         values = self.losses(batch[0])
         check_losses(self, values)

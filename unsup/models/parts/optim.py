@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def annealed_adam(network: nn.Module, lr: float, beta2: float, weight_decay: float, steps: Callable[[], int]) -> Any:
-    """Return Adam and its schedule for `configure_optimizers`, or None if nothing is trained.
+    """Return Adam and its schedule, or None if there is nothing to train.
 
     Args:
         network: its parameters with a gradient are trained.
@@ -38,13 +38,13 @@ def decaying(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[di
 
 
 def gradient_norm(optimizer: Any) -> Tensor:
-    """Return the Euclidean norm of the gradients of an optimizer's parameters, before any clipping."""
+    """Return the Euclidean norm of an optimizer's gradients, before clipping."""
     parameters = (p for group in optimizer.param_groups for p in group["params"])
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
 def backward(model: Any, optimizer: Any, loss: Tensor) -> Tensor:
-    """Compute new gradients for one of a model's optimizers (manual optimization), and return their norm."""
+    """Compute gradients in manual optimization, and return their norm."""
     optimizer.zero_grad()
     model.manual_backward(loss)
     return gradient_norm(optimizer)

@@ -1,4 +1,4 @@
-"""Spectral clustering, which finds groups that few edges of a neighbourhood graph leave."""
+"""Spectral clustering of a graph of neighbours."""
 
 import numpy as np
 import torch
@@ -43,7 +43,7 @@ def spectral_clusters(graph: csr_matrix, k: int) -> NDArray[np.int64]:
 
 
 def nearest_by_cosine(codes: Tensor, neighbours: int) -> Tensor:
-    """Return the indices (N, neighbours) of the other codes with the highest cosines, best first."""
+    """Return indices (N, neighbours) of the highest cosines, best first."""
     unit = F.normalize(codes.float(), dim=1)
     indices = []
     for start in range(0, len(unit), COSINE_ROWS):
