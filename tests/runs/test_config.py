@@ -13,7 +13,6 @@ from unsup.cli.parser import split_options
 from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import as_plain as listed
 from unsup.core.strict_yaml import dump_yaml
-from unsup.runs import lookup
 from unsup.runs.config import compose, merge, precheck, read_layer, resolve
 from unsup.runs.lookup import SHIPPED, config_names, variants
 
@@ -177,15 +176,6 @@ def test_print_config_is_the_resolved_one(capsys: pytest.CaptureFixture[str]) ->
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["trainer"]["max_epochs"] == 2 and printed["recipe"] == "ae"
     assert printed == plain(resolve(compose("ae", "digits", [], [("trainer.max_epochs", 2)])))
-
-
-def test_no_command_prints_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lookup, "SHIPPED", tmp_path / "configs")
-    assert main(["models"]) == 1
-    assert f"unsup: there are no recipes in {tmp_path / 'configs' / 'model'}" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
