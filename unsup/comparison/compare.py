@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 from typing import overload
 
-from unsup.comparison.comparable import Comparison, comparable
-from unsup.comparison.files import comparison_csv, comparison_html, comparison_json, comparison_markdown
+from unsup.comparison.comparable import comparable
+from unsup.comparison.files import Comparison, comparison_csv, comparison_html, comparison_json, comparison_markdown
 from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
 from unsup.core.commands import suggest
@@ -28,7 +28,7 @@ def compare(runs: str | Path = "runs", data: None = None, sort: str | None = Non
 def compare(
     runs: str | Path = "runs", data: str | None = None, sort: str | None = None
 ) -> Comparison | list[Comparison]:
-    """Compare the reports of one data set, or a list of all data sets that have reports.
+    """Compare the reports of one data set, or of each that has reports (a list).
 
     Nothing is printed. The files runs/<data>/compare.{html,md,csv,json} are written.
 
@@ -56,7 +56,7 @@ def compare(
 def compare_all(
     root: Path, data: str | None = None, sort: str | None = None
 ) -> tuple[list[Comparison], list[UserError]]:
-    """Compare as `compare` does, with an error for each data set that has no usable report.
+    """Compare like `compare`, with an error for each data set without usable reports.
 
     Reports that cannot be used are left out with a warning.
     """

@@ -1,4 +1,4 @@
-"""A comparison in the terminal: the columns that fit and the first sentences."""
+"""A comparison in the terminal, with the columns that fit and the first sentences."""
 
 import io
 import textwrap
@@ -9,9 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from unsup.comparison.comparable import Comparable, Comparison
-from unsup.comparison.files import selection_notes
-from unsup.comparison.table import DEFAULT, SEEDS, row_cells
+from unsup.comparison.comparable import Comparable
+from unsup.comparison.table import DEFAULT, SEEDS, row_cells, selection_notes
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.reports.format import Cells, enumeration
 
@@ -22,13 +21,13 @@ STYLES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  u
 GAP = 3  # blanks between columns
 
 
-def plain_text(comparison: Comparison, width: int = 100) -> str:
-    """Return what a terminal of this width shows of a comparison, without colours."""
-    out, name = io.StringIO(), comparison.folder.name
+def plain_text(name: str, differences: str, parts: Sequence[Comparable], width: int = 100) -> str:
+    """Return what a terminal shows of a data set's comparison, without colours."""
+    out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, force_jupyter=False)
-    if comparison.differences:
-        console.print(Text(f"{name}: {comparison.differences}"))
-    for part in comparison.parts:
+    if differences:
+        console.print(Text(f"{name}: {differences}"))
+    for part in parts:
         title, *rest = renderables(part, width)
         console.print(Text(f"{name}, {title}"), *rest, Text(), sep="\n")
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -70,7 +69,7 @@ def _text(width: int, text: str, style: str = "") -> Text:
 
 
 def _fitting(rows: Sequence[Cells], available: Sequence[str], sort: str, width: int) -> set[str]:
-    """Return the columns that fit next to the names, chosen in the order of preference."""
+    """Return the columns that fit next to the names, by order of preference."""
     left = width - GAP - min(NAME_WIDTH, _width("model", rows))
     fitting = set()
     for name in dict.fromkeys([sort, *PREFERRED, *available]):
@@ -96,5 +95,5 @@ def _table(rows: Sequence[Cells], styles: Sequence[str] = ()) -> Table:
 
 
 def _width(name: str, rows: Sequence[Mapping[str, str]]) -> int:
-    """Return the width of a column: its widest text, or the longest word of its head."""
+    """Return the width of a column's widest text or the longest word of its head."""
     return max(map(len, [*name.split(), *(row.get(name, "") for row in rows)]))
