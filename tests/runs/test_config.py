@@ -88,7 +88,7 @@ def test_options_are_split_from_words() -> None:
     [
         (["train", "deepae"], "unknown model 'deepae' (did you mean 'deep_ae'?)"),
         (["train", "ae", "--data", "minst"], "unknown data 'minst' (did you mean 'mnist'?)"),
-        (["train"], "no model named"),
+        (["train"], "no model given"),
         (["train", "ae", "--sed", "3"], "--sed (did you mean '--seed'?)"),
         (["train", "ae", "--seed", "x"], "invalid int value: 'x'"),
         (["train", "ae", "--seed", "-1"], "seed: expected a whole number from 0 to 4294967295, got -1"),

@@ -121,9 +121,9 @@ def reproduce(
         raise UserError(f"{card} is of protocol {row.protocol}, this code has {VERSION}: record it again")
     missed = []
     for seed in dict.fromkeys(chosen):
-        _, given = parse([*words, "--seed", str(seed)], {"train": train})
-        line, data = given["line"], data_set_of(given.pop("data"), images)
-        config = configuration(data, **{name: value for name, value in given.items() if name not in OTHER})
+        _, arguments = parse([*words, "--seed", str(seed)], {"train": train})
+        line, data = arguments["line"], data_set_of(arguments.pop("data"), images)
+        config = configuration(data, **{name: value for name, value in arguments.items() if name not in OTHER})
         config["threads"] = row.threads.get(seed, torch.get_num_threads())
         prepared = prepare(config)
         if prepared.fingerprint() != row.data["sha256"]:

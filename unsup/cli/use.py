@@ -85,6 +85,6 @@ def zero_shot(
     trained, locations = Run.find(run), new_locations(data_root, images)
     from unsup.inference.zero_shot import cluster_table, name_run
 
-    path, named = name_run(trained, words, encoder, locations)
-    screen().print(cluster_table(named))
+    path, names = name_run(trained, words, encoder, locations)
+    screen().print(cluster_table(names))
     print(f"names  {printable(str(short_path(path)))}")

@@ -62,7 +62,7 @@ def compose(
     for key, kind in (("recipe", "model"), ("dataset", "data")):
         if "class_path" not in config.get(kind, {}):
             known = ", ".join(config_names(kind))
-            raise UsageError(f"no {kind} named: give one of {known}, or a --config with {kind}.class_path")
+            raise UsageError(f"no {kind} given: name one of {known}, or a --config with {kind}.class_path")
         name = config.setdefault(key, config[kind]["class_path"].rsplit(".", 1)[-1].lower())
         if not (isinstance(name, str) and re.fullmatch(r"\w[\w.@+-]*", name)):
             raise UsageError(f"{key} is {name!r}: it names a run folder, use letters, digits, _ - + . @")
