@@ -45,15 +45,15 @@ def test_progress_is_a_line_every_ten_seconds_that_names_what_is_evaluated(
             say(f"part {clock.now}")
         screen()  # an evaluation has ended: the next one begins
         for clock.now in (40, 49):
-            with about("floor pca"):
+            with about("baseline pca"):
                 say("kNN")
         clock.now = 51
-        with about("floor pca"):
+        with about("baseline pca"):
             say("k-means")
     assert capsys.readouterr().err.splitlines() == [
         "evaluating: ae: part 11",
         "evaluating: ae: part 22",
-        "evaluating: ae: floor pca: k-means",
+        "evaluating: ae: baseline pca: k-means",
     ]
 
 

@@ -388,18 +388,18 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
 
     own, other = loaded("deep_ae", 3, "linear_probe"), loaded("ae", 2, "linear_probe")
     one = found["deep_ae", "ae"]
-    assert one.found == paired_over_seeds(own, other) and one.found["separable"]
-    d, low, high = (100 * one.found[key] for key in ("difference", "low", "high"))
-    agree = one.found["mcnemar"]["agree"]
+    assert one.difference == paired_over_seeds(own, other) and one.difference["separable"]
+    d, low, high = (100 * one.difference[key] for key in ("difference", "low", "high"))
+    agree = one.difference["mcnemar"]["agree"]
     expected = f"deep_ae > ae by {d:.1f} points [{low:.1f}, {high:.1f}], 3 seeds and 2 (McNemar agrees in {agree} of 6)"
     assert one.text == expected
     floor = found["deep_ae", "PCA-30"]
-    assert floor.found == paired_over_seeds(own, loaded("deep_ae", 1, "pca/linear_probe"))
+    assert floor.difference == paired_over_seeds(own, loaded("deep_ae", 1, "pca/linear_probe"))
     assert floor.text.endswith(", 3 seeds (McNemar agrees in 3 of 3)")
     assert found["deep_ae", "raw pixels"].text.endswith("30 against 784 dimensions)")
     below = found["ae", "raw pixels"]
-    assert below.found["high"] < 0 and below.text.startswith("ae < raw pixels by ")
-    assert plain(tmp_path)["tables"][0]["paired"][3] == {"a": "deep_ae", "b": "ae", "text": expected, **one.found}
+    assert below.difference["high"] < 0 and below.text.startswith("ae < raw pixels by ")
+    assert plain(tmp_path)["tables"][0]["paired"][3] == {"a": "deep_ae", "b": "ae", "text": expected, **one.difference}
 
 
 @pytest.mark.parametrize("probes", [[0.9], [0.9, 0.8925]])
@@ -413,8 +413,8 @@ def test_initialisations_of_the_twin_that_scatter_are_heard(tmp_path: Path, prob
     (one,) = [one for one in part.statements if one.b == "untrained network"]
     own = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
     a, twin = np.stack([one["linear_probe"] for one in own]), own[0]["untrained/linear_probe"]
-    assert one.found == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
-    assert not one.found["separable"] and paired_over_seeds(a, twin)["separable"]
+    assert one.difference == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
+    assert not one.difference["separable"] and paired_over_seeds(a, twin)["separable"]
 
 
 @pytest.mark.parametrize("wrong", [3, [], {"linear_probe": 0.9}, {"linear_probe": []}, {"linear_probe": ["x"]}])
@@ -433,7 +433,7 @@ def test_what_cannot_be_separated_is_called_so(tmp_path: Path) -> None:
     seeds(tmp_path, "dae", probes=[0.945, 0.95])
     (part,) = made(tmp_path)
     (one,) = [one for one in part.statements if one.b in ("dae", "deep_ae")]
-    assert not one.found["separable"]
+    assert not one.difference["separable"]
     assert re.fullmatch(
         r"dae and deep_ae: not separable \([+-]\d\.\d points \[-\d+\.\d, \d+\.\d\]\), 2 seeds", one.text
     )
@@ -445,7 +445,7 @@ def test_statements_follow_the_column_sorted_by(tmp_path: Path) -> None:
     assert part.probe == "few-label 10"
     correct = [np.load(tmp_path / "mnist" / "deep_ae" / f"{s}-001" / "correct.npz") for s in range(3)]
     expected = paired_over_seeds(np.stack([one["few_label_10"] for one in correct]), correct[0]["pixels/few_label_10"])
-    assert part.statements[-1].found == expected
+    assert part.statements[-1].difference == expected
     assert "by few-label 10" in (tmp_path / "mnist" / "compare.md").read_text()
 
 

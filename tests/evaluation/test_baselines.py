@@ -28,7 +28,7 @@ class Scaled(AE):
         return 2 * super().encode(x)
 
 
-def test_a_twin_is_told_by_what_it_computes_before_training() -> None:
+def test_an_untrained_network_is_identified_by_its_outputs() -> None:
     data = TinyDigits()
     one, trained, faster = AE(SHAPE, code_dim=4), AE(SHAPE, code_dim=4), AE(SHAPE, code_dim=4, lr=0.5)
     with torch.no_grad():
@@ -44,7 +44,7 @@ def test_a_twin_is_told_by_what_it_computes_before_training() -> None:
     assert signature(AE(SHAPE, code_dim=5), data) != expected != signature(Scaled(SHAPE, code_dim=4), data)
 
 
-def test_a_twin_is_the_network_as_it_is_built() -> None:
+def test_an_untrained_network_is_the_network_as_built() -> None:
     model = ConvAE(SHAPE, code_dim=4).eval()
     with torch.random.fork_rng():
         torch.manual_seed(7)
@@ -53,7 +53,9 @@ def test_a_twin_is_the_network_as_it_is_built() -> None:
     assert torch.equal(untrained(model, 7).encode(x), built.encode(x))
 
 
-def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_start_at_random_have_an_untrained_baseline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judged: list[str] = []
 
     def judge(model: Model, *args: Any, **kwargs: Any) -> baselines.BaselineResult:
@@ -67,7 +69,7 @@ def test_a_twin_is_there_for_what_starts_at_random(tmp_path: Path, monkeypatch: 
     assert (judged.count("AE"), judged.count("Patches")) == (3, 1)  # initialisations; without gradients one
 
 
-def test_a_mean_of_twins_keeps_the_accuracy_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mean_of_initialisations_keeps_the_accuracy_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     right = iter([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
 
     def judge(*args: Any, **kwargs: Any) -> baselines.BaselineResult:
@@ -86,23 +88,23 @@ def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
         return baselines.BaselineResult({}, {})
 
     monkeypatch.setattr(baselines, "judge_baseline", judge)
-    with progress() as told:
+    with progress() as messages:
         baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
-    counted = [line.partition(": kNN")[0] for line in told if "parts)" in line]
-    twins = [f"floor untrained: {i} of 3" for i in (1, 2, 3)]
-    assert counted == ["floor pixels", "floor pca-4", *twins]
+    counted = [line.partition(": kNN")[0] for line in messages if "parts)" in line]
+    untrained_lines = [f"baseline untrained: {i} of 3" for i in (1, 2, 3)]
+    assert counted == ["baseline pixels", "baseline pca-4", *untrained_lines]
 
 
-def test_layers_and_corrupted_images_are_of_the_first_twin(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[bool, bool]] = []
+def test_layers_and_corrupted_images_are_of_the_first_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages: list[tuple[bool, bool]] = []
 
     def judge(*args: Any, layers: bool, corrupted: bool, **kwargs: Any) -> baselines.BaselineResult:
-        told.append((layers, corrupted))
+        messages.append((layers, corrupted))
         found = {"layers": {"h": {"dim": 4}}, "robustness": {"images": 9, "blur": [0.5]}} if layers else {}
-        return baselines.BaselineResult({"rankme": float(len(told)), **found}, {})
+        return baselines.BaselineResult({"rankme": float(len(messages)), **found}, {})
 
     monkeypatch.setattr(baselines, "judge_baseline", judge)
     scores = baselines.mean_baseline([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), []).scores
-    assert told == [(True, True), (False, False), (False, False)] and scores["rankme"] == 2
+    assert messages == [(True, True), (False, False), (False, False)] and scores["rankme"] == 2
     assert scores["layers"] == {"h": {"dim": 4}}
     assert scores["robustness"] == {"images": 9, "blur": [0.5], "initialisations": 1}

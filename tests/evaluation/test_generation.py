@@ -121,7 +121,7 @@ def test_precision_and_recall_equal_their_definition(monkeypatch: pytest.MonkeyP
     assert precision_recall(a, b) == (pytest.approx(share(a, b)), pytest.approx(share(b, a)))
 
 
-def test_the_floor_falls_with_the_number_of_images() -> None:
+def test_the_smallest_distance_falls_with_the_number_of_images() -> None:
     found = [frechet(normal(n, 16), normal(n, 16, seed=1)) for n in (50, 200, 800, 3200)]
     assert found == sorted(found, reverse=True) and found[-1] > 0
 
@@ -450,20 +450,22 @@ def test_a_generator_that_changes_while_it_samples_is_refused(data: ImageData, s
         evaluate(Restless(SHAPE), data, feature_spaces=[space])
 
 
-def test_floors_are_kept_by_what_the_twin_generates(data: ImageData, space: FeatureSpace, tmp_path: Path) -> None:
+def test_baselines_are_cached_by_what_the_untrained_network_generates(
+    data: ImageData, space: FeatureSpace, tmp_path: Path
+) -> None:
     before = compute_baselines(Plain(SHAPE), 4, data, tmp_path, [])
     assert before.keys() == {"pixels", "pca", "untrained"} and "generation" not in before["untrained"].scores
     after = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert after["real"].scores == {"generation": space.scores(space.train)} and after["real"].correct == {}
-    twin = after["untrained"].scores
-    assert twin["generation"]["space"] == space.name and twin["generation"]["n"] == 108
-    assert twin["generation"]["frechet"] > 1.5 * after["real"].scores["generation"]["frechet"]
+    untrained = after["untrained"].scores
+    assert untrained["generation"]["space"] == space.name and untrained["generation"]["n"] == 108
+    assert untrained["generation"]["frechet"] > 1.5 * after["real"].scores["generation"]["frechet"]
     assert len(list(tmp_path.glob("untrained-*.npz"))) == 2  # the same weights and codes, but now it generates
-    assert twin["likelihood"]["samples"] == 100 and "generation" not in after["pca"].scores
+    assert untrained["likelihood"]["samples"] == 100 and "generation" not in after["pca"].scores
     stamps = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
     again = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == stamps
-    assert again["untrained"].scores == twin
+    assert again["untrained"].scores == untrained
     (file,) = tmp_path.glob("real-*.npz")
     file.write_bytes(file.read_bytes()[:50])
     with pytest.raises(UserError, match=r"real-\w+\.npz is damaged"):
@@ -495,6 +497,6 @@ def test_a_run_reports_what_it_generates(
         final = events.Scalars(f"final/{name}")[-1].value
         assert final == pytest.approx(report["scores"][first][second])
     assert "Fréchet" in shown and "NLL, k = 100" in shown and "## Generation" in (run / "report.md").read_text()
-    assert main(["evaluate", str(run)]) == 0  # from the kept space and floors
+    assert main(["evaluate", str(run)]) == 0  # from the cached space and baselines
     again = json.loads((run / "report.json").read_text())
     assert again["scores"] == report["scores"] and again["floors"] == report["floors"]

@@ -191,10 +191,10 @@ def test_views_are_judged_by_alignment(digits):
     for shift in (0.0, 0.1, 0.3):
         net = Views(digits.shape)
         net.shift = shift
-        apart[shift] = encode(net, digits, False)[0]["test"].between_views
+        apart[shift] = encode(net, digits, False)[0]["test"].view_distances
     assert apart[0.0].shape == (500,) and abs(apart[0.0]).max() < 1e-6
     assert 1e-4 < apart[0.1].mean() < apart[0.3].mean() < 4
-    again = encode(net, digits, False)[0]["test"].between_views
+    again = encode(net, digits, False)[0]["test"].view_distances
     assert np.array_equal(again, apart[0.3])  # the same views every time
     free = measures.answer_scores(encode(net, digits, False)[0]["test"], 64, 100)
     assert free["alignment"] == pytest.approx(apart[0.3].mean())

@@ -186,14 +186,14 @@ def test_resampling_three_seeds_would_be_too_narrow():
     assert coverage(resampled_seeds, *settings) < 0.86 < 0.92 <= coverage(ours, *settings)
 
 
-def test_against_a_floor_only_the_models_seeds_vary():
+def test_against_a_baseline_only_the_models_seeds_vary():
     rng = np.random.default_rng(0)
-    a, floor = Method(1.3, 0.1), Method(1.2, 0.0)
+    a, baseline = Method(1.3, 0.1), Method(1.2, 0.0)
     covered = []
     for _ in range(300):
         ease = rng.normal(size=1000)
-        found = paired_over_seeds(a.correct(ease, 3, rng), floor.correct(ease, 1, rng))
-        covered.append(found["low"] <= a.accuracy - floor.accuracy <= found["high"])
+        found = paired_over_seeds(a.correct(ease, 3, rng), baseline.correct(ease, 1, rng))
+        covered.append(found["low"] <= a.accuracy - baseline.accuracy <= found["high"])
         assert found["seeds"] == [3, 1]
     assert 0.92 <= np.mean(covered) <= 0.985
 
@@ -210,36 +210,38 @@ def test_equal_methods_are_seldom_called_separable():
 def untrained(seeds, spread, rng, images=500):
     """Of a model that training left as it was, on seeds of its own (s, n), and of the mean of three initialisations."""
     method, ease = Method(1.0, spread), rng.normal(size=images)
-    twins = method.correct(ease, 3, rng)
-    return method.correct(ease, seeds, rng), twins.mean(axis=0), list(twins.mean(axis=1))
+    networks = method.correct(ease, 3, rng)
+    return method.correct(ease, seeds, rng), networks.mean(axis=0), list(networks.mean(axis=1))
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize(("spread", "most"), [(0.05, 0.09), (0.1, 0.09), (0.2, 0.09), (0.3, 0.2)])  # 1 to 7 points
-def test_one_more_initialisation_is_seldom_called_better_than_the_untrained_twin(spread, most, seeds):
+def test_one_more_initialisation_is_seldom_called_better_than_the_untrained_network(spread, most, seeds):
     """.05 with a standard error of .013; the last deviates more than twice as much as networks typically do."""
     rng, called = np.random.default_rng(0), []
     for _ in range(300):
-        a, twin, each = untrained(seeds, spread, rng)
-        called.append(paired_over_seeds(a, twin, each)["separable"])
+        a, network, each = untrained(seeds, spread, rng)
+        called.append(paired_over_seeds(a, network, each)["separable"])
         if seeds == 1:
-            assert paired_difference(a[0], twin, each)["separable"] == called[-1]
+            assert paired_difference(a[0], network, each)["separable"] == called[-1]
     assert np.mean(called) < most
 
 
 def test_without_their_spread_it_would_often_be():
     rng = np.random.default_rng(0)
-    called = [paired_difference(a[0], twin)["separable"] for a, twin, _ in (untrained(1, 0.2, rng) for _ in range(60))]
+    called = [
+        paired_difference(a[0], network)["separable"] for a, network, _ in (untrained(1, 0.2, rng) for _ in range(60))
+    ]
     assert np.mean(called) > 0.4
 
 
 def test_what_was_learned_is_told_from_initialisations_that_scatter():
     """Fifteen points better than initialisations that deviate by three, as digits has them."""
     rng = np.random.default_rng(0)
-    right, twin = rng.random(500) < 0.95, rng.random(500) < 0.80
-    found = paired_difference(right, twin, [0.77, 0.80, 0.83])
+    right, network = rng.random(500) < 0.95, rng.random(500) < 0.80
+    found = paired_difference(right, network, [0.77, 0.80, 0.83])
     assert found["separable"] and found["difference"] == pytest.approx(0.15, abs=0.03)
-    assert not paired_difference(right, twin, [0.6, 0.8, 1.0])["separable"]
+    assert not paired_difference(right, network, [0.6, 0.8, 1.0])["separable"]
 
 
 def test_the_spread_over_initialisations_is_students_t_with_the_moderated_deviation():

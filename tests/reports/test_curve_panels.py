@@ -1,4 +1,4 @@
-"""Learning curves stand where their numbers say."""
+"""Learning curves are drawn where their numbers say."""
 
 import re
 
@@ -14,7 +14,7 @@ def places(path: str) -> list[tuple[float, float]]:
 def test_training_and_validation_share_a_panel_and_the_loss_comes_first() -> None:
     two, kl = [[0, 1.0], [10, 0.5]], [[0, 0.1], [10, 0.2]]
     found = panels({"train/lr": two, "train/kl": kl, "train/loss": two, "val/loss": two, "val/kl": kl, "scores/x": two})
-    assert [panel.title for panel in found] == ["loss", "kl", "lr", "scores/x"]
+    assert [panel.title for panel in found] == ["loss", "kl", "learning rate", "scores/x"]
     assert [[line.kind for line in panel.lines] for panel in found] == [["train", "val"]] * 2 + [["train"], ["other"]]
 
 
@@ -25,6 +25,13 @@ def test_a_loss_that_is_one_of_its_terms_is_drawn_once() -> None:
     assert panel.title == "loss = reconstruction" and [line.kind for line in panel.lines] == ["train", "val"]
     assert [panel.title for panel in panels(both | {"val/reconstruction": two})] == ["loss", "reconstruction"]
     assert [panel.title for panel in panels({"train/a": two, "train/b": two})] == ["a", "b"]
+
+
+def test_titles_are_words() -> None:
+    two = [[0, 1.0], [10, 0.5]]
+    tags = ("train/grad_norm", "quick/kmeans_acc", "train/some_term")
+    titles = [panel.title for panel in panels(dict.fromkeys(tags, two))]
+    assert titles == ["gradient norm", "k-means ACC, quick score", "some term"]
 
 
 def test_single_points_and_nothing_at_all_are_no_curves() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unsup.cli.main import main
-from unsup.comparison.groups import dotted
+from unsup.comparison.groups import dotted_options
 from unsup.core.errors import UsageError
 from unsup.core.removed import REMOVED
 from unsup.runs.config import compose, resolve
@@ -43,9 +43,9 @@ def test_old_defaults_are_dropped(old: Path) -> None:
 def test_runs_before_and_after_a_removal_are_compared_as_one_configuration() -> None:
     model = {"class_path": "unsup.models.gan.GAN", "init_args": {"ema": 0.99}}
     before = model | {"init_args": {"ema": 0.99, "dropout": 0.0, "d_steps": 1, "code": "pooled"}}
-    assert dotted({"model": before}) == dotted({"model": model})
+    assert dotted_options({"model": before}) == dotted_options({"model": model})
     other = model | {"init_args": {"ema": 0.99, "dropout": 0.3}}
-    assert dotted({"model": other})["model.dropout"] == 0.3
+    assert dotted_options({"model": other})["model.dropout"] == 0.3
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "resume"])

@@ -209,7 +209,7 @@ def test_a_run_is_resumed_without_its_source(root: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["lost"], "unknown model 'frist' (did you mean 'first'?); a run folder is written with a slash"),
+        (["lost"], "unknown model 'frist' (did you mean 'first'?); write a run folder with a slash"),
         (["hen"], "egg from hen from egg is a circle"),
         (["first", "--init_from", "hen"], "is a circle"),
         (["second", "--init_from", "frist"], "did you mean 'first'?"),
@@ -288,5 +288,5 @@ def test_a_method_that_needs_a_start_says_so(root: Path, recipes: Path, capsys: 
     (recipes / "later.yaml").write_text(f"model: {{class_path: {__name__}.Later}}")
     assert train(root, "later") == 2
     error = capsys.readouterr().err
-    assert "later starts from weights of another run" in error and error.count("\n") == 1
+    assert "later starts from the weights of another run" in error and error.count("\n") == 1
     assert not root.exists()

@@ -312,7 +312,7 @@ def test_data_that_are_not_at_hand_cost_one_line(
     assert capsys.readouterr().err == "unsup: MNIST is not in nowhere and cannot be downloaded\n"
     assert not children.asked()
     assert main(words) == 0  # none named: digits, once and for all runs
-    assert "(no --data named, and MNIST is not in nowhere" in capsys.readouterr().out
+    assert "(no --data given, and MNIST is not in nowhere" in capsys.readouterr().out
     assert children.asked() == [f"-m unsup train ae --data digits --seed 0 --epochs 1 --runs {tmp_path}"]
 
 

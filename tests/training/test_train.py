@@ -321,7 +321,7 @@ def test_no_data_named_and_no_mnist_at_hand_takes_digits(
     words = ["--epochs", "1", "--runs", str(root), "--data_root", str(tmp_path)]
     assert main(["train", "ae", *words]) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith("ae on digits (no --data named, and MNIST is not in nowhere")
+    assert first.startswith("ae on digits (no --data given, and MNIST is not in nowhere")
     assert main(["train", "ae", "--data", "mnist", *words]) == 1  # a named one never turns into another
     assert not (root / "mnist").exists()
 

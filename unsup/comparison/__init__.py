@@ -1,1 +1,1 @@
-"""Several reports next to each other."""
+"""Comparison of several reports."""

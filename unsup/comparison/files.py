@@ -33,7 +33,7 @@ VARIANCE_NOTE = (
 
 
 def comparison_json(comparison: Comparison) -> str:
-    """Return tables, paired statements, deviations and rank correlations; what does not apply is absent."""
+    """Return all tables, statements, deviations and rank correlations as JSON."""
     tables = [_table_content(part) for part in comparison.parts]
     content = {"data": comparison.folder.name, "tables": tables, "notes": comparison.notes}
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
@@ -50,7 +50,7 @@ def _table_content(part: Comparable) -> dict[str, Any]:
                 content |= {"runs": [str(run.folder) for run in line.group.runs], SEEDS: line.seeds}
             rows.append(content | line.statistics)
     pairs = [
-        {"a": pair.a, "text": pair.text} | ({"b": pair.b, **pair.found} if pair.found else {})
+        {"a": pair.a, "text": pair.text} | ({"b": pair.b, **pair.difference} if pair.difference else {})
         for pair in part.statements
     ]
     return {

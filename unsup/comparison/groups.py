@@ -1,4 +1,4 @@
-"""Reports read from run folders, and sorted into groups that differ in nothing but their seed."""
+"""Reports read from run folders, in groups that differ only in their seed."""
 
 import json
 import re
@@ -12,16 +12,16 @@ from unsup.core.errors import UserError
 from unsup.core.removed import without_removed
 from unsup.reports.catalogue import SCORES, number
 from unsup.reports.report import load_report
-from unsup.reports.schema import BaselineKey, RunFacts
+from unsup.reports.schema import BaselineKey, Report, RunFacts
 from unsup.reports.score_schema import Scores
 
 Numbers = dict[str, float]  # by name of a score or of a source of chance
 
-APART = ("seed", "threads", "data.root", "data.images")  # which seed, how and where it ran, not what is trained
+IGNORED = ("seed", "threads", "data.root", "data.images")  # options that do not say what is trained
 
 
 class Version(NamedTuple):
-    """What reports must have in common for their numbers to be comparable."""
+    """The properties that reports must share to be comparable."""
 
     schema: int
     protocol: int
@@ -30,16 +30,16 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """What a comparison needs of one report."""
+    """The parts of a report that a comparison needs."""
 
     folder: Path
     recipe: str
     seed: int
     version: Version
-    options: dict[str, Any]  # resolved configuration by dotted_options name, without those of APART
+    options: dict[str, Any]  # resolved configuration by dotted name, without IGNORED
     numbers: Numbers
     baselines: dict[BaselineKey, Numbers]  # in the order of tables
-    initialisations: dict[str, list[float]]  # of the untrained twin, by probe
+    initialisations: dict[str, list[float]]  # of the untrained network, by probe
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Group:
     runs: Sequence[ComparedRun]
 
     def values(self, number: str) -> list[float]:
-        """One for each run that has this number."""
+        """Return one value for each run that has this number."""
         return [run.numbers[number] for run in self.runs if number in run.numbers]
 
 
@@ -58,37 +58,40 @@ def read_run(path: Path) -> ComparedRun:
     """Read the report of a run.
 
     Raises:
-        UserError: it is damaged, incomplete or not to be trusted; the message is the reason.
+        UserError: it is damaged, incomplete or not to be trusted.
     """
     try:
         report = load_report(path, curves=False)
     except OSError as e:
         raise UserError(f"cannot be read ({e.strerror})") from e
-    scores, made, twin = report.scores, report.provenance, report.baselines.get("untrained")
-    if scores.code_dim is None:
+    if report.scores.code_dim is None:
         raise UserError("incomplete: scores.code_dim is missing")
-    options = dotted_options(made.config) | {"dim": scores.code_dim}
-    check, frozen = report.selfcheck, report.frozen
-    if check.passed != check.total:
-        raise UserError(f"the evaluator failed its own check ({check.passed} of {check.total})")
-    if frozen.before != frozen.after:
-        raise UserError("the evaluation changed the encoder")
-    if report.test_reads != 1:
-        raise UserError(f"its test images were read {report.test_reads} times")
+    options = dotted_options(report.provenance.config) | {"dim": report.scores.code_dim}
+    require_sound(report)
     return ComparedRun(
         folder=path.parent,
         recipe=report.run.model,
         seed=report.run.seed,
-        version=Version(report.schema, report.protocol, made.data_sha256),
+        version=Version(report.schema, report.protocol, report.provenance.data_sha256),
         options=options,
-        numbers=score_values(scores, report.run),
+        numbers=score_values(report.scores, report.run),
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
-        initialisations=twin.by_initialisation if twin else {},
+        initialisations=report.baselines.get("untrained", Scores()).by_initialisation,
     )
 
 
+def require_sound(report: Report) -> None:
+    """Raise UserError if the evaluator found a fault with itself."""
+    if report.selfcheck.passed != report.selfcheck.total:
+        raise UserError(f"the evaluator failed its own check ({report.selfcheck.passed} of {report.selfcheck.total})")
+    if report.frozen.before != report.frozen.after:
+        raise UserError("the evaluation changed the encoder")
+    if report.test_reads != 1:
+        raise UserError(f"its test images were read {report.test_reads} times")
+
+
 def score_values(scores: Scores, run: RunFacts | None = None) -> Numbers:
-    """Return the scores of a model or a baseline, and their standard deviations by chance within a run."""
+    """Return all scores, and their standard deviations by chance within a run."""
     values = {score.name: score.value(scores, run) for score in SCORES}
     for score in SCORES:
         values |= {source: number(path, scores) for source, path in score.deviations.items()}
@@ -96,81 +99,78 @@ def score_values(scores: Scores, run: RunFacts | None = None) -> Numbers:
 
 
 def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Options as they are named on the command line, {"model": {"init_args": {"lr": .1}}} -> {"model.lr": .1}.
+    """Return options by their name on the command line, without IGNORED.
 
-    Without those that only say which seed it is, and how and where it ran.
+    {"model": {"init_args": {"lr": .1}}} becomes {"model.lr": .1}.
     """
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for key, value in config.items():
         name = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
         if isinstance(value, dict):
             current = without_removed(str(config.get("class_path")), value) if key == "init_args" else value
-            found |= dotted_options(current, name)
-        elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from a run of its own
-            here = f"{config.get('dataset')}/{value}"
-            found[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else here
-        elif name not in APART:
-            found[name] = value
-    return found
+            options |= dotted_options(current, name)
+        elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from another run
+            source = f"{config.get('dataset')}/{value}"
+            options[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else source
+        elif name not in IGNORED:
+            options[name] = value
+    return options
 
 
 def group(runs: Sequence[ComparedRun]) -> tuple[dict[Version, list[Group]], list[str]]:
-    """Groups by what makes their numbers comparable, newest schema first; and what is to be said about them.
+    """Return groups of comparable runs by version, and notes on them.
 
-    Of several runs of one configuration and seed the newest counts.
+    The newest schema comes first. Of several runs of one configuration and seed the newest counts.
     """
     notes = []
-    newest: dict[tuple[Version, str], dict[int, ComparedRun]] = {}
+    newest: dict[Version, dict[str, dict[int, ComparedRun]]] = {}
     for run in sorted(runs, key=_age):
-        seeds = newest.setdefault((run.version, _key(run.recipe, run.options)), {})
+        configurations = newest.setdefault(run.version, {})
+        seeds = configurations.setdefault(json.dumps([run.recipe, run.options], sort_keys=True), {})
         if run.seed in seeds:
             notes.append(f"{seeds[run.seed].folder} is left out: {run.folder} is newer, of the same options and seed")
         seeds[run.seed] = run
-    tables: dict[Version, list[list[ComparedRun]]] = {}
-    for (version, _), seeds in newest.items():
-        tables.setdefault(version, []).append([seeds[seed] for seed in sorted(seeds)])
-    order = sorted(tables, key=lambda version: (-version.schema, -version.protocol, -len(tables[version]), version))
-    return {version: named_groups(tables[version]) for version in order}, notes
+    order = sorted(newest, key=lambda version: (-version.schema, -version.protocol, -len(newest[version]), version))
+    return {
+        version: _named_groups([[seeds[seed] for seed in sorted(seeds)] for seeds in newest[version].values()])
+        for version in order
+    }, notes
 
 
-def named_groups(groups: Sequence[Sequence[ComparedRun]]) -> list[Group]:
-    """Groups told apart by exactly the options in which those of one recipe differ.
+def _named_groups(groups: Sequence[Sequence[ComparedRun]]) -> list[Group]:
+    """Return groups, named by exactly the options in which those of one recipe differ.
 
-    An option is called by its last word where that is clear, and not named where a group does not have it.
+    An option is named by its last word if that is unique, and only in groups that have it.
     """
-    siblings: dict[str, list[Sequence[ComparedRun]]] = {}
+    recipes: dict[str, list[Sequence[ComparedRun]]] = {}
     for runs in groups:
-        siblings.setdefault(runs[0].recipe, []).append(runs)
-    found = []
-    for recipe, several in siblings.items():
-        differing = _differing([runs[0].options for runs in several])
-        words = Counter(key.rpartition(".")[2] for key in differing)
-        called = {key: last if words[last := key.rpartition(".")[2]] == 1 else key for key in differing}
-        for runs in several:
+        recipes.setdefault(runs[0].recipe, []).append(runs)
+    named = []
+    for recipe, siblings in recipes.items():
+        differing = _differing([runs[0].options for runs in siblings])
+        counts = Counter(key.rpartition(".")[2] for key in differing)
+        words = {key: last if counts[last := key.rpartition(".")[2]] == 1 else key for key in differing}
+        for runs in siblings:
             own = runs[0].options
-            options = [f"{word}={_written(own[key])}" for key, word in called.items() if own.get(key) is not None]
-            found.append(Group(", ".join([recipe, *options]), runs))
-    return sorted(found, key=lambda one: one.name)
+            options = [f"{word}={_text(own[key])}" for key, word in words.items() if own.get(key) is not None]
+            named.append(Group(", ".join([recipe, *options]), runs))
+    return sorted(named, key=lambda group: group.name)
 
 
-def _differing(several: Sequence[dict[str, Any]]) -> list[str]:
-    """The options that have more than one value; the code's dimension only where it follows from no other option."""
-    keys = dict.fromkeys(key for options in several for key in options)
-    found = [key for key in keys if len({_written(options.get(key)) for options in several}) > 1]
-    without = [key for key in found if key != "dim"]
-    told_apart = {tuple(_written(options.get(key)) for key in without) for options in several}
-    return without if len(told_apart) == len(several) else found
+def _differing(siblings: Sequence[dict[str, Any]]) -> list[str]:
+    """Return options that differ, and "dim" only if it follows from no other."""
+    keys = dict.fromkeys(key for options in siblings for key in options)
+    differing = [key for key in keys if len({_text(options.get(key)) for options in siblings}) > 1]
+    without_dim = [key for key in differing if key != "dim"]
+    distinct = {tuple(_text(options.get(key)) for key in without_dim) for options in siblings}
+    return without_dim if len(distinct) == len(siblings) else differing
 
 
-def _written(value: Any) -> str:
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _key(recipe: str, options: dict[str, Any]) -> str:
-    return json.dumps([recipe, options], sort_keys=True)
-
-
 def _age(run: ComparedRun) -> tuple[int, float]:
-    """Sorts run folders of one recipe and seed from old to new: by their number, <seed>-<number>, else by time."""
+    """Sort runs of one recipe and seed by their number (<seed>-<number>) or time."""
     number = re.fullmatch(r"\d+-(\d+)", run.folder.name)
     return int(number[1]) if number else 0, (run.folder / "report.json").stat().st_mtime

@@ -1,4 +1,4 @@
-"""Where the scores' variance comes from, and what can be known of them without labels."""
+"""Sources of the scores' variance, and the choice of a model without labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,86 +10,74 @@ from unsup.metrics.intervals import chance_spearman, spearman
 from unsup.reports.catalogue import SCORES, Tables, scores_in
 from unsup.reports.format import Cells
 
-ENOUGH_GROUPS = 4  # for a rank correlation
+MIN_GROUPS = 4  # for a rank correlation
 LABELLED = ("linear probe", "k-means ACC")
 DIAGNOSTICS = scores_in(Tables.DIAGNOSTIC)
-SOURCES = {  # source -> number of a run; a training seed's deviation is that of the score itself over the runs
-    source: number
-    for score in SCORES
-    if score.deviations
-    for source, number in [(f"{score.name}: training seed", score.name), *((name, name) for name in score.deviations)]
-}
+OVER_SEEDS = {f"{score.name}: training seed": score.name for score in SCORES if score.deviations}
+SOURCES = tuple(
+    source for score in SCORES if score.deviations for source in (f"{score.name}: training seed", *score.deviations)
+)
 
 Deviations = dict[str, float]  # source -> standard deviation, as a share
 
 
 def variance_by_source(groups: Sequence[Group]) -> dict[str, Deviations]:
-    """Per group the standard deviation that each source of chance makes; what a group does not have is absent.
+    """Return the standard deviations of each group that the sources of chance make.
 
     Over training seeds with ddof 1, from two seeds on; those within a run as a quadratic mean over the runs.
     """
-    return {group.name: _deviations(group) for group in groups}
+    deviations: dict[str, Deviations] = {group.name: {} for group in groups}
+    for group in groups:
+        for source in SOURCES:
+            values = group.values(OVER_SEEDS.get(source, source))
+            if source not in OVER_SEEDS and values:
+                deviations[group.name][source] = float(np.sqrt(np.mean(np.square(values))))
+            elif source in OVER_SEEDS and len(values) > 1:
+                deviations[group.name][source] = float(np.std(values, ddof=1))
+    return deviations
 
 
-def _deviations(group: Group) -> Deviations:
-    found = {}
-    for source, number in SOURCES.items():
-        values = group.values(number)
-        if source.endswith("training seed"):
-            if len(values) > 1:
-                found[source] = float(np.std(values, ddof=1))
-        elif values:
-            found[source] = float(np.sqrt(np.mean(np.square(values))))
-    return found
-
-
-def variance_rows(found: dict[str, Deviations]) -> list[Cells]:
-    """In points, in the order of SOURCES; sources that no group has are left out."""
-    some = [source for source in SOURCES if any(source in one for one in found.values())]
+def variance_rows(deviations: dict[str, Deviations]) -> list[Cells]:
+    """Return deviations in points, in the order of SOURCES, without empty columns."""
+    sources = [source for source in SOURCES if any(source in one for one in deviations.values())]
     return [
-        {"model": name} | {source: f"{100 * one[source]:.2f}" if source in one else "" for source in some}
-        for name, one in found.items()
-        if some
+        {"model": name} | {source: f"{100 * one[source]:.2f}" if source in one else "" for source in sources}
+        for name, one in deviations.items()
+        if sources
     ]
 
 
 def label_free_choice(groups: Sequence[Group]) -> dict[str, Any]:
-    """Rank correlation over the groups of each label-free diagnostic with what labels say about the codes.
+    """Return rank correlations of label-free diagnostics with scores that use labels.
 
     Returns:
-        {diagnostic: {"linear probe": {"r", "n"}, "k-means ACC": {"r", "n"}}}; absent: fewer than four groups have
-        both, or one of the two is the same for all.
+        {diagnostic: {"linear probe": {"r", "n"}, "k-means ACC": {"r", "n"}}} over the groups' means. It is absent if
+        fewer than four groups have both, or one of the two is constant.
     """
-    found: dict[str, Any] = {}
+    correlations: dict[str, Any] = {}
     for diagnostic in DIAGNOSTICS:
         for score in LABELLED:
-            pairs = [
-                (np.mean(x), np.mean(y))
-                for one in groups
-                if (x := one.values(diagnostic.name)) and (y := one.values(score))
-            ]
-            if len(pairs) < ENOUGH_GROUPS:
-                continue
-            r = spearman(*np.array(pairs).T)
-            if r is not None:
-                found.setdefault(diagnostic.name, {})[score] = {"r": r, "n": len(pairs)}
-    return found
+            values = [(group.values(diagnostic.name), group.values(score)) for group in groups]
+            means = [(np.mean(x), np.mean(y)) for x, y in values if x and y]
+            if len(means) >= MIN_GROUPS and (r := spearman(*np.array(means).T)) is not None:
+                correlations.setdefault(diagnostic.name, {})[score] = {"r": r, "n": len(means)}
+    return correlations
 
 
-def choice_rows(found: dict[str, Any]) -> list[Cells]:
+def choice_rows(correlations: dict[str, Any]) -> list[Cells]:
+    """Return a row of the table for each diagnostic."""
     rows = []
-    for diagnostic in (one for one in DIAGNOSTICS if one.name in found):
-        scores = found[diagnostic.name]
+    for diagnostic in (score for score in DIAGNOSTICS if score.name in correlations):
+        scores = correlations[diagnostic.name]
         row = {"diagnostic": diagnostic.name, "better": "lower" if diagnostic.lower else "higher"}
-        for score in LABELLED:
-            row[score] = f"{scores[score]['r']:+.2f}" if score in scores else ""
+        row |= {score: f"{scores[score]['r']:+.2f}" if score in scores else "" for score in LABELLED}
         rows.append(row | {"groups": str(max(one["n"] for one in scores.values()))})
     return rows
 
 
-def choice_note(found: dict[str, Any], groups: Sequence[Group]) -> str:
-    """How much to make of so few groups."""
-    n = max(one["n"] for scores in found.values() for one in scores.values())
+def choice_note(correlations: dict[str, Any], groups: Sequence[Group]) -> str:
+    """Return how far correlations over so few groups can be trusted."""
+    n = max(one["n"] for scores in correlations.values() for one in scores.values())
     by_chance = chance_spearman(n)
     text = f"Spearman's rank correlation over the means of {n} groups. That is few: "
     if by_chance <= 1:

@@ -1,1 +1,1 @@
-"""How good codes are: numbers that do not depend on how the codes were learned."""
+"""Scores of codes, whatever encoder they come from."""

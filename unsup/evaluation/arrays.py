@@ -1,7 +1,4 @@
-"""Scores of codes, from arrays alone: the part of the protocol that does not ask where the codes come from.
-
-Needs no torch.
-"""
+"""Scores of codes from arrays alone, without torch."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -23,14 +20,14 @@ from unsup.metrics.readout import Readout
 
 @dataclass(frozen=True)
 class CodeEvaluation:
-    """What the protocol says of codes; n_test rows in the order of the test split.
+    """Scores of codes, and arrays of n_test rows in the order of the test split.
 
-    scores: numbers ready for JSON (never NaN or None: what does not apply is absent). Accuracies are shares in [0, 1].
+    The scores are numbers ready for JSON, never NaN or None: what does not apply is absent. Accuracies are in [0, 1].
     """
 
     scores: dict[str, Any]
     correct: dict[str, Floats]  # "linear_probe": 0 or 1; "few_label_1", "few_label_10": share of draws that were right
-    predicted: Ids | None  # (n_test,) class by the linear probe; None: unlabelled
+    predicted: Ids | None  # (n_test,) class by the linear probe; None without labels
     clusters: Ids  # (n_test,) k-means on the raw codes
     cluster_distances: Floats  # (n_test, k) to its centres
     codes: Floats  # (n_test, D)
@@ -50,20 +47,20 @@ def judge_arrays(
 ) -> CodeEvaluation:
     """Score the codes of each split as `unsup.evaluation.protocol.evaluate` states it.
 
-    Equal codes give the same scores bit for bit, whatever the number of workers: every part runs on one thread.
+    Equal codes give the same scores bit for bit, whatever the number of workers: every measure runs on one thread.
 
     Args:
-        encoded: of the splits train, val and test.
-        labels: (n,) of each split; None: only what needs no labels is computed.
-        workers: how many parts are computed at a time.
-        classes: how many there are, and so clusters; None: as many as training labels have.
-        num_clusters: of the model's own clusters, where it assigns any.
-        count: also estimate the number of clusters where the classes say it.
-        answers: scores of what else the model says of the test images.
+        encoded: the model's outputs on the splits train, val and test.
+        labels: (n,) of each split; None computes only what needs no labels.
+        workers: how many measures are computed at a time.
+        classes: the number of classes and clusters; None takes it from the training labels.
+        num_clusters: the number of the model's own clusters, if it assigns any.
+        count: estimate the number of clusters even if the number of classes is known.
+        answers: scores of the model's other outputs on test images.
         generation: functions that return scores of generated images, by name.
     """
     generation = generation or {}
-    codes = {split: one.codes for split, one in encoded.items()}
+    codes = {split: outputs.codes for split, outputs in encoded.items()}
     scores: dict[str, Any] = {"code_dim": codes["train"].shape[1], "dead_units": diagnostics.dead_units(codes["train"])}
     scores |= answers or {}
     compact, axes = codes, None
@@ -89,19 +86,19 @@ def judge_arrays(
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     scores["clusters"] |= done.get("number of clusters", {})
-    scores |= measures.diagnosed(done)
-    own = measures.own_clusters(encoded, num_clusters, labels)
-    scores["clusterings"] = own | measures.clusterings(done, labels)
+    scores |= measures.diagnostic_scores(done)
+    own = measures.own_cluster_scores(encoded, num_clusters, labels)
+    scores["clusterings"] = own | measures.clustering_scores(done, labels)
     if generation:
-        scores["generation"] = {key: value for part in generation for key, value in done[part].items()}
+        scores["generation"] = {key: value for name in generation for key, value in done[name].items()}
     correct: dict[str, Floats] = {}
     probe: LinearProbe | None = None
     if labels is not None:
         probe = cast(LinearProbe, done["linear probe"].probe)
-        scores |= measures.labelled(done, labels, encoded["test"])
+        scores |= measures.labelled_scores(done, labels, encoded["test"])
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
-    kmeans = done["k-means raw"].found
+    kmeans = done["k-means raw"].clustering
     readout = Readout.fit(
         kmeans.centres,
         compact["train"],

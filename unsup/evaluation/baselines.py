@@ -38,7 +38,7 @@ INITIALISATIONS = 3  # of the untrained network; one without gradients
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """Scores of a baseline, as in report.json, and how often it is right on each test image."""
+    """Scores of a baseline, and how often it is right on each test image."""
 
     scores: dict[str, Any]
     correct: dict[str, Floats]  # as in `Evaluation.correct`
@@ -55,17 +55,11 @@ class BaselineResult:
 def compute_baselines(
     model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
 ) -> dict[ReferenceKey, BaselineResult]:
-    """Compute the baselines "pixels", "pca", "untrained" and "real" of a model, or read them from the cache.
+    """Compute the baselines of a model, or read them from the cache in a folder.
 
-    "untrained" exists only for a model that starts at random. "real" holds only the generation scores of training
-    images: no generator can honestly have a smaller distance.
-
-    Args:
-        model: the model being judged, which is not changed.
-        code_dim: the dimension of PCA, which is lowered to what the data allow.
-        data: a data set in memory; PCA is fitted on its training split.
-        folder: the cache, created if missing.
-        spaces: where generated images were compared with real ones; none for a model that does not generate.
+    PCA has the code's dimension or as many as the data allow. "untrained" exists only for a model that starts at
+    random. "real" exists only with spaces of generated images; it holds only the generation scores of training images:
+    no generator can honestly have a smaller distance.
     """
     common = f"{protocol_key()}-{data.fingerprint()}"
     digests = "".join(space.digest() for space in spaces)
@@ -89,8 +83,8 @@ def compute_baselines(
 
     def baseline(name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:
         def announced() -> BaselineResult:
-            say(f"floor {name} (computed once per data set)")
-            with about(f"floor {name}"):
+            say(f"baseline {name} (computed once per data set)")
+            with about(f"baseline {name}"):
                 return compute()
 
         return cached(folder, name, key, announced, BaselineResult.of)
@@ -107,7 +101,7 @@ def compute_baselines(
 
 
 def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
-    """Return the spaces in which images are compared, from the cache in a folder; none if there are too few images."""
+    """Return the spaces to compare images in, none if there are too few images."""
     if len(feature_space.compared(data)[0]) <= feature_space.FEATURES:  # a covariance needs more images than features
         say(f"generated images are not judged: fewer than {feature_space.FEATURES + 1} images to compare them with")
         return []
@@ -142,7 +136,7 @@ def judge_baseline(
 
 
 def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace]) -> BaselineResult:
-    """Return the mean over initialisations of every score and of each test image's correctness.
+    """Return the mean scores and correctness over initialisations.
 
     Layers and corrupted images are those of the first initialisation alone, because they take the most time.
     `by_initialisation` holds the accuracy of each initialisation, by the names in `correct`.
@@ -171,7 +165,7 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
 
 
 def mean(values: list[Any]) -> Any:
-    """Return the mean over equal structures of the entries that all of them have; of texts the first one."""
+    """Return the mean of the numbers that equal structures share, or the first text."""
     first = values[0]
     if isinstance(first, dict):
         return {key: mean([v[key] for v in values]) for key in first if all(key in v for v in values)}
@@ -183,7 +177,7 @@ def mean(values: list[Any]) -> Any:
 
 
 def num_initialisations(model: Model) -> int:
-    """Return how many untrained networks a model gets: none if it has nothing random before it is fitted, as PCA."""
+    """Return how many untrained networks to average, 0 if no weight is random."""
     if any(p.requires_grad for p in model.parameters()):
         return INITIALISATIONS
     return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
@@ -200,7 +194,7 @@ def untrained(model: Model, seed: int) -> Model:
 
 
 def signature(model: Model, data: ImageData) -> str:
-    """Return a hash of some outputs of the untrained network, which is equal for equal functions.
+    """Return a hash of outputs of the untrained network, equal for equal functions.
 
     The outputs are computed on one thread of the CPU: with more threads the last bits differ.
     """

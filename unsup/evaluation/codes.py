@@ -1,6 +1,7 @@
-"""From a frozen model and a data set to plain arrays, from which everything else is computed."""
+"""The outputs of a frozen model on a data set, as plain arrays."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -17,17 +18,17 @@ from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import as_matrix, clusters_of, likelihood, view_distances
 
 CHUNK = 500  # images sampled at a time
-AGAIN = "train the model again with a lower learning rate"  # what helps where its outputs are not finite
+REMEDY = "train the model again with a lower learning rate"  # what helps if its outputs are not finite
 
 
 def encode(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encoded], list[Tensor]]:
-    """All that the evaluation asks the model about the images of each split, and the test images themselves.
+    """Return the model's outputs on each split, and the test images.
 
-    One pass over each split: the test images (batches of (n, C, H, W) on the model's device) are handed on so that
-    nobody has to read them again.
+    There is one pass over each split. The test images are batches (n, C, H, W) on the model's device, so that nothing
+    reads them a second time.
 
     Raises:
-        UserError: what the model gives is not finite or of a wrong shape.
+        UserError: outputs of the model are not finite or have a wrong shape.
     """
     encoded: dict[str, Encoded] = {}
     batches: Iterable[Tensor] = []
@@ -40,66 +41,67 @@ def encode(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encod
     return encoded, list(batches)
 
 
-def encode_batches(model: Model, batches: Iterable[Tensor], split: Split, layers: bool, scored: bool = True) -> Encoded:
-    """Codes, inner layers, the model's own clusters, reconstruction errors, likelihoods and what views do to the codes.
+def encode_batches(model: Any, batches: Iterable[Tensor], split: Split, layers: bool, scored: bool = True) -> Encoded:
+    """Return what a model says about the images of a split, all of it checked.
 
-    The model runs on its own device, in eval mode, without gradients, with full float32 products whatever precision it
-    was trained with. Its `training` flags, that precision and the global random state are put back afterwards.
+    The model runs on its own device, in eval mode, without gradients and with full float32 products, whatever precision
+    it was trained with. Its `training` flags, that precision and the global random state are restored afterwards.
 
     Args:
-        batches: images (n, C, H, W) in the split's order, on the model's device.
-        split: whose images they are.
-        layers: also the model's `layers`, if it has any.
-        scored: also what the model's `reconstruct` and, of test images, `elbo`, `log_likelihood` and `views` allow.
+        model: the model.
+        batches: images (n, C, H, W) in the order of the split, on the model's device.
+        split: the split that the images belong to.
+        layers: include the model's `layers`.
+        scored: include reconstruction errors and, for test images, likelihoods and distances between views.
 
     Raises:
-        UserError: the codes are no matrix (n, D); something is not finite; clusters are wrong (`clusters_of`).
+        UserError: an output is not finite or has a wrong shape.
     """
     name = type(model).__name__
-    inner_layers: Callable[[Tensor], dict[str, Tensor]] | None = getattr(model, "layers", None) if layers else None
-    reconstruction: Callable[[Tensor], Tensor] | None = getattr(model, "reconstruct", None) if scored else None
-    codes: list[Tensor] = []
-    inner: dict[str, list[Tensor]] = {}
-    errors: list[Tensor] = []
-    nats: dict[str, list[Tensor]] = {}
-    apart: list[Tensor] = []
-    clusters: list[Tensor] = []
+    outputs: defaultdict[str, list[Tensor]] = defaultdict(list)
+    inner: defaultdict[str, list[Tensor]] = defaultdict(list)
+    nats: defaultdict[str, list[Tensor]] = defaultdict(list)
     with frozen(model):
         for i, x in enumerate(batches):
-            codes.append(as_matrix(model.encode(x), len(x), f"{name}.encode"))
+            outputs["the codes"].append(as_matrix(model.encode(x), len(x), f"{name}.encode"))
             if hasattr(model, "assign"):
-                clusters.append(clusters_of(model, x))
-            if inner_layers:
-                for layer, z in inner_layers(x).items():
-                    inner.setdefault(layer, []).append(as_matrix(z, len(x), f"{name}.layers: {layer}"))
-            if reconstruction:
-                errors.append((x - reconstruction(x)).float().square().flatten(1).sum(1).cpu())
+                outputs["clusters"].append(clusters_of(model, x))
+            if layers and hasattr(model, "layers"):
+                for layer, z in model.layers(x).items():
+                    inner[layer].append(as_matrix(z, len(x), f"{name}.layers: {layer}"))
+            if scored and hasattr(model, "reconstruct"):
+                errors = (x - model.reconstruct(x)).float().square().flatten(1).sum(1).cpu()
+                outputs["the reconstructions"].append(errors)
             if scored and split == "test":
                 for key, values in likelihood(model, x, i).items():
-                    nats.setdefault(key, []).append(values)
+                    nats[key].append(values)
             if scored and split == "test" and hasattr(model, "views"):
-                apart.append(view_distances(model, x, i))
+                outputs["codes of views"].append(view_distances(model, x, i))
 
     def checked(parts: list[Tensor], what: str) -> Floats:
-        return finite(torch.cat(parts).numpy(), f"{name}: {what}", split, AGAIN)
+        return finite(torch.cat(parts).numpy(), f"{name}: {what}", split, REMEDY)
+
+    def optional(what: str) -> Floats | None:
+        return checked(outputs[what], what) if what in outputs else None
 
     return Encoded(
-        codes=checked(codes, "the codes"),
-        layers={k: checked(v, f"layer {k}") for k, v in inner.items()},
-        squared_error=checked(errors, "the reconstructions") if errors else None,
-        likelihood={k: checked(v, k) for k, v in nats.items()},
-        between_views=checked(apart, "codes of views") if apart else None,
-        clusters=torch.cat(clusters).numpy() if clusters else None,
+        codes=checked(outputs["the codes"], "the codes"),
+        layers={layer: checked(parts, f"layer {layer}") for layer, parts in inner.items()},
+        squared_error=optional("the reconstructions"),
+        likelihood={key: checked(parts, key) for key, parts in nats.items()},
+        view_distances=optional("codes of views"),
+        clusters=torch.cat(outputs["clusters"]).numpy() if "clusters" in outputs else None,
     )
 
 
 def samples(model: Any, n: int) -> Iterator[Tensor]:
-    """n new images, the same ones every time, as chunks (m, C, H, W) of at most 500, float32 in [0, 1] on the CPU.
+    """Yield n new images, the same ones every time.
 
-    The model is in eval mode, without gradients and with seeded noise, and afterwards as in `encode_batches`.
+    They come in chunks (m, C, H, W) of at most 500, float32 on the CPU. The model is used as in `encode_batches`, with
+    seeded noise.
 
     Raises:
-        UserError: what `sample` gives is not finite, not in [0, 1] or of a wrong shape.
+        UserError: the images are not finite, not in [0, 1] or have a wrong shape.
     """
     for start in range(0, n, CHUNK):
         size = min(CHUNK, n - start)

@@ -1,4 +1,4 @@
-"""The figures of a report: what a trained model makes of test images, of its codes and of noise."""
+"""The figures of a report, drawn from a model, its codes and noise."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +14,8 @@ from unsup.evaluation.model_images import along_paths, sampled
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics import geometry
 from unsup.models.frozen import frozen
-from unsup.reports.figures.code_map import CodeMap
+from unsup.reports.figures.code_map import CodeMap, hardest
 from unsup.reports.figures.codes import PAIRS, PicturedClusters, draw_reconstructions, plane_of, write_figures
-from unsup.reports.figures.mistakes import hardest
 from unsup.reports.figures.samples import (
     COLUMNS,
     PROGRESS,
@@ -28,18 +27,18 @@ from unsup.reports.figures.samples import (
 )
 from unsup.reports.html import PageImages
 
-SAMPLES = 100  # shown, and compared with as many validation images
-BETWEEN = 6  # pairs with a way from one to the other
-STEPS = 9  # images on such a way
+SAMPLES = 100  # drawn, and compared with as many validation images
+PATHS = 6  # interpolations
+STEPS = 9  # images on an interpolation
 
 
 def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], PageImages]:
-    """Every figure that the model allows, and what report.html shows beside them.
+    """Draw every figure that the model allows, and leave the model unchanged.
+
+    The random state is unchanged too. The test images are read once more, after the scores.
 
     Returns:
-        {path relative to `run`: what it shows} in the report's order; test images on the map, and the hardest ones.
-
-    The test images are read once more for it, after the scores. Model and random state stay as they are.
+        {path relative to `run`: title} in the report's order, and the images of report.html: the map and the hardest.
     """
     folder = run / "figures"
     folder.mkdir(exist_ok=True)
@@ -49,65 +48,62 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
     if evaluation.own is not None:
         clusterings.append(PicturedClusters.of_model(evaluation.own, evaluation.codes))
     groups, kind = (clusterings[-1].clusters, "clusters") if labels is None else (labels, "classes")
-    shown: dict[str, str] = {}
+    titles: dict[str, str] = {}
     with frozen(model):
         if hasattr(model, "reconstruct"):
             x = images[:PAIRS]
             x_hat = model.reconstruct(torch.from_numpy(x).to(model.device)).float().cpu().numpy()
-            shown["reconstructions"] = draw_reconstructions(folder / "reconstructions.png", x, x_hat)
+            titles["reconstructions"] = draw_reconstructions(folder / "reconstructions.png", x, x_hat)
         if hasattr(model, "sample"):
-            shown |= _samples(folder, model, data)
+            titles |= _samples(folder, model, data)
         if hasattr(model, "decode"):
-            shown |= _code_space(folder, model, images, evaluation.codes, groups, kind)
+            titles |= _code_space(folder, model, images, evaluation.codes, groups, kind)
         elif hasattr(model, "generate"):
-            ends = np.random.default_rng(0).standard_normal((BETWEEN, 2, model.noise_dim), np.float32)
+            ends = np.random.default_rng(0).standard_normal((PATHS, 2, model.noise_dim), np.float32)
             noise = np.stack([geometry.spherical(start, end, STEPS) for start, end in ends])
-            shown["interpolations"] = draw_arcs(folder / "interpolations.png", _made(model.generate, noise, model))
+            titles["interpolations"] = draw_arcs(folder / "interpolations.png", _made(model.generate, noise, model))
     plane = plane_of(evaluation.codes)
-    shown |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
+    titles |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
     code_map = CodeMap(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)
     probe, mistakes = evaluation.readout.probe, []
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)
         mistakes = hardest(shares, labels, images, data.class_names, probe.classes)
-    return {f"figures/{name}.png": title for name, title in shown.items()}, PageImages(code_map, mistakes)
+    return {f"figures/{name}.png": title for name, title in titles.items()}, PageImages(code_map, mistakes)
 
 
 def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
-    """Samples, how they came about, and the training images nearest to them."""
+    """Draw samples and the training images nearest to them."""
     samples = sampled(model, SAMPLES, "samples").cpu().numpy()
-    shown = {"samples": draw_samples(folder / "samples.png", samples)}
+    titles = {"samples": draw_samples(folder / "samples.png", samples)}
     if (folder / "progress.png").exists():  # training leaves it
-        shown["progress"] = PROGRESS
+        titles["progress"] = PROGRESS
 
     m = min(SAMPLES, data.size("val"))
-    some = np.sort(np.random.default_rng(0).permutation(data.size("val"))[:m])
-    unseen = torch.cat(list(data.batches("val", at=some))).numpy()
+    at = np.sort(np.random.default_rng(0).permutation(data.size("val"))[:m])
+    unseen = torch.cat(list(data.batches("val", at=at))).numpy()
     queries = np.concatenate([samples[:m], unseen]).reshape(2 * m, -1)
     batches = (x.flatten(1).numpy() for x in data.batches("train"))
     positions, distances = geometry.nearest(queries, batches)
     few = min(m, COLUMNS)
     neighbours = torch.cat(list(data.batches("train", at=positions[:few]))).numpy()
-    shown["nearest"] = draw_nearest(folder / "nearest.png", samples[:few], neighbours, distances[:m], distances[m:])
-    return shown
+    titles["nearest"] = draw_nearest(folder / "nearest.png", samples[:few], neighbours, distances[:m], distances[m:])
+    return titles
 
 
 def _code_space(folder: Path, model: Any, images: Array, codes: Array, groups: Array, kind: str) -> dict[str, str]:
-    """Ways between the codes of test images of several groups and along single entries, decoded."""
-    shown = {}
-    pairs = geometry.across_groups(groups, BETWEEN)
+    """Draw decoded codes between test images of two groups and along single entries."""
+    titles = {}
+    pairs = geometry.across_groups(groups, PATHS)
     if len(pairs):
-        ways = np.stack([geometry.straight(codes[start], codes[end], STEPS) for start, end in pairs])
-        shown["interpolations"] = draw_lines_between(
-            folder / "interpolations.png", _made(model.decode, ways, model), images[pairs], kind
-        )
-    entries, deviations, along = geometry.walks(codes)
+        paths = np.stack([geometry.straight(codes[start], codes[end], STEPS) for start, end in pairs])
+        decoded = _made(model.decode, paths, model)
+        titles["interpolations"] = draw_lines_between(folder / "interpolations.png", decoded, images[pairs], kind)
+    entries, deviations, paths = geometry.walks(codes)
     if len(entries):
-        decoded = _made(model.decode, along, model)
-        shown["traversals"] = draw_walks(
-            folder / "traversals.png", decoded, entries, deviations, geometry.OFFSETS, codes.shape[1]
-        )
-    return shown
+        path, decoded = folder / "traversals.png", _made(model.decode, paths, model)
+        titles["traversals"] = draw_walks(path, decoded, entries, deviations, geometry.OFFSETS, codes.shape[1])
+    return titles
 
 
 def _made(make: Callable[[Tensor], Tensor], paths: Array, model: Any) -> Array:

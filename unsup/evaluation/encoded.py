@@ -1,4 +1,4 @@
-"""What a frozen encoder says about images, as plain arrays: all that the scores are computed from."""
+"""Outputs of a frozen encoder as plain arrays, from which all scores are computed."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,21 +13,21 @@ SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a model says about the n images of a split, in the split's order."""
+    """Outputs of a model for the n images of a split, None if it has no such method."""
 
     codes: Floats  # (n, D)
     layers: dict[str, Floats] = field(default_factory=dict)  # (n, d) each
-    squared_error: Floats | None = None  # (n,) summed over an image's values; None: the model does not reconstruct
+    squared_error: Floats | None = None  # (n,) of the reconstruction, summed over an image's values
     likelihood: dict[str, Floats] = field(default_factory=dict)  # in nats: "elbo" (n,), "kl" (n, D), "log_likelihood"
-    between_views: Floats | None = None  # (n,) see `between_views`; None: the model has no `views`
-    clusters: Ids | None = None  # (n,) see `assigned`; None: the model has no `assign`
+    view_distances: Floats | None = None  # (n,) see `optional_outputs.view_distances`
+    clusters: Ids | None = None  # (n,) the model's own
 
 
 def finite(values: Floats, what: str, split: str, remedy: str) -> Floats:
-    """The values (n, ...) as they are, all of them finite.
+    """Return the values (n, ...) if all of them are finite.
 
     Raises:
-        UserError: some are not; the message says what is, how many and the first of them, then the remedy.
+        UserError: some are not; the message names them, how many they are and the first of them, then the remedy.
     """
     broken = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
     if len(broken):

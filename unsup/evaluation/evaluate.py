@@ -1,7 +1,4 @@
-"""The evaluation as a function: of a model, of a run, or of codes that were made anywhere.
-
-Codes are judged without importing torch.
-"""
+"""The public function `unsup.evaluate`, which judges codes without torch."""
 
 import atexit
 import tempfile
@@ -31,10 +28,10 @@ FORMS = "evaluate(model, data), evaluate(run) or evaluate(codes, labels, test_co
 
 
 class Result:
-    """Scores of an evaluation, and those of its baselines; `print` shows both as a table.
+    """Scores of an evaluation and of its baselines, which `print` shows as a table.
 
     Attributes:
-        scores: as in report.json: accuracies are shares in [0, 1], what does not apply is absent.
+        scores: as in report.json; accuracies are in [0, 1], what does not apply is absent.
     """
 
     def __init__(self, scores: ScoreTree, baselines: Callable[[], dict[str, ScoreTree]]) -> None:
@@ -43,17 +40,16 @@ class Result:
 
     @cached_property
     def baselines(self) -> dict[str, ScoreTree]:
-        """Scores of raw pixels, PCA and the untrained network under the same protocol; none where there are only codes.
+        """Scores of raw pixels, PCA and the untrained network, if a model is judged.
 
-        Those of a model are computed when they are first asked for, which takes several times as long as the model's
-        own scores.
+        They are computed at the first access, which takes several times as long as the model's own scores.
         """
         return self._baselines()
 
     def __str__(self) -> str:
-        floors = {key: as_record(self.baselines[key], Scores) for key in BASELINES if key in self.baselines}
+        baselines = {key: as_record(self.baselines[key], Scores) for key in BASELINES if key in self.baselines}
         rows = [("this encoder", as_record(self.scores, Scores))]
-        rows += [(baseline_name(key, scores.code_dim), scores) for key, scores in floors.items()]
+        rows += [(baseline_name(key, scores.code_dim), scores) for key, scores in baselines.items()]
         return markdown_table([{"codes": name, **row_of(scores, Tables.SUMMARY)} for name, scores in rows])
 
     def __repr__(self) -> str:
@@ -82,9 +78,9 @@ def evaluate(
 
 
 def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any = None) -> Result:
-    """Judge an encoder by the protocol that every report is made by; return its scores.
+    """Judge an encoder by the protocol of all reports, and return its scores.
 
-    A model and its data set. The model is frozen; its test images are read once. Baselines come with it:
+    With a model and its data set, the model is frozen and its test images are read once. Baselines are included:
 
     >>> import unsup
     >>> from unsup.data.digits import Digits
@@ -95,12 +91,12 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
     >>> model.fit(lambda: data.batches("train"))
     >>> print(unsup.evaluate(model, data).scores["knn"])
 
-    A finished run, whose report is written again:
+    With a finished run, its report is written again:
 
     >>> unsup.evaluate(run)
 
-    Codes (N, D) of an encoder of any origin, with labels (N,), and those of test images. Neither images nor torch are
-    needed. Validation codes are set aside from the training codes, as data sets do it, unless they are given:
+    With codes (N, D) and labels (N,) of training and test images, neither images nor torch are needed. Without
+    validation codes, some of the training codes are set aside, as data sets do it:
 
     >>> from sklearn.datasets import load_digits
     >>> codes, labels = load_digits(return_X_y=True)
@@ -110,36 +106,35 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
     Args:
         judged: a `unsup.Model`; or a run or its folder; or training codes (N, D).
         others: a `unsup.ImageData`; or nothing; or training labels (N,), test codes (M, D) and test labels (M,).
-            Labels are numbers or names; None in place of both: only what needs no labels is scored.
+            Labels are numbers or names; None for both scores only what needs no labels.
         val_codes: (V, D) codes that choose the strength of probes.
         val_labels: (V,).
 
     Raises:
-        UsageError: other arguments than these.
-        UserError: codes that are not finite, are no matrix or do not fit their labels; a class that training lacks; a
-            run that is not complete; images that are missing.
+        UsageError: the arguments are none of these.
+        UserError: codes are not finite, not a matrix or do not fit their labels, a class is missing in training, the
+            run is not complete, or images are missing.
     """
-    given = ", ".join(type(value).__name__ for value in (judged, *others))
+    types = ", ".join(type(value).__name__ for value in (judged, *others))
     if len(others) == 3:
         return Result(judge_codes(judged, *others, val_codes, val_labels).scores, dict)
     if val_codes is not None or val_labels is not None:
-        raise UsageError(f"evaluate({given}): val_codes and val_labels go with codes alone: write {FORMS}")
+        raise UsageError(f"evaluate({types}): val_codes and val_labels go with codes alone: write {FORMS}")
     if not others and (isinstance(judged, str | Path) or hasattr(judged, "folder")):
         return _of_run(judged)
     if len(others) == 1 and hasattr(judged, "encode") and hasattr(others[0], "batches"):
         return _of_model(judged, others[0])
-    raise UsageError(f"evaluate({given}): write {FORMS}")
+    raise UsageError(f"evaluate({types}): write {FORMS}")
 
 
-def _of_run(named: "str | Path | Run") -> Result:
+def _of_run(run_or_folder: "str | Path | Run") -> Result:
     from unsup.evaluation.run import evaluate_run
     from unsup.runs.run import Run
 
-    run = Run.find(str(named))
+    run = Run.find(str(run_or_folder))
     with run.lock():
         report = evaluate_run(run, run.data())
-    scores, floors = to_builtins(report.scores), to_builtins(report.baselines)
-    return Result(scores, lambda: floors)
+    return Result(to_builtins(report.scores), lambda: to_builtins(report.baselines))
 
 
 def _of_model(model: "Model", data: "ImageData") -> Result:
@@ -152,15 +147,15 @@ def _of_model(model: "Model", data: "ImageData") -> Result:
     scores = judge_model(model, data, feature_spaces=spaces).scores
 
     def baselines() -> dict[str, ScoreTree]:
-        found = compute_baselines(model, scores["code_dim"], data, _folder(), spaces)
-        return {name: floor.scores for name, floor in found.items()}
+        results = compute_baselines(model, scores["code_dim"], data, _folder(), spaces)
+        return {name: result.scores for name, result in results.items()}
 
     return Result(scores, baselines)
 
 
 @cache
 def _folder() -> Path:
-    """Return where baselines are cached for as long as this process lives."""
+    """Return a temporary cache of baselines for this process."""
     folder = tempfile.TemporaryDirectory(prefix="unsup-")
     atexit.register(folder.cleanup)
     return Path(folder.name)

@@ -1,7 +1,8 @@
-"""The space in which generated images are compared with real ones: learned from the data set, nothing is downloaded.
+"""The space in which generated images are compared with real ones.
 
-Where there are labels, 64 features of a small classifier: they never reach the judged model, only this ruler. Where
-there are none, up to 64 principal components. The same data give the same space bit for bit, on any number of cores.
+It is learned from the data set; nothing is downloaded. With labels it consists of 64 features of a small classifier, so
+that labels reach this space but never the judged model; without labels, of up to 64 principal components. The same data
+give the same space bit for bit, on any number of cores.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ STEPS = 300  # at least, where four epochs are fewer
 
 
 class FeatureSpace:
-    """Features of images, and those of the real images that generated ones are compared with.
+    """Features of images, and those of real images to compare with.
 
     Args:
         name: the description in the report.
@@ -48,7 +49,7 @@ class FeatureSpace:
 
     @classmethod
     def learn(cls, data: ImageData) -> "FeatureSpace":
-        """Learn the space of a data set from its training images, and add the features of the real images.
+        """Learn the space from training images, and add features of the real images.
 
         Nothing is learned from the test images. The state of the global random generator is left as it was.
         """
@@ -84,11 +85,11 @@ class FeatureSpace:
         return self.extract(self.net, images)
 
     def scores(self, features: Floats) -> dict[str, Any]:
-        """Return the name of the space and the scores of images with features (n, D) against the test images."""
+        """Return scores against the test images of images with features (n, D)."""
         return {"space": self.name, **generation.image_scores(features, self.test)}
 
     def digest(self) -> str:
-        """Return a SHA-256 over the features of the test images, which identifies the space."""
+        """Return a SHA-256 over the test features, which identifies the space."""
         return hashlib.sha256(self.test.tobytes()).hexdigest()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -106,12 +107,11 @@ class FeatureSpace:
 
 
 def compared(data: ImageData) -> tuple[Ids, Ids]:
-    """Return the positions of n test images and n training images, drawn with a fixed seed.
+    """Return the positions of n test images and n training images to compare.
 
     n is 10,000, or all test images, or half of the training images where these are fewer. The features are learned from
-    the other training images, because generated images were not learned from either. If a classifier overfits, an
-    honest generator beats the images that it has seen (CIFAR-10, layers twice as wide: Fréchet distance .105 against
-    .087).
+    the other training images, because generated images were not learned from either. An honest generator beats images
+    that an overfitted classifier has seen (CIFAR-10, layers twice as wide: Fréchet distance .105 against .087).
     """
     train = data.size("train")
     n = min(COMPARED, data.size("test"), train // 2)
@@ -119,13 +119,13 @@ def compared(data: ImageData) -> tuple[Ids, Ids]:
 
 
 def _labels(data: ImageData) -> Ids | None:
-    """Labels of the training images; None where a classifier has nothing to tell apart."""
+    """Return the training labels, or None if there are not two classes."""
     labels = data.labels("train")
     return None if labels is None or len(np.unique(labels)) < 2 else labels
 
 
 def _network(data: ImageData) -> nn.Sequential:
-    """x -> features, not yet trained: convolutions where the images have classes, else a linear map."""
+    """Return untrained convolutions for images with classes, else a linear map."""
     channels, height, width = data.shape
     if _labels(data) is None:
         pixels = channels * height * width
@@ -141,7 +141,7 @@ def _network(data: ImageData) -> nn.Sequential:
 
 
 def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
-    """Train on the training images at these positions; returns the accuracy on validation images."""
+    """Train on training images at these positions and return validation accuracy."""
     head = nn.Linear(FEATURES, len(data.class_names))
     labels = torch.from_numpy(data.labels("train"))
     batches = math.ceil(len(at) / BATCH)
@@ -164,7 +164,7 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
 
 @threadpool_limits.wrap(limits=1)
 def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
-    """Set the linear map to the leading principal components of training images at these positions."""
+    """Set the linear map to the principal components of some training images."""
     images = torch.cat(list(data.batches("train", at=at[sample(len(at), FITTED)]))).flatten(1).numpy()
     linear = cast(nn.Linear, net[1])
     pca = PCA(linear.out_features, svd_solver="randomized", random_state=0).fit(images)
@@ -176,7 +176,7 @@ def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch on one core: with more, sums are added up in another order."""
+    """Run torch on one thread, because more threads add in another order."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

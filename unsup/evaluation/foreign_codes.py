@@ -1,4 +1,4 @@
-"""Codes that were made anywhere, checked and judged. Needs no torch."""
+"""Check and judge codes that were made anywhere, without torch."""
 
 import os
 from typing import Any
@@ -19,22 +19,17 @@ SUFFIXES = {"train": "", "val": "val_", "test": "test_"}  # of the arguments' na
 def judge_codes(
     codes: Any, labels: Any, test_codes: Any, test_labels: Any, val_codes: Any, val_labels: Any
 ) -> CodeEvaluation:
-    """Score codes (N, D) against labels (N,), as `unsup.evaluate` states it.
-
-    Raises:
-        UsageError: validation labels without their codes.
-        UserError: codes that are not finite, are no matrix or do not fit their labels; a class that training lacks.
-    """
+    """Score codes (N, D) against labels (N,), with the errors of `unsup.evaluate`."""
     if val_codes is None and val_labels is not None:
         raise UsageError("val_labels without val_codes: give both, or neither to have them set aside from codes")
-    given = {"train": codes, "test": test_codes} | ({} if val_codes is None else {"val": val_codes})
-    z = {split: code_matrix(values, split) for split, values in given.items()}
+    z = {"train": code_matrix(codes, "train"), "test": code_matrix(test_codes, "test")}
+    if val_codes is not None:
+        z["val"] = code_matrix(val_codes, "val")
     for split, rows in z.items():
         if rows.shape[1] != z["train"].shape[1]:
-            have = f"{SUFFIXES[split]}codes have {rows.shape[1]} dimensions and codes {z['train'].shape[1]}"
-            raise UserError(f"{have}: they must come from one encoder")
-    named = {"train": labels, "val": val_labels, "test": test_labels}
-    y = numbered({split: named[split] for split in z}, {split: len(rows) for split, rows in z.items()})
+            sizes = f"{rows.shape[1]} dimensions and codes {z['train'].shape[1]}"
+            raise UserError(f"{SUFFIXES[split]}codes have {sizes}: they must come from one encoder")
+    y = numbered({"train": labels, "val": val_labels, "test": test_labels}, {s: len(rows) for s, rows in z.items()})
     if "val" not in z:
         train, val = train_val_split(len(z["train"]), None if y is None else y["train"])
         z |= {"train": z["train"][train], "val": z["train"][val]}
@@ -45,7 +40,7 @@ def judge_codes(
 
 
 def code_matrix(values: Any, split: str) -> Floats:
-    """Return codes as float32 (N, D), all of them finite."""
+    """Return codes as float32 (N, D) if all of them are finite."""
     name = f"{SUFFIXES[split]}codes"
     try:
         with np.errstate(over="ignore"):  # what is too large for float32 is refused below
@@ -60,29 +55,24 @@ def code_matrix(values: Any, split: str) -> Floats:
 
 
 def numbered(labels: dict[str, Any], sizes: dict[str, int]) -> dict[str, Ids] | None:
-    """Return the labels of each split as numbers from 0 on, in the order of the classes; None where there are none.
-
-    Args:
-        labels: of each split, numbers or names; None: it has none.
-        sizes: how many codes each split has.
-    """
-    if all(values is None for values in labels.values()):
+    """Return labels (n,) as numbers in the order of the classes, None if all are None."""
+    if all(labels[split] is None for split in sizes):
         return None
-    given = {split: label_array(values, split, sizes[split]) for split, values in labels.items()}
-    known = np.unique(given["train"])
+    arrays = {split: label_array(labels[split], split, size) for split, size in sizes.items()}
+    known = np.unique(arrays["train"])
     if len(known) < 2:
         raise UserError(f"all labels are {known[0]}: give labels of two classes or more, or None for all labels")
-    for split, values in given.items():
+    for split, values in arrays.items():
         if values.dtype.kind != known.dtype.kind:
             raise UserError(f"{SUFFIXES[split]}labels are of type {values.dtype} and labels of {known.dtype}: use one")
-        strange = np.setdiff1d(values, known)
-        if len(strange):
-            raise UserError(f"{SUFFIXES[split]}labels hold {strange[0]}, a class without training images: leave it out")
-    return {split: np.searchsorted(known, values).astype(np.int64) for split, values in given.items()}
+        unknown = np.setdiff1d(values, known)
+        if len(unknown):
+            raise UserError(f"{SUFFIXES[split]}labels hold {unknown[0]}, a class without training images: leave it out")
+    return {split: np.searchsorted(known, values).astype(np.int64) for split, values in arrays.items()}
 
 
 def label_array(values: Any, split: str, size: int) -> NDArray[Any]:
-    """Return labels as an array of whole numbers or of texts."""
+    """Return labels as an array of integers or texts."""
     name = f"{SUFFIXES[split]}labels"
     if values is None:
         raise UserError(f"{name} are missing: give labels of all codes, or None for all of them")
@@ -101,7 +91,7 @@ def label_array(values: Any, split: str, size: int) -> NDArray[Any]:
 
 
 def usable_cores() -> int:
-    """Return how many parts are computed at a time."""
+    """Return how many measures are computed at a time."""
     limit = os.environ.get("OMP_NUM_THREADS", "")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(limit)) if limit.isdecimal() else usable

@@ -1,4 +1,4 @@
-"""FID, the Fréchet distance in the features of Inception, whose weights are never downloaded."""
+"""FID, from weights of Inception that are never downloaded."""
 
 import pickle
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ FEATURES = 2048
 
 
 class InceptionSpace(FeatureSpace):
-    """The 2,048 features that FID is defined by (Heusel et al. 2017, section 3), from torchmetrics' Inception."""
+    """The 2,048 features of Inception that define FID (Heusel et al. 2017, section 3)."""
 
     @classmethod
     def learn(cls, data: ImageData) -> "InceptionSpace":

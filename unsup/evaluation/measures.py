@@ -1,4 +1,4 @@
-"""The measures of an evaluation: functions that run side by side, and their results as numbers for JSON."""
+"""The measures of an evaluation, and their results as numbers for JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,26 +22,25 @@ FewLabels = dict[int, probes.FewLabel]  # by labelled images a class
 
 
 class Probed(NamedTuple):
-    """The linear probe of the code, and how it depends on the images that it is fitted on."""
+    """The linear probe, and how it depends on the images it is fitted on."""
 
     probe: probes.LinearProbe
-    draws: probes.Draws | None  # None: codes are too wide to fit again and again
+    draws: probes.Draws | None  # None if the codes are too wide for more fits
     imbalance: dict[int, probes.Draws]  # by the ratio of the most to the least frequent class
 
 
-class Clusters(NamedTuple):
+class SpaceKMeans(NamedTuple):
     """k-means in one space."""
 
-    found: clustering.Clustering
+    clustering: clustering.Clustering
     silhouette: float | None  # of training images
-    all_images: Ids  # (n_train + n_val + n_test,): fitted on all of them
+    all_images: Ids  # (n_train + n_val + n_test,) clusters after a fit on all of them
 
 
 def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
-    """The linear probe with its draws, few labels, ridge."""
     code = _splits([encoded[split].codes for split in SPLITS], labels)
 
-    def probed() -> Probed:
+    def linear_probe() -> Probed:
         probe = probes.linear_probe(code)
         if code.fit.shape[1] > diagnostics.WIDE:
             return Probed(probe, None, {})
@@ -49,14 +48,14 @@ def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
         return Probed(probe, probes.probe_draws(code, probe.C), imbalance)
 
     return {
-        "linear probe": probed,
+        "linear probe": linear_probe,
         "few-label probe": partial(_few_labels, code),
         "ridge probe": partial(probes.ridge_probe, code),
     }
 
 
 def layer_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
-    """The linear and few-label probes of each inner layer."""
+    """Return the linear and few-label probes of each inner layer."""
 
     def layer(name: str) -> tuple[probes.LinearProbe, FewLabels]:
         splits = _splits([encoded[split].layers[name] for split in SPLITS], labels)
@@ -66,7 +65,6 @@ def layer_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
 
 
 def knn_measures(spaces: Spaces, labels: Labels) -> Measures:
-    """kNN in each space."""
     return {
         f"kNN {space}": partial(probes.knn, z["train"], labels["train"], z["test"], labels["test"])
         for space, z in spaces.items()
@@ -74,14 +72,14 @@ def knn_measures(spaces: Spaces, labels: Labels) -> Measures:
 
 
 def cluster_measures(spaces: Spaces, k: int) -> Measures:
-    """k-means in each space, the other clusterings on the raw codes."""
+    """Return k-means in each space and the other clusterings on the raw codes."""
     raw = spaces["raw"]
 
-    def kmeans(z: dict[str, Floats]) -> Clusters:
-        found = clustering.kmeans(z["train"], z["test"], k)
+    def kmeans(z: dict[str, Floats]) -> SpaceKMeans:
+        fitted = clustering.kmeans(z["train"], z["test"], k)
         everything = np.concatenate([z[split] for split in SPLITS])
-        silhouette = diagnostics.silhouette(z["train"], found.train)
-        return Clusters(found, silhouette, clustering.kmeans_from(found.centres, everything))
+        silhouette = diagnostics.silhouette(z["train"], fitted.train)
+        return SpaceKMeans(fitted, silhouette, clustering.kmeans_from(fitted.centres, everything))
 
     return {f"k-means {space}": partial(kmeans, z) for space, z in spaces.items()} | {
         name: partial(method, raw["train"], raw["test"], k) for name, method in mixtures.methods().items()
@@ -89,31 +87,23 @@ def cluster_measures(spaces: Spaces, k: int) -> Measures:
 
 
 def diagnostic_measures(train: Floats) -> Measures:
-    """What needs no labels, from training codes (n, D) alone."""
     return {"RankMe": partial(diagnostics.rankme, train), "uniformity": partial(diagnostics.uniformity, train)}
 
 
 def answer_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[str, Any]:
-    """dict[str, Any] of what the model says about test images besides their codes, as far as it does.
-
-    Args:
-        test: of the test images.
-        pixels: how many values an image has.
-        importance_samples: with how many the log-likelihood was estimated.
-    """
+    """Return scores of other outputs than codes, for images of this many values."""
     scores: dict[str, Any] = {}
     if test.squared_error is not None:
         sse = float(test.squared_error.mean(dtype=np.float64))
         scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / pixels}
     if test.likelihood:
         scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples)
-    if test.between_views is not None:
-        scores["alignment"] = float(test.between_views.mean(dtype=np.float64))
+    if test.view_distances is not None:
+        scores["alignment"] = float(test.view_distances.mean(dtype=np.float64))
     return scores
 
 
-def diagnosed(done: dict[str, Any]) -> dict[str, Any]:
-    """Diagnostics of the training codes and silhouettes of their clusters."""
+def diagnostic_scores(done: dict[str, Any]) -> dict[str, Any]:
     scores: dict[str, Any] = {"rankme": done["RankMe"], "uniformity": done["uniformity"]}
     silhouettes = {space: done[f"k-means {space}"].silhouette for space in ("raw", "l2")}
     if None in silhouettes.values():
@@ -123,51 +113,48 @@ def diagnosed(done: dict[str, Any]) -> dict[str, Any]:
     return scores
 
 
-def clusterings(done: dict[str, Any], labels: Labels | None) -> dict[str, Any]:
-    """The clusterings beside k-means: how they were fitted and, with labels, how they agree with the classes."""
-    found: dict[str, Any] = {}
+def clustering_scores(done: dict[str, Any], labels: Labels | None) -> dict[str, Any]:
+    """Return scores of the clusterings other than k-means."""
+    scores: dict[str, Any] = {}
     for name, result in done.items():
         if isinstance(result, clustering.Assignment):
-            found[name] = {"k": result.k, "fitted_on": result.fitted_on, "dim": result.dim}
+            scores[name] = {"k": result.k, "fitted_on": result.fitted_on, "dim": result.dim}
             if labels is not None:
-                found[name] |= _agreements(labels, {"train": result.train, "test": result.test})
-    return found
+                scores[name] |= _agreements(labels, {"train": result.train, "test": result.test})
+    return scores
 
 
-def own_clusters(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> dict[str, Any]:
-    """The model's own clusters, where it has any: how many of the k training images are in, agreement with the classes.
-
-    On all images (transductive) as well: the same function.
-    """
-    ids = {split: one.clusters for split, one in encoded.items() if one.clusters is not None}
+def own_cluster_scores(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> dict[str, Any]:
+    """Return scores of the model's own k clusters, if it has any."""
+    ids = {split: outputs.clusters for split, outputs in encoded.items() if outputs.clusters is not None}
     if not ids:
         return {}
-    found: dict[str, Any] = {"k": k, "used": len(np.unique(ids["train"])), "fitted_on": len(ids["train"])}
+    scores: dict[str, Any] = {"k": k, "used": len(np.unique(ids["train"])), "fitted_on": len(ids["train"])}
     if labels is not None:
-        found |= _agreements(labels, ids)
-        everything = [np.concatenate([of[split] for split in SPLITS]) for of in (labels, ids)]
-        found["transductive"] = clustering.agreement(*everything)
-    return {"own": found}
+        scores |= _agreements(labels, ids)
+        everything = [np.concatenate([values[split] for split in SPLITS]) for values in (labels, ids)]
+        scores["transductive"] = clustering.agreement(*everything)  # on all images, by the same function
+    return {"own": scores}
 
 
-def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> dict[str, Any]:
-    """Probes, neighbours and k-means against the labels."""
+def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict[str, Any]:
+    """Return scores of probes, neighbours and k-means against the labels."""
     probed, few = done["linear probe"], done["few-label probe"]
     for n in set(FEW_LABELS) - few.keys():
         say(f"no few-label probe with {n} a class: some class has fewer labelled training images")
     if probed.draws is not None and len(probed.imbalance) < len(RATIOS):
         say("no probe trained on imbalanced classes: too few training images a class")
-    per_class = probed.probe.per_class
-    if per_class is None:
-        say("no accuracy per class: some class has no test images")
-    raw, l2 = done["kNN raw"], done["kNN l2"]
     scores = _probe_scores(probed.probe, few)
-    scores["linear_probe"] |= {} if per_class is None else {"per_class": per_class}
+    if probed.probe.per_class is None:
+        say("no accuracy per class: some class has no test images")
+    else:
+        scores["linear_probe"]["per_class"] = probed.probe.per_class
     if probed.draws is not None:
         scores["probe_draws"] = asdict(probed.draws)
     if probed.imbalance:
         scores["imbalance"] = {str(ratio): asdict(draws) for ratio, draws in probed.imbalance.items()}
     scores["ridge_probe"] = asdict(done["ridge probe"])
+    raw, l2 = done["kNN raw"], done["kNN l2"]
     scores["knn"] = {"accuracy": raw[0], "k": raw[1], "l2": {"accuracy": l2[0]}}
     scores["kmeans"] = _kmeans_scores(done, labels)
     if test.layers:
@@ -180,7 +167,7 @@ def labelled(done: dict[str, Any], labels: Labels, test: Encoded) -> dict[str, A
 def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
     return {
         "linear_probe": {"accuracy": probe.accuracy, "low": probe.low, "high": probe.high, "C": probe.C},
-        "few_label": {str(n): {"mean": one.mean, "std": one.std, "draws": one.draws} for n, one in few.items()},
+        "few_label": {str(n): {"mean": few[n].mean, "std": few[n].std, "draws": few[n].draws} for n in few},
     }
 
 
@@ -189,14 +176,14 @@ def _agreements(labels: Labels, clusters: dict[str, Ids]) -> dict[str, Any]:
 
 
 def _kmeans_scores(done: dict[str, Any], labels: Labels) -> dict[str, Any]:
-    def inductive(found: clustering.Clustering) -> dict[str, Any]:
-        restarts = [clustering.matched_accuracy(labels["test"], ids) for ids in found.restarts]
+    def inductive(fitted: clustering.Clustering) -> dict[str, Any]:
+        restarts = [clustering.matched_accuracy(labels["test"], ids) for ids in fitted.restarts]
         return {
-            **_agreements(labels, {"train": found.train, "test": found.test}),
+            **_agreements(labels, {"train": fitted.train, "test": fitted.test}),
             "restarts": {"acc_mean": float(np.mean(restarts)), "acc_std": float(np.std(restarts, ddof=1))},
         }
 
-    by_space = {space: inductive(done[f"k-means {space}"].found) for space in ("raw", "l2")}
+    by_space = {space: inductive(done[f"k-means {space}"].clustering) for space in ("raw", "l2")}
     everything = np.concatenate([labels[split] for split in SPLITS])
     transductive = clustering.agreement(everything, done["k-means raw"].all_images)
     return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}

@@ -18,19 +18,19 @@ FILTERS = 64
 
 
 def sampled(model: Any, n: int, purpose: str) -> Tensor:
-    """Return n samples (n, C, H, W), from the same noise each time for the same purpose."""
+    """Return n samples (n, C, H, W), from the same noise for the same purpose."""
     seed_noise(model.device, model.seed, purpose)
     images: Tensor = model.sample(n).float()
     return images
 
 
 def along_paths(make: Callable[[Tensor], Tensor], paths: Array, like: Tensor) -> Tensor:
-    """Return images (r, s, C, H, W) made from codes or noise (r, s, D), which get the type and device of `like`."""
+    """Return images (r, s, C, H, W) of codes or noise (r, s, D), typed as `like`."""
     return make(torch.from_numpy(paths).to(like).flatten(0, 1)).float().unflatten(0, paths.shape[:2])
 
 
 def grids_of(model: Any, x: Tensor) -> dict[str, Tensor]:
-    """Return {name: picture (3, h, w)} of all that the model's methods allow of a few images x (N, C, H, W)."""
+    """Return a grid (3, h, w) of all that a model makes of a few images."""
     grids = {}
     if hasattr(model, "reconstruct"):
         grids["reconstructions"] = reconstruction_grid(downscaled(x), downscaled(model.reconstruct(x).float()))
@@ -51,14 +51,14 @@ def grid(images: Tensor, columns: int = 8) -> Tensor:
 
 
 def filter_grid(weight: Tensor) -> Tensor:
-    """Show the weights of the first units of a dense layer (N, C, H, W), each unit on its own scale; 0 is grey."""
+    """Show the first weights (N, C, H, W), each on its own scale with 0 as grey."""
     first = weight[:FILTERS]
     scaled = first / first.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
     return grid((scaled + 1) / 2)
 
 
 def reconstruction_grid(x: Tensor, x_hat: Tensor) -> Tensor:
-    """(N, C, H, W) twice -> (3, h, w), rows of eight images, each above the row of their reconstructions."""
+    """(N, C, H, W) twice -> (3, h, w), rows of images above their reconstructions."""
     columns = min(8, len(x))
     whole = len(x) - len(x) % columns
     lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
@@ -72,5 +72,5 @@ def downscaled(x: Tensor) -> Tensor:
 
 
 def thumbnails(x: Tensor) -> Tensor:
-    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, downscaled for checkpoints."""
+    """(N, C, H, W) in [0, 1] -> (N, C, h, w) uint8 on the CPU, for checkpoints."""
     return (255 * downscaled(x)).round().byte().cpu()

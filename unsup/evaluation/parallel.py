@@ -1,4 +1,4 @@
-"""Independent parts of an evaluation on all cores, one thread each: the number of cores cannot change a bit."""
+"""Independent measures on all cores, whose number cannot change a bit."""
 
 import ctypes
 import threading
@@ -15,9 +15,10 @@ Measures = dict[str, Callable[[], Any]]
 
 
 def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
-    """What each part returns, by its name. They start in the given order, `workers` of them at a time.
+    """Run measures on one thread each, and return the result of each by name.
 
-    An error in a part is raised here. An error or an interrupt stops the other parts at their next line of Python.
+    They start in their order, `workers` of them at a time. An error in one of them is raised here. An error or an
+    interrupt stops the others at their next line of Python.
     """
     todo = list(parts.items())[::-1]
     finished: SimpleQueue[tuple[str, float, Any, BaseException | None]] = SimpleQueue()
@@ -60,7 +61,7 @@ def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
 
 
 def _stop(thread: threading.Thread) -> None:
-    """Raise SystemExit inside the thread until it is gone: one left running would crash the interpreter's exit."""
+    """Raise SystemExit in a thread until it ends, or it would crash Python's exit."""
     while thread.is_alive():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
         thread.join(0.1)

@@ -1,4 +1,4 @@
-"""Progress of an evaluation, as records of the logger "unsup.evaluation" that name what is being evaluated."""
+"""Progress of an evaluation, as records of the logger "unsup.evaluation"."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def about(subject: str) -> Iterator[None]:
-    """Name what is being evaluated in every record: its parts are counted again for each."""
+    """Name in every record what is being evaluated."""
     token = subjects.set((*subjects.get(), subject))
     try:
         yield

@@ -1,6 +1,6 @@
-"""The one evaluation that every model goes through, learned or not.
+"""The evaluation protocol that every model goes through, learned or not.
 
-A change of a number, here or in the parts (codes, clustering, probes, …), changes VERSION with it.
+A change of a number, here or in what this uses (codes, clustering, probes, …), changes VERSION with it.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Evaluation(CodeEvaluation):
-    """Everything a report needs; n_test rows in the order of the test split."""
+    """Everything that a report needs, in the order of the test split."""
 
     frozen: tuple[str, str]  # SHA-256 over parameters and buffers, before and after
     test_reads: int  # passes over the test images
@@ -45,30 +45,31 @@ def evaluate(
     corrupted: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
 ) -> Evaluation:
-    """Judge a frozen model on a data set: the same steps and settings whatever the model is.
+    """Judge a frozen model on a data set, by the same steps for every model.
 
     * Linear, ridge and few-label probes see codes standardised with training statistics.
-    * k-means (k = classes), kNN and silhouette see them raw and scaled to length 1; the k-means headline is raw, where
-      it then goes on on all images and is scored on them too (transductive). The spread over restarts is that of the
-      test accuracy. The other clusterings see them raw; a model's own (`assign`) are scored as they are.
+    * k-means (k = classes), kNN and silhouette see them raw and scaled to length 1. The k-means headline is raw; it is
+      also continued on all images and scored on them (transductive). The spread over restarts is that of the test
+      accuracy. The other clusterings see raw codes; a model's own clusters (`assign`) are scored unchanged.
     * Codes with more than 1,024 dimensions reach clusterings, kNN and diagnostics as 256 principal components of the
-      training codes, and the scores say so (`reduced`); the linear probe is then not fitted again on other draws.
-    * Likelihoods, where the model has them, come from the one pass over the test images; corrupted test images are
-      made from it. New images are compared with test images in the given spaces.
+      training codes, and the scores say so (`reduced`); the linear probe is then not fitted on further draws.
+    * Likelihoods come from the one pass over the test images; corrupted test images are made from it. Generated images
+      are compared with test images in the given spaces.
     * Without labels, or with a single class, only what needs no labels is computed, and a log record says so; k is then
       the number of clusters with the best silhouette.
 
-    Equal codes give the same scores bit for bit, whatever the number of cores: every part runs on one thread, several
-    parts side by side.
+    Equal codes give the same scores bit for bit on any number of cores.
 
     Args:
-        layers: also probe the model's `layers`, if it has any.
-        count: also estimate the number of clusters where the classes say it.
-        corrupted: also probe corrupted test images.
-        feature_spaces: where to judge what the model's `sample` gives; none: it is not judged.
+        model: the model.
+        data: the data set.
+        layers: probe the model's `layers` too, if it has any.
+        count: estimate the number of clusters even if the number of classes is known.
+        corrupted: probe corrupted test images too.
+        feature_spaces: where images from the model's `sample` are judged; none skips them.
 
     Raises:
-        UserError: codes or samples that are not finite or of a wrong shape; weights or buffers that change.
+        UserError: codes or samples are not finite or have a wrong shape, or weights or buffers change.
     """
     reads, before = data.test_reads, weights_hash(model)
     encoded, images = encode(model, data, layers)

@@ -1,4 +1,4 @@
-"""Evaluation of a run: its last checkpoint through the protocol, beside the floors, into a report with figures."""
+"""Evaluation of a run and its baselines, into a report with figures."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -38,13 +38,9 @@ class Judgement(NamedTuple):
 
 
 def evaluate_run(run: Run, data: ImageData) -> Report:
-    """Judge a finished run, write its report and return it.
+    """Judge a finished run, which the caller has locked, and write its report.
 
     The same checkpoint and data give the same scores bit for bit.
-
-    Args:
-        run: the run, locked by the caller.
-        data: its images, ready.
 
     Raises:
         UserError: the run is not complete.
@@ -56,7 +52,7 @@ def evaluate_run(run: Run, data: ImageData) -> Report:
 
 
 def judge(run: Run, data: ImageData) -> Judgement:
-    """Put the last checkpoint of a run through the protocol, and the baselines of its images."""
+    """Put the last checkpoint and the baselines of its images through the protocol."""
     torch.set_float32_matmul_precision("highest")
     model = run.model()
     if torch.cuda.is_available() and run.config["trainer"].get("accelerator") != "cpu":
@@ -73,7 +69,7 @@ def judge(run: Run, data: ImageData) -> Judgement:
 
 
 def write(run: Run, data: ImageData, judged: Judgement) -> Report:
-    """Draw and write everything that an evaluation leaves in the run folder; return the report."""
+    """Write everything that an evaluation leaves in the run folder."""
     say("report and figures")
     curves = curves_of(run.folder)
     figures, pictures = draw(run.folder, judged.model, data, judged.evaluation)
@@ -134,9 +130,10 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
 
 
 def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
-    """Return the scores of the run that this one was initialised from, on the same images.
+    """Return the scores of the run that this one was initialised from.
 
-    None where there is no such run, or its report is gone or not of these weights and this protocol.
+    They are of the same images. None if there is no such run, or its report is missing or of other weights or another
+    protocol.
     """
     origin = versions.get("init_from")
     if not origin:
@@ -145,7 +142,7 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
         source = Run(run.folder.resolve().parents[2] / origin["run"])
         report, images = source.report, source.versions["data_sha256"]
         wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
-    except (LookupError, TypeError, UserError):  # gone, moved or damaged: this run's own numbers do not need it
+    except (LookupError, TypeError, UserError):  # missing or damaged: this run's own numbers do not need it
         return None
     if (report.protocol, report.frozen.after, images) != wanted:
         return None
@@ -153,14 +150,14 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
 
 
 def applicable(value: Any) -> Any:
-    """Without the options that are null: a report holds no nulls."""
+    """Return options without nulls, which a report does not hold."""
     if isinstance(value, dict):
         return {key: applicable(item) for key, item in value.items() if item is not None}
     return value
 
 
 def differences_from(evaluation: Evaluation, baseline: BaselineResult) -> Comparison:
-    """Return paired differences, this model minus the baseline, on the same test images."""
+    """Return paired differences from a baseline on the same test images."""
     initialisations = baseline.scores.get("by_initialisation", {})
     differences: dict[str, Any] = {
         name: paired_difference(evaluation.correct[name], baseline.correct[name], initialisations.get(name, ()))

@@ -1,4 +1,4 @@
-"""The evaluator judged on codes whose scores are known beforehand: what `make selfcheck` and every report print."""
+"""A check of the evaluator on codes whose scores are known."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ Check = tuple[str, bool, str]  # what was checked, passed, what was measured
 
 
 def selfcheck() -> list[Check]:
-    """(what was checked, passed, what was measured) for each check; takes about a second, draws the same every time."""
+    """Run all checks, with the same draws every time, in about a second."""
     rng = np.random.default_rng(0)
     labels = [np.arange(n) % CLASSES for n in (TRAIN, VAL, TEST)]
     one_hot = Splits.of([np.eye(CLASSES, dtype=np.float32)[y] for y in labels], labels)
@@ -35,7 +35,7 @@ def selfcheck() -> list[Check]:
         _exactly("one-hot codes: k-means, fitted on train, scored on test", _kmeans_accuracy(one_hot), 1),
         _chance("Gaussian noise: linear probe", probes.linear_probe(noise).accuracy),
         _chance("Gaussian noise: kNN", probes.knn(noise.train, labels[0], noise.test, labels[2])[0]),
-        _chance("Gaussian noise: k-means", _kmeans_accuracy(noise), slack=0.05),  # the matching finds luck
+        _chance("Gaussian noise: k-means", _kmeans_accuracy(noise), slack=0.05),  # matching profits from luck
     ]
     learnt = probes.linear_probe(clear).accuracy
     checks.append(("right labels are learnt", learnt > 0.9, f"{learnt:.3f}"))
@@ -58,7 +58,7 @@ def selfcheck() -> list[Check]:
 
 
 def _clustered(rng: np.random.Generator) -> list[Check]:
-    """Far clouds are found by every clustering, and counted."""
+    """Check that every clustering finds distant clouds and counts them."""
     labels = [np.arange(n) % CLASSES for n in (TRAIN, TEST)]
     centres = 8 * _gaussian(rng, CLASSES)
     train, test = (centres[y] + _gaussian(rng, len(y)) for y in labels)
@@ -73,7 +73,7 @@ def _clustered(rng: np.random.Generator) -> list[Check]:
 
 
 def _generated(real: NDArray[np.float32]) -> list[Check]:
-    """The same images are perfect; one image again and again covers nothing; images from elsewhere are none of them."""
+    """Check generation scores for the same, one repeated and distant images."""
     same = generation.image_scores(real, real)
     alike = generation.image_scores(np.repeat(real[:1], len(real), 0), real)
     far = generation.image_scores(real + 100, real)
@@ -102,10 +102,10 @@ def _chance(name: str, value: float, slack: float = CHANCE) -> Check:
 
 
 def _paired(rng: np.random.Generator) -> Check:
-    """A real difference is told from none: two models of equal skill, and one that is five points better."""
+    """Check that five points are separable and models of equal skill are not."""
     base = rng.random(TEST) < 0.8
     equal, better = base.copy(), base.copy()
-    equal[:500] = rng.permutation(base[:500])  # as many right, other images
+    equal[:500] = rng.permutation(base[:500])  # equally many right, on other images
     better[np.flatnonzero(~base)[:100]] = True
     same, gain = paired_difference(equal, base), paired_difference(better, base)
     passed = not same["separable"] and bool(gain["separable"]) and abs(gain["difference"] - 0.05) < 1e-9
@@ -113,7 +113,7 @@ def _paired(rng: np.random.Generator) -> Check:
 
 
 def _paired_over_seeds(rng: np.random.Generator) -> Check:
-    """Three seeds of each method: five points are told from seeds that differ by luck."""
+    """Check that a gain over three seeds is separable and luck is not."""
     right = rng.random(TEST) < 0.8
 
     def seeds() -> NDArray[np.bool_]:  # each differs from the common pattern in a tenth of the images

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run that was evaluated: final scores by options, confusion, probe, space of codes."""
+"""TensorBoard records of an evaluated run, and the curves of its training."""
 
 import logging
 import shutil
@@ -22,32 +22,24 @@ from unsup.reports.figures.codes import MAX_COLOURS
 from unsup.reports.report import as_record
 from unsup.reports.score_schema import Scores
 
-POINTS = 200  # of a curve in a report, at most
-LEFT_OUT = ("train/lr", "train/images_per_second")  # no result of learning
 Curves = dict[str, list[tuple[int | float, float]]]  # tag -> (step, value) pairs, in the order of the steps
 
-
-SUFFIX = ".evaluation"  # of the file that an evaluation writes: the next one replaces it
+POINTS = 200  # of a curve in a report, at most
+LEFT_OUT = ("train/lr", "train/images_per_second")  # curves that are no result of learning
+SUFFIX = ".evaluation"  # of the file that an evaluation writes and the next one replaces
 PROJECTED = 2_500  # test images in the projector
-PROJECTED_DIM = 128  # of their codes, at most: they are written as text
-PLACES = ("root", "images")  # options that say where things lie, not what is trained
-COMMON = {"lr": "lr", "code_dim": "code_dim", "batch_size": "batch_size", "max_epochs": "epochs"}  # without a dot
+PROJECTED_DIM = 128  # dimensions of their codes, at most, because they are written as text
+PLACES = ("root", "images")  # options that name folders
+COMMON = {"lr": "lr", "code_dim": "code_dim", "batch_size": "batch_size", "max_epochs": "epochs"}  # without a prefix
 
 
 def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation, step: int) -> None:
-    """Put an evaluation beside the curves of its run; what an earlier one left there is replaced.
+    """Write an evaluation for TensorBoard, in place of an earlier evaluation.
 
-    * `final/…`: the scores, in the HPARAMS tab beside the options of model, data and trainer;
-    * `pictures/confusion`: that picture of the report;
-    * `probe/<class>`: precision over recall as the probe's threshold falls, of at most 20 classes;
-    * the projector: codes of at most 2,500 test images, with the images; wide ones as principal components.
-
-    Args:
-        run: the run folder, with the figures of its report.
-        config: of the run.
-        data: its data set.
-        evaluation: what was found.
-        step: how many training steps the run has had.
+    * `final/…`: the scores, and in the HPARAMS tab the options of model, data and trainer;
+    * `pictures/confusion`: the confusion matrix, from the figures of the report;
+    * `probe/<class>`: precision-recall curves of the probe, for at most 20 classes;
+    * the projector: codes of at most 2,500 test images with the images; wide codes as principal components.
     """
     for old in run.glob(f"events.out.tfevents.*{SUFFIX}"):
         old.unlink()
@@ -55,13 +47,11 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
     with SummaryWriter(run, filename_suffix=SUFFIX) as board:
         scores = as_record(evaluation.scores, Scores)
-        shown = [
-            score for score in scores_in(Tables.SUMMARY) if score.spread
-        ]  # the codes' dimension is an option there
-        numbers = {"/".join(score.path.split(".")[1:]): number(score.path, scores) for score in shown}
+        paths = [score.path for score in scores_in(Tables.SUMMARY) if score.spread]  # the code's size is an option
+        numbers = {path.partition(".")[2].replace(".", "/"): number(path, scores) for path in paths}
         final = {f"final/{name}": value for name, value in numbers.items() if value is not None}
         for part in hparams(options_of(config), final):
-            board._get_file_writer().add_summary(part)  # `add_hparams` would make a run of its own
+            board._get_file_writer().add_summary(part)  # `add_hparams` would create another run
         for name, value in final.items():
             board.add_scalar(name, value, step)
         if (confusion := run / "figures" / "confusion.png").exists():
@@ -80,7 +70,7 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
 def project(
     board: SummaryWriter, data: ImageData, evaluation: Evaluation, labels: Array | None, names: list[str]
 ) -> None:
-    """The codes of test images for TensorBoard's projector, each with its image and with what is known of it."""
+    """Write codes of test images with image, class and cluster for the projector."""
     codes = evaluation.codes
     at = sample(len(codes), PROJECTED)
     if codes.shape[1] > PROJECTED_DIM:
@@ -96,7 +86,7 @@ def project(
 
 
 def options_of(config: dict[str, Any]) -> dict[str, str | int | float]:
-    """What was trained, as the HPARAMS tab lists it, by the alphabet: what every model has comes without a dot."""
+    """Return options for the HPARAMS tab, common ones without a prefix to sort first."""
     options = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
     for section in ("model", "data", "trainer"):
         values = config[section].get("init_args", config[section] if section == "trainer" else {})
@@ -105,18 +95,18 @@ def options_of(config: dict[str, Any]) -> dict[str, str | int | float]:
 
 
 def curves_of(run: Path) -> Curves:
-    """What training logged as `train/…`, `val/…` and `quick/…`; a value that is not finite is left out.
+    """Return finite values that training logged as `train/…`, `val/…` and `quick/…`.
 
-    A longer curve keeps 200 of its points, its first and last among them.
+    A curve keeps at most 200 points, its first and last among them.
     """
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # of a resumed run it says that steps were taken back
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it warns about the repeated steps of a resumed run
     events = EventAccumulator(str(run), size_guidance={SCALARS: 0}).Reload()
-    found: Curves = {}
+    curves: Curves = {}
     for tag in events.Tags()[SCALARS]:
         if not tag.startswith(("train/", "val/", "quick/")) or tag in LEFT_OUT:
             continue
         points = {event.step: event.value for event in events.Scalars(tag) if np.isfinite(event.value)}
         steps = sorted(points)
         at = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int))
-        found[tag] = [(steps[i], points[steps[i]]) for i in at]
-    return found
+        curves[tag] = [(steps[i], points[steps[i]]) for i in at]
+    return curves

@@ -1,1 +1,1 @@
-"""Arrays in, numbers out: probes, clusterings, intervals, rank, distances."""
+"""Functions from arrays to numbers."""

@@ -1,4 +1,4 @@
-"""Clusters against classes: matched accuracy, NMI, ARI; and k-means that gives the same bits on any machine load."""
+"""k-means, and the agreement of clusters with classes."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from unsup.core.arrays import Ids
 
 @dataclass(frozen=True)
 class Clustering:
-    """k-means: the restart with the lowest inertia, and what every restart made of the test images."""
+    """The k-means restart with the lowest inertia, and all restarts on test images."""
 
     train: Ids  # (n_train,) cluster of each image k-means was fitted on
     test: Ids  # (n_test,)
@@ -25,7 +25,7 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What another clustering made of the images."""
+    """Clusters of a method other than k-means."""
 
     train: Ids  # (n_train,)
     test: Ids  # (n_test,)
@@ -35,9 +35,9 @@ class Assignment:
 
 
 def matched_accuracy(labels: Ids, clusters: Ids) -> float:
-    """Share of images in the class their cluster is matched to, under the best one-to-one matching (Hungarian).
+    """Return the share of images in the class that their cluster is matched to.
 
-    With more clusters than classes the surplus clusters count as wrong; with fewer, the surplus classes do.
+    The matching is the best one-to-one matching (Hungarian). Surplus clusters or classes count as wrong.
     """
     counts = contingency_matrix(labels, clusters)
     rows, columns = linear_sum_assignment(counts, maximize=True)
@@ -45,7 +45,7 @@ def matched_accuracy(labels: Ids, clusters: Ids) -> float:
 
 
 def agreement(labels: Ids, clusters: Ids) -> dict[str, float]:
-    """Matched accuracy; mutual information over the arithmetic mean of the two entropies; adjusted Rand index."""
+    """Return matched accuracy, NMI (by the arithmetic mean) and adjusted Rand index."""
     return {
         "acc": matched_accuracy(labels, clusters),
         "nmi": float(normalized_mutual_info_score(labels, clusters, average_method="arithmetic")),
@@ -57,9 +57,9 @@ def agreement(labels: Ids, clusters: Ids) -> dict[str, float]:
 # iterations instead of 42). The protocol uses the other cores for other parts instead.
 @threadpool_limits.wrap(limits=1)
 def kmeans(train: NDArray[np.float32], test: NDArray[np.float32], k: int, restarts: int = 10) -> Clustering:
-    """Lloyd's k-means on `train` (n, D) from k-means++ seeds 0, 1, …; the restart is picked by inertia alone.
+    """Fit Lloyd's k-means on `train` (n, D) from k-means++ seeds 0, 1, ….
 
-    `test` (m, D) goes to the nearest centre. k is lowered to n where there are fewer images than clusters.
+    The restart is chosen by inertia alone. `test` (m, D) goes to the nearest centre. k is at most n.
     """
     k = min(k, len(train))
     fits = [KMeans(k, n_init=1, random_state=seed).fit(train) for seed in range(restarts)]
@@ -74,5 +74,5 @@ def kmeans(train: NDArray[np.float32], test: NDArray[np.float32], k: int, restar
 
 @threadpool_limits.wrap(limits=1)
 def kmeans_from(centres: NDArray[np.float32], codes: NDArray[np.float32]) -> Ids:
-    """The cluster of each of the codes (n, D) when k-means goes on from the centres (k, D), fitted on all of them."""
+    """Return clusters of codes (n, D) when k-means continues from centres (k, D)."""
     return KMeans(len(centres), init=centres, n_init=1).fit(codes).labels_.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What can be said about codes without labels."""
+"""Properties of codes that need no labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,17 @@ ACTIVE = 0.01  # nats of mean KL above which a latent dimension is said to be us
 
 @threadpool_limits.wrap(limits=1)
 def principal_components(train: NDArray[np.float32]) -> PCA:
-    """256 of the training codes (n, D), or fewer with fewer images: fitted on at most 25,600 of them."""
+    """Fit at most 256 components on at most 25,600 training codes (n, D)."""
     some = train[sample(len(train), RANK_IMAGES)]
     return PCA(min(COMPRESSED, *some.shape), svd_solver="randomized", random_state=0).fit(some)
 
 
 @threadpool_limits.wrap(limits=1)
 def rankme(codes: NDArray[np.float32]) -> float:
-    """Effective rank of the codes (n, D), between 1 and D: exp of the entropy of the normalised singular values.
+    """Return the effective rank of codes (n, D), between 1 and D, or 0 if all are 0.
 
-    Garrido et al. 2023, "RankMe", section 3; not centred, on at most 25,600 images as there. 0 when all are 0.
+    It is exp of the entropy of the normalised singular values: Garrido et al. 2023, "RankMe", section 3; not centred,
+    on at most 25,600 images as there.
     """
     z = codes[sample(len(codes), RANK_IMAGES)].astype(np.float64)
     singular = np.sqrt(np.linalg.eigvalsh(z.T @ z).clip(min=0))
@@ -37,14 +38,17 @@ def rankme(codes: NDArray[np.float32]) -> float:
 
 
 def dead_units(codes: NDArray[np.float32]) -> int:
-    """How many of the D entries of the code hardly vary: standard deviation under 1e-4 of the largest entry's."""
+    """Count code entries whose deviation is at most 1e-4 of the largest entry's."""
     spread = codes.std(axis=0, dtype=np.float64)
     return int((spread <= 1e-4 * spread.max()).sum())
 
 
 @threadpool_limits.wrap(limits=1)
 def silhouette(codes: NDArray[np.float32], clusters: NDArray[np.int64]) -> float | None:
-    """Mean silhouette in [-1, 1] of a fixed sample of 5,000 images; None where the sample has a single cluster."""
+    """Return the mean silhouette in [-1, 1] of a fixed sample of 5,000 images.
+
+    None if the sample has a single cluster.
+    """
     chosen = sample(len(codes), SILHOUETTE_IMAGES)
     found = len(np.unique(clusters[chosen]))
     if not 2 <= found < len(chosen):
@@ -54,11 +58,11 @@ def silhouette(codes: NDArray[np.float32], clusters: NDArray[np.int64]) -> float
 
 @threadpool_limits.wrap(limits=1)
 def uniformity(codes: NDArray[np.float32]) -> float:
-    """Log of the mean over pairs of exp(-2 d²), d between unit-length codes (n, D), n above 1; lower: more even.
+    """Return the log of the mean over pairs of exp(-2 d²), lower if more even.
 
-    Wang & Isola 2020, "Understanding contrastive representation learning through alignment and uniformity", section
-    4.1, t = 2; on a fixed sample of 5,000 images. About -4 where codes are spread evenly over a sphere of many
-    dimensions, 0 where all of them have one direction.
+    d is the distance of unit-length codes (n, D), n above 1: Wang & Isola 2020, "Understanding contrastive
+    representation learning through alignment and uniformity", section 4.1, t = 2; on a fixed sample of 5,000 images.
+    About -4 if codes are spread evenly over a sphere of many dimensions, 0 if all of them have one direction.
     """
     z = normalize(codes[sample(len(codes), SILHOUETTE_IMAGES)].astype(np.float64))
     similar = np.exp(-2 * euclidean_distances(z, squared=True))
@@ -67,10 +71,11 @@ def uniformity(codes: NDArray[np.float32]) -> float:
 
 
 def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dict[str, float | int]:
-    """Means over n images of "elbo" (n,), "kl" (n, D) and "log_likelihood" (n,), in nats; what is absent stays absent.
+    """Return means over n images of "elbo" (n,), "kl" (n, D), "log_likelihood" (n,).
 
-    "kl" is summed over dimensions; "active_units" are those with a mean KL above 0.01 nats. "log_likelihood" is the
-    bound of Burda et al. 2016, "Importance weighted autoencoders", from `samples` draws an image: it rises with them.
+    All are in nats, and absent if absent in `nats`. "kl" is summed over dimensions; "active_units" are those with a
+    mean KL above 0.01 nats. "log_likelihood" is the bound of Burda et al. 2016, "Importance weighted autoencoders",
+    from `samples` draws an image: it rises with them.
     """
     scores: dict[str, float | int] = {}
     if "elbo" in nats:
@@ -83,7 +88,7 @@ def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dic
 
 
 def sample(n: int, size: int) -> NDArray[np.int64]:
-    """Sorted positions of at most `size` of n images: the same ones every time."""
+    """Return the same sorted positions of at most `size` of n images every time."""
     if n <= size:
         return np.arange(n)
     return np.sort(np.random.default_rng(0).choice(n, size, replace=False))

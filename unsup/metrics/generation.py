@@ -1,4 +1,4 @@
-"""How near generated images are to real ones, from their features in one space: distances, precision and recall."""
+"""Distances, precision and recall of generated images, from their features."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ ROWS = 500  # of a matrix of all pairs that are in memory at a time: 40 MB besid
 
 @threadpool_limits.wrap(limits=1)  # the same bits on any number of cores
 def image_scores(generated: Floats, real: Floats) -> dict[str, float | int]:
-    """Generated against real images by their features, (n, D) each, n above 3.
+    """Compare generated with real images by features, (n, D) each, n above 3.
 
     "frechet" and "kernel" are distances between the two distributions: 0 at best; "frechet" falls with n also between
     two draws from one distribution. "precision" and "recall" are shares in [0, 1]. "n" is how many images on each side.
@@ -27,7 +27,7 @@ def image_scores(generated: Floats, real: Floats) -> dict[str, float | int]:
 
 @threadpool_limits.wrap(limits=1)
 def frechet(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Fréchet distance, squared, between the Gaussians with the means and covariances of a (n, D) and b (m, D).
+    """Return the squared Fréchet distance between Gaussians fitted to (n, D), (m, D).
 
     |μa - μb|² + Tr(A + B - 2 (AB)^½): Heusel et al. 2017, "GANs trained by a two time-scale update rule", section 3,
     who use features of Inception.
@@ -41,10 +41,11 @@ def frechet(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def kernel_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Squared maximum mean discrepancy between a (n, D) and b (m, D) under k(x, y) = (x·y / D + 1)³, unbiased.
+    """Return the unbiased squared maximum mean discrepancy between (n, D) and (m, D).
 
-    Bińkowski et al. 2018, "Demystifying MMD GANs", section 4, there averaged over subsets of Inception features; here
-    from all pairs at once. About 0, so at times below it, for two draws from one distribution, whatever n.
+    The kernel is (x·y / D + 1)³: Bińkowski et al. 2018, "Demystifying MMD GANs", section 4, there averaged over subsets
+    of Inception features; here from all pairs at once. About 0, so at times below it, for two draws from one
+    distribution, whatever n.
     """
 
     def total(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -58,9 +59,9 @@ def kernel_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def precision_recall(generated: NDArray[np.float64], real: NDArray[np.float64]) -> tuple[float, float]:
-    """Share of generated images (n, D) among the real ones (m, D), and share of real ones among the generated.
+    """Return the share of generated images among real ones, and the reverse.
 
-    An image is among others when it lies in a ball around one of them that reaches to that one's third neighbour:
+    An image (D,) is among others if it is in a ball around one of them that reaches to that one's third neighbour:
     Kynkäänniemi et al. 2019, "Improved precision and recall metric", section 2, k = 3 as there.
     """
     reach, reach_generated = _reach(real), _reach(generated)
@@ -74,6 +75,6 @@ def precision_recall(generated: NDArray[np.float64], real: NDArray[np.float64]) 
 
 
 def _reach(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each of x (n, D) to its third nearest neighbour, itself not counted."""
+    """Return the distance of each of x (n, D) to its third nearest neighbour."""
     neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(x)
     return neighbours.kneighbors()[0][:, -1]

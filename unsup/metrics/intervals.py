@@ -1,4 +1,7 @@
-"""Intervals over test images and training seeds: of one score, and of the difference between two on the same images."""
+"""Intervals of scores and differences over test images and training seeds.
+
+There are two bootstraps, by resampling and exact: stored reports hold numbers of both.
+"""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,24 +20,26 @@ FINEST = 1_000  # values are told apart to at least this fraction of 1 where no 
 
 
 def bootstrap_interval(correct: NDArray[Any], seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean of `correct` (n,): 0/1, or the share of tries that were right."""
+    """Return the 95 % percentile bootstrap interval of the mean of `correct` (n,)."""
     return _interval(_resampled_means(correct, seed))
 
 
 def paired_difference(
     a: NDArray[Any], b: NDArray[Any], initialisations: Sequence[float] = ()
 ) -> dict[str, float | bool]:
-    """mean(a) - mean(b) for two models on the same test images (n,), with its 95 % paired bootstrap interval.
+    """Return mean(a) - mean(b) with its 95 % paired bootstrap interval.
 
-    `separable`: the interval leaves out 0.
+    It is `separable` if the interval excludes 0.
 
     Args:
-        initialisations: where b is the mean of a network's k untrained initialisations, the accuracy of each. The
-            question is then whether `a` is more than one further initialisation: the bootstrap's draws get draws of
-            Student's t times the deviation of `initialisation_variance` added.
+        a: (n,) 0/1, or the share of correct draws, of each test image.
+        b: the same of another model on the same images.
+        initialisations: if b is the mean of a network's k untrained initialisations, the accuracy of each. The question
+            is then whether `a` differs from one further initialisation: the bootstrap's draws are extended by draws of
+            Student's t times the deviation of `initialisation_variance`.
 
     Raises:
-        ValueError: a and b are not of one length, so not of the same images.
+        ValueError: a and b differ in length, so they are not of the same images.
     """
     if len(a) != len(b):
         raise ValueError(f"paired_difference: {len(a)} and {len(b)} images: both must be scored on the same ones")
@@ -47,9 +52,9 @@ def paired_difference(
 
 
 def seeds_interval(values: Sequence[float]) -> dict[str, float]:
-    """{n, mean, sd, low, high} of a score (s,) over training seeds: sd with ddof 1, 95 % interval by Student's t.
+    """Return {n, mean, sd, low, high} of a score (s,) over training seeds.
 
-    Only n and mean with one seed: one value says nothing about the spread.
+    sd has ddof 1, the 95 % interval is by Student's t. One seed gives only n and mean.
     """
     x = np.asarray(values, dtype=np.float64)
     found = {"n": len(x), "mean": float(x.mean())}
@@ -60,24 +65,26 @@ def seeds_interval(values: Sequence[float]) -> dict[str, float]:
 
 
 def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequence[float] = ()) -> dict[str, Any]:
-    """Mean difference a - b of two methods over their training seeds, on the same test images, with a 95 % interval.
+    """Return the mean difference of two methods over seeds with a 95 % interval.
 
-    Two independent sources are added up, and quantiles of the sum taken. Test sampling: the paired bootstrap over
-    images of the seed-averaged difference, less what seeds and images do together (another seed errs on other images),
-    which the spread of the seeds holds already. Training seeds: resampling three of them would be far too narrow, so
-    Student's t with the degrees of freedom of Welch 1947 and Satterthwaite 1946 times the standard error over seeds.
-    A side with one seed adds nothing of its own: the interval then holds for that very seed, and `seeds` tells so.
-    Coverage of simulated truths, 2 to 10 seeds: .92 to .98, .91 where the seeds of one side alone scatter widely.
+    The interval holds quantiles of the sum of two independent sources. The first is test sampling: the paired bootstrap
+    over images of the seed-averaged difference, less the interaction of seeds and images (another seed errs on other
+    images), which the spread of the seeds includes already. The second is training seeds: resampling three of them
+    would be far too narrow, so Student's t with the degrees of freedom of Welch 1947 and Satterthwaite 1946 times the
+    standard error over seeds. A side with one seed adds nothing: the interval then holds for that very seed, and
+    `seeds` says so. Coverage of simulated truths, 2 to 10 seeds: .92 to .98, .91 if the seeds of one side alone scatter
+    widely.
 
     Args:
-        a, b: (s_a, n) and (s_b, n): per seed and image 0/1, or the share of tries that were right.
-        initialisations: where b (1, n) is the mean of a network's untrained initialisations, the accuracy of each:
-            the variance of `initialisation_variance` then joins that over seeds.
+        a: (s_a, n) 0/1, or the share of correct draws, of each seed and test image.
+        b: (s_b, n) the same of another method on the same images.
+        initialisations: if b (1, n) is the mean of a network's untrained initialisations, the accuracy of each: the
+            variance of `initialisation_variance` is added to that over seeds.
 
     Returns:
-        {difference, low, high, separable, seeds: [s_a, s_b]}; separable: the interval leaves out 0. Where both hold
-        0 and 1 only, also mcnemar {agree, pairs}: of all pairs of a seed of a and one of b, in how many McNemar's test
-        finds p < .05 in the direction of the difference.
+        {difference, low, high, separable, seeds: [s_a, s_b]}; separable: the interval excludes 0. If both hold only 0
+        and 1, also mcnemar {agree, pairs}: of all pairs of a seed of a and one of b, in how many McNemar's test finds
+        p < .05 in the direction of the difference.
 
     Raises:
         ValueError: a and b are not of the same images.
@@ -105,16 +112,17 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequenc
 
 
 def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:
-    """Spearman's rank correlation of two vectors (n,), ties by average ranks; None where one of them is constant."""
+    """Return Spearman's rank correlation of two vectors (n,), None if one is constant."""
     a, b = (ranks - ranks.mean() for ranks in (_ranks(x), _ranks(y)))
     size = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / size) if size else None
 
 
 def chance_spearman(n: int, seed: int = 0) -> float:
-    """The size that |Spearman's correlation| of n unrelated values reaches with a probability of at most 5 %.
+    """Return the critical value of |Spearman's ρ| at the 5 % level for n pairs.
 
-    By permutations. Above 1 where even a perfect agreement happens by chance more often than that (n < 5).
+    It is found by permutations. It exceeds 1 if even a perfect agreement happens by chance more often than that (n <
+    5).
     """
     ranks = np.arange(n) - (n - 1) / 2
     drawn = np.random.default_rng(seed).permuted(np.tile(ranks, (RESAMPLES, 1)), axis=1)
@@ -133,7 +141,7 @@ def _standard_error(x: NDArray[np.float64]) -> float:
 
 
 def _together(correct: NDArray[np.float64]) -> float:
-    """Part of the variance of the mean of (s, n) that seeds and images make together, beyond what each makes alone."""
+    """Return the variance of the mean of (s, n) due to seeds and images jointly."""
     seeds, images = correct.shape
     share = correct.mean(axis=0)
     within = (np.vdot(correct, correct) - seeds * (share @ share)) / ((seeds - 1) * images)  # mean variance over seeds
@@ -141,11 +149,7 @@ def _together(correct: NDArray[np.float64]) -> float:
 
 
 def _draws(parts: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
-    """How far a difference of means may lie off for want of more seeds: `RESAMPLES` draws.
-
-    Args:
-        parts: the variance of each mean, and its degrees of freedom.
-    """
+    """Draw `RESAMPLES` errors of a sum of means, of given variance and freedom each."""
     total, over = sum(v for v, _ in parts), sum(v**2 / freedom for v, freedom in parts)
     return _student(round(total**2 / over, 1)) * np.sqrt(total) if over else np.zeros(RESAMPLES)
 
@@ -156,23 +160,21 @@ def _student(freedom: float) -> NDArray[np.float64]:
 
 
 def mcnemar_p(wins: Any, losses: Any) -> Any:
-    """Return two-sided p-values of McNemar's exact test, which is binomial (McNemar 1947).
+    """Return two-sided p-values of McNemar's exact, binomial test (McNemar 1947).
 
-    Args:
-        wins: how many images only the first model gets right, as whole numbers in floats of any shape.
-        losses: how many only the second model gets right.
+    `wins` and `losses` count the images that only one model gets right, as whole numbers in floats of any shape.
     """
     return np.minimum(1, 2 * bdtr(np.minimum(wins, losses), np.asarray(wins + losses, dtype=np.int64), 0.5))
 
 
 def _ranks(x: NDArray[Any]) -> NDArray[np.float64]:
-    """1, 2, …; equal values share the mean of their ranks."""
+    """Return ranks 1, 2, …, the mean rank for equal values."""
     _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
 
 def _bootstrap_quantiles(gain: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`RESAMPLES` evenly spaced quantiles of the bootstrap distribution of the mean of `gain` (n,), from low to high.
+    """Return `RESAMPLES` even quantiles of the bootstrap of the mean of `gain` (n,).
 
     A sum of n draws is distributed as the n-fold convolution of the values with themselves, which is a power of their
     Fourier transform: exactly what resampling approaches, in well under a millisecond. The values are whole multiples
@@ -195,7 +197,7 @@ def _bootstrap_quantiles(gain: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _power(z: NDArray[np.complex128], n: int) -> NDArray[np.complex128]:
-    """z**n by squaring, ten times as fast as through logarithms."""
+    """Return z**n by squaring, ten times as fast as through logarithms."""
     found = np.ones_like(z)
     while n:
         if n & 1:
@@ -205,7 +207,7 @@ def _power(z: NDArray[np.complex128], n: int) -> NDArray[np.complex128]:
 
 
 def _grid(above: NDArray[np.float64]) -> int:
-    """The coarsest grid 1/parts that holds all of these values (k,), up to rounding of float32; 1,000 if none does."""
+    """Return the coarsest grid 1/parts that holds all values (k,), at most 1,000."""
     for parts in range(1, FINEST):
         steps = above * parts
         if np.abs(steps - np.rint(steps)).max() < 1e-3:
@@ -214,7 +216,7 @@ def _grid(above: NDArray[np.float64]) -> int:
 
 
 def _resampled_means(values: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Means of `RESAMPLES` resamples. Only how often each distinct value is drawn matters: a multinomial count."""
+    """Return means of resamples, from multinomial counts of the distinct values."""
     rng = np.random.default_rng(seed)
     distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
     rows = max(1, 10_000_000 // len(distinct))  # at most 80 MB of counts at a time

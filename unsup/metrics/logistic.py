@@ -1,4 +1,4 @@
-"""Multinomial logistic regression with L2, fitted until it has converged, C chosen on validation images."""
+"""Multinomial logistic regression with L2, fitted until it has converged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ Moments = Callable[[], Doubles]  # the mean product of each two entries of some 
 
 
 def fit_with_chosen_c(part: Labelled, val: Labelled, everything: Labelled) -> LogisticRegression:
-    """C is the grid's best on `val` after fits on `part`, the smallest of equals; then one fit on `everything`.
+    """Fit on `everything` with the C of the grid that is best on `val`.
 
-    The fits go from strong to weak L2, each from the solution before, until one is two standard errors of accuracy
-    below the best: weaker ones, which take longer, can hardly be better. The last fit starts at the solution on the
-    part that had as much L2 an image.
+    It is chosen after fits on `part`, the smallest of equals. The fits go from strong to weak L2, each from the
+    solution before, until one is two standard errors of accuracy below the best: weaker ones, which take longer, can
+    hardly be better. The last fit starts at the solution on the part that had as much L2 an image.
     """
     moments = cache(lambda: second_moments(part[0]))
     found: dict[float, float] = {}
@@ -48,17 +48,11 @@ def fit_with_chosen_c(part: Labelled, val: Labelled, everything: Labelled) -> Lo
 def fit(
     x: Floats, labels: Ids, c: float, start: LogisticRegression | None = None, moments: Moments | None = None
 ) -> LogisticRegression:
-    """scikit-learn's logistic regression, fitted on codes (n, D); on wide ones it starts next to its optimum.
+    """Fit scikit-learn's logistic regression, on wide codes from next to its optimum.
 
     Directions of very different variance take L-BFGS thousands of steps: 42 s for 10,000 images of CIFAR-10 and the 500
-    units of a hidden layer, at a C of 10. In coordinates in which the loss curves about evenly it is 5 s.
-
-    Args:
-        x: standardised codes.
-        labels: (n,)
-        c: inverse L2 strength on the summed loss.
-        start: a fit to start from, if it is of the same classes; None: zeros.
-        moments: of such codes; None: of these.
+    units of a hidden layer, at a C of 10. After preconditioning it takes 5 s. Codes (n, D) are standardised; c is the
+    inverse L2 strength on the summed loss. The fit starts from `start` if that has the same classes.
     """
     # lbfgs stops at its gradient tolerance; should it give up before, scikit-learn's ConvergenceWarning is shown
     probe = LogisticRegression(C=c, tol=TOLERANCE, warm_start=True, max_iter=10_000)
@@ -73,14 +67,14 @@ def fit(
 
 
 def second_moments(x: Floats) -> Doubles:
-    """Mean product of each two entries of codes (n, D): (D, D)."""
+    """Return the mean products (D, D) of the entries of codes (n, D)."""
     return (x.T @ x / np.float32(len(x))).astype(np.float64)
 
 
 def next_to_optimum(
     x: Floats, labels: Ids, c: float, start: tuple[Floats, Floats] | None, moments: Moments | None
 ) -> tuple[Floats, Floats]:
-    """Weights and biases, as scikit-learn keeps them, where the gradient is smaller than it asks for.
+    """Return weights and biases with a gradient smaller than scikit-learn asks for.
 
     L-BFGS, at first on the weights w themselves, then on v = Lᵀ w, with L Lᵀ the curvature of the loss in w as if it
     were the same for all images: second moments of the codes * mean p(1 - p) + L2, p being the shares of the classes.
@@ -106,7 +100,10 @@ def next_to_optimum(
 
 
 def root_of(curvature: Doubles) -> Doubles:
-    """L (D, D), lower triangular: L Lᵀ is the curvature, or next to it where float32 products left it indefinite."""
+    """Return lower triangular L (D, D), with L Lᵀ the curvature.
+
+    If float32 products left the curvature indefinite, it is a matrix near it.
+    """
     try:
         root: Doubles = cholesky(curvature, lower=True)
     except LinAlgError:  # the optimum does not depend on it, only how soon it is found
@@ -125,7 +122,7 @@ class _Loss:
     strength: float  # half of it times the squared norm of the weights is the penalty
 
     def log_shares(self, weights: Doubles, biases: Doubles) -> Floats:
-        """(n, K)"""
+        """Return log probabilities (n, K)."""
         scores = self.x @ weights.T.astype(np.float32) + biases.astype(np.float32)
         found: Floats = log_softmax(scores, axis=1)
         return found
@@ -133,7 +130,11 @@ class _Loss:
     def descend(
         self, weights: Doubles, biases: Doubles, steps: int, root: Doubles | None = None
     ) -> tuple[Doubles, Doubles, bool]:
-        """After so many steps of L-BFGS on v = rootᵀ w, or until every entry of the gradient in w is small: whether."""
+        """Take steps of L-BFGS on v = rootᵀ w until every entry of the gradient is small.
+
+        Returns:
+            Weights, biases and whether the gradient in w is small.
+        """
         rows, dim = np.arange(len(self.x)), self.x.shape[1]
         largest = np.inf
 
@@ -166,7 +167,7 @@ class _Loss:
 
 
 def largest_gradient(probe: LogisticRegression, x: Floats, labels: Ids) -> float:
-    """Largest absolute entry of the gradient of mean loss + L2 term, with respect to weights and biases."""
+    """Return the largest entry of the gradient of mean loss and L2 term."""
     residual = probe.predict_proba(x) - (labels[:, None] == probe.classes_)
     if len(probe.classes_) == 2:
         residual = residual[:, 1:]  # one weight vector serves both classes

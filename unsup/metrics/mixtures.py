@@ -1,7 +1,7 @@
-"""Clustering beyond k-means: Gaussian mixtures, Ward's method, UMAP with a mixture; fitted on train, never by labels.
+"""Clusterings other than k-means, fitted on training codes without labels.
 
-All of them see codes as principal components, at most 64, with a mean variance of 1. k is lowered to the number of
-distinct codes where there are fewer. The same codes give the same bits.
+All of them see codes as principal components, at most 64, with a mean variance of 1. k is at most the number of
+distinct codes. The same codes give the same bits.
 """
 
 import warnings
@@ -41,17 +41,17 @@ Method = Callable[[Floats, Floats, int], Assignment]
 
 
 def methods() -> dict[str, Method]:
-    """{name: method} of what can run here; each takes train (n, D), test (m, D) and the number of clusters."""
+    """Return the methods that can run here, called with train (n, D), test (m, D), k."""
     found: dict[str, Method] = {"gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
     return found if find_spec("umap") is None else found | {"UMAP + Gaussian mixture": umap_mixture}
 
 
 @threadpool_limits.wrap(limits=1)
 def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assignment:
-    """The most probable of k Gaussians with full covariances, fitted by EM on at most 10,000 of `train` (n, D).
+    """Fit k Gaussians with full covariances by EM on at most 10,000 of `train` (n, D).
 
     EM starts from k-means, at most four times; the fit with the highest likelihood stays. scikit-learn warns
-    (ConvergenceWarning) where that was still rising after 200 iterations.
+    (ConvergenceWarning) if that was still rising after 200 iterations.
     """
     seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
     fit = fit_mixture(seen.fitted, seen.k)
@@ -60,7 +60,7 @@ def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assignment:
 
 @threadpool_limits.wrap(limits=1)
 def agglomerative(train: Floats, test: Floats, k: int) -> Assignment:
-    """Ward's method on at most 5,000 of `train` (n, D): the two clusters merge that add least variance, down to k.
+    """Merge at most 5,000 of `train` (n, D) to k clusters by Ward's method.
 
     Any other image goes to the cluster of most of its 20 nearest fitted images; by the nearest mean, 13 to 21 % of the
     fitted images themselves would leave their cluster (MNIST codes of three autoencoders).
@@ -71,12 +71,13 @@ def agglomerative(train: Floats, test: Floats, k: int) -> Assignment:
 
 @threadpool_limits.wrap(limits=1)
 def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
-    """N2D: a Gaussian mixture in UMAP's layout of at most 10,000 of `train` (n, D) in k dimensions, at most 20.
+    """Fit N2D, a Gaussian mixture in UMAP's layout of at most 10,000 training codes.
 
     McConville et al. 2019, "N2D: (Not Too) Deep Clustering via Clustering the Local Manifold of an Autoencoded
-    Embedding", section 4: 20 neighbours, minimal distance 0, as many dimensions as clusters. Here neighbours are exact,
-    and any other image goes to the cluster of most of its 20 nearest fitted images: on MNIST codes as good as by UMAP's
-    own placement (0.951 and 0.953), and much faster. Of fewer than 40 images the mixture sees the codes themselves.
+    Embedding", section 4: 20 neighbours, minimal distance 0, as many dimensions as clusters, here at most 20. Here
+    neighbours are exact, and any other image goes to the cluster of most of its 20 nearest fitted images: on MNIST
+    codes as good as by UMAP's own placement (0.951 and 0.953), and much faster. Of fewer than 40 images the mixture
+    sees the codes themselves.
     """
     seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
     few = len(seen.fitted) < 2 * NEIGHBOURS
@@ -85,16 +86,16 @@ def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
 
 
 def fit_mixture(codes: Floats, k: int, restarts: int = RESTARTS) -> GaussianMixture:
-    """k Gaussians with full covariances on all the codes (n, D) of mean variance 1; n is at least k and 2."""
+    """Fit k full-covariance Gaussians on codes (n, D) of mean variance 1, n >= k."""
     restarts = max(1, min(restarts, WORK // (k * codes.shape[1] ** 2)))
     mixture = GaussianMixture(k, reg_covar=FLOOR, n_init=restarts, max_iter=200, random_state=0)
     return mixture.fit(codes.astype(np.float64))  # float32 may not be enough for the covariance of outliers
 
 
 def components(dimensions: int, fitted: Floats, *others: Floats) -> list[Floats]:
-    """The first principal components of the codes `fitted` (n, D), n above 1, and the same of others; mean variance 1.
+    """Return principal components of codes, fitted on the first, of mean variance 1.
 
-    Codes that are all the same become zeros.
+    `fitted` is (n, D), n above 1. Codes that are all the same become zeros.
     """
     mean = fitted.mean(axis=0, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # shares of a variance of 0
@@ -105,13 +106,13 @@ def components(dimensions: int, fitted: Floats, *others: Floats) -> list[Floats]
 
 
 def distinct(codes: Floats) -> int:
-    """How many of the codes (n, D) differ from all before them."""
+    """Count the distinct codes (n, D)."""
     return len(np.unique(codes, axis=0))
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a clustering sees, and how it becomes clusters of all images."""
+    """The codes that a clustering sees, and the way to clusters of all images."""
 
     fitted: Floats  # (f, d)
     train: Floats  # (n, d)
@@ -130,7 +131,7 @@ class _Seen:
         return Assignment(*ids, k=self.k, fitted_on=len(self.fitted), dim=self.fitted.shape[1])
 
     def by_vote(self, ids: NDArray[Any]) -> Assignment:
-        """Fitted images keep their clusters (f,), others take that of most of the nearest fitted ones."""
+        """Keep clusters (f,) of fitted images, and give others that of most neighbours."""
         vote = KNeighborsClassifier(min(NEIGHBOURS, len(ids)), algorithm="brute").fit(self.fitted, ids)
         train = vote.predict(self.train)
         train[self.at] = ids
@@ -138,7 +139,7 @@ class _Seen:
 
 
 def _layout(codes: Floats, dimensions: int) -> Floats:
-    """UMAP's places (n, d) of codes (n, D), with a mean variance of 1."""
+    """Return UMAP's layout (n, d) of codes (n, D), with a mean variance of 1."""
     from umap import UMAP
 
     near = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(codes)
@@ -160,34 +161,29 @@ def _layout(codes: Floats, dimensions: int) -> Floats:
 
 @threadpool_limits.wrap(limits=1)
 def estimate_k(codes: Floats) -> dict[str, int]:
-    """{"silhouette", "bic"}: the best number of clusters of the codes (n, D), n above 1, by each rule.
+    """Return the best number of clusters of codes (n, D), n above 1, by two rules.
 
     * silhouette: of k-means with k from 2 to 20, the highest mean silhouette (Rousseeuw 1987).
     * bic: of Gaussian mixtures with k from 1 to 20, the lowest Bayesian information criterion (Schwarz 1978).
 
     Both see 10 principal components of the same 3,000 images. k is at most the number of distinct codes; the silhouette
-    is not defined where it reaches the number of images, and is 1 where that leaves nothing to compare.
+    is not defined if it reaches the number of images, and is 1 if that leaves nothing to compare.
 
-    What they are worth: both count planted Gaussians (BIC too few where a cluster has under 150 images), and BIC sees a
-    single one where the silhouette gives any number. On real codes they count the pieces that codes fall into, not
-    classes: for codes of three autoencoders, 7 to 15 for the ten digits of MNIST, but 4 to 19 for three of them. 20
-    means 20 or more. Covariances are full: by diagonal, tied or spherical ones BIC finds 16 to 20 in those codes.
+    Both count planted Gaussians (BIC too few if a cluster has under 150 images), and BIC sees a single one where the
+    silhouette gives any number. On real codes they count the pieces that codes fall into, not classes: for codes of
+    three autoencoders, 7 to 15 for the ten digits of MNIST, but 4 to 19 for three of them. 20 means 20 or more.
+    Covariances are full: by diagonal, tied or spherical ones BIC finds 16 to 20 in those codes.
     """
     some = codes[sample(len(codes), COUNTED_IMAGES)]
     most = min(MOST, distinct(some))
     seen = components(COUNTED_DIMENSIONS, some)[0]
-    return {"silhouette": _by_silhouette(seen, most), "bic": _by_bic(seen, most)}
-
-
-def _by_silhouette(codes: Floats, most: int) -> int:
-    distances = euclidean_distances(codes)
+    distances = euclidean_distances(seen)
 
     def mean_silhouette(k: int) -> float:
-        clusters = KMeans(k, n_init=3, random_state=0).fit_predict(codes)
+        clusters = KMeans(k, n_init=3, random_state=0).fit_predict(seen)
         return float(silhouette_score(distances, clusters, metric="precomputed"))
 
-    return max(range(2, min(most, len(codes) - 1) + 1), key=mean_silhouette, default=1)
-
-
-def _by_bic(codes: Floats, most: int) -> int:
-    return min(range(1, most + 1), key=lambda k: fit_mixture(codes, k, restarts=2).bic(codes))
+    return {
+        "silhouette": max(range(2, min(most, len(seen) - 1) + 1), key=mean_silhouette, default=1),
+        "bic": min(range(1, most + 1), key=lambda k: fit_mixture(seen, k, restarts=2).bic(seen)),
+    }

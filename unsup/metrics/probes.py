@@ -1,4 +1,4 @@
-"""How well simple classifiers read the class from frozen codes. Whatever is chosen is chosen on validation images."""
+"""Simple classifiers of frozen codes, whose settings validation images choose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ ROUNDING = 1e-6  # deviation, relative to the largest entry's, that float32 arit
 
 @dataclass(frozen=True)
 class Splits:
-    """One representation of all images; rows of `fit` are the training images, then the validation images."""
+    """Codes of all images, in `fit` training images before validation images."""
 
     fit: Floats  # (n_train + n_val, D)
     test: Floats  # (n_test, D)
@@ -40,7 +40,7 @@ class Splits:
 
     @classmethod
     def of(cls, codes: Sequence[Floats], labels: Sequence[Ids]) -> Self:
-        """From the codes and labels of the training, the validation and the test images, in that order."""
+        """Return the splits of training, validation and test images, in that order."""
         fit, fit_labels = np.concatenate(codes[:2]), np.concatenate(labels[:2])
         zeros = np.zeros(fit.shape[1], np.float32)
         return cls(fit, codes[2], len(codes[0]), fit_labels, labels[2], zeros, zeros + 1)
@@ -62,9 +62,10 @@ class Splits:
         return self.fit_labels[self.n_train :]
 
     def standardised(self) -> Self:
-        """Mean 0 and deviation 1 over the training images.
+        """Scale codes to mean 0 and deviation 1 over the training images.
 
-        Entries constant there but for rounding (PCA's components beyond the rank of the data) are not blown up.
+        Entries that are constant there but for rounding (PCA's components beyond the rank of the data) are not
+        amplified.
         """
         scaler = StandardScaler().fit(self.train)
         scaler.scale_[scaler.scale_ < ROUNDING * scaler.scale_[scaler.var_ > 0].max(initial=0)] = 1.0
@@ -75,7 +76,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """Accuracies are shares of the test images in [0, 1]; low and high bound a 95 % bootstrap interval over them."""
+    """Accuracies in [0, 1] of test images, with a 95 % bootstrap interval."""
 
     accuracy: float
     low: float
@@ -90,7 +91,7 @@ class LinearProbe:
 
 @dataclass(frozen=True)
 class Ridge:
-    """Test accuracy at the chosen `alpha`; `validation` accuracy at each of `alphas`, from weak to strong."""
+    """Test accuracy at the chosen `alpha`, and validation accuracy at each."""
 
     accuracy: float
     alpha: float
@@ -100,7 +101,7 @@ class Ridge:
 
 @dataclass(frozen=True)
 class Draws:
-    """Mean and standard deviation (ddof 1) of test accuracy over draws of `images` training images."""
+    """Mean and standard deviation (ddof 1) of test accuracy over draws."""
 
     mean: float
     std: float
@@ -110,7 +111,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class FewLabel:
-    """Mean and standard deviation (ddof 1) of test accuracy over draws of labels; `share` of draws right per image."""
+    """Mean and standard deviation (ddof 1) of test accuracy over draws of labels."""
 
     mean: float
     std: float
@@ -120,7 +121,7 @@ class FewLabel:
 
 @threadpool_limits.wrap(limits=1)
 def linear_probe(splits: Splits) -> LinearProbe:
-    """Converged multinomial logistic regression with L2 on standardised codes.
+    """Fit converged multinomial logistic regression with L2 on standardised codes.
 
     C is the grid's best on the validation images (the smallest of equals) after fits on at most 10,000 training images;
     then one fit on all training and validation images is scored on the test images. C multiplies the summed loss, so
@@ -134,12 +135,16 @@ def linear_probe(splits: Splits) -> LinearProbe:
     predicted = probe.predict(splits.test)
     correct = (predicted == splits.test_labels).astype(np.float32)
     low, high = bootstrap_interval(correct)
+    counts = np.bincount(splits.test_labels, minlength=int(splits.fit_labels.max()) + 1)
+    per_class = None
+    if counts.all():
+        per_class = [float(share) for share in np.bincount(splits.test_labels, weights=correct) / counts]
     return LinearProbe(
         accuracy=float(correct.mean(dtype=np.float64)),
         low=low,
         high=high,
         C=probe.C,
-        per_class=_per_class(correct, splits.test_labels, int(splits.fit_labels.max()) + 1),
+        per_class=per_class,
         predicted=predicted,
         correct=correct,
         fitted=Probe.of(probe, splits.mean, splits.scale),
@@ -149,11 +154,11 @@ def linear_probe(splits: Splits) -> LinearProbe:
 
 @threadpool_limits.wrap(limits=1)
 def ridge_probe(splits: Splits) -> Ridge:
-    """Least squares on one-hot classes: closed form, a check on the linear probe.
+    """Fit least squares on one-hot classes, a check on the linear probe.
 
     alpha is chosen on the validation images as C is, the largest of equals; then one fit on all training and validation
     images. The grid is in units of the dimension: one prior, of scores of one size, for standardised codes of any. One
-    thread takes 1.5 s for 60,000 images of 784 dimensions, 55 s and 1 GB beside the codes for 50,000 of 4,096.
+    thread takes 1.5 s for 60,000 images of 784 dimensions, 55 s and 1 GB in addition to the codes for 50,000 of 4,096.
     """
     chosen = stratified(splits.train_labels, CHOICE_IMAGES)
     alphas = [alpha * splits.fit.shape[1] for alpha in ALPHA_GRID]
@@ -166,7 +171,7 @@ def ridge_probe(splits: Splits) -> Ridge:
 
 @threadpool_limits.wrap(limits=1)
 def knn(train: Floats, labels: Ids, test: Floats, test_labels: Ids) -> tuple[float, int]:
-    """Test accuracy of the majority among the k nearest training images (Euclidean), and k: 20, or all there are."""
+    """Return accuracy by majority of the k nearest training images, and k."""
     k = min(NEIGHBOURS, len(train))
     probe = KNeighborsClassifier(k, algorithm="brute").fit(train, labels)
     pieces = np.array_split(test, -(-len(test) // 500))  # short calls, between which an interrupt is heard
@@ -176,10 +181,10 @@ def knn(train: Floats, labels: Ids, test: Floats, test_labels: Ids) -> tuple[flo
 
 @threadpool_limits.wrap(limits=1)
 def few_label(splits: Splits, labels_per_class: int, draws: int = 10) -> FewLabel | None:
-    """Logistic regression from a few labelled training images a class, over fixed draws of them; nothing is chosen.
+    """Fit logistic regression on fixed draws of a few labelled images a class.
 
-    The draws depend on the training labels alone, so that two models are compared on the same ones. None where a class
-    has fewer labelled training images than that.
+    The draws depend on the training labels alone, so that two models are compared on the same ones. None if a class has
+    too few labelled training images.
     """
     drawn = [labelled_draw(splits.train_labels, labels_per_class, draw) for draw in range(draws)]
     right = _right(splits, [at for at in drawn if at is not None], FEW_LABEL_C)
@@ -191,11 +196,7 @@ def few_label(splits: Splits, labels_per_class: int, draws: int = 10) -> FewLabe
 
 @threadpool_limits.wrap(limits=1)
 def probe_draws(splits: Splits, c: float) -> Draws:
-    """How much the linear probe depends on its training images: fits on draws of 10,000, or of half if that is fewer.
-
-    Args:
-        c: as the linear probe has chosen it.
-    """
+    """Fit the probe with its C on draws of 10,000 training images, or half if fewer."""
     size = min(DRAWN_IMAGES, max(splits.n_train // 2, len(np.unique(splits.train_labels))))
     drawn = [stratified(splits.train_labels, size, draw) for draw in range(1, DRAWS + 1)]
     return Draws(*_over_draws(_right(splits, drawn, c)), DRAWS, size)
@@ -203,15 +204,10 @@ def probe_draws(splits: Splits, c: float) -> Draws:
 
 @threadpool_limits.wrap(limits=1)
 def imbalanced(splits: Splits, c: float, ratio: int) -> Draws | None:
-    """The linear probe from classes of unequal size, over draws in which other classes are the rare ones.
+    """Fit the probe with its C on classes of unequal size, rare ones by draw.
 
-    Args:
-        c: as the linear probe has chosen it.
-        ratio: of the most to the least frequent class, one of `draws.RATIOS`; 1 is the balanced counterpart, of the
-            same number of images.
-
-    Returns:
-        None where a class has under some 100 training images (`draws.imbalanced_draw`).
+    The ratio of the most to the least frequent class is one of `subsets.RATIOS`; 1 is the balanced counterpart with the
+    same number of images. None if a class has under about 100 training images (`subsets.imbalanced_draw`).
     """
     drawn = [at for i in range(DRAWS) if (at := imbalanced_draw(splits.train_labels, ratio, i)) is not None]
     if not drawn:
@@ -220,7 +216,7 @@ def imbalanced(splits: Splits, c: float, ratio: int) -> Draws | None:
 
 
 def _right(splits: Splits, drawn: list[Ids], c: float) -> NDArray[np.bool_]:
-    """(draws, n_test): which test images a probe that is fitted on each draw of training images gets right."""
+    """Return (draws, n_test), the test images that a probe from each draw gets right."""
     right = []
     for at in drawn:
         probe = fit(splits.train[at], splits.train_labels[at], c)
@@ -232,10 +228,3 @@ def _over_draws(right: NDArray[np.bool_]) -> tuple[float, float]:
     """(draws, n_test) -> mean and standard deviation (ddof 1) of accuracy."""
     accuracies = right.mean(axis=1)
     return float(accuracies.mean()), float(accuracies.std(ddof=1))
-
-
-def _per_class(correct: Floats, labels: Ids, classes: int) -> list[float] | None:
-    counts = np.bincount(labels, minlength=classes)
-    if not counts.all():
-        return None
-    return [float(share) for share in np.bincount(labels, weights=correct) / counts]

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind for new images: the linear probe, the cluster centres, what is usual."""
+"""The fitted parts of an evaluation that are kept for new images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ NOVEL = 0.01  # share of validation images that may count as unlike anything see
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted linear probe: standardises codes, then gives each class a share."""
+    """A fitted linear probe with its standardisation."""
 
     mean: Floats  # (D,)
     scale: Floats  # (D,)
@@ -29,7 +29,7 @@ class Probe:
 
     @classmethod
     def of(cls, fitted: Any, mean: NDArray[Any], scale: NDArray[Any]) -> Self:
-        """From scikit-learn's LogisticRegression, fitted on (codes - mean) / scale.
+        """Convert scikit-learn's LogisticRegression, fitted on (codes - mean) / scale.
 
         For two classes that has one row of weights, of the second class against the first: the first gets zeros.
         """
@@ -45,11 +45,11 @@ class Probe:
         )
 
     def probabilities(self, codes: Floats) -> Floats:
-        """(n, K): rows sum to 1."""
+        """Return (n, K), whose rows sum to 1."""
         return np.asarray(softmax(self._scores(codes), axis=1), np.float32)
 
     def predict(self, codes: Floats) -> Ids:
-        """(n,) classes."""
+        """Return classes (n,)."""
         return self.classes[self._scores(codes).argmax(axis=1)]
 
     def _scores(self, codes: Floats) -> Floats:
@@ -57,20 +57,20 @@ class Probe:
 
 
 class Novelty(NamedTuple):
-    """Ratios of n images to thresholds that nearly all validation images keep; above 1 an image is novel."""
+    """Ratios of n images to thresholds of validation images, novel above 1."""
 
     code: Floats  # (n,) Euclidean distance of the code to the nearest training code
     error: Floats | None  # (n,) squared error of reconstruction; None: the model does not reconstruct
 
     @property
     def larger(self) -> Floats:
-        """(n,)"""
+        """The larger of the two ratios (n,)."""
         return self.code if self.error is None else np.maximum(self.code, self.error)
 
 
 @dataclass(frozen=True)
 class Readout:
-    """Of a run: k-means centres, codes of training images, what is usual, and the probe where there are labels.
+    """k-means centres, training codes, novelty thresholds and, with labels, the probe.
 
     Codes of more than 1,024 dimensions are seen by k-means and by distances as principal components.
     """
@@ -94,16 +94,10 @@ class Readout:
         origin: Floats | None = None,
         probe: Probe | None = None,
     ) -> Self:
-        """Chooses what is kept of the training codes, and takes from validation images what is usual.
+        """Choose reference codes, and thresholds that about 1 % of validation exceeds.
 
-        Args:
-            centres: (k, d) of k-means.
-            train: (n, d) training codes as k-means sees them; at most 10,000 are kept.
-            val: (m, d) codes of validation images. 1 % of these images are beyond what is usual, or a little less.
-            errors: (m,) their squared errors of reconstruction, summed over an image; None: there is none.
-            axes: see `Readout`.
-            origin: see `Readout`.
-            probe: the linear probe; None: unlabelled.
+        `centres` (k, d), `train` (n, d) and `val` (m, d) are codes as k-means sees them, `errors` (m,) the squared
+        errors of reconstruction of the validation images, summed over an image.
         """
         reference = train[sample(len(train), REFERENCE)]
         keep = 1 - (NOVEL if errors is None else NOVEL / 2)
@@ -118,18 +112,18 @@ class Readout:
         return np.asarray((codes - self.origin) @ self.axes.T, np.float32)
 
     def centre_distances(self, codes: Floats) -> Floats:
-        """(n, k) Euclidean distances to the k-means centres."""
+        """Return Euclidean distances (n, k) to the k-means centres."""
         return np.asarray(euclidean_distances(self.compact(codes), self.centres), np.float32)
 
     def cluster(self, codes: Floats) -> Ids:
-        """(n,) the k-means cluster of each code."""
+        """Return the k-means cluster (n,) of each code."""
         return _nearest(self.compact(codes), self.centres)[0]
 
     def novelty(self, codes: Floats, errors: Floats | None = None) -> Novelty:
-        """How far codes (n, D) are from what was seen, and the squared errors of reconstruction (n,) from the usual.
+        """Compare codes (n, D) and squared reconstruction errors (n,) with the thresholds.
 
-        The code alone is a poor judge: what the encoder has never met it often maps into the midst of the codes (a VAE
-        of MNIST: uniform noise 1 %, photographs 23 % above the threshold), but it cannot reconstruct it (both: 100 %).
+        The code alone is a poor judge: encoders often map unfamiliar images close to the training codes (a VAE of
+        MNIST: uniform noise 1 %, photographs 23 % above the threshold), but cannot reconstruct them (both: 100 %).
         """
         code = (_nearest(self.compact(codes), self.reference)[1] / self.threshold).astype(np.float32)
         if errors is None or self.error_threshold is None:
@@ -137,7 +131,7 @@ class Readout:
         return Novelty(code, (errors / self.error_threshold).astype(np.float32))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All of it, for a file; `of` reads it back."""
+        """Return the content of a file, which `of` reads."""
         values = {
             "centres": self.centres,
             "reference": self.reference,
@@ -151,7 +145,6 @@ class Readout:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The readout from their `arrays`."""
         probe = {name.removeprefix("probe."): value for name, value in arrays.items() if name.startswith("probe.")}
         return cls(
             centres=arrays["centres"],
@@ -165,11 +158,11 @@ class Readout:
 
 
 def _positive(value: float) -> float:
-    """Above 0, to divide by: 0 where all images have the same code."""
+    """Return at least a tiny number to divide by, if all images have the same code."""
     return max(float(value), float(np.finfo(np.float32).tiny))
 
 
 def _nearest(queries: Floats, rows: Floats) -> tuple[Ids, NDArray[np.float64]]:
-    """Of each query (n, d) the position of the nearest row (m, d), and its Euclidean distance."""
+    """Return the position of and Euclidean distance to the row nearest to each query."""
     at, distances = pairwise_distances_argmin_min(queries, rows)
     return at.astype(np.int64), distances

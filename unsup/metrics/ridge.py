@@ -8,11 +8,12 @@ ROWS = 2_000  # taken to double precision at a time
 
 
 class RidgePath:
-    """What scikit-learn's RidgeClassifier predicts at any alpha, after one eigendecomposition, in double precision.
+    """Predictions of scikit-learn's RidgeClassifier at any alpha, in double precision.
 
-    With centred codes X (n, D), centred one-hot classes Y (n, K) and XᵀX = V Λ Vᵀ, the weights are
-    V (Λ + alpha)⁻¹ VᵀXᵀY; with fewer images than dimensions, and XXᵀ = U Λ Uᵀ, they are XᵀU (Λ + alpha)⁻¹ UᵀY
-    (Hastie, Tibshirani & Friedman 2009, "The elements of statistical learning", sections 3.4.1 and 18.3.5).
+    They take one eigendecomposition. With centred codes X (n, D), centred one-hot classes Y (n, K) and XᵀX = V Λ Vᵀ,
+    the weights are V (Λ + alpha)⁻¹ VᵀXᵀY; with fewer images than dimensions, and XXᵀ = U Λ Uᵀ, they are XᵀU (Λ +
+    alpha)⁻¹ UᵀY (Hastie, Tibshirani & Friedman 2009, "The elements of statistical learning", sections 3.4.1 and
+    18.3.5).
 
     Args:
         codes: (n, D).
@@ -40,7 +41,7 @@ class RidgePath:
         self._eigenvalues = eigenvalues.clip(min=0)  # below 0 by rounding alone
 
     def predict(self, codes: Floats, alpha: float) -> Ids:
-        """(n, D) -> (n,) classes, for any alpha > 0."""
+        """Return classes (n,) of codes (n, D), for any alpha > 0."""
         weights = self._basis @ (self._projected / (self._eigenvalues + alpha)[:, None])  # (D, K)
         scores = codes @ weights.astype(np.float32) + (self._shares - self._mean @ weights).astype(np.float32)
         return self.classes[scores.argmax(axis=1)]

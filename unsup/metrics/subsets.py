@@ -1,4 +1,4 @@
-"""Which training images a probe is fitted on: functions of the labels alone, so the same ones for every model."""
+"""Subsets of the training images to fit a probe on, which depend on labels alone."""
 
 import numpy as np
 
@@ -9,12 +9,9 @@ RATIOS = (1, 10, 100)  # of the most to the least frequent class
 
 
 def stratified(labels: Ids, size: int, draw: int = 0) -> Ids:
-    """Sorted positions of at most `size` images without replacement: of every class its share, but at least one.
+    """Return sorted positions of at most `size` images, each class (n,) by its share.
 
-    Args:
-        labels: (n,).
-        size: at least the number of classes.
-        draw: another number, other images.
+    `size` is at least the number of classes, and every class has at least one image. Another draw gives other images.
     """
     if len(labels) <= size:
         return np.arange(len(labels))
@@ -27,7 +24,7 @@ def stratified(labels: Ids, size: int, draw: int = 0) -> Ids:
 
 
 def labelled_draw(labels: Ids, per_class: int, draw: int) -> Ids | None:
-    """Positions of `per_class` images of every class, without replacement; None where a class has fewer."""
+    """Return positions of `per_class` images of each class, None if a class has fewer."""
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < per_class:
         return None
@@ -36,7 +33,7 @@ def labelled_draw(labels: Ids, per_class: int, draw: int) -> Ids | None:
 
 
 def imbalanced_draw(labels: Ids, ratio: int, draw: int) -> Ids | None:
-    """Positions of training images whose class sizes fall exponentially from the first to the last of K classes.
+    """Return positions of images whose K class sizes fall exponentially.
 
     Class k of a random order gets a number of images proportional to ratio^(-k / (K - 1)) (Cui et al. 2019,
     "Class-balanced loss based on effective number of samples", section 5.1). The total, at most 5,000, is the same for
@@ -44,7 +41,7 @@ def imbalanced_draw(labels: Ids, ratio: int, draw: int) -> Ids | None:
     differs in nothing but the imbalance.
 
     Returns:
-        None where the least frequent class would be empty at ratio 100: with under some 100 training images in a class.
+        None if the least frequent class would be empty at ratio 100, with under about 100 training images in a class.
     """
     classes, counts = np.unique(labels, return_counts=True)
     decay = np.arange(len(classes)) / (len(classes) - 1)

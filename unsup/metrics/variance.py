@@ -1,4 +1,4 @@
-"""What a few values tell of the spread that they were drawn from, with the help of a typical deviation."""
+"""Variance estimates from very few values, shrunk towards a typical one."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ INITIALISED = 0.2  # typical deviation of an untrained network's accuracy p over
 
 
 def shrunken_variance(values: Sequence[float], typical: float) -> tuple[float, int]:
-    """Variance s̃² of the distribution of values (k,), k = 1, 2, …, and its degrees of freedom.
+    """Return the variance s̃² behind values (k,), k = 1, 2, …, and its freedom.
 
     As in Smyth 2004 (doi:10.2202/1544-6115.1027, equation 1): s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), with
     d₀ + k - 1 degrees of freedom; s² is the variance of the values (ddof 1), s₀ the typical deviation, d₀ = PRIOR.
@@ -19,20 +19,20 @@ def shrunken_variance(values: Sequence[float], typical: float) -> tuple[float, i
 
 
 def initialisation_variance(accuracies: Sequence[float], seeds: int) -> tuple[float, int]:
-    """Variance of (a model's accuracy - the mean of these) for want of more initialisations; its degrees of freedom.
+    """Return the variance due to few untrained initialisations, and its freedom.
 
-    It is s̃²/k for k untrained initialisations. A model of one seed started from one more draw of the same distribution:
-    if training did nothing, it differs by s̃² (1 + 1/k), the variance of a prediction. Several seeds show their own
-    spread. s̃² is `shrunken_variance` with s₀ = INITIALISED · p (1 - p) at the mean accuracy p. In this unit, ten
-    initialisations each of seven architectures on digits deviate by 0.09 to 0.31 (linear probe) and 0.02 to 0.24 (10
-    labels a class), in quadratic mean by 0.2; four each of five architectures on MNIST by 0.05 to 0.18 (ridge probe).
-    One more initialisation would be called different in 3 of 100 cases on digits, in 9 for the architecture with the
-    largest spread (simulated with these deviations). s̃² includes some of the test sampling, which a bootstrap over
-    images counts again: the interval is rather too wide.
+    It is that of (a model's accuracy - the mean of these): s̃²/k for k initialisations. A model of one seed started
+    from one more draw of the same distribution: if training did nothing, it differs by s̃² (1 + 1/k), the variance of a
+    prediction. Several seeds show their own spread. s̃² is `shrunken_variance` with s₀ = INITIALISED · p (1 - p) at the
+    mean accuracy p. In this unit, ten initialisations each of seven architectures on digits deviate by 0.09 to 0.31
+    (linear probe) and 0.02 to 0.24 (10 labels a class), in quadratic mean by 0.2; four each of five architectures on
+    MNIST by 0.05 to 0.18 (ridge probe). One more initialisation would be called different in 3 of 100 cases on digits,
+    in 9 for the architecture with the largest spread (simulated with these deviations). s̃² includes some of the test
+    sampling, which a bootstrap over images counts again: the interval is rather too wide.
 
     Args:
         accuracies: (k,) of the initialisations, on the same test images as the model's.
-        seeds: of the model.
+        seeds: the number of seeds of the model.
     """
     p, k = float(np.mean(accuracies)), len(accuracies)
     variance, freedom = shrunken_variance(accuracies, INITIALISED * p * (1 - p))

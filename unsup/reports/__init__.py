@@ -1,1 +1,1 @@
-"""A report as text, Markdown and one HTML page; knows no model and no data set."""
+"""A report as text, Markdown and one HTML page, for any model and data set."""

@@ -1,6 +1,6 @@
-"""What a report says, before it has a format: sections of paragraphs, tables, pictures, lists and listings.
+"""The content of a report before it has a format.
 
-Texts may hold `**bold**` and `` `code` ``, and nothing else that has a meaning.
+Texts may hold `**bold**` and `` `code` ``, but no other markup.
 """
 
 from collections.abc import Iterable
@@ -18,32 +18,28 @@ class Note:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of named cells, columns in the order in which they first appear; the first `texts` columns are text."""
+    """Rows of named cells, with columns in the order in which they first appear."""
 
     title: str
     rows: list[Cells]
-    texts: int = 1
+    texts: int = 1  # the first columns that are text; the others are numbers
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A file beside the report, and what it shows."""
-
-    path: str
+    path: str  # relative to the folder of the report
     alt: str
 
 
 @dataclass(frozen=True)
 class Items:
-    """A list of named facts: (name, what is known)."""
+    """A list of named facts."""
 
-    pairs: list[tuple[str, str]]
+    pairs: list[tuple[str, str]]  # (name, fact)
 
 
 @dataclass(frozen=True)
 class FoldedYaml:
-    """YAML that is folded away at first."""
-
     title: str
     text: str
 
@@ -58,6 +54,6 @@ class Section:
 
 
 def in_order(rows: list[Cells], columns: Iterable[str]) -> list[Cells]:
-    """The rows with those of `columns` that any of them has, in this order, blank where a row has none."""
-    some = [column for column in dict.fromkeys(columns) if any(column in row for row in rows)]
-    return [{column: row.get(column, "") for column in some} for row in rows]
+    """Return the rows with those of `columns` that any row has, in this order."""
+    present = [column for column in dict.fromkeys(columns) if any(column in row for row in rows)]
+    return [{column: row.get(column, "") for column in present} for row in rows]

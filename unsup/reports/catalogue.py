@@ -1,4 +1,4 @@
-"""Every score that tables, cards and dashboards show, once, in the order of the tables."""
+"""All scores that tables, cards and dashboards show, in the order of the tables."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,12 +76,12 @@ class Score:
     deviations: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, scores: Scores | Layer, run: RunFacts | None = None) -> float | None:
-        """Return the number as tables show it, None where it does not apply."""
+        """Return the number as tables show it, or None if it does not apply."""
         value = number(self.path, scores, run)
         return -value if value is not None and self.negated else value
 
     def text(self, scores: Scores | Layer) -> str:
-        """Return the number as a report shows it, with its interval or deviation; empty where it does not apply."""
+        """Return the number with its interval or deviation, or an empty string."""
         match _at(self.path.rpartition(".")[0], scores):
             case ProbeScores() as probe if self.path.endswith(".accuracy"):
                 return with_interval(probe)
@@ -92,7 +92,7 @@ class Score:
 
 
 def number(path: str, scores: Scores | Layer, run: RunFacts | None = None) -> float | None:
-    """Return the number at a path of a report, None where there is none."""
+    """Return the number at a path of a report, or None if there is none."""
     value = _at(path, scores, run)
     return None if value is None else float(value)
 
@@ -117,10 +117,7 @@ SCORES = (
         selection=methods.LINEAR_PROBE,
         card=OnCard(0.0023),
         correct="linear_probe",
-        deviations={
-            "test sampling": "scores.linear_probe.sampling_deviation",
-            "probe draws": "scores.probe_draws.std",
-        },
+        deviations={"test sampling": "scores.linear_probe.sampling_deviation", "probe draws": "scores.probe_draws.std"},
     ),
     Score(
         "few-label 10",
@@ -132,11 +129,7 @@ SCORES = (
         deviations={"few-label draws": "scores.few_label.10.std"},
     ),
     Score(
-        "few-label 1",
-        "scores.few_label.1.mean",
-        T.MAIN | T.LAYER,
-        selection=methods.FEW_LABEL,
-        correct="few_label_1",
+        "few-label 1", "scores.few_label.1.mean", T.MAIN | T.LAYER, selection=methods.FEW_LABEL, correct="few_label_1"
     ),
     Score("kNN", "scores.knn.accuracy", T.MAIN | T.RESULTS, selection=methods.KNN),
     Score(
@@ -221,7 +214,7 @@ def find_score(name: str) -> Score:
 
 
 def row_of(scores: Scores | Layer, tables: Tables) -> Cells:
-    """Return the row of a report's table; scores that do not apply are left out."""
+    """Return the row of a report's table, without scores that do not apply."""
     row = {}
     for score in scores_in(tables):
         if text := score.text(scores):
@@ -230,6 +223,6 @@ def row_of(scores: Scores | Layer, tables: Tables) -> Cells:
 
 
 def start_scores(scores: Scores) -> Scores:
-    """Return the scores that a report shows of the run that a run was initialised from."""
+    """Return the scores that a report shows of the run it was initialised from."""
     sections = {score.path.split(".")[1] for score in scores_in(Tables.START)}
     return Scores(**{section: getattr(scores, section) for section in sections})

@@ -1,4 +1,4 @@
-"""A report's numbers as text: one way to write an accuracy, a difference, an error, a table."""
+"""Numbers and tables of a report as text."""
 
 from unsup.reports.schema import Difference
 from unsup.reports.score_schema import DrawScores, ProbeScores
@@ -7,23 +7,23 @@ Cells = dict[str, str]  # column -> text; a column that does not apply is absent
 
 
 def accuracy(value: float) -> str:
-    """.951, 1.000, -.012: three digits, for accuracies and everything else in [-1, 1]."""
+    """Format a number in [-1, 1] with three digits, as in .951, 1.000 and -.012."""
     text = f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no "-.000"
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def signed(value: float) -> str:
-    """+.021, -.012."""
+    """Format a difference of accuracies, as in +.021 and -.012."""
     return accuracy(value) if value <= -0.0005 else f"+{accuracy(value)}"
 
 
 def error(value: float) -> str:
-    """A reconstruction error or a rank: two decimals, one from 100 on."""
+    """Format a reconstruction error or a rank with two decimals, or one from 100 on."""
     return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
 def distance(value: float) -> str:
-    """A distance between distributions, whose scale no one knows beforehand: three digits, 0.0908, 2.99, 1,234."""
+    """Format a distance of any scale with three digits, as in 0.0908, 2.99 and 1,234."""
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
 
 
@@ -32,31 +32,31 @@ def yes_or_no(value: float) -> str:
 
 
 def with_interval(probe: ProbeScores) -> str:
-    """.951 [.947, .955]: a bootstrap over the test images."""
+    """Format as .951 [.947, .955], with the bootstrap interval over test images."""
     if probe.low is None or probe.high is None:
         return accuracy(probe.accuracy)
     return f"{accuracy(probe.accuracy)} [{accuracy(probe.low)}, {accuracy(probe.high)}]"
 
 
 def with_spread(probe: DrawScores) -> str:
-    """.853 ± .012 over draws of the labels; no ± for a single draw."""
+    """Format as .853 ± .012 over draws of the labels, without ± for a single draw."""
     return f"{accuracy(probe.mean)} ± {accuracy(probe.std)}" if probe.draws > 1 else accuracy(probe.mean)
 
 
 def with_bounds(comparison: Difference) -> str:
-    """+.021 [+.015, +.027]: this model minus a baseline."""
+    """Format this model minus a baseline as +.021 [+.015, +.027]."""
     return f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}]"
 
 
 def enumeration(words: list[str]) -> str:
-    """a; a and b; a, b and c."""
+    """Join words as in "a", "a and b" and "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def markdown_table(rows: list[Cells], texts: int = 1) -> str:
-    """A table of rows with named cells, columns in the order in which they first appear, blank where a row has none.
+    """Return a Markdown table with columns in the order in which they first appear.
 
-    The first `texts` columns are text, the others numbers, flush right.
+    The first `texts` columns are text, the others are numbers and flush right.
     """
     columns = list(dict.fromkeys(column for row in rows for column in row))
     rule = ["---" if i < texts else "---:" for i in range(len(columns))]

@@ -1,20 +1,19 @@
-"""report.html: what a report says, as one page that needs no other file.
+"""A report as one HTML page that needs no other file.
 
-Every number comes from the content of report.json; pictures are embedded, and test images shown beside them.
+Every number comes from the content of report.json; pictures and test images are embedded.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
+from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Table
 from unsup.reports.figures import code_map
-from unsup.reports.figures.code_map import CodeMap
+from unsup.reports.figures.code_map import CodeMap, Mistake
 from unsup.reports.figures.curves import panels
 from unsup.reports.figures.data_uri import encoded_picture, image
-from unsup.reports.figures.mistakes import Mistake
 from unsup.reports.format import accuracy
 from unsup.reports.page import render
 from unsup.reports.schema import Report
@@ -36,8 +35,8 @@ FIRST = (  # sections of the page in this order, before all others
     "Classes",
     "Hardest test images",
 )
-BESIDE = {"confusion": "Classes", "clusters": "k-means", "own_clusters": "Clusterings"}  # not under "Pictures"
-OUTCOMES = {
+SECTION = {"confusion": "Classes", "clusters": "k-means", "own_clusters": "Clusterings"}  # of others: "Pictures"
+MARKS = {
     "above": "▲ above",
     "mixed": "◆ mixed",
     "not above": "▼ not above",
@@ -54,66 +53,58 @@ class PageImages:
     hardest: Sequence[Mistake] = ()
 
 
-@dataclass(frozen=True)
-class PagePart:
-    """A block of the page: `kind` names the macro of blocks.html.j2 that draws `content`."""
-
-    kind: str
+class PagePart(NamedTuple):
+    kind: str  # name of the macro of blocks.html.j2 that draws the content
     content: Any
 
 
-def to_html(report: Report, folder: Path, pictures: PageImages | None = None) -> str:
-    """The whole of report.html.
+def to_html(report: Report, folder: Path, images: PageImages | None = None) -> str:
+    """Return the text of report.html.
 
     Args:
         report: the content of report.json.
-        folder: where the pictures named in it lie; one that is missing is named on the page.
-        pictures: what else there is to see; without it the page has no map to point at and no hardest images.
+        folder: of the pictures; the page names those that are missing.
+        images: without them the page has no interactive map and no hardest test images.
     """
     word, sentence = outcome(report)
-    told = checks(report)
+    lines = checks(report)
     return render(
         "report.html.j2",
         title=report.heading,
         outcome=word.replace(" ", "-"),
-        mark=OUTCOMES[word],
+        mark=MARKS[word],
         sentence=sentence,
         verdict=inline(verdict(report)),
-        checks=[inline(line) for line in told],
-        wrong=any("**" in line for line in told),
-        sections=[
-            (f"s{i}", title, parts)
-            for i, (title, parts) in enumerate(_page(report, folder, pictures or PageImages()), 1)
-        ],
+        checks=[inline(line) for line in lines],
+        wrong=any("**" in line for line in lines),
+        sections=_sections(report, folder, images or PageImages()),
     )
 
 
-def _page(report: Report, folder: Path, pictures: PageImages) -> list[tuple[str, list[PagePart]]]:
-    """The sections of the report, with those that only a page can show among them; none is empty."""
-    content = {
-        title: [_part(block, folder) for block in blocks]
-        for title, blocks in _placed(sections(report), bool(pictures.code_map)).items()
-    }
+def _sections(report: Report, folder: Path, images: PageImages) -> list[tuple[str, str, list[PagePart]]]:
+    """Return (id, title, parts) of the sections that have parts."""
+    blocks = {section.title: [*section.blocks] for section in sections(report)}
+    _place_pictures(blocks, without_map=images.code_map is not None)
+    content = {title: [_part(block, folder) for block in some] for title, some in blocks.items()}
     content["Checks"] = [_part(block, folder) for block in checks_in_full(report)]
-    if drawn := panels(report.curves or {}):
-        content["Learning curves"] = [PagePart("curves", drawn)]
-    if pictures.code_map:
-        content["Map of the codes"] = [PagePart("map", code_map.draw(pictures.code_map))]
-    if pictures.hardest:
-        content["Hardest test images"] = [PagePart("mistakes", [_mistake(one) for one in pictures.hardest])]
-    order = [*FIRST, *(title for title in content if title not in FIRST)]
-    return [(title, content[title]) for title in order if content.get(title)]
+    if curves := panels(report.curves or {}):
+        content["Learning curves"] = [PagePart("curves", curves)]
+    if images.code_map:
+        content["Map of the codes"] = [PagePart("map", code_map.draw(images.code_map))]
+    if images.hardest:
+        content["Hardest test images"] = [PagePart("mistakes", [_mistake(one) for one in images.hardest])]
+    order = dict.fromkeys((*FIRST, *content))
+    titles = [title for title in order if content.get(title)]
+    return [(f"s{i}", title, content[title]) for i, title in enumerate(titles, 1)]
 
 
-def _placed(found: list[Section], mapped: bool) -> dict[str, list[Block]]:
-    """The blocks of each section, pictures beside their numbers; no map where the page has a better one."""
-    blocks = {section.title: list(section.blocks) for section in found}
-    for shown in blocks.pop("Pictures", []):
-        stem = PurePosixPath(shown.path).stem if isinstance(shown, Picture) else ""
-        section = BESIDE[stem] if BESIDE.get(stem) in blocks else "Pictures"
-        if not (mapped and stem == "map"):
-            blocks.setdefault(section, []).append(shown)
-    return blocks
+def _place_pictures(blocks: dict[str, list[Block]], without_map: bool) -> None:
+    """Move pictures to the sections of their numbers."""
+    for picture in blocks.pop("Pictures", []):
+        stem = PurePosixPath(picture.path).stem if isinstance(picture, Picture) else ""
+        section = SECTION[stem] if SECTION.get(stem) in blocks else "Pictures"
+        if not (without_map and stem == "map"):
+            blocks.setdefault(section, []).append(picture)
 
 
 def _part(block: Block, folder: Path) -> PagePart:
@@ -124,18 +115,14 @@ def _part(block: Block, folder: Path) -> PagePart:
             cells = [{column: inline(text) for column, text in row.items()} for row in rows]
             return PagePart("table", {"title": title, "rows": cells, "texts": texts})
         case Picture(path, alt):
-            return PagePart("picture", _embedded(folder / path, path, alt))
+            if not (folder / path).is_file():
+                return PagePart("picture", {"missing": path, "alt": alt})
+            uri, width, height = encoded_picture((folder / path).read_bytes())
+            return PagePart("picture", {"uri": uri, "width": width, "height": height, "alt": alt})
         case Items(pairs):
             return PagePart("items", [(name, inline(text)) for name, text in pairs])
-        case FoldedYaml(title, text):
-            return PagePart("listing", {"title": title, "text": text})
-
-
-def _embedded(file: Path, path: str, alt: str) -> dict[str, Any]:
-    if not file.is_file():
-        return {"missing": path, "alt": alt}
-    uri, width, height = encoded_picture(file.read_bytes())
-    return {"uri": uri, "width": width, "height": height, "alt": alt}
+        case FoldedYaml():
+            return PagePart("listing", block)
 
 
 def _mistake(one: Mistake) -> dict[str, Any]:
@@ -143,13 +130,13 @@ def _mistake(one: Mistake) -> dict[str, Any]:
 
 
 def inline(text: str) -> "Markup":
-    """`**bold**` and `` `code` `` as HTML; whatever else is in the text stays text."""
+    """Convert `**bold**` and `` `code` `` to HTML, and escape all other text."""
     from markupsafe import Markup, escape
 
     parts, at = [], 0
-    for found in INLINE.finditer(text):
-        code, bold = found.groups()
+    for match in INLINE.finditer(text):
+        code, bold = match.groups()
         kind, inner = ("strong", inline(bold)) if code is None else ("code", escape(code))
-        parts += [escape(text[at : found.start()]), Markup("<{0}>{1}</{0}>").format(Markup(kind), inner)]
-        at = found.end()
+        parts += [escape(text[at : match.start()]), Markup("<{0}>{1}</{0}>").format(Markup(kind), inner)]
+        at = match.end()
     return Markup("").join([*parts, escape(text[at:])])

@@ -1,4 +1,4 @@
-"""report.md: what a report says, as Markdown, made from the content of report.json alone."""
+"""A report as Markdown, made from the content of report.json alone."""
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
 from unsup.reports.format import markdown_table
@@ -9,18 +9,17 @@ from unsup.reports.verdict import verdict
 
 
 def to_markdown(report: Report) -> str:
-    """The whole of report.md from the content of report.json."""
+    """Return the text of report.md."""
     parts = [f"# {report.heading}", verdict(report), " ".join(checks(report))]
     return "\n\n".join([*parts, *(_section(section) for section in sections(report))]) + "\n"
 
 
 def _section(section: Section) -> str:
-    tables = sum(isinstance(block, Table) for block in section.blocks)
-    return "\n\n".join([f"## {section.title}", *(_block(block, titled=tables > 1) for block in section.blocks)])
+    titled = sum(isinstance(block, Table) for block in section.blocks) > 1
+    return "\n\n".join([f"## {section.title}", *(_block(block, titled) for block in section.blocks)])
 
 
 def _block(block: Block, titled: bool) -> str:
-    """One block; tables get their titles where a section has several."""
     match block:
         case Note(text):
             return text

@@ -34,7 +34,7 @@ NATS = (
 
 
 def explanations(scores: Scores) -> Iterator[Explanation]:
-    """Yield the rows of the report's table; scores that do not apply have none."""
+    """Yield the rows of the report's table, for the scores that apply."""
     yield from _with_labels(scores)
     yield from _clusters(scores)
     yield from _without_labels(scores)

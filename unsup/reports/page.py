@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: one look, one skeleton, nothing loaded from elsewhere."""
+"""Self-contained HTML pages with one style and one skeleton."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ HERE = Path(__file__).parent
 
 
 def render(template: str, **content: Any) -> str:
-    """A page from a file of templates/, which extends `page.html.j2`; text in `content` is escaped.
+    """Return a page made from a template that extends `page.html.j2`.
 
     Args:
-        template: name of the file.
-        content: what the template uses, at least `title`; a name that it uses and does not get is an error.
+        template: name of a file in templates/.
+        content: variables of the template, at least `title`; text is escaped, and a missing variable is an error.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup

@@ -1,7 +1,4 @@
-"""The one reader and the one writer of report.json, and what is made from it.
-
-That is report.md, report.html and the summary for the terminal.
-"""
+"""Reading and writing of report.json, report.md and report.html, and the summary."""
 
 import json
 import re
@@ -35,12 +32,12 @@ def write_report(folder: Path, report: Report, pictures: PageImages | None = Non
     """Write report.json, report.md and report.html, each whole or not at all.
 
     Args:
-        folder: of the run; the figures that the report names are there already.
-        report: what is written.
+        folder: of the run, with the figures that the report names.
+        report: the content.
         pictures: test images for report.html, which report.json does not hold.
 
     Raises:
-        UserError: a value is not finite, is null or has no JSON form; the message says which.
+        UserError: a value is not finite, is null or has no JSON form.
     """
     replace_file(folder / "report.json", to_json(report))
     replace_file(folder / "report.md", to_markdown(report))
@@ -53,18 +50,19 @@ def to_json(report: Report) -> str:
     Raises:
         UserError: as in `write_report`.
     """
-    for key, value in _unfit(report):
+    content = msgspec.to_builtins(report, enc_hook=lambda value: None)
+    for key, value in _unfit(content):
         raise UserError(
             f"report.json: {key} is {value!r}; every number must be finite, and what does not apply left out"
         )
-    return json.dumps(msgspec.to_builtins(report), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_report(path: Path) -> Report:
     """Read a report.json.
 
     Raises:
-        UserError: it is missing or damaged; the message names the file.
+        UserError: it is missing or damaged.
     """
     try:
         return load_report(path)
@@ -75,14 +73,15 @@ def read_report(path: Path) -> Report:
 
 
 def load_report(path: Path, curves: bool = True) -> Report:
-    """Read a report.json; messages do not name the file.
+    """Read a report.json, for callers that name the file in their messages.
 
     Args:
-        curves: read the learning curves, most of a report's length, too.
+        path: of the file.
+        curves: also read the learning curves, most of a report's length.
 
     Raises:
         OSError: it cannot be read.
-        UserError: it is damaged; the message continues "the file is".
+        UserError: it is damaged; the message is what the file is.
     """
 
     def refuse(word: str) -> NoReturn:
@@ -115,17 +114,13 @@ def parse_report(content: Any) -> Report:
 
 
 def as_record(content: dict[str, Any], kind: type[SomeRecord]) -> SomeRecord:
-    """Return a part of a report, such as the scores of an evaluation, as an object of its type."""
+    """Convert a part of a report, such as its scores, to its type."""
     return msgspec.convert(json.loads(json.dumps(content)), kind)  # NumPy's numbers become Python's
 
 
 def _unfit(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of every null, infinity, NaN and number beyond floats, and of objects without JSON form."""
-    if isinstance(value, msgspec.Struct):
-        for f in msgspec.structs.fields(value):
-            if (inner := getattr(value, f.name)) is not None or f.required:
-                yield from _unfit(inner, f"{key}.{f.encode_name}".lstrip("."))
-    elif isinstance(value, dict):
+    """Yield the dotted key and value of whatever is not finite or has no JSON form."""
+    if isinstance(value, dict):
         for name, inner in value.items():
             yield from _unfit(inner, f"{key}.{name}".lstrip("."))
     elif isinstance(value, list | tuple):
@@ -136,7 +131,7 @@ def _unfit(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _reason(message: str, content: dict[str, Any]) -> str:
-    """Turn a message of msgspec into 'damaged: run.seed is 'x'' or 'incomplete: run.seed is missing'."""
+    """Return what is wrong, with dotted key and value, from a message of msgspec."""
     what, _, where = message.partition(" - at `")
     path = where.removeprefix("key` in `").rstrip("`").removeprefix("$").removeprefix(".")
     if missing := re.match(r"Object missing required field `(.+)`", what):
@@ -149,7 +144,7 @@ def _reason(message: str, content: dict[str, Any]) -> str:
 
 
 def _places(value: Any, steps: list[str], key: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) at a path; `...` stands for every key of a dictionary."""
+    """Yield dotted keys and values at a path, in which `...` is any key."""
     if not steps:
         yield key, value
     elif isinstance(value, dict):
@@ -160,7 +155,7 @@ def _places(value: Any, steps: list[str], key: str = "") -> Iterator[tuple[str, 
 
 
 def _without_curves(text: bytes) -> bytes:
-    """Empty the learning curves of a report as it is written: they are most of its length."""
+    """Empty the learning curves in the text of a report."""
     opening = b'\n "curves": {'
     start = text.find(opening + b"\n")
     end = text.find(b"\n }", start + len(opening))
@@ -168,7 +163,7 @@ def _without_curves(text: bytes) -> bytes:
 
 
 def summary_table(report: Report) -> "Table":
-    """Return the summary for the terminal, at most 100 columns wide, one column for this model and one per floor."""
+    """Return the summary for the terminal, at most 100 columns wide."""
     from rich import box
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""The content of report.json as types; `reports/score_schema.py` has those of scores."""
+"""The content of report.json as types, except for its scores."""
 
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ class SplitSizes(Record, kw_only=True):
 
 
 class RunFacts(Record, kw_only=True):
-    """What was trained, on what, and for how long."""
+    """The model, its data and its training."""
 
     model: str
     data: str
@@ -59,7 +59,7 @@ class Machine(Record, kw_only=True):
 
 
 class GitState(Record, kw_only=True):
-    """The commit of the code; empty outside a git checkout."""
+    """The commit of the code, empty outside a git checkout."""
 
     commit: str | None = None
     dirty: bool | None = None
@@ -145,7 +145,7 @@ class Report(Record, kw_only=True):
 
     @property
     def heading(self) -> str:
-        """'deep_ae on mnist, seed 0'."""
+        """The title, such as deep_ae on mnist, seed 0."""
         return f"{self.run.model} on {self.run.data}, seed {self.run.seed}"
 
     @property
@@ -155,7 +155,7 @@ class Report(Record, kw_only=True):
 
     @property
     def rows(self) -> list[tuple[str, Scores]]:
-        """The rows of every table: this model, then its baselines, each with its scores."""
+        """Names and scores of this model and its baselines, in the order of tables."""
         baselines = [(baseline_name(key, scores.code_dim), scores) for key, scores in self.ordered_baselines.items()]
         return [(self.run.model, self.scores), *baselines]
 

@@ -1,7 +1,7 @@
-"""The scores of a report as types; `reports/schema.py` has the rest.
+"""The scores of a report as types.
 
-Optional fields are `None` where they do not apply, and then absent from the file. Keys that no field has are ignored,
-so that a report of later code can be read. Field order is the order in the file.
+Optional fields are `None` if they do not apply, and then absent from the file. Unknown keys are ignored, so that a
+report of later code can be read. Field order is the order in the file.
 """
 
 from typing import Annotated, Literal
@@ -34,7 +34,7 @@ class ProbeScores(Record, kw_only=True):
 
     @property
     def sampling_deviation(self) -> float | None:
-        """The standard deviation over test images that the interval stands for."""
+        """The standard deviation over test images that the interval implies."""
         if self.low is None or self.high is None:
             return None
         return (self.high - self.low) / (2 * 1.959964)
@@ -94,7 +94,7 @@ class KMeans(Record, kw_only=True):
 
 
 class OtherClustering(Record, kw_only=True):
-    """A clustering other than k-means; without labels it has no agreement with classes."""
+    """A clustering other than k-means, without agreements if there are no labels."""
 
     k: Count
     used: Count | None = None
@@ -142,7 +142,7 @@ class Likelihood(Record, kw_only=True):
 
 
 class Reduced(Record, kw_only=True, rename={"measures": "for"}):
-    """Principal components that stand for codes which are too wide."""
+    """Principal components in place of codes that are too wide."""
 
     dim: int
     measures: list[str]
@@ -155,7 +155,7 @@ class Layer(Record, kw_only=True):
 
 
 class Scores(Record, kw_only=True):
-    """What a model's codes, or those of a baseline, are worth."""
+    """The scores of a model's codes, or of those of a baseline."""
 
     code_dim: int | None = None
     dead_units: Count | None = None

@@ -1,4 +1,4 @@
-"""The sections of a report, in order, from the content of report.json alone; what does not apply is left out."""
+"""The sections of a report, in order, from the content of report.json alone."""
 
 from unsup.reports.blocks import Block, Note, Picture, Section, Table
 from unsup.reports.catalogue import Tables, row_of
@@ -16,7 +16,7 @@ REFERENCES: dict[ReferenceKey, str] = {"real": "real against real", "untrained":
 
 
 def sections(report: Report) -> list[Section]:
-    """Return everything below the verdict."""
+    """Return the sections below the verdict, without those that do not apply."""
     spread = _spread(report)
     content: list[tuple[str, list[Block]]] = [
         ("Summary", _summary(report)),
@@ -40,7 +40,7 @@ def sections(report: Report) -> list[Section]:
 
 
 def _rows(report: Report, tables: Tables) -> list[Cells]:
-    """Return the row of this model and of each baseline, or no rows if none of them has a score."""
+    """Return rows of this model and its baselines, none if all are empty."""
     rows = [{"codes": name} | row_of(scores, tables) for name, scores in report.rows]
     return rows if any(len(row) > 1 for row in rows) else []
 

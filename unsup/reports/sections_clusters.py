@@ -1,4 +1,4 @@
-"""Sections on clusters, that is k-means, other clusterings, and how many clusters there are."""
+"""Sections on k-means, other clusterings and the number of clusters."""
 
 from unsup.reports.blocks import Block, Note, Table, in_order
 from unsup.reports.format import Cells, accuracy, error
@@ -32,7 +32,7 @@ def kmeans_spaces(report: Report) -> list[Block]:
 
 
 def other_clusterings(report: Report) -> list[Block]:
-    """Return all clusterings; nothing if there is only k-means, or no label to score them by."""
+    """Return all clusterings if there are others than k-means, and labels."""
     if not any(clustering.train or clustering.test for clustering in report.scores.clusterings.values()):
         return []
     rows: list[Cells] = []
@@ -85,7 +85,7 @@ def _agreement(agreement: Agreement) -> str:
 
 
 def cluster_numbers(report: Report) -> list[Block]:
-    """Return estimates of the number of clusters that see no labels, and the number that k-means was given."""
+    """Return label-free estimates of the number of clusters, and that of k-means."""
     rows: list[Cells] = []
     for name, scores in report.rows:
         count = scores.clusters or ClusterCount()

@@ -1,4 +1,4 @@
-"""Sections on trust, that is checks, how each number was made and from which labels, and where it comes from."""
+"""Sections on checks, how each number was made, and where it comes from."""
 
 import yaml
 
@@ -16,7 +16,7 @@ STATES = {True: "**with uncommitted changes**", False: "nothing uncommitted"}
 
 
 def checks(report: Report) -> list[str]:
-    """Return sentences on the self-check, the frozen encoder and the test images; bold where something is wrong."""
+    """Return a sentence on each check of the evaluation, in bold if it failed."""
     check, frozen, reads = report.selfcheck, report.frozen, report.test_reads
     lines = [f"Evaluator checked: {check.passed} of {check.total}."]
     if check.passed != check.total:
@@ -54,7 +54,7 @@ def how_made(report: Report) -> list[Block]:
 
 
 def origin(report: Report) -> list[Block]:
-    """Return how the run was trained, on which machine and data, and its configuration."""
+    """Return how and where the run was trained, and its configuration."""
     run, made, start = report.run, report.provenance, report.provenance.init_from
     minutes = f"{run.train_seconds / 60:.1f} minutes"
     minutes += f" ({run.minutes:.1f} with the runs that it started from)" if start else ""

@@ -1,4 +1,4 @@
-"""Sections on what the probes' accuracy depends on, from corrupted images to the strength of regularisation."""
+"""Sections on corrupted images, draws of training images, and regularisation."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ SMALL = "On very small images (8 pixels) the mild severities of blur and of shif
 
 
 def corrupted(report: Report) -> list[Block]:
-    """Return accuracy by corruption and severity, with the mean over severities of each baseline."""
+    """Return accuracy by corruption and severity, and means of the baselines."""
     own, kinds = report.scores.robustness, report.scores.corruptions
     if not own:
         return []
@@ -55,7 +55,7 @@ def _mean(robustness: Mapping[str, float | list[float]], kinds: list[str]) -> st
 
 
 def draws(report: Report) -> list[Block]:
-    """Return the linear probe on draws of training images, also with classes of unequal size."""
+    """Return the linear probe on draws of training images, balanced or not."""
     ratios = {ratio: _ratio(ratio) for _, scores in report.rows for ratio in scores.imbalance}
     if not ratios and not any(scores.probe_draws for _, scores in report.rows):
         return []
@@ -87,7 +87,7 @@ def _ratio(ratio: str) -> str:
 
 
 def ridge_path(report: Report) -> list[Block]:
-    """Return validation accuracy at every strength of the regularisation, the model's own choice in bold."""
+    """Return validation accuracy at every strength of the regularisation."""
     cells: dict[str, Cells] = {}  # strength -> row
     last = {COLUMN: "test, at the best"}
     for name, scores in report.rows:

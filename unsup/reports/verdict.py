@@ -1,4 +1,4 @@
-"""Is this code better than the baselines? The answer in a few sentences, in one sentence and in a word."""
+"""The verdict on a model, in a few sentences, in one sentence and in a word."""
 
 from unsup.reports.catalogue import SCORES
 from unsup.reports.format import accuracy, enumeration, error, with_bounds
@@ -16,10 +16,9 @@ NO_BASELINES = "No baselines were computed, so these numbers cannot show whether
 
 
 def verdict(report: Report) -> str:
-    """Say in a few sentences (Markdown) whether this code is better than the baselines.
+    """Say in a few sentences (Markdown) if this code is better than the baselines.
 
-    Labelled images are judged by paired intervals on the test images.
-    A sentence before them says so if the run did not learn.
+    Labelled images are judged by paired intervals on the test images. The first sentence says if the run did not learn.
     """
     if not report.baselines:
         comparison = NO_BASELINES
@@ -31,7 +30,7 @@ def verdict(report: Report) -> str:
 
 
 def learning_failure(report: Report) -> str:
-    """Return a sentence (Markdown) if the run did not learn, whatever the scores are, else an empty string.
+    """Return a sentence (Markdown) if the run did not learn, else an empty string.
 
     The signs are facts that no working training has: a loss that never fell below its first value or does not change,
     and codes that are all equal or of one direction.
@@ -88,7 +87,7 @@ def _standing(comparison: Difference) -> str:
 
 
 def _by_probes(report: Report) -> tuple[list[str], list[str]]:
-    """Return the standing by each probe against each baseline, and a phrase for each group of equal results."""
+    """Return all standings against baselines, and a phrase for each result."""
     standings: list[str] = []
     probes: dict[str, list[str]] = {}  # result -> in the words of which probes
     for probe, (_, words) in COMPARED_BY.items():
@@ -120,7 +119,7 @@ def _labelled_verdict(report: Report) -> str:
 
 
 def _detailed_result(differences: dict[str, Difference]) -> str:
-    """Return the result with all differences; whatever is not clearly above a baseline comes first, in bold."""
+    """Return the result with all differences, bad news first and in bold."""
     texts: dict[str, list[str]] = {UNCLEAR: [], WORSE: [], BETTER: []}
     for name, one in differences.items():
         standing, bounds = _standing(one), with_bounds(one)
@@ -144,7 +143,7 @@ def _unlabelled_verdict(report: Report) -> str:
 
 
 def _by_reconstruction(report: Report) -> tuple[list[str], list[str]]:
-    """Return the standing against each baseline, also that of codes that use few dimensions, and a phrase for each."""
+    """Return standings by reconstruction and by the codes' rank, with phrases."""
     standings, phrases = [], []
     (_, own), *baselines = _reconstruction_errors(report) or [("", 0.0)]
     for name, sse in baselines:
@@ -159,13 +158,13 @@ def _by_reconstruction(report: Report) -> tuple[list[str], list[str]]:
 
 
 def _reconstruction_errors(report: Report) -> list[tuple[str, float]]:
-    """Return squared errors an image, first that of this model, or an empty list if there is nothing to compare."""
+    """Return squared errors per image, first this model's, if they can be compared."""
     errors = [(name, scores.reconstruction.sse_per_image) for name, scores in report.rows if scores.reconstruction]
     return errors if report.scores.reconstruction and len(errors) > 1 else []
 
 
 def _few_dimensions(scores: Scores) -> str | None:
-    """Return "about 2 of 30 dimensions" if the effective rank is under a tenth of its maximum, else None."""
+    """Return "about 2 of 30 dimensions" if the rank is under a tenth of that."""
     most = scores.reduced.dim if scores.reduced else scores.code_dim  # RankMe sees the reduced codes if there are any
     if most is None or scores.rankme is None or scores.rankme >= COLLAPSED * most:
         return None

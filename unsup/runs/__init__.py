@@ -1,1 +1,1 @@
-"""What a run is: configuration, folder, checkpoint, and the objects built from them."""
+"""Runs, their configuration, folder and checkpoints, and the objects built from them."""

@@ -1,4 +1,4 @@
-"""From a resolved configuration to its objects: data, model, a model with a run's weights."""
+"""Data and models from a resolved configuration."""
 
 import inspect
 from pathlib import Path
@@ -18,15 +18,14 @@ REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, 
 
 
 def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
-    """Build the images and the model of a training, with nothing loaded yet, or find that it cannot be trained.
+    """Build the data module and the model of a training, with no images loaded yet.
 
     Args:
         config: a resolved configuration.
-        data: the data module, when it is built already.
+        data: the data module, if it is built already.
 
     Raises:
-        UsageError: no end of the training is given; an option's value is out of its range;
-            there is nothing to start from.
+        UsageError: the training has no end, an option is out of its range, or a required `init_from` is missing.
     """
     trainer = config["trainer"]
     if trainer.get("max_epochs", -1) == -1 and trainer.get("max_steps", -1) == -1:
@@ -34,12 +33,12 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
     data = data or build_data(config)
     model = build_model(config, data)
     if model.needs_init and not config["init_from"]:
-        raise UsageError(f"{config['recipe']} starts from weights of another run: name it, --init_from RECIPE or RUN")
+        raise UsageError(f"{config['recipe']} starts from the weights of another run: give --init_from RECIPE or RUN")
     return data, model
 
 
 def build_data(config: Config) -> ImageData:
-    """The data module, nothing loaded yet."""
+    """Build the data module, with no images loaded yet."""
     cls = load_class(config["data"]["class_path"], ImageData)
     data: ImageData = instantiate("data", cls, config["data"]["init_args"])
     data.seed = config["seed"]
@@ -47,7 +46,7 @@ def build_data(config: Config) -> ImageData:
 
 
 def prepare(config: Config) -> ImageData:
-    """The data module with its files at hand and its images read and checked.
+    """Build the data module, get its files, and read and check its images.
 
     Raises:
         UserError: files are missing, damaged or cannot be downloaded.
@@ -59,19 +58,22 @@ def prepare(config: Config) -> ImageData:
 
 
 def find_mnist(config: Config) -> tuple[ImageData | None, str]:
-    """The choice where no data set was named: MNIST's data, ready, or None: digits have to do; and what to say of it.
+    """Load MNIST, the default data set, if it is available.
 
     Args:
         config: a resolved configuration with MNIST.
+
+    Returns:
+        The data module or None, and a message for the user.
     """
     try:
-        return prepare(config), f"no {option('data')} named: MNIST is at hand"
+        return prepare(config), f"no {option('data')} given: using MNIST"
     except UserError as e:
-        return None, f"no {option('data')} named, and {e}"
+        return None, f"no {option('data')} given, and {e}"
 
 
 def build_model(config: Config, data: ImageData) -> Model:
-    """The model, newly initialised; what depends on the data (`shape`, `augmentation`) comes from the data module."""
+    """Build the model. Its `shape` and `augmentation` come from the data module."""
     cls = load_class(config["model"]["class_path"], Model)
     linked = {name: getattr(data, name) for name in LINKED if name in inspect.signature(cls).parameters}
     model: Model = instantiate("model", cls, linked | config["model"]["init_args"])
@@ -80,10 +82,10 @@ def build_model(config: Config, data: ImageData) -> Model:
 
 
 def instantiate(section: str, cls: type, arguments: dict[str, Any]) -> Any:
-    """An object of a class.
+    """Make an object of a class.
 
     Raises:
-        UsageError: torch or the class itself refuses the arguments: a negative or an immense size, an empty list.
+        UsageError: torch or the class refuses the arguments, such as a negative or huge size or an empty list.
     """
     try:
         return cls(**arguments)
@@ -111,10 +113,10 @@ def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) 
 
 
 def load_weights(model: Model, checkpoint: dict[str, Any], path: Path) -> None:
-    """Give the model the weights of a checkpoint, every one of them fitting.
+    """Load the weights of a checkpoint into a model.
 
     Raises:
-        UserError: they are of another model.
+        UserError: they do not all fit.
     """
     try:
         model.load_state_dict(checkpoint["state_dict"])

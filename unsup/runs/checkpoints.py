@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, the one before kept, none with weights that are not finite."""
+"""Checkpoints with finite weights, written atomically, with the previous one kept."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from unsup.runs.records import LAST, PREVIOUS
 
 log = logging.getLogger(__name__)
 
-LAYOUT = 1  # of what stands in a checkpoint; another one is refused
+LAYOUT = 1  # of the content of a checkpoint; others are refused
 NEEDED = {"state_dict": dict, "hyper_parameters": dict, "global_step": int}
 
 
@@ -25,20 +25,23 @@ class DamagedCheckpoint(UserError):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside the old one, to the disk itself, then renames; of last.ckpt the one before is kept.
+    """Atomic writing of checkpoints, which keeps the previous last.ckpt.
 
-    Lightning's own writes to the system's temporary folder and copies: where that is another file system, a process
-    that dies or a full disk leaves half a checkpoint in the place of the last good one.
+    Lightning writes to the system's temporary folder and copies. If that is another file system, a process that dies or
+    a full disk leaves half a checkpoint in place of the last good one.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Raises UserError: weights are not finite; the file cannot be written. What was there before is intact."""
+        """Write a checkpoint, or leave what was there before intact.
+
+        Raises:
+            UserError: weights are not finite, or the file cannot be written.
+        """
         path = Path(path)
         for name, value in checkpoint["state_dict"].items():
             if value.is_floating_point() and not value.isfinite().all():
-                raise UserError(
-                    f"the weights {name} are not finite after epoch {checkpoint['epoch'] + 1}: lower model.lr"
-                )
+                epoch = checkpoint["epoch"] + 1
+                raise UserError(f"the weights {name} are not finite after epoch {epoch}: lower model.lr")
         try:
             path.parent.mkdir(exist_ok=True)
             with write_atomically(path) as temporary:
@@ -51,44 +54,44 @@ class AtomicCheckpoints(TorchCheckpointIO):
         except (OSError, RuntimeError) as e:
             cause = system_error(e)
             reason = (cause.strerror or str(cause)) if cause else " ".join(str(e).split())
-            raise UserError(f"cannot write {short_path(path)}: {reason}; the checkpoints before it are intact") from e
+            raise UserError(f"cannot write {short_path(path)}: {reason}; earlier checkpoints are intact") from e
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """`state_dict`, `hyper_parameters` and `global_step` (optimizer steps) in a checkpoint, on the CPU.
+    """Return `state_dict`, `hyper_parameters` and `global_step` (optimizer steps) of a checkpoint.
 
-    Code that it might hold never runs.
+    Tensors are on the CPU. Code in the file never runs.
 
     Raises:
-        UserError: it is damaged, no checkpoint of a model, or of another layout.
+        UserError: it is damaged, not a checkpoint of a model, or of another layout.
     """
     try:
-        with zipfile.ZipFile(path) as file:  # torch does not look at the checksums that it writes
+        with zipfile.ZipFile(path) as file:  # torch writes checksums and does not read them
             if file.testzip() is not None:
                 raise ValueError("checksum")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        found = {key: checkpoint[key] for key in NEEDED}
-        if not all(isinstance(found[key], kind) for key, kind in NEEDED.items()):
+        content = {key: checkpoint[key] for key in NEEDED}
+        if not all(isinstance(content[key], kind) for key, kind in NEEDED.items()):
             raise TypeError
-        if not all(isinstance(name, str) and isinstance(w, torch.Tensor) for name, w in found["state_dict"].items()):
+        if not all(isinstance(name, str) and isinstance(w, torch.Tensor) for name, w in content["state_dict"].items()):
             raise TypeError
     except Exception as e:  # damaged files raise anything
         raise DamagedCheckpoint(f"{path} cannot be read as a checkpoint: it is damaged or of another kind") from e
-    theirs = checkpoint.get("layout", 1)  # the first ones did not say theirs
-    if type(theirs) is not int or theirs != LAYOUT:
-        raise UserError(f"{path} has the layout {theirs}, this version of unsup reads {LAYOUT}: train this run again")
-    return found
+    layout = checkpoint.get("layout", 1)  # the first ones do not have it
+    if type(layout) is not int or layout != LAYOUT:
+        raise UserError(f"{path} has the layout {layout}, this version of unsup reads {LAYOUT}: train this run again")
+    return content
 
 
 def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
-    """Return the checkpoint to continue a run from, and its content: the next one where the first is damaged.
+    """Return the newest intact checkpoint of a run, and its content.
 
     Args:
         run: its name in messages.
         paths: its checkpoints, the newest first.
 
     Raises:
-        UserError: the run has none that is whole and of this layout.
+        UserError: none is intact and of this layout.
     """
     damaged = []
     for path in paths:
@@ -98,14 +101,14 @@ def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, 
             damaged.append(str(e))
             continue
         if damaged:
-            log.warning("%s; going on from the one before, %s", damaged[0], path.name)
+            log.warning("%s; continuing from the previous one, %s", damaged[0], path.name)
         return path, checkpoint
-    reason = damaged[0] if damaged else f"{run} has no checkpoint: its first epoch did not end, or they were deleted"
-    raise UserError(f"{reason}; there is nothing to go on from: train this run again")
+    reason = damaged[0] if damaged else f"{run} has no checkpoint: its first epoch did not end, or it was deleted"
+    raise UserError(f"{reason}; there is nothing to continue from: train this run again")
 
 
 def system_error(error: BaseException | None) -> OSError | None:
-    """The error of the operating system behind another one: libraries hide a full disk behind their own words."""
+    """Return the error of the operating system behind another one, such as a full disk."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error

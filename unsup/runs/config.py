@@ -1,8 +1,8 @@
-"""From recipe names and options to one checked configuration.
+"""One checked configuration from recipe names and options.
 
-Layers, later wins: configs/base.yaml < configs/data/D.yaml < configs/model/M.yaml < configs/model/M@D.yaml < files
+Layers, later ones win: configs/base.yaml < configs/data/D.yaml < configs/model/M.yaml < configs/model/M@D.yaml < files
 given with --config < the command line. `unsup.runs.lookup` finds these files. Unknown names and keys are refused here,
-before anything heavy is imported; values are checked against the typed `__init__` of the class that they configure.
+before PyTorch is imported. Values are checked against the typed `__init__` of the class that they configure.
 """
 
 import importlib
@@ -41,24 +41,29 @@ Config = dict[str, Any]  # as in config.yaml
 def compose(
     model: str | None, data: str | None, files: Sequence[Path] = (), options: Sequence[tuple[str, Any]] = ()
 ) -> Config:
-    """Merge all layers; `options` are (dotted key, value) pairs of the command line.
+    """Merge all layers.
+
+    Args:
+        model: a recipe in configs/model.
+        data: a data set in configs/data.
+        files: further layers.
+        options: (dotted key, value) pairs of the command line.
 
     Raises:
-        UsageError: unknown name, key or file; not YAML; no model or data set named.
+        UsageError: a name, key or file is unknown, a file is not YAML, or no model or data set is named.
     """
-    files_of_names = [config_file(kind, name) for kind, name in (("data", data), ("model", model)) if name]
+    recipes = [config_file(kind, name) for kind, name in (("data", data), ("model", model)) if name]
     config: Config = {}
-    for path in [find_config("base.yaml"), *files_of_names, *variants(model, data)]:
+    for path in [find_config("base.yaml"), *recipes, *variants(model, data)]:
         config = merge(config, read_layer(path))
     config |= {key: name for key, name in (("recipe", model), ("dataset", data)) if name}
-    further = [(str(path), read_layer(path)) for path in files] + [
-        (f"--{key}", nest(key, value)) for key, value in options
-    ]
-    for source, layer in further:
+    layers = [(str(path), read_layer(path)) for path in files]
+    layers += [(f"--{key}", nest(key, value)) for key, value in options]
+    for source, layer in layers:
         check_outline(layer, source)
         for kind, name in (("model", model), ("data", data)):
             if name and layer.get(kind, {}).get("class_path", config[kind]["class_path"]) != config[kind]["class_path"]:
-                raise UsageError(f"{source} sets another {kind}.class_path than {name}: name one of the two")
+                raise UsageError(f"{source} sets another {kind}.class_path than {name}: give one of the two")
         config = merge(config, layer)
     for key, kind in (("recipe", "model"), ("dataset", "data")):
         if "class_path" not in config.get(kind, {}):
@@ -66,26 +71,27 @@ def compose(
             raise UsageError(f"no {kind} named: give one of {known}, or a --config with {kind}.class_path")
         name = config.setdefault(key, config[kind]["class_path"].rsplit(".", 1)[-1].lower())
         if not (isinstance(name, str) and re.fullmatch(r"\w[\w.@+-]*", name)):
-            raise UsageError(f"{key} is {name!r}: a run folder is called by it, write letters, digits, _ - + . @")
+            raise UsageError(f"{key} is {name!r}: it names a run folder, use letters, digits, _ - + . @")
     if config["dataset"] in config_names("data"):
         config["dataset"] = data_set_name(config["dataset"], config)
     return config
 
 
 def data_set_name(data: str, config: Config) -> str:
-    """How a data set is called that a file in configs/data names: a folder of images is one of its own."""
+    """Return the name of a data set in configs/data, with that of its folder of images, if any."""
     images = config["data"].get("init_args", {}).get("images")
-    named_by = images and isinstance(images, str)  # what else stands there, `resolve` refuses
-    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(os.path.realpath(images)).name) if named_by else data
+    if not (images and isinstance(images, str)):  # `resolve` refuses other types
+        return data
+    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(os.path.realpath(images)).name)
 
 
 def data_recipe(config: Config) -> str | None:
-    """The file in configs/data that a configuration was made with; None: its class was given without one."""
+    """Return the name in configs/data that a configuration was made with, if any."""
     return next((name for name in config_names("data") if data_set_name(name, config) == config["dataset"]), None)
 
 
 def read_layer(path: Path) -> Config:
-    """One YAML layer, its outline checked."""
+    """Return the content of a YAML file, with its outline checked."""
     try:
         layer = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as e:
@@ -101,7 +107,11 @@ def read_layer(path: Path) -> Config:
 
 
 def check_outline(layer: Any, source: str) -> None:
-    """Top-level keys, and that model and data hold class_path and init_args only."""
+    """Check the top-level keys, and that model and data hold only class_path and init_args.
+
+    Raises:
+        UsageError: the message names the source and the key.
+    """
     if not isinstance(layer, dict):
         raise UsageError(f"{source}: expected keys such as model, data, trainer; got {layer!r}")
     for key in layer:
@@ -115,13 +125,13 @@ def check_outline(layer: Any, source: str) -> None:
             raise UsageError(f"{source}: {section}.class_path is an import path, got {values['class_path']!r}")
         for key in values if section != "trainer" else ():
             if key not in ("class_path", "init_args"):
-                raise UsageError(f"{source}: {section}.{key}: options of the {section} stand under {section}.init_args")
+                raise UsageError(f"{source}: {section}.{key}: put options of the {section} under {section}.init_args")
         if not isinstance(values.get("init_args", {}), dict):
             raise UsageError(f"{source}: {section}.init_args holds keys, got {values['init_args']!r}")
 
 
 def nest(key: str, value: Any) -> Config:
-    """ "model.lr", 0.1 -> {"model": {"init_args": {"lr": 0.1}}}."""
+    """Return {"model": {"init_args": {"lr": 0.1}}} for "model.lr" and 0.1."""
     parts = key.split(".")
     if parts[0] in ("model", "data") and parts[1:2] not in (["class_path"], ["init_args"]):
         parts.insert(1, "init_args")
@@ -131,7 +141,7 @@ def nest(key: str, value: Any) -> Config:
 
 
 def merge(base: Config, top: Config) -> Config:
-    """`top` over `base`, key by key; another class drops the arguments of the one before."""
+    """Put `top` over `base`, key by key. Another class drops the arguments of the first one."""
     merged = base | top
     for key in base.keys() & top.keys():
         old, new = base[key], top[key]
@@ -142,7 +152,7 @@ def merge(base: Config, top: Config) -> Config:
 
 
 def check_settings(config: dict[str, Any]) -> None:
-    """Refuse a value that is not possible.
+    """Refuse impossible values of the keys in `DEFAULTS`.
 
     Raises:
         UsageError: the message names the key.
@@ -158,7 +168,7 @@ def check_settings(config: dict[str, Any]) -> None:
 
 
 def precheck(config: Config) -> None:
-    """Refuse wrong names and values of options as far as they show without an import of PyTorch.
+    """Refuse wrong names and values of options that can be found without importing PyTorch.
 
     Raises:
         UsageError: as in `resolve`.
@@ -168,19 +178,19 @@ def precheck(config: Config) -> None:
         values = config[section].get("init_args", {})
         if cls := class_from_source(config[section]["class_path"]):
             options = typed(cls, section, values)
-            with suppress(TypeError):  # a range that a source does not tell cannot be compared with
+            with suppress(TypeError):  # a range whose number the source does not show
                 check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
     if trainer := class_from_source(TRAINER):
         typed(trainer, "trainer", config.get("trainer", {}))
 
 
 def resolve(config: Config) -> Config:
-    """The configuration with every default of model and data filled in and every value of its declared type.
+    """Fill in all defaults of model and data, and convert every value to its declared type.
 
-    Imports the classes, and so torch.
+    Imports the classes, and so PyTorch.
 
     Raises:
-        UsageError: unknown class, option or value; the message names the option.
+        UsageError: a class, option or value is unknown; the message names the option.
     """
     from lightning.pytorch import Trainer
 
@@ -199,14 +209,18 @@ def resolve(config: Config) -> Config:
 
 
 def load_class(path: str, base: type) -> type:
-    """The class of an import path such as unsup.models.ae.AE."""
+    """Return the class at an import path such as unsup.models.ae.AE.
+
+    Raises:
+        UsageError: there is none that is derived from `base`.
+    """
     module, _, name = path.rpartition(".")
     dotted = module and all(part.isidentifier() for part in path.split("."))
     import_from_here()
     try:
-        found = getattr(importlib.import_module(module), name, None) if dotted else None
+        cls = getattr(importlib.import_module(module), name, None) if dotted else None
     except (ImportError, SyntaxError) as e:
         raise UsageError(f"class_path {path}: {e}") from e
-    if not (inspect.isclass(found) and issubclass(found, base)):
+    if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise UsageError(f"class_path {path}: no {base.__name__} of that name there")
-    return found
+    return cls

@@ -1,4 +1,4 @@
-"""A trained encoder for images of any origin: `unsup.load_encoder(run)` in a notebook."""
+"""A trained encoder for images from anywhere, as `unsup.load_encoder(run)` returns it."""
 
 import json
 import math
@@ -23,29 +23,29 @@ WEIGHTS = "weights.safetensors"  # in the folder of an export
 
 
 class Encoder(nn.Module):
-    """images (N, C, H, W) -> codes (N, D): the frozen model of a run, as its report judged it.
+    """The frozen model of a run, from images (N, C, H, W) to codes (N, D).
 
-    Always in eval mode, without gradients and with full float32 products, whatever is set around it. It runs on the
-    device that it is moved to (`.to("cuda")`).
+    Always in eval mode, without gradients and with full float32 products, as in the evaluation. It runs on the device
+    that it is moved to (`.to("cuda")`).
 
     Attributes:
-        model: what was trained; it may offer more, such as `reconstruct`.
+        model: the trained model, which may offer more, such as `reconstruct`.
         shape: (C, H, W) of an image.
     """
 
-    place: Tensor
+    marker: Tensor
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
         self.shape: tuple[int, int, int] = model.shape
-        self.register_buffer("place", torch.empty(0), persistent=False)  # is moved along: says where to
+        self.register_buffer("marker", torch.empty(0), persistent=False)  # moves along, and so shows the device
 
     def forward(self, images: Tensor | NDArray[Any]) -> Tensor:
-        """Codes (N, D), float32, of any number of images; memory for 1,024 of them at a time.
+        """Return the codes (N, D), float32, of images.
 
         Args:
-            images: (N, C, H, W), a tensor or an array: uint8 in 0..255, or floating point in [0, 1].
+            images: (N, C, H, W), a tensor or an array, uint8 in 0..255 or floating point in [0, 1].
 
         Raises:
             UserError: another shape, another type, or values outside that range.
@@ -56,22 +56,26 @@ class Encoder(nn.Module):
             return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
 
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
-        """The images as a tensor where it is; UserError as in `forward`."""
+        """Return the images as a tensor, on their device.
+
+        Raises:
+            UserError: as in `forward`.
+        """
         x = torch.as_tensor(images)
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
-            wanted = ", ".join(map(str, self.shape))
-            raise UserError(f"images of shape {tuple(x.shape)}: this encoder takes (N, {wanted})")
+            expected = ", ".join(map(str, self.shape))
+            raise UserError(f"images of shape {tuple(x.shape)}: this encoder takes (N, {expected})")
         if x.dtype == torch.uint8:
             return x
         if not x.is_floating_point():
             raise UserError(f"images of type {x.dtype}: give uint8 in 0..255, or floating point in [0, 1]")
-        if x.numel() and not 0 <= x.min() <= x.max() <= 1:  # NaN where any value is
+        if x.numel() and not 0 <= x.min() <= x.max() <= 1:  # NaN if any value is
             raise UserError(f"images from {x.min():g} to {x.max():g}: floating point must be in [0, 1] (or give uint8)")
         return x
 
     def unit(self, x: Tensor) -> Tensor:
-        """The same images as float32 in [0, 1], on the encoder's device."""
-        x = x.to(self.place.device)
+        """Return images as float32 in [0, 1], on the encoder's device."""
+        x = x.to(self.marker.device)
         return to_unit(x) if x.dtype == torch.uint8 else x.float()
 
 

@@ -1,7 +1,7 @@
-"""Methods in stages: `init_from` names the run, or the recipe of the run, whose weights a training starts from.
+"""Methods in stages, where a training starts from the weights of another run.
 
-A text with a slash is a run folder, any other one a recipe: then it is the run of that recipe as it is now, on the same
-images and with the same seed, without the options that the later stage was given for itself.
+`init_from` is a run folder (it contains a slash) or a recipe. A recipe means the run of its current configuration on
+the same images with the same seed, without the options given to the later stage.
 """
 
 from typing import Any
@@ -10,49 +10,51 @@ from unsup.core.errors import UsageError
 from unsup.runs.config import DEFAULTS, Config, compose, data_recipe, resolve
 from unsup.runs.lookup import config_file
 
-LOADING = ("batch_size", "steps_per_call")  # options of a data set that say how to train, not on what
+LOADING = ("batch_size", "steps_per_call")  # options of a data set for the training, which do not change the images
 
 
 def source_recipe(config: Config) -> str | None:
-    """The recipe that a configuration starts from; None where it starts from a run folder, or from nothing."""
+    """Return the recipe that a configuration starts from, if `init_from` is one."""
     start: str | None = config["init_from"]
     return start if start and "/" not in start else None
 
 
 def source_config(config: Config) -> tuple[Config, list[tuple[str, Any]]]:
-    """The resolved configuration of the run that `config` starts from, and its options beside recipe, data and seed.
+    """Return the resolved configuration that `config` starts from, and its further options.
+
+    The options are those besides recipe, data set and seed.
 
     Args:
         config: a resolved configuration for which `source_recipe` is a recipe.
 
     Raises:
-        UsageError: there is no such recipe, or it does not go with these images.
+        UsageError: there is no such recipe, or it does not fit these images.
     """
     recipe, data = str(source_recipe(config)), data_recipe(config)
     config_file("model", recipe)
     options = [(f"data.{key}", value) for key, value in config["data"]["init_args"].items() if key not in LOADING]
     if config["threads"] != DEFAULTS["threads"]:
         options.append(("threads", config["threads"]))
-    called: list[tuple[str, Any]] = [("seed", config["seed"])]
-    if data is None:  # a class that the command line or a file names
+    common: list[tuple[str, Any]] = [("seed", config["seed"])]
+    if data is None:  # the class is given on the command line or in a file
         options.insert(0, ("data.class_path", config["data"]["class_path"]))
-        called.append(("dataset", config["dataset"]))
-    return resolve(compose(recipe, data, [], called + options)), options
+        common.append(("dataset", config["dataset"]))
+    return resolve(compose(recipe, data, [], common + options)), options
 
 
 def check_stages(config: Config) -> None:
-    """Find before anything is trained what a chain of stages cannot start from.
+    """Check a chain of stages before anything is trained.
 
     Raises:
-        UsageError: a recipe that does not exist, or one that starts from itself in the end.
+        UsageError: a recipe does not exist, or starts from itself, possibly by way of others.
     """
     seen: list[str] = []
     while recipe := source_recipe(config):
         if recipe in seen:
             circle = " from ".join([*seen[seen.index(recipe) :], recipe])
-            raise UsageError(f"init_from: {circle} is a circle: one of them must start from nothing")
+            raise UsageError(f"init_from: {circle} is a circle: remove init_from from one of them")
         seen.append(recipe)
         try:
             config = source_config(config)[0]
         except UsageError as e:
-            raise UsageError(f"init_from: {e}; a run folder is written with a slash") from e
+            raise UsageError(f"init_from: {e}; write a run folder with a slash") from e

@@ -9,12 +9,14 @@ from filelock import FileLock, Timeout
 from unsup.core.errors import UserError
 
 LOCK = ".lock"
-PATIENCE = 2  # seconds to wait for a lock: a sweep that looks whether a run is in use holds it for a moment
+PATIENCE = 2  # seconds to wait for a lock, which a sweep holds for a moment to see whether a run is in use
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep every other process from training or evaluating a run; the lock is released when the process ends.
+    """Keep every other process from training or evaluating a run.
+
+    The lock is released when the process ends.
 
     Raises:
         UserError: another process has it.

@@ -1,7 +1,7 @@
-"""Where recipes, data sets and modules are looked up: in the working directory first, then in the package.
+"""Lookup of recipes, data sets and modules, in the working directory first, then in the package.
 
-Recipes and data sets are files in `configs/`: each of them is looked up by itself, so that a folder of one's own may
-hold a single recipe, or hide one of the package. Nothing heavy is imported.
+Recipes and data sets are files in `configs/`. Each of them is looked up separately, so that the user's folder can hold
+a single recipe, or hide one of the package.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def config_names(kind: str) -> list[str]:
-    """Return the recipes in configs/<kind>, without variants for some data sets (`M@D`, `M@D+E`)."""
+    """Return the recipes in configs/<kind>, without variants for data sets (`M@D`, `M@D+E`)."""
     return sorted({p.stem for top in (OWN, SHIPPED) for p in (top / kind).glob("*.yaml") if "@" not in p.stem})
 
 
@@ -36,11 +36,11 @@ def config_file(kind: str, name: str) -> Path:
 
 
 def variants(model: str | None, data: str | None) -> list[Path]:
-    """Return what a recipe needs for a data set: configs/model/M@D.yaml or, for several of them, M@D+E+F.yaml.
+    """Return the variants of a recipe for a data set, such as configs/model/M@D.yaml or M@D+E.yaml.
 
-    A recipe of the working directory that hides one of the package hides its variants, too.
+    A recipe of the working directory that hides one of the package hides its variants too.
     """
-    hidden = is_own(locate(f"model/{model}.yaml"))  # the package's variants are of the recipe that it has
+    hidden = is_own(locate(f"model/{model}.yaml"))
     folders = [top / "model" for top in ((OWN,) if hidden else (OWN, SHIPPED))]
     paths = [path for folder in folders for path in folder.glob(f"{model}@*.yaml")]
     files = {path.name for path in paths if data in path.stem.partition("@")[2].split("+")}
@@ -48,7 +48,7 @@ def variants(model: str | None, data: str | None) -> list[Path]:
 
 
 def find_config(file: str) -> Path:
-    """Return the file of that name below configs/, and say so where it hides one of the package."""
+    """Return a file in configs/, with a warning if it hides one of the package."""
     path = locate(file)
     if is_own(path) and (SHIPPED / file).is_file():
         warn_hidden(path, path.resolve())
@@ -56,32 +56,32 @@ def find_config(file: str) -> Path:
 
 
 def locate(file: str) -> Path:
-    """Return the file of that name in the working directory, else the one in the package."""
+    """Return a file in configs/ of the working directory, else of the package."""
     own, shipped = OWN / file, SHIPPED / file
     same = own.is_file() and shipped.is_file() and own.samefile(shipped)
     return own if own.is_file() and not same else shipped
 
 
 def is_own(path: Path) -> bool:
-    """Return whether a file that was looked up is not the package's."""
+    """Return whether a file is not in the package."""
     return not path.is_relative_to(SHIPPED)
 
 
 @cache
 def warn_hidden(path: Path, resolved: Path) -> None:
-    """Say once for each file that it is used instead of the package's."""
+    """Warn once for each file that it is used instead of the package's."""
     log.warning("%s of this folder is used, not the one of unsup", path)
 
 
 def import_from_here() -> None:
-    """Let Python find modules in the working directory, after all others: they hide none."""
+    """Let Python find modules in the working directory, after all others."""
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
         sys.path.append(here)
 
 
 def checkout() -> Path | None:
-    """Return the folder of the checkout that this code runs from; None where it was installed from a wheel."""
+    """Return the folder of the checkout that this code runs from, None if it was installed."""
     return None if SHIPPED.parent == PACKAGE else SHIPPED.parent
 
 
@@ -92,8 +92,6 @@ def results_folder() -> Path:
         UserError: an installed package has none.
     """
     if (top := checkout()) is None:
-        raise UserError(
-            "recorded results and their cards are in results/ of a checkout, not in the installed package: "
-            "clone the repository and run this there"
-        )
+        problem = "recorded results and their cards are in results/ of a checkout, not in the installed package"
+        raise UserError(f"{problem}: clone the repository and run this there")
     return top / "results"

@@ -1,4 +1,4 @@
-"""Options of a class: the arguments of its `__init__`, checked against the types that it declares."""
+"""Options of a class, checked against the types that its `__init__` declares."""
 
 import inspect
 import types
@@ -16,10 +16,10 @@ FIXED = {
 
 
 def typed(cls: type, section: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return all options of a class: the given ones in their declared types, the defaults of the others.
+    """Return all options of a class, with defaults, converted to their declared types.
 
     Raises:
-        UsageError: an unknown option, a value of another type, one that is missing or cannot be set.
+        UsageError: an option is unknown, missing, of another type, or cannot be set.
     """
     hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     fixed = FIXED.get(section, {})
@@ -39,12 +39,12 @@ def typed(cls: type, section: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def converted(name: str, hint: Any, value: Any) -> Any:
-    """Return a value as jsonargparse reads it for a type.
+    """Return a value as jsonargparse converts it to a type.
 
     Raises:
         UsageError: it is of another type.
     """
-    import jsonargparse  # a tenth of a second, for commands that need it
+    import jsonargparse  # takes 0.1 s
 
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     try:
@@ -52,7 +52,7 @@ def converted(name: str, hint: Any, value: Any) -> Any:
             raise TypeError("null")
         parser.add_argument("--value", type=hint)
         return parser.parse_object({"value": value}).as_dict()["value"]
-    except Exception as e:  # it reads texts as YAML once more, whose constructors raise anything
+    except Exception as e:  # it reads text as YAML again, which raises anything
         known = ", ".join(map(str, choices(hint)))
         expected = f"one of {known}" if known else inspect.formatannotation(hint).replace("typing.", "")
         raise UsageError(f"{name}: expected {expected}, got {value!r}") from e

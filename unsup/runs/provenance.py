@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, commit, hardware."""
+"""The versions, commit and hardware behind a result."""
 
 import importlib.metadata
 import os
@@ -15,7 +15,7 @@ PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "sciki
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, git commit, whether the tree differs from it, and the hardware."""
+    """Return versions, git commit, whether the tree differs from it, and hardware."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -26,12 +26,11 @@ def provenance() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any]:
-    """{commit, dirty} of the checkout that the code runs from; empty where there is none, or no git.
+    """Return {commit, dirty} of the checkout that the code runs from, empty if there is none.
 
-    Dirty means that what decides a result is in no commit: code, recipes or pinned versions.
+    Dirty means that code, recipes or pinned versions differ from the commit.
     """
-
-    if (top := checkout()) is None:  # a repository that an installed package lies in is somebody else's
+    if (top := checkout()) is None:  # a repository around an installed package is another project's
         return {}
 
     def git(*words: str) -> str:
@@ -45,7 +44,7 @@ def git_state() -> dict[str, Any]:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores, memory and accelerator."""
+    """Return processor, cores, memory and accelerator."""
     import torch
 
     info: dict[str, Any] = {
@@ -60,7 +59,7 @@ def hardware() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's model name where the system tells it."""
+    """Return the model name of the processor, or else its architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     match = re.search(r"^model name\s*:(.*)", cpuinfo.read_text(), re.M) if cpuinfo.exists() else None
     return match[1].strip() if match else platform.processor() or platform.machine()

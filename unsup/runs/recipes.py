@@ -1,10 +1,10 @@
-"""What the comment lines of a recipe say of it: its title, `# expect: …`, `# minutes: …` and `# chosen: …`.
+"""The comments of a recipe, with its title, `# expect: …`, `# minutes: …` and `# chosen: …`.
 
 `# chosen: …` says how its numbers (sizes, rates, epochs) were chosen:
 
 * validation: with the labels of validation images;
-* label-free: by something measured that needs no labels, such as the reconstruction error of validation images;
-* published: as in the source, or set beforehand; nothing was searched.
+* label-free: by a measure without labels, such as the reconstruction error of validation images;
+* published: as in the source, or set in advance; nothing was searched.
 """
 
 from pathlib import Path
@@ -17,21 +17,21 @@ NOT_STATED = "not stated"
 
 
 def header(path: Path) -> list[str]:
-    """The comment lines of a recipe, without their sign."""
+    """Return the comment lines of a recipe, without the #."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [line[1:].strip() for line in lines if line.startswith("#")]
 
 
 def header_field(path: Path, field: str) -> str | None:
-    """What stands behind `# <field>: `; None where no line begins so."""
-    found = [line.removeprefix(f"{field}: ") for line in header(path) if line.startswith(f"{field}: ")]
-    return found[0] if found else None
+    """Return the text behind `# <field>: `, if any."""
+    prefix = f"{field}: "
+    return next((line.removeprefix(prefix) for line in header(path) if line.startswith(prefix)), None)
 
 
 def how_chosen(config: Config) -> str:
-    """How the numbers of a run's recipe were chosen; what M@D.yaml says of itself holds for the data set D.
+    """Return how the numbers of a run's recipe were chosen.
 
-    Options of the command line are not covered: the recorded command shows them.
+    For a data set D, M@D.yaml has precedence. Options of the command line are in the recorded command.
     """
     recipe, dataset = config["recipe"], config["dataset"]
     files = [config_file("model", recipe)] if recipe in config_names("model") else []

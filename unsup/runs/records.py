@@ -1,4 +1,4 @@
-"""The files of a run folder: their names, and its records in JSON, which are checked when they are read."""
+"""The names of a run's files, and its records in JSON, checked when they are read."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ Seconds = Annotated[float, Meta(le=sys.float_info.max)]
 
 
 class Origin(TypedDict, total=False):
-    """The run that a run started from."""
+    """The record of the run that a run started from."""
 
     run: str
     stages_seconds: Seconds
@@ -24,7 +24,7 @@ class Origin(TypedDict, total=False):
 
 
 class Versions(TypedDict):
-    """What versions.json must hold, and of which types further entries are."""
+    """The checked entries of versions.json."""
 
     data_sha256: str
     init_from: NotRequired[Origin]
@@ -33,7 +33,7 @@ class Versions(TypedDict):
 
 
 class Training(TypedDict):
-    """What training.json must hold, and of which types further entries are."""
+    """The checked entries of training.json."""
 
     train_seconds: Seconds
     views: NotRequired[str]
@@ -52,7 +52,7 @@ def next_folder(parent: Path, name: str) -> Path:
         try:
             folder.mkdir()
             return folder
-        except FileExistsError:  # another start took it this instant
+        except FileExistsError:  # another process has just made it
             number += 1
 
 

@@ -1,10 +1,10 @@
-"""A run: what its folder holds, and the model and the images that belong to it.
+"""A run, with the content of its folder and its model and images.
 
-runs/<data>/<recipe>/<seed>-<nnn>/ holds everything that one training left behind: config.yaml (resolved; `--config`
-reads it again), versions.json, checkpoints/, TensorBoard's event files, training.json (epochs, seconds, random views,
-how the recipe was chosen; written when the training has reached its end), report.{json,md,html}, figures/, correct.npz
-and heads.npz (what an evaluation keeps of each test image, and for new images); and what was made with it: classified/,
-export/. Whoever trains or evaluates the run holds the lock on its file .lock.
+runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training: config.yaml (resolved; `--config` can read it),
+versions.json, checkpoints/, TensorBoard's event files, training.json (epochs, seconds, random views, how the recipe was
+chosen; written at the end of the training), report.{json,md,html}, figures/, correct.npz (the correctness of each test
+image), heads.npz (the fitted readout for new images), and what was made with the run: classified/, encoded/, export/.
+The process that trains or evaluates the run locks its file .lock.
 """
 
 import os
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """One run. Each of its files is read once, when it is first needed; the `write_` methods keep that up to date.
+    """One run, whose files are read once, when they are first needed.
 
     Attributes:
         folder: the run folder.
@@ -50,11 +50,10 @@ class Run:
     def create(
         cls, root: Path, config: Config, command: str, data_sha256: str, further: dict[str, Any] | None = None
     ) -> "Run":
-        """Make a new run folder, exclusively (two starts at once get two), with config.yaml and versions.json.
+        """Make a new run folder with config.yaml and versions.json.
 
-        A folder is a run once config.yaml is there: it comes last. `further` has the entries of versions.json that only
-        some runs have: `init_from`, the `origin` of another run, and `threads`. UserError where the folder cannot be
-        written.
+        Several processes at once get different folders. config.yaml is written last, and makes the folder a run.
+        `further` is for entries of versions.json that not all runs have. UserError if the folder cannot be written.
         """
         parent = root / config["dataset"] / config["recipe"]
         record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
@@ -64,7 +63,7 @@ class Run:
             write_json(folder / "versions.json", record)
             replace_file(folder / "config.yaml", dump_yaml(config))
         except OSError as e:
-            remedy = f"{option('runs', '<folder>')} puts it elsewhere"
+            remedy = f"choose another folder with {option('runs', '<folder>')}"
             raise UserError(f"cannot write the run folder {e.filename}: {e.strerror}; {remedy}") from e
         run = cls(folder)
         run.config, run.versions = config, record
@@ -72,57 +71,57 @@ class Run:
 
     @classmethod
     def find(cls, text: str) -> "Run":
-        """Return the run whose folder the user names. UserError where there is none, with the newest one."""
+        """Return the run whose folder the user names. UserError if there is none."""
         folder = Path(os.path.realpath(Path(text).expanduser()))
         if (folder / "config.yaml").is_file():
             return cls(folder)
-        around = sorted(Path("runs").glob("*/*/*/config.yaml"), key=lambda p: p.stat().st_mtime)
-        hint = f"newest: {around[-1].parent}" if around else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
+        existing = Path("runs").glob("*/*/*/config.yaml")
+        newest = max(existing, key=lambda path: path.stat().st_mtime, default=None)
+        hint = f"newest: {newest.parent}" if newest else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
         raise UserError(f"no run folder {text!r} ({hint})")
 
-    # ---- what the folder holds --------------------------------------------------------------------------------------
+    # ---- the content of the folder ----------------------------------------------------------------------------------
 
     @cached_property
     def config(self) -> Config:
-        """The resolved configuration that the run was started with, or with the places that `data` was given."""
+        """The resolved configuration, with the locations given to `data`."""
         return resolve(compose(None, None, [self.folder / "config.yaml"]))
 
     @cached_property
     def versions(self) -> dict[str, Any]:
-        """Where the run comes from. UserError where versions.json is missing or damaged."""
+        """The content of versions.json. UserError if it is missing or damaged."""
         return read_record(self.folder / "versions.json")
 
     @cached_property
     def training(self) -> dict[str, Any]:
-        """The record of a finished training. UserError where training.json is missing or damaged."""
+        """The content of training.json. UserError if it is missing or damaged."""
         return read_record(self.folder / "training.json")
 
     @cached_property
     def report(self) -> "Report":
-        """The report of its evaluation. UserError where report.json is missing or damaged."""
+        """The report of its evaluation. UserError if report.json is missing or damaged."""
         from unsup.reports.report import read_report
 
         return read_report(self.folder / "report.json")
 
     @cached_property
     def readout(self) -> "Readout":
-        """What its evaluation left behind for new images. UserError where heads.npz is missing or damaged."""
+        """The fitted readout for new images. UserError if heads.npz is missing or damaged."""
         from unsup.core.array_files import load_arrays
         from unsup.metrics.readout import Readout
 
         if not self.has_readout:
-            again = suggest("evaluate", run=self)
-            raise UserError(f"{self} has no heads.npz, which an evaluation leaves behind: {again}")
+            raise UserError(f"{self} has no heads.npz, which an evaluation writes: {suggest('evaluate', run=self)}")
         return load_arrays(self.folder / "heads.npz", Readout.of)
 
     @property
     def class_names(self) -> list[str]:
-        """The classes that the probe in `readout` distinguishes, in label order; none for unlabelled images."""
+        """The classes of the probe in `readout`, in label order, empty for unlabelled images."""
         return self.report.run.class_names
 
     @property
     def checkpoint(self) -> Path:
-        """The checkpoint that reports judge, which is the last one. UserError where the run has none."""
+        """The last checkpoint, which is evaluated. UserError if there is none."""
         path = self.folder / "checkpoints" / LAST
         if not path.is_file():
             raise UserError(f"{self} has no checkpoints/{LAST}: its training did not get that far, or it was deleted")
@@ -130,18 +129,18 @@ class Run:
 
     @property
     def checkpoints(self) -> list[Path]:
-        """What a training can be continued from, the newest first: the last and the previous checkpoint, if any."""
+        """The last and the previous checkpoint, if they exist."""
         return [path for name in (LAST, PREVIOUS) if (path := self.folder / "checkpoints" / name).is_file()]
 
     @property
     def root(self) -> Path | None:
-        """The folder of runs that it is in; None where the run folder was moved out of one."""
+        """The folder of runs that it is in, None if it was moved out of one."""
         in_place = self.folder.parts[-3:-1] == (self.config["dataset"], self.config["recipe"])
         return self.folder.parents[2] if in_place else None
 
     @property
     def trained(self) -> bool:
-        """Whether the training has reached its end."""
+        """Whether the training is finished."""
         return (self.folder / "training.json").exists()
 
     @property
@@ -151,30 +150,30 @@ class Run:
 
     @property
     def has_readout(self) -> bool:
-        """Whether an evaluation has left something behind for new images."""
+        """Whether there is a fitted readout for new images."""
         return (self.folder / "heads.npz").exists()
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, with those of the runs that this one started from."""
+        """Seconds of training, including those of the runs that this one started from."""
         before: float = self.versions.get("init_from", {}).get("stages_seconds", 0)
         return before + float(self.training["train_seconds"])
 
     def origin(self, weights_sha256: str) -> dict[str, Any]:
-        """Return what another run records that starts from this one: name, weights, seconds of training, views."""
-        name = f"{self.config['dataset']}/{self.config['recipe']}/{self.folder.name}"  # no folder of a machine
+        """Return the record of this run in a run that starts from it."""
+        name = f"{self.config['dataset']}/{self.config['recipe']}/{self.folder.name}"  # without folders of this machine
         views = self.training.get("views", "none")
         return {"run": name, "weights_sha256": weights_sha256, "stages_seconds": self.seconds, "views": views}
 
-    # ---- what is built from it --------------------------------------------------------------------------------------
+    # ---- objects built from it --------------------------------------------------------------------------------------
 
     def model(self) -> "Model":
-        """Return the model with its last weights, in eval mode; the images need not be available.
+        """Return the model with its last weights, in eval mode.
 
-        The random state of the process stays as it is.
+        The images need not be available. The random state of the process is not changed.
 
         Raises:
-            UserError: no checkpoint, a damaged one, or one of another model.
+            UserError: the checkpoint is missing, damaged, or of another model.
         """
         from unsup.runs.build import rebuild
         from unsup.runs.checkpoints import load_checkpoint
@@ -183,13 +182,13 @@ class Run:
         return rebuild(self.config["model"]["class_path"], load_checkpoint(path), self.config["seed"], path)
 
     def data(self, moved: Mapping[str, str] = MappingProxyType({})) -> "ImageData":
-        """Return the images that the run was started with, ready.
+        """Return the data module of the run, with its images read.
 
         Args:
-            moved: options of the data set that say where the images are now (root, images); `config` has them then.
+            moved: options of the data set for the present location of the images (root, images), which `config` gets.
 
         Raises:
-            UserError: they are not available, or they are others: their split would mix training and test images.
+            UserError: the images are not available, or differ from those that the run was trained on.
         """
         from unsup.runs.build import prepare
 
@@ -197,15 +196,14 @@ class Run:
         self.config["data"] = section | {"init_args": section["init_args"] | moved}
         data = prepare(self.config)
         if self.versions["data_sha256"] != data.fingerprint():
-            raise UserError(
-                f"the images are not those that {self} was trained on: their split would mix training and test"
-            )
+            problem = f"the images are not those that {self} was trained on"
+            raise UserError(f"{problem}: their split would mix training and test images")
         return data
 
-    # ---- what changes it --------------------------------------------------------------------------------------------
+    # ---- changes ----------------------------------------------------------------------------------------------------
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keep every other process from training or evaluating this run. UserError where another one has the lock."""
+        """Keep every other process from training or evaluating this run. UserError if one does."""
         return locked(self.folder)
 
     def in_use(self) -> bool:
@@ -213,22 +211,22 @@ class Run:
         return in_use(self.folder)
 
     def write_training(self, record: dict[str, Any]) -> None:
-        """Record that the training has reached its end."""
+        """Record that the training is finished."""
         write_json(self.folder / "training.json", record)
         self.training = record
 
     def write_resumption(self) -> None:
-        """Add to versions.json by which code the run is continued."""
+        """Record the commit of the code that continues the run."""
         self.versions = self.versions | {"resumed": [*self.versions.get("resumed", []), git_state()]}
         write_json(self.folder / "versions.json", self.versions)
 
     def write_report(
         self, report: "Report", readout: "Readout", correct: "Arrays", pictures: "PageImages | None" = None
     ) -> None:
-        """Write what an evaluation leaves behind, the report last; its figures are in the folder already.
+        """Write the results of an evaluation, the report last; the figures exist already.
 
-        `correct` is the correctness of each test image; `pictures` are test images for report.html. UserError where
-        a value has no place in a report.
+        `correct` is the correctness of each test image; `pictures` are test images for report.html. UserError if a
+        report cannot hold a value.
         """
         from unsup.core.array_files import save_arrays
         from unsup.reports.report import write_report

@@ -1,4 +1,4 @@
-"""Constructors as their sources declare them: no class is imported, and so neither is PyTorch."""
+"""Constructors read from source code, so that neither the class nor PyTorch is imported."""
 
 import ast
 import builtins
@@ -9,21 +9,21 @@ from typing import Any
 
 from unsup.runs.lookup import import_from_here
 
-LIGHT = ("typing", "collections", "unsup.core.ranges")  # what is imported for the sake of annotations
+LIGHT = ("typing", "collections", "unsup.core.ranges")  # modules that annotations may come from
 
 
 class Names(dict[str, Any]):
-    """The names in a signature. One that is not known here may stand for anything."""
+    """The names in a signature, where an unknown one means any type."""
 
     def __missing__(self, name: str) -> Any:
         return Any
 
 
 def class_from_source(path: str) -> type | None:
-    """Return a class of the name and with the `__init__` of the one at an import path; its values are not right.
+    """Return a class with the name and the signature of the one at an import path.
 
     Returns:
-        None if the source does not tell: the class itself has to be asked.
+        The class, or None if its source does not show the signature.
     """
     module, _, name = path.rpartition(".")
     try:
@@ -36,19 +36,19 @@ def class_from_source(path: str) -> type | None:
         exec(compile(ast.Module([*known, init], []), path, "exec", dont_inherit=True), {}, names)
         typing.get_type_hints(names["__init__"])
         return type(name, (), {"__init__": names["__init__"]})
-    except Exception:  # sources hold anything
+    except Exception:  # of any source code
         return None
 
 
 def is_light(node: ast.stmt) -> bool:
-    """Return whether a statement of a module gives names to constants, or imports what is quickly imported."""
+    """Return whether a statement defines a constant, or imports from a light module."""
     if isinstance(node, ast.ImportFrom):
         return str(node.module).startswith(LIGHT)
     return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
 
 
 def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
-    """Return the `__init__` that a class has or inherits, and the module that it is defined in."""
+    """Return the module and the definition of the `__init__` that a class has or inherits."""
     tree = ast.parse(file_of(module).read_bytes())
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.level]
     imported = {alias.asname or alias.name: (str(n.module), alias.name) for n in imports for alias in n.names}
@@ -57,18 +57,18 @@ def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
         return constructor(*imported[name])
     cls = classes[name]
     if cls.decorator_list or cls.keywords:
-        raise LookupError("its `__init__` may be a made one")
+        raise LookupError("its `__init__` may be generated")
     for node in cls.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             return tree, node
     (base,) = cls.bases
     if not isinstance(base, ast.Name):
-        raise LookupError("its base has no plain name")
+        raise LookupError("its base is not a plain name")
     return constructor(*imported.get(base.id, (module, base.id)))
 
 
 def file_of(module: str) -> Path:
-    """Return the source of a module; the package that it is in is looked up, not imported."""
+    """Return the source file of a module without importing its package."""
     import_from_here()
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)

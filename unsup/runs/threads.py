@@ -14,10 +14,7 @@ NUMBER = "OMP_NUM_THREADS"
 def choose_threads(option: Threads) -> tuple[int, str]:
     """Return the number of threads of a new run, and a line for the user or an empty text.
 
-    A number given as option comes first, then the environment's, then the number of idle cores.
-
-    Args:
-        option: `threads` of the configuration.
+    The option `threads` comes first, then the environment, then the number of idle cores.
     """
     if option != "auto":
         cores = os.cpu_count() or option

@@ -1,1 +1,1 @@
-"""The reports that results/ keeps, and the tables and cards written from them."""
+"""The recorded reports in results/, and the tables and cards made from them."""

@@ -1,12 +1,13 @@
-"""Reproduction cards: which numbers a kept row should give again, here or on another machine, and how nearly."""
+"""Reproduction cards with the scores of recorded rows and tolerances for new runs."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import msgspec
 import yaml
 from scipy.special import stdtrit
 
@@ -19,50 +20,35 @@ from unsup.reports.catalogue import SCORES, OnCard
 from unsup.reports.schema import Report
 
 CONFIDENCE = 0.95  # of a whole card
-ROUNDING_TOLERANCE = 0.005  # tolerance of a number that no seed changes, relative to its mean if it is no share
-TURNED = 3  # test images that rounding alone may turn over
-
-
+ROUNDING_TOLERANCE = 0.005  # of a number that no seed changes, relative to its mean unless it is a share
+ROUNDED_IMAGES = 3  # test images that rounding alone may turn over
 ON_CARDS = {score.name: (score, score.card) for score in SCORES if score.card}
 
 
-@dataclass(frozen=True)
-class Card:
-    """What results/cards/<data>-<model>.yaml holds.
+class Card(msgspec.Struct, omit_defaults=True):
+    """The content of results/cards/<data>-<model>.yaml."""
 
-    Attributes:
-        what: the model, the size of its codes and the images, for readers.
-        command: trains it, without a seed and without places.
-        data: {name, sha256}: the fingerprint of images, labels and split.
-        seeds: those recorded.
-        minutes: of training, a mean over seeds, on `hardware`.
-        protocol: of the evaluation.
-        commits: of the code that trained.
-        metrics: {name: {expected, tolerance, seeds: {seed: value}}}.
-        threads: {seed: number of PyTorch's threads}, where it was recorded.
-    """
-
-    what: str
-    command: str
-    data: dict[str, str]
+    what: str  # the model, the size of its codes and the images, for readers
+    command: str  # trains it, without a seed and without paths
+    data: dict[str, str]  # name, and the SHA-256 of images, labels and split
     seeds: list[int]
-    minutes: float
+    minutes: float  # of training, a mean over seeds, on `hardware`
     hardware: str
     protocol: int
-    commits: list[str]
-    metrics: dict[str, dict[str, Any]]
-    threads: dict[int, int] = field(default_factory=dict)
+    commits: list[str]  # of the code that trained
+    metrics: dict[str, dict[str, Any]]  # {name: {expected, tolerance, seeds: {seed: value}}}
+    threads: dict[int, int] = {}  # {seed: number of PyTorch's threads}, where it was recorded
 
 
 @dataclass(frozen=True)
 class Check:
-    """One metric of a new run beside its card; `recorded`: what the card has for the same seed, if it has that seed."""
+    """One metric of a new run and of its card."""
 
     metric: str
     measured: float | None
     expected: float
     tolerance: float
-    recorded: float | None
+    recorded: float | None  # of the same seed, if the card has it
 
     @property
     def holds(self) -> bool:
@@ -70,31 +56,31 @@ class Check:
 
 
 def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: int) -> float:
-    """How far from the mean of the recorded seeds a new run may lie.
+    """Return how far from the mean of the recorded seeds a new run may be.
 
     Another machine rounds differently, and a training soon diverges from the recorded one: its result is that of one
     more seed, on the same test images. So this is a prediction interval for one more draw,
     t · s̃ · sqrt(1 + 1/k) for k recorded seeds. Their own deviation s is poorly known (k is 1, 3 or 5, where Student's
-    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck. So it is `shrunken_variance`:
-    s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom.
-    s₀ is the metric's typical deviation, and for shares of n test images at least
-    sqrt(p (1 - p) / n): by so much two equally good runs differ when they err on images independently of each other.
+    t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck, so `shrunken_variance` gives
+    s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom. s₀ is the metric's typical
+    deviation, and for shares of n test images at least sqrt(p (1 - p) / n), by which two equally good runs differ if
+    they err on images independently.
     The interval's level is 1 - (1 - CONFIDENCE) / metrics (Bonferroni): a sound reproduction holds in all metrics of
-    its card with a probability of about CONFIDENCE (`tests/comparison/test_cards.py` measures it; .84 where all deviate
-    twice as usual).
+    its card with a probability of about CONFIDENCE (.84 if all deviate twice as usual, by
+    `tests/comparison/test_cards.py`).
 
-    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA): ROUNDING_TOLERANCE is
-    left, or TURNED test images.
+    A number that three or more seeds leave the same to the last digit is not drawn at all (PCA). It may deviate by
+    ROUNDING_TOLERANCE, or by ROUNDED_IMAGES.
 
     Args:
-        recorded: one value a seed.
+        recorded: one value for each seed.
         metric: which number it is.
-        images: how many test images there are.
-        metrics: how many numbers the card has.
+        images: the number of test images.
+        metrics: the number of metrics on the card.
     """
     mean, k = fmean(recorded), len(recorded)
     if k >= 3 and len(set(recorded)) == 1:
-        return max(ROUNDING_TOLERANCE, TURNED / images) if metric.share else ROUNDING_TOLERANCE * abs(mean)
+        return max(ROUNDING_TOLERANCE, ROUNDED_IMAGES / images) if metric.share else ROUNDING_TOLERANCE * abs(mean)
     typical = metric.deviation if metric.share else metric.deviation * abs(mean)
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
@@ -104,10 +90,10 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
 
 
 def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, str]:
-    """{name: text} of the card of every model on every data set.
+    """Return the text of the card of each model on each data set, by name.
 
     Args:
-        reports: the kept ones; the seeds of a model were trained with one command.
+        reports: the recorded ones; the seeds of a model were trained with one command.
         about: {data set: what its images are}.
     """
     cards = {}
@@ -116,9 +102,7 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
             name = f"{data}-{model}"
             written, checked = suggest("results", via="make"), suggest("reproduce", via="make", card=name)
             note = f"# Written by `{written}` from results/{data}/{model}/; {checked} checks it\n"
-            fields = asdict(_card(model, data, own, about.get(data, "")))
-            if not fields["threads"]:
-                del fields["threads"]
+            fields = msgspec.to_builtins(_card(model, data, own, about.get(data, "")))
             cards[name] = note + yaml.safe_dump(
                 fields, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
             )
@@ -128,7 +112,7 @@ def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str,
 def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
     first, seeds = reports[0], [report.run.seed for report in reports]
     scores = [report.scores for report in reports]
-    found = {name: several for name, (score, _) in ON_CARDS.items() if (several := seed_values(scores, score))}
+    metrics = {name: values for name, (score, _) in ON_CARDS.items() if (values := seed_values(scores, score))}
     images = first.run.images.test
     return Card(
         what=f"{model}, codes of {first.scores.code_dim:,} dimensions, on {data}" + (about and f": {about}"),
@@ -141,27 +125,23 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
         commits=sorted({str(report.provenance.commit) for report in reports}),
         metrics={
             name: {
-                "expected": digits(fmean(several)),
-                "tolerance": digits(tolerance(several, ON_CARDS[name][1], images, len(found)), 3),
-                "seeds": dict(zip(seeds, map(digits, several), strict=True)),
+                "expected": digits(fmean(values)),
+                "tolerance": digits(tolerance(values, ON_CARDS[name][1], images, len(metrics)), 3),
+                "seeds": dict(zip(seeds, map(digits, values), strict=True)),
             }
-            for name, several in found.items()
+            for name, values in metrics.items()
         },
-        threads={
-            seed: report.provenance.threads
-            for seed, report in zip(seeds, reports, strict=True)
-            if report.provenance.threads is not None
-        },
+        threads={report.run.seed: threads for report in reports if (threads := report.provenance.threads) is not None},
     )
 
 
 def digits(value: float, number: int = 7) -> float:
-    """Rounded to so many significant digits."""
+    """Round to a number of significant digits."""
     return float(f"{value:.{number}g}")
 
 
 def read_card(folder: Path, name: str) -> Card:
-    """The card of that name.
+    """Return the card of this name.
 
     Raises:
         UsageError: there is none.
@@ -171,30 +151,29 @@ def read_card(folder: Path, name: str) -> Card:
     if name not in known:
         raise UsageError(f"no card {name!r} in results/cards ({closest(name, known) if known else 'it is empty'})")
     try:
-        return Card(**yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")))
-    except (TypeError, ValueError, yaml.YAMLError) as e:
+        return msgspec.convert(yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")), Card)
+    except (ValueError, msgspec.ValidationError, yaml.YAMLError) as e:
         raise UserError(f"results/cards/{name}.yaml is damaged: {suggest('results')} writes it again") from e
 
 
 def check_card(card: Card, report: Report) -> list[Check]:
-    """Every metric of the card beside what a new run's report says."""
-    found = []
+    """Return a check of every metric of the card against the report of a new run."""
+    checks = []
     for name, entry in card.metrics.items():
         measured = ON_CARDS[name][0].value(report.scores)
-        recorded = entry["seeds"].get(report.run.seed)
         measured = None if measured is None else digits(measured)
-        found.append(Check(name, measured, entry["expected"], entry["tolerance"], recorded))
-    return found
+        checks.append(Check(name, measured, entry["expected"], entry["tolerance"], entry["seeds"].get(report.run.seed)))
+    return checks
 
 
 def check_table(checks: Sequence[Check]) -> str:
-    """measured | expected ± tolerance | holds, and what was recorded for the same seed."""
+    """Return a table of checks as text."""
     lines = [("", "measured", "expected", "holds", "recorded")]
-    for one in checks:
-        measured = "nothing" if one.measured is None else f"{one.measured:.4g}"
-        same = " (the same)" if one.recorded == one.measured else ""
-        recorded = "other seeds" if one.recorded is None else f"{one.recorded:.4g}{same}"
-        expected = f"{one.expected:.4g} ± {one.tolerance:.2g}"
-        lines.append((one.metric, measured, expected, "yes" if one.holds else "NO", recorded))
+    for check in checks:
+        measured = "nothing" if check.measured is None else f"{check.measured:.4g}"
+        same = " (the same)" if check.recorded == check.measured else ""
+        recorded = "other seeds" if check.recorded is None else f"{check.recorded:.4g}{same}"
+        expected = f"{check.expected:.4g} ± {check.tolerance:.2g}"
+        lines.append((check.metric, measured, expected, "yes" if check.holds else "NO", recorded))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

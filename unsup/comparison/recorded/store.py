@@ -1,4 +1,4 @@
-"""The reports kept in results/<data>/<model>/<seed>.json, and the tables and cards made from them."""
+"""Recorded reports, results/<data>/<model>/<seed>.json, and their tables."""
 
 import copy
 import re
@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 import yaml
 
+from unsup.comparison.groups import require_sound
 from unsup.comparison.recorded.cards import make_cards
 from unsup.comparison.recorded.commands import make_command, without_paths
 from unsup.comparison.recorded.tables import full_tables, readme_tables
@@ -37,17 +38,17 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def record_report(run: Path, results: Path) -> Path:
-    """Keep the report of a run as results/<data>/<model>/<seed>.json; returns that path.
+    """Copy the report of a run to results/<data>/<model>/<seed>.json, its new path.
 
     Raises:
         UserError: the report is not complete or not to be trusted, or its code was in no commit.
     """
     source = run / "report.json"
     report = read_complete(source)
-    if report.selfcheck.passed != report.selfcheck.total:
-        raise UserError(f"{source}: the evaluator failed its own check; find out why with {suggest('selfcheck')}")
-    if report.frozen.before != report.frozen.after or report.test_reads != 1:
-        raise UserError(f"{source}: the encoder changed or the test images were read again; evaluate the run again")
+    try:
+        require_sound(report)
+    except UserError as e:
+        raise UserError(f"{source}: {e}; evaluate the run again") from e
     made = report.provenance
     if any(code.dirty for code in (made, made.evaluation or GitState(), *(made.resumed or ()))):
         raise UserError(f"{source}: the run was made with changes that no commit holds; commit them and train again")
@@ -65,30 +66,29 @@ def record_report(run: Path, results: Path) -> Path:
 
 
 def without_local_paths(report: Report) -> Report:
-    """The report without its curves and without the folders of the machine that it was made on.
+    """Return the report without its curves and without paths on this machine.
 
-    Of a folder of images the last name is left: the data set is called by it. A run that this one started from is
-    called by its place below runs/.
+    The name of a folder of images stays, and that of a run which this one started from, below runs/.
     """
-    kept = copy.deepcopy(report)
-    start = kept.provenance.init_from.run if kept.provenance.init_from else "another"
-    kept.run.command = without_paths(report.run.command, start)
-    kept.curves = None
-    config = kept.provenance.config
+    recorded = copy.deepcopy(report)
+    start = recorded.provenance.init_from.run if recorded.provenance.init_from else "another"
+    recorded.run.command = without_paths(report.run.command, start)
+    recorded.curves = None
+    config = recorded.provenance.config
     options = config.get("data", {}).get("init_args", {})
     options.pop("root", None)
     if "images" in options:
         options["images"] = PurePath(options["images"]).name
     if "/" in config.get("init_from", ""):
         config["init_from"] = f"runs/{start}"
-    return kept
+    return recorded
 
 
 def read_complete(path: Path) -> Report:
     """Read a report that has all that the tables need.
 
     Raises:
-        UserError: it is damaged, or something is missing; the message names both.
+        UserError: it is damaged, or something is missing.
     """
     report = read_report(path)
     run, made = report.run, report.provenance
@@ -98,7 +98,7 @@ def read_complete(path: Path) -> Report:
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
-        **{f"floors.{key}.code_dim": floor.code_dim for key, floor in report.ordered_baselines.items()},
+        **{f"floors.{key}.code_dim": scores.code_dim for key, scores in report.ordered_baselines.items()},
     }
     if missing := [key for key, value in needed.items() if value is None]:
         raise UserError(f"{path} has no {', '.join(missing)}: train or evaluate it again, in a git checkout")
@@ -110,29 +110,31 @@ def read_complete(path: Path) -> Report:
 
 
 def update_readme(readme: Path, results: Path, check: bool = False) -> bool:
-    """Write the tables of all kept reports between the README's two markers; returns whether it was out of date.
+    """Write tables between the README's markers and return whether it was outdated.
 
     Args:
-        check: only tell, write nothing.
+        readme: the file.
+        results: folder of the recorded reports.
+        check: write nothing.
 
     Raises:
-        UserError: a report is damaged, or the markers are not there once each.
+        UserError: a report is damaged, or a marker does not occur once.
     """
     text = readme.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise UserError(f"{readme} must have the lines {BEGIN} and {END} once each, in this order")
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    return _update(readme, f"{before}{BEGIN}\n{readme_tables(*_kept(results))}{END}{after}", check)
+    return _update(readme, f"{before}{BEGIN}\n{readme_tables(*_recorded(results))}{END}{after}", check)
 
 
 def update_results_page(results: Path, check: bool = False) -> bool:
     """Write results/README.md, as `update_readme`."""
-    return _update(results / "README.md", f"{TITLE}\n{full_tables(*_kept(results))}", check)
+    return _update(results / "README.md", f"{TITLE}\n{full_tables(*_recorded(results))}", check)
 
 
 def update_cards(results: Path, check: bool = False) -> bool:
-    """Write the cards of all kept reports into results/cards and remove those of others, as `update_readme`."""
-    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(*_kept(results)).items()}
+    """Write results/cards and remove cards without reports, as `update_readme`."""
+    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(*_recorded(results)).items()}
     stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards]
     changed = [path for path, text in cards.items() if _update(path, text, check)]
     for path in stale if not check else ():
@@ -140,8 +142,8 @@ def update_cards(results: Path, check: bool = False) -> bool:
     return bool(stale or changed)
 
 
-def _kept(results: Path) -> tuple[list[Report], dict[str, str]]:
-    """All kept reports; and what the images of each data set are, from results/about.yaml, in the tables' order."""
+def _recorded(results: Path) -> tuple[list[Report], dict[str, str]]:
+    """Return all reports, and the descriptions of images in results/about.yaml."""
     about = results / "about.yaml"
     texts = yaml.safe_load(about.read_text(encoding="utf-8")) if about.exists() else {}
     return [read_complete(path) for path in sorted(results.glob("*/*/*.json"))], texts

@@ -35,7 +35,7 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def figure_at(path: Path, size: tuple[float, float], title: str) -> Iterator["Figure"]:
-    """A figure in the common style, saved at the end, without a window system or a change of global state."""
+    """Yield a figure in the common style, and save it at the end."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -49,9 +49,13 @@ def figure_at(path: Path, size: tuple[float, float], title: str) -> Iterator["Fi
 
 
 def draw_lines(
-    path: Path, title: str, lines: Sequence[Sequence[Array]], texts: Sequence[str] = (), heads: Sequence[str] = ()
+    path: Path,
+    title: str,
+    lines: Sequence[Array | Sequence[Array]],
+    texts: Sequence[str] = (),
+    heads: Sequence[str] = (),
 ) -> None:
-    """Draw images (C, H, W) of one size in lines, with a text at the left of each line and one above each column."""
+    """Draw lines of images (C, H, W), with a text for each line and each column."""
     height, width = lines[0][0].shape[1:]
     gap = max(1, round(width / 14))
     columns = max(map(len, lines))

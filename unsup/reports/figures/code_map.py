@@ -1,4 +1,4 @@
-"""A map of codes for a page, with a point for each image and all images in one picture to show on demand."""
+"""Single test images of a page, that is an interactive map of codes, and mistakes."""
 
 import colorsys
 from collections.abc import Sequence
@@ -18,11 +18,12 @@ COLOURS = (  # distinct from each other, from white and from black
     "#1f77b4", "#d9660a", "#2b9a2b", "#d62728", "#9467bd", "#9a5f52", "#d05fae", "#7f7f7f", "#93921f", "#1495a6",
 )  # fmt: skip
 LUMINANCE = 0.2  # of any further colour, on a scale where white is 1
+MISTAKES = 24  # at most
 
 
 @dataclass(frozen=True)
 class CodeMap:
-    """What the map shows of the test images that the plane chose; all arrays are over all n test images."""
+    """The plane and its test images, with arrays over all n test images."""
 
     plane: Plane
     images: Array  # (n, C, H, W), uint8 or in [0, 1]
@@ -58,7 +59,10 @@ class Drawing(NamedTuple):
 
 
 def draw(code_map: CodeMap) -> Drawing:
-    """Compute places, words and colours; point k, counted over all groups, is image k of the sprite."""
+    """Compute places, words and colours.
+
+    Point k, counted over all groups, is image k of the sprite.
+    """
     method, chosen, points = code_map.plane
     labelled = code_map.labels is not None
     of = (code_map.clusters if code_map.labels is None else code_map.labels)[chosen]
@@ -107,16 +111,45 @@ def _places(points: Array) -> Array:
 
 
 def palette(k: int) -> list[str]:
-    """Return k colours as #rrggbb, none too near to white or black; up to ten are easy to distinguish."""
+    """Return k colours as #rrggbb, none too near to white or black."""
     if k <= len(COLOURS):
         return list(COLOURS[:k])
     return [_of_luminance(colorsys.hls_to_rgb(i / k, 0.5, 0.85 if i % 2 else 0.5)) for i in range(k)]
 
 
 def _of_luminance(colour: tuple[float, float, float]) -> str:
-    """Darken a colour, or mix it with white, to the brightness of the others (WCAG 2, relative luminance)."""
+    """Darken a colour, or mix it with white, to `LUMINANCE` as WCAG 2 defines it."""
     linear = np.array(colour) ** 2.2
     bright = float(linear @ (0.2126, 0.7152, 0.0722))
     white = max(0.0, (LUMINANCE - bright) / (1 - bright))
     linear = white + (1 - white) * linear if white else linear * LUMINANCE / bright
     return "#" + "".join(f"{round(255 * c):02x}" for c in linear ** (1 / 2.2))
+
+
+class Mistake(NamedTuple):
+    image: Array  # (C, H, W)
+    true: str
+    predicted: str
+    confidence: float  # the probe's probability of the predicted class, in [0, 1]
+
+
+def hardest(
+    probabilities: Array, labels: Array, images: Array, names: Sequence[str], classes: Array | None = None
+) -> list[Mistake]:
+    """Return at most 24 mistakes, the most confident first.
+
+    Args:
+        probabilities: (n, K), each row a distribution over classes.
+        labels: (n,) true classes.
+        images: (n, C, H, W), uint8 or in [0, 1].
+        names: one for each class, in label order; without a name a class goes by its number.
+        classes: (K,) the class of each column, in label order if None.
+    """
+    columns, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    predicted = columns if classes is None else classes[columns]
+    wrong = np.flatnonzero(predicted != labels)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
+    return [
+        Mistake(images[i], class_name(names, labels[i]), class_name(names, predicted[i]), float(confidence[i]))
+        for i in order
+    ]

@@ -1,4 +1,4 @@
-"""Pictures of codes, that is reconstructions, clusters, confusion and a map, drawn from arrays."""
+"""Pictures of reconstructions, clusters, confusion and codes, from arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ class PicturedClusters(NamedTuple):
 
     @classmethod
     def of_model(cls, clusters: Array, codes: Array) -> "PicturedClusters":
-        """Return the model's own, around the mean codes (n, D); a cluster without images is infinitely far away."""
+        """Return the model's own, with distances to the mean codes of its clusters."""
         distances = np.full((len(codes), clusters.max() + 1), np.inf)
         for i in np.unique(clusters):
             distances[:, i] = np.linalg.norm(codes - codes[clusters == i].mean(axis=0), axis=1)
@@ -55,7 +55,7 @@ def write_figures(
     predicted: Array | None = None,
     class_names: tuple[str, ...] = (),
 ) -> dict[str, str]:
-    """Draw clusters, confusion and map of the test images, and return {name: title} in the report's order.
+    """Draw clusters, confusion and map, and return their titles by name.
 
     Args:
         folder: of the pictures, <name>.png.
@@ -78,7 +78,7 @@ def write_figures(
 
 
 def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -> str:
-    """Draw lines of the first originals (n, C, H, W), each above the line of their reconstructions."""
+    """Draw the first originals (n, C, H, W), each above its reconstruction."""
     title = "Test images and their reconstructions"
     pairs = [*zip(originals[:PAIRS], reconstructions[:PAIRS], strict=False)]
     lines = [line for i in range(0, len(pairs), 8) for line in zip(*pairs[i : i + 8], strict=True)]
@@ -89,10 +89,10 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
 def draw_clusters(
     path: Path, images: Array, clustering: PicturedClusters, labels: Array | None, names: tuple[str, ...]
 ) -> str:
-    """Draw a line for each cluster, largest first, with its typical and its borderline images.
+    """Draw a line of typical and borderline images for each cluster.
 
     Typical images are nearest to the centre; borderline ones are about as near to another centre.
-    No image is shown twice: of few members half are typical.
+    The largest cluster is first, and no image is shown twice: of few members half are typical.
     """
     _, kind, clusters, distances = clustering
     ids, sizes = np.unique(clusters, return_counts=True)
@@ -124,7 +124,7 @@ def draw_clusters(
 
 
 def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str, ...]) -> str:
-    """Draw the percentage of each true class (row) for which the linear probe predicts each class (column)."""
+    """Draw the percentages of each true class (row) by predicted class (column)."""
     k = len(names)
     counts = np.zeros((k, k))
     np.add.at(counts, (labels, predicted), 1)
@@ -152,7 +152,7 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
 
 
 def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by: str) -> str:
-    """Draw one point a code, coloured by class, or by cluster if `names` is empty; groups (n,) are of all codes."""
+    """Draw a point for each chosen code, coloured by its group among `groups` (n,)."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 

@@ -1,4 +1,4 @@
-"""Learning curves as vector drawings: one small panel for each term of the loss, training and validation in it."""
+"""Learning curves as vector drawings, with a panel for each term of the loss."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,11 +7,22 @@ from typing import NamedTuple
 
 Points = Sequence[tuple[float, float]]  # (step, value)
 
-WIDTH, HEIGHT = 320, 200  # of a panel, in its own units: about pixels
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 30, 36  # margins around the lines
-LOGARITHMIC = 5.0  # positive values whose largest is so many times the smallest are shown on a logarithmic axis
+WIDTH, HEIGHT = 320, 216  # of a panel, in its own units: about pixels
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 46, 36  # margins around the lines
+LOGARITHMIC = 5.0  # ratio of the largest to the smallest value from which an axis is logarithmic
 PARTS = ("train", "val")
 NAMES = {"train": "training", "val": "validation"}
+TITLES = {  # of other terms: the term with spaces
+    "lr": "learning rate",
+    "grad_norm": "gradient norm",
+    "grad_norm_d": "gradient norm of the discriminator",
+    "grad_norm_g": "gradient norm of the generator",
+    "grad_norm_eg": "gradient norm of encoder and generator",
+    "quick/linear_probe": "linear probe, quick score",
+    "quick/kmeans_acc": "k-means ACC, quick score",
+    "quick/kmeans_nmi": "k-means NMI, quick score",
+    "quick/effective_rank": "effective rank, quick score",
+}
 
 
 class Tick(NamedTuple):
@@ -27,10 +38,10 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing; positions are in its own units, from its upper left corner."""
+    """One drawing, with positions in its own units from its upper left corner."""
 
     title: str
-    description: str  # what a reader hears who does not see it
+    description: str  # for screen readers
     scale: str  # linear or logarithmic
     lines: list[Line]
     x_ticks: list[Tick]
@@ -38,10 +49,10 @@ class Panel:
 
 
 def panels(curves: Mapping[str, Points]) -> list[Panel]:
-    """A panel for each term: `train/loss` and `val/loss` share one.
+    """Return a panel for each term, shared by training and validation.
 
-    The loss comes first, then what both training and validation have, then the rest, each in the order given. Curves
-    of a single point are no curves and are left out. A loss that is one of its terms is drawn once, under both names.
+    The loss comes first, then terms of both training and validation, then the rest, each in the order given. Curves of
+    a single point are left out. A loss that equals one of its terms is drawn once, under both names.
     """
     terms: dict[str, dict[str, Points]] = {}
     for tag, points in curves.items():
@@ -50,8 +61,9 @@ def panels(curves: Mapping[str, Points]) -> list[Panel]:
             terms.setdefault(term if part in PARTS else tag, {})[part if part in PARTS else "other"] = points
     order = sorted(terms, key=lambda term: (term != "loss", len(terms[term]) == 1))
     same = [term for term in order if term != "loss" and terms[term] == terms.get("loss")]
-    titles = {"loss": " = ".join(["loss", *same])}
-    return [_panel(titles.get(term, term), terms[term]) for term in order if term not in same]
+    titles = {term: TITLES.get(term, term.replace("_", " ")) for term in order}
+    titles["loss"] = " = ".join(["loss", *(titles[term] for term in same)])
+    return [_panel(titles[term], terms[term]) for term in order if term not in same]
 
 
 def _panel(term: str, parts: dict[str, Points]) -> Panel:
@@ -74,10 +86,12 @@ def _panel(term: str, parts: dict[str, Points]) -> Panel:
         path = "M" + "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in points)
         lines.append(Line(part, NAMES.get(part, term), path))
     scale = "logarithmic" if logarithmic else "linear"
-    told = [f"{NAMES.get(part, term)} from {points[0][1]:.4g} to {points[-1][1]:.4g}" for part, points in parts.items()]
+    changes = [
+        f"{NAMES.get(part, term)} from {points[0][1]:.4g} to {points[-1][1]:.4g}" for part, points in parts.items()
+    ]
     return Panel(
         title=term,
-        description=f"{term} over {last - first:,.0f} steps: {', '.join(told)}; {scale} axis",
+        description=f"{term} over {last - first:,.0f} steps: {', '.join(changes)}; {scale} axis",
         scale=scale,
         lines=lines,
         x_ticks=[Tick(x(step), f"{step:,.0f}") for step in _ticks(first, last, False, whole=True)],
@@ -86,7 +100,7 @@ def _panel(term: str, parts: dict[str, Points]) -> Panel:
 
 
 def _padded(low: float, high: float, logarithmic: bool) -> tuple[float, float]:
-    """A range a little wider, so that no line runs along the border."""
+    """Widen a range a little, so that no line runs along the border."""
     if logarithmic:
         factor = (high / low) ** 0.05
         return low / factor, high * factor
@@ -95,22 +109,22 @@ def _padded(low: float, high: float, logarithmic: bool) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float, logarithmic: bool, whole: bool = False) -> list[float]:
-    """At most six round numbers within a range."""
+    """Return at most six round numbers within a range."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     if logarithmic:
         for digits in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
-            found = LogLocator(subs=digits, numticks=100).tick_values(low, high)
-            inside = [float(value) for value in found if low <= value <= high]
+            values = LogLocator(subs=digits, numticks=100).tick_values(low, high)
+            inside = [float(value) for value in values if low <= value <= high]
             if len(inside) <= 6:
                 return inside
         return inside[:: math.ceil(len(inside) / 6)]
-    found = MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole).tick_values(low, high)
-    return [float(value) for value in found if low <= value <= high]
+    values = MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole).tick_values(low, high)
+    return [float(value) for value in values if low <= value <= high]
 
 
 def _labelled(values: list[float], place: Callable[[float], float]) -> list[Tick]:
-    """20,000, 0.5, 1e-06: with as many digits as it takes to tell them apart."""
+    """Label ticks as in 20,000, 0.5 and 1e-06, with enough digits to be distinct."""
     for digits in range(4, 18):
         texts = [f"{v:,.0f}" if 1000 <= abs(v) < 1e6 and v == round(v) else f"{v:.{digits}g}" for v in values]
         if len(set(texts)) == len(texts):

@@ -30,7 +30,7 @@ class Sprite:
 
 
 def encoded_picture(png: bytes) -> tuple[str, int, int]:
-    """Return a PNG file as a data URI, without loss and smaller if possible, with its width and height."""
+    """Return a PNG file as a data URI without loss, with its width and height."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as picture:
@@ -44,9 +44,9 @@ def image(pixels: Array) -> str:
 
 
 def sprite(images: Array) -> Sprite:
-    """Return images (n, C, H, W), uint8 or in [0, 1], in one picture, a PNG if they are grey and otherwise a JPEG.
+    """Return images (n, C, H, W), uint8 or in [0, 1], in one picture.
 
-    Images larger than 40 pixels are downscaled.
+    It is a PNG if they are grey and otherwise a JPEG. Images larger than 40 pixels are downscaled.
     """
     from PIL import Image
 
@@ -75,7 +75,7 @@ def _picture(pixels: Array) -> "Image":
 
 
 def _png(picture: "Image") -> bytes | None:
-    """Return a PNG with a palette, one byte a pixel, or None if the picture has too many colours or is transparent."""
+    """Return a PNG with a palette, or None if that would change the picture."""
     if picture.getcolors() is None:  # more than 256
         return None
     numbered = picture.convert("RGB").quantize()

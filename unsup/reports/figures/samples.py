@@ -1,4 +1,4 @@
-"""Pictures that a model made, that is samples and walks through its codes, drawn from arrays."""
+"""Pictures of images that a model made, from arrays."""
 
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def draw_walks(path: Path, images: Array, entries: Array, deviations: Array, off
 
 
 def draw_lines_between(path: Path, images: Array, originals: Array, kind: str) -> str:
-    """Draw lines of decoded codes, (r, s, C, H, W), between pairs of originals, (r, 2, C, H, W)."""
+    """Draw decoded codes (r, s, C, H, W) between originals (r, 2, C, H, W)."""
     title = f"Straight lines between the codes of test images of different {kind}, decoded"
     lines = [[*ends[:1], *line, *ends[1:]] for line, ends in zip(images, originals, strict=True)]
     heads = ["original", "decoded", *[""] * (images.shape[1] - 2), "decoded", "original"]
