@@ -105,9 +105,8 @@ def load_encoder(run: str | Path | Run) -> Encoder:
         run = Run.find(str(run))
     encoder = Encoder(run.model())
     if not run.trained:
-        loops = torch.load(run.checkpoint, mmap=True, weights_only=True)["loops"]
-        epochs = loops["fit_loop"]["epoch_progress"]["current"]["processed"]
-        log.warning("the training of %s is not finished: these are its weights after epoch %d", run, epochs)
+        epoch = torch.load(run.checkpoint, mmap=True, weights_only=True).get("epoch", -1) + 1
+        log.warning("the training of %s is not finished: these are its weights after epoch %d", run, epoch)
     return encoder
 
 
