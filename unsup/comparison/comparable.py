@@ -14,7 +14,7 @@ from unsup.reports.catalogue import Score
 
 @dataclass(frozen=True)
 class Comparable:
-    """Reports of one schema, protocol and version of the data, and everything that is said about them."""
+    """Reports of one schema, protocol and version of the data, and what they show."""
 
     version: Version
     rows: list[Row]  # sorted
@@ -60,7 +60,7 @@ class Comparison:
 
     @property
     def differences(self) -> str:
-        """Why there are several tables; empty for one."""
+        """The reason for several tables, empty for a single one."""
         if len(self.parts) < 2:
             return ""
         kinds = {"report schema": "schema", "protocol": "protocol", "version of the data": "data_sha256"}

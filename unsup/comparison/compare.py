@@ -28,7 +28,7 @@ def compare(runs: str | Path = "runs", data: None = None, sort: str | None = Non
 def compare(
     runs: str | Path = "runs", data: str | None = None, sort: str | None = None
 ) -> Comparison | list[Comparison]:
-    """Compare the reports of one data set, or a list of all data sets that have reports.
+    """Compare the reports of one data set, or of each that has reports (a list).
 
     Nothing is printed. The files runs/<data>/compare.{html,md,csv,json} are written.
 
@@ -56,7 +56,7 @@ def compare(
 def compare_all(
     root: Path, data: str | None = None, sort: str | None = None
 ) -> tuple[list[Comparison], list[UserError]]:
-    """Compare as `compare` does, with an error for each data set that has no usable report.
+    """Compare like `compare`, with an error for each data set without usable reports.
 
     Reports that cannot be used are left out with a warning.
     """

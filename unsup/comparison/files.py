@@ -33,7 +33,7 @@ VARIANCE_NOTE = (
 
 
 def comparison_json(comparison: Comparison) -> str:
-    """Return tables, paired statements, deviations and rank correlations; what does not apply is absent."""
+    """Return all tables, statements, deviations and rank correlations as JSON."""
     tables = [_table_content(part) for part in comparison.parts]
     content = {"data": comparison.folder.name, "tables": tables, "notes": comparison.notes}
     return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"

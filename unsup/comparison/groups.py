@@ -21,7 +21,7 @@ IGNORED = ("seed", "threads", "data.root", "data.images")  # options that do not
 
 
 class Version(NamedTuple):
-    """What reports must have in common for their numbers to be comparable."""
+    """The properties that reports must share to be comparable."""
 
     schema: int
     protocol: int
@@ -30,7 +30,7 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """What a comparison needs of one report."""
+    """The parts of a report that a comparison needs."""
 
     folder: Path
     recipe: str
@@ -118,9 +118,9 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def group(runs: Sequence[ComparedRun]) -> tuple[dict[Version, list[Group]], list[str]]:
-    """Return groups of comparable runs by version, newest schema first, and notes on them.
+    """Return groups of comparable runs by version, and notes on them.
 
-    Of several runs of one configuration and seed the newest counts.
+    The newest schema comes first. Of several runs of one configuration and seed the newest counts.
     """
     notes = []
     newest: dict[Version, dict[str, dict[int, ComparedRun]]] = {}
@@ -158,7 +158,7 @@ def _named_groups(groups: Sequence[Sequence[ComparedRun]]) -> list[Group]:
 
 
 def _differing(siblings: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the options with more than one value, and "dim" only if it follows from no other."""
+    """Return options that differ, and "dim" only if it follows from no other."""
     keys = dict.fromkeys(key for options in siblings for key in options)
     differing = [key for key in keys if len({_text(options.get(key)) for options in siblings}) > 1]
     without_dim = [key for key in differing if key != "dim"]
@@ -171,6 +171,6 @@ def _text(value: Any) -> str:
 
 
 def _age(run: ComparedRun) -> tuple[int, float]:
-    """Sort runs of one recipe and seed from old to new, by number (<seed>-<number>) or time."""
+    """Sort runs of one recipe and seed by their number (<seed>-<number>) or time."""
     number = re.fullmatch(r"\d+-(\d+)", run.folder.name)
     return int(number[1]) if number else 0, (run.folder / "report.json").stat().st_mtime

@@ -1,4 +1,4 @@
-"""Which of two rows of a comparison is better on the same test images, and by how much."""
+"""Paired comparisons of two rows on the same test images."""
 
 import zipfile
 import zlib
@@ -62,9 +62,10 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
 
 
 def _correctness(group: Group, column: str) -> dict[str, NDArray[np.float64]] | UserError:
-    """Return {OWN: (s, n) over the group's runs, baseline: (1, n)}, baselines from the first run.
+    """Return the arrays of the group's runs, (s, n), and of its baselines, (1, n).
 
-    An error is returned if the arrays of some run are missing, damaged, or those of another evaluation.
+    They come from all runs, those of baselines from the first one. An error is returned if arrays are missing, damaged,
+    or those of another evaluation.
     """
     first = group.runs[0]
     rows, errors = [], []
@@ -84,7 +85,7 @@ def _correctness(group: Group, column: str) -> dict[str, NDArray[np.float64]] | 
 
 
 def _load(run: ComparedRun, column: str, means: Mapping[str, float | None]) -> dict[str, NDArray[Any]]:
-    """Return the arrays (n,) of a run and of baselines, each checked against the mean in the report."""
+    """Return the arrays (n,) of a run and of baselines, checked against their means."""
     if means[OWN] is None:
         raise UserError(f"{run.folder / 'report.json'} has no {column}{_remedy(run)}")
     path, probe = run.folder / FILE, IN_FILE[column]
@@ -115,7 +116,7 @@ def _dimensions(a: Numbers, b: Numbers) -> str:
 
 
 def _sentence(a: str, b: str, difference: Mapping[str, Any], seeds: str, dimensions: str) -> str:
-    """Return "a > b by 7.1 points [6.6, 7.6], 3 seeds" or "a and b: not separable (…), 3 seeds"."""
+    """Return "a > b by 7.1 points [6.6, 7.6], 3 seeds" or "not separable"."""
     points, low, high = (100 * difference[key] for key in ("difference", "low", "high"))
     remarks = [dimensions] if dimensions else []
     if difference["separable"]:

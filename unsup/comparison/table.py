@@ -58,7 +58,7 @@ def column_named(text: str) -> str:
 
 
 def sorted_rows(groups: Sequence[Group], sort: str | None) -> tuple[list[Row], str]:
-    """Return the rows of groups and baselines, sorted, and the column that they are sorted by.
+    """Return the sorted rows of groups and baselines, and the column of their order.
 
     Args:
         groups: the models.
@@ -80,7 +80,7 @@ def sorted_rows(groups: Sequence[Group], sort: str | None) -> tuple[list[Row], s
 
 
 def row_cells(row: Row, columns: Sequence[Score]) -> Cells:
-    """Return a row as text: means ± standard deviations, with an interval for the linear probe."""
+    """Return means ± standard deviations as text, and the linear probe's interval."""
     cells = {column.name: _cell(row, column) for column in columns}
     return {"model": row.name} | cells | {SEEDS: str(row.seeds or "")}
 
@@ -98,7 +98,7 @@ def _cell(row: Row, column: Score) -> str:
 
 
 def over_seeds(score: Score, values: Sequence[float]) -> dict[str, float]:
-    """Return `seeds_interval`, with bounds from three seeds on, and those of a share within [0, 1].
+    """Return `seeds_interval`, bounds from three seeds on, of shares in [0, 1].
 
     Student's t of two seeds has one degree of freedom: the interval would be 18 standard deviations wide.
     """

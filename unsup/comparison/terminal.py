@@ -1,4 +1,4 @@
-"""A comparison in the terminal: the columns that fit and the first sentences."""
+"""A comparison in the terminal, with the columns that fit and the first sentences."""
 
 import io
 import textwrap
@@ -70,7 +70,7 @@ def _text(width: int, text: str, style: str = "") -> Text:
 
 
 def _fitting(rows: Sequence[Cells], available: Sequence[str], sort: str, width: int) -> set[str]:
-    """Return the columns that fit next to the names, chosen in the order of preference."""
+    """Return the columns that fit next to the names, by order of preference."""
     left = width - GAP - min(NAME_WIDTH, _width("model", rows))
     fitting = set()
     for name in dict.fromkeys([sort, *PREFERRED, *available]):
@@ -96,5 +96,5 @@ def _table(rows: Sequence[Cells], styles: Sequence[str] = ()) -> Table:
 
 
 def _width(name: str, rows: Sequence[Mapping[str, str]]) -> int:
-    """Return the width of a column: its widest text, or the longest word of its head."""
+    """Return the width of a column's widest text or the longest word of its head."""
     return max(map(len, [*name.split(), *(row.get(name, "") for row in rows)]))

@@ -38,7 +38,7 @@ def variance_by_source(groups: Sequence[Group]) -> dict[str, Deviations]:
 
 
 def variance_rows(deviations: dict[str, Deviations]) -> list[Cells]:
-    """Return deviations in points, in the order of SOURCES, without sources that no group has."""
+    """Return deviations in points, in the order of SOURCES, without empty columns."""
     sources = [source for source in SOURCES if any(source in one for one in deviations.values())]
     return [
         {"model": name} | {source: f"{100 * one[source]:.2f}" if source in one else "" for source in sources}
@@ -48,7 +48,7 @@ def variance_rows(deviations: dict[str, Deviations]) -> list[Cells]:
 
 
 def label_free_choice(groups: Sequence[Group]) -> dict[str, Any]:
-    """Return the rank correlation of each label-free diagnostic with scores that use labels.
+    """Return rank correlations of label-free diagnostics with scores that use labels.
 
     Returns:
         {diagnostic: {"linear probe": {"r", "n"}, "k-means ACC": {"r", "n"}}} over the groups' means. It is absent if

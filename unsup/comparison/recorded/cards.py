@@ -1,4 +1,4 @@
-"""Reproduction cards: the scores of a recorded row, with tolerances for another run of it."""
+"""Reproduction cards with the scores of recorded rows and tolerances for new runs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
 
 
 def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, str]:
-    """Return {name: text} of the cards of all models on all data sets.
+    """Return the text of the card of each model on each data set, by name.
 
     Args:
         reports: the recorded ones; the seeds of a model were trained with one command.

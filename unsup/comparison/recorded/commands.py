@@ -62,7 +62,7 @@ def without_paths(command: str, start: str) -> str:
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield (--name, value, both as written) for options, and ("", word, word) for other words."""
+    """Yield (--name, value, both as written) of options, ("", word, word) of others."""
     rest = iter(words)
     for word in rest:
         name, equals, value = word.partition("=")

@@ -16,7 +16,7 @@ def seed_values(several: Sequence[Scores | Layer], score: Score) -> list[float]:
 
 
 def means(several: Sequence[Scores | Layer], columns: Sequence[Score], prefix: str = "") -> Cells:
-    """Return means over seeds, ± standard deviation (ddof 1) from two seeds on, of the scores that all of them have."""
+    """Return means over seeds ± standard deviations (ddof 1) of scores that all have."""
     cells = {}
     for score in columns:
         if values := seed_values(several, score):
@@ -31,7 +31,7 @@ def minutes(reports: Sequence[Report]) -> str:
 
 
 def by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:
-    """Return {model: its reports, by seed}, models by name."""
+    """Return the reports of each model by seed, models by name."""
     groups: dict[str, list[Report]] = {}
     for report in sorted(reports, key=lambda report: (report.run.model, report.run.seed)):
         groups.setdefault(report.run.model, []).append(report)

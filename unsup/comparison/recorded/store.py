@@ -1,4 +1,4 @@
-"""The reports in results/<data>/<model>/<seed>.json, and the tables and cards made from them."""
+"""Recorded reports, results/<data>/<model>/<seed>.json, and their tables."""
 
 import copy
 import re
@@ -38,7 +38,7 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def record_report(run: Path, results: Path) -> Path:
-    """Copy the report of a run to results/<data>/<model>/<seed>.json and return that path.
+    """Copy the report of a run to results/<data>/<model>/<seed>.json, its new path.
 
     Raises:
         UserError: the report is not complete or not to be trusted, or its code was in no commit.
@@ -110,7 +110,7 @@ def read_complete(path: Path) -> Report:
 
 
 def update_readme(readme: Path, results: Path, check: bool = False) -> bool:
-    """Write tables between the README's two markers and return whether it was out of date.
+    """Write tables between the README's markers and return whether it was outdated.
 
     Args:
         readme: the file.
@@ -143,7 +143,7 @@ def update_cards(results: Path, check: bool = False) -> bool:
 
 
 def _recorded(results: Path) -> tuple[list[Report], dict[str, str]]:
-    """Return all reports, and from results/about.yaml what the images of each data set are."""
+    """Return all reports, and the descriptions of images in results/about.yaml."""
     about = results / "about.yaml"
     texts = yaml.safe_load(about.read_text(encoding="utf-8")) if about.exists() else {}
     return [read_complete(path) for path in sorted(results.glob("*/*/*.json"))], texts

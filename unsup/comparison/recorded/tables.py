@@ -1,4 +1,4 @@
-"""Tables of the recorded reports: eight rows of a data set for the README, everything for results/README.md."""
+"""Tables of the recorded reports, short for the README and complete for results/."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
 
 def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
-    """Return a table of at most eight rows for each data set of IN_README, best linear probe first.
+    """Return a table of at most eight rows for each data set of IN_README.
 
     Args:
         reports: the recorded ones.
@@ -66,7 +66,7 @@ def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
 
 
 def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
-    """Return every row, column, layer and command, and what generates, as `readme_tables`.
+    """Return tables of everything, like `readme_tables`.
 
     Raises:
         UserError: also if the seeds of a model were trained with different commands.
@@ -104,7 +104,7 @@ def _heading(level: str, data: str, reports: Sequence[Report], about: Mapping[st
 
 
 def _rows(reports: Sequence[Report]) -> list[Row]:
-    """Return models, best first, then PCA at every dimension of a code, the largest first, and raw pixels."""
+    """Return models, best first, then PCA, largest dimension first, and raw pixels."""
     groups = by_model(reports)
     rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
     models = sorted((row for row in rows if not row.is_baseline), key=_rank)
@@ -118,19 +118,19 @@ def _rows(reports: Sequence[Report]) -> list[Row]:
 
 
 def _telling(rows: Sequence[Row]) -> list[Row]:
-    """Return the best model, those of FAMILIAR, PCA (as recorded, if it was) and raw pixels."""
+    """Return the best model, FAMILIAR ones, one PCA (recorded if possible) and pixels."""
     pca = sorted((row for row in rows if row.name == "pca"), key=lambda row: not row.reports)[:1]
     return [row for row in rows if row is rows[0] or row.name in (*FAMILIAR, "pixels") or row in pca]
 
 
 def _rank(row: Row) -> tuple[float, float]:
-    """Sort by mean linear probe, best first, and without labels by reconstruction error."""
+    """Sort by mean linear probe, best first, or by reconstruction error."""
     probe, error = (seed_values(row.scores, find_score(name)) for name in ("linear probe", "reconstruction SSE"))
     return -fmean(probe or [-1]), fmean(error or [float("inf")])
 
 
 def _name(row: Row) -> str:
-    """Return the name in tables: baselines are in italics."""
+    """Return the name in tables, in italics for baselines."""
     key: BaselineKey = "pca" if row.name == "pca" else "pixels"
     return f"*{baseline_name(key, row.scores[0].code_dim)}*" if row.is_baseline else row.name
 
@@ -164,7 +164,7 @@ def _cells(row: Row) -> Cells:
 
 
 def _layer_rows(reports: Sequence[Report]) -> list[Cells]:
-    """Return a row for each layer of each model: means over seeds, untrained from the first seed's report."""
+    """Return a row for each layer of each model, untrained in the first seed's report."""
     rows = []
     for model, own in by_model(reports).items():
         untrained = own[0].baselines.get("untrained", Scores()).layers
@@ -176,9 +176,10 @@ def _layer_rows(reports: Sequence[Report]) -> list[Cells]:
 
 
 def _generation_table(reports: Sequence[Report]) -> str:
-    """Return models that generate or have a likelihood, smallest Fréchet distance first; empty if there are none.
+    """Return a table of models that generate or have a likelihood, or nothing.
 
-    The same networks untrained follow, and real images in the place of generated ones.
+    The smallest Fréchet distance comes first. The same networks untrained follow, and real images in the place of
+    generated ones.
     """
     groups = by_model([report for report in reports if report.scores.generation or report.scores.likelihood])
     rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
