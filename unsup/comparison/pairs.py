@@ -50,13 +50,13 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
         others: list[tuple[str, Numbers, NDArray[Any], Sequence[float], str]] = []
         for key, numbers in first.baselines.items():
             if key in own:
-                each = first.initialisations.get(IN_FILE[column], ()) if key == "untrained" else ()
-                others.append((baseline_name(key, numbers.get("dim")), numbers, own[key], each, _seeds(seeds)))
+                accuracies = first.initialisations.get(IN_FILE[column], ()) if key == "untrained" else ()
+                others.append((baseline_name(key, numbers.get("dim")), numbers, own[key], accuracies, _seeds(seeds)))
         if i + 1 < len(groups) and not isinstance(following := loaded[i + 1], UserError):
             after = groups[i + 1]
             others.append((after.name, after.runs[0].numbers, following[OWN], (), _seeds(seeds, len(after.runs))))
-        for name, numbers, correct, initialisations, words in others:
-            difference = paired_over_seeds(own[OWN], correct, initialisations)
+        for name, numbers, correct, accuracies, words in others:
+            difference = paired_over_seeds(own[OWN], correct, accuracies)
             text = _sentence(group.name, name, difference, words, _dimensions(first.numbers, numbers))
             yield Statement(group.name, text, name, difference)
 

@@ -22,6 +22,7 @@ README_NOTE = (
     "95 % interval over test images. *untrained*: the linear probe of the same network before training. "
     "[All models, scores, layers, seeds and commands](results/README.md)."
 )
+BASELINES = ("pca", "pixels")  # a model of that name is the baseline's row
 UNTRAINED = "untrained: "
 HEADLINE = scores_in(Tables.RESULTS)
 PROBES = tuple(score for score in HEADLINE if Tables.LAYER in score.tables)  # also of untrained networks and layers
@@ -38,7 +39,7 @@ class Row(NamedTuple):
 
     @property
     def is_baseline(self) -> bool:
-        return self.name in ("pca", "pixels")
+        return self.name in BASELINES
 
     @property
     def untrained(self) -> Scores:
@@ -109,8 +110,8 @@ def _rows(reports: Sequence[Report]) -> list[Row]:
     rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
     models = sorted((row for row in rows if not row.is_baseline), key=_rank)
     baselines: dict[tuple[str, int], Row] = {}
-    for floors in (report.baselines for report in reports):
-        for name, scores in [(key, floors[key]) for key in ("pca", "pixels") if key in floors]:
+    for name, scores in (item for report in reports for item in report.baselines.items()):
+        if name in BASELINES:
             dim = scores.code_dim or 0
             own = [report for report in groups.get(name, []) if report.scores.code_dim == dim]
             baselines[name, -dim] = Row(name, [scores], own)
