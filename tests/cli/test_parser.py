@@ -78,10 +78,10 @@ def test_words_become_arguments() -> None:
         (["example", "a", "--name", "n", "--num", "3"], "example has no option --num (did you mean '--number'?)"),
         (["example", "a", "b", "c", "--name", "n"], "example has no option c"),
         (["example", "a", "--name", "n", "--number", "x"], "--number: invalid int value: 'x'"),
-        (["example", "a", "--name", "n", "--threads", "x"], "--threads x: write a whole number, or auto"),
+        (["example", "a", "--name", "n", "--threads", "x"], "--threads x: give an integer, or auto"),
         (
             ["example", "a", "--name", "n", "--several", "0", "x"],
-            "--several x: write whole numbers, sep",
+            "--several x: give integers sep",
         ),
         (["example", "a", "--name", "n", "--how", "move"], "--how: invalid choice: 'move'"),
         (["many"], "required: WORDS"),

@@ -243,7 +243,7 @@ def test_other_images_protocols_and_missing_data_are_refused_before_training(
 ) -> None:
     change(shop, data={"name": "digits", "sha256": "ab" * 32})
     assert main(["reproduce", "digits-pca"]) == 1
-    assert "these are not the images of digits-pca: SHA-256" in capsys.readouterr().err
+    assert "these are not the images, labels and split of digits-pca" in capsys.readouterr().err
     change(shop, protocol=0)
     assert main(["reproduce", "digits-pca"]) == 1
     assert "protocol 0" in capsys.readouterr().err

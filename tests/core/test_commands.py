@@ -75,7 +75,7 @@ def test_messages_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
         ),
         (["train", "ae", "--seed"], "argument SEED=: expected one", "argument --seed: expected one"),
         (["train", "ae", "--model.lr"], "--model.lr needs a value", "--model.lr needs a value"),
-        (["train", "ae", "--threads", "x"], "--threads x: write a whole", "--threads x: write a whole"),
+        (["train", "ae", "--threads", "x"], "--threads x: give an integer", "--threads x: give an integer"),
     ],
 )
 def test_usage_errors_name_the_variables_of_make(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unsup.metrics.geometry import across_groups, nearest, spherical, straight, walks
+from unsup.metrics.geometry import OFFSETS, across_groups, nearest, spherical, straight, walks
 
 RNG = np.random.default_rng(0)
 
@@ -53,22 +53,21 @@ def test_pairs_come_from_different_groups() -> None:
 
 def test_walks_change_one_entry_each() -> None:
     codes = (RNG.normal(size=(200, 12)) * np.arange(12) + 5).astype(np.float32)  # entry 0 never varies
-    offsets = np.array([-2.5, 0, 2.5])
-    entries, deviations, along = walks(codes, 8, offsets)
-    assert entries.tolist() == [11, 10, 9, 8, 7, 6, 5, 4] and along.shape == (8, 3, 12)
+    entries, deviations, along = walks(codes)
+    assert entries.tolist() == [11, 10, 9, 8, 7, 6, 5, 4] and along.shape == (8, 11, 12)
     assert np.allclose(deviations, codes.std(0)[entries], rtol=1e-4)
     start = codes[np.linalg.norm(codes - codes.mean(0), axis=1).argmin()]
     for entry, walk in zip(entries, along, strict=True):
-        assert np.allclose(walk[:, entry], codes[:, entry].mean() + offsets * codes[:, entry].std(), rtol=1e-4)
+        assert np.allclose(walk[:, entry], codes[:, entry].mean() + OFFSETS * codes[:, entry].std(), rtol=1e-4)
         assert (np.delete(walk, entry, 1) == np.delete(start, entry)).all()
 
 
 @pytest.mark.parametrize(("dim", "rows"), [(1, 1), (2, 2), (8, 8), (9, 8)])
 def test_walks_in_small_codes(dim: int, rows: int) -> None:
     codes = RNG.standard_normal((30, dim), np.float32)
-    assert walks(codes, 8, np.zeros(3))[2].shape == (rows, 3, dim)
+    assert walks(codes)[2].shape == (rows, 11, dim)
     codes[:, 0] = 0.1  # its mean and so its deviation may be off by rounding
-    assert 0 not in walks(codes, 8, np.zeros(3))[0]
+    assert 0 not in walks(codes)[0]
 
 
 def test_nearest_against_brute_force() -> None:

@@ -157,7 +157,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(steps_per_call: int) -> None:
 
 @pytest.mark.parametrize("lr", [0, -1, float("nan"), float("inf")])
 def test_a_bad_learning_rate_is_one_line(lr: float) -> None:
-    with pytest.raises(UserError, match=r"model.lr is .*: it must be above 0"):
+    with pytest.raises(UserError, match=r"model.lr is .*: it must be (above 0|finite)"):
         Linear(SHAPE, lr=lr)
 
 
@@ -294,10 +294,41 @@ def test_a_method_without_losses_says_so() -> None:
     class Nothing(Linear):
         losses = Model.losses
 
-    with pytest.raises(NotImplementedError, match="Nothing defines neither losses"):
+    with pytest.raises(UserError, match="^Nothing defines neither losses"):
         train(Nothing(SHAPE))
-    with pytest.raises(NotImplementedError, match="does not define encode"):
+    with pytest.raises(UserError, match=r"^Model does not define encode\(x\)$"):
         Model(SHAPE).encode(digits(1))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda values: None, "NoneType"),
+        (lambda values: values["loss"], "Tensor"),
+        (lambda values: {"total": values["loss"]}, "the keys total"),
+        (lambda values: {"loss": 0.5}, 'float as "loss"'),
+        (lambda values: values | {"epoch": 3}, 'int as "epoch"'),
+        (lambda values: {"loss": values["loss"].expand(5)}, r'a tensor of shape \(5,\) as "loss"'),
+    ],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_losses_that_are_no_scalars_are_one_line(change: Callable[[Any], Any], problem: str, training: bool) -> None:
+    class Odd(Linear):
+        def losses(self, x: Tensor) -> dict[str, Tensor]:
+            values = super().losses(x)
+            return change(values) if self.training == training else values
+
+    with pytest.raises(UserError, match=f"^Odd.losses returned {problem}: return a dictionary of scalar tensors "):
+        train(Odd(SHAPE))
+
+
+def test_a_loss_without_gradient_is_one_line() -> None:
+    class Still(Linear):
+        def losses(self, x: Tensor) -> dict[str, Tensor]:
+            return {"loss": x.mean()}
+
+    with pytest.raises(UserError, match='^Still.losses: "loss" depends on no weight'):
+        train(Still(SHAPE))
 
 
 class Choosy(Model):

@@ -111,9 +111,9 @@ def test_what_is_wrong_is_named(where: tuple[str, ...], value: Any, reason: str)
     for key in where[:-1]:
         part = part[key]
     part[where[-1]] = value
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as caught:
         parse_report(content)
-    assert str(told.value).startswith(reason) and "\n" not in str(told.value)
+    assert str(caught.value).startswith(reason) and "\n" not in str(caught.value)
 
 
 def test_every_part_of_a_report_has_a_type() -> None:

@@ -1,4 +1,4 @@
-"""What a page shows of single images: the right image for each point, exact pixels, the most confident mistakes."""
+"""A page shows the right image for each point, exact pixels, and the most confident mistakes."""
 
 import base64
 import io
@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from unsup.reports.figures.code_map import HEIGHT, WIDTH, CodeMap, draw, palette
+from unsup.reports.figures.code_map import HEIGHT, MISTAKES, WIDTH, CodeMap, draw, hardest, palette
 from unsup.reports.figures.codes import Plane
 from unsup.reports.figures.data_uri import SIDE, encoded_picture, image, sprite
-from unsup.reports.figures.mistakes import SHOWN, hardest
 
 RNG = np.random.default_rng(0)
 
@@ -159,7 +158,7 @@ def test_the_most_confident_mistakes_come_first() -> None:
     assert hardest(probabilities, probabilities.argmax(1), grey(range(5)), ["a", "b"]) == []
 
 
-def test_columns_may_stand_for_other_classes() -> None:
+def test_columns_may_be_of_other_classes() -> None:
     """Class 1 has no training images: the probe has columns for 0 and 2."""
     found = hardest(
         np.array([[0.1, 0.9], [0.1, 0.9]]), np.array([2, 1]), grey([0, 1]), ["a", "b", "c"], np.array([0, 2])
@@ -170,7 +169,7 @@ def test_columns_may_stand_for_other_classes() -> None:
 def test_equal_confidence_keeps_the_order_of_images_and_the_list_ends() -> None:
     n = 60
     found = hardest(np.tile([0.0, 1.0], (n, 1)), np.zeros(n, np.int64), grey(range(n)), ["a", "b"])
-    assert [int(one.image.max()) for one in found] == list(range(SHOWN))
+    assert [int(one.image.max()) for one in found] == list(range(MISTAKES))
 
 
 def test_the_same_arrays_make_the_same_drawing() -> None:

@@ -131,7 +131,7 @@ def where(path: Path, colour: tuple[float, float, float]) -> NDArray[np.int64]:
     return np.argwhere(np.abs(pixels(path) / 255 - colour).max(axis=2) < 0.01)
 
 
-def test_reconstructions_stand_below_their_originals(tmp_path: Path) -> None:
+def test_reconstructions_are_below_their_originals(tmp_path: Path) -> None:
     draw_reconstructions(tmp_path / "x.png", plain(16, RED), plain(16, BLUE))
     red, blue = (np.unique(where(tmp_path / "x.png", c)[:, 0]) for c in (RED, BLUE))
     lines = [np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) for rows in (red, blue)]
@@ -222,7 +222,7 @@ def test_the_map_keeps_to_2000_codes(tmp_path: Path) -> None:
     )
 
 
-def test_a_way_stands_between_its_originals(tmp_path: Path) -> None:
+def test_a_line_of_codes_is_between_its_originals(tmp_path: Path) -> None:
     draw_lines_between(tmp_path / "x.png", plain(3, BLUE)[None], plain(2, RED)[None], "classes")
     red, blue = (np.unique(where(tmp_path / "x.png", colour)[:, 1]) for colour in (RED, BLUE))
     assert red.min() < blue.min() and blue.max() < red.max()

@@ -1,4 +1,4 @@
-"""Learning curves stand where their numbers say."""
+"""Learning curves are drawn where their numbers say."""
 
 import re
 

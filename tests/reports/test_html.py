@@ -85,7 +85,7 @@ class Page(HTMLParser):
 
 
 def mistakes() -> list[Any]:
-    from unsup.reports.figures.mistakes import hardest
+    from unsup.reports.figures.code_map import hardest
 
     images = np.random.default_rng(0).random((3, 3, 8, 8))
     return hardest(np.array([[0.1, 0.9], [0.2, 0.8], [0.7, 0.3]]), np.zeros(3, np.int64), images, ("cat", EVIL))
@@ -242,7 +242,7 @@ def test_the_map_and_the_mistakes_show_their_words(folder: Path) -> None:
     assert f"{EVIL} .900is cat" in page.sections["Hardest test images"].replace("\n", "")
 
 
-def test_the_verdict_is_told_in_words_beside_its_colour(folder: Path) -> None:
+def test_the_verdict_has_words_as_well_as_a_colour(folder: Path) -> None:
     above, mixed, equal, below = report(), report(), report(), report()
     mixed["comparisons"]["pca"]["linear_probe"] = difference(0.001)
     for probes in below["comparisons"].values():
@@ -325,7 +325,7 @@ def test_the_same_report_makes_the_same_page(folder: Path) -> None:
     assert to_html(full(), folder, pictures) == to_html(full(), folder, pictures)
 
 
-def test_it_is_written_beside_the_report_from_what_was_written(folder: Path) -> None:
+def test_the_page_is_written_from_the_report_that_was_written(folder: Path) -> None:
     pictures = everything()
     write_report(folder, full(), pictures)
     content = read_report(folder / "report.json")

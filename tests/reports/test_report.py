@@ -74,8 +74,8 @@ def test_other_numbers_are_written_one_way() -> None:
 def test_every_number_of_the_summary_is_in_markdown_and_terminal() -> None:
     content = report()
     summary, shown = section(to_markdown(content), "Summary"), terminal(content)
-    floors = content["floors"]
-    in_order = [content["scores"], floors["untrained"], floors["pca"], floors["pixels"]]
+    baselines = content["floors"]
+    in_order = [content["scores"], baselines["untrained"], baselines["pca"], baselines["pixels"]]
     expected = {
         "dim": [f"{s['code_dim']}" for s in in_order],
         "linear probe": [with_interval(s["linear_probe"]) for s in in_order],
@@ -110,7 +110,7 @@ def test_a_long_name_is_folded() -> None:
 def test_every_section_holds_its_numbers() -> None:
     content = report()
     text = to_markdown(content)
-    own, twin = content["scores"], content["floors"]["untrained"]
+    own, untrained = content["scores"], content["floors"]["untrained"]
     assert (
         "Evaluator checked: 9 of 9. " in text
         and "Test images read once for these numbers." in text
@@ -119,8 +119,8 @@ def test_every_section_holds_its_numbers() -> None:
     layers = section(text, "Layers")
     assert column(layers, "layer") == ["h1", "h2", "code"] and column(layers, "dim") == ["1,000", "500", "30"]
     assert column(layers, "linear probe")[0] == with_interval(own["layers"]["h1"]["linear_probe"])
-    assert column(layers, "untrained: linear probe")[1] == with_interval(twin["layers"]["h2"]["linear_probe"])
-    assert column(layers, "untrained: few-label 10")[2] == with_spread(twin["few_label"]["10"])
+    assert column(layers, "untrained: linear probe")[1] == with_interval(untrained["layers"]["h2"]["linear_probe"])
+    assert column(layers, "untrained: few-label 10")[2] == with_spread(untrained["few_label"]["10"])
     assert column(section(text, "Classes"), "PCA-30")[9] == accuracy(
         content["floors"]["pca"]["linear_probe"]["per_class"][9]
     )
@@ -155,7 +155,7 @@ def test_unlabelled_images_have_no_labelled_columns() -> None:
     assert "linear probe" not in terminal(unlabelled()) and "9.13" in terminal(unlabelled())
 
 
-def test_a_report_without_floors_says_so() -> None:
+def test_a_report_without_baselines_says_so() -> None:
     content = report()
     content["floors"], content["comparisons"] = {}, {}
     assert "No baselines were computed" in to_markdown(content)
@@ -189,7 +189,7 @@ def test_the_summary_shows_where_a_run_started() -> None:
 
 
 @pytest.mark.parametrize(
-    ("curves", "scores", "told"),
+    ("curves", "scores", "reason"),
     [
         (
             {"train/loss": [[0, 20.0], [50, 9e12], [99, 7e12]]},
@@ -202,18 +202,18 @@ def test_the_summary_shows_where_a_run_started() -> None:
         ({}, {"rankme": 1.04}, "the codes vary in one direction only (effective rank 1.0 of 30)"),
     ],
 )
-def test_a_dead_training_is_called_so_before_anything_else(
-    curves: dict[str, Any], scores: dict[str, Any], told: str
+def test_a_run_that_did_not_learn_is_reported_first(
+    curves: dict[str, Any], scores: dict[str, Any], reason: str
 ) -> None:
     content = report() | {"curves": {"train/grad_norm": [[0, 1.0]], **curves}}
     content["scores"] |= scores
     first = verdict(content).partition("; try a smaller learning rate.**")
-    assert first[0].startswith("**This run did not learn: ") and first[0].endswith(told) and first[1]
-    assert told in " ".join(terminal(content).split())
+    assert first[0].startswith("**This run did not learn: ") and first[0].endswith(reason) and first[1]
+    assert reason in " ".join(terminal(content).split())
     assert verdict(content).endswith(verdict(report()))
 
 
-def test_a_training_that_learned_is_not_called_dead() -> None:
+def test_a_run_that_learned_is_not_reported_so() -> None:
     train = [[0, 20.0], [50, 4.0], [99, 25.0]]  # it fell, whatever came later
     val = [[50, 3.25], [99, 3.26]]
     norm = {"train/grad_norm": [[0, 1.0]]}
@@ -226,7 +226,7 @@ def test_a_training_that_learned_is_not_called_dead() -> None:
     assert "did not learn" not in verdict(alone)
 
 
-def test_a_model_that_equals_a_floor_cannot_be_told_from_it() -> None:
+def test_a_model_that_equals_a_baseline_is_not_separable() -> None:
     content = report()
     content["comparisons"] = {"pixels": {"linear_probe": difference(0.0, 0.0)}}
     assert "not separable from raw pixels (+.000 [+.000, +.000])" in verdict(content)
@@ -342,7 +342,7 @@ def test_what_a_model_generates_stands_between_its_floor_and_its_ceiling() -> No
     assert column(others, "KL, nats")[:2] == ["25.17", "0.04"] and column(others, "active units")[:2] == ["19", "0"]
 
 
-def test_the_summary_shows_generation_and_likelihood_beside_the_untrained_twin() -> None:
+def test_the_summary_shows_generation_and_likelihood_of_the_untrained_network() -> None:
     content = generative()
     summary, shown = section(to_markdown(content), "Summary"), terminal(content)
     expected = {
@@ -353,10 +353,10 @@ def test_the_summary_shows_generation_and_likelihood_beside_the_untrained_twin()
         "NLL, k = 100": ["96.69", "542.2"],
     }
     assert column(summary, "codes") == ["**vae**", "untrained network", "PCA-30", "raw pixels"]  # no column for "real"
-    for name, (own, twin) in expected.items():
-        assert column(summary, name) == [own, twin, "", ""]
+    for name, (own, untrained) in expected.items():
+        assert column(summary, name) == [own, untrained, "", ""]
         (line,) = (line for line in shown.splitlines() if line.startswith(f"{name} "))
-        assert line.removeprefix(name).split() == [own, twin]
+        assert line.removeprefix(name).split() == [own, untrained]
     assert "except for the reconstruction error, distances and nats" in summary
 
 

@@ -1,4 +1,4 @@
-"""Tables of what only newer reports hold: the same in Markdown and HTML, and not there where it was not measured."""
+"""Sections that only newer reports have are left out where nothing was measured."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def full(labelled: bool = True) -> dict[str, Any]:
     return whole
 
 
-def test_robustness_shows_severities_and_the_means_of_the_floors() -> None:
+def test_robustness_shows_severities_and_the_means_of_the_baselines() -> None:
     table = section(to_markdown(full()), "Robustness")
     assert column(table, "test images") == ["clean", *CORRUPTIONS, "**all corruptions**"]
     assert column(table, "severity 1") == ["", ".850", ".750", ".650", ""]
@@ -77,7 +77,7 @@ def test_robustness_shows_severities_and_the_means_of_the_floors() -> None:
     assert "on 2,000 test images" in table
 
 
-def test_corrupted_images_of_one_twin_alone_are_said_to_be() -> None:
+def test_corrupted_images_of_one_untrained_network_are_noted() -> None:
     content = full()
     assert "first initialisation" not in to_markdown(content)  # older reports: a mean of three
     content["floors"]["untrained"]["robustness"]["initialisations"] = 1
@@ -86,7 +86,7 @@ def test_corrupted_images_of_one_twin_alone_are_said_to_be() -> None:
     assert column(table, "test images") == ["clean", *CORRUPTIONS, "**all corruptions**"]
 
 
-def test_a_corruption_that_a_floor_lacks_is_left_blank() -> None:
+def test_a_corruption_that_a_baseline_lacks_is_left_blank() -> None:
     content = full()
     del content["floors"]["pca"]["robustness"]["blur"]
     del content["floors"]["pixels"]["robustness"]
@@ -95,7 +95,7 @@ def test_a_corruption_that_a_floor_lacks_is_left_blank() -> None:
     assert "raw pixels" not in table
 
 
-def test_draws_and_imbalance_stand_beside_all_training_images() -> None:
+def test_draws_and_imbalance_are_shown_with_all_training_images() -> None:
     table = section(to_markdown(full()), "Draws and class imbalance")
     assert column(table, "all training images")[0] == ".951"
     assert column(table, "draws of 5,000")[:2] == [".940 ± .002", ".890 ± .002"]
@@ -122,7 +122,7 @@ def test_clusterings_say_whether_they_saw_the_test_images() -> None:
     assert column(table, "fitted on")[2] == "10,000" and column(table, "k")[0] == "12"
 
 
-def test_a_models_own_clusters_stand_beside_those_of_its_codes() -> None:
+def test_a_models_own_clusters_are_shown_with_those_of_its_codes() -> None:
     whole = full()
     three = {"acc": 0.881, "nmi": 0.8, "ari": 0.7}
     own = {"k": 10, "used": 9, "fitted_on": 55_000, "train": three, "test": three, "transductive": three | {"acc": 0.9}}
@@ -134,8 +134,8 @@ def test_a_models_own_clusters_stand_beside_those_of_its_codes() -> None:
     assert column(table, "k")[2] == "10 (9 used)" and column(table, "all images")[3] == ".900 / .800 / .700"
     assert column(section(text, "Summary"), "own clusters ACC")[0] == ".881"
     how = section(text, "How the numbers were made")
-    told = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
-    assert told["own clusters"] == "none beyond that number; they only score the result"
+    labels = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
+    assert labels["own clusters"] == "none beyond that number; they only score the result"
     assert "own clusters" not in to_markdown(full())
 
 
@@ -149,13 +149,17 @@ def test_clusters_of_unlabelled_images_have_no_scores() -> None:
 
 def test_every_number_says_what_part_labels_had() -> None:
     how = section(to_markdown(full()), "How the numbers were made")
-    told = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
-    assert all(told.values())
+    labels = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
+    assert all(labels.values())
     for number in ("robustness", "imbalance 100:1", "ridge probe", "draws of the linear probe"):
-        assert told[number] == "train, validation"
-    assert told["number of clusters"] == told["uniformity"] == told["alignment"] == "none"
-    assert told["gaussian mixture"] == told["k-means"] == "the number of classes; else none, they only score the result"
-    assert "imbalance 1:1" not in told and told["balanced"] == "train, validation"
+        assert labels[number] == "train, validation"
+    assert labels["number of clusters"] == labels["uniformity"] == labels["alignment"] == "none"
+    assert (
+        labels["gaussian mixture"]
+        == labels["k-means"]
+        == "the number of classes; else none, they only score the result"
+    )
+    assert "imbalance 1:1" not in labels and labels["balanced"] == "train, validation"
     inductive = dict(zip(column(how, "number"), column(how, "how"), strict=True))
     assert all("(inductive)" in inductive[name] for name in ("k-means", "gaussian mixture", "agglomerative"))
     free = section(to_markdown(full(labelled=False)), "How the numbers were made")
@@ -176,22 +180,22 @@ def test_without_alignment_the_section_is_called_uniformity() -> None:
     assert "## Uniformity" in text and "lignment" not in text
 
 
-def test_the_limits_told_of_clusters_are_those_of_the_code() -> None:
+def test_the_limits_of_cluster_counts_are_those_of_the_code() -> None:
     text = section(to_markdown(full()), "Number of clusters")
     assert f"up to {mixtures.MOST} ({mixtures.MOST} means" in text
     assert f"{mixtures.COUNTED_DIMENSIONS} principal components of at most {mixtures.COUNTED_IMAGES:,} training" in text
 
 
-def test_the_strengths_told_are_those_of_the_corruptions() -> None:
+def test_the_strengths_are_those_of_the_corruptions() -> None:
     assert set(STRENGTHS) == set(robustness.CORRUPTIONS)
 
-    def told(values: tuple[float, ...]) -> str:
+    def numbers(values: tuple[float, ...]) -> str:
         return ", ".join(f"{value:g}" for value in values)
 
     def percent(values: tuple[float, ...]) -> str:
-        return f"{told(tuple(100 * value for value in values))} %"
+        return f"{numbers(tuple(100 * value for value in values))} %"
 
-    assert f"deviation {told(robustness.NOISE)} of" in STRENGTHS["gaussian noise"]
+    assert f"deviation {numbers(robustness.NOISE)} of" in STRENGTHS["gaussian noise"]
     for kind, shares in (
         ("blur", robustness.BLUR),
         ("occlusion", robustness.OCCLUSION),

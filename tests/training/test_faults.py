@@ -71,11 +71,11 @@ class Mistaken(Model):
     [
         (torch.zeros(()), "returned Tensor"),
         (None, "returned NoneType"),
-        ({}, "returned the keys of an empty dictionary"),
+        ({}, "returned an empty dictionary"),
         ({"mse": torch.zeros(()), "l1": torch.zeros(())}, "returned the keys mse, l1"),
         ({"loss": 0.5}, 'returned float as "loss"'),
         ({"loss": torch.zeros(()), "mse": 0.5}, 'returned float as "mse"'),
-        ({"loss": torch.zeros(32)}, 'returned a "loss" of shape (32,)'),
+        ({"loss": torch.zeros(32)}, 'returned a tensor of shape (32,) as "loss"'),
     ],
 )
 def test_mistakes_in_losses_are_one_line(
@@ -85,7 +85,7 @@ def test_mistakes_in_losses_are_one_line(
     options = {"trainer.num_sanity_val_steps": sanity_steps}
     with pytest.raises(UserError) as error:
         unsup.train(Mistaken, "digits", options=options, epochs=1, runs=tmp_path)
-    fix = 'return a dictionary of tensors with a "loss" of one number'
+    fix = 'return a dictionary of scalar tensors with the key "loss"'
     assert str(error.value) == f"Mistaken.losses {mistake}: {fix}"
     assert not list(tmp_path.glob("*/*/0-*"))
 

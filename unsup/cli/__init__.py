@@ -1,1 +1,1 @@
-"""The command line: parser, one function for each command, exit codes."""
+"""The command line, with one function for each command."""

@@ -1,4 +1,4 @@
-"""The program: exit codes, and errors in one line."""
+"""The program, with exit codes and one-line errors."""
 
 import io
 import os
@@ -23,18 +23,19 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0 done, 1 failure, 2 usage, 130 Ctrl-C.
+    """Run one command and return its exit code.
 
-    A mistake that a person can mend is one line on stderr; UNSUP_DEBUG=1 shows the traceback.
+    Exit codes are 0 (done), 1 (failure), 2 (usage) and 130 (Ctrl-C). Errors that the user can fix are one line on
+    stderr. UNSUP_DEBUG=1 shows the traceback.
     """
-    for stream in (sys.stdout, sys.stderr):  # names of files need not be text, and terminals not Unicode's
+    for stream in (sys.stdout, sys.stderr):  # file names and terminals need not be Unicode
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         command, arguments = parse(sys.argv[1:] if argv is None else argv, COMMANDS)
         with log_in_terminal():
             command(**arguments)
-    except (UserError, OSError) as e:  # OSError: a full disk, a folder that vanished or may not be written
+    except (UserError, OSError) as e:  # OSError: such as a full disk or a read-only folder
         if os.environ.get("UNSUP_DEBUG"):
             raise
         print(f"unsup: {in_typed_form(one_line(e))}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the terminal shows: log records of the package, and the results that commands print."""
+"""Output in the terminal, the log of the package and the results of commands."""
 
 import logging
 import sys
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from unsup.comparison.files import Comparison
     from unsup.runs.run import Run
 
-PROGRESS = "unsup.evaluation"  # the logger of an evaluation's progress
-EPOCHS = "unsup.training.callbacks"  # of a training's
-QUIET_SECONDS = 10  # between lines of progress where there is no terminal
+PROGRESS = "unsup.evaluation"  # logger of the progress of an evaluation
+EPOCHS = "unsup.training.callbacks"  # and of a training
+QUIET_SECONDS = 10  # between lines of progress without a terminal
 
 
 class Terminal(logging.Handler):
-    """Shows log records: messages on stdout, warnings and progress on stderr.
+    """A log handler with messages on stdout, warnings and progress on stderr.
 
-    The progress of an evaluation is one moving line in a terminal, elsewhere a line every 10 seconds.
+    The progress of an evaluation is one moving line in a terminal, or else a line every 10 seconds.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._status: Status | None = None
-        self._last: float | None = None  # when progress was shown last, or began
+        self._last: float | None = None  # time of the last line of progress, or of its start
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
@@ -44,7 +44,7 @@ class Terminal(logging.Handler):
             self._line(text, error=record.name.startswith(EPOCHS))
 
     def flush(self) -> None:
-        """End the moving line, so that something else can be shown."""
+        """End the moving line, so that something else can be printed."""
         if self._status:
             self._status.stop()
         self._status, self._last = None, None
@@ -54,7 +54,7 @@ class Terminal(logging.Handler):
         print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
     def _progress(self, text: str) -> None:
-        if sys.stderr.isatty():  # not `console.is_terminal`: that believes an environment that asks for colours
+        if sys.stderr.isatty():  # `console.is_terminal` trusts variables that ask for colours
             from rich.console import Console
 
             self._status = self._status or Console(stderr=True).status("evaluating")
@@ -70,7 +70,7 @@ class Terminal(logging.Handler):
 
 @contextmanager
 def log_in_terminal() -> Iterator[None]:
-    """Show the log of the package in the terminal."""
+    """Print the log of the package in the terminal."""
     logger, terminal = logging.getLogger("unsup"), Terminal()
     level = logger.level
     logger.addHandler(terminal)
@@ -84,7 +84,7 @@ def log_in_terminal() -> Iterator[None]:
 
 
 def screen() -> "Console":
-    """Return a console for tables, 100 columns wide where the output is no terminal."""
+    """Return a console for tables, 100 columns wide if the output is not a terminal."""
     from rich.console import Console
 
     for handler in logging.getLogger("unsup").handlers:
@@ -93,7 +93,7 @@ def screen() -> "Console":
 
 
 def show_report(run: "Run") -> None:
-    """Print the summary of a run that is evaluated, and where its report is."""
+    """Print the summary of an evaluated run and the path of its report."""
     from unsup.reports.report import summary_table
 
     if run.evaluated:
@@ -103,7 +103,7 @@ def show_report(run: "Run") -> None:
 
 
 def show_comparison(comparison: "Comparison") -> None:
-    """Print the reports of a data set side by side, and where the files are."""
+    """Print the reports of a data set side by side and the paths of the files."""
     from unsup.comparison.terminal import renderables
 
     console, name = screen(), comparison.folder.name

@@ -1,4 +1,4 @@
-"""From words to a call: the options of a command are the parameters of its function."""
+"""The parser, where the parameters of a function are the options of its command."""
 
 import argparse
 import inspect
@@ -18,11 +18,11 @@ Command = Callable[..., None]
 
 
 class CommandLine(NamedTuple):
-    """What a command gets beyond its own options.
+    """The rest of a command line.
 
     Attributes:
-        options: dotted ones, (key, value read as YAML).
-        text: all that was typed, for the record.
+        options: dotted options as (key, value read as YAML).
+        text: the whole command line, for the record.
     """
 
     options: list[tuple[str, Any]]
@@ -30,17 +30,17 @@ class CommandLine(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with one-line errors."""
+    """An argparse parser with one-line errors."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see: {self.prog} --help)")
 
 
 def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command, dict[str, Any]]:
-    """Return the command that the words begin with, and the arguments to call it with.
+    """Return the function of a command line and its arguments.
 
     Raises:
-        UsageError: there is no such command, or it has no such option or value.
+        UsageError: there is no such command, option or value.
     """
     options, words = split_options(argv)
     if not words or words[0] not in commands:
@@ -64,7 +64,7 @@ def parameters_of(command: Command) -> list[inspect.Parameter]:
 
 
 def parser_of(verb: str, command: Command) -> Parser:
-    """Return a parser with an argument for each parameter; those in front of `*` are words without a name."""
+    """Return a parser with an option for each parameter, positional for those before `*`."""
     text, _, section = (inspect.getdoc(command) or "").partition("\n\nArgs:\n")
     texts = dict(re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section.replace("%", "%%"), re.M))
     parser = Parser(
@@ -78,9 +78,9 @@ def parser_of(verb: str, command: Command) -> Parser:
 
 
 def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
-    """Return what argparse needs to know of a parameter.
+    """Return the arguments of `add_argument` for a parameter.
 
-    `bool` is a flag and `Sequence[T]` several words; an option of type `tuple[T, ...]` is given once for each value.
+    `bool` is a flag, `Sequence[T]` takes several words, and `tuple[T, ...]` is an option that can be repeated.
     """
     if parameter.annotation is bool:
         return {"action": "store_true"}
@@ -99,8 +99,8 @@ def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
 
 
 def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
-    """Return how argparse turns a word into a value of a type: text, a path, a whole number or one of a few words."""
-    kinds = (kind, *get_args(kind))  # those of a union, too
+    """Return how argparse converts a word to text, a path, an integer or one of a few words."""
+    kinds = (kind, *get_args(kind))  # including the members of a union
     words = [word for word in choices(kind) if word is not None]
     if int in kinds:
         return {"type": partial(whole_number, name, words, several) if several or words else int}
@@ -110,20 +110,20 @@ def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
 
 
 def whole_number(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
-    """Return a whole number, or the word that is allowed instead."""
+    """Return an integer, or a word that is allowed instead."""
     if text in words:
         return text
     if not text.removeprefix("-").isdecimal():
-        numbers = "whole numbers, separated by blanks" if several else "a whole number"
-        raise UsageError(f"--{name} {text}: write {numbers}{''.join(f', or {word}' for word in words)}")
+        numbers = "integers separated by spaces" if several else "an integer"
+        raise UsageError(f"--{name} {text}: give {numbers}{''.join(f', or {word}' for word in words)}")
     return int(text)
 
 
 def answer_without_command(words: Sequence[str], commands: Mapping[str, Command]) -> NoReturn:
-    """Print the list of commands or the version, if asked for.
+    """Print the list of commands or the version, and exit.
 
     Raises:
-        UsageError: no command is named, or one that does not exist.
+        UsageError: the command is missing or does not exist.
     """
     if words[:1] in (["-h"], ["--help"]):
         print("usage: unsup [-h] [--version] VERB …\n\nUnsupervised representation learning on images.\n\ncommands:")
@@ -140,7 +140,7 @@ def answer_without_command(words: Sequence[str], commands: Mapping[str, Command]
 
 
 def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Dotted options (--model.lr 0.01, --model.lr=0.01) as (key, value read as YAML), and the other words."""
+    """Split off dotted options, such as --model.lr 0.01, as (key, value read as YAML)."""
     options, rest = list[tuple[str, Any]](), list[str]()
     words = iter(argv)
     for word in words:

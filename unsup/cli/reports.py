@@ -1,4 +1,4 @@
-"""The commands that judge runs, and that compare, record and repeat what was found."""
+"""The commands that evaluate runs, and compare, record and reproduce results."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from unsup.cli.training import configuration, data_set_of, new_locations, train
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError
 
-OTHER = ("print_config", "runs")  # parameters of `train` that are not of the configuration
+OTHER = ("print_config", "runs")  # parameters of `train` that are not part of the configuration
 
 
 def evaluate(run: str, *, data_root: str | None = None, images: str | None = None) -> None:
@@ -18,17 +18,17 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
 
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
-        data_root: folder that holds data sets, if it has moved since
-        images: your own folder of images, if it has moved since
+        data_root: the folder of data sets, if it has moved
+        images: your folder of images, if it has moved
     """
     from unsup.runs.run import Run
 
-    trained, places = Run.find(run), new_locations(data_root, images)
+    trained, locations = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import show_report
     from unsup.evaluation.run import evaluate_run
 
     with trained.lock():
-        evaluate_run(trained, trained.data(places))
+        evaluate_run(trained, trained.data(locations))
     show_report(trained)
 
 
@@ -36,8 +36,8 @@ def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | N
     """Compare all reports of a data set, over seeds and with the baselines.
 
     Args:
-        data: the data set; without it every one that has reports
-        runs: folder that holds runs (runs)
+        data: the data set (all that have reports)
+        runs: the folder of runs (runs)
         sort: a column of the table (linear probe)
     """
     from unsup.cli.output import show_comparison
@@ -64,24 +64,24 @@ def selfcheck() -> None:
 
 
 def results(run: Sequence[Path] = (), *, check: bool = False) -> None:
-    """Record reports in results/, and write the tables and the cards from them.
+    """Record reports in results/, and write tables and cards from them.
 
     Args:
-        run: run folders whose reports are to be recorded
-        check: only say whether all is up to date (exit code 1)
+        run: run folders whose reports are recorded
+        check: only check whether everything is up to date (exit code 1 if not)
     """
     from unsup.comparison.recorded.store import record_report, update_cards, update_readme, update_results_page
     from unsup.runs.lookup import results_folder
 
     folder = results_folder()
     top = folder.parent
-    for one in run:
-        record_report(one, folder)
+    for path in run:
+        record_report(path, folder)
     changed = {path.name: update_readme(path, folder, check) for path in sorted(top.glob("README*.md"))}
     changed |= {"results/README.md": update_results_page(folder, check), "results/cards": update_cards(folder, check)}
     for name, was_old in changed.items():
         if was_old and check:
-            raise UserError(f"{name} is not what the reports in results/ say: run {suggest('results')}")
+            raise UserError(f"{name} differs from the reports in results/: run {suggest('results')}")
         print(f"{name}: " + ("rewritten" if was_old else "up to date"))
 
 
@@ -93,14 +93,14 @@ def reproduce(
     images: str | None = None,
     runs: Path = Path("runs/reproduced"),
 ) -> None:
-    """Train a recorded row again and check its scores (exit code 1).
+    """Train a recorded row again and check its scores (exit code 1 if they differ).
 
     Args:
         card: a card in results/cards, such as mnist-deep_ae
         seeds: seeds, or all (the first of the card)
-        data_root: folder that holds data sets (data)
-        images: your copy of the folder of images, for cards of one
-        runs: folder for the new runs (runs/reproduced)
+        data_root: the folder of data sets (data)
+        images: your copy of the folder of images, if the card is about one
+        runs: the folder for the new runs (runs/reproduced)
     """
     from unsup.comparison.recorded.cards import check_card, check_table, read_card
     from unsup.runs.lookup import results_folder
@@ -108,10 +108,10 @@ def reproduce(
     row = read_card(results_folder() / "cards", card)
     words = shlex.split(row.command)[1:]
     if "--images" in words and not images:
-        raise UsageError(f"{card} is of a folder of images: name yours, {option('images', '<folder>')} ({row.what})")
+        raise UsageError(f"{card} is about a folder of images: give yours, {option('images', '<folder>')} ({row.what})")
     new_locations(data_root, images)
-    places = {"--data_root": data_root, "--images": images, "--runs": runs}
-    words += [word for name, place in places.items() if place for word in (name, str(place))]
+    paths = {"--data_root": data_root, "--images": images, "--runs": runs}
+    words += [word for name, path in paths.items() if path for word in (name, str(path))]
     numbers = [seed for seed in seeds if isinstance(seed, int)]
     chosen = row.seeds if "all" in seeds else numbers or row.seeds[:1]
     import torch
@@ -122,7 +122,7 @@ def reproduce(
     from unsup.training.stages import train_stages
 
     if row.protocol != VERSION:
-        raise UserError(f"{card} is of protocol {row.protocol}, this code's is {VERSION}: it has to be recorded anew")
+        raise UserError(f"{card} is of protocol {row.protocol}, this code has {VERSION}: record it again")
     missed = []
     for seed in dict.fromkeys(chosen):
         _, given = parse([*words, "--seed", str(seed)], {"train": train})
@@ -131,15 +131,13 @@ def reproduce(
         config["threads"] = row.threads.get(seed, torch.get_num_threads())
         prepared = prepare(config)
         if prepared.fingerprint() != row.data["sha256"]:
-            raise UserError(
-                f"these are not the images of {card}: SHA-256 {prepared.fingerprint()[:12]} over images, labels and "
-                f"split, the card has {row.data['sha256'][:12]} ({row.what})"
-            )
+            checksums = f"{prepared.fingerprint()[:12]}, not {row.data['sha256'][:12]}"
+            raise UserError(f"these are not the images, labels and split of {card} ({row.what}): SHA-256 {checksums}")
         for run in train_stages(config, runs, line.text, [f"card {card}"], prepared):
             show_report(run)
         checks = check_card(row, run.report)
         print(f"\n{card}, seed {seed}: {run}\n{check_table(checks)}", flush=True)
-        missed += [f"{one.metric} (seed {seed})" for one in checks if not one.holds]
+        missed += [f"{check.metric} (seed {seed})" for check in checks if not check.holds]
     if missed:
         raise UserError(f"{card} does not hold: {', '.join(missed)}")
     print(f"{card} holds")

@@ -1,4 +1,4 @@
-"""The commands that train. What is heavy is imported once the words are known to be right."""
+"""The commands that train, which import PyTorch only if the options are right."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,18 +34,19 @@ def train(
 
     Args:
         model: a recipe in configs/model, such as deep_ae (list: unsup models)
-        data: a data set in configs/data; without it MNIST, or digits where MNIST cannot be had
-        seed: seed of the run (0)
+        line: dotted options
+        data: a data set in configs/data (mnist, or digits if MNIST is not available)
+        seed: the seed of the run (0)
         epochs: short for --trainer.max_epochs
-        images: your own folder of images; short for --data folder --data.images
-        data_root: folder that holds data sets (data)
-        init_from: start from the weights of this run folder, or of a run of this recipe
+        images: your folder of images; short for --data folder --data.images
+        data_root: the folder of data sets (data)
+        init_from: a run folder, or the recipe of a run, to start from its weights
         matmul_precision: highest, high or medium
         compile: compile the losses: default, reduce-overhead (CUDA graphs), max-autotune
         threads: threads of PyTorch, a number or auto, one for each idle core (auto)
-        config: one more YAML layer; can be given several times
+        config: a further YAML layer; can be repeated
         print_config: print the resolved configuration and stop
-        runs: folder that holds runs (runs)
+        runs: the folder of runs (runs)
     """
     from unsup.core.strict_yaml import dump_yaml
     from unsup.runs.config import read_layer
@@ -75,16 +76,16 @@ def train(
         show_report(run)
 
 
-def overrides(line: CommandLine, **named: Any) -> list[tuple[str, Any]]:
-    """Return options as (key of the configuration, value): those with a name of their own, then the dotted ones."""
-    return [(SHORTCUTS.get(name, name), value) for name, value in named.items() if value is not None] + line.options
+def overrides(line: CommandLine, **values: Any) -> list[tuple[str, Any]]:
+    """Return all options as (key of the configuration, value)."""
+    return [(SHORTCUTS.get(name, name), value) for name, value in values.items() if value is not None] + line.options
 
 
 def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -> str | None:
-    """Return the data set that the user names; None if none is named.
+    """Return the data set that the user names, if any.
 
     Raises:
-        UsageError: a folder of images and another data set.
+        UsageError: a folder of images and another data set are given.
         UserError: there is no such folder.
     """
     if images and data not in (None, "folder"):
@@ -95,12 +96,12 @@ def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -
 
 
 def configuration(
-    data: str | None, *, model: str | None, line: CommandLine, config: Sequence[Path], **named: Any
+    data: str | None, *, model: str | None, line: CommandLine, config: Sequence[Path], **values: Any
 ) -> dict[str, Any]:
     """Return the resolved configuration of a training."""
     from unsup.runs.config import compose, precheck, resolve
 
-    composed = compose(model, data, config, overrides(line, **named))
+    composed = compose(model, data, config, overrides(line, **values))
     precheck(composed)
     return resolve(composed)
 
@@ -118,23 +119,24 @@ def sweep(
     threads: int | Literal["auto"] | None = None,
     runs: Path = Path("runs"),
 ) -> None:
-    """Train every model with every seed, past what is finished already.
+    """Train every model with every seed, and skip finished runs.
 
-    Options that hold for all runs are given as to train: --model.lr 0.01
+    Options for all runs are given as for train: --model.lr 0.01
     A grid combines the values of several options; values are a YAML list without its brackets:
       --grid model.code_dim=10,30 "model.widths=[500,250],[100]"
-    The same command again continues where the last one stopped.
+    The same command continues a sweep that was stopped.
 
     Args:
         models: recipes in configs/model
+        line: dotted options
         seeds: seeds (0 1 2)
-        data: a data set in configs/data; without it as `unsup train` chooses
-        grid: KEY=VALUES, values of options, all combined
+        data: a data set in configs/data (as for train)
+        grid: KEY=VALUES, values of options to combine
         epochs: short for --trainer.max_epochs
-        images: your own folder of images; short for --data folder --data.images
-        data_root: folder that holds data sets (data)
+        images: your folder of images; short for --data folder --data.images
+        data_root: the folder of data sets (data)
         threads: threads of PyTorch, a number or auto, one for each idle core (auto)
-        runs: folder that holds runs (runs)
+        runs: the folder of runs (runs)
     """
     from unsup.training.plan import parse_grid, plan
 
@@ -162,34 +164,34 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
 
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
-        data_root: folder that holds data sets, if it has moved since
-        images: your own folder of images, if it has moved since
+        data_root: the folder of data sets, if it has moved
+        images: your folder of images, if it has moved
     """
     from unsup.runs.run import Run
 
-    begun, places = Run.find(run), new_locations(data_root, images)
+    begun, locations = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import show_report
     from unsup.training.distributed import is_main_process
     from unsup.training.train import resume_run
 
-    resume_run(begun, places)
+    resume_run(begun, locations)
     if is_main_process():
         show_report(begun)
 
 
 def new_locations(data_root: str | None, images: str | None) -> dict[str, str]:
-    """Return the options of the data set that say where it is now.
+    """Return the options of the data set for its present location.
 
     Raises:
         UserError: there is no such folder of images.
     """
     if images:
         folder_of_images(images)
-    return {key: place for key, place in (("root", data_root), ("images", images)) if place}
+    return {key: path for key, path in (("root", data_root), ("images", images)) if path}
 
 
 def models() -> None:
-    """List the recipes with what each is, its expected score and minutes."""
+    """List the recipes with their titles, expected scores and minutes."""
     from unsup.runs.lookup import SHIPPED, config_names, is_own, locate
     from unsup.runs.recipes import header, header_field
 

@@ -1,4 +1,4 @@
-"""The commands that use what a run has learned. What is heavy is imported once the run is found."""
+"""The commands that use a run, which import PyTorch only once it is found."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +23,8 @@ def classify(
         run: a run folder, such as runs/mnist/deep_ae/0-001
         images: a folder of images, in any arrangement
         out: the folder to make (RUN/classified/<name of IMAGES>-<number>)
-        labels: names of some of the images: a CSV with the columns file,name
-        sort: also folders of copies or links, one a class
+        labels: names of some of the images, in a CSV file with the columns file,name
+        sort: also make a folder of copies or links for each class
     """
     from unsup.runs.run import Run
 
@@ -65,7 +65,7 @@ def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
         out: the folder to make (RUN/export)
-        onnx: also as ONNX
+        onnx: also export it as ONNX
     """
     from unsup.runs.run import Run
 
@@ -78,21 +78,21 @@ def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
 def zero_shot(
     run: str, *, words: Sequence[str], encoder: str, data_root: str | None = None, images: str | None = None
 ) -> None:
-    """Name the clusters of a run from a list of words, by an image-text encoder.
+    """Name the clusters of a run with words, by an image-text encoder.
 
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
         words: two or more
-        encoder: a folder of transformers' (CLIP, SigLIP), or module:name
-        data_root: folder that holds data sets, if it has moved since
-        images: your own folder of images, if it has moved since
+        encoder: a folder of the transformers library (CLIP, SigLIP), or module:name
+        data_root: the folder of data sets, if it has moved
+        images: your folder of images, if it has moved
     """
     from unsup.runs.run import Run
 
-    trained, places = Run.find(run), new_locations(data_root, images)
+    trained, locations = Run.find(run), new_locations(data_root, images)
     from unsup.cli.output import screen
     from unsup.inference.zero_shot import cluster_table, name_run
 
-    path, named = name_run(trained, words, encoder, places)
+    path, named = name_run(trained, words, encoder, locations)
     screen().print(cluster_table(named))
     print(f"names  {printable(str(short_path(path)))}")

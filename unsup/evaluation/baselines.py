@@ -55,17 +55,11 @@ class BaselineResult:
 def compute_baselines(
     model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
 ) -> dict[ReferenceKey, BaselineResult]:
-    """Compute the baselines of a model, or read them from the cache.
+    """Compute the baselines of a model, or read them from the cache in a folder.
 
-    "untrained" exists only for a model that starts at random. "real" holds only the generation scores of training
-    images: no generator can honestly have a smaller distance.
-
-    Args:
-        model: the model being judged, which is not changed.
-        code_dim: the dimension of PCA, which is lowered to what the data allow.
-        data: a data set in memory; PCA is fitted on its training split.
-        folder: the cache, created if missing.
-        spaces: where generated images were compared with real ones; none for a model that does not generate.
+    PCA has the code's dimension or as many as the data allow. "untrained" exists only for a model that starts at
+    random. "real" exists only with spaces of generated images; it holds only the generation scores of training images:
+    no generator can honestly have a smaller distance.
     """
     common = f"{protocol_key()}-{data.fingerprint()}"
     digests = "".join(space.digest() for space in spaces)

@@ -14,9 +14,8 @@ from unsup.evaluation.model_images import along_paths, sampled
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics import geometry
 from unsup.models.frozen import frozen
-from unsup.reports.figures.code_map import CodeMap
+from unsup.reports.figures.code_map import CodeMap, hardest
 from unsup.reports.figures.codes import PAIRS, PicturedClusters, draw_reconstructions, plane_of, write_figures
-from unsup.reports.figures.mistakes import hardest
 from unsup.reports.figures.samples import (
     COLUMNS,
     PROGRESS,

@@ -55,12 +55,7 @@ def code_matrix(values: Any, split: str) -> Floats:
 
 
 def numbered(labels: dict[str, Any], sizes: dict[str, int]) -> dict[str, Ids] | None:
-    """Return the labels of each split as numbers in the order of the classes.
-
-    Args:
-        labels: numbers or names of each split, or None for all.
-        sizes: the number of codes of each split that has codes.
-    """
+    """Return labels (n,) as numbers in the order of the classes, None if all are None."""
     if all(labels[split] is None for split in sizes):
         return None
     arrays = {split: label_array(labels[split], split, size) for split, size in sizes.items()}

@@ -91,13 +91,7 @@ def diagnostic_measures(train: Floats) -> Measures:
 
 
 def answer_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[str, Any]:
-    """Return scores of the model's outputs on test images other than codes.
-
-    Args:
-        test: the outputs.
-        pixels: the number of values of an image.
-        importance_samples: the number of samples that the log-likelihood was estimated with.
-    """
+    """Return scores of other outputs than codes, for images of this many values."""
     scores: dict[str, Any] = {}
     if test.squared_error is not None:
         sse = float(test.squared_error.mean(dtype=np.float64))

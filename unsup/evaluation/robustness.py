@@ -114,12 +114,8 @@ def robustness(model: Model, images: Sequence[Tensor], labels: Ids, probe: Probe
     """Return the probe's accuracy on clean and corrupted test images.
 
     The result is {"images": how many, "clean": accuracy, corruption: accuracies with the mildest severity first, …}.
-
-    Args:
-        model: the encoder, which is frozen.
-        images: batches (n, C, H, W) of all test images on the model's device; a fixed sample of at most 3,000 is used.
-        labels: (n_test,).
-        probe: a probe fitted on clean training codes.
+    The probe was fitted on clean training codes. `images` are batches (n, C, H, W) of all test images on the model's
+    device, of which a fixed sample of at most 3,000 is used.
     """
     x = torch.cat(list(images))
     at = torch.from_numpy(sample(len(x), IMAGES))

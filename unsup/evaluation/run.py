@@ -38,13 +38,9 @@ class Judgement(NamedTuple):
 
 
 def evaluate_run(run: Run, data: ImageData) -> Report:
-    """Judge a finished run, write its report and return it.
+    """Judge a finished run, which the caller has locked, and write its report.
 
     The same checkpoint and data give the same scores bit for bit.
-
-    Args:
-        run: the run, locked by the caller.
-        data: its images, ready.
 
     Raises:
         UserError: the run is not complete.

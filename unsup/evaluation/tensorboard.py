@@ -37,16 +37,9 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     """Write an evaluation for TensorBoard, in place of an earlier evaluation.
 
     * `final/…`: the scores, and in the HPARAMS tab the options of model, data and trainer;
-    * `pictures/confusion`: the report's confusion matrix;
+    * `pictures/confusion`: the confusion matrix, from the figures of the report;
     * `probe/<class>`: precision-recall curves of the probe, for at most 20 classes;
     * the projector: codes of at most 2,500 test images with the images; wide codes as principal components.
-
-    Args:
-        run: the run folder, with the figures of its report.
-        config: the configuration of the run.
-        data: its data set.
-        evaluation: its scores and codes.
-        step: how many training steps the run has had.
     """
     for old in run.glob(f"events.out.tfevents.*{SUFFIX}"):
         old.unlink()

@@ -9,8 +9,8 @@ from unsup.core.arrays import Array
 
 Positions = NDArray[np.int64]
 
-WALKS = 8  # entries of a code that are walked along
-OFFSETS = np.linspace(-2.5, 2.5, 11)  # places on a walk, in standard deviations
+WALKS = 8  # entries of a code that are varied, at most
+OFFSETS = np.linspace(-2.5, 2.5, 11)  # in standard deviations
 
 
 def straight(start: Array, end: Array, steps: int) -> Array:
@@ -47,35 +47,27 @@ def across_groups(groups: Array, count: int) -> Positions:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def walks(codes: Array, most: int = WALKS, offsets: Array = OFFSETS) -> tuple[Positions, Array, Array]:
-    """Vary single entries of the code that is nearest to the mean.
-
-    Args:
-        codes: (n, D).
-        most: how many entries are varied, those with the largest deviation first; constant entries are left out.
-        offsets: (s,) positions in standard deviations of an entry around its mean.
+def walks(codes: Array) -> tuple[Positions, Array, Array]:
+    """Vary single entries of the code nearest to the mean, among codes (n, D).
 
     Returns:
-        The r entries (`most` or less), their deviations (r,) and the codes (r, s, D).
+        The r entries that vary most, their deviations (r,), and codes (r, s, D) at `OFFSETS` from their means.
     """
     mean, deviation = codes.mean(0, dtype=np.float64), codes.std(0, dtype=np.float64)
     start = codes[np.square(codes - mean).sum(1).argmin()]
     order = np.argsort(-deviation, kind="stable")
-    entries = order[np.ptp(codes, axis=0)[order] > 0][:most]
-    along = np.tile(start, (len(entries), len(offsets), 1))
-    for walk, entry in zip(along, entries, strict=True):
-        walk[:, entry] = mean[entry] + offsets * deviation[entry]
-    return entries, deviation[entries], along
+    entries = order[np.ptp(codes, axis=0)[order] > 0][:WALKS]
+    paths = np.tile(start, (len(entries), len(OFFSETS), 1))
+    for path, entry in zip(paths, entries, strict=True):
+        path[:, entry] = mean[entry] + OFFSETS * deviation[entry]
+    return entries, deviation[entries], paths
 
 
 def nearest(queries: Array, batches: Iterable[Array]) -> tuple[Positions, Array]:
-    """Return the position and squared distance of the row nearest to each query.
+    """Return position and squared distance (m,) of the row nearest to each query.
 
-    The search is exact, with one batch in memory at a time.
-
-    Args:
-        queries: (m, D).
-        batches: (n, D) each, of the queries' type; positions (m,) count through all of them.
+    Queries are (m, D), batches (n, D) of their type. The search is exact; positions count through all batches, and one
+    batch is in memory at a time.
     """
     from sklearn.metrics import pairwise_distances_argmin_min
 

@@ -149,11 +149,7 @@ def _together(correct: NDArray[np.float64]) -> float:
 
 
 def _draws(parts: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
-    """Draw `RESAMPLES` errors of a difference of means due to few seeds.
-
-    Args:
-        parts: the variance of each mean, and its degrees of freedom.
-    """
+    """Draw `RESAMPLES` errors of a sum of means, of given variance and freedom each."""
     total, over = sum(v for v, _ in parts), sum(v**2 / freedom for v, freedom in parts)
     return _student(round(total**2 / over, 1)) * np.sqrt(total) if over else np.zeros(RESAMPLES)
 
@@ -166,9 +162,7 @@ def _student(freedom: float) -> NDArray[np.float64]:
 def mcnemar_p(wins: Any, losses: Any) -> Any:
     """Return two-sided p-values of McNemar's exact, binomial test (McNemar 1947).
 
-    Args:
-        wins: how many images only the first model gets right, as whole numbers in floats of any shape.
-        losses: how many only the second model gets right.
+    `wins` and `losses` count the images that only one model gets right, as whole numbers in floats of any shape.
     """
     return np.minimum(1, 2 * bdtr(np.minimum(wins, losses), np.asarray(wins + losses, dtype=np.int64), 0.5))
 

@@ -51,14 +51,8 @@ def fit(
     """Fit scikit-learn's logistic regression, on wide codes from next to its optimum.
 
     Directions of very different variance take L-BFGS thousands of steps: 42 s for 10,000 images of CIFAR-10 and the 500
-    units of a hidden layer, at a C of 10. After preconditioning it takes 5 s.
-
-    Args:
-        x: standardised codes (n, D).
-        labels: (n,)
-        c: inverse L2 strength on the summed loss.
-        start: a fit to start from, if it is of the same classes; None starts from zeros.
-        moments: second moments of such codes; None computes them.
+    units of a hidden layer, at a C of 10. After preconditioning it takes 5 s. Codes (n, D) are standardised; c is the
+    inverse L2 strength on the summed loss. The fit starts from `start` if that has the same classes.
     """
     # lbfgs stops at its gradient tolerance; should it give up before, scikit-learn's ConvergenceWarning is shown
     probe = LogisticRegression(C=c, tol=TOLERANCE, warm_start=True, max_iter=10_000)

@@ -177,18 +177,13 @@ def estimate_k(codes: Floats) -> dict[str, int]:
     some = codes[sample(len(codes), COUNTED_IMAGES)]
     most = min(MOST, distinct(some))
     seen = components(COUNTED_DIMENSIONS, some)[0]
-    return {"silhouette": _by_silhouette(seen, most), "bic": _by_bic(seen, most)}
-
-
-def _by_silhouette(codes: Floats, most: int) -> int:
-    distances = euclidean_distances(codes)
+    distances = euclidean_distances(seen)
 
     def mean_silhouette(k: int) -> float:
-        clusters = KMeans(k, n_init=3, random_state=0).fit_predict(codes)
+        clusters = KMeans(k, n_init=3, random_state=0).fit_predict(seen)
         return float(silhouette_score(distances, clusters, metric="precomputed"))
 
-    return max(range(2, min(most, len(codes) - 1) + 1), key=mean_silhouette, default=1)
-
-
-def _by_bic(codes: Floats, most: int) -> int:
-    return min(range(1, most + 1), key=lambda k: fit_mixture(codes, k, restarts=2).bic(codes))
+    return {
+        "silhouette": max(range(2, min(most, len(seen) - 1) + 1), key=mean_silhouette, default=1),
+        "bic": min(range(1, most + 1), key=lambda k: fit_mixture(seen, k, restarts=2).bic(seen)),
+    }

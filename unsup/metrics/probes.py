@@ -135,12 +135,16 @@ def linear_probe(splits: Splits) -> LinearProbe:
     predicted = probe.predict(splits.test)
     correct = (predicted == splits.test_labels).astype(np.float32)
     low, high = bootstrap_interval(correct)
+    counts = np.bincount(splits.test_labels, minlength=int(splits.fit_labels.max()) + 1)
+    per_class = None
+    if counts.all():
+        per_class = [float(share) for share in np.bincount(splits.test_labels, weights=correct) / counts]
     return LinearProbe(
         accuracy=float(correct.mean(dtype=np.float64)),
         low=low,
         high=high,
         C=probe.C,
-        per_class=_per_class(correct, splits.test_labels, int(splits.fit_labels.max()) + 1),
+        per_class=per_class,
         predicted=predicted,
         correct=correct,
         fitted=Probe.of(probe, splits.mean, splits.scale),
@@ -202,14 +206,8 @@ def probe_draws(splits: Splits, c: float) -> Draws:
 def imbalanced(splits: Splits, c: float, ratio: int) -> Draws | None:
     """Fit the probe with its C on classes of unequal size, rare ones by draw.
 
-    Args:
-        splits: standardised codes.
-        c: the C that the linear probe has chosen.
-        ratio: of the most to the least frequent class, one of `subsets.RATIOS`; 1 is the balanced counterpart, of the
-            same number of images.
-
-    Returns:
-        None if a class has under about 100 training images (`subsets.imbalanced_draw`).
+    The ratio of the most to the least frequent class is one of `subsets.RATIOS`; 1 is the balanced counterpart with the
+    same number of images. None if a class has under about 100 training images (`subsets.imbalanced_draw`).
     """
     drawn = [at for i in range(DRAWS) if (at := imbalanced_draw(splits.train_labels, ratio, i)) is not None]
     if not drawn:
@@ -230,10 +228,3 @@ def _over_draws(right: NDArray[np.bool_]) -> tuple[float, float]:
     """(draws, n_test) -> mean and standard deviation (ddof 1) of accuracy."""
     accuracies = right.mean(axis=1)
     return float(accuracies.mean()), float(accuracies.std(ddof=1))
-
-
-def _per_class(correct: Floats, labels: Ids, classes: int) -> list[float] | None:
-    counts = np.bincount(labels, minlength=classes)
-    if not counts.all():
-        return None
-    return [float(share) for share in np.bincount(labels, weights=correct) / counts]

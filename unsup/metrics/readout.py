@@ -96,14 +96,8 @@ class Readout:
     ) -> Self:
         """Choose reference codes, and thresholds that about 1 % of validation exceeds.
 
-        Args:
-            centres: (k, d) of k-means.
-            train: (n, d) training codes as k-means sees them; at most 10,000 are kept.
-            val: (m, d) codes of validation images.
-            errors: (m,) their squared errors of reconstruction, summed over an image, if there are any.
-            axes: see `Readout`.
-            origin: see `Readout`.
-            probe: the linear probe, if there are labels.
+        `centres` (k, d), `train` (n, d) and `val` (m, d) are codes as k-means sees them, `errors` (m,) the squared
+        errors of reconstruction of the validation images, summed over an image.
         """
         reference = train[sample(len(train), REFERENCE)]
         keep = 1 - (NOVEL if errors is None else NOVEL / 2)

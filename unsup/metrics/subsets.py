@@ -9,14 +9,9 @@ RATIOS = (1, 10, 100)  # of the most to the least frequent class
 
 
 def stratified(labels: Ids, size: int, draw: int = 0) -> Ids:
-    """Return sorted positions of at most `size` images, each class by its share.
+    """Return sorted positions of at most `size` images, each class (n,) by its share.
 
-    Every class has at least one image.
-
-    Args:
-        labels: (n,).
-        size: at least the number of classes.
-        draw: another number gives other images.
+    `size` is at least the number of classes, and every class has at least one image. Another draw gives other images.
     """
     if len(labels) <= size:
         return np.arange(len(labels))

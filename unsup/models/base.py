@@ -72,11 +72,11 @@ class Model(TrainingHooks):
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Scalars of this batch: "loss" is minimised, all are logged. Views, noise and masks are drawn in here."""
-        raise NotImplementedError(f"{type(self).__name__} defines neither losses(x) nor its own training_step")
+        raise UserError(f"{type(self).__name__} defines neither losses(x) nor its own training_step")
 
     def encode(self, x: Tensor) -> Tensor:
         """The code z (N, D): in eval mode a fixed function of each image alone."""
-        raise NotImplementedError(f"{type(self).__name__} does not define encode(x)")
+        raise UserError(f"{type(self).__name__} does not define encode(x)")
 
     def configure_optimizers(self) -> Any:
         """Adam, warm-up over a tenth of the steps, cosine to 0; no optimizer for a method without parameters."""

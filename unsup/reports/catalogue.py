@@ -117,10 +117,7 @@ SCORES = (
         selection=methods.LINEAR_PROBE,
         card=OnCard(0.0023),
         correct="linear_probe",
-        deviations={
-            "test sampling": "scores.linear_probe.sampling_deviation",
-            "probe draws": "scores.probe_draws.std",
-        },
+        deviations={"test sampling": "scores.linear_probe.sampling_deviation", "probe draws": "scores.probe_draws.std"},
     ),
     Score(
         "few-label 10",
@@ -132,11 +129,7 @@ SCORES = (
         deviations={"few-label draws": "scores.few_label.10.std"},
     ),
     Score(
-        "few-label 1",
-        "scores.few_label.1.mean",
-        T.MAIN | T.LAYER,
-        selection=methods.FEW_LABEL,
-        correct="few_label_1",
+        "few-label 1", "scores.few_label.1.mean", T.MAIN | T.LAYER, selection=methods.FEW_LABEL, correct="few_label_1"
     ),
     Score("kNN", "scores.knn.accuracy", T.MAIN | T.RESULTS, selection=methods.KNN),
     Score(

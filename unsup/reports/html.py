@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Table
 from unsup.reports.figures import code_map
-from unsup.reports.figures.code_map import CodeMap
+from unsup.reports.figures.code_map import CodeMap, Mistake
 from unsup.reports.figures.curves import panels
 from unsup.reports.figures.data_uri import encoded_picture, image
-from unsup.reports.figures.mistakes import Mistake
 from unsup.reports.format import accuracy
 from unsup.reports.page import render
 from unsup.reports.schema import Report

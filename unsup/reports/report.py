@@ -50,11 +50,12 @@ def to_json(report: Report) -> str:
     Raises:
         UserError: as in `write_report`.
     """
-    for key, value in _unfit(report):
+    content = msgspec.to_builtins(report, enc_hook=lambda value: None)
+    for key, value in _unfit(content):
         raise UserError(
             f"report.json: {key} is {value!r}; every number must be finite, and what does not apply left out"
         )
-    return json.dumps(msgspec.to_builtins(report), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_report(path: Path) -> Report:
@@ -119,11 +120,7 @@ def as_record(content: dict[str, Any], kind: type[SomeRecord]) -> SomeRecord:
 
 def _unfit(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the dotted key and value of whatever is not finite or has no JSON form."""
-    if isinstance(value, msgspec.Struct):
-        for f in msgspec.structs.fields(value):
-            if (inner := getattr(value, f.name)) is not None or f.required:
-                yield from _unfit(inner, f"{key}.{f.encode_name}".lstrip("."))
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         for name, inner in value.items():
             yield from _unfit(inner, f"{key}.{name}".lstrip("."))
     elif isinstance(value, list | tuple):

@@ -74,11 +74,12 @@ class TrainingHooks(L.LightningModule):
         return bool(every) and self.iteration % every == 0
 
     def record(self, values: dict[str, Tensor]) -> None:
-        """Check the loss of a training step, and log its values as `train/<name>` when `logging` says so.
+        """Check the values of a training step, and log them as `train/<name>` when `logging` says so.
 
         Raises:
-            UserError: a loss is not finite (`LossGuard`).
+            UserError: the values are not those that `losses` must return; a loss is not finite (`LossGuard`).
         """
+        check_losses(self, values)
         self._loss_guard.observe(values["loss"].detach(), self.iteration, self._batch_index)
         if self.logging:
             self._loss_guard.check()
@@ -132,26 +133,11 @@ class TrainingHooks(L.LightningModule):
         return None
 
     def _training_loss(self, batch: Batch) -> Tensor:
-        values = self._check_losses((self.compiled_losses or self.losses)(batch[0]))
+        values = (self.compiled_losses or self.losses)(batch[0])
         self.record(values)
+        if not values["loss"].requires_grad:
+            raise UserError(f'{type(self).__name__}.losses: "loss" depends on no weight: compute it from parameters')
         return values["loss"]
-
-    def _check_losses(self, values: Any) -> dict[str, Tensor]:
-        """Return what `losses` returned. UserError unless it is a dictionary of tensors with one number as "loss"."""
-        problem = ""
-        if not isinstance(values, dict):
-            problem = f"returned {type(values).__name__}"
-        elif "loss" not in values:
-            problem = f"returned the keys {', '.join(map(str, values)) or 'of an empty dictionary'}"
-        elif others := [name for name, value in values.items() if not isinstance(value, Tensor)]:
-            problem = f'returned {type(values[others[0]]).__name__} as "{others[0]}"'
-        elif values["loss"].numel() != 1:
-            problem = f'returned a "loss" of shape {tuple(values["loss"].shape)}'
-        if problem:
-            raise UserError(
-                f'{type(self).__name__}.losses {problem}: return a dictionary of tensors with a "loss" of one number'
-            )
-        return cast(dict[str, Tensor], values)
 
     def _log_step(self, scalars: dict[str, float]) -> None:
         """Write the values of a step and its learning rate; the progress bar takes the loss."""
@@ -163,9 +149,9 @@ class TrainingHooks(L.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The same losses on validation images, in eval mode and with the same noise each time."""
         seed_noise(self.device, self.seed, "val", batch_idx, self.global_rank)
-        for name, value in self._check_losses(
-            self.losses(batch[0])
-        ).items():  # `self.log` takes half a millisecond: once an epoch
+        values = self.losses(batch[0])
+        check_losses(self, values)
+        for name, value in values.items():  # `self.log` takes half a millisecond: once an epoch
             total, n = self._held_out.get(f"val/{name}", (0.0, 0))
             self._held_out[f"val/{name}"] = total + len(batch[0]) * value.float(), n + len(batch[0])
 
@@ -185,3 +171,24 @@ class TrainingHooks(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises UserError: a loss since the start was not finite."""
         self._loss_guard.check()
+
+
+def check_losses(model: TrainingHooks, values: Any) -> None:
+    """Check what a model returns from `losses`, or passes to `record`.
+
+    Raises:
+        UserError: it is not a dictionary of scalar tensors with the key "loss".
+    """
+    if not isinstance(values, dict):
+        problem = type(values).__name__
+    elif "loss" not in values:
+        problem = f"the keys {', '.join(map(str, values))}" if values else "an empty dictionary"
+    else:
+        wrong = [key for key, value in values.items() if not isinstance(value, Tensor) or value.numel() != 1]
+        if not wrong:
+            return
+        value = values[wrong[0]]
+        kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        problem = f'{kind} as "{wrong[0]}"'
+    name = type(model).__name__
+    raise UserError(f'{name}.losses returned {problem}: return a dictionary of scalar tensors with the key "loss"')

@@ -49,7 +49,11 @@ def figure_at(path: Path, size: tuple[float, float], title: str) -> Iterator["Fi
 
 
 def draw_lines(
-    path: Path, title: str, lines: Sequence[Sequence[Array]], texts: Sequence[str] = (), heads: Sequence[str] = ()
+    path: Path,
+    title: str,
+    lines: Sequence[Array | Sequence[Array]],
+    texts: Sequence[str] = (),
+    heads: Sequence[str] = (),
 ) -> None:
     """Draw lines of images (C, H, W), with a text for each line and each column."""
     height, width = lines[0][0].shape[1:]

@@ -1,4 +1,4 @@
-"""An interactive map of codes, with all images in one picture."""
+"""Single test images of a page, that is an interactive map of codes, and mistakes."""
 
 import colorsys
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ COLOURS = (  # distinct from each other, from white and from black
     "#1f77b4", "#d9660a", "#2b9a2b", "#d62728", "#9467bd", "#9a5f52", "#d05fae", "#7f7f7f", "#93921f", "#1495a6",
 )  # fmt: skip
 LUMINANCE = 0.2  # of any further colour, on a scale where white is 1
+MISTAKES = 24  # at most
 
 
 @dataclass(frozen=True)
@@ -123,3 +124,32 @@ def _of_luminance(colour: tuple[float, float, float]) -> str:
     white = max(0.0, (LUMINANCE - bright) / (1 - bright))
     linear = white + (1 - white) * linear if white else linear * LUMINANCE / bright
     return "#" + "".join(f"{round(255 * c):02x}" for c in linear ** (1 / 2.2))
+
+
+class Mistake(NamedTuple):
+    image: Array  # (C, H, W)
+    true: str
+    predicted: str
+    confidence: float  # the probe's probability of the predicted class, in [0, 1]
+
+
+def hardest(
+    probabilities: Array, labels: Array, images: Array, names: Sequence[str], classes: Array | None = None
+) -> list[Mistake]:
+    """Return at most 24 mistakes, the most confident first.
+
+    Args:
+        probabilities: (n, K), each row a distribution over classes.
+        labels: (n,) true classes.
+        images: (n, C, H, W), uint8 or in [0, 1].
+        names: one for each class, in label order; without a name a class goes by its number.
+        classes: (K,) the class of each column, in label order if None.
+    """
+    columns, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    predicted = columns if classes is None else classes[columns]
+    wrong = np.flatnonzero(predicted != labels)
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
+    return [
+        Mistake(images[i], class_name(names, labels[i]), class_name(names, predicted[i]), float(confidence[i]))
+        for i in order
+    ]
