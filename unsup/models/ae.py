@@ -19,7 +19,6 @@ class AE(Model):
         shape: (C, H, W) of an image; pixels are flattened.
         hidden: width of the hidden layer.
         code_dim: size of the code.
-        lr: peak learning rate (`Model`).
     """
 
     def __init__(

@@ -68,10 +68,7 @@ class Model(TrainingHooks):
         self.shape = shape
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Return scalars of a batch, of which "loss" is minimised and all are logged.
-
-        Views, noise and masks are drawn here.
-        """
+        """Return scalars of a batch, "loss" to be minimised, all to be logged."""
         raise UserError(f"{type(self).__name__} defines neither losses(x) nor its own training_step")
 
     def encode(self, x: Tensor) -> Tensor:
@@ -86,9 +83,6 @@ class Model(TrainingHooks):
         """Start from another run's weights (`init_from`), all of which must fit.
 
         Other parameters keep their values. A method that uses some of the weights passes these to `super()`.
-
-        Raises:
-            UserError: there are no weights, or one does not fit.
         """
         if not state:
             raise UserError(f"init_from: the other run has no weights that {type(self).__name__} starts from")

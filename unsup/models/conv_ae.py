@@ -28,7 +28,6 @@ class ConvAE(Model):
         hidden: width of the dense layer between the last map and the code.
         code_dim: size of the code.
         beta2: decay of Adam's average of squared gradients.
-        lr: peak learning rate (`Model`).
 
     Raises:
         UsageError: an image is smaller than 8 x 8.

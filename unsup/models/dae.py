@@ -32,7 +32,6 @@ class DAE(Model):
         level: standard deviation of the Gaussian noise, or share of the values that are replaced.
         batch_norm: normalise the hidden layers of both halves before the activation.
         output: "linear", or "sigmoid" for reconstructions inside (0, 1).
-        lr: peak learning rate (`Model`).
     """
 
     def __init__(

@@ -62,11 +62,7 @@ class DBN(Model):
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
-        """Pre-train layer after layer.
-
-        Raises:
-            UserError: weights are no longer finite.
-        """
+        """Pre-train layer after layer. UserError where weights grow without bound."""
         if self.initialised or not self.pretrain_epochs:
             return
         v = torch.cat([x.flatten(1) for x in images()])
@@ -120,11 +116,7 @@ class RBM:
     """p(v, h) ∝ exp(h'Wv + b'h + c'v), visible units v in [0, 1] logistic.
 
     Hidden units h are logistic, or linear: Gaussian around b + Wv with variance 1, with -h'h / 2 in the exponent.
-
-    Args:
-        up: layer with the weight W (hidden, visible) and the bias b, trained in place.
-        down: layer with the bias c, trained in place.
-        linear: whether the hidden units are linear.
+    `up` holds W (hidden, visible) and b, `down` holds c. They are trained in place.
     """
 
     def __init__(self, up: nn.Linear, down: nn.Linear, linear: bool) -> None:
@@ -160,11 +152,7 @@ class RBM:
         return [(h.T @ v - h1.T @ v1) / len(v), (h - h1).mean(0), (v - v1).mean(0)], v1
 
     def train(self, v: Tensor, momentum: float) -> float:
-        """Train for an epoch on v (N, visible) in random order.
-
-        Returns:
-            The squared error of the reconstructions, summed over units.
-        """
+        """Train for an epoch on v (N, visible), and return the reconstruction error."""
         rate, error = CODE_RATE if self.linear else RATE, torch.zeros((), device=v.device)
         for part in torch.randperm(len(v)).to(v.device).split(PRETRAIN_BATCH):
             batch = v[part]

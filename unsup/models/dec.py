@@ -39,7 +39,6 @@ class DEC(Model):
         code_dim: size of the code.
         num_clusters: number of clusters.
         reconstruction_weight: weight of the error, 0 for DEC without a decoder.
-        lr: peak learning rate (`Model`).
     """
 
     needs_init = True
@@ -72,11 +71,7 @@ class DEC(Model):
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
-        """Find centres by k-means of the codes.
-
-        Raises:
-            UserError: there are fewer images than clusters.
-        """
+        """Find centres by k-means. UserError where there are too few images."""
         codes = torch.cat([self.encode(x).float().cpu() for x in images()]).numpy()
         if len(codes) < self.num_clusters:
             raise UserError(f"{len(codes)} images are too few for {self.num_clusters}: lower model.num_clusters")

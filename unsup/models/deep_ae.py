@@ -45,7 +45,6 @@ class DeepAE(Model):
         layer_weight: λ, at least 0; with 0 neither the clean pass nor the terms are computed.
         target: "detach" trains ĥ^l alone towards h^l, "joint" both towards each other.
         normalise: "batch" divides each unit's error by its target's variance over the batch, "none" does not.
-        lr: peak learning rate (`Model`).
     """
 
     def __init__(

@@ -82,12 +82,7 @@ class EMPSSL(Model):
 def coding_rate(z: Tensor, distortion: float) -> Tensor:
     """Return R(Z) = 1/2 log det(I + P / (N ε^2) Z^T Z) in nats (equation 2).
 
-    Args:
-        z: (V, N, P), V matrices of N embeddings; the rows of all processes count.
-        distortion: ε^2.
-
-    Returns:
-        (V,).
+    z (V, N, P) are V matrices, whose rows in all processes count, with rates (V,). `distortion` is ε^2.
     """
     n, p = z.shape[1:]
     moments = gather((z.transpose(1, 2) @ z / n)[None]).mean(0)  # (V, P, P); every process has as many rows
@@ -97,13 +92,7 @@ def coding_rate(z: Tensor, distortion: float) -> Tensor:
 
 
 def grid_of_crops(x: Tensor, area: float, count: int) -> list[Tensor]:
-    """Return an even grid of square crops, each resized to the whole image.
-
-    Args:
-        x: (N, C, H, W).
-        area: share of the image that a crop shows.
-        count: number of crops, a square number from 4.
-    """
+    """Return an even grid of `count` square crops, each resized to the image."""
     side = math.sqrt(area)
     places = torch.linspace(side - 1, 1 - side, math.isqrt(count)).tolist()  # of their centres; the image is [-1, 1]
     crops = []

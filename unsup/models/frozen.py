@@ -22,12 +22,8 @@ def weights_hash(model: L.LightningModule) -> str:
 def frozen(model: L.LightningModule, full_precision: bool = True) -> Iterator[None]:
     """Put a model into eval mode, without gradients.
 
-    The mode of every module and the random state are restored at the end.
-
-    Args:
-        model: the model.
-        full_precision: multiply float32 matrices in float32 and use deterministic convolutions, instead of the settings
-            of the process.
+    The mode of every module and the random state are restored at the end. With full precision float32 matrices are
+    multiplied in float32 and convolutions are deterministic, whatever the settings of the process.
     """
     modes = {module: module.training for module in model.modules()}
     devices = [model.device] if model.device.type == "cuda" else []

@@ -36,7 +36,6 @@ class Ladder(Model):
         code_dim: size of the code.
         noise: standard deviation of the noise at the pixels and at every layer, whose units have deviation 1.
         layer_weights: λ_0 … λ_L, for the pixels, each hidden layer and the code, at least 0.
-        lr: peak learning rate (`Model`).
 
     Raises:
         UsageError: the number of λ is not that of layers.

@@ -73,11 +73,7 @@ class LeJEPA(Model):
 def sigreg(z: Tensor, slices: int) -> Tensor:
     """Return the sketched isotropic Gaussian regularisation, a mean of `epps_pulley`.
 
-    The mean is over random directions and views.
-
-    Args:
-        z: (V, N, P) embeddings.
-        slices: number of directions, which all processes take from the first one.
+    The mean is over random directions (`slices`), the same in all processes, and over the views of z (V, N, P).
     """
     directions = F.normalize(torch.randn(slices, z.shape[-1], device=z.device), dim=1)
     return epps_pulley(z @ gather(directions)[:slices].T).mean()
@@ -88,13 +84,7 @@ def epps_pulley(x: Tensor) -> Tensor:
 
     It is N times the integral of |c(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) (Epps & Pulley 1983), by the trapezoid rule; N
     and c are those of all processes. A normal sample of any size has a mean of sqrt(2 pi) (1 - 1 / sqrt(3)) = 1.06, N
-    equal numbers have at least .41 N.
-
-    Args:
-        x: (..., N, K): K samples of N numbers.
-
-    Returns:
-        (..., K).
+    equal numbers have at least .41 N. K samples x (..., N, K) give distances (..., K).
     """
     t = torch.linspace(0, T_MAX, INTERVALS + 1, device=x.device)
     normal = (-t.square() / 2).exp()  # the characteristic function of N(0, 1), and the weight

@@ -97,11 +97,7 @@ class Patches(Model):
         self.centres.copy_(torch.from_numpy(kmeans.cluster_centers_))
 
     def draw(self, images: Callable[[], Iterator[Tensor]]) -> Tensor:
-        """Draw up to `PATCHES` contrast-normalised patches (n, C·p·p) at random.
-
-        Raises:
-            UserError: the images hold fewer patches than centroids.
-        """
+        """Draw normalised patches (n, C·p·p). UserError where there are too few."""
         total = sum(len(x) for x in images())
         height, width = (side - self.patch + 1 for side in self.shape[1:])
         n = min(PATCHES, total * height * width)

@@ -78,22 +78,14 @@ class SelfLabel(Model):
         return nn.Sequential(self.backbone, self.head)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
-        """Start from the backbone and the projector of a contrastive run.
-
-        Raises:
-            UserError: the run has other weights, or weights of other sizes.
-        """
+        """Start from a contrastive run. UserError where it has other weights."""
         if not all(name.startswith(("backbone.", "projector.")) for name in state):
             raise UserError("init_from: selflabel starts from a backbone with a projector, such as a run of simclr")
         super().initialise(state)
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterable[Tensor]]) -> None:
-        """Cluster all training images, and let the head predict the clusters.
-
-        Raises:
-            UserError: there are too few images.
-        """
+        """Cluster all images for the head. UserError where there are too few."""
         self.eval()
         codes = torch.cat([self.backbone(x) for x in images()]).float()
         if len(codes) <= self.num_clusters:  # the graph has fewer eigenvectors than that

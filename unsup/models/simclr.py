@@ -66,12 +66,8 @@ class SimCLR(Model):
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
     """Return the mean cross-entropy of finding each other view (equation 1).
 
-    Logits are cosines. The candidates are all 2N - 1 other views, of all processes.
-
-    Args:
-        z1: (N, P) projections.
-        z2: (N, P) projections of the other views, in the same order.
-        temperature: divides the cosines.
+    Candidates for each of the projections z1 and z2, (N, P) in the same order, are all others of all processes. Logits
+    are cosines, divided by the temperature.
     """
     n = len(z1)
     first, second = F.normalize(z1, dim=1), F.normalize(z2, dim=1)

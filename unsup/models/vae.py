@@ -37,7 +37,6 @@ class VAE(Model):
         likelihood: p(x|z); None means `bernoulli` for grey images and `gaussian` for others.
         batch_norm: normalise the hidden layers of both halves before the activation.
         beta: weight of the KL term, at least 0 (Higgins et al. 2017).
-        lr: peak learning rate (`Model`).
     """
 
     def __init__(
@@ -75,10 +74,7 @@ class VAE(Model):
     # ---- density ----------------------------------------------------------------------------------------------------
 
     def elbo(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log p(x|z) (N,) for one z ~ q(z|x), and the KL (N, D), in nats.
-
-        Their difference is the ELBO.
-        """
+        """Return log p(x|z) (N,) for one z ~ q(z|x), and the KL (N, D), in nats."""
         x = self.observed(x)
         mean, log_variance = self.posterior(x)
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)

@@ -70,14 +70,8 @@ def _deform(x: Tensor, strength: float, area: float | None = None, scale: float 
     return F.grid_sample(x, grid + field.permute(0, 2, 3, 1), align_corners=False)
 
 
-DEFORMATION = (
-    math.radians(25),
-    math.radians(15),
-    math.log(1.25),
-    0.12,
-    0.12,
-)  # of rotation, shear, log of scale, shifts
-ELASTIC = 0.06  # standard deviation of the field's 4 x 4 nodes; half the image is 1
+DEFORMATION = (math.radians(25), math.radians(15), math.log(1.25), 0.12, 0.12)  # rotation, shear, log scale, shifts
+ELASTIC = 0.06  # deviation of the 4 x 4 nodes of the field; half the image is 1
 
 
 def _strokes(x: Tensor) -> Tensor:

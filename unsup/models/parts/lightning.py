@@ -71,11 +71,7 @@ class TrainingHooks(L.LightningModule):
         return bool(every) and self.iteration % every == 0
 
     def record(self, values: dict[str, Tensor]) -> None:
-        """Check the values of a training step, and log them as `train/<name>`.
-
-        Raises:
-            UserError: the values are not those that `losses` must return; a loss is not finite (`LossGuard`).
-        """
+        """Check and log the values of a training step, as `train/<name>`."""
         check_losses(self, values)
         self._loss_guard.observe(values["loss"].detach(), self.iteration, self._batch_index)
         if self.logging:
@@ -153,11 +149,7 @@ class TrainingHooks(L.LightningModule):
             self._held_out[f"val/{name}"] = total + len(batch[0]) * value.float(), n + len(batch[0])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's means on the step axis of the training losses.
-
-        Raises:
-            UserError: the loss is not finite.
-        """
+        """Log the epoch's means. UserError where the loss is not finite."""
         held_out = {name: total / n for name, (total, n) in self._held_out.items()}
         self._held_out.clear()
         self.log_dict(held_out, logger=False, sync_dist=self.trainer.world_size > 1)
@@ -175,11 +167,7 @@ class TrainingHooks(L.LightningModule):
 
 
 def check_losses(model: TrainingHooks, values: Any) -> None:
-    """Check what a model returns from `losses`, or passes to `record`.
-
-    Raises:
-        UserError: it is not a dictionary of scalar tensors with the key "loss".
-    """
+    """Check what `losses` returns. UserError where it is no scalars with "loss"."""
     if not isinstance(values, dict):
         problem = type(values).__name__
     elif "loss" not in values:

@@ -25,11 +25,7 @@ class LossGuard:
         self._bad: Tensor | None = None  # on the accelerator: the first bad step, or -1
 
     def observe(self, loss: Tensor, step: int, images: Tensor | None = None) -> None:
-        """Check the loss of a step on these training images, positions (n,).
-
-        Raises:
-            UserError: the loss is on the CPU and not finite.
-        """
+        """Check the loss of a step on training images (n,). UserError on the CPU."""
         if loss.device.type == "cpu":
             if not math.isfinite(loss.item()):
                 raise self._error(str(loss.item()), step, images)
@@ -39,11 +35,7 @@ class LossGuard:
         self._bad = torch.where(loss.isfinite() | (self._bad >= 0), self._bad, step)
 
     def check(self) -> None:
-        """Read the first bad step from the accelerator, which waits for it.
-
-        Raises:
-            UserError: a loss was not finite.
-        """
+        """Wait for the accelerator. UserError where a loss was not finite."""
         if self._bad is not None and (step := int(self._bad.item())) >= 0:
             raise self._error("no longer finite", step, None)
 

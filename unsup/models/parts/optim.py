@@ -12,12 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR
 def annealed_adam(network: nn.Module, lr: float, beta2: float, weight_decay: float, steps: Callable[[], int]) -> Any:
     """Return Adam and its schedule, or None if there is nothing to train.
 
-    Args:
-        network: its parameters with a gradient are trained.
-        lr: peak learning rate.
-        beta2: decay of the average of squared gradients.
-        weight_decay: of the weights (AdamW, Loshchilov & Hutter 2019), not of biases and scales.
-        steps: returns the number of optimizer steps; called only if something is trained.
+    `lr` is the peak learning rate, `beta2` the decay of the average of squared gradients. Weights decay (AdamW,
+    Loshchilov & Hutter 2019), biases and scales do not. `steps` returns the number of optimizer steps.
     """
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
