@@ -48,7 +48,7 @@ def check_model(
 
     Raises:
         AssertionError: a promise is broken; the message says which.
-        UsageError: the class needs another model's weights, and there is no `init_from`.
+        UserError: the model or the data set cannot be trained, or `init_from` is needed.
     """
     if model_class.needs_init and init_from is None:
         raise UsageError(f"{model_class.__name__} starts from another model's weights: give init_from=<trained model>")

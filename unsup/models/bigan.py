@@ -68,18 +68,15 @@ class BiGAN(Model):
         d_optimizer, eg_optimizer = cast(list[LightningOptimizer], self.optimizers())
         real, made = self.pairs(batch[0])
 
-        self.toggle_optimizer(d_optimizer)
-        d_loss, values = self.discriminate(real.detach(), made.detach())
-        values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
-        d_optimizer.step()
-        self.untoggle_optimizer(d_optimizer)
-
-        self.toggle_optimizer(eg_optimizer)  # D is frozen: its parameters take no gradient
-        eg_loss, eg_values = self.deceive(real, made)
-        values |= eg_values | {"grad_norm_eg": backward(self, eg_optimizer, eg_loss)}
-        self.record({"loss": d_loss + eg_loss, **values})  # before the step that completes this iteration
-        eg_optimizer.step()
-        self.untoggle_optimizer(eg_optimizer)
+        with self.toggled_optimizer(d_optimizer):
+            d_loss, values = self.discriminate(real.detach(), made.detach())
+            values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
+            d_optimizer.step()
+        with self.toggled_optimizer(eg_optimizer):  # D's parameters take no gradient
+            eg_loss, eg_values = self.deceive(real, made)
+            values |= eg_values | {"grad_norm_eg": backward(self, eg_optimizer, eg_loss)}
+            self.record({"loss": d_loss + eg_loss, **values})  # before the step that completes this iteration
+            eg_optimizer.step()
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Return the losses of both players, for validation."""
@@ -89,10 +86,7 @@ class BiGAN(Model):
         return {"loss": d_loss + eg_loss, **values, **eg_values}
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (x, E(x)) and (G(z), z) for new z, (n, pixels + code_dim) each.
-
-        Pixels are in [-1, 1].
-        """
+        """Return (x, E(x)) and (G(z), z) for new z, (n, pixels + code_dim) each."""
         z = torch.randn(len(x), self.noise_dim, device=x.device)
         return torch.cat([2 * x.flatten(1) - 1, self.encode(x)], 1), torch.cat([self.generator(z).tanh(), z], 1)
 

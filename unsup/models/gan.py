@@ -114,19 +114,16 @@ class GAN(Model):
         """Make a step of D on x, then one of G."""
         d_optimizer, g_optimizer = cast(list[LightningOptimizer], self.optimizers())
         x, _ = batch
-        self.toggle_optimizer(d_optimizer)
-        d_loss, values = self.discriminate(x, self.make(len(x)).detach())
-        values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
-        d_optimizer.step()
-        self.untoggle_optimizer(d_optimizer)
-
-        self.toggle_optimizer(g_optimizer)  # D is frozen: its parameters take no gradient
-        with keep_statistics(self.discriminator):
-            g_loss, g_values = self.deceive(self.make(len(x)))
-        values |= g_values | {"grad_norm_g": backward(self, g_optimizer, g_loss)}
-        self.record({"loss": d_loss + g_loss, **values})  # before the step that completes this iteration
-        g_optimizer.step()
-        self.untoggle_optimizer(g_optimizer)
+        with self.toggled_optimizer(d_optimizer):
+            d_loss, values = self.discriminate(x, self.make(len(x)).detach())
+            values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
+            d_optimizer.step()
+        with self.toggled_optimizer(g_optimizer):  # D's parameters take no gradient
+            with keep_statistics(self.discriminator):
+                g_loss, g_values = self.deceive(self.make(len(x)))
+            values |= g_values | {"grad_norm_g": backward(self, g_optimizer, g_loss)}
+            self.record({"loss": d_loss + g_loss, **values})  # before the step that completes this iteration
+            g_optimizer.step()
         if self.averaged is not None:
             share = share_at(self.iteration, self.ema)
             move_towards(self.averaged.state_dict().values(), self.generator.state_dict().values(), share)

@@ -111,13 +111,11 @@ class VAE(Model):
     def log_p(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z) (..., N) in nats for x (N, pixels) and z (..., N, D)."""
         output = self.decoder(z.flatten(0, -2)).float().unflatten(0, z.shape[:-1])
-        if self.likelihood == "bernoulli":
-            return -F.binary_cross_entropy_with_logits(output, x.expand_as(output), reduction="none").sum(-1)
         if self.likelihood == "gaussian":
             error = ((x - output) / self.log_deviation.exp()).square().sum(-1)
             return -error / 2 - x.shape[1] * (self.log_deviation + math.log(2 * math.pi) / 2)
-        log_bernoulli = -F.binary_cross_entropy_with_logits(output, x.expand_as(output), reduction="none")
-        return (log_bernoulli + log_normaliser(output)).sum(-1)
+        log_p = -F.binary_cross_entropy_with_logits(output, x.expand_as(output), reduction="none")
+        return (log_p if self.likelihood == "bernoulli" else log_p + log_normaliser(output)).sum(-1)
 
     # ---- what was learned -------------------------------------------------------------------------------------------
 
