@@ -113,7 +113,7 @@ class Run:
 
     @property
     def class_names(self) -> list[str]:
-        """The classes of the probe in `readout`, in label order, empty for unlabelled images."""
+        """The classes of the probe, in label order, empty for unlabelled images."""
         return self.report.run.class_names
 
     @property
@@ -196,7 +196,7 @@ class Run:
         return data
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keep every other process from training or evaluating this run. UserError if one does."""
+        """Lock the run for training or evaluation. UserError if it is in use."""
         return locked(self.folder)
 
     def in_use(self) -> bool:
@@ -216,7 +216,7 @@ class Run:
     def write_report(
         self, report: "Report", readout: "Readout", correct: "Arrays", pictures: "PageImages | None" = None
     ) -> None:
-        """Write the results of an evaluation, the report last; the figures exist already.
+        """Write the results of an evaluation except its figures, the report last.
 
         `correct` is the correctness of each test image; `pictures` are test images for report.html. UserError if a
         report cannot hold a value.
