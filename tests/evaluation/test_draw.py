@@ -112,7 +112,7 @@ def test_the_page_gets_the_map_and_the_surest_mistakes(tmp_path: Path) -> None:
     model, data = model_of(Decoder), Few()
     evaluation = judged(model, data)
     _, pictures = draw_figures(tmp_path, model, data, evaluation)
-    assert pictures.code_map is not None and pictures.code_map.points.shape == (60, 2)
+    assert pictures.code_map is not None and pictures.code_map.plane.points.shape == (60, 2)
     probe, labels = evaluation.readout.probe, data.labels("test")
     assert probe is not None and labels is not None
     wrong = probe.predict(evaluation.codes) != labels
