@@ -232,7 +232,7 @@ def test_own_clusters_of_unlabelled_images_are_counted():
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
-        (lambda x: torch.full((len(x),), 6), r"clusters 6 to 6: num_clusters 6 allows"),
+        (lambda x: torch.full((len(x),), 6), r"clusters 6 to 6: num_clusters is 6"),
         (lambda x: torch.full((len(x),), -1), r"clusters -1 to -1"),
         (lambda x: torch.zeros(len(x)), r"torch.float32 \(\d+,\): it must be torch.int64"),
         (lambda x: torch.zeros(len(x), 6, dtype=torch.int64), r"it must be torch.int64 \(\d+,\)"),
@@ -457,7 +457,7 @@ def test_codes_that_are_no_matrix_are_refused_by_name():
         def encode(self, x):
             return x
 
-    with pytest.raises(UserError, match=r"Maps.encode gave shape \(270, 1, 4, 4\) for 270 images"):
+    with pytest.raises(UserError, match=r"Maps.encode gave torch.float32 \(270, 1, 4, 4\): it must be .*\(270, D\)"):
         judge_model(Maps((1, 4, 4)), Toy(thirds(300), thirds(90)))
 
 

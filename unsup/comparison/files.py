@@ -146,44 +146,17 @@ def _title(comparison: Comparison) -> str:
 
 def comparison_html(comparison: Comparison) -> str:
     """Return one self-contained page whose tables can be sorted by any column."""
-    tables = []
-    for part in comparison.parts:
-        names = ["model", *(column.name for column in part.columns), SEEDS]
-        sentences: dict[str, list[str]] = {}  # by model
-        for pair in part.statements:
-            sentences.setdefault(pair.a, []).append(pair.text.removeprefix(pair.a).removeprefix(": "))
-        table = {
-            "title": part.title,
-            "sort": part.sort,
-            "columns": names,
-            "ascending": ["model", *(column.name for column in part.columns if column.lower)],
-            "entries": [
-                [
-                    {
-                        "kind": line.kind,
-                        "texts": row_cells(line, part.columns),
-                        "values": {name: line.value(name) for name in names[1:]},
-                    }
-                    for line in row.lines
-                ]
-                for row in part.rows
-            ],
-            "chosen": _table_notes(part),
-            "probe": part.probe,
-            "statements": list(sentences.items()),
-            "variance": variance_rows(part.variance),
-            "choice": choice_rows(part.choice),
-            "choice_note": choice_note(part.choice, part.groups) if part.choice else "",
-        }
-        tables.append(table)
     folder = comparison.folder
     return render(
         "compare.html.j2",
         title=_title(comparison),
         again=suggest("compare", data=folder.name, runs=unless_default(folder.parent)),
-        differences=comparison.differences,
-        notes=comparison.notes,
-        tables=tables,
+        comparison=comparison,
+        row_cells=row_cells,
+        table_notes=_table_notes,
+        variance_rows=variance_rows,
+        choice_rows=choice_rows,
+        choice_note=choice_note,
         paired_note=PAIRED_NOTE,
         variance_note=VARIANCE_NOTE,
     )
