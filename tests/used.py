@@ -26,7 +26,7 @@ COMMAND = "unsup train ae --data digits"
 
 
 def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = True) -> Path:
-    """A run folder with a checkpoint, heads.npz and report.json; without labels there is no probe."""
+    """A finished run, evaluated; without labels there is no probe."""
     config = resolve(compose(model, "digits", options=[("trainer.max_epochs", epochs)]))
     torch.manual_seed(0)
     data = prepare(config)
@@ -35,6 +35,7 @@ def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = T
     fit = trainer(epochs)
     fit.fit(net, datamodule=data)
     fit.save_checkpoint(run / "checkpoints" / "last.ckpt")
+    write_json(run / "training.json", {"epochs": epochs, "train_seconds": 1.0})
 
     train, val = (encode_split(net, data, split, layers=False) for split in ("train", "val"))
     probe = None

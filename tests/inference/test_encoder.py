@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 import used
+from interruptions import start
+from PIL import Image
 
 import unsup
 import unsup.inference.encode_folder
@@ -257,3 +259,22 @@ def test_parquet_holds_the_same(run: Path, pictures: Path, tmp_path: Path) -> No
 def test_the_wrapper_takes_any_model() -> None:
     encoder = Encoder(AE((1, 8, 8)).train())
     assert not encoder.model.training and encoder(torch.zeros(3, 1, 8, 8)).shape == (3, 32)
+
+
+@pytest.mark.parametrize("verb", ["encode", "export"])
+def test_an_unfinished_run_is_used_with_a_warning_that_names_the_epoch(
+    verb: str, run: Path, tmp_path: Path, stop: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop("on_train_batch_start", KeyboardInterrupt())  # in the second epoch
+    with pytest.raises(SystemExit):
+        start(tmp_path / "runs", "ae")
+    unfinished = tmp_path / "runs" / "digits" / "ae" / "0-001"
+    (tmp_path / "images").mkdir()
+    Image.new("L", (8, 8), 9).save(tmp_path / "images" / "grey.png")
+    words = ["--images", str(tmp_path / "images")] if verb == "encode" else []
+    capsys.readouterr()
+    assert main([verb, str(unfinished), *words]) == 0
+    warning = f"the training of {unfinished} is not finished: these are its weights after epoch 1\n"
+    assert capsys.readouterr().err.count(warning) == 1
+    assert main([verb, str(run), *words, "--out", str(tmp_path / "out.npz")]) == 0
+    assert "not finished" not in capsys.readouterr().err

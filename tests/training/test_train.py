@@ -331,3 +331,19 @@ def test_unwritable_runs_folder_is_one_line(tmp_path: Path, capsys: pytest.Captu
     tmp_path.chmod(0o500)
     assert main(["train", "ae", "--data", "digits", "--runs", str(tmp_path / "runs")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["max_epochs", "max_steps"])
+def test_no_training_of_a_model_that_learns_in_steps_is_refused(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--data", "digits", f"--trainer.{option}", "0", "--runs", str(tmp_path)]
+    assert main(["train", "ae", *words]) == 2
+    assert f"trainer.{option} is 0: ae would learn nothing" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model", ["pca", "pixels"])
+def test_models_that_learn_without_steps_train_for_no_epochs(model: str, tmp_path: Path, unjudged: None) -> None:
+    assert main(["train", model, "--data", "digits", "--epochs", "0", "--runs", str(tmp_path)]) == 0
+    assert (tmp_path / "digits" / model / "0-001" / "checkpoints" / "last.ckpt").exists()

@@ -55,8 +55,8 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
         if i + 1 < len(groups) and not isinstance(following := loaded[i + 1], UserError):
             after = groups[i + 1]
             others.append((after.name, after.runs[0].numbers, following[MODEL], (), _seeds(seeds, len(after.runs))))
-        for name, numbers, correct, accuracies, words in others:
-            difference = paired_over_seeds(own[MODEL], correct, accuracies)
+        for name, numbers, correct, accuracies_of, words in others:
+            difference = paired_over_seeds(own[MODEL], correct, accuracies_of)
             text = _sentence(group.name, name, difference, words, _dimensions(first.numbers, numbers))
             yield Statement(group.name, text, name, difference)
 

@@ -18,7 +18,7 @@ from unsup.data.listing import find_images
 from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import clusters_of
-from unsup.runs.encoder import Encoder
+from unsup.runs.encoder import Encoder, load_encoder
 from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
     listed = list(find_images(images))
     if not listed:
         raise UserError(f"{images} holds no images")
-    encoder = Encoder(run.model())
+    encoder = load_encoder(run)
     encoder = encoder.cuda() if torch.cuda.is_available() else encoder
     files: list[str] = []
     columns: Columns = {}

@@ -16,7 +16,7 @@ from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import BATCHES, readme
 from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
-from unsup.runs.encoder import WEIGHTS, Encoder, read_weights, write_weights
+from unsup.runs.encoder import WEIGHTS, Encoder, load_encoder, read_weights, write_weights
 from unsup.runs.run import Run
 
 MAX_DIFFERENCE = 1e-4  # other kernels round differently
@@ -56,7 +56,7 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     """
     if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: {install('onnx')}")
-    encoder = Encoder(run.model())
+    encoder = load_encoder(run)
     out = create_folder(out or run.folder / "export")
     with fill_folder(out) as folder:
         write_weights(folder / WEIGHTS, encoder, run.config["model"]["class_path"])

@@ -1,6 +1,7 @@
 """A trained encoder for images from anywhere, as `unsup.load_encoder(run)` returns it."""
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from unsup.models.base import Model
 from unsup.models.frozen import frozen
 from unsup.runs.build import rebuild
 from unsup.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 BATCH = 1024  # images at a time, as in the evaluation
 WEIGHTS = "weights.safetensors"  # in the folder of an export
@@ -56,11 +59,7 @@ class Encoder(nn.Module):
             return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
 
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
-        """Return the images as a tensor, on their device.
-
-        Raises:
-            UserError: as in `forward`.
-        """
+        """Return the images as a tensor, on their device. UserError as in `forward`."""
         x = torch.as_tensor(images)
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
             expected = ", ".join(map(str, self.shape))
@@ -80,10 +79,10 @@ class Encoder(nn.Module):
 
 
 def load_encoder(run: str | Path | Run) -> Encoder:
-    """Load the frozen encoder of a finished run, or an exported one, on the CPU.
+    """Load the frozen encoder of a run, or an exported one, on the CPU.
 
     It takes images (N, C, H, W), uint8 or floating point in [0, 1], and returns codes (N, D). The images that it was
-    trained on are not needed.
+    trained on are not needed. If the training is not finished, a warning gives the epoch.
 
     >>> import torch, unsup
     >>> encoder = unsup.load_encoder(run)
@@ -95,10 +94,16 @@ def load_encoder(run: str | Path | Run) -> Encoder:
     Raises:
         UserError: no such run, no checkpoint, a damaged one, or one of another model.
     """
-    if isinstance(run, Run):
-        return Encoder(run.model())
-    weights = Path(run) / WEIGHTS
-    return read_weights(weights) if weights.is_file() else Encoder(Run.find(str(run)).model())
+    if not isinstance(run, Run):
+        weights = Path(run) / WEIGHTS
+        if weights.is_file():
+            return read_weights(weights)
+        run = Run.find(str(run))
+    encoder = Encoder(run.model())
+    if not run.trained:
+        epoch = torch.load(run.checkpoint, mmap=True, weights_only=True).get("epoch", -1) + 1
+        log.warning("the training of %s is not finished: these are its weights after epoch %d", run, epoch)
+    return encoder
 
 
 def write_weights(path: Path, encoder: Encoder, class_path: str) -> None:

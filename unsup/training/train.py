@@ -137,9 +137,18 @@ def prepare_training(config: Config, data: ImageData | None = None) -> tuple[Ima
         if type(model).training_step is not Model.training_step:
             raise UsageError(f"compile: {type(model).__name__} has its own training_step: set it to null")
         model.compiled_losses = torch.compile(model.losses, mode=mode, dynamic=False)
+    refuse_no_steps(config, model)
     data.prepare_data()
     data.setup("fit")
     return data, model
+
+
+def refuse_no_steps(config: Config, model: Model) -> None:
+    """Raise `UsageError` if a new model that learns in steps is to take none."""
+    learns_otherwise = hasattr(model, "fit") or not any(p.requires_grad for p in model.parameters())
+    for option in ("max_epochs", "max_steps"):
+        if config["trainer"].get(option) == 0 and not learns_otherwise and not config["init_from"]:
+            raise UsageError(f"trainer.{option} is 0: {config['recipe']} would learn nothing, train at least 1")
 
 
 def run_lock(run: Run) -> AbstractContextManager[None]:
