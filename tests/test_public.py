@@ -263,9 +263,12 @@ def test_mistakes_are_one_line(model: Any, data: Any, options: dict[str, Any], s
 # ---- examples -------------------------------------------------------------------------------------------------------
 
 
-def test_the_minimal_example_runs() -> None:
+def test_the_minimal_example_runs_and_is_seeded() -> None:
     source = (TOP / "examples" / "minimal.py").read_text()
     assert len(source.splitlines()) <= 30
-    done = subprocess.run([sys.executable, "examples/minimal.py"], cwd=TOP, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert ast.literal_eval(done.stdout.strip().splitlines()[-1])["accuracy"] > 0.6
+    probes = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "examples/minimal.py"], cwd=TOP, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        probes.append(ast.literal_eval(done.stdout.strip().splitlines()[-1]))
+    assert probes[0] == probes[1] and probes[0]["accuracy"] > 0.6

@@ -33,7 +33,7 @@ def check_model(
     epochs: int = 10,
     **options: Any,
 ) -> None:
-    """Train a model on a few images, twice, and check what its class promises (`unsup.models.base.Model`).
+    """Train a model on a few images, twice, and check the promises of `Model`.
 
     Example:
         >>> from unsup.models.ae import AE
@@ -84,7 +84,7 @@ def start(model_class: type[Model], options: dict[str, Any], weights: Weights) -
 
 
 def with_shuffled_labels(data: ImageData) -> ImageData:
-    """Return the same images in the same splits, with the labels of the training images in random order."""
+    """Return the same splits, with the training labels in random order."""
     other = copy.copy(data)
     images, labels = data._stores[True]
     if labels is not None:
@@ -93,7 +93,7 @@ def with_shuffled_labels(data: ImageData) -> ImageData:
 
 
 def check_data(data_class: type[ImageData], /, **options: Any) -> None:
-    """Load a data set, twice, and check what its class promises (`unsup.data.base.ImageData`).
+    """Load a data set, twice, and check the promises of `ImageData`.
 
     Example:
         >>> from unsup.data.digits import Digits
@@ -123,7 +123,7 @@ def check_data(data_class: type[ImageData], /, **options: Any) -> None:
 
 
 def check_arrays(data: ImageData, loaded: Any, least: int) -> None:
-    """Check the types and shapes of images and labels from `load`, and that labels start from `least`."""
+    """Check types, shapes and ranges of what `load` returns."""
     is_pair = isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], np.ndarray)
     require(data, is_pair, "load gives no pair (images, labels) of a NumPy array, and another one or None")
     images, labels = loaded
@@ -139,7 +139,7 @@ def check_arrays(data: ImageData, loaded: Any, least: int) -> None:
 
 
 def check_splits(data: ImageData) -> None:
-    """Check that training and validation images share out the labelled ones, and that no test image is among them."""
+    """Check that splits are disjoint and complete."""
     images, labels = data.load(True)
     known = np.arange(len(images)) if labels is None else np.flatnonzero(labels >= 0)
     train, val = data._index("train"), data._index("val")
@@ -157,7 +157,7 @@ def check_splits(data: ImageData) -> None:
 
 
 def check_batches(data: ImageData) -> None:
-    """Check that batches are images in [0, 1], and that passes over the test images are counted."""
+    """Check that batches are in [0, 1], and that test passes are counted."""
     splits: tuple[Split, ...] = ("train", "val", "test")
     for split in splits:
         x = torch.cat(list(data.batches(split, size=7)))
@@ -171,7 +171,7 @@ def check_batches(data: ImageData) -> None:
 
 
 class TinyDigits(ImageData):
-    """The first `n` of scikit-learn's digits for training and the last 400 for testing."""
+    """The first `n` of scikit-learn's digits for training, the last 400 for testing."""
 
     shape = (1, 8, 8)
     class_names = tuple("0123456789")
@@ -190,7 +190,7 @@ class TinyDigits(ImageData):
 
 
 class Memory(Logger):
-    """A logger that stores its values: {name: [(step, value), …]}."""
+    """A logger that stores values as pairs (step, value) by name."""
 
     name, version = "memory", ""
 

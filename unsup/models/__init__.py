@@ -1,1 +1,1 @@
-"""One file a method. A method's name is its file's stem; `configs/model/<stem>.yaml` is its recipe."""
+"""One file for each method, with the recipe `configs/model/<file>.yaml`."""

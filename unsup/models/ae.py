@@ -1,4 +1,4 @@
-"""The shallow autoencoder of many tutorials: one hidden layer, a small code, a single-layer decoder."""
+"""The shallow autoencoder of many tutorials."""
 
 from typing import Annotated
 
@@ -10,18 +10,16 @@ from unsup.models.base import Model
 
 
 class AE(Model):
-    """pixels -> `hidden` (ReLU) -> code (linear) -> pixels (sigmoid); loss = squared error summed over pixels.
+    """L = E ||x - x̂||², squares summed over pixels.
 
-    784-32-32-784 on MNIST. The hidden layer is a second bottleneck.
+    Pixels -> `hidden` (ReLU) -> code (linear) -> pixels (sigmoid), 784-32-32-784 on MNIST. The hidden layer is a second
+    bottleneck.
 
     Args:
         shape: (C, H, W) of an image; pixels are flattened.
         hidden: width of the hidden layer.
         code_dim: size of the code.
         lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
     """
 
     def __init__(

@@ -1,7 +1,4 @@
-"""The contract of a method.
-
-Images go in; losses, codes and, where a method has them, reconstructions and samples come out. No labels, ever.
-"""
+"""The contract of a method, from images to losses and codes, without labels."""
 
 from inspect import signature
 from typing import Any, cast
@@ -17,52 +14,52 @@ from unsup.models.parts.optim import annealed_adam
 
 __all__ = ["Batch", "Model"]
 
-RANGES = {"lr": Above(0), "code_dim": AtLeast(1), "weight_decay": AtLeast(0)}  # of every method that has the option
+RANGES = {"lr": Above(0), "code_dim": AtLeast(1), "weight_decay": AtLeast(0)}  # in every method with such an option
 
 
 class Model(TrainingHooks):
     """Base class of every method.
 
-    x is (N, C, H, W) float32 in [0, 1], z is (N, D). Required are `losses` and `encode`; a method without gradients
-    has `fit(images)` instead of `losses`. The evaluator discovers what else is there:
+    x is (N, C, H, W) float32 in [0, 1], z is (N, D). `losses` and `encode` are required; a method without gradients has
+    `fit` instead of `losses`. The evaluator discovers the optional methods:
 
-    * `reconstruct(x)` -> (N, C, H, W): scored as it is (not clamped), shown clamped to [0, 1];
+    * `reconstruct(x)` -> (N, C, H, W): scored as returned, displayed clamped to [0, 1];
     * `decode(z)` -> (N, C, H, W);
-    * `sample(n)` -> (n, C, H, W) in [0, 1], new images; where these come from standard normal noise also
+    * `sample(n)` -> (n, C, H, W) in [0, 1], new images; a method that makes them from standard normal noise also has
       `generate(noise)`, noise (n, `noise_dim`) -> (n, C, H, W) in [0, 1];
-    * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), both in nats an image, and
-      `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from that many posterior samples;
-    * `views(x)` -> two random views (N, C, H, W) each: how near their codes are is scored as alignment;
+    * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), in nats an image;
+    * `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from `samples` posterior samples;
+    * `views(x)` -> two random views (N, C, H, W) each; the distance of their codes is scored as alignment;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
-    * `assign(x)` -> (N,) int64: the method's own cluster of each image, 0 to below `num_clusters`, an attribute;
-    * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. Fitted
-      state lives in parameters and buffers whose shapes are known from `__init__`. A method may have `losses` as well
-      (stages: fit, then fine-tune).
+    * `assign(x)` -> (N,) int64: the method's cluster of each image, from 0 to below the attribute `num_clusters`;
+    * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. The result
+      belongs in parameters and buffers whose shapes are known from `__init__`. With `losses`, fine-tuning follows.
 
-    A method that needs the index of its images, or several optimizers, overrides `training_step`: noise is seeded
-    before it is called, and it hands its scalars to `record`. What a hook derives from the whole set
-    (`on_train_epoch_start`, from `training_images`) it derives again when a run is resumed: no need to save it.
-    `iteration` and `total_steps()` say how far training is. These, and all that Lightning calls, come from
-    `unsup.models.parts.lightning`.
+    A method that needs the index of its images, or several optimizers, overrides `training_step` and passes its scalars
+    to `record`; noise is seeded before each step. A hook that derives something from the whole set
+    (`on_train_epoch_start`, from `training_images`) does so again when a run is resumed, so it need not be saved.
+    `iteration` and `total_steps()` tell the progress of training (`unsup.models.parts.lightning`).
 
-    The typed `__init__` is the schema of the recipe: plain types only, so that checkpoints load with
-    `weights_only=True`. Arguments named `shape` and `augmentation` are filled from the data set. A range is part of the
-    type, `hidden: Annotated[int, AtLeast(1)] = 32` (`unsup.core.ranges`), and is checked before anything is built;
-    `lr`, `code_dim` and `weight_decay` have theirs in every method. `unsup.testing.check_model` checks a whole class.
+    The typed `__init__` is the schema of the recipe. It takes plain types only, so that checkpoints load with
+    `weights_only=True`. Arguments named `shape` and `augmentation` come from the data set. A range is part of the type,
+    `hidden: Annotated[int, AtLeast(1)] = 32` (`unsup.core.ranges`), and is checked before anything is built.
+    `unsup.testing.check_model` checks a whole class.
 
     Args:
         shape: (C, H, W) of an image.
-        lr: peak learning rate of Adam; warmed up over the first tenth of all steps, then annealed to 0 (cosine).
+        lr: peak learning rate of Adam, warmed up over the first tenth of all steps, then annealed to 0 (cosine).
 
     Raises:
-        UsageError: an option is outside its range, or one typed as `Literal` has another value.
+        UsageError: an option is outside its range, or is none of the values of its `Literal`.
     """
 
-    beta2: float = 0.999  # how slowly Adam's average of squared gradients moves
-    weight_decay: float = 0.0  # of the weights, not of biases and scales: a method that wants some sets it
-    needs_init: bool = False  # whether the method makes no sense from nothing, without `init_from`
-    unused_parameters: bool = False  # whether some get no gradient in a backward pass, as a GAN's other player
-    initialised: bool = False  # whether it has started from another run's weights; `fit` may ask
+    beta2: float = 0.999  # decay of Adam's average of squared gradients
+    weight_decay: float = 0.0  # of the weights, not of biases and scales
+    needs_init: bool = False  # whether the method requires `init_from`
+    unused_parameters: bool = (
+        False  # whether a backward pass leaves some without gradient, as the other player of a GAN
+    )
+    initialised: bool = False  # whether the method has started from another run's weights
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
         super().__init__(lr)
@@ -71,21 +68,27 @@ class Model(TrainingHooks):
         self.shape = shape
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Scalars of this batch: "loss" is minimised, all are logged. Views, noise and masks are drawn in here."""
+        """Return scalars of a batch, of which "loss" is minimised and all are logged.
+
+        Views, noise and masks are drawn here.
+        """
         raise UserError(f"{type(self).__name__} defines neither losses(x) nor its own training_step")
 
     def encode(self, x: Tensor) -> Tensor:
-        """The code z (N, D): in eval mode a fixed function of each image alone."""
+        """Return the code z (N, D), in eval mode a fixed function of each image alone."""
         raise UserError(f"{type(self).__name__} does not define encode(x)")
 
     def configure_optimizers(self) -> Any:
-        """Adam, warm-up over a tenth of the steps, cosine to 0; no optimizer for a method without parameters."""
+        """Return Adam with its schedule, or None for a method without parameters."""
         return annealed_adam(self, self.lr, self.beta2, self.weight_decay, self.total_steps)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
-        """Start from another run's weights (`init_from`), all of which must fit; other parameters stay as they are.
+        """Start from another run's weights (`init_from`), all of which must fit.
 
-        A method that takes some of them passes that subset to `super().initialise`.
+        Other parameters keep their values. A method that uses some of the weights passes these to `super()`.
+
+        Raises:
+            UserError: there are no weights, or one does not fit.
         """
         if not state:
             raise UserError(f"init_from: the other run has no weights that {type(self).__name__} starts from")
@@ -97,11 +100,11 @@ class Model(TrainingHooks):
                     f"init_from: {name} has shape {tuple(value.shape)} in the other run, {have}: "
                     f"give {type(self).__name__} that run's options and images"
                 )
-        self.load_state_dict(state, strict=False)  # strict in the direction that matters, by the check above
+        self.load_state_dict(state, strict=False)  # all of these weights fit, by the check above
         self.initialised = True
 
     def generated(self, n: int) -> Tensor:
-        """`generate` of n noises: the `sample` of a method that has `generate`. Eval mode: no statistics change."""
+        """Return `generate` of n noises in eval mode, for a method's `sample`."""
         model = cast(Any, self)
         if not hasattr(model, "noise_dim"):
             raise UserError(f"{type(self).__name__} has generate(noise) but no noise_dim: set it in __init__")

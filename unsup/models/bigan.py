@@ -1,4 +1,4 @@
-"""A bidirectional generative adversarial network: its encoder learns to invert the generator; codes are E(x)."""
+"""A bidirectional GAN, whose encoder learns to invert the generator."""
 
 from typing import Annotated, Any, cast
 
@@ -15,24 +15,20 @@ from unsup.models.parts.optim import backward, decaying
 class BiGAN(Model):
     """min_{G, E} max_D  E log D(x, E(x)) + E log(1 - D(G(z), z)), z ~ N(0, I).
 
-    Donahue et al. 2017, "Adversarial feature learning", section 3. D tells pairs of an image and its code from pairs
-    of a made image and its noise; where it cannot, E inverts G. No loss ever compares G(E(x)) with x.
+    Donahue et al. 2017, "Adversarial feature learning", section 3. D distinguishes pairs of an image and its code from
+    pairs of a generated image and its noise. Where it cannot, E inverts G. No loss compares G(E(x)) with x.
 
-    The networks are those of the permutation-invariant MNIST of the appendix: perceptrons of two hidden layers, the
+    The networks are those of the permutation-invariant MNIST in the appendix: perceptrons of two hidden layers, the
     second with batch-norm, leaky units (.2) in D and E; Adam with β1 .5, weights of deviation .02 that decay. As there,
-    E and G descend the loss with D's targets exchanged. Not as there: z is normal, not uniform; the rate is constant.
+    E and G descend the loss with D's targets exchanged. Unlike there, z is normal, not uniform, and the rate constant.
 
-    In a training step D and then E with G take one step each, on the same pairs. D does not learn in their step, and
-    they do not in D's.
+    A training step is one step of D, in which E and G do not learn, and then one of E and G, on the same pairs.
 
     Args:
         shape: (C, H, W) of an image; pixels are flattened.
         code_dim: size of z and of the code.
         width: of each hidden layer.
         lr: learning rate of both steps, constant.
-
-    Raises:
-        UsageError: a value outside its range.
     """
 
     unused_parameters = True
@@ -59,7 +55,7 @@ class BiGAN(Model):
         return 2
 
     def configure_optimizers(self) -> Any:
-        """Adam for D, Adam for E and G, β1 .5; weights decay, biases and scales do not."""
+        """Return Adam with β1 .5, for D, and for E and G."""
         optimizers = []
         for players in ([self.discriminator], [self.encoder, self.generator]):
             parameters = [p for player in players for p in player.parameters()]
@@ -68,7 +64,7 @@ class BiGAN(Model):
         return optimizers
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """D learns from the pairs of this batch, then E and G do."""
+        """Make a step of D on the pairs of this batch, then one of E and G."""
         d_optimizer, eg_optimizer = cast(list[LightningOptimizer], self.optimizers())
         real, made = self.pairs(batch[0])
 
@@ -79,32 +75,35 @@ class BiGAN(Model):
         self.untoggle_optimizer(d_optimizer)
 
         self.toggle_optimizer(eg_optimizer)  # D is frozen: its parameters take no gradient
-        eg_loss, told = self.deceive(real, made)
-        values |= told | {"grad_norm_eg": backward(self, eg_optimizer, eg_loss)}
+        eg_loss, eg_values = self.deceive(real, made)
+        values |= eg_values | {"grad_norm_eg": backward(self, eg_optimizer, eg_loss)}
         self.record({"loss": d_loss + eg_loss, **values})  # before the step that completes this iteration
         eg_optimizer.step()
         self.untoggle_optimizer(eg_optimizer)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Both players' losses, for validation: nothing learns."""
+        """Return the losses of both players, for validation."""
         real, made = self.pairs(x)
         d_loss, values = self.discriminate(real, made)
-        eg_loss, told = self.deceive(real, made)
-        return {"loss": d_loss + eg_loss, **values, **told}
+        eg_loss, eg_values = self.deceive(real, made)
+        return {"loss": d_loss + eg_loss, **values, **eg_values}
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(x, E(x)) and (G(z), z) for new z, (n, pixels + code_dim) each, pixels in [-1, 1]."""
+        """Return (x, E(x)) and (G(z), z) for new z, (n, pixels + code_dim) each.
+
+        Pixels are in [-1, 1].
+        """
         z = torch.randn(len(x), self.noise_dim, device=x.device)
         return torch.cat([2 * x.flatten(1) - 1, self.encode(x)], 1), torch.cat([self.generator(z).tanh(), z], 1)
 
     def discriminate(self, real: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """D's loss, and it beside the mean D(x, E(x))."""
+        """Return D's loss, and with it the mean D(x, E(x))."""
         logits = self.discriminator(real)
         loss = (F.softplus(-logits).mean() + F.softplus(self.discriminator(made)).mean()) / 2
         return loss, {"d_loss": loss, "d_real": logits.sigmoid().mean()}
 
     def deceive(self, real: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """E's and G's loss, and it beside the mean D(G(z), z)."""
+        """Return the loss of E and G, and with it the mean D(G(z), z)."""
         logits = self.discriminator(made)
         loss = (F.softplus(self.discriminator(real)).mean() + F.softplus(-logits).mean()) / 2
         return loss, {"eg_loss": loss, "d_fake": logits.sigmoid().mean()}
@@ -128,7 +127,7 @@ class BiGAN(Model):
 
 
 def perceptron(inputs: int, width: int, outputs: int, slope: float) -> nn.Sequential:
-    """(N, inputs) -> (N, outputs) by two hidden layers of (leaky) rectified units; `slope` is that below 0."""
+    """Return a network (N, inputs) -> (N, outputs) with two hidden layers."""
     network = nn.Sequential(
         nn.Linear(inputs, width),
         nn.LeakyReLU(slope),

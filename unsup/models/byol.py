@@ -1,4 +1,4 @@
-"""BYOL: from one view of an image a network predicts what its own moving average makes of another view."""
+"""BYOL, in which a network predicts what its moving average makes of another view."""
 
 import math
 from copy import deepcopy
@@ -16,26 +16,21 @@ from unsup.models.parts.layers import mlp, move_towards
 
 
 class BYOL(Model):
-    """L = |q(z1) - z2'|^2 + |q(z2) - z1'|^2, all of length 1; z from the online network, z' from the target, its moving
-    average. The code is what the online projector sees.
+    """L = |q(z1) - z2'|^2 + |q(z2) - z1'|^2, all of length 1.
 
-    Grill et al. 2020, "Bootstrap your own latent: a new approach to self-supervised learning", section 3. No negatives:
-    that only the online side has a predictor q, and that no gradient reaches the target, keeps codes from collapsing.
-    The loss itself would be 0 for equal codes of all images; `quick/effective_rank` shows a collapse.
+    Projections z come from the online network, z' from the target, which is its moving average. The code is the input
+    of the online projector.
+
+    Grill et al. 2020, "Bootstrap your own latent: a new approach to self-supervised learning", section 3. There are no
+    negatives: codes do not collapse because only the online side has a predictor q, and no gradient reaches the target.
+    The loss itself is 0 for equal codes of all images; `quick/effective_rank` shows a collapse.
+
+    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
 
     Args:
-        shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.models.parts.augment`).
-        backbone: encoder (`unsup.models.parts.backbones`).
-        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
-        hidden: width inside the projector and the predictor.
-        embedding: width of what both of them put out.
-        decay: τ of the target's moving average in the first step, from 0 to 1; it rises to 1 (`decay_at`).
-        weight_decay: of the weights.
-        lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
+        hidden: hidden width of the projector and of the predictor.
+        embedding: output width of both.
+        decay: τ of the moving average in the first step, from 0 to 1; it rises to 1 (`decay_at`).
     """
 
     def __init__(
@@ -64,8 +59,8 @@ class BYOL(Model):
         views = torch.cat(self.views(x))  # both in one pass: (2N, C, H, W)
         predicted = self.predictor(self.projector(self.backbone(views))).float()  # (2N, E)
         with torch.no_grad():
-            seen = self.target(views).float().roll(len(x), 0)  # of the other view
-        return {"loss": 2 * squared_distance(predicted, seen)}  # the mean over 2N rows, twice: two terms an image
+            targets = self.target(views).float().roll(len(x), 0)  # of the other view
+        return {"loss": 2 * squared_distance(predicted, targets)}  # the mean over 2N rows, twice: two terms an image
 
     def encode(self, x: Tensor) -> Tensor:
         return self.backbone(x)
@@ -74,24 +69,24 @@ class BYOL(Model):
         return {"projection": self.projector(self.backbone(x))}
 
     def configure_optimizers(self) -> Any:
-        """The optimizer of the online network, as `Model` has it; after each of its steps the target follows."""
-        found, total = super().configure_optimizers(), self.total_steps()
-        found["optimizer"].register_step_post_hook(
+        """Return the online network's optimizer, whose steps the target follows."""
+        configured, total = super().configure_optimizers(), self.total_steps()
+        configured["optimizer"].register_step_post_hook(
             lambda *_: self.follow(decay_at(self.iteration, total, self.decay))  # the step is not counted yet: 0 first
         )
-        return found
+        return configured
 
     def follow(self, decay: float) -> None:
-        """ξ <- τ ξ + (1 - τ) θ: the target's weights; its batch-norm has statistics of its own."""
+        """Move the target's weights, ξ <- τ ξ + (1 - τ) θ, and not its statistics."""
         online = [*self.backbone.parameters(), *self.projector.parameters()]
         move_towards(self.target.parameters(), online, 1 - decay)
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean over rows of |a - b|^2 = 2 - 2 cos(a, b), the rows (N, E) scaled to length 1 (equation 2)."""
+    """Return the mean of |a - b|^2 over rows (N, E) of length 1 (equation 2)."""
     return 2 - 2 * F.cosine_similarity(a, b, dim=1).mean()
 
 
 def decay_at(step: int, total: int, first: float) -> float:
-    """τ = 1 - (1 - τ_first) (cos(π step / total) + 1) / 2: from `first` to 1 (section 3.3)."""
+    """Return τ = 1 - (1 - first) (cos(π step / total) + 1) / 2 (section 3.3)."""
     return 1 - (1 - first) * (math.cos(math.pi * step / total) + 1) / 2

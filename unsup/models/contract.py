@@ -59,7 +59,7 @@ def check_trained(model: Model, before: Weights, curves: Curves, x: Tensor) -> N
 
 
 def check_weights(model: Model, before: Weights) -> None:
-    """Check that training moves every parameter with a gradient, and that weights stay finite and of their shape."""
+    """Check that all parameters learn, and that weights stay finite."""
     after = model.state_dict()
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
         require(model, value.float().isfinite().all(), f"{name} is not finite after training")
@@ -89,7 +89,7 @@ def check_curves(model: Model, curves: Curves) -> None:
 
 
 def check_codes(model: Model, x: Tensor) -> None:
-    """Check that a code is a fixed function of its image alone, and that encoding leaves no trace in the model."""
+    """Check that a code depends on its image alone, and leaves the model alone."""
     modes, before = [module.training for module in model.modules()], copy_of(model.state_dict())
     z = as_shape(model.encode(x), (len(x), "D"), f"{type(model).__name__}.encode")
     require(model, z.dtype == torch.float32, f"encode gives {z.dtype}: it must be torch.float32")
@@ -131,7 +131,7 @@ def check_outputs(trained: Model, x: Tensor) -> None:
 
 
 def check_clusters(model: Any, x: Tensor) -> None:
-    """Check that a cluster is a fixed function of its image alone, and that there are several."""
+    """Check that a cluster depends on its image alone, and that there are several."""
     ids = clusters_of(model, x)
     require(model, len(ids.unique()) > 1, "assign puts all images into one cluster")
     require(model, torch.equal(ids, model.assign(x)), "assign gives the same image another cluster the second time")
@@ -150,7 +150,7 @@ def check_sample(model: Any) -> None:
 
 
 def check_checkpoint(model: Model, path: Path, x: Tensor) -> None:
-    """Check that a checkpoint holds plain values, and that the model built from it gives the same codes."""
+    """Check that a checkpoint holds plain values and restores the codes."""
     try:
         saved = torch.load(path, weights_only=True)
     except Exception as error:

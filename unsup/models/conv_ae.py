@@ -1,4 +1,4 @@
-"""A convolutional residual autoencoder: the sharpest reconstructions from a small code."""
+"""A convolutional residual autoencoder, for sharp reconstructions."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -11,18 +11,18 @@ from unsup.core.ranges import AtLeast, AtMost, Between
 from unsup.models.base import Model
 from unsup.models.parts.layers import Residual, down, halvings, up
 
-MOST_BLOCKS = 100  # a number with a mistyped end would be built for hours
+MOST_BLOCKS = 100  # a mistyped number would take hours to build
 
 
 class ConvAE(Model):
-    """x -> [strided convolution, residual blocks] per halving -> `hidden` -> code -> the mirror image -> x̂ (sigmoid).
+    """L = E ||x - x̂||², squares summed over pixels.
 
-    Channels start at `width` and double with every halving; sizes are halved until the shorter side is at most 7 (28 ->
-    14 -> 7, 32 -> 16 -> 8 -> 4). L = E ||x - x̂||², squares summed over pixels. Blocks: He et al. 2016, "Identity
-    mappings in deep residual networks".
+    x -> [strided convolution, residual blocks] per halving -> `hidden` -> code -> the mirror image -> x̂ (sigmoid).
+    Channels start at `width` and double with every halving, until the shorter side is at most 7 (28 -> 14 -> 7, 32 ->
+    16 -> 8 -> 4). The blocks are those of He et al. 2016, "Identity mappings in deep residual networks".
 
     Args:
-        shape: (C, H, W) of an image, any size from 8 x 8 on.
+        shape: (C, H, W) of an image, at least 8 x 8.
         width: channels after the first halving.
         blocks: residual blocks at every size.
         hidden: width of the dense layer between the last map and the code.
@@ -31,7 +31,7 @@ class ConvAE(Model):
         lr: peak learning rate (`Model`).
 
     Raises:
-        UsageError: a value outside its range, or an image under 8 x 8.
+        UsageError: an image is smaller than 8 x 8.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The denoising autoencoder: restore clean images from corrupted ones; the code is that of the clean image."""
+"""The denoising autoencoder, which restores clean images from corrupted ones."""
 
 from typing import Annotated, Literal
 
@@ -13,28 +13,26 @@ from unsup.models.parts.layers import mlp
 
 
 class DAE(Model):
-    """L = E ||x - g(f(x̃))||², x̃ ~ q(x̃ | x) drawn anew in every step; squares summed over pixels.
+    """L = E ||x - g(f(x̃))||², x̃ ~ q(x̃ | x), squares summed over pixels.
 
-    Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders", section 2.3; the
-    three corruptions are those of Vincent et al. 2010, "Stacked denoising autoencoders", section 3.3:
+    x̃ is drawn in every step; the code is f(x) of the clean image. Vincent et al. 2008, "Extracting and composing robust
+    features with denoising autoencoders", section 2.3, with the corruptions of Vincent et al. 2010, "Stacked denoising
+    autoencoders", section 3.3:
 
     * `gaussian`: x̃ = x + level · ε, ε standard normal;
-    * `masking`: a share `level` of the values set to 0. The others are divided by 1 - level, which the paper does not
-      do: the clean image of `encode` then has the scale that the network was trained on;
-    * `salt_and_pepper`: a share `level` of the values set to 0 or 1 by a fair coin.
+    * `masking`: a share `level` of the values is set to 0. Unlike in the paper the others are divided by 1 - level, so
+      that clean images have the scale that the network was trained on;
+    * `salt_and_pepper`: a share `level` of the values is set to 0 or 1 by a fair coin.
 
     Args:
         shape: (C, H, W) of an image; pixels are flattened.
         widths: hidden widths from the pixels to the code, GELU; the decoder mirrors them.
         code_dim: size of the code.
         corruption: which of the three.
-        level: standard deviation of the Gaussian noise, pixels in [0, 1]; or share of the values that are hit.
+        level: standard deviation of the Gaussian noise, or share of the values that are replaced.
         batch_norm: normalise the hidden layers of both halves before the activation.
         output: "linear", or "sigmoid" for reconstructions inside (0, 1).
         lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
     """
 
     def __init__(
@@ -62,7 +60,7 @@ class DAE(Model):
         return {"loss": F.mse_loss(self.reconstruct(self.corrupt(x)), x, reduction="sum") / len(x)}
 
     def corrupt(self, x: Tensor) -> Tensor:
-        """x̃, of the shape of x: another draw at every call."""
+        """Draw x̃, of the shape of x."""
         if self.corruption == "gaussian":
             return x + self.level * torch.randn_like(x)
         if self.corruption == "masking":
@@ -74,13 +72,13 @@ class DAE(Model):
         return self.encoder(x.flatten(1))
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        hidden: dict[str, Tensor] = {}
         h = x.flatten(1)
         for module in self.encoder:
             h = module(h)
             if isinstance(module, nn.GELU):
-                found[f"hidden_{len(found) + 1}"] = h
-        return found
+                hidden[f"hidden_{len(hidden) + 1}"] = h
+        return hidden
 
     def decode(self, z: Tensor) -> Tensor:
         return self.output(self.decoder(z)).unflatten(1, self.shape)

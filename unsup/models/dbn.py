@@ -1,4 +1,4 @@
-"""A deep autoencoder of logistic units that a stack of restricted Boltzmann machines starts: the method of 2006."""
+"""A deep autoencoder that starts from a stack of restricted Boltzmann machines."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -12,36 +12,33 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
-# Of the pre-training, as in the supporting material and the authors' code
+# Pre-training, as in the supporting material and the authors' code
 PRETRAIN_BATCH = 100  # images a step
 RATE, CODE_RATE = 0.1, 0.001  # learning rates of logistic and of linear hidden units
-MOMENTUM, FIRST_MOMENTUM, FIRST_EPOCHS = 0.9, 0.5, 5  # the first epochs have a momentum of their own
+MOMENTUM, FIRST_MOMENTUM, FIRST_EPOCHS = 0.9, 0.5, 5  # momentum of the first epochs
 WEIGHT_COST = 2e-4  # decay of the weights, in units of the learning rate
-DEVIATION = 0.1  # of the first weights
+DEVIATION = 0.1  # of the initial weights
 
 
 class DBN(Model):
-    """L = -E Σ x log x̂ + (1 - x) log(1 - x̂), summed over pixels, x̂ = g(f(x)), from weights that `fit` has found.
+    """L = -E Σ x log x̂ + (1 - x) log(1 - x̂), x̂ = g(f(x)), summed over pixels.
 
     Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks", and its supporting
     material. `fit` trains one restricted Boltzmann machine (`RBM`) a layer, the first on the images, each further one
-    on the hidden probabilities of the one before it; unrolled, their weights are those of the encoder f and,
-    transposed, those of the decoder g. `losses` then fine-tunes all of them, no longer tied. All units are logistic;
-    those of the code are linear, with Gaussian noise of variance 1 in the pre-training.
+    on the hidden probabilities of the previous one. Their weights become those of the encoder f and, transposed, of the
+    decoder g, which `losses` fine-tunes. All units are logistic except those of the code, which are linear, with
+    Gaussian noise of variance 1 in the pre-training.
 
-    Not as published: fine-tuning is by Adam on the data set's batches, its rate annealed (`Model`); the paper has 200
-    epochs of conjugate gradients, three line searches on every 1,000 images. `reconstruction` is the squared error
-    summed over pixels, what the paper reports; `pretrain/layer_<i>` that of each machine's own, by epoch up to 0.
+    Unlike in the paper, fine-tuning is by Adam (`Model`); the paper has 200 epochs of conjugate gradients, three line
+    searches on every 1,000 images. `reconstruction` is the squared error summed over pixels, as in the paper;
+    `pretrain/layer_<i>` is that of each machine, by epoch up to 0.
 
     Args:
-        shape: (C, H, W) of an image; pixels are flattened. `fit` holds all images, or one layer's activities of them.
+        shape: (C, H, W) of an image; pixels are flattened. `fit` holds all images or activities in memory.
         widths: hidden widths from the pixels to the code; the decoder mirrors them.
         code_dim: size of the code.
-        pretrain_epochs: of each machine (the paper: 50); 0: the same network without pre-training.
+        pretrain_epochs: epochs of each machine (50 in the paper), 0 for no pre-training.
         lr: peak learning rate of the fine-tuning (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
     """
 
     def __init__(
@@ -65,7 +62,11 @@ class DBN(Model):
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
-        """Pre-train layer after layer. UserError: a machine's weights are no longer finite."""
+        """Pre-train layer after layer.
+
+        Raises:
+            UserError: weights are no longer finite.
+        """
         if self.initialised or not self.pretrain_epochs:
             return
         v = torch.cat([x.flatten(1) for x in images()])
@@ -74,7 +75,7 @@ class DBN(Model):
             rbm = RBM(up, down, linear=i == len(self.encoder))
             for epoch in range(self.pretrain_epochs):
                 error = rbm.train(v, MOMENTUM if epoch >= FIRST_EPOCHS else FIRST_MOMENTUM)
-                for logger in self.loggers:  # up to 0, where fine-tuning starts: a resumed run redraws what is above
+                for logger in self.loggers:  # up to 0, where fine-tuning starts
                     logger.log_metrics({f"pretrain/layer_{i}": error}, epoch + 1 - self.pretrain_epochs)
             if not torch.isfinite(rbm.weight).all():
                 raise UserError(f"the weights of layer {i} grew without bound: lower model.pretrain_epochs")
@@ -89,15 +90,15 @@ class DBN(Model):
         return {"loss": loss, "reconstruction": squared}
 
     def _hidden(self, x: Tensor) -> list[Tensor]:
-        """Of x (N, C, H, W), the activities of the hidden layers: (N, widths[0]), (N, widths[1]), …"""
-        found, h = [], x.flatten(1)
+        """Return the hidden activities (N, widths[0]), … of x (N, C, H, W)."""
+        hidden, h = [], x.flatten(1)
         for linear in self.encoder[:-1]:
             h = linear(h).sigmoid()
-            found.append(h)
-        return found
+            hidden.append(h)
+        return hidden
 
     def _logits(self, z: Tensor) -> Tensor:
-        """z (N, code_dim) -> (N, pixels)."""
+        """Decode z (N, code_dim) to logits (N, pixels)."""
         for linear in self.decoder[:-1]:
             z = linear(z).sigmoid()
         return self.decoder[-1](z)
@@ -116,14 +117,14 @@ class DBN(Model):
 
 
 class RBM:
-    """p(v, h) ∝ exp(h'Wv + b'h + c'v), visible units v in [0, 1] logistic, hidden ones h logistic or linear.
+    """p(v, h) ∝ exp(h'Wv + b'h + c'v), visible units v in [0, 1] logistic.
 
-    Linear hidden units are Gaussian around b + Wv with variance 1; their energy has -h'h / 2 in addition.
+    Hidden units h are logistic, or linear: Gaussian around b + Wv with variance 1, with -h'h / 2 in the exponent.
 
     Args:
-        up: has W (hidden, visible) as its weight and b as its bias; both are trained in place.
-        down: has c as its bias, trained in place.
-        linear: whether the hidden units are.
+        up: layer with the weight W (hidden, visible) and the bias b, trained in place.
+        down: layer with the bias c, trained in place.
+        linear: whether the hidden units are linear.
     """
 
     def __init__(self, up: nn.Linear, down: nn.Linear, linear: bool) -> None:
@@ -135,22 +136,23 @@ class RBM:
         return self.weight, self.hidden_bias, self.visible_bias
 
     def hidden(self, v: Tensor) -> Tensor:
-        """Mean of the hidden units (n, hidden) given v (n, visible)."""
+        """Return the mean of the hidden units (n, hidden) given v (n, visible)."""
         mean = F.linear(v, self.weight, self.hidden_bias)
         return mean if self.linear else mean.sigmoid()
 
     def visible(self, h: Tensor) -> Tensor:
-        """Probabilities of the visible units (n, visible) given h (n, hidden)."""
+        """Return the probabilities of the visible units (n, visible) given h (n, hidden)."""
         return torch.addmm(self.visible_bias, h, self.weight).sigmoid()
 
     def draw(self, mean: Tensor) -> Tensor:
-        """States of hidden units that have this mean."""
+        """Draw states of hidden units with a mean."""
         return mean + torch.randn_like(mean) if self.linear else (torch.rand_like(mean) < mean).to(mean.dtype)
 
     def divergence(self, v: Tensor) -> tuple[list[Tensor], Tensor]:
-        """CD-1's ascent directions of W, b and c, means over v (n, visible), and the probabilities of v once removed.
+        """Return CD-1's ascent directions of W, b and c, and a reconstruction of v.
 
-        As in the authors' code, hidden states are drawn only to reconstruct from; both statistics take probabilities.
+        Directions are means over v (n, visible). As in the authors' code, hidden states are drawn for the
+        reconstruction alone; the statistics use probabilities.
         """
         h = self.hidden(v)
         v1 = self.visible(self.draw(h))
@@ -158,7 +160,11 @@ class RBM:
         return [(h.T @ v - h1.T @ v1) / len(v), (h - h1).mean(0), (v - v1).mean(0)], v1
 
     def train(self, v: Tensor, momentum: float) -> float:
-        """One epoch over v (N, visible) in random order; squared error of the reconstructions, summed over units."""
+        """Train for an epoch on v (N, visible) in random order.
+
+        Returns:
+            The squared error of the reconstructions, summed over units.
+        """
         rate, error = CODE_RATE if self.linear else RATE, torch.zeros((), device=v.device)
         for part in torch.randperm(len(v)).to(v.device).split(PRETRAIN_BATCH):
             batch = v[part]

@@ -1,4 +1,4 @@
-"""A deep autoencoder, mirrored around its code, with a layer-wise reconstruction loss (`layer_weight`)."""
+"""A deep, mirrored autoencoder with a layer-wise reconstruction loss."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -16,7 +16,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.
 
 
 class DeepAE(Model):
-    """L = E ||x - x̂||² + λ Σ_l ||h^l - ĥ^l||², squares summed over units, averaged over the batch.
+    """L = E ||x - x̂||² + λ Σ_l ||h^l - ĥ^l||², squares summed over units.
 
     h^1 .. h^L are the encoder's hidden activations, widths `widths`; the code is linear in h^L; ĥ^L .. ĥ^1 are the
     decoder's hidden activations, mirrored by index and width. h^0 = x is the reconstruction term and counts once.
@@ -36,7 +36,7 @@ class DeepAE(Model):
         shape: (C, H, W) of an image; pixels are flattened.
         widths: hidden widths from the pixels to the code; the decoder mirrors them.
         code_dim: size of the code.
-        activation: of the hidden layers.
+        activation: activation of the hidden layers.
         batch_norm: normalise the hidden layers of both halves before the activation.
         output: "linear", or "sigmoid" for reconstructions inside (0, 1).
         mask: share of the input pixels set to 0 in training; the others are scaled by 1 / (1 - mask).
@@ -46,9 +46,6 @@ class DeepAE(Model):
         target: "detach" trains ĥ^l alone towards h^l, "joint" both towards each other.
         normalise: "batch" divides each unit's error by its target's variance over the batch, "none" does not.
         lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
     """
 
     def __init__(
@@ -105,7 +102,7 @@ class DeepAE(Model):
         return x + self.noise * torch.randn_like(x) if self.noise else x
 
     def _encode(self, x: Tensor, noise: float = 0.0) -> tuple[list[Tensor], Tensor]:
-        """x (N, pixels) -> [h^1 (N, widths[0]), .. h^L], z (N, code_dim)."""
+        """Return h^1 (N, widths[0]), .. h^L, and z (N, code_dim), of x (N, pixels)."""
         hidden = []
         for linear in self.encoder:
             x = linear(x)
@@ -116,7 +113,7 @@ class DeepAE(Model):
         return hidden, self.to_code(x)
 
     def _decode(self, z: Tensor) -> tuple[list[Tensor], Tensor]:
-        """z (N, code_dim) -> [ĥ^1 (N, widths[0]), .. ĥ^L], x̂ (N, pixels)."""
+        """Return ĥ^1 (N, widths[0]), .. ĥ^L, and x̂ (N, pixels), of z (N, code_dim)."""
         mirrored: list[Tensor] = []
         for linear in self.decoder:
             z = ACTIVATIONS[self.activation](linear(z))
@@ -125,13 +122,13 @@ class DeepAE(Model):
         return mirrored, x_hat.sigmoid() if self.output == "sigmoid" else x_hat
 
     def _layer_term(self, h: Tensor, h_hat: Tensor) -> Tensor:
-        """||h - ĥ||² of one layer (N, width), averaged over the batch."""
+        """Return ||h - ĥ||² of a layer (N, width), averaged over the batch."""
         if self.target == "detach":
             h = h.detach()
         error = (h - h_hat).square()
         if self.normalise == "batch":
             variance = h.var(0, correction=0)
-            # units that never fire have variance 0; a share of the layer's mean, so that no scale is preferred
+            # units that never fire have variance 0; the constant is a share of the layer's mean, to prefer no scale
             error = error / (variance + 0.01 * variance.mean())
         return error.sum(1).mean()
 
@@ -155,5 +152,5 @@ def layer(inputs: int, outputs: int, batch_norm: bool) -> nn.Module:
 
 
 def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
-    """Squared error summed over pixels, averaged over the batch."""
+    """Return the squared error, summed over pixels and averaged over the batch."""
     return F.mse_loss(x_hat, x, reduction="sum") / len(x)

@@ -1,4 +1,4 @@
-"""EMP-SSL: many crops of an image get the same embedding, and those of a batch span as much as they can."""
+"""EMP-SSL, in which crops share an embedding and batches span a large volume."""
 
 import math
 from typing import Annotated
@@ -17,28 +17,21 @@ from unsup.models.parts.layers import mlp
 
 
 class EMPSSL(Model):
-    """L = - R(Z) - similarity * cos(Z, mean of Z over an image's patches), both averaged over patches.
+    """L = -R(Z) - similarity cos(Z, mean of Z over an image's patches).
 
     Tong, Chen, Ma & LeCun 2023, "EMP-SSL: towards self-supervised learning in one training epoch" (arXiv:2304.03977),
-    section 3. R is the total coding rate (`coding_rate`). The code is what the projector sees, of the whole image or,
-    as in the paper's evaluation, its mean over crops.
+    section 3. R is the total coding rate (`coding_rate`). Both terms are averaged over patches. The code is the input
+    of the projector, for the whole image or, as in the paper's evaluation, averaged over crops.
+
+    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
 
     Args:
-        shape: (C, H, W) of an image.
-        augmentation: preset of the patches (`unsup.models.parts.augment`).
-        backbone: encoder (`unsup.models.parts.backbones`).
-        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the embeddings.
-        patches: random crops of an image in a step; at least 2.
-        area: share of the image that a crop shows, above 0 to 1; views of "digits" zoom in and out of it besides.
+        patches: random crops of an image in a step, at least 2.
+        area: share of the image that a crop shows, above 0 to 1; views of "digits" also zoom in and out of it.
         similarity: weight of the cosine.
         distortion: ε^2, the squared error at which R codes; embeddings have length 1.
-        test_patches: crops over which the code is averaged, on a square grid: 4, 9, 16, …; 0: the whole image's code.
-        weight_decay: of the weights.
-        lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
+        test_patches: crops over which the code is averaged, on a square grid (4, 9, 16, …); 0 encodes the whole image.
     """
 
     def __init__(
@@ -87,10 +80,10 @@ class EMPSSL(Model):
 
 
 def coding_rate(z: Tensor, distortion: float) -> Tensor:
-    """R(Z) = 1/2 log det(I + P / (N ε^2) Z^T Z) in nats (equation 2), over the rows of all processes.
+    """Return R(Z) = 1/2 log det(I + P / (N ε^2) Z^T Z) in nats (equation 2).
 
     Args:
-        z: (V, N, P): V matrices of N embeddings.
+        z: (V, N, P), V matrices of N embeddings; the rows of all processes count.
         distortion: ε^2.
 
     Returns:
@@ -99,17 +92,17 @@ def coding_rate(z: Tensor, distortion: float) -> Tensor:
     n, p = z.shape[1:]
     moments = gather((z.transpose(1, 2) @ z / n)[None]).mean(0)  # (V, P, P); every process has as many rows
     coded = torch.eye(p, device=z.device) + p / distortion * moments
-    factor = torch.linalg.cholesky_ex(coded).L  # `cholesky` would wait for the device to say whether it went well
+    factor = torch.linalg.cholesky_ex(coded).L  # `cholesky` would wait for the device to report errors
     return factor.diagonal(dim1=1, dim2=2).log().sum(1)
 
 
 def grid_of_crops(x: Tensor, area: float, count: int) -> list[Tensor]:
-    """Square crops of a share of the image, evenly from corner to corner, each resized to the whole image.
+    """Return an even grid of square crops, each resized to the whole image.
 
     Args:
         x: (N, C, H, W).
-        area: that share.
-        count: how many, a square number from 4 on.
+        area: share of the image that a crop shows.
+        count: number of crops, a square number from 4.
     """
     side = math.sqrt(area)
     places = torch.linspace(side - 1, 1 - side, math.isqrt(count)).tolist()  # of their centres; the image is [-1, 1]

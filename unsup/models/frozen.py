@@ -1,4 +1,4 @@
-"""A model used without changing it."""
+"""Use of a model that leaves no trace in it."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 
 
 def weights_hash(model: L.LightningModule) -> str:
-    """SHA-256 over names, types, shapes and values of every parameter and every buffer."""
+    """Return SHA-256 of names, types, shapes and values of the whole state."""
     digest = hashlib.sha256()
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         values = tensor.detach().cpu().contiguous()
@@ -20,13 +20,14 @@ def weights_hash(model: L.LightningModule) -> str:
 
 @contextmanager
 def frozen(model: L.LightningModule, full_precision: bool = True) -> Iterator[None]:
-    """Put a model into eval mode, without gradients, and leave no trace of its use.
+    """Put a model into eval mode, without gradients.
 
     The mode of every module and the random state are restored at the end.
 
     Args:
-        full_precision: multiply float32 matrices in float32 and use deterministic convolutions, whatever the settings
-            of the process; False keeps these settings.
+        model: the model.
+        full_precision: multiply float32 matrices in float32 and use deterministic convolutions, instead of the settings
+            of the process.
     """
     modes = {module: module.training for module in model.modules()}
     devices = [model.device] if model.device.type == "cuda" else []
@@ -41,7 +42,7 @@ def frozen(model: L.LightningModule, full_precision: bool = True) -> Iterator[No
 
 @contextmanager
 def _precise() -> Iterator[None]:
-    """Use float32 for products of float32 numbers, on the processor and on the accelerator."""
+    """Use float32 for products of float32 numbers on all devices."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

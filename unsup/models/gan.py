@@ -1,4 +1,4 @@
-"""A deep convolutional generative adversarial network; its codes are the discriminator's feature maps."""
+"""A deep convolutional GAN, whose codes are the discriminator's maps."""
 
 import math
 from copy import deepcopy
@@ -19,34 +19,36 @@ from unsup.models.parts.optim import backward
 
 
 class GAN(Model):
-    """min_G max_D  E log D(x) + E log(1 - D(G(z))), z ~ N(0, I) (Goodfellow et al. 2014, equation 1).
+    """min_G max_D  E log D(x) + E log(1 - D(G(z))), z ~ N(0, I).
 
-    The networks are those of Radford et al. 2015, "Unsupervised representation learning with deep convolutional
-    generative adversarial networks", section 3: strided convolutions, batch-norm (its eps is the default, 1e-5) except
-    at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights of deviation .02, Adam with β1 .5.
-    Images have any size from 8 x 8 on: it is halved until the shorter side is at most 4.
+    Goodfellow et al. 2014, equation 1. The networks are those of Radford et al. 2015, "Unsupervised representation
+    learning with deep convolutional generative adversarial networks", section 3: strided convolutions, batch-norm (its
+    eps is the default, 1e-5) except at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights of
+    deviation .02, Adam with β1 .5.
+    Images of any size from 8 x 8 are halved until the shorter side is at most 4.
 
-    A training step makes one step of D, on the batch and as many new images, and one of G. D does not learn in G's
-    step and G not in D's.
+    A training step is one step of D, on the batch and as many new images, and one of G. Neither learns in the step of
+    the other.
 
-    Codes (section 5.1 there): every convolution's activations max-pooled to 4 x 4, flattened, concatenated. D's
-    batch-norm keeps the statistics of real images alone, as those are what it encodes.
+    Codes are every convolution's activations, max-pooled to 4 x 4, flattened and concatenated (section 5.1 there). D's
+    batch-norm keeps the statistics of real images alone, as it encodes these.
 
     Args:
         shape: (C, H, W) of an image.
         noise_dim: size of z.
-        width: channels of D's first convolution; doubled at every further one. G is its mirror image.
-        objective: G's and D's losses, means over the batch. D's is half the sum of its terms for real and made images.
+        width: channels of D's first convolution, doubled at every further one. G is its mirror image.
+        objective: G's and D's losses, means over the batch. D's is half the sum for real and generated images.
             `nonsaturating`: cross entropy for D, -log D(G(z)) for G; `minimax`: log(1 - D(G(z))) for G, as written
             above; `hinge` (Lim & Ye 2017): max(0, 1 - l(x)) + max(0, 1 + l(G(z))) for D, -l(G(z)) for G, l the logit.
         label_smoothing: D's target for real images is 1 less this (Salimans et al. 2016); not for `hinge`.
-        norm: of D's convolutions: `batch`, or `spectral` for all of D's layers (Miyato et al. 2018).
-        ema: decay of the moving average of G that `sample` uses, lower in the first steps; 0: G itself.
-        code_dim: project the codes to this size by a fixed random matrix, entries of variance 1 / code_dim; None: all.
+        norm: `batch` for D's convolutions, or `spectral` for all of D's layers (Miyato et al. 2018).
+        ema: decay of the moving average of G that `sample` uses, lower in the first steps; with 0 it uses G itself.
+        code_dim: size of a projection of the codes by a fixed random matrix, entries of variance 1 / code_dim; None
+            keeps all entries.
         lr: learning rate of both, constant.
 
     Raises:
-        UsageError: a value outside its range, or images under 8 x 8.
+        UsageError: options do not go together, or an image is smaller than 8 x 8.
     """
 
     projection: Tensor | None
@@ -88,7 +90,7 @@ class GAN(Model):
         self.register_buffer("projection", None if code_dim is None else self._draw_projection(code_dim))
 
     def _draw_projection(self, code_dim: int) -> Tensor:
-        """(all entries of a code, code_dim): one matrix for all seeds and for the untrained twin."""
+        """Return the matrix (all entries of a code, code_dim), the same for all seeds."""
         self.eval()  # batch-norm must not see the blank image
         with torch.no_grad():
             full = self._features(torch.zeros(1, *self.shape)).shape[1]
@@ -104,12 +106,12 @@ class GAN(Model):
         return 2
 
     def configure_optimizers(self) -> Any:
-        """Adam for each, β1 .5 (Radford et al. 2015, section 4)."""
+        """Return Adam for each player, with β1 .5 (Radford et al. 2015, section 4)."""
         players = (self.discriminator, self.generator)
         return [torch.optim.Adam(p.parameters(), lr=self.lr, betas=(0.5, 0.999), fused=True) for p in players]
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """D learns from x, then G does."""
+        """Make a step of D on x, then one of G."""
         d_optimizer, g_optimizer = cast(list[LightningOptimizer], self.optimizers())
         x, _ = batch
         self.toggle_optimizer(d_optimizer)
@@ -130,18 +132,18 @@ class GAN(Model):
             move_towards(self.averaged.state_dict().values(), self.generator.state_dict().values(), share)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        """Both players' losses, for validation: nothing learns."""
+        """Return the losses of both players, for validation."""
         made = self.make(len(x))
         d_loss, values = self.discriminate(x, made)
         g_loss, g_values = self.deceive(made)
         return {"loss": d_loss + g_loss, **values, **g_values}
 
     def make(self, n: int) -> Tensor:
-        """G(z) (n, C, H, W) in [-1, 1] for new z."""
+        """Return G(z) (n, C, H, W) in [-1, 1] for new z."""
         return self.generator(torch.randn(n, self.noise_dim, device=self.device))
 
     def discriminate(self, x: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """D's loss, and it beside the mean log D(x), for x (n, C, H, W) in [0, 1] and made images in [-1, 1]."""
+        """Return D's loss, and with it the mean log D(x)."""
         real = self.discriminator(2 * x - 1)
         with keep_statistics(self.discriminator):
             fake = self.discriminator(made)
@@ -153,7 +155,7 @@ class GAN(Model):
         return terms / 2, {"d_loss": terms / 2, "log_d_real": F.logsigmoid(real).mean()}
 
     def deceive(self, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """G's loss, and it beside the mean D(G(z))."""
+        """Return G's loss, and with it the mean D(G(z))."""
         fake = self.discriminator(made)
         by_objective = {
             "nonsaturating": F.softplus(-fake),  # -log D(G(z))
@@ -186,7 +188,7 @@ class GAN(Model):
 
 
 def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Sequential:
-    """Noise (N, noise_dim) -> images (N, C, H, W) in [-1, 1] by transposed convolutions."""
+    """Return a network (N, noise_dim) -> (N, C, H, W) in [-1, 1]."""
     sizes = halvings(shape[1:], stop=4, at_least=2)
     channels = [width << i for i in range(len(sizes) - 1)]
     smallest = (channels[-1], *sizes[-1])
@@ -198,7 +200,7 @@ def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Seq
 
 
 def share_at(step: int, decay: float) -> float:
-    """Return the weight of G in its average after step n, from 1: 1 - min(decay, n / (n + 9)), 1 at first."""
+    """Return 1 - min(decay, n / (n + 9)) for step n, and 1 for the first one."""
     if step == 1:
         return 1.0
     return 1 - torch.tensor(min(decay, step / (step + 9))).item()  # rounded to float32, as in older checkpoints
@@ -220,12 +222,12 @@ class Discriminator(nn.Module):
         self.head = nn.Linear(channels[-1] * sizes[-1][0] * sizes[-1][1], 1)
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Every convolution's activations: (N, width, H/2, W/2), (N, 2 width, H/4, W/4), …"""
-        found = []
+        """Return all activations (N, width, H/2, W/2), (N, 2 width, H/4, W/4), …."""
+        maps = []
         for convolution in self.convolutions:
             x = convolution(x)
-            found.append(x)
-        return found
+            maps.append(x)
+        return maps
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.maps(x)[-1].flatten(1)).squeeze(1)

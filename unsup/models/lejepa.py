@@ -1,4 +1,4 @@
-"""LeJEPA: every view predicts the mean of all views of its image, and embeddings are kept standard normal."""
+"""LeJEPA, in which views predict their mean and embeddings are kept normal."""
 
 from typing import Annotated
 
@@ -17,25 +17,19 @@ T_MAX, INTERVALS = 5.0, 8  # the paper's 17 points on [-5, 5]; the integrand is 
 
 
 class LeJEPA(Model):
-    """L = (1 - λ) prediction + λ SIGReg, no negatives, teacher or stop-gradient; the code is what the projector sees.
+    """L = (1 - λ) prediction + λ SIGReg.
 
     Balestriero & LeCun 2025, "LeJEPA: provable and scalable self-supervised learning without the heuristics"
-    (arXiv:2511.08544), sections 4 and 5. All views are global: images of this size leave no room for smaller ones.
+    (arXiv:2511.08544), sections 4 and 5. There are no negatives, no teacher and no stop-gradient. All views are global,
+    as images of this size leave no room for smaller ones. The code is the input of the projector.
+
+    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
 
     Args:
-        shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.models.parts.augment`).
-        backbone: encoder (`unsup.models.parts.backbones`).
-        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the embeddings.
-        views_per_image: how many views; at least 2.
-        slices: random directions in which SIGReg looks, drawn anew each step.
-        sigreg: λ, from 0 to 1 (.05 in the paper, .02 in its code's example); SIGReg grows with the batch.
-        weight_decay: of the weights.
-        lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
+        views_per_image: number of views, at least 2.
+        slices: number of random directions of SIGReg, drawn in each step.
+        sigreg: λ, from 0 to 1 (.05 in the paper, .02 in the example of its code); SIGReg grows with the batch.
     """
 
     def __init__(
@@ -77,22 +71,24 @@ class LeJEPA(Model):
 
 
 def sigreg(z: Tensor, slices: int) -> Tensor:
-    """Sketched isotropic Gaussian regularisation: `epps_pulley` in random directions, averaged over them and the views.
+    """Return the sketched isotropic Gaussian regularisation, a mean of `epps_pulley`.
+
+    The mean is over random directions and views.
 
     Args:
         z: (V, N, P) embeddings.
-        slices: number of directions; with several processes all take those of the first.
+        slices: number of directions, which all processes take from the first one.
     """
     directions = F.normalize(torch.randn(slices, z.shape[-1], device=z.device), dim=1)
     return epps_pulley(z @ gather(directions)[:slices].T).mean()
 
 
 def epps_pulley(x: Tensor) -> Tensor:
-    """How far samples are from N(0, 1), by their characteristic function c: N times the integral of
-    |c(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2).
+    """Return the distance of samples from N(0, 1) by their characteristic function c.
 
-    Epps & Pulley 1983, by the trapezoid rule; N and c are those of all processes. A normal sample of any size has a
-    mean of sqrt(2 pi) (1 - 1 / sqrt(3)) = 1.06; this many equal numbers have at least .41 N.
+    It is N times the integral of |c(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) (Epps & Pulley 1983), by the trapezoid rule; N
+    and c are those of all processes. A normal sample of any size has a mean of sqrt(2 pi) (1 - 1 / sqrt(3)) = 1.06, N
+    equal numbers have at least .41 N.
 
     Args:
         x: (..., N, K): K samples of N numbers.

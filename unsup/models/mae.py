@@ -1,4 +1,4 @@
-"""The masked autoencoder: a transformer sees a quarter of an image's patches, a small one restores the others."""
+"""The masked autoencoder, which restores most patches of an image from a few."""
 
 import math
 from typing import Annotated
@@ -14,26 +14,27 @@ from unsup.models.parts.layers import mlp
 
 
 class MAE(Model):
-    """L = E |x_h - g(f(x_v))|^2 / pixels of x_h: hidden patches restored from the visible ones, other ones every step.
+    """L = E |x_h - g(f(x_v))|^2 / pixels of x_h.
 
-    He et al. 2022, "Masked autoencoders are scalable vision learners", section 3 and appendix A.1. The code is the mean
-    of the encoder's tokens, all patches visible; there is no class token. The decoder never learns to restore what is
-    visible, so there is no `reconstruct`.
+    Hidden patches x_h are restored from the visible ones x_v, which are drawn in every step. He et al. 2022, "Masked
+    autoencoders are scalable vision learners", section 3 and appendix A.1. The code is the mean of the encoder's tokens
+    with all patches visible; there is no class token. The decoder does not learn to restore visible patches, so there
+    is no `reconstruct`.
 
     Args:
         shape: (C, H, W) of an image.
         patch: side of the square patches in pixels; it divides H and W.
-        width: of the encoder's tokens, and so of the code; a multiple of 4 and of `heads`.
+        width: width of the encoder's tokens and of the code, a multiple of 4 and of `heads`.
         depth: transformer blocks of the encoder.
-        heads: of the attention, in both halves.
-        decoder_width: of the decoder's tokens; a multiple of 4 and of `heads`.
+        heads: attention heads, in both halves.
+        decoder_width: width of the decoder's tokens, a multiple of 4 and of `heads`.
         decoder_depth: transformer blocks of the decoder.
-        mask: share of the patches that is hidden, above 0 to below 1; one patch at least is hidden, one visible.
+        mask: share of the patches that is hidden, above 0 to below 1; at least one is hidden and one visible.
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
 
     Raises:
-        UsageError: a value outside its range, or an image that is not made of two patches or more.
+        UsageError: an image does not consist of two or more patches, or a width is no such multiple.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class MAE(Model):
         super().__init__(shape, lr)
         channels, height, columns = shape
         if height % patch or columns % patch or height * columns == patch**2:
-            raise UsageError(f"model.patch is {patch}: images of {height} x {columns} are not made of such patches")
+            raise UsageError(f"model.patch is {patch}: images of {height} x {columns} do not consist of such patches")
         for name, value in (("width", width), ("decoder_width", decoder_width)):
             if value % math.lcm(4, heads):
                 raise UsageError(f"model.{name} is {value}: it must be a multiple of 4 and of model.heads, {heads}")
@@ -75,22 +76,22 @@ class MAE(Model):
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         patches = self.patches(x)  # (N, T, P)
-        order = torch.rand(patches.shape[:2], device=x.device).argsort(1)  # each image has its own
+        order = torch.rand(patches.shape[:2], device=x.device).argsort(1)  # one for each image
         visible, hidden = order[:, : self.visible], order[:, self.visible :]
-        tokens = self.encoder(take(self.tokens(patches), visible))  # (N, visible, width): the encoder sees no others
+        tokens = self.encoder(take(self.tokens(patches), visible))  # (N, visible, width)
         restored = self.restore(tokens, visible).float()
         return {"loss": F.mse_loss(take(restored, hidden), take(patches, hidden))}
 
     def patches(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, T, P): T patches row by row, P = C patch^2 values each."""
+        """Return T patches (N, T, P) of images (N, C, H, W), row by row, P = C patch^2."""
         return F.pixel_unshuffle(x, self.patch).flatten(2).transpose(1, 2)
 
     def tokens(self, patches: Tensor) -> Tensor:
-        """(N, T, P) -> (N, T, width): what the encoder is given, if it sees all."""
-        return self.embed(4 * patches - 2) + self.places  # near variance 1, as the places: either can be told
+        """Embed all patches (N, T, P) as tokens (N, T, width)."""
+        return self.embed(4 * patches - 2) + self.places  # near variance 1, as the places
 
     def restore(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """All patches (N, T, P) from the encoder's tokens (N, V, width) of those at `visible` (N, V)."""
+        """Return all patches (N, T, P) from tokens (N, V, width) at `visible` (N, V)."""
         known = self.bridge(tokens)
         n, everywhere = len(tokens), len(self.decoder_places)
         full = self.mask_token.to(known.dtype).expand(n, everywhere, -1)
@@ -101,19 +102,20 @@ class MAE(Model):
         return self.encoder(self.tokens(self.patches(x))).mean(1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        means: dict[str, Tensor] = {}
         h = self.tokens(self.patches(x))
-        for block in self.encoder[:-2]:  # after the last one come the codes
+        for block in self.encoder[:-2]:  # the last block gives the codes
             h = block(h)
-            found[f"block_{len(found) + 1}"] = h.mean(1)
-        return found
+            means[f"block_{len(means) + 1}"] = h.mean(1)
+        return means
 
 
 class TransformerBlock(nn.Module):
-    """(N, T, D) -> (N, T, D): attention, then a perceptron, each behind a layer-norm and added to what it was given.
+    """Attention, then a perceptron, each with a layer-norm and a residual.
 
-    Dosovitskiy et al. 2021, "An image is worth 16x16 words", equations 2 and 3. Attention is written out: on a CPU the
-    fused one takes seven times as long in bfloat16 (49 tokens, forward and backward, one thread).
+    (N, T, D) -> (N, T, D). Dosovitskiy et al. 2021, "An image is worth 16x16 words", equations 2 and 3. Attention is
+    written out because the fused one takes seven times as long on a CPU in bfloat16 (49 tokens, forward and backward,
+    one thread).
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -131,14 +133,14 @@ class TransformerBlock(nn.Module):
 
 
 def take(rows: Tensor, places: Tensor) -> Tensor:
-    """(N, T, D) at places (N, K) -> (N, K, D)."""
+    """Return the rows (N, K, D) of (N, T, D) at places (N, K)."""
     return rows.gather(1, places[..., None].expand(-1, -1, rows.shape[2]))
 
 
 def positions(rows: int, columns: int, width: int) -> Tensor:
-    """(rows * columns, width): sines and cosines of the row, then of the column, a quarter of the width each.
+    """Return sines and cosines of the row and of the column, (rows * columns, width).
 
-    Frequencies fall from 1 to nearly 1 / 10,000 (Vaswani et al. 2017, section 3.5).
+    Each takes a quarter of the width. Frequencies fall from 1 to nearly 1 / 10,000 (Vaswani et al. 2017, section 3.5).
     """
     frequency = 10_000.0 ** -(torch.arange(width // 4) / (width // 4))
     places = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))  # (T, 2)

@@ -30,9 +30,9 @@ def clusters_of(model: Any, x: Tensor) -> Tensor:
 
 
 def view_distances(model: Any, x: Tensor, batch: int) -> Tensor:
-    """Return squared distances (N,), from 0 to 4, between unit-length codes of the two `views` of each image.
+    """Return squared distances (N,) of the unit-length codes of two `views`.
 
-    The views depend on the number of the batch alone.
+    They are from 0 to 4. The views depend on the number of the batch alone.
     """
     seed_noise(model.device, "views", batch)
     views, name = model.views(x), f"{type(model).__name__}.views"
@@ -44,7 +44,7 @@ def view_distances(model: Any, x: Tensor, batch: int) -> Tensor:
 
 
 def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
-    """Return the ELBO (N,), the KL of each latent dimension (N, D) and log p(x) (N,) of x, in nats.
+    """Return ELBO (N,), KL of each dimension (N, D) and log p(x) (N,), in nats.
 
     log p(x) is importance-sampled. Values that the model does not offer are absent. The noise depends on the number of
     the batch alone.

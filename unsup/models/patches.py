@@ -1,4 +1,4 @@
-"""K-means on whitened patches, convolved and pooled: features from one pass of clustering, without any gradient."""
+"""K-means on whitened patches, convolved and pooled, without any gradient."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated
@@ -14,14 +14,14 @@ from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 PATCHES = 400_000  # drawn for the fit
-KMEANS_EPOCHS = 5  # passes of k-means over them
-PATCH_VARIANCE = 10 / 255**2  # added to a patch's variance: flat patches are not blown up
-ROOT = 1e-4  # added before the square root: rounding near 0 is not blown up
-DISTANCES = 1_200_000  # between patches and centroids held at a time: they stay near the processor
+KMEANS_EPOCHS = 5  # passes of k-means over the patches
+PATCH_VARIANCE = 10 / 255**2  # added to a patch's variance, which is near 0 in flat patches
+ROOT = 1e-4  # added before the square root, which amplifies rounding near 0
+DISTANCES = 1_200_000  # between patches and centroids at a time, which fit into the cache of a processor
 
 
 class Patches(Model):
-    """z: how near the patches of each region of the image are to each of K centroids, on average; (N, grid² K).
+    """z (N, grid² K) = mean closeness of each region's patches to K centroids.
 
     Coates, Lee & Ng 2011, "An analysis of single-layer networks in unsupervised feature learning", sections 3 and 4:
     random patches, each less its mean and divided by its deviation, together whitened (ZCA); k-means on them, here in
@@ -29,22 +29,20 @@ class Patches(Model):
     half of them; activations are averaged over each region, there a quadrant. Published on CIFAR-10 with an SVM: 77.9 %
     with K = 1,600, 79.6 % with 4,000.
 
-    Two things the paper does not do: where an image keeps its meaning in a mirror (`augmentation`), the average is over
-    its mirror image as well; and the code is the square root of the averages, as Perronnin, Sánchez & Mensink 2010,
-    "Improving the Fisher kernel for large-scale image classification", section 3.2, have it for pooled features.
+    Unlike in the paper, averages include the mirror image where it has the same meaning (`augmentation`), and the code
+    is their square root, as for the pooled features of Perronnin, Sánchez & Mensink 2010, "Improving the Fisher kernel
+    for large-scale image classification", section 3.2.
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: the data set's preset; nothing is augmented: "natural" says that an image and its mirror image
-            have one code, "digits" that they have not.
+        augmentation: the data set's preset. With "natural" an image and its mirror image have one code.
         centroids: K.
         patch: side of a patch in pixels.
         grid: regions in a row and in a column.
-        zca: added to the eigenvalues of the patches' covariance, at least 0: what varies less is hardly blown up.
+        zca: constant added to the eigenvalues of the patches' covariance, at least 0.
 
     Raises:
-        UsageError: a value outside its range; images that hold under grid x grid patches.
-        UserError: fewer patches than centroids in the training images.
+        UsageError: images hold fewer than grid x grid patches.
     """
 
     mean: Tensor
@@ -94,55 +92,59 @@ class Patches(Model):
             compute_labels=False,
             random_state=self.seed,
         )
-        with threadpool_limits(1):  # the same centroids whatever the number of cores
+        with threadpool_limits(1):  # the same centroids on any number of cores
             kmeans.fit(self.whitened(patches).cpu().numpy())
         self.centres.copy_(torch.from_numpy(kmeans.cluster_centers_))
 
     def draw(self, images: Callable[[], Iterator[Tensor]]) -> Tensor:
-        """(n, C·p·p) contrast-normalised patches from random places of random images; n at most 400,000."""
+        """Draw up to `PATCHES` contrast-normalised patches (n, C·p·p) at random.
+
+        Raises:
+            UserError: the images hold fewer patches than centroids.
+        """
         total = sum(len(x) for x in images())
         height, width = (side - self.patch + 1 for side in self.shape[1:])
         n = min(PATCHES, total * height * width)
         if n < len(self.centres):
             raise UserError(f"{total} images hold {n} patches, fewer than centroids: lower model.centroids")
         times = torch.bincount(torch.randint(total, (n,)), minlength=total)  # how often an image is drawn
-        found, start = [], 0
+        patches, start = [], 0
         for x in images():
             image = torch.arange(len(x)).repeat_interleave(times[start : start + len(x)])
             top, left = torch.randint(height, image.shape), torch.randint(width, image.shape)
             windows = x.unfold(2, self.patch, 1).unfold(3, self.patch, 1)  # (N, C, H', W', p, p), a view
-            found.append(windows[image, :, top, left].flatten(1))
+            patches.append(windows[image, :, top, left].flatten(1))
             start += len(x)
-        return self.normalised(torch.cat(found))
+        return self.normalised(torch.cat(patches))
 
     def normalised(self, patches: Tensor) -> Tensor:
-        """Each row less its mean, divided by its deviation."""
+        """Return rows with mean 0 and deviation 1."""
         return F.layer_norm(patches, patches.shape[-1:], eps=PATCH_VARIANCE)
 
     def whitened(self, patches: Tensor) -> Tensor:
-        """Of normalised patches (…, C·p·p)."""
+        """Whiten normalised patches (…, C·p·p)."""
         return (patches - self.mean) @ self.whitening
 
     def encode(self, x: Tensor) -> Tensor:
-        z = self.of_all(x)
+        z = self.averages(x)
         if self.mirrored:
-            z = (z + self.of_all(x.flip(3))) / 2
+            z = (z + self.averages(x.flip(3))) / 2
         return (z + ROOT).sqrt()
 
-    def of_all(self, x: Tensor) -> Tensor:
-        """(N, grid² K), a few images at a time."""
-        if torch.compiler.is_exporting():  # an exported program knows no number of images
+    def averages(self, x: Tensor) -> Tensor:
+        """Return averages (N, grid² K), computed for a few images at a time."""
+        if torch.compiler.is_exporting():  # the number of images is unknown
             return self.pooled(x)
         chunk = max(1, DISTANCES // (self.pooling.shape[1] * len(self.centres)))
         return torch.cat([self.pooled(part) for part in x.split(chunk)])
 
     def pooled(self, x: Tensor) -> Tensor:
-        """(n, grid² K) of a few images."""
+        """Return the averages (n, grid² K) of a few images."""
         windows = x.unfold(2, self.patch, 1).unfold(3, self.patch, 1)
         patches = windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)  # (n, positions, C·p·p)
         return (self.pooling @ self.triangle(self.whitened(self.normalised(patches)))).flatten(1)
 
     def triangle(self, patches: Tensor) -> Tensor:
-        """Whitened patches (…, C·p·p) -> (…, K): how much nearer than the mean one each centroid is."""
+        """Return max(0, mean(d) - d), (…, K), for distances d of patches (…, C·p·p)."""
         distances = torch.cdist(patches, self.centres, compute_mode="use_mm_for_euclid_dist")
         return distances.sub_(distances.mean(-1, keepdim=True)).neg_().relu_()

@@ -1,4 +1,4 @@
-"""Principal component analysis: the best linear code of its size for reconstruction, and a floor for every other."""
+"""Principal component analysis, the best linear code of its size, and a baseline."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,10 +11,11 @@ from unsup.models.base import Model
 
 
 class PCA(Model):
-    """z = W (x - mean), W the leading `code_dim` eigenvectors of the pixels' covariance; x̂ = mean + Wᵀ z, not clamped.
+    """z = W (x - mean), x̂ = mean + Wᵀ z, not clamped.
 
-    Fitted exactly, in one pass over the training images. Hinton & Salakhutdinov 2006 print 13.87 for 30 components on
-    MNIST's test images (squared error summed over pixels); this is 13.866 on the same 60,000 training images.
+    W are the leading `code_dim` eigenvectors of the pixels' covariance, exact, from one pass over the training images.
+    Hinton & Salakhutdinov 2006 report 13.87 for 30 components on MNIST's test images (squared error summed over
+    pixels); this gives 13.866 with the same 60,000 training images.
 
     Args:
         shape: (C, H, W) of an image.
@@ -22,7 +23,6 @@ class PCA(Model):
 
     Raises:
         UsageError: `code_dim` is above the number of pixels.
-        UserError: fewer training images than components.
     """
 
     mean: Tensor

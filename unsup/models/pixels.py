@@ -1,4 +1,4 @@
-"""The floor that learns nothing: the code is the image."""
+"""The baseline that learns nothing, whose code is the image."""
 
 from torch import Tensor
 
@@ -6,7 +6,7 @@ from unsup.models.base import Model
 
 
 class Pixels(Model):
-    """z = x, flattened: (N, C·H·W). No parameters, nothing to train, no reconstruction to score.
+    """z = x, flattened to (N, C·H·W), without any parameters.
 
     Args:
         shape: (C, H, W) of an image.

@@ -1,4 +1,4 @@
-"""Self-labelling: clusters of another run's codes become the classes of a classifier that teaches itself from there."""
+"""Self-labelling, which learns clusters of another run's codes as classes."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated
@@ -18,39 +18,32 @@ from unsup.models.parts.backbones import Backbone, build_backbone
 from unsup.models.parts.layers import mlp
 from unsup.models.parts.spectral import neighbour_graph, spectral_clusters
 
-UNCHANGED = 0.5  # share of images in a batch that are not augmented: on views alone whole styles change their cluster
+UNCHANGED = 0.5  # share of a batch that is not augmented: with views alone, whole styles change their cluster
 
 
 class SelfLabel(Model):
-    """L = cross-entropy of images and views against what a moving average of the network says of the image.
+    """L = cross-entropy of images and views against the labels of a teacher.
 
-    `fit` cuts a graph of neighbours into clusters and takes a logistic regression on them as the head
-    (`unsup.models.parts.spectral`). Then follows self-labelling as in Van Gansbeke et al. 2020, "SCAN: learning to
-    classify images without labels", section 2.3: only images count of which the teacher is sure. The teacher is the
-    moving average of the network, as in Tarvainen & Valpola 2017, "Mean teachers are better role models", section
-    2.
+    `fit` cuts a graph of neighbours into clusters, on which a logistic regression becomes the head
+    (`unsup.models.parts.spectral`). Self-labelling follows, as in Van Gansbeke et al. 2020, "SCAN: learning to classify
+    images without labels", section 2.3: only images of which the teacher is sure count. The teacher is the moving
+    average of the network, as in Tarvainen & Valpola 2017, "Mean teachers are better role models", section 2.
 
     The graph joins neighbours in the codes of a contrastive run, in their projections and in pixels. None of the three
-    will do alone (MNIST, matched accuracy .82, .97 and .68; together .985): codes forget what their views change, and
-    so keep sevens with a bar apart from those without, which are neighbours in pixels.
+    is enough (MNIST, matched accuracy .82, .97 and .68; together .985): codes forget what their views change, and so
+    separate sevens with and without a bar, which are neighbours in pixels.
+
+    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`; `backbone`, `width` and
+    `projection` are those of the run that this one starts from.
 
     Args:
-        shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.models.parts.augment`).
-        backbone: encoder (`unsup.models.parts.backbones`), as in the run that this one starts from.
-        width: its channels after the first convolution, as there.
-        projection: width of the projector's output, as there.
-        num_clusters: how many there are to be.
-        neighbours: of an image in each graph.
-        pixels: what an edge between neighbours in pixels weighs, beside those in codes and in projections.
-        confidence: the least probability of an image's cluster for it to count.
-        smoothing: of the labels (Szegedy et al. 2016, section 7).
-        ema: how much of the teacher a step leaves as it was.
-        weight_decay: of the weights.
-        lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
+        projection: width of the projector's output.
+        num_clusters: number of clusters.
+        neighbours: neighbours of an image in each graph.
+        pixels: weight of an edge between neighbours in pixels; those in codes and in projections have weight 1.
+        confidence: smallest probability of an image's cluster for the image to count.
+        smoothing: label smoothing (Szegedy et al. 2016, section 7).
+        ema: decay of the moving average.
     """
 
     needs_init = True
@@ -81,18 +74,26 @@ class SelfLabel(Model):
         self.teacher = AveragedModel(self.student(), multi_avg_fn=average, use_buffers=True).requires_grad_(False)
 
     def student(self) -> nn.Module:
-        """What the teacher is the average of."""
+        """Return the network that the teacher is the average of."""
         return nn.Sequential(self.backbone, self.head)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
-        """From a contrastive run: its backbone and its projector. UserError: no such weights, or other sizes."""
+        """Start from the backbone and the projector of a contrastive run.
+
+        Raises:
+            UserError: the run has other weights, or weights of other sizes.
+        """
         if not all(name.startswith(("backbone.", "projector.")) for name in state):
             raise UserError("init_from: selflabel starts from a backbone with a projector, such as a run of simclr")
         super().initialise(state)
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterable[Tensor]]) -> None:
-        """Cluster all training images, and make the head tell the clusters apart. UserError: too few images."""
+        """Cluster all training images, and let the head predict the clusters.
+
+        Raises:
+            UserError: there are too few images.
+        """
         self.eval()
         codes = torch.cat([self.backbone(x) for x in images()]).float()
         if len(codes) <= self.num_clusters:  # the graph has fewer eigenvectors than that
@@ -106,15 +107,15 @@ class SelfLabel(Model):
         self.train()
 
     def _separate(self, codes: Tensor, clusters: Tensor) -> None:
-        """The head becomes a logistic regression that tells the clusters (N,) of the codes (N, D) apart.
+        """Make the head a logistic regression of the clusters (N,) on the codes (N, D).
 
-        It is as sure as smoothed labels want it: logits far beyond that cost the codes their structure in a few steps
+        Its logits are scaled to fit smoothed labels: far larger ones destroy the structure of the codes in a few steps
         (MNIST: matched accuracy .982 -> .951 in an epoch, against .982 -> .985).
         """
         mean, std = codes.mean(0), codes.std(0) + 1e-6
-        known = LogisticRegression(max_iter=1000).fit(((codes - mean) / std).cpu().numpy(), clusters.cpu().numpy())
-        weight, bias = known.coef_, known.intercept_
-        if len(weight) == 1:  # of two clusters it has the second one's logit only
+        probe = LogisticRegression(max_iter=1000).fit(((codes - mean) / std).cpu().numpy(), clusters.cpu().numpy())
+        weight, bias = probe.coef_, probe.intercept_
+        if len(weight) == 1:  # for two clusters it has the logit of the second one only
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         scaled = torch.from_numpy(weight.astype(np.float32)).to(codes.device) / std
         self.head.weight.copy_(scaled)
@@ -150,7 +151,7 @@ class SelfLabel(Model):
 
 
 def principal(x: Tensor, components: int = 50) -> Tensor:
-    """(N, D) -> (N, 50): the rows scaled to length 1, then their first principal components."""
+    """Return the first principal components (N, 50) of rows (N, D) scaled to length 1."""
     unit = F.normalize(x, dim=1)
     centred = unit - unit.mean(0)
     _, _, axes = torch.pca_lowrank(centred, min(components, *centred.shape), center=False, niter=4)

@@ -1,4 +1,4 @@
-"""SimCLR: two random views of an image find each other among the views of all other images of the batch."""
+"""SimCLR, in which views of an image find each other among all views of the batch."""
 
 from typing import Annotated
 
@@ -15,25 +15,19 @@ from unsup.models.parts.layers import mlp
 
 
 class SimCLR(Model):
-    """L = NT-Xent of the projections of two views; the code is what the projector sees.
+    """L = NT-Xent of the projections of two views.
 
-    Chen et al. 2020, "A simple framework for contrastive learning of visual representations", sections 2.1 and 4.2.
+    Chen et al. 2020, "A simple framework for contrastive learning of visual representations", sections 2.1 and 4.2. The
+    code is the input of the projector.
+
+    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
 
     Args:
-        shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.models.parts.augment`).
-        backbone: encoder (`unsup.models.parts.backbones`).
-        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the projector's output.
         temperature: divides the cosines between projections.
-        view_scale: sides of a training view as a share of the image's, above 0 to 1. A view shows a part of its image,
-            so things look larger in it than in the whole image that is encoded; smaller views undo that (Touvron et al.
-            2019, "Fixing the train-test resolution discrepancy") and cost less.
-        weight_decay: of the weights.
-        lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
+        view_scale: sides of a training view as a share of the image's, above 0 to 1. Things look larger in a view,
+            which shows a part of its image, than in the whole image that is encoded; smaller views undo this (Touvron
+            et al. 2019, "Fixing the train-test resolution discrepancy") and cost less.
     """
 
     def __init__(
@@ -70,20 +64,20 @@ class SimCLR(Model):
 
 
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
-    """Mean cross-entropy of finding the other view of each image among all 2N - 1 others, by cosine (equation 1).
+    """Return the mean cross-entropy of finding each other view (equation 1).
 
-    Where several processes train, the others are those of all processes.
+    Logits are cosines. The candidates are all 2N - 1 other views, of all processes.
 
     Args:
         z1: (N, P) projections.
-        z2: (N, P) of the other views, in the same order.
+        z2: (N, P) projections of the other views, in the same order.
         temperature: divides the cosines.
     """
     n = len(z1)
     first, second = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
     everyone = torch.cat([gather(first), gather(second)])  # (2M, P), M images in all processes
     total = len(everyone) // 2
-    own = torch.arange(n, device=z1.device) + rank() * n  # where this process's images stand among the M
+    own = torch.arange(n, device=z1.device) + rank() * n  # positions of this process's images among the M
     logits = torch.cat([first, second]) @ everyone.T / temperature  # (2N, 2M)
     itself = torch.cat([own, own + total])
     logits = logits.scatter(1, itself[:, None], float("-inf"))

@@ -1,4 +1,4 @@
-"""The variational autoencoder: a density over images, a Gaussian posterior over codes, nats an image."""
+"""The variational autoencoder, with a Gaussian posterior over codes."""
 
 import math
 from typing import Annotated, Literal
@@ -16,30 +16,28 @@ SAMPLE_CHUNK = 10  # posterior samples decoded at once by `log_likelihood`
 
 
 class VAE(Model):
-    """L = E_q(z|x) [-log p(x|z)] + β KL(q(z|x) || N(0, I)), q(z|x) = N(μ(x), diag σ²(x)); sums over pixels and entries.
+    """L = E_q(z|x) [-log p(x|z)] + β KL(q(z|x) || N(0, I)).
 
-    Kingma & Welling 2014, "Auto-encoding variational Bayes", sections 2.3 and 3; one posterior sample an image. With
-    β = 1 the loss is the negative ELBO in nats an image. The code is the posterior mean of the image as it is.
+    q(z|x) = N(μ(x), diag σ²(x)); terms are sums over pixels and entries, with one posterior sample an image. Kingma &
+    Welling 2014, "Auto-encoding variational Bayes", sections 2.3 and 3. With β = 1 the loss is the negative ELBO in
+    nats an image. The code is the posterior mean μ(x) of the grey image.
 
     p(x|z), from the decoder's output o:
-    * `bernoulli`: p(x_i = 1) = sigmoid(o_i), for images whose pixels are set to 1 with their grey value as probability
-      (Salakhutdinov & Murray 2008): drawn anew in every training step, in eval mode fixed for each image once and for
-      all runs, so that nats compare with those of other models of binarised images;
+    * `bernoulli`: p(x_i = 1) = sigmoid(o_i), for pixels that are set to 1 with their grey value as probability
+      (Salakhutdinov & Murray 2008), drawn in every training step, but in eval mode fixed for each image in all runs, so
+      that nats compare with those of other models of binarised images;
     * `gaussian`: N(o, s²), s one learned number (Rybkin et al. 2021, "Simple and effective VAE training with calibrated
-      decoders"): a density of pixels in [0, 1], which is not comparable with the nats of binarised images;
-    * `continuous_bernoulli`: the Bernoulli normalised over [0, 1] (Loaiza-Ganem & Cunningham 2019): a density too.
+      decoders"), a density of pixels in [0, 1], which does not compare with the nats of binarised images;
+    * `continuous_bernoulli`: the Bernoulli normalised over [0, 1] (Loaiza-Ganem & Cunningham 2019), a density too.
 
     Args:
         shape: (C, H, W) of an image; pixels are flattened.
         widths: hidden widths from the pixels to the code, GELU; the decoder mirrors them.
         code_dim: size of the code.
-        likelihood: p(x|z); None: `bernoulli` for grey images, `gaussian` for others.
+        likelihood: p(x|z); None means `bernoulli` for grey images and `gaussian` for others.
         batch_norm: normalise the hidden layers of both halves before the activation.
         beta: weight of the KL term, at least 0 (Higgins et al. 2017).
         lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
     """
 
     def __init__(
@@ -77,19 +75,20 @@ class VAE(Model):
     # ---- density ----------------------------------------------------------------------------------------------------
 
     def elbo(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(x|z) (N,) for one z ~ q(z|x), and KL(q(z|x) || p(z)) (N, D); nats. Their difference is the ELBO."""
+        """Return log p(x|z) (N,) for one z ~ q(z|x), and the KL (N, D), in nats.
+
+        Their difference is the ELBO.
+        """
         x = self.observed(x)
         mean, log_variance = self.posterior(x)
         z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         return self.log_p(x, z), (mean.square() + log_variance.exp() - log_variance - 1) / 2
 
     def log_likelihood(self, x: Tensor, samples: int) -> Tensor:
-        """log 1/k Σ p(x, z_j) / q(z_j|x) (N,), nats: a lower bound of log p(x) in expectation, tight as k grows.
+        """Return log 1/k Σ p(x, z_j) / q(z_j|x) (N,) in nats for k samples.
 
-        Burda et al. 2016, "Importance weighted autoencoders", equation 8.
-
-        Args:
-            samples: k, at least 1.
+        It is a lower bound of log p(x) in expectation, tight as k grows (Burda et al. 2016, "Importance weighted
+        autoencoders", equation 8).
         """
         x = self.observed(x)
         mean, log_variance = self.posterior(x)
@@ -102,19 +101,19 @@ class VAE(Model):
         return total - math.log(samples)
 
     def observed(self, x: Tensor) -> Tensor:
-        """The pixels that the likelihood is about (N, pixels): for `bernoulli` binarised, otherwise x."""
+        """Return the pixels (N, pixels) of the likelihood, binarised for `bernoulli`."""
         x = x.flatten(1)
         if self.likelihood != "bernoulli":
             return x
         return (torch.rand_like(x) if self.training else fixed_uniform(x)).lt(x).to(x.dtype)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of q(z|x), (N, D) each; x (N, pixels)."""
+        """Return mean and log variance of q(z|x), (N, D) each, for x (N, pixels)."""
         mean, log_variance = self.encoder(x).float().chunk(2, dim=1)
         return mean, log_variance
 
     def log_p(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z) (..., N) in nats for x (N, pixels) and z (..., N, D)."""
+        """Return log p(x|z) (..., N) in nats for x (N, pixels) and z (..., N, D)."""
         output = self.decoder(z.flatten(0, -2)).float().unflatten(0, z.shape[:-1])
         if self.likelihood == "bernoulli":
             return -F.binary_cross_entropy_with_logits(output, x.expand_as(output), reduction="none").sum(-1)
@@ -130,7 +129,7 @@ class VAE(Model):
         return self.posterior(x.flatten(1))[0]
 
     def decode(self, z: Tensor) -> Tensor:
-        """The mean of p(x|z)."""
+        """Return the mean of p(x|z)."""
         output = self.decoder(z).unflatten(1, self.shape)
         if self.likelihood == "gaussian":
             return output
@@ -142,7 +141,7 @@ class VAE(Model):
         return self.decode(self.encode(x))
 
     def generate(self, noise: Tensor) -> Tensor:
-        """The mean of p(x|z), within [0, 1]: no noise of p(x|z) is added."""
+        """Return the mean of p(x|z), clamped to [0, 1]."""
         return self.decode(noise).clamp(0, 1)
 
     def sample(self, n: int) -> Tensor:
@@ -150,27 +149,30 @@ class VAE(Model):
 
 
 def log_normaliser(logits: Tensor) -> Tensor:
-    """log C, C p^x (1 - p)^(1 - x) a density on [0, 1]: C = l / tanh(l / 2), l the logit of p; 2 at l = 0.
+    """Return log C of the density C p^x (1 - p)^(1 - x) on [0, 1].
 
-    torch's own clamps p to [1e-7, 1 - 1e-7]: there black would never be black.
+    C = l / tanh(l / 2), l the logit of p; 2 at l = 0. torch's own clamps p to [1e-7, 1 - 1e-7], where nothing is black.
     """
     size = logits.abs()
     small = size < 0.1
-    size = torch.where(small, 1.0, size)  # no division by 0 on the way that is not taken
+    size = torch.where(small, 1.0, size)  # no division by 0 in the unused branch
     return torch.where(
         small, math.log(2) + logits.square() / 12 - 7 * logits**4 / 1440, (size / (size / 2).tanh()).log()
     )
 
 
 def continuous_mean(logits: Tensor) -> Tensor:
-    """The mean of that density: p / tanh(l / 2) - 1 / l; a half at l = 0."""
+    """Return the mean of that density, p / tanh(l / 2) - 1 / l, or a half at l = 0."""
     small = logits.abs() < 0.1  # the formula would cancel
     safe = torch.where(small, 1.0, logits)
     return torch.where(small, 0.5 + logits / 12 - logits**3 / 720, safe.sigmoid() / (safe / 2).tanh() - 1 / safe)
 
 
 def fixed_uniform(x: Tensor) -> Tensor:
-    """Numbers in [0, 1) of the shape of x (N, pixels) that each image decides alone, whatever batch, run or device."""
+    """Return numbers (N, pixels) in [0, 1) that depend on each image alone.
+
+    They are independent of batch, run and device.
+    """
     rows = []
     for image in (255 * x).round().byte().cpu().numpy():
         generator = torch.Generator().manual_seed(derived_seed(image.tobytes().hex()))

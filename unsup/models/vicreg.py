@@ -1,4 +1,4 @@
-"""VICReg: two views of an image get the same embedding; every dimension varies, and no two dimensions vary together."""
+"""VICReg, in which views share an embedding of uncorrelated dimensions."""
 
 from typing import Annotated
 
@@ -17,26 +17,19 @@ EPSILON = 1e-4  # added to a variance under its root: without it a collapsed dim
 
 
 class VICReg(Model):
-    """L = invariance * s(Z, Z') + variance * [v(Z) + v(Z')] + covariance * [c(Z) + c(Z')]; the code is what the
-    expander sees.
+    """L = i s(Z, Z') + v [v(Z) + v(Z')] + c [c(Z) + c(Z')].
 
     Bardes, Ponce & LeCun 2022, "VICReg: variance-invariance-covariance regularization for self-supervised learning",
-    section 4 and algorithm 1, which averages s over dimensions too (equation 5 sums them).
+    section 4 and algorithm 1, which also averages s over dimensions (equation 5 sums them). The code is the input of
+    the expander.
+
+    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
 
     Args:
-        shape: (C, H, W) of an image.
-        augmentation: preset of the views (`unsup.models.parts.augment`).
-        backbone: encoder (`unsup.models.parts.backbones`).
-        width: its channels after the first convolution; the code has 4 ("conv") or 8 ("resnet18") times as many.
         projection: width of the expander's three layers.
-        invariance: weight of s, the mean squared distance of the two views' embeddings.
-        variance: weight of v, the mean shortfall of the dimensions' standard deviations from 1.
-        covariance: weight of c, the squared covariances of different dimensions, summed, for each dimension.
-        weight_decay: of the weights.
-        lr: peak learning rate (`Model`).
-
-    Raises:
-        UsageError: a value outside its range.
+        invariance: weight i of s, the mean squared distance of the two views' embeddings.
+        variance: weight v of v, the mean shortfall of the dimensions' standard deviations from 1.
+        covariance: weight c of c, the sum of the squared covariances of different dimensions, for each dimension.
     """
 
     def __init__(
@@ -77,11 +70,7 @@ class VICReg(Model):
 
 
 def spread(z: Tensor) -> tuple[Tensor, Tensor]:
-    """v(Z) and c(Z) (equations 1 and 4), over the rows of all processes where several train.
-
-    Args:
-        z: (N, P) embeddings.
-    """
+    """Return v(Z) and c(Z) of embeddings (N, P) of all processes (equations 1 and 4)."""
     z = gather(z)
     z = z - z.mean(0)
     covariance = z.T @ z / (len(z) - 1)  # (P, P)

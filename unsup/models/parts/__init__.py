@@ -1,1 +1,1 @@
-"""What methods share: layers, backbones, views, optimizers."""
+"""Layers, backbones, views and optimizers that methods share."""

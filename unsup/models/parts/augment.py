@@ -1,17 +1,17 @@
-"""Random views of images: batched on the images' device, every image with draws of its own.
+"""Random views of images, batched on their device, drawn for each image.
 
-Two presets, named by the data set (`ImageData.augmentation`):
+The data set chooses one of two presets (`ImageData.augmentation`):
 
-* `digits`: what leaves a written character readable, and so never a mirror image: rotation, scale, shear, shift and
-  elastic deformation (Simard et al. 2003, section 2) by one resampling, rectangles erased before it, strokes made
-  thicker or thinner after it.
+* `digits`: transformations that leave a written character readable, so no mirror images: rotation, scale, shear, shift
+  and elastic deformation (Simard et al. 2003, section 2) in one resampling, after rectangles are erased and before
+  strokes become thicker or thinner.
 * `natural`: SimCLR's views of small photographs (Chen et al. 2020, appendices A and B.9): a crop of 20 to 100 % of the
-  area resized, mirror images, brightness, contrast, saturation and hue, sometimes grey; no blur. Hue turns colours in
-  the YIQ space and all colour operations are one matrix per image, clamped once; torchvision works in HSV, in a random
-  order, and clamps after every step.
+  area, mirror images, brightness, contrast, saturation and hue, sometimes grey; no blur. Hue turns colours in YIQ, and
+  all colour operations are one matrix per image, clamped once; torchvision works in HSV, in a random order, and clamps
+  after every step.
 
-SimCLR learns as much from them: 10,000 photographs, validation probe .450 against .443 on torchvision's views (one seed
-of `benchmarks/augmentation.py`), which take 17 times as long to draw.
+SimCLR learns as much from them: with 10,000 photographs the validation probe is .450, and .443 on torchvision's views
+(one seed of `benchmarks/augmentation.py`), which take 17 times as long to draw.
 """
 
 import math
@@ -30,16 +30,16 @@ TO_RGB = tuple(map(tuple, torch.linalg.inv(torch.tensor(TO_YIQ)).tolist()))
 
 
 def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = None, scale: float = 1.0) -> Tensor:
-    """A random view of each image: (N, C, H, W) in [0, 1], of the same range and, with `scale` 1, of the same shape.
+    """Return a random view of each image, in [0, 1].
 
     Args:
-        x: images.
+        x: images (N, C, H, W) in [0, 1].
         preset: "digits" or "natural".
-        mild: views that nobody would mistake for another image: of "digits" the deformation alone, to 80 %; of
-            "natural" crops of 60 % of the area and more, mirrored, in their own colours.
-        area: share of the image, above 0 to 1, that every view shows, cut out at random and resized to the whole;
-            None: all of it in "digits", and in "natural" the shares above.
-        scale: sides of a view, as a share of the image's.
+        mild: for "digits" use the deformation alone, at 80 %, and for "natural" crops of 60 % of the area or more,
+            mirrored, without changes of colour.
+        area: share of the image, above 0 to 1, that every view shows; None means all of it for "digits" and the shares
+            above for "natural".
+        scale: sides of a view as a share of the image's.
 
     Raises:
         UsageError: there is no such preset.
@@ -56,7 +56,7 @@ def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = Non
 
 
 def _deform(x: Tensor, strength: float, area: float | None = None, scale: float = 1.0) -> Tensor:
-    """Rotation to 25 degrees, scale by 1/1.25 to 1.25, shear to 15 degrees, shift to 6 % of the side, elastic field."""
+    """Rotate, scale, shear, shift (`DEFORMATION`) and deform elastically."""
     n, side = len(x), math.sqrt(area or 1)
     angle, shear, log_zoom, shift_x, shift_y = (strength * _uniform(x, n, bound) for bound in DEFORMATION)
     zoom = side * log_zoom.exp()
@@ -70,12 +70,18 @@ def _deform(x: Tensor, strength: float, area: float | None = None, scale: float 
     return F.grid_sample(x, grid + field.permute(0, 2, 3, 1), align_corners=False)
 
 
-DEFORMATION = (math.radians(25), math.radians(15), math.log(1.25), 0.12, 0.12)  # bounds of what `_deform` draws
+DEFORMATION = (
+    math.radians(25),
+    math.radians(15),
+    math.log(1.25),
+    0.12,
+    0.12,
+)  # of rotation, shear, log of scale, shifts
 ELASTIC = 0.06  # standard deviation of the field's 4 x 4 nodes; half the image is 1
 
 
 def _strokes(x: Tensor) -> Tensor:
-    """A third of the images with strokes a pixel thicker, a third with strokes half a pixel thinner."""
+    """Make a third of the strokes a pixel thicker, a third half a pixel thinner."""
     choice = _coin(x)
     thicker = F.max_pool2d(F.pad(x, (0, 1, 0, 1)), 2, stride=1)
     thinner = (x - F.max_pool2d(F.pad(-x, (0, 1, 0, 1)), 2, stride=1)) / 2
@@ -83,7 +89,7 @@ def _strokes(x: Tensor) -> Tensor:
 
 
 def _erase(x: Tensor) -> Tensor:
-    """Random erasing (Zhong et al. 2020, section 3.2): twice, in every second image, a rectangle turns black.
+    """Erase a rectangle in every second image, twice (Zhong et al. 2020, section 3.2).
 
     It has 5 to 20 % of the area, sides from 1:6 to 6:1 (thin ones cut single strokes) and its centre anywhere.
     """
@@ -103,7 +109,7 @@ def _erase(x: Tensor) -> Tensor:
 
 
 def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
-    """Such a share of the area, sides 3:4 to 4:3, resized bilinearly to the whole image; every second one mirrored."""
+    """Crop a share of the area, in proportions to 4 to 3, resize, and mirror half."""
     n = len(x)
     area = (most + least) / 2 + _uniform(x, n, (most - least) / 2)
     ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()
@@ -115,11 +121,14 @@ def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
 
 
 def _colour(x: Tensor) -> Tensor:
-    """Brightness, contrast and saturation times 0.6 to 1.4, hue turned to 36 degrees, in 80 %; 20 % become grey."""
+    """Change the colours of 80 % of the images, and make 20 % grey.
+
+    Brightness, contrast and saturation change by 0.6 to 1.4, hue by up to 36 degrees.
+    """
     n, channels = x.shape[:2]
     bright, contrast, saturation = (1 + _uniform(x, n, 0.4).view(n, 1, 1) for _ in range(3))
     eye = torch.eye(channels, device=x.device)
-    change = bright * contrast * eye.expand(n, -1, -1)  # (N, C, C): what it does to a pixel's channels
+    change = bright * contrast * eye.expand(n, -1, -1)  # (N, C, C), for the channels of a pixel
     luma = _constant(LUMA if channels == 3 else (1 / channels,) * channels, x.device)
     if channels == 3:
         grey = luma.expand(3, 3)
@@ -130,12 +139,12 @@ def _colour(x: Tensor) -> Tensor:
         change = torch.where((_coin(x) < 0.2).view(n, 1, 1), grey @ change, change)
     flat = x.flatten(2)  # (N, C, HW)
     mean = (luma @ flat.mean(2, keepdim=True)).unsqueeze(1) * bright  # of the brightened grey image
-    lift = torch.where(jittered, (1 - contrast) * mean, torch.zeros_like(mean))  # contrast goes about that mean
+    lift = torch.where(jittered, (1 - contrast) * mean, torch.zeros_like(mean))  # contrast is about that mean
     return torch.baddbmm(lift.expand(n, channels, 1), change, flat).clamp_(0, 1).view_as(x)
 
 
 def _turned(angle: Tensor) -> Tensor:
-    """(N,) radians -> (N, 3, 3): RGB to YIQ, the two colour axes turned, and back."""
+    """Return matrices (N, 3, 3) that turn RGB's hue by angles (N,) in radians."""
     to_yiq, to_rgb = _constant(TO_YIQ, angle.device), _constant(TO_RGB, angle.device)
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     turn = torch.stack((one, zero, zero, zero, cos, -sin, zero, sin, cos), dim=1).view(-1, 3, 3)
@@ -144,12 +153,15 @@ def _turned(angle: Tensor) -> Tensor:
 
 @cache
 def _constant(values: tuple[float, ...] | tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
-    """Copied to the device once: a copy in every step would have the processor wait for the device."""
+    """Copy values to the device once, as each copy waits for the device."""
     return torch.tensor(values, device=device)
 
 
 def _sampling_grid(x: Tensor, rows: tuple[Tensor, ...], scale: float) -> Tensor:
-    """(N, h, w, 2) in [-1, 1]: where in its image each pixel of a view lies; rows: an affine map, six times (N,)."""
+    """Return a view's positions (N, h, w, 2) in its image, [-1, 1].
+
+    `rows` are the six numbers (N,) of an affine map.
+    """
     size = [*x.shape[:2], *(max(1, round(scale * side)) for side in x.shape[2:])]
     return F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), size, align_corners=False)
 
@@ -159,5 +171,5 @@ def _uniform(x: Tensor, n: int, bound: float) -> Tensor:
 
 
 def _coin(x: Tensor) -> Tensor:
-    """(N, 1, 1, 1) in [0, 1): a draw for each image."""
+    """Draw a number in [0, 1) for each image, (N, 1, 1, 1)."""
     return torch.rand(len(x), 1, 1, 1, device=x.device)

@@ -1,4 +1,12 @@
-"""Convolutional encoders of small images, which the joint-embedding methods share: maps, then their average."""
+"""Convolutional encoders of small images, for the joint-embedding methods.
+
+Arguments that these methods share:
+
+* `augmentation`: preset of the views (`unsup.models.parts.augment`), which the data set decides;
+* `backbone`, `width`: the encoder (`build_backbone`); codes have 4 * width ("conv") or 8 * width ("resnet18") entries;
+* `weight_decay`: of the weights, not of biases and scales;
+* `shape`, `lr`: as in `unsup.models.base.Model`.
+"""
 
 from typing import Literal
 
@@ -12,19 +20,19 @@ Backbone = Literal["conv", "resnet18"]
 
 
 def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> tuple[nn.Module, int]:
-    """The encoder (N, C, H, W) -> (N, D), and D: 4 * width for "conv", 8 * width for "resnet18".
+    """Return an encoder (N, C, H, W) -> (N, D), maps and then their averages, and D.
 
-    * "conv": five 3x3 convolutions, two of them halve the image: for digits, on a CPU.
-    * "resnet18": He et al. 2016, with the first layers that are usual for 32 x 32 pixels (a 3x3 convolution with stride
-      1, no pooling). Width 64 is the published network, 11.2 million parameters; 16 trains on a CPU.
+    * "conv": five 3x3 convolutions, two of which halve the image. It suits digits on a CPU.
+    * "resnet18": He et al. 2016, with the usual first layer for 32 x 32 pixels (a 3x3 convolution with stride 1, no
+      pooling). Width 64 is the published network with 11.2 million parameters; 16 trains on a CPU.
 
     Args:
-        name: which of them.
-        shape: (C, H, W) of an image; both sides at least 8.
+        name: one of the two.
+        shape: (C, H, W) of an image.
         width: channels after the first convolution, at least 1.
 
     Raises:
-        UsageError: an image under 8 x 8.
+        UsageError: the image is smaller than 8 x 8.
     """
     if min(shape[1:]) < 8:
         raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for a convolutional encoder: 8 x 8 at least")
@@ -47,7 +55,10 @@ def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> t
 
 
 class BasicBlock(nn.Module):
-    """(N, inputs, h, w) -> (N, outputs, h / stride, w / stride): ReLU(x + f(x)) (He et al. 2016, figure 2)."""
+    """ReLU(x + f(x)) of He et al. 2016, figure 2.
+
+    (N, inputs, h, w) -> (N, outputs, h / stride, w / stride).
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

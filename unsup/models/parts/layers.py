@@ -1,4 +1,4 @@
-"""Layers that several methods are built from, for images of any size."""
+"""Layers of several methods, for images of any size."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ Size = tuple[int, int]  # height, width
 
 
 def mlp(widths: Sequence[int], batch_norm: bool = False) -> nn.Sequential:
-    """(N, widths[0]) -> (N, widths[-1]): linear layers with GELU, after batch-norm if asked for, between them."""
+    """Return linear layers with GELU, and optional batch-norm, between them."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers.append(nn.Linear(inputs, outputs))
@@ -24,12 +24,10 @@ def mlp(widths: Sequence[int], batch_norm: bool = False) -> nn.Sequential:
 
 
 def halvings(size: Size, stop: int, at_least: int = 1) -> list[Size]:
-    """Sizes from the image's down, each half of the one before rounded up, until the shorter side is at most `stop`.
+    """Return sizes from the image's down to one whose shorter side is at most `stop`.
 
-    (28, 28) with stop 4: (28, 28), (14, 14), (7, 7), (4, 4).
-
-    Args:
-        at_least: halve so many times even if that goes below `stop`.
+    Each is half of the one before, rounded up: (28, 28), (14, 14), (7, 7), (4, 4) for `stop` 4. `at_least` is the
+    smallest number of halvings.
     """
     sizes = [size]
     while min(sizes[-1]) > stop or len(sizes) <= at_least:
@@ -39,22 +37,22 @@ def halvings(size: Size, stop: int, at_least: int = 1) -> list[Size]:
 
 
 def down(inputs: int, outputs: int, size: Size, bias: bool = True) -> nn.Conv2d:
-    """(N, inputs, *size) -> (N, outputs, half of size, rounded up)."""
+    """Return a convolution (N, inputs, *size) -> (N, outputs, *half), rounded up."""
     return nn.Conv2d(inputs, outputs, _kernel(size), stride=2, padding=1, bias=bias)
 
 
 def up(inputs: int, outputs: int, size: Size, bias: bool = True) -> nn.ConvTranspose2d:
-    """(N, inputs, half of size, rounded up) -> (N, outputs, *size): the way back from `down`."""
+    """Return a convolution (N, inputs, *half) -> (N, outputs, *size)."""
     return nn.ConvTranspose2d(inputs, outputs, _kernel(size), stride=2, padding=1, bias=bias)
 
 
 def _kernel(size: Size) -> Size:
-    """4 halves an even side exactly, and doubles without a checkerboard; 3 goes from n to (n + 1) / 2 and back."""
+    """Return 4 for even sides, to avoid checkerboards, and 3 for odd ones."""
     return 4 - size[0] % 2, 4 - size[1] % 2
 
 
 class Residual(nn.Module):
-    """x + f(x), f = two 3x3 convolutions behind batch-norm and GELU (He et al. 2016, "Identity mappings")."""
+    """x + f(x), f two convolutions after batch-norm and GELU (He et al. 2016)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -72,14 +70,17 @@ class Residual(nn.Module):
 
 
 def pool_maps(maps: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, C * 16): the largest activation in each cell of a grid of 4 x 4, or of h x w if smaller."""
+    """Return the largest activations of maps (N, C, h, w) in cells, (N, 16 C).
+
+    The grid is 4 x 4, or h x w if smaller.
+    """
     grid = (min(4, maps.shape[2]), min(4, maps.shape[3]))
     return F.adaptive_max_pool2d(maps, grid).flatten(1)
 
 
 @contextmanager
 def keep_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch-norm normalises by the batch as ever, but its running statistics do not see these images."""
+    """Keep running statistics of batch-norm, which normalises by the batch."""
     layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for layer in layers:
         layer.track_running_stats = not layer.training
@@ -92,6 +93,6 @@ def keep_statistics(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def move_towards(averages: Iterable[Tensor], values: Iterable[Tensor], share: float) -> None:
-    """Move each average towards its value by a share of the difference, in place; whole numbers are cut off."""
+    """Move averages by a share of the way to their values, in place."""
     for average, value in zip(averages, values, strict=True):
-        average.copy_(average.float().lerp(value.float(), share))
+        average.copy_(average.float().lerp(value.float(), share))  # truncates integers

@@ -19,44 +19,41 @@ Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) 
 class TrainingHooks(L.LightningModule):
     """The part of a model that trains, validates and logs.
 
-    `unsup.models.base.Model` is the part that a method fills in.
-
     Args:
         lr: the run's learning rate.
     """
 
     losses: Callable[[Tensor], dict[str, Tensor]]
-    seed: int = 0  # the run's seed; training sets it, all step noise derives from it
-    compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # for the training step; training sets it
+    seed: int = 0  # the run's seed, from which all noise derives; training sets it
+    compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # replaces `losses` in training, which sets it
 
     def __init__(self, lr: float) -> None:
         super().__init__()
         self.lr = lr
         self._loss_guard = LossGuard(lr)
         self._batch_index: Tensor | None = None  # (n,) of the batch in training
-        self._held_out: dict[str, tuple[Any, int]] = {}  # of this validation: sums over images, and their number
+        self._held_out: dict[str, tuple[Any, int]] = {}  # during validation: sums over images, and their number
 
     # ---- what a method may call -------------------------------------------------------------------------------------
     def training_images(self) -> Iterator[Tensor]:
-        """One ordered, clean, label-free pass over all training images on this device, as batches of x.
+        """Return an ordered pass over all training images, as batches of x on this device.
 
-        For hooks that need the whole set: a target distribution each epoch, a fit by least squares, cluster centres.
-        Row i of the pass is the image that training batches call index i.
+        Row i of the pass is the image with index i in training batches.
         """
         return self._data.batches("learn", self.device)
 
     @property
     def iteration(self) -> int:
-        """Training batches so far, the x axis of every curve."""
+        """The number of training batches so far, the x axis of every curve."""
         return self.global_step // self.steps_per_batch
 
     @property
     def steps_per_batch(self) -> int:
-        """Optimizer steps that a batch takes: 1, unless a method steps several optimizers by itself."""
+        """Optimizer steps in a batch, above 1 for several optimizers."""
         return 1
 
     def total_steps(self) -> int:
-        """Optimizer steps of the whole run (batches, for a method that overrides `training_step` to step by itself)."""
+        """Return the optimizer steps of the run, or batches in manual optimization."""
         total = self.trainer.estimated_stepping_batches  # calls of training_step, or inf; creates the loaders
         if not self.automatic_optimization and self.trainer.max_epochs != -1:
             an_epoch = min(self.trainer.num_training_batches * self._data.steps_per_call, self._data.steps_per_epoch)
@@ -69,12 +66,12 @@ class TrainingHooks(L.LightningModule):
 
     @property
     def logging(self) -> bool:
-        """Whether values of this step are: every `trainer.log_every_n_steps` steps, at least once an epoch."""
+        """Whether this step is logged, which is at least one in each epoch."""
         every = min(cast(Any, self.trainer).log_every_n_steps, self._data.steps_per_epoch)
         return bool(every) and self.iteration % every == 0
 
     def record(self, values: dict[str, Tensor]) -> None:
-        """Check the values of a training step, and log them as `train/<name>` when `logging` says so.
+        """Check the values of a training step, and log them as `train/<name>`.
 
         Raises:
             UserError: the values are not those that `losses` must return; a loss is not finite (`LossGuard`).
@@ -110,12 +107,12 @@ class TrainingHooks(L.LightningModule):
             fit(self.training_images)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed the noise of this step: what is drawn is a function of (seed, step, process)."""
+        """Seed the noise of a step, which depends on seed, step and process alone."""
         seed_noise(self.device, self.seed, "step", self.global_step, self.global_rank)
         self._batch_index = batch[1] if isinstance(batch, tuple) else None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
-        """One optimizer step on (x, index); on several of them (`data.steps_per_call` > 1), one step on each."""
+        """Make an optimizer step for a batch, or for each one of a group."""
         if self.automatic_optimization:
             return self._training_loss(batch)
         optimizer = cast(LightningOptimizer, self.optimizers())
@@ -140,14 +137,14 @@ class TrainingHooks(L.LightningModule):
         return values["loss"]
 
     def _log_step(self, scalars: dict[str, float]) -> None:
-        """Write the values of a step and its learning rate; the progress bar takes the loss."""
+        """Log values and learning rate of a step, and show the loss as progress."""
         self.log("loss", scalars["train/loss"], prog_bar=True, logger=False)
         scalars["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.loggers:
             logger.log_metrics(scalars, self.iteration)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """The same losses on validation images, in eval mode and with the same noise each time."""
+        """Compute losses on validation images, with the same noise each time."""
         seed_noise(self.device, self.seed, "val", batch_idx, self.global_rank)
         values = self.losses(batch[0])
         check_losses(self, values)
@@ -156,7 +153,11 @@ class TrainingHooks(L.LightningModule):
             self._held_out[f"val/{name}"] = total + len(batch[0]) * value.float(), n + len(batch[0])
 
     def on_validation_epoch_end(self) -> None:
-        """Put the epoch's means on the step axis of the training losses. Raises UserError: the loss is not finite."""
+        """Log the epoch's means on the step axis of the training losses.
+
+        Raises:
+            UserError: the loss is not finite.
+        """
         held_out = {name: total / n for name, (total, n) in self._held_out.items()}
         self._held_out.clear()
         self.log_dict(held_out, logger=False, sync_dist=self.trainer.world_size > 1)
@@ -169,7 +170,7 @@ class TrainingHooks(L.LightningModule):
             logger.log_metrics(means, self.iteration)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises UserError: a loss since the start was not finite."""
+        """Refuse to save after a loss that was not finite."""
         self._loss_guard.check()
 
 

@@ -1,4 +1,4 @@
-"""The watch over a training loss: a run stops where it is no longer finite, before its weights are lost."""
+"""Stop a run at the first loss that is not finite, before its weights are lost."""
 
 import math
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from unsup.core.errors import UserError
 
-LISTED = 5  # images of a batch that a message names
+LISTED = 5  # images of a batch in a message
 
 
 class LossGuard:
-    """Sees every step's loss. On the CPU a bad one stops the run at once, before the optimizer takes it.
+    """Checks the loss of every step.
 
-    On an accelerator that would mean to wait for the device in every step: there the first bad step is kept on the
-    device, and read by `check`.
+    On the CPU a bad loss stops the run before the optimizer uses it. On an accelerator, which would have to be waited
+    for in every step, the number of the first bad step is stored, and `check` reads it.
 
     Args:
         lr: the run's learning rate, for the message.
@@ -22,13 +22,13 @@ class LossGuard:
 
     def __init__(self, lr: float) -> None:
         self.lr = lr
-        self._bad: Tensor | None = None  # on the accelerator: the first bad step, -1 as long as there is none
+        self._bad: Tensor | None = None  # on the accelerator: the first bad step, or -1
 
     def observe(self, loss: Tensor, step: int, images: Tensor | None = None) -> None:
-        """The loss of a training step on these images (n,), positions in the training split.
+        """Check the loss of a step on these training images, positions (n,).
 
         Raises:
-            UserError: it is not finite.
+            UserError: the loss is on the CPU and not finite.
         """
         if loss.device.type == "cpu":
             if not math.isfinite(loss.item()):
@@ -39,13 +39,17 @@ class LossGuard:
         self._bad = torch.where(loss.isfinite() | (self._bad >= 0), self._bad, step)
 
     def check(self) -> None:
-        """Waits for the accelerator. Raises UserError: a loss since the start was not finite."""
+        """Read the first bad step from the accelerator, which waits for it.
+
+        Raises:
+            UserError: a loss was not finite.
+        """
         if self._bad is not None and (step := int(self._bad.item())) >= 0:
             raise self._error("no longer finite", step, None)
 
     def _error(self, value: str, step: int, images: Tensor | None) -> UserError:
-        at = ""
+        where = ""
         if images is not None:
             few = ", ".join(map(str, images[:LISTED].tolist()))
-            at = f" on the training images {few}{', …' if len(images) > LISTED else ''} ({len(images)} in the batch)"
-        return UserError(f"the loss is {value} at step {step}{at}: lower model.lr (now {self.lr:g})")
+            where = f" on the training images {few}{', …' if len(images) > LISTED else ''} ({len(images)} in the batch)"
+        return UserError(f"the loss is {value} at step {step}{where}: lower model.lr (now {self.lr:g})")

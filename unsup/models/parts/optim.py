@@ -1,4 +1,4 @@
-"""Optimizers as methods share them: Adam, warmed up and annealed; what decays; how large gradients are."""
+"""Optimizers that methods share, their schedule, and gradient norms."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,14 +10,14 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def annealed_adam(network: nn.Module, lr: float, beta2: float, weight_decay: float, steps: Callable[[], int]) -> Any:
-    """What `configure_optimizers` returns; None where there is nothing to train.
-
-    Weights decay (AdamW, Loshchilov & Hutter 2019), biases and scales do not.
+    """Return Adam and its schedule, or None if there is nothing to train.
 
     Args:
-        lr: the highest learning rate.
+        network: its parameters with a gradient are trained.
+        lr: peak learning rate.
         beta2: decay of the average of squared gradients.
-        steps: tells how many optimizer steps there will be; asked only where there is something to train.
+        weight_decay: of the weights (AdamW, Loshchilov & Hutter 2019), not of biases and scales.
+        steps: returns the number of optimizer steps; called only if something is trained.
     """
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
@@ -30,7 +30,7 @@ def annealed_adam(network: nn.Module, lr: float, beta2: float, weight_decay: flo
 
 
 def decaying(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """An optimizer's groups: weights decay, biases and scales do not."""
+    """Return parameter groups in which weights decay, and biases and scales do not."""
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -38,20 +38,23 @@ def decaying(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[di
 
 
 def gradient_norm(optimizer: Any) -> Tensor:
-    """Euclidean norm of the gradients of all that an optimizer steps, before any clipping."""
+    """Return the Euclidean norm of an optimizer's gradients, before clipping."""
     parameters = (p for group in optimizer.param_groups for p in group["params"])
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
 def backward(model: Any, optimizer: Any, loss: Tensor) -> Tensor:
-    """New gradients of what one of a model's optimizers steps, by manual optimization; their norm."""
+    """Compute gradients in manual optimization, and return their norm."""
     optimizer.zero_grad()
     model.manual_backward(loss)
     return gradient_norm(optimizer)
 
 
 def warmup_cosine(step: int, total: int) -> float:
-    """Share of the peak learning rate at `step`: linear over the first tenth, then a half cosine to 0 at `total`."""
+    """Return the share of the peak learning rate at a step.
+
+    It rises linearly over the first tenth of the steps and falls as a half cosine to 0 at `total`.
+    """
     warmup = max(1, total // 10)
     if step < warmup:
         return (step + 1) / warmup
