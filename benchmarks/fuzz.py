@@ -83,15 +83,15 @@ class Judge:
         """Judge one call: `act` returns an exit code (None is 0), or raises UserError."""
         from unsup.core.errors import UserError, one_line
 
-        told, self.broken, self.watching = io.StringIO(), [], True
+        message, self.broken, self.watching = io.StringIO(), [], True
         signal.alarm(SECONDS)
         try:
-            with redirect_stdout(io.StringIO()), redirect_stderr(told), warnings.catch_warnings():
+            with redirect_stdout(io.StringIO()), redirect_stderr(message), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 code = act() or 0
         except UserError as e:
             code = e.exit_code
-            print(f"unsup: {one_line(e)}", file=told)
+            print(f"unsup: {one_line(e)}", file=message)
         except SystemExit as e:  # --help
             code = e.code
         except TooSlow:
@@ -104,7 +104,7 @@ class Judge:
         finally:
             signal.alarm(0)
             self.watching = False
-        lines = told.getvalue().split("\n")[:-1]
+        lines = message.getvalue().split("\n")[:-1]
         if code in (1, 2) and not (lines and all(line.startswith("unsup: ") for line in lines)):
             self.broken.append(f"stderr: {lines[-5:]}")
         if code not in (0, 1, 2) and not self.broken:

@@ -339,10 +339,10 @@ class Reports:
 
     def __init__(self, scratch: Path) -> None:
         self.root = scratch / "reports"
-        kept = sorted((TOP / "results").glob("*/*/0.json"))
-        self.reports = [json.loads(path.read_text()) for path in kept]
+        recorded = sorted((TOP / "results").glob("*/*/0.json"))
+        self.reports = [json.loads(path.read_text()) for path in recorded]
         (self.root / "mnist" / "sound" / "0-001").mkdir(parents=True)
-        (self.root / "mnist" / "sound" / "0-001" / "report.json").write_text(kept[-1].read_text())
+        (self.root / "mnist" / "sound" / "0-001" / "report.json").write_text(recorded[-1].read_text())
         self.run = self.root / "mnist" / "bad" / "0-001"
         self.run.mkdir(parents=True)
 

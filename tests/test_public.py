@@ -248,7 +248,7 @@ def test_training_by_names_is_the_commands_training(tmp_path: Path) -> None:
     [
         ("aee", "digits", {}, "unknown model 'aee' .*did you mean 'ae'"),
         ("ae", "digits", {"model.lrr": 1}, "has no option 'lrr'"),
-        ("ae", None, {}, "no data named"),
+        ("ae", None, {}, "no data given"),
         (3, "digits", {}, "model is 3: name a recipe"),
         ({"recipe": "ae"}, "digits", {}, "data is part of a configuration"),
         ({"recipe": "ae"}, None, {}, "lacks dataset, model, data, trainer"),

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unsup.comparison.recorded.means import by_model, minutes
+from unsup.reports.report import read_report
 from unsup.runs.recipes import CHOSEN, header_field
 
 TOP = Path(__file__).parents[1]
@@ -156,3 +158,11 @@ def test_nothing_names_a_machine_or_a_registry() -> None:
     for name in tracked.splitlines():
         text = (TOP / name).read_bytes().decode(errors="replace")
         assert not pattern.search(text), name
+
+
+def test_recipes_and_recorded_rows_agree_about_minutes() -> None:
+    recorded = by_model([read_report(path) for path in (TOP / "results" / "mnist").glob("*/*.json")])
+    assert len(recorded) > 20
+    for recipe, reports in recorded.items():
+        stated = header_field(TOP / "configs" / "model" / f"{recipe}.yaml", "minutes") or ""
+        assert float(stated.split()[0]) == float(minutes(reports)), f"{recipe}: {stated}; recorded {minutes(reports)}"

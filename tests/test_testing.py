@@ -11,7 +11,7 @@ from tiny import TinyDigits
 from torch import Tensor, nn
 
 import unsup.testing
-from unsup.core.errors import UsageError
+from unsup.core.errors import UsageError, UserError
 from unsup.data.base import Arrays, ImageData
 from unsup.data.digits import Digits
 from unsup.models.base import Batch, Model
@@ -59,7 +59,7 @@ class Good(Model):
         return -x.sum((1, 2, 3))
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x, x[:, :, 1:, 1:]
+        return x, x.flip(3)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         return {"code": self.encode(x)}
@@ -129,6 +129,37 @@ class Forgets(Model):
 class Images(Good):
     def encode(self, x: Tensor) -> Tensor:
         return x
+
+
+class Pair(Good):
+    def encode(self, x: Tensor) -> Any:
+        return super().encode(x), x
+
+
+class Double(Good):
+    def encode(self, x: Tensor) -> Tensor:
+        return super().encode(x).double()
+
+
+class OneView(Good):
+    def views(self, x: Tensor) -> Any:
+        return x
+
+
+class Lone(Good):
+    """Gives the ELBO alone."""
+
+    def elbo(self, x: Tensor) -> Any:
+        return -x.sum((1, 2, 3))
+
+
+class Listed(Good):
+    def layers(self, x: Tensor) -> Any:
+        return [self.encode(x)]
+
+
+class Unassigned(Good):
+    def assign(self, x: Tensor) -> Any: ...
 
 
 class Infinite(Good):
@@ -246,19 +277,25 @@ BROKEN = {
     Own: "Own: training logs no loss: a training_step of its own passes its values to record",
     Grows: "Grows: fit changes the shape of a weight",
     Forgets: "Forgets: fit changes nothing",
-    Images: r"Images: encode gives torch.float32 \(20, 1, 8, 8\): it must be torch.float32 \(20, D\)",
+    Images: r"Images.encode gave torch.float32 \(20, 1, 8, 8\): it must be a tensor \(20, D\)",
+    Pair: r"Pair.encode gave a tuple: it must be a tensor \(20, D\)",
+    Double: "Double: encode gives torch.float64: it must be torch.float32",
+    OneView: "OneView.views gave a Tensor: it must give two views",
+    Lone: r"Lone.elbo gave torch.float32 \(6,\): it must give log p\(x\|z\) and the KL",
+    Listed: "Listed: layers gives a list: it must be a dictionary",
+    Unassigned: r"Unassigned.assign gave None: it must be torch.int64 \(40,\)",
     Infinite: "Infinite: encode gives codes that are not finite",
     Constant: "Constant: encode gives all images the same code",
     Random: "Random: encode gives the same image another code the second time",
     Batched: "Batched: encode looks at other images of the batch",
     Switches: "Switches: encode changes the mode of a module",
     Counts: "Counts: encode changes a parameter or a buffer",
-    Flat: r"Flat: reconstruct gives shape \(6, 64\): it must be \(6, 1, 8, 8\)",
+    Flat: r"Flat.reconstruct gave torch.float32 \(6, 64\): it must be a tensor \(6, 1, 8, 8\)",
     Bright: r"Bright: sample gives values outside \[0, 1\]",
-    OneNumber: r"OneNumber: log_likelihood gives shape \(\): it must be \(6,\)",
-    Triple: r"Triple: views gives .*: it must be two of \(6, 1, H, W\)",
+    OneNumber: r"OneNumber.log_likelihood gave torch.float32 \(\): it must be a tensor \(6,\)",
+    Triple: "Triple.views gave a tuple: it must give two views of each image",
     Crowd: r"Crowd: layers \(code\) looks at other images of the batch",
-    Beyond: "Beyond: assign gives 1 to 3: it must be 0 to 2",
+    Beyond: "Beyond.assign gave clusters 1 to 3: num_clusters is 3",
     One: "One: assign puts all images into one cluster",
     EvalMode: "EvalMode: sample leaves the model in eval mode",
     Unplain: "Unplain: a checkpoint does not load with weights_only=True: options must be plain values",
@@ -270,6 +307,31 @@ BROKEN = {
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda cls: cls.__name__)
 def test_a_broken_promise_is_named(broken: type[Model]) -> None:
     with pytest.raises(AssertionError, match=f"^{BROKEN[broken]}"):
+        check_model(broken)
+
+
+class Empty(Model):
+    """Has a parameter and no method."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__(shape)
+        self.weight = nn.Parameter(torch.zeros(3))
+
+
+class Nameless(Good):
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        return {"error": super().losses(x)["loss"]}
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Empty, r"Empty defines neither losses\(x\)"),
+        (Nameless, "Nameless.losses returned the keys error: "),
+    ],
+)
+def test_a_model_that_cannot_be_trained_is_named(broken: type[Model], message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}"):
         check_model(broken)
 
 
@@ -344,6 +406,25 @@ class Letters(Stripes):
     augmentation = "letters"
 
 
+class Shapeless(ImageData):
+    class_names = ("dark", "light")
+
+
+class LoneImages(Stripes):
+    def load(self, train: bool) -> Any:
+        return super().load(train)[0]
+
+
+class ListOfLabels(Stripes):
+    def load(self, train: bool) -> Arrays:
+        return self.changed(train, labels=super().load(train)[1].tolist())
+
+
+class Grey(Stripes):
+    def load(self, train: bool) -> Arrays:
+        return self.changed(train, super().load(train)[0][:, 0])
+
+
 class Transposed(Stripes):
     def load(self, train: bool) -> Arrays:
         return self.changed(train, super().load(train)[0].transpose(0, 1, 3, 2))
@@ -381,10 +462,14 @@ class Uncounted(Stripes):
 BROKEN_DATA = {
     Late: r"Late: shape is \(1, 1, 1\) before images are loaded and \(1, 4, 4\) afterwards",
     Letters: "Letters: augmentation is 'letters': choose digits or natural",
+    Shapeless: "Shapeless: shape is not set",
+    LoneImages: r"LoneImages: load gives no pair \(images, labels\)",
+    ListOfLabels: r"ListOfLabels: load gives list: it must be int64 labels \(60,\)",
+    Grey: r"Grey: load gives uint8 images \(60, 4, 4\): it must be uint8 \(N, \*\(1, 4, 4\)\)",
     Transposed: "Transposed: load gives images in another order than C",
-    SmallIntegers: r"SmallIntegers: load gives int32 labels \(60,\): it must be int64 \(60,\)",
+    SmallIntegers: r"SmallIntegers: load gives int32 labels \(60,\): it must be int64 labels \(60,\)",
     Leaks: "Leaks: 5 test images are training images as well",
-    Shuffled: "Shuffled: the images, labels or their order are others when they are loaded again",
+    Shuffled: "Shuffled: the images, the labels or their order change when they are loaded again",
     Black: "Black: all pixels of train have one value",
     Uncounted: "Uncounted: one pass over the test images was counted as 0",
 }
@@ -394,3 +479,12 @@ BROKEN_DATA = {
 def test_a_broken_promise_of_a_data_set_is_named(broken: type[ImageData]) -> None:
     with pytest.raises(AssertionError, match=f"^{BROKEN_DATA[broken]}"):
         check_data(broken)
+
+
+def test_a_data_set_that_loads_nothing_is_named() -> None:
+    class Loadless(ImageData):
+        shape = (1, 8, 8)
+
+    for check in (lambda: check_data(Loadless), lambda: check_model(Good, Loadless())):
+        with pytest.raises(UserError, match=r"^Loadless does not define load\(train\)$"):
+            check()

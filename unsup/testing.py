@@ -107,28 +107,33 @@ def check_data(data_class: type[ImageData], /, **options: Any) -> None:
         AssertionError: a promise is broken; the message says which.
     """
     data = data_class(**options)
+    require(data, hasattr(data, "shape"), "shape is not set: set it in the class or in __init__")
     shape = tuple(data.shape)  # known before anything is loaded
     data.prepare_data()
+    for train in (True, False):
+        check_arrays(data, data.load(train), least=-1 if train else 0)
     data.setup()
     require(data, shape == tuple(data.shape), f"shape is {shape} before images are loaded and {data.shape} afterwards")
     augmentation = data.augmentation
     require(data, augmentation in ("digits", "natural"), f"augmentation is {augmentation!r}: choose digits or natural")
-    for train_images in (True, False):
-        check_arrays(data, *data.load(train_images), least=-1 if train_images else 0)
     check_splits(data)
     check_batches(data)
     same = data_class(**options).fingerprint() == data.fingerprint()
-    require(data, same, "the images, labels or their order are others when they are loaded again")
+    require(data, same, "the images, the labels or their order change when they are loaded again")
 
 
-def check_arrays(data: ImageData, images: Any, labels: Any, least: int) -> None:
-    """Check the types and shapes of what `load` gives, and that labels start from `least`."""
+def check_arrays(data: ImageData, loaded: Any, least: int) -> None:
+    """Check the types and shapes of images and labels from `load`, and that labels start from `least`."""
+    is_pair = isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], np.ndarray)
+    require(data, is_pair, "load gives no pair (images, labels) of a NumPy array, and another one or None")
+    images, labels = loaded
     good = images.dtype == np.uint8 and images.shape[1:] == tuple(data.shape)
     require(data, good, f"load gives {images.dtype} images {images.shape}: it must be uint8 (N, *{data.shape})")
     require(data, images.flags.c_contiguous, "load gives images in another order than C: use np.ascontiguousarray")
     if labels is not None:
-        good = labels.dtype == np.int64 and labels.shape == (len(images),)
-        require(data, good, f"load gives {labels.dtype} labels {labels.shape}: it must be int64 ({len(images)},)")
+        kind = f"{labels.dtype} labels {labels.shape}" if isinstance(labels, np.ndarray) else f"{type(labels).__name__}"
+        good = kind == f"int64 labels ({len(images)},)"
+        require(data, good, f"load gives {kind}: it must be int64 labels ({len(images)},), or None")
         known = set(labels.tolist()) <= set(range(least, len(data.class_names)))
         require(data, known, f"load gives a label outside {least} to {len(data.class_names) - 1}")
 

@@ -86,8 +86,8 @@ def line(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 2) -> str:
     ],
 )
 def test_values_that_are_none(capsys: pytest.CaptureFixture[str], text: str, reason: str) -> None:
-    told = line(capsys, "train", "ae", "--data", "digits", "--model.lr", text)
-    assert "--model.lr: cannot read the value" in told and reason in told
+    message = line(capsys, "train", "ae", "--data", "digits", "--model.lr", text)
+    assert "--model.lr: cannot read the value" in message and reason in message
 
 
 def test_names_of_files_that_are_no_text_stay_what_they_are() -> None:
@@ -115,8 +115,8 @@ def test_files_that_say_the_impossible(
     path.write_text(text)
     named = [] if "model: {" in text else ["ae"]
     data = ["--data", "folder" if "Folder" in text else "digits"]
-    told = line(capsys, "train", *named, *data, "--config", str(path), "--runs", str(tmp_path / "runs"))
-    assert reason in told and not (tmp_path / "runs").exists()
+    message = line(capsys, "train", *named, *data, "--config", str(path), "--runs", str(tmp_path / "runs"))
+    assert reason in message and not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_files_that_say_the_impossible(
 def test_what_cannot_be_made(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, options: list[str], reason: str
 ) -> None:
-    told = line(capsys, "train", "ae", "--data", "digits", "--runs", str(tmp_path), *options)
-    assert reason in told and not list(tmp_path.rglob("*.ckpt"))
+    message = line(capsys, "train", "ae", "--data", "digits", "--runs", str(tmp_path), *options)
+    assert reason in message and not list(tmp_path.rglob("*.ckpt"))
 
 
 def test_a_network_that_would_be_built_for_hours(capsys: pytest.CaptureFixture[str]) -> None:
-    told = line(capsys, "train", "conv_ae", "--data", "digits", "--model.blocks", "999999999999")
-    assert "model.blocks is 999999999999: it must be at most 100" in told
+    message = line(capsys, "train", "conv_ae", "--data", "digits", "--model.blocks", "999999999999")
+    assert "model.blocks is 999999999999: it must be at most 100" in message
 
 
 def test_links_in_a_circle(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_links_in_a_circle(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 
 def test_a_message_is_one_line_of_bounded_length() -> None:
-    told = one_line(UserError("a\nb\x1b[2J\udcff" + "x" * 10_000 + " the remedy"))
-    assert told.startswith(r"a\nb\x1b[2J\udcff") and told.endswith("the remedy") and len(told) < LONGEST + 10
+    message = one_line(UserError("a\nb\x1b[2J\udcff" + "x" * 10_000 + " the remedy"))
+    assert message.startswith(r"a\nb\x1b[2J\udcff") and message.endswith("the remedy") and len(message) < LONGEST + 10
 
 
 # ---- folders of images -----------------------------------------------------------------------------------------------
@@ -161,9 +161,9 @@ def test_pipes_and_circles_among_the_images_are_named(tmp_path: Path) -> None:
     os.mkfifo(top / "pipe.png")
     (top / "circle.png").symlink_to(top / "circle.png")
     (top / "zeros.png").symlink_to("/dev/zero")
-    told = complaint(Folder(str(top), size=8, root=str(tmp_path / "root")))
-    assert "3 of 28 images" in told and "circle.png (" in told
-    assert "pipe.png (not a regular file)" in told and "zeros.png (not a regular file)" in told
+    message = complaint(Folder(str(top), size=8, root=str(tmp_path / "root")))
+    assert "3 of 28 images" in message and "circle.png (" in message
+    assert "pipe.png (not a regular file)" in message and "zeros.png (not a regular file)" in message
 
 
 def test_class_names_that_are_code_or_no_text_stay_text(tmp_path: Path) -> None:
@@ -274,8 +274,8 @@ def test_numbers_beyond_a_comparison(tmp_path: Path, caplog: pytest.LogCaptureFi
         text = json.dumps(content).replace('"HERE"', number)
         (tmp_path / "mnist" / model / "0-001" / "report.json").write_text(text)
     compare_all(tmp_path)
-    told = caplog.text
-    assert "mnist/bad/0-001/report.json: damaged: scores.rankme is " in told and told.count("skipped") == 1
+    message = caplog.text
+    assert "mnist/bad/0-001/report.json: damaged: scores.rankme is " in message and message.count("skipped") == 1
 
 
 @pytest.mark.parametrize("key", ["floors", "protocol", "selfcheck"])

@@ -138,8 +138,9 @@ def test_a_port_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
             words = ["make", "dashboard", f"PY={sys.executable}", f"RUNS={tmp_path}", f"PORT={port}"]
             clean = {"PATH": os.environ["PATH"]}  # nothing of an outer make
             done = subprocess.run(words, cwd=TOP, env=clean, capture_output=True, text=True)
-            told, *rest = done.stderr.splitlines()
-            assert done.returncode == 2 and told.startswith(f"PORT={port} is in use") and "make dashboard PORT=" in told
+            error, *rest = done.stderr.splitlines()
+            assert done.returncode == 2 and "make dashboard PORT=" in error
+            assert error.startswith(f"PORT={port} is in use")
             assert len(rest) == 1 and rest[0].startswith("make: ") and not done.stdout
 
 

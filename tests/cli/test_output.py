@@ -60,19 +60,19 @@ def test_progress_is_a_line_every_ten_seconds_that_names_what_is_evaluated(
 def test_in_a_terminal_progress_is_one_moving_line_that_ends_before_anything_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told: list[str] = []
+    message: list[str] = []
 
     class Status:
         def __init__(self, text: str) -> None: ...
 
         def update(self, text: str) -> None:
-            told.append(text)
+            message.append(text)
 
         def start(self) -> None:
-            told.append("start")
+            message.append("start")
 
         def stop(self) -> None:
-            told.append("stop")
+            message.append("stop")
 
     class Console:
         def __init__(self, **_: Any) -> None: ...
@@ -85,7 +85,7 @@ def test_in_a_terminal_progress_is_one_moving_line_that_ends_before_anything_els
         say("kNN")
         logging.getLogger("unsup.training.stages").info("next")
         say("k-means")
-    assert told == ["evaluating: kNN", "start", "stop", "evaluating: k-means", "start", "stop"]
+    assert message == ["evaluating: kNN", "start", "stop", "evaluating: k-means", "start", "stop"]
     assert capsys.readouterr().out == "next\n"
 
 

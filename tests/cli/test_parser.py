@@ -48,9 +48,9 @@ def arguments(*words: str) -> dict[str, Any]:
 
 def test_words_become_arguments() -> None:
     typed = ["example", "a", "--name", "n", "--model.lr", "0.5", "--flag"]
-    found = arguments(*typed)
-    assert found.pop("line") == CommandLine([("model.lr", 0.5)], "unsup example a --name n --model.lr 0.5 --flag")
-    assert found == {
+    values = arguments(*typed)
+    assert values.pop("line") == CommandLine([("model.lr", 0.5)], "unsup example a --name n --model.lr 0.5 --flag")
+    assert values == {
         "first": "a",
         "second": None,
         "number": None,
@@ -63,9 +63,9 @@ def test_words_become_arguments() -> None:
     }
     assert parse(typed, COMMANDS_HERE)[0] is example
     more = ["--number", "3", "--threads", "2", "--several", "4", "5", "--places", "x", "--places", "~", "--how", "link"]
-    found = arguments("example", "a", "b", "--name=n", *more)
-    assert (found["second"], found["number"], found["threads"], found["how"]) == ("b", 3, 2, "link")
-    assert found["several"] == [4, 5] and found["places"] == [Path("x"), Path.home()] and found["flag"] is False
+    values = arguments("example", "a", "b", "--name=n", *more)
+    assert (values["second"], values["number"], values["threads"], values["how"]) == ("b", 3, 2, "link")
+    assert values["several"] == [4, 5] and values["places"] == [Path("x"), Path.home()] and values["flag"] is False
     assert arguments("many", "a", "b", "--out", "o") == {"words": ["a", "b"], "out": Path("o")}
 
 

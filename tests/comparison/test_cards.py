@@ -1,4 +1,4 @@
-"""Cards: what they say agrees with the kept reports, how wide they are, and that a reproduction is really run."""
+"""Cards agree with the recorded reports, have calibrated tolerances, and are reproduced by real runs."""
 
 import contextlib
 import io
@@ -35,7 +35,7 @@ check, make_cards = on_contents(cards.check_card), on_contents(cards.make_cards)
 
 
 def card(folder: Path, kept: list[dict[str, Any]], name: str = "mnist-deep_ae") -> Any:
-    """The card as it is read again."""
+    """Write cards, and read one of them."""
     for known, text in make_cards(kept, {"mnist": "Digits"}).items():
         (folder / f"{known}.yaml").write_text(text)
     return read_card(folder, name)
@@ -103,7 +103,7 @@ def test_what_no_seed_changes_is_left_to_rounding() -> None:
 
 
 def held(seeds: int, deviations: Any, cards: int = 1000, metrics: int = 4) -> float:
-    """The share of cards whose metrics, each with a true deviation of its own, all hold for one more seed."""
+    """Return the share of cards whose metrics, of different true deviations, all hold for one more seed."""
     rng, metric = np.random.default_rng(0), OnCard(0.01)
     drawn = 0.5 + deviations(rng, (cards, metrics, 1)) * rng.normal(size=(cards, metrics, seeds + 1))
     return float(
@@ -135,7 +135,7 @@ def test_how_wrong_a_typical_deviation_may_be(times: float, low: float, high: fl
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_is_held_against_its_card(tmp_path: Path) -> None:
+def test_a_run_is_compared_with_its_card(tmp_path: Path) -> None:
     kept = report(seed=0)
     found = card(tmp_path, [kept, report(seed=1, probe=0.9534)])
     assert all(one.holds and one.recorded == one.measured for one in check(found, kept))
@@ -169,12 +169,12 @@ def test_every_committed_row_has_its_card() -> None:
             assert all(one.recorded == one.measured for one in check(found, read_complete(path))), path
 
 
-# ---- the whole way --------------------------------------------------------------------------------------------------
+# ---- reproduction ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout to change: recipes and cards."""
+    """Copy recipes and cards into a checkout that may be changed."""
     shutil.copytree(TOP / "configs", tmp_path / "configs")
     shutil.copytree(CARDS, tmp_path / "results" / "cards")
     monkeypatch.setattr(unsup.runs.lookup, "SHIPPED", tmp_path / "configs")
@@ -189,7 +189,7 @@ def change(shop: Path, **fields: Any) -> None:
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[str], Path]:
-    """Exit code, what is printed of the card, and the run: the smallest card, the whole way."""
+    """Reproduce the smallest card; return the exit code, the lines that are printed of it, and the run."""
     runs = tmp_path_factory.mktemp("runs")
     with contextlib.redirect_stdout(io.StringIO()) as out:
         code = main(["reproduce", "digits-pca", "--seeds", "1", "--runs", str(runs)])
@@ -198,11 +198,11 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[str]
 
 
 def test_the_smallest_card_is_reproduced(reproduced: tuple[int, list[str], Path]) -> None:
-    code, told, run = reproduced
-    assert code == 0 and told[0] == str(run)
-    assert told[1].split() == ["measured", "expected", "holds", "recorded"]
-    assert [line.split("  ")[0] for line in told[2:-1]] == list(read_card(CARDS, "digits-pca").metrics)
-    assert all(" yes " in line for line in told[2:-1]) and told[-1] == "digits-pca holds"
+    code, lines, run = reproduced
+    assert code == 0 and lines[0] == str(run)
+    assert lines[1].split() == ["measured", "expected", "holds", "recorded"]
+    assert [line.split("  ")[0] for line in lines[2:-1]] == list(read_card(CARDS, "digits-pca").metrics)
+    assert all(" yes " in line for line in lines[2:-1]) and lines[-1] == "digits-pca holds"
     made = read_report(run / "report.json")
     assert made.run.seed == 1 and made.run.model == "pca"
 
@@ -218,9 +218,9 @@ def test_a_wrong_expectation_fails(
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)
     assert main(["reproduce", "digits-pca", "--seeds", "1", "2"]) == 1
-    told = capsys.readouterr()
-    assert told.err.endswith("unsup: digits-pca does not hold: linear probe (seed 1), linear probe (seed 2)\n")
-    assert "digits-pca holds" not in told.out and told.out.count(" NO ") == 2
+    printed = capsys.readouterr()
+    assert printed.err.endswith("unsup: digits-pca does not hold: linear probe (seed 1), linear probe (seed 2)\n")
+    assert "digits-pca holds" not in printed.out and printed.out.count(" NO ") == 2
 
 
 def test_the_recorded_number_of_threads_is_used_otherwise_torchs(

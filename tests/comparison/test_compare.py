@@ -1,4 +1,4 @@
-"""`unsup compare`: what is grouped, said, written and left out, from reports on disk."""
+"""`unsup compare` groups, compares, writes and leaves out reports on disk."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ def images(accuracy: float, seed: int) -> np.ndarray[Any, Any]:
 
 
 def put(root: Path, content: dict[str, Any], number: int = 1, correct: bool = True) -> Path:
-    """A run folder with this report, and the correctness of each test image."""
+    """Make a run folder with this report and the correctness of each test image."""
     run = content["run"]
     folder = root / run["data"] / run["model"] / f"{run['seed']}-{number:03d}"
     folder.mkdir(parents=True)
@@ -71,7 +71,7 @@ def rows(part: Comparable) -> list[str]:
 
 
 def plain(root: Path, data: str = "mnist") -> dict[str, Any]:
-    """The content of compare.json."""
+    """Return the content of compare.json."""
     return json.loads((root / data / "compare.json").read_text())
 
 
@@ -135,7 +135,7 @@ def test_a_number_that_not_every_seed_has_says_so(tmp_path: Path) -> None:
     assert plain(tmp_path)["tables"][0]["rows"][0]["RankMe"]["n"] == 2
 
 
-def test_floors_stand_among_the_models_and_twins_below_theirs(tmp_path: Path) -> None:
+def test_baselines_are_sorted_among_models_with_untrained_networks_below_theirs(tmp_path: Path) -> None:
     seeds(tmp_path)
     wide = comparable("wide", probe=0.9)
     wide["floors"]["pca"]["code_dim"] = 64
@@ -148,7 +148,7 @@ def test_floors_stand_among_the_models_and_twins_below_theirs(tmp_path: Path) ->
 # ---- groups ----------------------------------------------------------------------------------------------------------
 
 
-def test_groups_are_told_apart_by_exactly_the_options_in_which_they_differ(tmp_path: Path) -> None:
+def test_groups_are_named_by_exactly_the_options_that_differ(tmp_path: Path) -> None:
     seeds(tmp_path, code_dim=30, lr=0.01, widths=[500, 250])
     seeds(tmp_path, number=2, probes=[0.9, 0.91], code_dim=30, lr=0.02, widths=[500, 250])
     seeds(tmp_path, "ae", probes=[0.85], code_dim=30)
@@ -202,7 +202,7 @@ def test_codes_of_another_size_are_another_group(tmp_path: Path) -> None:
     ("where", "value", "said"),
     [(("protocol",), 4, "protocol"), (("provenance", "data_sha256"), "a" * 64, "version of the data")],
 )
-def test_what_is_not_comparable_stands_in_a_table_of_its_own(
+def test_what_is_not_comparable_is_in_another_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], where: tuple[str, ...], value: Any, said: str
 ) -> None:
     seeds(tmp_path)
@@ -403,7 +403,7 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("probes", [[0.9], [0.9, 0.8925]])
-def test_initialisations_of_the_twin_that_scatter_are_heard(tmp_path: Path, probes: list[float]) -> None:
+def test_spread_over_untrained_initialisations_widens_the_interval(tmp_path: Path, probes: list[float]) -> None:
     each = [0.6, 0.95, 0.9]
     for seed, probe in enumerate(probes):
         content = comparable(seed=seed, probe=probe)
@@ -449,7 +449,7 @@ def test_statements_follow_the_column_sorted_by(tmp_path: Path) -> None:
     assert "by few-label 10" in (tmp_path / "mnist" / "compare.md").read_text()
 
 
-def test_without_the_images_it_says_so_and_how_to_mend_it(tmp_path: Path) -> None:
+def test_missing_correctness_is_reported_with_the_remedy(tmp_path: Path) -> None:
     seeds(tmp_path)
     seeds(tmp_path, "ae", [0.85, 0.86])
     for seed in range(2):
@@ -544,7 +544,7 @@ def test_csv_holds_every_number_of_every_row(tmp_path: Path) -> None:
 
 
 class Tags(HTMLParser):
-    """Every tag that is opened is closed; what is loaded from elsewhere."""
+    """A parser that checks that tags are closed and collects links."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -634,7 +634,7 @@ def test_the_column_sorted_by_is_shown(tmp_path: Path, capsys: pytest.CaptureFix
     assert "augmentation" in out.partition("Further columns")[0] and "sorted by augmentation" in out
 
 
-def test_many_models_are_told_shortly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_many_models_the_terminal_shows_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i in range(14):
         put(tmp_path, comparable("ae", probe=0.8 + 0.01 * i, lr=i), number=i + 1)
     made(tmp_path)
@@ -690,7 +690,7 @@ def test_a_report_without_the_compared_number_is_named_and_hides_nothing(tmp_pat
     assert any(text.startswith("ae ") for text in said)
 
 
-def test_a_column_that_no_report_has_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_column_that_no_report_has_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path, comparable("ae"))
     compare_folder(tmp_path / "mnist", "Fréchet")
     assert "no report has a Fréchet: sorted by linear probe" in caplog.text

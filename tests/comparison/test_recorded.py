@@ -36,7 +36,7 @@ def short(kept: list[dict[str, Any]]) -> str:
 
 
 def rows(table: str) -> dict[str, dict[str, str]]:
-    """{model: {column: cell}} of tables of one data set; those of layers and of what generates are left out."""
+    """Return {model: {column: cell}} of the main table of a data set."""
     models = table.partition("By layer")[0].partition("Generation, ")[0].splitlines()
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in models if line[:1] == "|"]
     return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
@@ -67,7 +67,7 @@ def test_rows_are_means_and_deviations_over_seeds() -> None:
     assert row["command"] == "`make train MODEL=deep_ae DATA=mnist`"
 
 
-def test_layers_stand_beside_the_untrained_ones() -> None:
+def test_layers_have_the_untrained_scores_next_to_theirs() -> None:
     kept = [report(seed=seed) for seed in range(2)]
     layers = kept[0]["scores"]["layers"]
     table = full(kept).partition("By layer")[2]
@@ -85,7 +85,7 @@ def generation_rows(table: str) -> dict[str, dict[str, str]]:
     return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
 
 
-def test_models_that_generate_have_a_further_table_with_floor_and_ceiling() -> None:
+def test_models_that_generate_have_another_table_with_references() -> None:
     gan = generative("gan", frechet=3.1)
     for scores in (gan["scores"], gan["floors"]["untrained"]):
         del scores["likelihood"]
@@ -121,7 +121,7 @@ def test_one_seed_has_no_spread() -> None:
     assert rows(table)["deep_ae"]["linear probe"] == ".951"
 
 
-def test_models_are_ranked_and_floors_follow() -> None:
+def test_models_are_ranked_and_baselines_follow() -> None:
     wide = report("wide", probe=0.93)
     wide["floors"]["pca"] = wide["floors"]["pca"] | {"code_dim": 64}
     table = rows(full([report("b", probe=0.9), wide, report("a", probe=0.96)]))
@@ -131,7 +131,7 @@ def test_models_are_ranked_and_floors_follow() -> None:
     assert table["*PCA-30*"]["command"] == "" and table["*PCA-30*"]["seeds"] == ""
 
 
-def test_every_model_stands_beside_its_own_untrained_twin() -> None:
+def test_every_model_has_its_own_untrained_network() -> None:
     other = report("b", probe=0.9)
     other["floors"]["untrained"] = made_up(30, 0.7123)
     table = rows(full([other, report("a", probe=0.96)]))
@@ -149,7 +149,7 @@ def test_columns_keep_their_order_when_the_best_model_does_not_reconstruct() -> 
     assert columns[-4:] == ["reconstruction SSE", "seeds", "minutes", "command"]
 
 
-def test_data_sets_and_hardware_stand_above_their_tables() -> None:
+def test_data_sets_and_hardware_are_named_above_their_tables() -> None:
     other = report(data="digits")
     other["provenance"]["hardware"] = {"processor": "Host", "cores": 16, "accelerator": "Big GPU"}
     table = full([report(), other])
@@ -200,7 +200,7 @@ def test_the_command_is_what_a_reader_types(command: str, shown: str) -> None:
     assert make_command(run) == shown
 
 
-def test_the_readme_follows_the_kept_reports(tmp_path: Path) -> None:
+def test_the_readme_follows_the_recorded_reports(tmp_path: Path) -> None:
     path, kept = readme(tmp_path), tmp_path / "results"
     assert not update_readme(path, kept, check=True)  # nothing kept, nothing shown
     target = record_report(run_folder(tmp_path / "run", report()), kept)
@@ -218,7 +218,7 @@ def test_the_readme_follows_the_kept_reports(tmp_path: Path) -> None:
     assert update_readme(path, kept, check=True)
 
 
-def test_a_kept_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+def test_a_recorded_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     made = report()
     made["run"]["command"] = "unsup train deep_ae --data mnist --data_root=/some/data --runs /some/runs --model.lr 0.1"
     made["provenance"]["config"]["data"] = {"init_args": {"root": "/some/data", "batch_size": 256}}
@@ -267,12 +267,12 @@ def test_the_readme_has_means_over_seeds_and_intervals_over_test_images() -> Non
     assert rows(short(recorded))["deep_ae"]["linear probe"] == ".949"
 
 
-def test_own_clusters_stand_beside_kmeans_in_full() -> None:
+def test_own_clusters_and_kmeans_have_their_columns() -> None:
     row = rows(full([clustered(), report()]))["dec"]
     assert row["own clusters ACC"] == ".871" and row["k-means ACC"] == ".637"
 
 
-def test_a_floor_that_was_run_as_a_model_is_one_row() -> None:
+def test_a_baseline_that_was_run_as_a_model_is_one_row() -> None:
     pca = report("pca", probe=0.8961)
     table = rows(full([report(), pca]))
     assert list(table) == ["deep_ae", "*PCA-30*", "*raw pixels*"]
@@ -347,7 +347,7 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
         (("run", "model"), "../../up", "cannot be the name of a file"),
     ],
 )
-def test_reports_that_cannot_be_trusted_are_not_kept(
+def test_reports_that_cannot_be_trusted_are_not_recorded(
     tmp_path: Path, path: tuple[str, ...], value: Any, message: str
 ) -> None:
     content = copy.deepcopy(report())

@@ -130,8 +130,8 @@ def test_what_the_environment_says_stays(given: dict[str, str], monkeypatch: pyt
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     wait_briefly()
-    found = {name: os.environ[name] for name in WAITING if name in os.environ}
-    assert found == (given or {"GOMP_SPINCOUNT": "1000"})
+    waiting = {name: os.environ[name] for name in WAITING if name in os.environ}
+    assert waiting == (given or {"GOMP_SPINCOUNT": "1000"})
 
 
 @pytest.fixture
@@ -141,8 +141,8 @@ def stand_ins(tmp_path: Path) -> dict[str, str]:
         (tmp_path / f"{name}.py").write_text(
             "import os\nprint('threads wait', os.environ.get('GOMP_SPINCOUNT'), flush=True)\nos._exit(0)\n"
         )
-    kept = {name: value for name, value in os.environ.items() if name not in WAITING}
-    return kept | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, TOP, TOP / "benchmarks")))}
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING}
+    return environment | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, TOP, TOP / "benchmarks")))}
 
 
 def loads(environment: dict[str, str], *words: str) -> str:

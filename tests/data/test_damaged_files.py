@@ -1,4 +1,4 @@
-"""Damaged files: one line that names the file, what is wrong with it and the remedy."""
+"""Damaged files are reported in one line with the remedy."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FILES = synthetic.mnist_files()
 
 @pytest.fixture
 def mnist(tmp_path: Path) -> MNIST:
-    """A small, whole MNIST on disk."""
+    """Make a small MNIST."""
     synthetic.place(tmp_path, MNIST, FILES)
     return MNIST(str(tmp_path))
 

@@ -1,4 +1,4 @@
-"""What every data set keeps to, how validation is carved out."""
+"""The contract of every data set, and how validation is carved out."""
 
 import importlib
 import time
@@ -32,7 +32,7 @@ REAL = TOP.parent / "shared" / "data"
 
 
 def recipe(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[type[ImageData], dict[str, Any]]:
-    """The class and the options of a recipe, over small files of its format where it needs files."""
+    """Return the class and the options of a recipe, with small files of its format if it needs files."""
     content = yaml.safe_load(config.read_text())["data"]
     module, _, name = content["class_path"].rpartition(".")
     cls: Any = getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-"""Missing files: what is downloaded, what is said when it cannot be, and that nothing is left half done."""
+"""Missing files are downloaded whole, or the failure is reported in one line."""
 
 import gzip
 import io
@@ -25,7 +25,7 @@ FILES = synthetic.mnist_files()
 
 @pytest.fixture
 def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MNIST:
-    """A small, whole MNIST on disk."""
+    """Make a small MNIST."""
     synthetic.expect(monkeypatch, MNIST, FILES)
     synthetic.place(tmp_path, MNIST, FILES)
     return MNIST(str(tmp_path))
@@ -35,7 +35,7 @@ def mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MNIST:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` by the last part of the address; `broken` paths end after half of what was announced."""
+    """A server of `content` by the last part of the address, which sends only half of `broken` ones."""
 
     daemon_threads = True
 
@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A mirror of the small MNIST."""
+    """Serve a mirror of the small MNIST."""
     synthetic.expect(monkeypatch, MNIST, FILES)
     with Server() as mirror:
         mirror.content = {f"{file}.gz": gzip.compress(content, mtime=0) for file, content in FILES.items()}
@@ -151,7 +151,7 @@ def test_nothing_is_written_where_the_files_are(mnist: MNIST, monkeypatch: pytes
 
 
 def whole(data: MNIST) -> bool:
-    """All four files are there, byte for byte, and nothing else."""
+    """Return whether exactly the four files are there, byte for byte."""
     return left(data.place) == set(FILES) and all((data.place / f).read_bytes() == c for f, c in FILES.items())
 
 

@@ -1,4 +1,4 @@
-"""A user's own images: which are labelled, what is refused, and the array that is kept."""
+"""A user's images, their labels, what is refused, and the cached array."""
 
 import warnings
 from pathlib import Path
@@ -16,7 +16,7 @@ from unsup.data.folder import Folder
 
 
 def line(images: Path, root: Path, **options: Any) -> str:
-    """What a run says that starts on this folder."""
+    """Return the error of a run that starts on this folder."""
     return complaint(Folder(str(images), root=str(root), **options))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from toys import Coder, Copier, Decoder, Generator, Variational
 
 from unsup.evaluation import draw as drawing
-from unsup.evaluation.draw import draw
+from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.readout import Probe, Readout
 from unsup.reports.figures.samples import PROGRESS, draw_progress
@@ -72,7 +72,7 @@ def model_of(kind: type[Coder], *arguments: Any) -> Any:
 )
 def test_a_model_gets_the_figures_of_what_it_offers(kind: type[Coder], expected: list[str], tmp_path: Path) -> None:
     data, model = Few(), model_of(kind)
-    shown, _ = draw(tmp_path, model, data, judged(model, data))
+    shown, _ = draw_figures(tmp_path, model, data, judged(model, data))
     assert names(shown) == expected + ALWAYS
     assert all((tmp_path / path).is_file() for path in shown)
     if "interpolations" in expected:
@@ -84,7 +84,7 @@ def test_what_training_left_is_listed(tmp_path: Path) -> None:
     data, model = Few(), model_of(Generator)
     (tmp_path / "figures").mkdir()
     draw_progress(tmp_path / "figures" / "progress.png", {1: digits(10).numpy(), 2: digits(10).numpy()})
-    shown, _ = draw(tmp_path, model, data, judged(model, data))
+    shown, _ = draw_figures(tmp_path, model, data, judged(model, data))
     assert names(shown)[:3] == ["samples", "progress", "nearest"]
     assert shown["figures/progress.png"] == PROGRESS
 
@@ -93,7 +93,7 @@ def test_what_training_left_is_listed(tmp_path: Path) -> None:
 def test_shapes_and_dimensions(shape: tuple[int, int, int], code_dim: int, tmp_path: Path) -> None:
     data, model = Few(shape, labelled=False), model_of(Variational, shape, code_dim)
     model.noise_dim = code_dim
-    shown, _ = draw(tmp_path, model, data, judged(model, data))
+    shown, _ = draw_figures(tmp_path, model, data, judged(model, data))
     assert {"samples", "nearest", "interpolations", "traversals"} < set(names(shown))
     assert "of different clusters" in shown["figures/interpolations.png"]
     which = "the 8 of 12 that vary most" if code_dim == 12 else "each in turn"
@@ -105,21 +105,21 @@ def test_shapes_and_dimensions(shape: tuple[int, int, int], code_dim: int, tmp_p
 def test_one_dimension_of_noise(tmp_path: Path) -> None:
     data, model = Few(), model_of(Generator, SHAPE, 1)
     model.noise_dim = 1
-    assert "interpolations" in names(draw(tmp_path, model, data, judged(model, data))[0])
+    assert "interpolations" in names(draw_figures(tmp_path, model, data, judged(model, data))[0])
 
 
 def test_the_page_gets_the_map_and_the_surest_mistakes(tmp_path: Path) -> None:
     model, data = model_of(Decoder), Few()
     evaluation = judged(model, data)
-    _, pictures = draw(tmp_path, model, data, evaluation)
-    assert pictures.code_map is not None and pictures.code_map.points.shape == (60, 2)
+    _, pictures = draw_figures(tmp_path, model, data, evaluation)
+    assert pictures.code_map is not None and pictures.code_map.plane.points.shape == (60, 2)
     probe, labels = evaluation.readout.probe, data.labels("test")
     assert probe is not None and labels is not None
     wrong = probe.predict(evaluation.codes) != labels
     assert 0 < len(pictures.hardest) == min(24, wrong.sum())
     assert pictures.hardest[0].confidence == probe.probabilities(evaluation.codes)[wrong].max()
     unlabelled = Few(labelled=False)
-    _, pictures = draw(tmp_path, model, unlabelled, judged(model, unlabelled))
+    _, pictures = draw_figures(tmp_path, model, unlabelled, judged(model, unlabelled))
     assert pictures.code_map is not None and pictures.code_map.labels is None and not pictures.hardest
 
 
@@ -127,7 +127,11 @@ def test_collapsed_codes_have_no_walks(tmp_path: Path) -> None:
     data, model = Few(), model_of(Decoder)
     with torch.no_grad():
         model.encoder[-1].weight.zero_()
-    assert names(draw(tmp_path, model, data, judged(model, data))[0]) == ["reconstructions", "interpolations", *ALWAYS]
+    assert names(draw_figures(tmp_path, model, data, judged(model, data))[0]) == [
+        "reconstructions",
+        "interpolations",
+        *ALWAYS,
+    ]
 
 
 def test_drawing_leaves_no_trace_and_repeats_itself(tmp_path: Path) -> None:
@@ -141,7 +145,7 @@ def test_drawing_leaves_no_trace_and_repeats_itself(tmp_path: Path) -> None:
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        shown, _ = draw(tmp_path, model, data, evaluation)
+        shown, _ = draw_figures(tmp_path, model, data, evaluation)
         assert torch.equal(before, torch.get_rng_state())
         bytes_.append({path: (tmp_path / path).read_bytes() for path in shown})
     assert bytes_[0] == bytes_[1]
@@ -165,7 +169,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
 
 def test_ways_end_at_the_decoded_ends(tmp_path: Path, given: dict[str, tuple[Any, ...]]) -> None:
     data, model = Few(), model_of(Decoder)
-    draw(tmp_path, model, data, judged(model, data))
+    draw_figures(tmp_path, model, data, judged(model, data))
     ways, originals, kind = given["draw_lines_between"]
     assert ways.shape == (6, 9, *SHAPE) and originals.shape == (6, 2, *SHAPE) and kind == "classes"
     with torch.no_grad():
@@ -182,7 +186,7 @@ def test_arcs_end_at_normal_noise(tmp_path: Path, given: dict[str, tuple[Any, ..
             return noise.view(-1, *SHAPE)
 
     data, model = Few(), model_of(Echo)
-    draw(tmp_path, model, data, judged(model, data))
+    draw_figures(tmp_path, model, data, judged(model, data))
     (arcs,) = given["draw_arcs"]
     norms = np.linalg.norm(arcs.reshape(6, 9, 64), axis=2)
     assert norms.min() > 6 and norms.max() < 10  # the shell at 8
@@ -193,7 +197,7 @@ def test_copies_of_training_images_are_found(tmp_path: Path, given: dict[str, tu
     data = Few()
     train, val = (torch.cat(list(data.batches(split))) for split in ("train", "val"))
     model = Copier(train[:20])
-    draw(tmp_path, model, data, judged(model, data))
+    draw_figures(tmp_path, model, data, judged(model, data))
     samples, neighbours, distances, usual = given["draw_nearest"]
     assert samples.shape == (10, *SHAPE) and np.array_equal(samples, neighbours)
     assert len(distances) == len(usual) == len(val) == 16 and distances.max() < 1e-9

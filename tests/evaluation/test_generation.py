@@ -24,7 +24,7 @@ from unsup.evaluation import inception
 from unsup.evaluation.baselines import compute_baselines, feature_spaces
 from unsup.evaluation.codes import samples
 from unsup.evaluation.feature_space import FeatureSpace, compared
-from unsup.evaluation.protocol import evaluate
+from unsup.evaluation.protocol import judge_model
 from unsup.metrics import generation
 from unsup.metrics.generation import frechet, kernel_distance, precision_recall
 from unsup.models.base import Model
@@ -272,10 +272,10 @@ def test_fid_needs_colour_the_package_and_its_weights(
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with progress() as said:
         assert len(feature_spaces(Colour(), tmp_path)) == 1
-    assert said[-1].startswith("no FID: ") and said[-1].endswith(f"{inception.WEIGHTS} is not there")
+    assert said[-1].startswith("no FID: ") and said[-1].endswith(f"{inception.INCEPTION_WEIGHTS} is not there")
     (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / inception.WEIGHTS).write_bytes(b"")
-    monkeypatch.setattr(inception, "_network", Inception)
+    (tmp_path / "checkpoints" / inception.INCEPTION_WEIGHTS).write_bytes(b"")
+    monkeypatch.setattr(inception, "_inception", Inception)
     colour = Colour()
     found = feature_spaces(colour, tmp_path)
     assert len(found) == 2
@@ -384,7 +384,7 @@ class Known(Blobs):
 
 def test_likelihoods_are_means_in_nats_an_image(data: ImageData) -> None:
     reads = data.test_reads
-    found = evaluate(Known(SHAPE), data, layers=False)
+    found = judge_model(Known(SHAPE), data, layers=False)
     assert found.test_reads == 1 == data.test_reads - reads and "generation" not in found.scores
     ink = float(torch.cat(list(data.batches("test"))).flatten(1).sum(1).mean())
     likelihood = found.scores["likelihood"]
@@ -396,9 +396,9 @@ def test_likelihoods_are_means_in_nats_an_image(data: ImageData) -> None:
 @pytest.mark.parametrize(
     ("method", "value", "message"),
     [
-        ("elbo", lambda x: (x.sum(), x.flatten(1)), r"Odd.elbo: log p\(x\|z\) gave shape \(\) for 400 images"),
-        ("elbo", lambda x: (x.flatten(1).sum(1), x), r"Odd.elbo: KL gave shape \(400, 1, 8, 8\)"),
-        ("log_likelihood", lambda x: x.flatten(1), r"Odd.log_likelihood gave shape \(400, 64\)"),
+        ("elbo", lambda x: (x.sum(), x.flatten(1)), r"Odd.elbo: log p\(x\|z\) gave torch.float32 \(\)"),
+        ("elbo", lambda x: (x.flatten(1).sum(1), x), r"Odd.elbo: KL gave torch.float32 \(400, 1, 8, 8\)"),
+        ("log_likelihood", lambda x: x.flatten(1), r"Odd.log_likelihood gave torch.float32 \(400, 64\)"),
         ("log_likelihood", lambda x: x.flatten(1).sum(1).log() * 0 / 0, "Odd: log_likelihood are not finite for 400"),
     ],
 )
@@ -417,7 +417,7 @@ def test_a_model_may_have_an_exact_likelihood_alone(data: ImageData) -> None:
         def log_likelihood(self, x: torch.Tensor, samples: int) -> torch.Tensor:
             return -x.flatten(1).sum(1)
 
-    assert evaluate(Exact(SHAPE), data, layers=False).scores["likelihood"].keys() == {"log_likelihood", "samples"}
+    assert judge_model(Exact(SHAPE), data, layers=False).scores["likelihood"].keys() == {"log_likelihood", "samples"}
 
 
 # ---- the whole -------------------------------------------------------------------------------------------------------
@@ -429,10 +429,10 @@ def test_two_evaluations_give_equal_numbers_and_one_pass_over_the_test_images(
     model = Blobs(SHAPE)
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
-    first = evaluate(model, data, feature_spaces=[space])
+    first = judge_model(model, data, feature_spaces=[space])
     assert torch.equal(torch.random.get_rng_state(), state) and first.test_reads == 1
     torch.manual_seed(2)
-    second = evaluate(model, data, feature_spaces=[space])
+    second = judge_model(model, data, feature_spaces=[space])
     assert first.scores == second.scores
     assert first.scores["generation"]["space"] == space.name and first.scores["generation"]["n"] == 108
     assert first.scores["likelihood"]["elbo"] < first.scores["likelihood"]["log_likelihood"]
@@ -447,7 +447,7 @@ def test_a_generator_that_changes_while_it_samples_is_refused(data: ImageData, s
             return super().sample(n)
 
     with pytest.raises(UserError, match="Restless: the encoder changed while it was evaluated"):
-        evaluate(Restless(SHAPE), data, feature_spaces=[space])
+        judge_model(Restless(SHAPE), data, feature_spaces=[space])
 
 
 def test_baselines_are_cached_by_what_the_untrained_network_generates(
@@ -475,7 +475,9 @@ def test_baselines_are_cached_by_what_the_untrained_network_generates(
 def test_a_run_reports_what_it_generates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unsup.evaluation.run.draw", lambda *words: ({}, None))  # figures take longer than all the rest
+    monkeypatch.setattr(
+        "unsup.evaluation.run.draw_figures", lambda *words: ({}, None)
+    )  # figures take longer than all the rest
     config = tmp_path / "blobs.yaml"
     config.write_text(
         f"recipe: blobs\ndataset: tiny\nmodel: {{class_path: {__name__}.Blobs}}\n"

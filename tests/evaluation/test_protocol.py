@@ -18,9 +18,9 @@ from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.digits import Digits
 from unsup.evaluation import measures
-from unsup.evaluation.codes import encode
+from unsup.evaluation.codes import encode_splits
 from unsup.evaluation.parallel import run_side_by_side
-from unsup.evaluation.protocol import Evaluation, evaluate
+from unsup.evaluation.protocol import Evaluation, judge_model
 from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.metrics import diagnostics
@@ -90,7 +90,7 @@ def digits():
 @pytest.fixture(scope="module")
 def result(digits):
     with progress() as said:
-        evaluation = evaluate(Net(digits.shape), digits)
+        evaluation = judge_model(Net(digits.shape), digits)
     return evaluation, said
 
 
@@ -191,12 +191,12 @@ def test_views_are_judged_by_alignment(digits):
     for shift in (0.0, 0.1, 0.3):
         net = Views(digits.shape)
         net.shift = shift
-        apart[shift] = encode(net, digits, False)[0]["test"].view_distances
+        apart[shift] = encode_splits(net, digits, False)[0]["test"].view_distances
     assert apart[0.0].shape == (500,) and abs(apart[0.0]).max() < 1e-6
     assert 1e-4 < apart[0.1].mean() < apart[0.3].mean() < 4
-    again = encode(net, digits, False)[0]["test"].view_distances
+    again = encode_splits(net, digits, False)[0]["test"].view_distances
     assert np.array_equal(again, apart[0.3])  # the same views every time
-    free = measures.answer_scores(encode(net, digits, False)[0]["test"], 64, 100)
+    free = measures.answer_scores(encode_splits(net, digits, False)[0]["test"], 64, 100)
     assert free["alignment"] == pytest.approx(apart[0.3].mean())
 
 
@@ -213,26 +213,26 @@ class Sorted(Pixels):
 
 def test_a_models_own_clusters_are_scored_as_they_are(monkeypatch):
     data = Toy(thirds(300), thirds(90))
-    own = evaluate(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
+    own = judge_model(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
     assert own["k"] == 6 and own["used"] == 3 and own["fitted_on"] == data.size("train")
     for part in ("train", "test", "transductive"):
         assert own[part] == {"acc": 1.0, "nmi": 1.0, "ari": 1.0}
     monkeypatch.setattr(Sorted, "half", True)
-    half = evaluate(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
+    half = judge_model(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
     assert all(0.5 < half[part]["acc"] < 0.8 for part in ("train", "test", "transductive"))
     assert half["test"] != half["transductive"]
-    assert "own" not in evaluate(Pixels(Toy.shape), data, count=False).scores["clusterings"]
+    assert "own" not in judge_model(Pixels(Toy.shape), data, count=False).scores["clusterings"]
 
 
 def test_own_clusters_of_unlabelled_images_are_counted():
-    own = evaluate(Sorted(Toy.shape), Toy(None, None), count=False).scores["clusterings"]["own"]
+    own = judge_model(Sorted(Toy.shape), Toy(None, None), count=False).scores["clusterings"]["own"]
     assert own.keys() == {"k", "used", "fitted_on"} and own["used"] == 3
 
 
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
-        (lambda x: torch.full((len(x),), 6), r"clusters 6 to 6: num_clusters 6 allows"),
+        (lambda x: torch.full((len(x),), 6), r"clusters 6 to 6: num_clusters is 6"),
         (lambda x: torch.full((len(x),), -1), r"clusters -1 to -1"),
         (lambda x: torch.zeros(len(x)), r"torch.float32 \(\d+,\): it must be torch.int64"),
         (lambda x: torch.zeros(len(x), 6, dtype=torch.int64), r"it must be torch.int64 \(\d+,\)"),
@@ -242,10 +242,10 @@ def test_clusters_that_are_none_are_refused_by_name(ids, expected, monkeypatch):
     data = Toy(thirds(300), thirds(90))
     monkeypatch.setattr(Sorted, "assign", lambda self, x: ids(x))
     with pytest.raises(UserError, match=rf"^Sorted\.assign gave [^\n]*{expected}[^\n]*$"):
-        evaluate(Sorted(Toy.shape), data)
+        judge_model(Sorted(Toy.shape), data)
     monkeypatch.setattr(Sorted, "num_clusters", None)
     with pytest.raises(UserError, match="set num_clusters in __init__"):
-        evaluate(Sorted(Toy.shape), data)
+        judge_model(Sorted(Toy.shape), data)
 
 
 def test_reconstruction_is_scored_in_both_units(result, digits):
@@ -265,7 +265,7 @@ def test_the_test_split_is_read_once_and_the_model_is_left_as_it_was(digits):
     before, reads = weights_hash(net), digits.test_reads
     torch.set_float32_matmul_precision("medium")
     try:
-        evaluation = evaluate(net, digits)
+        evaluation = judge_model(net, digits)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
@@ -301,7 +301,7 @@ def test_a_model_that_changes_while_it_encodes_is_refused(digits):
             return super().encode(x)
 
     with pytest.raises(UserError, match="Restless: the encoder changed while it was evaluated"):
-        evaluate(Restless(digits.shape), digits)
+        judge_model(Restless(digits.shape), digits)
 
 
 def test_the_hash_sees_names_parameters_and_buffers():
@@ -344,7 +344,7 @@ def test_evaluation_repeats_bit_for_bit_whatever_the_generators_and_threads(digi
     torch.set_num_threads(1 if threads > 1 else 2)  # so many parts at a time; the codes stay the same
     try:
         state = torch.random.get_rng_state()
-        assert same(evaluate(Net(digits.shape), digits), result[0])
+        assert same(judge_model(Net(digits.shape), digits), result[0])
         assert torch.equal(torch.random.get_rng_state(), state)
     finally:
         torch.set_num_threads(threads)
@@ -354,7 +354,7 @@ def test_evaluation_repeats_bit_for_bit_whatever_the_generators_and_threads(digi
 def test_another_process_finds_the_same_scores(result):
     program = (
         "import json; from test_protocol import *; data = Digits(); data.setup();"
-        "print(json.dumps(evaluate(Net(data.shape), data).scores))"
+        "print(json.dumps(judge_model(Net(data.shape), data).scores))"
     )
     folder = Path(__file__).parent
     command = [sys.executable, "-c", f"import sys; sys.path.append({str(folder.parent)!r}); {program}"]
@@ -369,12 +369,12 @@ def test_progress_names_what_is_done(result):
 
 
 def test_layers_can_be_left_out(digits, result):
-    scores = evaluate(Net(digits.shape), digits, layers=False).scores
+    scores = judge_model(Net(digits.shape), digits, layers=False).scores
     assert scores == {name: value for name, value in result[0].scores.items() if name != "layers"}
 
 
 def test_clusters_are_not_counted_where_that_is_left_out(digits, result):
-    scores = evaluate(Net(digits.shape), digits, count=False).scores
+    scores = judge_model(Net(digits.shape), digits, count=False).scores
     assert scores["clusters"] == {"k": 10, "by": "classes"}
     assert scores | {"clusters": result[0].scores["clusters"]} == result[0].scores
 
@@ -382,7 +382,7 @@ def test_clusters_are_not_counted_where_that_is_left_out(digits, result):
 def test_unlabelled_images_get_the_label_free_part_and_say_so():
     data = Toy(None, None)
     with progress() as said:
-        found = evaluate(Net(data.shape), data)
+        found = judge_model(Net(data.shape), data)
     free = {"code_dim", "dead_units", "reconstruction", "rankme", "uniformity", "silhouette"}
     assert found.scores.keys() == free | {"clusters", "clusterings"}
     k = found.scores["clusters"]["silhouette"]
@@ -399,7 +399,7 @@ def test_unlabelled_images_get_the_label_free_part_and_say_so():
 def test_one_class_alone_is_as_good_as_no_labels():
     data = Toy(np.zeros(300, np.int64), np.zeros(90, np.int64))
     with progress() as said:
-        found = evaluate(Pixels(data.shape), data)
+        found = judge_model(Pixels(data.shape), data)
     assert "linear_probe" not in found.scores and "reconstruction" not in found.scores
     assert any("one class" in line for line in said)
 
@@ -408,7 +408,7 @@ def test_too_few_labels_leave_out_an_entry_and_say_so():
     labels = thirds(300)
     labels[labels == 2] = np.where(np.arange(100) < 8, 2, 0)
     with progress() as said:
-        found = evaluate(Pixels((1, 4, 4)), Toy(labels, thirds(90)))
+        found = judge_model(Pixels((1, 4, 4)), Toy(labels, thirds(90)))
     assert found.scores["few_label"].keys() == {"1"}
     assert found.correct.keys() == {"linear_probe", "few_label_1"}
     assert any("10 a class" in line for line in said)
@@ -416,14 +416,14 @@ def test_too_few_labels_leave_out_an_entry_and_say_so():
 
 def test_a_class_without_test_images_leaves_out_the_accuracies_per_class_and_says_so():
     with progress() as said:
-        found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), np.arange(90) % 2))
+        found = judge_model(Pixels((1, 4, 4)), Toy(thirds(300), np.arange(90) % 2))
     assert "per_class" not in found.scores["linear_probe"]
     assert found.scores["linear_probe"]["accuracy"] > 0.9
     assert any("per class" in line for line in said)
 
 
 def test_k_is_the_number_of_classes_not_of_test_labels():
-    found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), np.zeros(90, np.int64)))
+    found = judge_model(Pixels((1, 4, 4)), Toy(thirds(300), np.zeros(90, np.int64)))
     assert found.clusters.max() == 2
 
 
@@ -431,7 +431,7 @@ def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_s
     monkeypatch.setattr(diagnostics, "WIDE", 12)
     monkeypatch.setattr(diagnostics, "COMPRESSED", 6)
     with progress() as said:
-        found = evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
+        found = judge_model(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
     assert found.scores["reduced"] == {"dim": 6, "for": ["clusterings", "kNN", "diagnostics"]}
     assert found.scores["code_dim"] == 16 and found.codes.shape == (90, 16)
     assert found.scores["rankme"] <= 6
@@ -449,7 +449,7 @@ def test_codes_that_are_not_finite_are_refused_by_name(broken):
             return z
 
     with pytest.raises(UserError, match=r"Broken: the codes are not finite for 1 of 270 train images \(the first: 5\)"):
-        evaluate(Broken((1, 4, 4)), Toy(thirds(300), thirds(90)))
+        judge_model(Broken((1, 4, 4)), Toy(thirds(300), thirds(90)))
 
 
 def test_codes_that_are_no_matrix_are_refused_by_name():
@@ -457,8 +457,8 @@ def test_codes_that_are_no_matrix_are_refused_by_name():
         def encode(self, x):
             return x
 
-    with pytest.raises(UserError, match=r"Maps.encode gave shape \(270, 1, 4, 4\) for 270 images"):
-        evaluate(Maps((1, 4, 4)), Toy(thirds(300), thirds(90)))
+    with pytest.raises(UserError, match=r"Maps.encode gave torch.float32 \(270, 1, 4, 4\): it must be .*\(270, D\)"):
+        judge_model(Maps((1, 4, 4)), Toy(thirds(300), thirds(90)))
 
 
 def test_a_collapsed_encoder_scores_the_majority_and_leaves_no_nan():
@@ -469,7 +469,7 @@ def test_a_collapsed_encoder_scores_the_majority_and_leaves_no_nan():
     labels = np.where(np.arange(300) % 10 < 6, 0, np.arange(300) % 3)
     test = np.where(np.arange(90) % 10 < 6, 0, np.arange(90) % 3)
     with pytest.warns(UserWarning, match="distinct clusters"), progress() as said:
-        found = evaluate(Collapsed((1, 4, 4)), Toy(labels, test)).scores
+        found = judge_model(Collapsed((1, 4, 4)), Toy(labels, test)).scores
     assert found["linear_probe"]["accuracy"] == pytest.approx(np.mean(test == 0)) == found["kmeans"]["test"]["acc"]
     assert found["dead_units"] == 5 and found["rankme"] == pytest.approx(1)
     assert "silhouette" not in found
@@ -483,7 +483,7 @@ def test_an_error_in_a_part_reaches_the_caller(monkeypatch):
 
     monkeypatch.setattr(diagnostics, "rankme", fail)
     with pytest.raises(UserError, match="out of luck"):
-        evaluate(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
+        judge_model(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
 
 
 def test_an_interrupt_stops_every_part():

@@ -14,7 +14,7 @@ from tiny import TinyDigits
 from toys import Coder
 
 import unsup.evaluation.tensorboard
-from unsup.evaluation.protocol import evaluate
+from unsup.evaluation.protocol import judge_model
 from unsup.evaluation.tensorboard import write_dashboard
 
 CONFIG: dict[str, Any] = {
@@ -37,7 +37,7 @@ class Unlabelled(TinyDigits):
 def written(folder: Path, data: TinyDigits) -> EventAccumulator:
     data.setup()
     torch.manual_seed(0)
-    evaluation = evaluate(Coder(), data, layers=False)
+    evaluation = judge_model(Coder(), data, layers=False)
     for _ in range(2):  # the second one replaces the first
         write_dashboard(folder, CONFIG, data, evaluation, step=40)
     return EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()

@@ -5,10 +5,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from unsup.metrics.logistic import WIDE, fit, largest_gradient, second_moments
+from unsup.metrics.logistic import PRECONDITIONED, fit_logistic, largest_gradient, second_moments
 
 
-def hard(classes: int, n: int = 1500, dim: int = WIDE + 20) -> tuple[np.ndarray, np.ndarray]:
+def hard(classes: int, n: int = 1500, dim: int = PRECONDITIONED + 20) -> tuple[np.ndarray, np.ndarray]:
     """Standardised codes whose principal components' variances span eight powers of ten, and labels hard to tell."""
     rng = np.random.default_rng(classes)
     components = rng.standard_normal((n, dim)) * np.logspace(0, -4, dim)
@@ -29,7 +29,7 @@ def loss(probe: LogisticRegression, x: np.ndarray, labels: np.ndarray) -> float:
 @pytest.mark.parametrize("classes", [2, 5])
 def test_it_ends_at_the_optimum_and_leaves_scikit_learn_nothing_to_do(classes: int, c: float) -> None:
     x, labels = hard(classes)
-    found = fit(x, labels, c)
+    found = fit_logistic(x, labels, c)
     assert found.n_iter_[0] <= 1 and largest_gradient(found, x, labels) < 1e-4
     exact = LogisticRegression(C=c, tol=1e-9, max_iter=100_000).fit(x.astype(np.float64), labels)
     assert loss(exact, x, labels) - 1e-7 < loss(found, x, labels) < loss(exact, x, labels) + 1e-6
@@ -40,17 +40,17 @@ def test_where_directions_differ_it_ends_lower_than_scikit_learn_alone() -> None
     x, labels = hard(5)
     alone = LogisticRegression(C=10.0, max_iter=10_000).fit(x, labels)
     assert alone.n_iter_[0] > 200  # the codes are hard indeed
-    assert loss(fit(x, labels, 10.0), x, labels) < loss(alone, x, labels) - 1e-5
+    assert loss(fit_logistic(x, labels, 10.0), x, labels) < loss(alone, x, labels) - 1e-5
 
 
 def test_neither_start_nor_moments_move_the_optimum() -> None:
     x, labels = hard(5)
-    cold = fit(x, labels, 10.0)
-    near, other = fit(x, labels, 1.0), fit(x[labels < 4], labels[labels < 4], 1.0)
+    cold = fit_logistic(x, labels, 10.0)
+    near, other = fit_logistic(x, labels, 1.0), fit_logistic(x[labels < 4], labels[labels < 4], 1.0)
     for start in (near, other):  # the other one knows four classes only, and cannot be a start
-        found = fit(x, labels, 10.0, start, lambda: second_moments(x[::2]))
+        found = fit_logistic(x, labels, 10.0, start, lambda: second_moments(x[::2]))
         assert loss(found, x, labels) == pytest.approx(loss(cold, x, labels), abs=1e-6)
-    again = fit(x, labels, 10.0)
+    again = fit_logistic(x, labels, 10.0)
     assert np.array_equal(again.coef_, cold.coef_) and np.array_equal(again.intercept_, cold.intercept_)
 
 
@@ -58,5 +58,5 @@ def test_products_that_rounding_leaves_indefinite_do_not_stop_it() -> None:
     x, labels = hard(5, dim=300)
     x = np.concatenate([x, x + np.random.default_rng(0).normal(0, 1e-6, x.shape).astype(np.float32)], axis=1)
     assert np.linalg.eigvalsh(second_moments(x)).min() < 0
-    found = fit(x, labels, 1e5)
+    found = fit_logistic(x, labels, 1e5)
     assert largest_gradient(found, x, labels) < 1.1e-4

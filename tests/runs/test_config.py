@@ -13,7 +13,6 @@ from unsup.cli.parser import split_options
 from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import as_plain as listed
 from unsup.core.strict_yaml import dump_yaml
-from unsup.runs import lookup
 from unsup.runs.config import compose, merge, precheck, read_layer, resolve
 from unsup.runs.lookup import SHIPPED, config_names, variants
 
@@ -89,7 +88,7 @@ def test_options_are_split_from_words() -> None:
     [
         (["train", "deepae"], "unknown model 'deepae' (did you mean 'deep_ae'?)"),
         (["train", "ae", "--data", "minst"], "unknown data 'minst' (did you mean 'mnist'?)"),
-        (["train"], "no model named"),
+        (["train"], "no model given"),
         (["train", "ae", "--sed", "3"], "--sed (did you mean '--seed'?)"),
         (["train", "ae", "--seed", "x"], "invalid int value: 'x'"),
         (["train", "ae", "--seed", "-1"], "seed: expected a whole number from 0 to 4294967295, got -1"),
@@ -177,15 +176,6 @@ def test_print_config_is_the_resolved_one(capsys: pytest.CaptureFixture[str]) ->
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["trainer"]["max_epochs"] == 2 and printed["recipe"] == "ae"
     assert printed == plain(resolve(compose("ae", "digits", [], [("trainer.max_epochs", 2)])))
-
-
-def test_no_command_prints_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lookup, "SHIPPED", tmp_path / "configs")
-    assert main(["models"]) == 1
-    assert f"unsup: there are no recipes in {tmp_path / 'configs' / 'model'}" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

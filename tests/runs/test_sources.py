@@ -30,10 +30,10 @@ OURS = sorted(
 def test_every_class_of_the_recipes_is_read_as_it_is(kind: str, path: str) -> None:
     cls, source = load_class(path, Model if kind == "model" else ImageData), class_from_source(path)
     assert source and source.__name__ == cls.__name__
-    found, real = inspect.signature(source).parameters, inspect.signature(cls).parameters
-    assert [(p.name, p.kind, p.default) for p in found.values()] == [(p.name, p.kind, p.default) for p in real.values()]
-    unknown = [name for name, p in found.items() if p.annotation is typing.Any]
-    assert all(found[name] == real[name] for name in found if name not in unknown)
+    ours, real = inspect.signature(source).parameters, inspect.signature(cls).parameters
+    assert [(p.name, p.kind, p.default) for p in ours.values()] == [(p.name, p.kind, p.default) for p in real.values()]
+    unknown = [name for name, p in ours.items() if p.annotation is typing.Any]
+    assert all(ours[name] == real[name] for name in ours if name not in unknown)
     assert set(unknown) <= {"backbone"}, "its choices stand in a module that imports PyTorch"
 
 
@@ -72,8 +72,8 @@ Reader = typing.Callable[[str], type | None]
     ],
 )
 def test_classes_of_the_user_are_read_without_an_import(own: Reader, text: str, signature: str) -> None:
-    found = own(text)
-    assert found and str(inspect.signature(found)) == signature and found.__name__ == "Own"
+    cls = own(text)
+    assert cls and str(inspect.signature(cls)) == signature and cls.__name__ == "Own"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-    from unsup.comparison.comparable import Comparison
+    from unsup.comparison.files import Comparison
     from unsup.runs.run import Run
 
 PROGRESS = "unsup.evaluation"  # logger of the progress of an evaluation

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from unsup.cli.output import show_comparison, show_report
 from unsup.cli.parser import parse
 from unsup.cli.training import configuration, data_set_of, new_locations, train
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError
+from unsup.runs.lookup import results_folder
+from unsup.runs.run import Run
 
 OTHER = ("print_config", "runs")  # parameters of `train` that are not part of the configuration
 
@@ -21,10 +24,7 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
         data_root: the folder of data sets, if it has moved
         images: your folder of images, if it has moved
     """
-    from unsup.runs.run import Run
-
     trained, locations = Run.find(run), new_locations(data_root, images)
-    from unsup.cli.output import show_report
     from unsup.evaluation.run import evaluate_run
 
     with trained.lock():
@@ -40,7 +40,6 @@ def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | N
         runs: the folder of runs (runs)
         sort: a column of the table (linear probe)
     """
-    from unsup.cli.output import show_comparison
     from unsup.comparison.compare import compare_all
 
     comparisons, unusable = compare_all(runs, data, sort)
@@ -71,7 +70,6 @@ def results(run: Sequence[Path] = (), *, check: bool = False) -> None:
         check: only check whether everything is up to date (exit code 1 if not)
     """
     from unsup.comparison.recorded.store import record_report, update_cards, update_readme, update_results_page
-    from unsup.runs.lookup import results_folder
 
     folder = results_folder()
     top = folder.parent
@@ -103,7 +101,6 @@ def reproduce(
         runs: the folder for the new runs (runs/reproduced)
     """
     from unsup.comparison.recorded.cards import check_card, check_table, read_card
-    from unsup.runs.lookup import results_folder
 
     row = read_card(results_folder() / "cards", card)
     words = shlex.split(row.command)[1:]
@@ -116,7 +113,6 @@ def reproduce(
     chosen = row.seeds if "all" in seeds else numbers or row.seeds[:1]
     import torch
 
-    from unsup.cli.output import show_report
     from unsup.evaluation.protocol import VERSION
     from unsup.runs.build import prepare
     from unsup.training.stages import train_stages
@@ -125,9 +121,9 @@ def reproduce(
         raise UserError(f"{card} is of protocol {row.protocol}, this code has {VERSION}: record it again")
     missed = []
     for seed in dict.fromkeys(chosen):
-        _, given = parse([*words, "--seed", str(seed)], {"train": train})
-        line, data = given["line"], data_set_of(given.pop("data"), images)
-        config = configuration(data, **{name: value for name, value in given.items() if name not in OTHER})
+        _, arguments = parse([*words, "--seed", str(seed)], {"train": train})
+        line, data = arguments["line"], data_set_of(arguments.pop("data"), images)
+        config = configuration(data, **{name: value for name, value in arguments.items() if name not in OTHER})
         config["threads"] = row.threads.get(seed, torch.get_num_threads())
         prepared = prepare(config)
         if prepared.fingerprint() != row.data["sha256"]:

@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from unsup.cli.output import show_report
 from unsup.cli.parser import CommandLine
 from unsup.core.commands import SHORTCUTS, suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import folder_of_images, unless_default
+from unsup.core.strict_yaml import dump_yaml
+from unsup.runs.config import compose, precheck, read_layer, resolve
+from unsup.runs.lookup import config_names, is_own, locate, variants
+from unsup.runs.recipes import header, header_field
+from unsup.runs.run import Run
 
 
 def train(
@@ -48,10 +54,6 @@ def train(
         print_config: print the resolved configuration and stop
         runs: the folder of runs (runs)
     """
-    from unsup.core.strict_yaml import dump_yaml
-    from unsup.runs.config import read_layer
-    from unsup.runs.lookup import variants
-
     data = data_set_of(data, images, must_exist=not print_config)
     given: dict[str, Any] = {"model": model, "line": line, "config": config, "seed": seed, "epochs": epochs}
     given |= {"images": images, "data_root": data_root, "init_from": init_from}
@@ -61,7 +63,6 @@ def train(
     if print_config:
         print(dump_yaml(resolved), end="")
         return
-    from unsup.cli.output import show_report
     from unsup.runs.build import find_mnist
     from unsup.training.stages import train_stages
 
@@ -99,8 +100,6 @@ def configuration(
     data: str | None, *, model: str | None, line: CommandLine, config: Sequence[Path], **values: Any
 ) -> dict[str, Any]:
     """Return the resolved configuration of a training."""
-    from unsup.runs.config import compose, precheck, resolve
-
     composed = compose(model, data, config, overrides(line, **values))
     precheck(composed)
     return resolve(composed)
@@ -167,10 +166,7 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
         data_root: the folder of data sets, if it has moved
         images: your folder of images, if it has moved
     """
-    from unsup.runs.run import Run
-
     begun, locations = Run.find(run), new_locations(data_root, images)
-    from unsup.cli.output import show_report
     from unsup.training.distributed import is_main_process
     from unsup.training.train import resume_run
 
@@ -192,11 +188,6 @@ def new_locations(data_root: str | None, images: str | None) -> dict[str, str]:
 
 def models() -> None:
     """List the recipes with their titles, expected scores and minutes."""
-    from unsup.runs.lookup import SHIPPED, config_names, is_own, locate
-    from unsup.runs.recipes import header, header_field
-
-    if not config_names("model"):
-        raise UserError(f"there are no recipes in {SHIPPED / 'model'}: install unsup again")
     for name in config_names("model"):
         path = locate(f"model/{name}.yaml")
         print(f"{name:18} {next(iter(header(path)), '')}{f' ({path} of this folder)' if is_own(path) else ''}")

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from unsup.cli.output import screen
 from unsup.cli.training import new_locations
 from unsup.core.errors import printable
 from unsup.core.files import folder_of_images, short_path
+from unsup.runs.run import Run
 
 
 def classify(
@@ -26,11 +28,8 @@ def classify(
         labels: names of some of the images, in a CSV file with the columns file,name
         sort: also make a folder of copies or links for each class
     """
-    from unsup.runs.run import Run
-
     trained = Run.find(run)
     folder_of_images(images)
-    from unsup.cli.output import screen
     from unsup.inference.sort import SHEET, classification_table, classify_into, recognition_note
 
     folder, classified = classify_into(trained, images, out, labels, sort)
@@ -48,8 +47,6 @@ def encode(run: str, *, images: Path, out: Path | None = None) -> None:
         images: a folder of images, in any arrangement
         out: the file to write (RUN/encoded/<name of IMAGES>.npz)
     """
-    from unsup.runs.run import Run
-
     trained = Run.find(run)
     folder_of_images(images)
     from unsup.inference.encode_folder import write_codes
@@ -67,8 +64,6 @@ def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
         out: the folder to make (RUN/export)
         onnx: also export it as ONNX
     """
-    from unsup.runs.run import Run
-
     trained = Run.find(run)
     from unsup.inference.export import export_run
 
@@ -87,12 +82,9 @@ def zero_shot(
         data_root: the folder of data sets, if it has moved
         images: your folder of images, if it has moved
     """
-    from unsup.runs.run import Run
-
     trained, locations = Run.find(run), new_locations(data_root, images)
-    from unsup.cli.output import screen
     from unsup.inference.zero_shot import cluster_table, name_run
 
-    path, named = name_run(trained, words, encoder, locations)
-    screen().print(cluster_table(named))
+    path, names = name_run(trained, words, encoder, locations)
+    screen().print(cluster_table(names))
     print(f"names  {printable(str(short_path(path)))}")

@@ -1,8 +1,7 @@
-"""The reports of a data set side by side, in tables of those that are comparable."""
+"""Comparable reports, and everything that is said about them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from unsup.comparison.groups import Group, Version
@@ -42,37 +41,6 @@ class Comparable:
     def title(self) -> str:
         version = self.version
         return f"data {version.data_sha256[:12]}, protocol {version.protocol}, report schema {version.schema}"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The reports of a data set side by side.
-
-    Attributes:
-        folder: runs/<data>, which holds the files of the comparison.
-        parts: one for each set of reports that are comparable.
-        notes: on reports.
-    """
-
-    folder: Path
-    parts: list[Comparable]
-    notes: list[str]
-
-    @property
-    def differences(self) -> str:
-        """The reason for several tables, empty for a single one."""
-        if len(self.parts) < 2:
-            return ""
-        kinds = {"report schema": "schema", "protocol": "protocol", "version of the data": "data_sha256"}
-        differing = [kind for kind, field in kinds.items() if len({getattr(p.version, field) for p in self.parts}) > 1]
-        reason = f"the reports differ in {' and '.join(differing)}"
-        return f"{len(self.parts)} tables: {reason}, so numbers of two tables do not compare."
-
-    def __str__(self) -> str:
-        """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
-        from unsup.comparison.terminal import plain_text
-
-        return plain_text(self)
 
 
 def comparable(version: Version, groups: Sequence[Group], sort: str | None) -> Comparable:

@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 from typing import overload
 
-from unsup.comparison.comparable import Comparison, comparable
-from unsup.comparison.files import comparison_csv, comparison_html, comparison_json, comparison_markdown
+from unsup.comparison.comparable import comparable
+from unsup.comparison.files import Comparison, comparison_csv, comparison_html, comparison_json, comparison_markdown
 from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
 from unsup.core.commands import suggest

@@ -1,17 +1,18 @@
-"""A comparison as JSON, CSV, Markdown and HTML."""
+"""A comparison, and its forms as JSON, CSV, Markdown and HTML."""
 
 import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from unsup.comparison.comparable import Comparable, Comparison
-from unsup.comparison.table import SEEDS, TABLE, row_cells
+from unsup.comparison.comparable import Comparable
+from unsup.comparison.table import SEEDS, TABLE, row_cells, selection_notes
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
 from unsup.core.files import unless_default
-from unsup.reports.catalogue import Score
 from unsup.reports.format import markdown_table
 from unsup.reports.page import render
 
@@ -30,6 +31,37 @@ VARIANCE_NOTE = (
     "Standard deviations in points of accuracy: over training seeds; over test images, draws of the probe's training "
     "images, draws of the few labels and restarts of k-means within one run. Blank: not measured."
 )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The reports of a data set side by side.
+
+    Attributes:
+        folder: runs/<data>, which holds the files of the comparison.
+        parts: one for each set of reports that are comparable.
+        notes: on reports.
+    """
+
+    folder: Path
+    parts: list[Comparable]
+    notes: list[str]
+
+    @property
+    def differences(self) -> str:
+        """The reason for several tables, empty for a single one."""
+        if len(self.parts) < 2:
+            return ""
+        kinds = {"report schema": "schema", "protocol": "protocol", "version of the data": "data_sha256"}
+        differing = [kind for kind, field in kinds.items() if len({getattr(p.version, field) for p in self.parts}) > 1]
+        reason = f"the reports differ in {' and '.join(differing)}"
+        return f"{len(self.parts)} tables: {reason}, so numbers of two tables do not compare."
+
+    def __str__(self) -> str:
+        """Return the tables and sentences that `unsup compare` prints, 100 columns wide."""
+        from unsup.comparison.terminal import plain_text
+
+        return plain_text(self.folder.name, self.differences, self.parts)
 
 
 def comparison_json(comparison: Comparison) -> str:
@@ -103,11 +135,6 @@ def _bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
-def selection_notes(columns: Sequence[Score]) -> list[str]:
-    """Return each different note on how what is behind the columns was chosen."""
-    return list(dict.fromkeys(column.selection for column in columns if column.selection))
-
-
 def _table_notes(part: Comparable) -> list[str]:
     return [SEEDS_NOTE, *selection_notes(part.columns)]
 
@@ -119,44 +146,17 @@ def _title(comparison: Comparison) -> str:
 
 def comparison_html(comparison: Comparison) -> str:
     """Return one self-contained page whose tables can be sorted by any column."""
-    tables = []
-    for part in comparison.parts:
-        names = ["model", *(column.name for column in part.columns), SEEDS]
-        sentences: dict[str, list[str]] = {}  # by model
-        for pair in part.statements:
-            sentences.setdefault(pair.a, []).append(pair.text.removeprefix(pair.a).removeprefix(": "))
-        table = {
-            "title": part.title,
-            "sort": part.sort,
-            "columns": names,
-            "ascending": ["model", *(column.name for column in part.columns if column.lower)],
-            "entries": [
-                [
-                    {
-                        "kind": line.kind,
-                        "texts": row_cells(line, part.columns),
-                        "values": {name: line.value(name) for name in names[1:]},
-                    }
-                    for line in row.lines
-                ]
-                for row in part.rows
-            ],
-            "chosen": _table_notes(part),
-            "probe": part.probe,
-            "statements": list(sentences.items()),
-            "variance": variance_rows(part.variance),
-            "choice": choice_rows(part.choice),
-            "choice_note": choice_note(part.choice, part.groups) if part.choice else "",
-        }
-        tables.append(table)
     folder = comparison.folder
     return render(
         "compare.html.j2",
         title=_title(comparison),
         again=suggest("compare", data=folder.name, runs=unless_default(folder.parent)),
-        differences=comparison.differences,
-        notes=comparison.notes,
-        tables=tables,
+        comparison=comparison,
+        row_cells=row_cells,
+        table_notes=_table_notes,
+        variance_rows=variance_rows,
+        choice_rows=choice_rows,
+        choice_note=choice_note,
         paired_note=PAIRED_NOTE,
         variance_note=VARIANCE_NOTE,
     )

@@ -152,7 +152,7 @@ def _named_groups(groups: Sequence[Sequence[ComparedRun]]) -> list[Group]:
         words = {key: last if counts[last := key.rpartition(".")[2]] == 1 else key for key in differing}
         for runs in siblings:
             own = runs[0].options
-            options = [f"{word}={_text(own[key])}" for key, word in words.items() if own.get(key) is not None]
+            options = [f"{word}={_option_text(own[key])}" for key, word in words.items() if own.get(key) is not None]
             named.append(Group(", ".join([recipe, *options]), runs))
     return sorted(named, key=lambda group: group.name)
 
@@ -160,13 +160,13 @@ def _named_groups(groups: Sequence[Sequence[ComparedRun]]) -> list[Group]:
 def _differing(siblings: Sequence[dict[str, Any]]) -> list[str]:
     """Return options that differ, and "dim" only if it follows from no other."""
     keys = dict.fromkeys(key for options in siblings for key in options)
-    differing = [key for key in keys if len({_text(options.get(key)) for options in siblings}) > 1]
+    differing = [key for key in keys if len({_option_text(options.get(key)) for options in siblings}) > 1]
     without_dim = [key for key in differing if key != "dim"]
-    distinct = {tuple(_text(options.get(key)) for key in without_dim) for options in siblings}
+    distinct = {tuple(_option_text(options.get(key)) for key in without_dim) for options in siblings}
     return without_dim if len(distinct) == len(siblings) else differing
 
 
-def _text(value: Any) -> str:
+def _option_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -18,7 +18,7 @@ from unsup.reports.schema import baseline_name
 
 IN_FILE = {score.name: score.correct for score in SCORES if score.correct}  # column -> name in the file
 FILE = "correct.npz"
-OWN = ""  # key of a run's own arrays, next to those of its baselines
+MODEL = ""  # key of a run's own arrays, next to those of its baselines
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
                 others.append((baseline_name(key, numbers.get("dim")), numbers, own[key], each, _seeds(seeds)))
         if i + 1 < len(groups) and not isinstance(following := loaded[i + 1], UserError):
             after = groups[i + 1]
-            others.append((after.name, after.runs[0].numbers, following[OWN], (), _seeds(seeds, len(after.runs))))
-        for name, numbers, correct, initialisations, words in others:
-            difference = paired_over_seeds(own[OWN], correct, initialisations)
+            others.append((after.name, after.runs[0].numbers, following[MODEL], (), _seeds(seeds, len(after.runs))))
+        for name, numbers, correct, accuracies_of, words in others:
+            difference = paired_over_seeds(own[MODEL], correct, accuracies_of)
             text = _sentence(group.name, name, difference, words, _dimensions(first.numbers, numbers))
             yield Statement(group.name, text, name, difference)
 
@@ -71,7 +71,7 @@ def _correctness(group: Group, column: str) -> dict[str, NDArray[np.float64]] | 
     rows, errors = [], []
     for run in group.runs:
         baselines = first.baselines.items() if run is first else ()
-        means = {OWN: run.numbers.get(column)} | {key: numbers.get(column) for key, numbers in baselines}
+        means = {MODEL: run.numbers.get(column)} | {key: numbers.get(column) for key, numbers in baselines}
         try:
             rows.append(_load(run, column, means))
         except UserError as e:
@@ -86,7 +86,7 @@ def _correctness(group: Group, column: str) -> dict[str, NDArray[np.float64]] | 
 
 def _load(run: ComparedRun, column: str, means: Mapping[str, float | None]) -> dict[str, NDArray[Any]]:
     """Return the arrays (n,) of a run and of baselines, checked against their means."""
-    if means[OWN] is None:
+    if means[MODEL] is None:
         raise UserError(f"{run.folder / 'report.json'} has no {column}{_remedy(run)}")
     path, probe = run.folder / FILE, IN_FILE[column]
     try:

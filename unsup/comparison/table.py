@@ -97,6 +97,11 @@ def _cell(row: Row, column: Score) -> str:
     return f"{text} ({statistics['n']} of {row.seeds})" if statistics["n"] < row.seeds else text
 
 
+def selection_notes(columns: Sequence[Score]) -> list[str]:
+    """Return each different note on how what is behind the columns was chosen."""
+    return list(dict.fromkeys(column.selection for column in columns if column.selection))
+
+
 def over_seeds(score: Score, values: Sequence[float]) -> dict[str, float]:
     """Return `seeds_interval`, bounds from three seeds on, of shares in [0, 1].
 

@@ -9,9 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from unsup.comparison.comparable import Comparable, Comparison
-from unsup.comparison.files import selection_notes
-from unsup.comparison.table import DEFAULT, SEEDS, row_cells
+from unsup.comparison.comparable import Comparable
+from unsup.comparison.table import DEFAULT, SEEDS, row_cells, selection_notes
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.reports.format import Cells, enumeration
 
@@ -22,13 +21,13 @@ STYLES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  u
 GAP = 3  # blanks between columns
 
 
-def plain_text(comparison: Comparison, width: int = 100) -> str:
-    """Return what a terminal of this width shows of a comparison, without colours."""
-    out, name = io.StringIO(), comparison.folder.name
+def plain_text(name: str, differences: str, parts: Sequence[Comparable], width: int = 100) -> str:
+    """Return what a terminal shows of a data set's comparison, without colours."""
+    out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, force_jupyter=False)
-    if comparison.differences:
-        console.print(Text(f"{name}: {comparison.differences}"))
-    for part in comparison.parts:
+    if differences:
+        console.print(Text(f"{name}: {differences}"))
+    for part in parts:
         title, *rest = renderables(part, width)
         console.print(Text(f"{name}, {title}"), *rest, Text(), sep="\n")
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

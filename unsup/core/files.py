@@ -46,11 +46,7 @@ def unless_default(runs: Path) -> Path | None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Refuse a path that exists.
-
-    Raises:
-        UserError: it exists.
-    """
+    """Raise UserError if a path exists."""
     if path.exists():
         raise UserError(f"{short_path(path)} exists and is not overwritten: choose another {option('out')}")
 

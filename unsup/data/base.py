@@ -76,7 +76,7 @@ class ImageData(L.LightningDataModule):
         Raises:
             UserError: files are missing, truncated, altered or unreadable.
         """
-        raise NotImplementedError
+        raise UserError(f"{type(self).__name__} does not define load(train)")
 
     def setup(self, stage: str | None = None) -> None:
         """Load and check all images, once."""

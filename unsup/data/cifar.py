@@ -38,14 +38,14 @@ class CIFAR10(Downloaded):
         source = getattr(datasets, self.name)
         known = [*source.train_list, *source.test_list, (source.meta["filename"], source.meta["md5"])]
         try:
-            found = source(self.root, train=train)
+            loaded = source(self.root, train=train)
         except RuntimeError as error:
             damaged = [file for file, md5 in known if not check_integrity(self.place / file, md5)]
             raise UserError(
                 f"{self.place}: {', '.join(damaged)} altered or cut short (wrong MD5): delete to download again"
             ) from error
-        images = np.ascontiguousarray(found.data.transpose(0, 3, 1, 2))  # (N, 32, 32, 3) -> (N, 3, 32, 32)
-        return images, np.array(found.targets, np.int64)
+        images = np.ascontiguousarray(loaded.data.transpose(0, 3, 1, 2))  # (N, 32, 32, 3) -> (N, 3, 32, 32)
+        return images, np.array(loaded.targets, np.int64)
 
 
 class CIFAR100(CIFAR10):

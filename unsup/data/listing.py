@@ -33,8 +33,8 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
     Raises:
         UserError: no such folder, too few images, or an ambiguous arrangement.
     """
-    splits = _splits(top)
-    labelled = {_labelled(top, prefix, files) for prefix, files in splits.items()}
+    splits = _files_by_split(top)
+    labelled = {_has_class_folders(top, prefix, files) for prefix, files in splits.items()}
     if len(labelled) == 2:
         raise UserError(f"{top}: of train/ and test/ only one has class folders: use them in both, or in neither")
     names = sorted({_class(file) for file in next(iter(splits.values()))}) if True in labelled else []
@@ -53,7 +53,7 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
     return tuple(map(printable, number)), listings[0], listings[1]  # printable, for figures and tables
 
 
-def _splits(top: Path) -> dict[str, list[str]]:
+def _files_by_split(top: Path) -> dict[str, list[str]]:
     """Return training and perhaps test images by the prefix "train/", "test/" or ""."""
     folder_of_images(top)
     files = list(find_images(top))
@@ -76,7 +76,7 @@ def _splits(top: Path) -> dict[str, list[str]]:
     return splits
 
 
-def _labelled(top: Path, prefix: str, files: list[str]) -> bool:
+def _has_class_folders(top: Path, prefix: str, files: list[str]) -> bool:
     """Return whether all files, or none, are exactly one folder below the prefix."""
     one_deep = {file.count("/") - prefix.count("/") == 1: file for file in reversed(files)}
     if len(one_deep) == 2:

@@ -28,7 +28,7 @@ class STL10(Downloaded):
 
         self.require_files()
         try:
-            found = datasets.STL10(self.root, split="train+unlabeled" if train else "test")
+            loaded = datasets.STL10(self.root, split="train+unlabeled" if train else "test")
         except (RuntimeError, ValueError) as error:
             raise UserError(f"{self.place}: a file is altered or cut short: delete it to download it again") from error
-        return np.ascontiguousarray(found.data), np.asarray(found.labels, np.int64)  # -1: unlabelled, here and there
+        return np.ascontiguousarray(loaded.data), np.asarray(loaded.labels, np.int64)  # -1: unlabelled, here and there

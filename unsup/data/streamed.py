@@ -43,11 +43,11 @@ class Streamed(ImageData):
         self._length = total(self._open("learn"))
 
     def load(self, train: bool) -> Arrays:
-        found = self._open("probe" if train else "test")
-        n = total(found)
+        dataset = self._open("probe" if train else "test")
+        n = total(dataset)
         images, labels = np.empty((n, *self.shape), np.uint8), np.empty(n, np.int64)
         for i in range(n):
-            item = found[i]
+            item = dataset[i]
             images[i], labels[i] = item["image"], item["label"]
         if train:
             self.class_names = tuple(map(str, range(labels.max(initial=-1) + 1)))
@@ -61,10 +61,10 @@ class Streamed(ImageData):
     ) -> Iterator[Tensor]:
         if split != "learn":
             return super().batches(split, device, size, at)
-        found = self._open("learn")
+        dataset = self._open("learn")
         positions = np.arange(self._length) if at is None else at
         parts = np.array_split(positions, max(1, math.ceil(len(positions) / size)))
-        return (to_unit(pixels([found[int(i)] for i in part]).to(device)) for part in parts)
+        return (to_unit(pixels([dataset[int(i)] for i in part]).to(device)) for part in parts)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -115,9 +115,9 @@ class StreamedBatches(Batches):
         return self.data.steps_per_epoch
 
 
-def total(found: Any) -> int:
+def total(dataset: Any) -> int:
     """Return the size of a whole StreamingDataset, unlike `len`, which is a share."""
-    return sum(end - start for start, end in found.region_of_interest)
+    return sum(end - start for start, end in dataset.region_of_interest)
 
 
 def pixels(items: Sequence[dict[str, Any]]) -> Tensor:

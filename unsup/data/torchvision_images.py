@@ -33,11 +33,11 @@ class TorchvisionImages(ImageData):
             self._opened(train)
 
     def load(self, train: bool) -> Arrays:
-        found = self._opened(train)
+        source = self._opened(train)
         channels, height, width = self.shape
-        images, labels = np.empty((len(found), *self.shape), np.uint8), np.empty(len(found), np.int64)
-        for i in range(len(found)):
-            image, labels[i] = found[i]
+        images, labels = np.empty((len(source), *self.shape), np.uint8), np.empty(len(source), np.int64)
+        for i in range(len(source)):
+            image, labels[i] = source[i]
             image = image.convert("L" if channels == 1 else "RGB")
             image = image.resize((width, height), Image.Resampling.BILINEAR)  # a copy if the size is right
             images[i] = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)

@@ -23,7 +23,7 @@ from unsup.evaluation import feature_space, inception
 from unsup.evaluation.codes import samples
 from unsup.evaluation.feature_space import FeatureSpace, one_thread
 from unsup.evaluation.progress import about, say
-from unsup.evaluation.protocol import VERSION, evaluate
+from unsup.evaluation.protocol import VERSION, judge_model
 from unsup.metrics import mixtures
 from unsup.metrics.intervals import bootstrap_interval
 from unsup.models.base import Model
@@ -131,7 +131,7 @@ def protocol_key() -> str:
 def judge_baseline(
     model: Model, data: ImageData, layers: bool = False, corrupted: bool = True, spaces: Sequence[FeatureSpace] = ()
 ) -> BaselineResult:
-    evaluation = evaluate(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces)
+    evaluation = judge_model(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces)
     return BaselineResult(evaluation.scores, evaluation.correct)
 
 

@@ -21,7 +21,7 @@ CHUNK = 500  # images sampled at a time
 REMEDY = "train the model again with a lower learning rate"  # what helps if its outputs are not finite
 
 
-def encode(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encoded], list[Tensor]]:
+def encode_splits(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encoded], list[Tensor]]:
     """Return the model's outputs on each split, and the test images.
 
     There is one pass over each split. The test images are batches (n, C, H, W) on the model's device, so that nothing

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unsup.core.arrays import Array
 from unsup.data.base import ImageData
-from unsup.evaluation.model_images import along_paths, sampled
+from unsup.evaluation.model_images import along_paths, seeded_samples
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics import geometry
 from unsup.models.frozen import frozen
@@ -29,10 +29,10 @@ from unsup.reports.html import PageImages
 
 SAMPLES = 100  # drawn, and compared with as many validation images
 PATHS = 6  # interpolations
-STEPS = 9  # images on an interpolation
+PATH_STEPS = 9  # images on an interpolation
 
 
-def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], PageImages]:
+def draw_figures(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tuple[dict[str, str], PageImages]:
     """Draw every figure that the model allows, and leave the model unchanged.
 
     The random state is unchanged too. The test images are read once more, after the scores.
@@ -60,7 +60,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
             titles |= _code_space(folder, model, images, evaluation.codes, groups, kind)
         elif hasattr(model, "generate"):
             ends = np.random.default_rng(0).standard_normal((PATHS, 2, model.noise_dim), np.float32)
-            noise = np.stack([geometry.spherical(start, end, STEPS) for start, end in ends])
+            noise = np.stack([geometry.spherical(start, end, PATH_STEPS) for start, end in ends])
             titles["interpolations"] = draw_arcs(folder / "interpolations.png", _made(model.generate, noise, model))
     plane = plane_of(evaluation.codes)
     titles |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
@@ -74,7 +74,7 @@ def draw(run: Path, model: Any, data: ImageData, evaluation: Evaluation) -> tupl
 
 def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
     """Draw samples and the training images nearest to them."""
-    samples = sampled(model, SAMPLES, "samples").cpu().numpy()
+    samples = seeded_samples(model, SAMPLES, "samples").cpu().numpy()
     titles = {"samples": draw_samples(folder / "samples.png", samples)}
     if (folder / "progress.png").exists():  # training leaves it
         titles["progress"] = PROGRESS
@@ -96,7 +96,7 @@ def _code_space(folder: Path, model: Any, images: Array, codes: Array, groups: A
     titles = {}
     pairs = geometry.across_groups(groups, PATHS)
     if len(pairs):
-        paths = np.stack([geometry.straight(codes[start], codes[end], STEPS) for start, end in pairs])
+        paths = np.stack([geometry.straight(codes[start], codes[end], PATH_STEPS) for start, end in pairs])
         decoded = _made(model.decode, paths, model)
         titles["interpolations"] = draw_lines_between(folder / "interpolations.png", decoded, images[pairs], kind)
     entries, deviations, paths = geometry.walks(codes)

@@ -139,7 +139,7 @@ def _of_run(run_or_folder: "str | Path | Run") -> Result:
 
 def _of_model(model: "Model", data: "ImageData") -> Result:
     from unsup.evaluation.baselines import compute_baselines, feature_spaces
-    from unsup.evaluation.protocol import evaluate as judge_model
+    from unsup.evaluation.protocol import judge_model
 
     data.prepare_data()
     data.setup()

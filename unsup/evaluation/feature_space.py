@@ -28,10 +28,10 @@ from unsup.metrics.diagnostics import sample
 
 FEATURES = 64
 COMPARED = 10_000  # images on each side, at most
-FITTED = 10_000  # images that principal components are fitted on, at most
+COMPONENT_IMAGES = 10_000  # images that principal components are fitted on, at most
 WIDTHS = (16, 32, 64)  # of the classifier's convolutions
 BATCH, EPOCHS, LR = 128, 4, 5e-3  # 20 s of one core for MNIST
-STEPS = 300  # at least, where four epochs are fewer
+LEAST_STEPS = 300  # training steps if four epochs have fewer
 
 
 class FeatureSpace:
@@ -145,7 +145,7 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
     head = nn.Linear(FEATURES, len(data.class_names))
     labels = torch.from_numpy(data.labels("train"))
     batches = math.ceil(len(at) / BATCH)
-    epochs = max(EPOCHS, math.ceil(STEPS / batches))
+    epochs = max(EPOCHS, math.ceil(LEAST_STEPS / batches))
     optimizer = torch.optim.Adam([*net.parameters(), *head.parameters()], lr=LR, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=epochs * batches)
     for _ in range(epochs):
@@ -165,7 +165,7 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
 @threadpool_limits.wrap(limits=1)
 def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
     """Set the linear map to the principal components of some training images."""
-    images = torch.cat(list(data.batches("train", at=at[sample(len(at), FITTED)]))).flatten(1).numpy()
+    images = torch.cat(list(data.batches("train", at=at[sample(len(at), COMPONENT_IMAGES)]))).flatten(1).numpy()
     linear = cast(nn.Linear, net[1])
     pca = PCA(linear.out_features, svd_solver="randomized", random_state=0).fit(images)
     with torch.no_grad():

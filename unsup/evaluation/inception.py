@@ -18,8 +18,8 @@ from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.progress import say
 from unsup.metrics import generation
 
-WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's name for them in torch's hub cache
-FEATURES = 2048
+INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # torch-fidelity's name for them in torch's hub cache
+INCEPTION_FEATURES = 2048
 
 
 class InceptionSpace(FeatureSpace):
@@ -28,7 +28,7 @@ class InceptionSpace(FeatureSpace):
     @classmethod
     def learn(cls, data: ImageData) -> "InceptionSpace":
         say("feature space: real images through Inception")
-        return cls.filled("Inception", _network(), data)
+        return cls.filled("Inception", _inception(), data)
 
     @staticmethod
     def extract(net: nn.Module, images: Tensor) -> Floats:
@@ -46,7 +46,7 @@ class InceptionSpace(FeatureSpace):
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> "InceptionSpace":
-        return cls("Inception", _network(), arrays["test"], arrays["train"])
+        return cls("Inception", _inception(), arrays["test"], arrays["train"])
 
 
 def missing() -> str:
@@ -57,12 +57,12 @@ def missing() -> str:
 
 
 def _weights() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS
+    return Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION_WEIGHTS
 
 
-def _network() -> nn.Module:
+def _inception() -> nn.Module:
     try:
-        net = FrechetInceptionDistance(FEATURES, feature_extractor_weights_path=str(_weights())).inception
+        net = FrechetInceptionDistance(INCEPTION_FEATURES, feature_extractor_weights_path=str(_weights())).inception
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as e:
         raise UserError(f"{_weights()} cannot be read as the weights of Inception: delete it") from e
     return net.to("cuda" if torch.cuda.is_available() else "cpu")

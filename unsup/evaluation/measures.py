@@ -38,7 +38,7 @@ class SpaceKMeans(NamedTuple):
 
 
 def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
-    code = _splits([encoded[split].codes for split in SPLITS], labels)
+    code = _standardised([encoded[split].codes for split in SPLITS], labels)
 
     def linear_probe() -> Probed:
         probe = probes.linear_probe(code)
@@ -58,7 +58,7 @@ def layer_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
     """Return the linear and few-label probes of each inner layer."""
 
     def layer(name: str) -> tuple[probes.LinearProbe, FewLabels]:
-        splits = _splits([encoded[split].layers[name] for split in SPLITS], labels)
+        splits = _standardised([encoded[split].layers[name] for split in SPLITS], labels)
         return probes.linear_probe(splits), _few_labels(splits)
 
     return {f"layer {name}": partial(layer, name) for name in encoded["test"].layers}
@@ -189,7 +189,7 @@ def _kmeans_scores(done: dict[str, Any], labels: Labels) -> dict[str, Any]:
     return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}
 
 
-def _splits(codes: Sequence[Floats], labels: Labels) -> Splits:
+def _standardised(codes: Sequence[Floats], labels: Labels) -> Splits:
     return Splits.of(codes, [labels[split] for split in SPLITS]).standardised()
 
 

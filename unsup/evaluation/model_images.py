@@ -17,7 +17,7 @@ THUMBNAIL = 64  # pixels of the longer side of an image in a grid, at most
 FILTERS = 64
 
 
-def sampled(model: Any, n: int, purpose: str) -> Tensor:
+def seeded_samples(model: Any, n: int, purpose: str) -> Tensor:
     """Return n samples (n, C, H, W), from the same noise for the same purpose."""
     seed_noise(model.device, model.seed, purpose)
     images: Tensor = model.sample(n).float()

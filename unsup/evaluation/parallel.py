@@ -32,7 +32,7 @@ def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
             start = time.perf_counter()
             result, error = None, None
             try:
-                with threadpool_limits(limits=1):  # scikit-learn's OpenMP counts threads for each thread by itself
+                with threadpool_limits(limits=1):  # OpenMP limits each thread separately
                     result = part()
             except BaseException as caught:
                 error = caught
@@ -42,7 +42,7 @@ def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(parts)))]
     say(f"scoring in {len(parts)} parts on {len(threads)} cores")
     done: dict[str, Any] = {}
-    with threadpool_limits(limits=1):  # BLAS counts for the whole process
+    with threadpool_limits(limits=1):  # BLAS limits the whole process
         try:
             for thread in threads:
                 thread.start()
@@ -53,7 +53,7 @@ def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
                 done[name] = result
                 say(f"{name}: {seconds:.1f} s ({len(done)} of {len(parts)} parts)")
         except BaseException:
-            todo.clear()  # an interrupt comes here without a failed part
+            todo.clear()  # an interrupt arrives without a failed measure
             for thread in threads:
                 _stop(thread)
             raise

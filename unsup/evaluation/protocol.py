@@ -15,7 +15,7 @@ from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
 from unsup.evaluation.arrays import CodeEvaluation, judge_arrays
-from unsup.evaluation.codes import encode, samples
+from unsup.evaluation.codes import encode_splits, samples
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.feature_space import FeatureSpace
 from unsup.evaluation.parallel import Measures
@@ -37,7 +37,7 @@ class Evaluation(CodeEvaluation):
     own: Ids | None = None  # (n_test,) clusters of a model that assigns them itself
 
 
-def evaluate(
+def judge_model(
     model: Model,
     data: ImageData,
     layers: bool = True,
@@ -72,13 +72,13 @@ def evaluate(
         UserError: codes or samples are not finite or have a wrong shape, or weights or buffers change.
     """
     reads, before = data.test_reads, weights_hash(model)
-    encoded, images = encode(model, data, layers)
+    encoded, images = encode_splits(model, data, layers)
     generation: Measures = {}
     for space in feature_spaces:
         say(f"sampling {len(space.test):,} images")
         features = np.concatenate([space.features(x) for x in samples(model, len(space.test))])
         generation[f"generation: {space.name}"] = partial(space.scores, features)
-    labels = _labels(data)
+    labels = _scored_labels(data)
 
     judged = judge_arrays(
         encoded,
@@ -103,7 +103,7 @@ def evaluate(
     )
 
 
-def _labels(data: ImageData) -> dict[str, Ids] | None:
+def _scored_labels(data: ImageData) -> dict[str, Ids] | None:
     train, val, test = (data.labels(split) for split in SPLITS)
     if train is None or val is None or test is None:
         say("unlabelled images: only what needs no labels is scored")

@@ -27,8 +27,8 @@ SHIFT = (0.04, 0.1, 0.2)  # distance, at least one pixel
 MISSING = (0.2, 0.4, 0.6)  # share of the pixels
 
 GREY = 0.5
-IMAGES = 3_000  # test images that are corrupted 18 times, at most
-BATCH = 500
+CORRUPTED_IMAGES = 3_000  # test images that are corrupted 18 times, at most
+CORRUPTED_BATCH = 500
 
 
 def gaussian_noise(x: Tensor, severity: int, index: Tensor) -> Tensor:
@@ -118,9 +118,9 @@ def robustness(model: Model, images: Sequence[Tensor], labels: Ids, probe: Probe
     device, of which a fixed sample of at most 3,000 is used.
     """
     x = torch.cat(list(images))
-    at = torch.from_numpy(sample(len(x), IMAGES))
+    at = torch.from_numpy(sample(len(x), CORRUPTED_IMAGES))
     index, truth = at.to(x.device), labels[at.numpy()]
-    batches = list(zip(x[index].split(BATCH), index.split(BATCH), strict=True))
+    batches = list(zip(x[index].split(CORRUPTED_BATCH), index.split(CORRUPTED_BATCH), strict=True))
 
     def accuracy(corrupt: Corruption, severity: int) -> float:
         with frozen(model):

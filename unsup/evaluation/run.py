@@ -9,10 +9,10 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation.baselines import BaselineResult, compute_baselines, feature_spaces
-from unsup.evaluation.draw import draw
+from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import about, say
-from unsup.evaluation.protocol import VERSION, Evaluation, evaluate
+from unsup.evaluation.protocol import VERSION, Evaluation, judge_model
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
@@ -62,7 +62,7 @@ def judge(run: Run, data: ImageData) -> Judgement:
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "floors"
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     with about(run.config["recipe"]):
-        evaluation = evaluate(model, data, layers=True, feature_spaces=spaces)
+        evaluation = judge_model(model, data, layers=True, feature_spaces=spaces)
     return Judgement(
         model, evaluation, compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces), checks
     )
@@ -72,7 +72,7 @@ def write(run: Run, data: ImageData, judged: Judgement) -> Report:
     """Write everything that an evaluation leaves in the run folder."""
     say("report and figures")
     curves = curves_of(run.folder)
-    figures, pictures = draw(run.folder, judged.model, data, judged.evaluation)
+    figures, pictures = draw_figures(run.folder, judged.model, data, judged.evaluation)
     report = content(run, data, judged, curves, figures)
     correct = judged.evaluation.correct | {
         f"{name}/{probe}": values

@@ -12,10 +12,10 @@ CLASSES, DIMENSION = 10, 32
 TRAIN, VAL, TEST = 800, 200, 2000
 CHANCE = 0.03  # how far from 1 / CLASSES chance may fall: over four standard deviations of 2,000 guesses
 
-Check = tuple[str, bool, str]  # what was checked, passed, what was measured
+CheckResult = tuple[str, bool, str]  # what was checked, passed, what was measured
 
 
-def selfcheck() -> list[Check]:
+def selfcheck() -> list[CheckResult]:
     """Run all checks, with the same draws every time, in about a second."""
     rng = np.random.default_rng(0)
     labels = [np.arange(n) % CLASSES for n in (TRAIN, VAL, TEST)]
@@ -57,8 +57,8 @@ def selfcheck() -> list[Check]:
     return checks
 
 
-def _clustered(rng: np.random.Generator) -> list[Check]:
-    """Check that every clustering finds distant clouds and counts them."""
+def _clustered(rng: np.random.Generator) -> list[CheckResult]:
+    """CheckResult that every clustering finds distant clouds and counts them."""
     labels = [np.arange(n) % CLASSES for n in (TRAIN, TEST)]
     centres = 8 * _gaussian(rng, CLASSES)
     train, test = (centres[y] + _gaussian(rng, len(y)) for y in labels)
@@ -72,8 +72,8 @@ def _clustered(rng: np.random.Generator) -> list[Check]:
     return checks + [_exactly(f"far clouds: number of clusters by {name}", k, CLASSES) for name, k in counts.items()]
 
 
-def _generated(real: NDArray[np.float32]) -> list[Check]:
-    """Check generation scores for the same, one repeated and distant images."""
+def _generated(real: NDArray[np.float32]) -> list[CheckResult]:
+    """CheckResult generation scores for the same, one repeated and distant images."""
     same = generation.image_scores(real, real)
     alike = generation.image_scores(np.repeat(real[:1], len(real), 0), real)
     far = generation.image_scores(real + 100, real)
@@ -93,16 +93,16 @@ def _kmeans_accuracy(splits: Splits) -> float:
     return clustering.matched_accuracy(splits.test_labels, clustering.kmeans(splits.train, splits.test, CLASSES).test)
 
 
-def _exactly(name: str, value: float, expected: float) -> Check:
+def _exactly(name: str, value: float, expected: float) -> CheckResult:
     return f"{name} = {expected:.3g}", abs(value - expected) < 1e-9, f"{value:.3f}"
 
 
-def _chance(name: str, value: float, slack: float = CHANCE) -> Check:
+def _chance(name: str, value: float, slack: float = CHANCE) -> CheckResult:
     return f"{name} = chance", abs(value - 1 / CLASSES) < slack, f"{value:.3f}"
 
 
-def _paired(rng: np.random.Generator) -> Check:
-    """Check that five points are separable and models of equal skill are not."""
+def _paired(rng: np.random.Generator) -> CheckResult:
+    """CheckResult that five points are separable and models of equal skill are not."""
     base = rng.random(TEST) < 0.8
     equal, better = base.copy(), base.copy()
     equal[:500] = rng.permutation(base[:500])  # equally many right, on other images
@@ -112,8 +112,8 @@ def _paired(rng: np.random.Generator) -> Check:
     return "paired interval: five points separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"
 
 
-def _paired_over_seeds(rng: np.random.Generator) -> Check:
-    """Check that a gain over three seeds is separable and luck is not."""
+def _paired_over_seeds(rng: np.random.Generator) -> CheckResult:
+    """CheckResult that a gain over three seeds is separable and luck is not."""
     right = rng.random(TEST) < 0.8
 
     def seeds() -> NDArray[np.bool_]:  # each differs from the common pattern in a tenth of the images

@@ -24,7 +24,7 @@ from unsup.reports.score_schema import Scores
 
 Curves = dict[str, list[tuple[int | float, float]]]  # tag -> (step, value) pairs, in the order of the steps
 
-POINTS = 200  # of a curve in a report, at most
+CURVE_POINTS = 200  # of a curve in a report, at most
 LEFT_OUT = ("train/lr", "train/images_per_second")  # curves that are no result of learning
 SUFFIX = ".evaluation"  # of the file that an evaluation writes and the next one replaces
 PROJECTED = 2_500  # test images in the projector
@@ -107,6 +107,6 @@ def curves_of(run: Path) -> Curves:
             continue
         points = {event.step: event.value for event in events.Scalars(tag) if np.isfinite(event.value)}
         steps = sorted(points)
-        at = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int))
+        at = np.unique(np.linspace(0, len(steps) - 1, min(CURVE_POINTS, len(steps))).round().astype(int))
         curves[tag] = [(steps[i], points[steps[i]]) for i in at]
     return curves

@@ -50,8 +50,8 @@ def silhouette(codes: NDArray[np.float32], clusters: NDArray[np.int64]) -> float
     None if the sample has a single cluster.
     """
     chosen = sample(len(codes), SILHOUETTE_IMAGES)
-    found = len(np.unique(clusters[chosen]))
-    if not 2 <= found < len(chosen):
+    count = len(np.unique(clusters[chosen]))
+    if not 2 <= count < len(chosen):
         return None
     return float(silhouette_score(codes[chosen], clusters[chosen]))
 

@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats
 
-NEIGHBOURS = 3
-ROWS = 500  # of a matrix of all pairs that are in memory at a time: 40 MB beside 10,000 images
+BALL_NEIGHBOURS = 3
+ROWS = 500  # rows of the pairwise matrix in memory at a time: 40 MB for 10,000 images
 
 
 @threadpool_limits.wrap(limits=1)  # the same bits on any number of cores
@@ -76,5 +76,5 @@ def precision_recall(generated: NDArray[np.float64], real: NDArray[np.float64]) 
 
 def _reach(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the distance of each of x (n, D) to its third nearest neighbour."""
-    neighbours = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(x)
+    neighbours = NearestNeighbors(n_neighbors=BALL_NEIGHBOURS, algorithm="brute").fit(x)
     return neighbours.kneighbors()[0][:, -1]

@@ -74,8 +74,8 @@ def nearest(queries: Array, batches: Iterable[Array]) -> tuple[Positions, Array]
     position, distance = np.zeros(len(queries), np.int64), np.full(len(queries), np.inf)
     seen = 0
     for rows in batches:
-        at, found = pairwise_distances_argmin_min(queries, rows, metric="sqeuclidean")
-        closer = found < distance
-        position[closer], distance[closer] = at[closer] + seen, found[closer]
+        at, distances = pairwise_distances_argmin_min(queries, rows, metric="sqeuclidean")
+        closer = distances < distance
+        position[closer], distance[closer] = at[closer] + seen, distances[closer]
         seen += len(rows)
     return position, distance

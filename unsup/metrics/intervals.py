@@ -15,8 +15,8 @@ from unsup.metrics.variance import initialisation_variance
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-DIGITS = 7  # of an interval's ends: shares are kept as float32, and 0 would be -1e-9
-FINEST = 1_000  # values are told apart to at least this fraction of 1 where no coarser grid holds them all
+DIGITS = 7  # of an interval's ends, because shares are float32 and 0 would be -1e-9
+FINEST = 1_000  # parts of 1 that values are rounded to if no coarser grid holds them all
 
 
 def bootstrap_interval(correct: NDArray[Any], seed: int = 0) -> tuple[float, float]:
@@ -57,11 +57,11 @@ def seeds_interval(values: Sequence[float]) -> dict[str, float]:
     sd has ddof 1, the 95 % interval is by Student's t. One seed gives only n and mean.
     """
     x = np.asarray(values, dtype=np.float64)
-    found = {"n": len(x), "mean": float(x.mean())}
+    scores = {"n": len(x), "mean": float(x.mean())}
     if len(x) > 1:
         half = float(stdtrit(len(x) - 1, (1 + LEVEL) / 2)) * _standard_error(x)
-        found |= {"sd": float(x.std(ddof=1)), "low": found["mean"] - half, "high": found["mean"] + half}
-    return found
+        scores |= {"sd": float(x.std(ddof=1)), "low": scores["mean"] - half, "high": scores["mean"] + half}
+    return scores
 
 
 def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequence[float] = ()) -> dict[str, Any]:
@@ -101,14 +101,14 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequenc
     few = [(_standard_error(x.mean(axis=1)) ** 2, len(x) - 1) for x in repeated]
     draws += _draws(few + ([initialisation_variance(initialisations, len(a))] if initialisations else []))
     low, high = _interval(difference + draws)
-    found: dict[str, Any] = {"difference": difference, "low": low, "high": high, "separable": low > 0 or high < 0}
-    found["seeds"] = [len(a), len(b)]
+    comparison: dict[str, Any] = {"difference": difference, "low": low, "high": high, "separable": low > 0 or high < 0}
+    comparison["seeds"] = [len(a), len(b)]
     if all(np.isin(x, (0, 1)).all() for x in (a, b)):
         both = a @ b.T  # (s_a, s_b): images that both get right
         wins, losses = a.sum(axis=1, keepdims=True) - both, b.sum(axis=1) - both
         agree = (mcnemar_p(wins, losses) < 1 - LEVEL) & (np.sign(wins - losses) == np.sign(difference))
-        found["mcnemar"] = {"agree": int(agree.sum()), "pairs": agree.size}
-    return found
+        comparison["mcnemar"] = {"agree": int(agree.sum()), "pairs": agree.size}
+    return comparison
 
 
 def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:
@@ -198,12 +198,12 @@ def _bootstrap_quantiles(gain: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _power(z: NDArray[np.complex128], n: int) -> NDArray[np.complex128]:
     """Return z**n by squaring, ten times as fast as through logarithms."""
-    found = np.ones_like(z)
+    power = np.ones_like(z)
     while n:
         if n & 1:
-            found = found * z
+            power = power * z
         z, n = z * z, n >> 1
-    return found
+    return power
 
 
 def _grid(above: NDArray[np.float64]) -> int:

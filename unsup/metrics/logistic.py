@@ -15,13 +15,13 @@ from unsup.core.arrays import Floats, Ids
 
 C_GRID = (0.001, 0.01, 0.1, 1.0, 10.0)  # inverse L2 strength on the summed loss: carries over to more images
 TOLERANCE = 1e-4  # largest entry of the gradient of the mean loss at which scikit-learn stops; it is its default
-WIDE = 200  # dimensions; below, scikit-learn's own steps are cheap
-PLAIN_STEPS = 100  # enough where classes are well apart
-EVEN_STEPS = 500  # seldom as many; scikit-learn goes on from wherever they end
+PRECONDITIONED = 200  # dimensions; below, scikit-learn's own steps are cheap
+PLAIN_STEPS = 100  # enough for well separated classes
+EVEN_STEPS = 500  # rarely reached; scikit-learn continues from the last
 
 Doubles = NDArray[np.float64]
 Labelled = tuple[Floats, Ids]  # codes (n, D), labels (n,)
-Moments = Callable[[], Doubles]  # the mean product of each two entries of some codes, (D, D)
+Moments = Callable[[], Doubles]  # second moments of some codes, (D, D)
 
 
 def fit_with_chosen_c(part: Labelled, val: Labelled, everything: Labelled) -> LogisticRegression:
@@ -32,20 +32,20 @@ def fit_with_chosen_c(part: Labelled, val: Labelled, everything: Labelled) -> Lo
     hardly be better. The last fit starts at the solution on the part that had as much L2 an image.
     """
     moments = cache(lambda: second_moments(part[0]))
-    found: dict[float, float] = {}
+    accuracies: dict[float, float] = {}
     solutions: dict[float, LogisticRegression] = {}
     for c in C_GRID:
-        solutions[c] = fit(*part, c, solutions[max(solutions)] if solutions else None, moments)
-        found[c] = solutions[c].score(*val)
-        top = max(found.values())
-        if found[c] < top - 2 * np.sqrt(top * (1 - top) / len(val[1])):
+        solutions[c] = fit_logistic(*part, c, solutions[max(solutions)] if solutions else None, moments)
+        accuracies[c] = solutions[c].score(*val)
+        top = max(accuracies.values())
+        if accuracies[c] < top - 2 * np.sqrt(top * (1 - top) / len(val[1])):
             break
-    best = max(found, key=found.__getitem__)
+    best = max(accuracies, key=accuracies.__getitem__)
     alike = best * len(everything[1]) / len(part[1])
-    return fit(*everything, best, solutions[min(solutions, key=lambda c: abs(np.log(c / alike)))], moments)
+    return fit_logistic(*everything, best, solutions[min(solutions, key=lambda c: abs(np.log(c / alike)))], moments)
 
 
-def fit(
+def fit_logistic(
     x: Floats, labels: Ids, c: float, start: LogisticRegression | None = None, moments: Moments | None = None
 ) -> LogisticRegression:
     """Fit scikit-learn's logistic regression, on wide codes from next to its optimum.
@@ -54,12 +54,12 @@ def fit(
     units of a hidden layer, at a C of 10. After preconditioning it takes 5 s. Codes (n, D) are standardised; c is the
     inverse L2 strength on the summed loss. The fit starts from `start` if that has the same classes.
     """
-    # lbfgs stops at its gradient tolerance; should it give up before, scikit-learn's ConvergenceWarning is shown
+    # lbfgs stops at its gradient tolerance; if it gives up before, scikit-learn shows a ConvergenceWarning
     probe = LogisticRegression(C=c, tol=TOLERANCE, warm_start=True, max_iter=10_000)
     at = None
     if start is not None and np.array_equal(start.classes_, np.unique(labels)):
         at = start.coef_, start.intercept_
-    if WIDE <= x.shape[1] < len(x):  # fewer images than dimensions are told apart in few steps
+    if PRECONDITIONED <= x.shape[1] < len(x):  # fewer images than dimensions take few steps
         at = next_to_optimum(x, labels, c, at, moments)
     if at is not None:
         probe.coef_, probe.intercept_ = at
@@ -124,8 +124,7 @@ class _Loss:
     def log_shares(self, weights: Doubles, biases: Doubles) -> Floats:
         """Return log probabilities (n, K)."""
         scores = self.x @ weights.T.astype(np.float32) + biases.astype(np.float32)
-        found: Floats = log_softmax(scores, axis=1)
-        return found
+        return np.asarray(log_softmax(scores, axis=1))
 
     def descend(
         self, weights: Doubles, biases: Doubles, steps: int, root: Doubles | None = None
@@ -162,8 +161,8 @@ class _Loss:
 
         begin = np.column_stack([weights if root is None else weights @ root, biases]).ravel()
         options = {"maxiter": steps, "gtol": 0, "ftol": 0}
-        found = minimize(objective, begin, jac=True, method="L-BFGS-B", callback=small_enough, options=options)
-        return *unpacked(found.x), bool(largest < TOLERANCE / 2)
+        result = minimize(objective, begin, jac=True, method="L-BFGS-B", callback=small_enough, options=options)
+        return *unpacked(result.x), bool(largest < TOLERANCE / 2)
 
 
 def largest_gradient(probe: LogisticRegression, x: Floats, labels: Ids) -> float:

@@ -27,23 +27,23 @@ from unsup.metrics.diagnostics import sample
 DIMENSIONS = 64
 MIXTURE_IMAGES = 10_000
 WARD_IMAGES = 5_000  # time and memory grow with the square: 1 s and 200 MB for these
-FLOOR = 1e-3  # added to variances, whose mean is 1: what hardly varies weighs no more than noise
+FLOOR = 1e-3  # added to variances, whose mean is 1: constant entries weigh no more than noise
 RESTARTS = 4
-WORK = RESTARTS * 10 * 32**2  # four restarts of ten clusters in 32 dimensions take 4 s; fewer where EM costs more
-NEIGHBOURS = 20
+WORK = RESTARTS * 10 * 32**2  # four restarts of ten clusters in 32 dimensions take 4 s; fewer if EM costs more
+VOTERS = 20
 LAYOUT_DIMENSIONS = 20
 LAYOUT_EPOCHS = 200  # UMAP's own number above 10,000 images, so the paper's
 MOST = 20  # clusters tried by `estimate_k`
 COUNTED_IMAGES = 3_000  # a mixture finds more and more clusters in more images: classes are not Gaussian
-COUNTED_DIMENSIONS = 10  # with more, the covariances have too many numbers for so many images
+COUNTED_DIMENSIONS = 10  # with more, the covariances have too many parameters for that many images
 
 Method = Callable[[Floats, Floats, int], Assignment]
 
 
 def methods() -> dict[str, Method]:
     """Return the methods that can run here, called with train (n, D), test (m, D), k."""
-    found: dict[str, Method] = {"gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
-    return found if find_spec("umap") is None else found | {"UMAP + Gaussian mixture": umap_mixture}
+    available: dict[str, Method] = {"gaussian mixture": gaussian_mixture, "agglomerative": agglomerative}
+    return available if find_spec("umap") is None else available | {"UMAP + Gaussian mixture": umap_mixture}
 
 
 @threadpool_limits.wrap(limits=1)
@@ -80,7 +80,7 @@ def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     sees the codes themselves.
     """
     seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
-    few = len(seen.fitted) < 2 * NEIGHBOURS
+    few = len(seen.fitted) < 2 * VOTERS
     layout = seen.fitted if few else _layout(seen.fitted, min(seen.k, LAYOUT_DIMENSIONS))
     return seen.by_vote(fit_mixture(layout, seen.k).predict(layout))
 
@@ -117,7 +117,7 @@ class _Seen:
     fitted: Floats  # (f, d)
     train: Floats  # (n, d)
     test: Floats  # (m, d)
-    at: Ids  # (f,) where the fitted ones stand in train
+    at: Ids  # (f,) positions of the fitted ones in train
     k: int
 
     @classmethod
@@ -132,7 +132,7 @@ class _Seen:
 
     def by_vote(self, ids: NDArray[Any]) -> Assignment:
         """Keep clusters (f,) of fitted images, and give others that of most neighbours."""
-        vote = KNeighborsClassifier(min(NEIGHBOURS, len(ids)), algorithm="brute").fit(self.fitted, ids)
+        vote = KNeighborsClassifier(min(VOTERS, len(ids)), algorithm="brute").fit(self.fitted, ids)
         train = vote.predict(self.train)
         train[self.at] = ids
         return self.assigned(train, vote.predict(self.test))
@@ -142,10 +142,10 @@ def _layout(codes: Floats, dimensions: int) -> Floats:
     """Return UMAP's layout (n, d) of codes (n, D), with a mean variance of 1."""
     from umap import UMAP
 
-    near = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute").fit(codes)
+    near = NearestNeighbors(n_neighbors=VOTERS, algorithm="brute").fit(codes)
     distances, neighbours = near.kneighbors(codes)  # each is its own first neighbour, as UMAP wants it
     layout = UMAP(
-        NEIGHBOURS,
+        VOTERS,
         dimensions,
         min_dist=0,
         n_epochs=LAYOUT_EPOCHS,

@@ -12,14 +12,14 @@ from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
 from unsup.metrics.intervals import bootstrap_interval
-from unsup.metrics.logistic import fit, fit_with_chosen_c, largest_gradient
+from unsup.metrics.logistic import fit_logistic, fit_with_chosen_c, largest_gradient
 from unsup.metrics.readout import Probe
 from unsup.metrics.ridge import RidgePath
 from unsup.metrics.subsets import imbalanced_draw, labelled_draw, stratified
 
 ALPHA_GRID = tuple(10 ** (i / 2) for i in range(-6, 7))  # L2 strength on the summed loss, in units of the dimension
-CHOICE_IMAGES = 10_000  # C and alpha are chosen on at most so many training images
-DRAWN_IMAGES = 10_000  # a draw has at most so many training images
+CHOICE_IMAGES = 10_000  # C and alpha are chosen on at most this many training images
+DRAWN_IMAGES = 10_000  # training images of a draw, at most
 DRAWS = 5
 FEW_LABEL_C = 0.1  # near the best with 1 and 10 labels a class, for MNIST pixels, PCA codes and random features alike
 NEIGHBOURS = 20
@@ -82,7 +82,7 @@ class LinearProbe:
     low: float
     high: float
     C: float
-    per_class: list[float] | None  # in label order; None where a class has no test images
+    per_class: list[float] | None  # in label order; None if a class has no test images
     predicted: Ids  # (n_test,)
     correct: Floats  # (n_test,) 0 or 1
     fitted: Probe  # for codes that are not standardised
@@ -219,7 +219,7 @@ def _right(splits: Splits, drawn: list[Ids], c: float) -> NDArray[np.bool_]:
     """Return (draws, n_test), the test images that a probe from each draw gets right."""
     right = []
     for at in drawn:
-        probe = fit(splits.train[at], splits.train_labels[at], c)
+        probe = fit_logistic(splits.train[at], splits.train_labels[at], c)
         right.append(probe.predict(splits.test) == splits.test_labels)
     return np.array(right)
 

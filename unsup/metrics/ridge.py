@@ -4,7 +4,7 @@ import numpy as np
 
 from unsup.core.arrays import Floats, Ids
 
-ROWS = 2_000  # taken to double precision at a time
+RIDGE_ROWS = 2_000  # taken to double precision at a time
 
 
 class RidgePath:
@@ -28,10 +28,10 @@ class RidgePath:
         n, dimensions = codes.shape
         if n > dimensions:
             gram, products = np.zeros((dimensions, dimensions)), np.zeros((dimensions, len(self.classes)))
-            for start in range(0, n, ROWS):
-                x = codes[start : start + ROWS] - self._mean
+            for start in range(0, n, RIDGE_ROWS):
+                x = codes[start : start + RIDGE_ROWS] - self._mean
                 gram += x.T @ x
-                products += x.T @ targets[start : start + ROWS]
+                products += x.T @ targets[start : start + RIDGE_ROWS]
             eigenvalues, self._basis = np.linalg.eigh(gram)
             self._projected = self._basis.T @ products
         else:

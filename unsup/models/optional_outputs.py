@@ -1,6 +1,7 @@
-"""What a model with more to say than a code says of a batch of images; its answers are checked here.
+"""Outputs of a model for a batch of images, checked.
 
-The model is in eval mode, without gradients (`unsup.models.frozen.frozen`).
+The model is in eval mode, without gradients (`unsup.models.frozen.frozen`). Every function raises `UserError` where the
+model returns something of a wrong shape.
 """
 
 from typing import Any
@@ -16,63 +17,70 @@ IMPORTANCE_SAMPLES = 100  # of the posterior of an image
 
 
 def clusters_of(model: Any, x: Tensor) -> Tensor:
-    """(N,) int64, on the CPU: the cluster that a model with `assign` puts each image in.
-
-    Raises:
-        UserError: a wrong shape, other than int64, or not from 0 to below the model's `num_clusters`.
-    """
-    what, ids = f"{type(model).__name__}.assign", model.assign(x)
+    """Return the cluster of each image by the model's `assign`, (N,) int64 on the CPU."""
+    name, ids = f"{type(model).__name__}.assign", model.assign(x)
     if not isinstance(getattr(model, "num_clusters", None), int):
-        raise UserError(f"{what} needs to know how many clusters there are: set num_clusters in __init__")
-    if ids.shape != (len(x),) or ids.dtype != torch.int64:
-        raise UserError(f"{what} gave {ids.dtype} {tuple(ids.shape)}: it must be torch.int64 ({len(x)},)")
+        raise UserError(f"{name} needs the number of clusters: set num_clusters in __init__")
+    if not isinstance(ids, Tensor) or ids.shape != (len(x),) or ids.dtype != torch.int64:
+        raise UserError(f"{name} gave {_kind(ids)}: it must be torch.int64 ({len(x)},)")
     low, high = ids.min().item(), ids.max().item()
     if low < 0 or high >= model.num_clusters:
-        raise UserError(
-            f"{what} gave clusters {low} to {high}: num_clusters {model.num_clusters} allows 0 and up to below"
-        )
+        raise UserError(f"{name} gave clusters {low} to {high}: num_clusters is {model.num_clusters}")
     return ids.cpu()
 
 
 def view_distances(model: Any, x: Tensor, batch: int) -> Tensor:
-    """(N,) squared distance in [0, 4] between the unit-length codes of the two `views` of each image.
+    """Return squared distances (N,), from 0 to 4, between unit-length codes of the two `views` of each image.
 
-    The views are a function of the number of the batch alone.
+    The views depend on the number of the batch alone.
     """
     seed_noise(model.device, "views", batch)
-    first, second = (F.normalize(as_matrix(model.encode(view), len(x), "views"), dim=1) for view in model.views(x))
+    views, name = model.views(x), f"{type(model).__name__}.views"
+    if not isinstance(views, tuple | list) or len(views) != 2:
+        raise UserError(f"{name} gave a {type(views).__name__}: it must give two views of each image")
+    codes = [as_matrix(model.encode(as_shape(v, (*x.shape[:2], "H", "W"), name)), len(x), name) for v in views]
+    first, second = (F.normalize(z, dim=1) for z in codes)
     return (first - second).square().sum(1)
 
 
 def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
-    """ELBO (N,), KL of each latent dimension (N, D) and importance-sampled log p(x) (N,) of x, in nats.
+    """Return the ELBO (N,), the KL of each latent dimension (N, D) and log p(x) (N,) of x, in nats.
 
-    What the model does not offer is absent. The noise is a function of the number of the batch alone.
-
-    Raises:
-        UserError: a shape is another one.
+    log p(x) is importance-sampled. Values that the model does not offer are absent. The noise depends on the number of
+    the batch alone.
     """
     name, n = type(model).__name__, len(x)
-    found: dict[str, Tensor] = {}
+    nats: dict[str, Tensor] = {}
     if hasattr(model, "elbo"):
         seed_noise(model.device, "elbo", batch)
-        log_p, kl = model.elbo(x)
-        found["kl"] = as_matrix(kl, n, f"{name}.elbo: KL")
-        found["elbo"] = _vector(log_p, n, f"{name}.elbo: log p(x|z)") - found["kl"].sum(1)
+        terms = model.elbo(x)
+        if not isinstance(terms, tuple | list) or len(terms) != 2:
+            raise UserError(f"{name}.elbo gave {_kind(terms)}: it must give log p(x|z) and the KL")
+        nats["kl"] = as_matrix(terms[1], n, f"{name}.elbo: KL")
+        nats["elbo"] = as_shape(terms[0], (n,), f"{name}.elbo: log p(x|z)").float().cpu() - nats["kl"].sum(1)
     if hasattr(model, "log_likelihood"):
         seed_noise(model.device, "log_likelihood", batch)
         values = model.log_likelihood(x, IMPORTANCE_SAMPLES)
-        found["log_likelihood"] = _vector(values, n, f"{name}.log_likelihood")
-    return found
+        nats["log_likelihood"] = as_shape(values, (n,), f"{name}.log_likelihood").float().cpu()
+    return nats
 
 
-def as_matrix(z: Tensor, n: int, what: str) -> Tensor:
-    if z.ndim != 2 or len(z) != n:
-        raise UserError(f"{what} gave shape {tuple(z.shape)} for {n} images: it must be ({n}, D), one row an image")
-    return z.float().cpu()
+def as_matrix(z: Any, n: int, name: str) -> Tensor:
+    """Return a matrix (n, D) as float32 on the CPU."""
+    return as_shape(z, (n, "D"), name).float().cpu()
 
 
-def _vector(values: Tensor, n: int, what: str) -> Tensor:
-    if values.shape != (n,):
-        raise UserError(f"{what} gave shape {tuple(values.shape)} for {n} images: it must be ({n},)")
-    return values.float().cpu()
+def as_shape(output: Any, shape: tuple[int | str, ...], name: str) -> Tensor:
+    """Return an output that has this shape, in which a letter stands for any size."""
+    sizes = tuple(output.shape) if isinstance(output, Tensor) else ()
+    fits = isinstance(output, Tensor) and len(sizes) == len(shape)
+    if fits and all(isinstance(wanted, str) or size == wanted for size, wanted in zip(sizes, shape, strict=True)):
+        return output
+    wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
+    raise UserError(f"{name} gave {_kind(output)}: it must be a tensor ({wanted})")
+
+
+def _kind(output: Any) -> str:
+    if isinstance(output, Tensor):
+        return f"{output.dtype} {tuple(output.shape)}"
+    return "None" if output is None else f"a {type(output).__name__}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SomeRecord = TypeVar("SomeRecord", bound=Record)
 KINDS = {"str": str, "int": int, "float": float, "bool": bool, "array": list, "object": dict}  # msgspec's names
+CURVES = re.compile(rb'(?<=\n "curves": \{)\n.*?\n \}', re.DOTALL)  # of a report as `to_json` writes it
 STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")  # of msgspec's paths, `run.seed`, `floors[...].code_dim`
 
 
@@ -89,7 +90,7 @@ def load_report(path: Path, curves: bool = True) -> Report:
 
     text = path.read_bytes()
     try:
-        content = json.loads(text if curves else _without_curves(text), parse_constant=refuse)
+        content = json.loads(text if curves else CURVES.sub(b"}", text, count=1), parse_constant=refuse)
     except (ValueError, RecursionError) as e:
         raise UserError(f"damaged or half-written ({e})") from e
     return parse_report(content)
@@ -152,14 +153,6 @@ def _places(value: Any, steps: list[str], key: str = "") -> Iterator[tuple[str, 
             yield from _places(value[name], steps[1:], f"{key}.{name}".lstrip("."))
     elif isinstance(value, list) and steps[0].isdigit():
         yield from _places(value[int(steps[0])], steps[1:], f"{key}[{steps[0]}]")
-
-
-def _without_curves(text: bytes) -> bytes:
-    """Empty the learning curves in the text of a report."""
-    opening = b'\n "curves": {'
-    start = text.find(opening + b"\n")
-    end = text.find(b"\n }", start + len(opening))
-    return text if -1 in (start, end) else text[: start + len(opening)] + text[end:]
 
 
 def summary_table(report: Report) -> "Table":

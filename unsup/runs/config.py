@@ -41,13 +41,7 @@ Config = dict[str, Any]  # as in config.yaml
 def compose(
     model: str | None, data: str | None, files: Sequence[Path] = (), options: Sequence[tuple[str, Any]] = ()
 ) -> Config:
-    """Merge all layers.
-
-    Args:
-        model: a recipe in configs/model.
-        data: a data set in configs/data.
-        files: further layers.
-        options: (dotted key, value) pairs of the command line.
+    """Merge all layers, where `options` are (dotted key, value) pairs of the command line.
 
     Raises:
         UsageError: a name, key or file is unknown, a file is not YAML, or no model or data set is named.
@@ -68,7 +62,7 @@ def compose(
     for key, kind in (("recipe", "model"), ("dataset", "data")):
         if "class_path" not in config.get(kind, {}):
             known = ", ".join(config_names(kind))
-            raise UsageError(f"no {kind} named: give one of {known}, or a --config with {kind}.class_path")
+            raise UsageError(f"no {kind} given: name one of {known}, or a --config with {kind}.class_path")
         name = config.setdefault(key, config[kind]["class_path"].rsplit(".", 1)[-1].lower())
         if not (isinstance(name, str) and re.fullmatch(r"\w[\w.@+-]*", name)):
             raise UsageError(f"{key} is {name!r}: it names a run folder, use letters, digits, _ - + . @")
@@ -107,11 +101,7 @@ def read_layer(path: Path) -> Config:
 
 
 def check_outline(layer: Any, source: str) -> None:
-    """Check the top-level keys, and that model and data hold only class_path and init_args.
-
-    Raises:
-        UsageError: the message names the source and the key.
-    """
+    """Check the top-level keys, and that model and data hold only class_path and init_args."""
     if not isinstance(layer, dict):
         raise UsageError(f"{source}: expected keys such as model, data, trainer; got {layer!r}")
     for key in layer:
@@ -121,13 +111,12 @@ def check_outline(layer: Any, source: str) -> None:
         values = layer.get(section, {})
         if not isinstance(values, dict):
             raise UsageError(f"{source}: {section} holds keys, got {values!r}")
-        if not isinstance(values.get("class_path", ""), str):
-            raise UsageError(f"{source}: {section}.class_path is an import path, got {values['class_path']!r}")
-        for key in values if section != "trainer" else ():
+        for key, value in values.items() if section != "trainer" else ():
             if key not in ("class_path", "init_args"):
                 raise UsageError(f"{source}: {section}.{key}: put options of the {section} under {section}.init_args")
-        if not isinstance(values.get("init_args", {}), dict):
-            raise UsageError(f"{source}: {section}.init_args holds keys, got {values['init_args']!r}")
+            if not isinstance(value, str if key == "class_path" else dict):
+                expected = "is an import path" if key == "class_path" else "holds keys"
+                raise UsageError(f"{source}: {section}.{key} {expected}, got {value!r}")
 
 
 def nest(key: str, value: Any) -> Config:

@@ -59,11 +59,7 @@ class Encoder(nn.Module):
             return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
 
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
-        """Return the images as a tensor, on their device.
-
-        Raises:
-            UserError: as in `forward`.
-        """
+        """Return the images as a tensor, on their device. UserError as in `forward`."""
         x = torch.as_tensor(images)
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
             expected = ", ".join(map(str, self.shape))

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from unsup.core.errors import UserError
 
 LOCK = ".lock"
@@ -21,6 +19,8 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process has it.
     """
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / LOCK, timeout=PATIENCE)
     try:
         lock.acquire()
@@ -34,6 +34,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def in_use(folder: Path) -> bool:
     """Return whether a living process trains or evaluates a run."""
+    from filelock import FileLock, Timeout
+
     if not (folder / LOCK).exists():
         return False
     try:

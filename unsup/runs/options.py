@@ -48,7 +48,7 @@ def converted(name: str, hint: Any, value: Any) -> Any:
 
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     try:
-        if value is None and not allows_none(hint):
+        if value is None and hint not in (None, Any) and types.NoneType not in typing.get_args(hint):
             raise TypeError("null")
         parser.add_argument("--value", type=hint)
         return parser.parse_object({"value": value}).as_dict()["value"]
@@ -56,7 +56,3 @@ def converted(name: str, hint: Any, value: Any) -> Any:
         known = ", ".join(map(str, choices(hint)))
         expected = f"one of {known}" if known else inspect.formatannotation(hint).replace("typing.", "")
         raise UsageError(f"{name}: expected {expected}, got {value!r}") from e
-
-
-def allows_none(hint: Any) -> bool:
-    return hint is None or hint is Any or types.NoneType in typing.get_args(hint)

@@ -1,6 +1,5 @@
 """The versions, commit and hardware behind a result."""
 
-import importlib.metadata
 import os
 import platform
 import re
@@ -16,6 +15,8 @@ PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "sciki
 
 def provenance() -> dict[str, Any]:
     """Return versions, git commit, whether the tree differs from it, and hardware."""
+    import importlib.metadata
+
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -16,16 +16,12 @@ Seconds = Annotated[float, Meta(le=sys.float_info.max)]
 
 
 class Origin(TypedDict, total=False):
-    """The record of the run that a run started from."""
-
     run: str
     stages_seconds: Seconds
     views: str
 
 
 class Versions(TypedDict):
-    """The checked entries of versions.json."""
-
     data_sha256: str
     init_from: NotRequired[Origin]
     resumed: NotRequired[list[Any]]
@@ -33,8 +29,6 @@ class Versions(TypedDict):
 
 
 class Training(TypedDict):
-    """The checked entries of training.json."""
-
     train_seconds: Seconds
     views: NotRequired[str]
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from unsup.core.commands import option, suggest
@@ -79,8 +78,6 @@ class Run:
         newest = max(existing, key=lambda path: path.stat().st_mtime, default=None)
         hint = f"newest: {newest.parent}" if newest else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
         raise UserError(f"no run folder {text!r} ({hint})")
-
-    # ---- the content of the folder ----------------------------------------------------------------------------------
 
     @cached_property
     def config(self) -> Config:
@@ -165,8 +162,6 @@ class Run:
         views = self.training.get("views", "none")
         return {"run": name, "weights_sha256": weights_sha256, "stages_seconds": self.seconds, "views": views}
 
-    # ---- objects built from it --------------------------------------------------------------------------------------
-
     def model(self) -> "Model":
         """Return the model with its last weights, in eval mode.
 
@@ -187,7 +182,7 @@ class Run:
             raise UserError(f"{e}; {suggest('resume', run=self)} continues from the previous one") from e
         return rebuild(self.config["model"]["class_path"], checkpoint, self.config["seed"], path)
 
-    def data(self, moved: Mapping[str, str] = MappingProxyType({})) -> "ImageData":
+    def data(self, moved: Mapping[str, str] | None = None) -> "ImageData":
         """Return the data module of the run, with its images read.
 
         Args:
@@ -199,14 +194,12 @@ class Run:
         from unsup.runs.build import prepare
 
         section = self.config["data"]
-        self.config["data"] = section | {"init_args": section["init_args"] | moved}
+        self.config["data"] = section | {"init_args": section["init_args"] | (moved or {})}
         data = prepare(self.config)
         if self.versions["data_sha256"] != data.fingerprint():
             problem = f"the images are not those that {self} was trained on"
             raise UserError(f"{problem}: their split would mix training and test images")
         return data
-
-    # ---- changes ----------------------------------------------------------------------------------------------------
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep every other process from training or evaluating this run. UserError if one does."""

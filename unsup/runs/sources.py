@@ -74,5 +74,5 @@ def file_of(module: str) -> Path:
     spec = importlib.util.find_spec(top)
     if spec is None or not inner:
         return Path(str(spec and spec.origin))
-    places = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
-    return next(file for p in places for file in (p / "__init__.py", p.with_suffix(".py")) if file.is_file())
+    folders = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
+    return next(file for p in folders for file in (p / "__init__.py", p.with_suffix(".py")) if file.is_file())

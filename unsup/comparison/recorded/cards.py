@@ -11,7 +11,7 @@ import msgspec
 import yaml
 from scipy.special import stdtrit
 
-from unsup.comparison.recorded.commands import train_words
+from unsup.comparison.recorded.commands import recorded_words
 from unsup.comparison.recorded.means import by_model, minutes, seed_values
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, closest
@@ -41,7 +41,7 @@ class Card(msgspec.Struct, omit_defaults=True):
 
 
 @dataclass(frozen=True)
-class Check:
+class CardCheck:
     """One metric of a new run and of its card."""
 
     metric: str
@@ -116,7 +116,7 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
     images = first.run.images.test
     return Card(
         what=f"{model}, codes of {first.scores.code_dim:,} dimensions, on {data}" + (about and f": {about}"),
-        command=" ".join(train_words(first.run)),
+        command=" ".join(recorded_words(first.run)),
         data={"name": data, "sha256": first.provenance.data_sha256},
         seeds=seeds,
         minutes=float(minutes(reports)),
@@ -156,17 +156,19 @@ def read_card(folder: Path, name: str) -> Card:
         raise UserError(f"results/cards/{name}.yaml is damaged: {suggest('results')} writes it again") from e
 
 
-def check_card(card: Card, report: Report) -> list[Check]:
+def check_card(card: Card, report: Report) -> list[CardCheck]:
     """Return a check of every metric of the card against the report of a new run."""
     checks = []
     for name, entry in card.metrics.items():
         measured = ON_CARDS[name][0].value(report.scores)
         measured = None if measured is None else digits(measured)
-        checks.append(Check(name, measured, entry["expected"], entry["tolerance"], entry["seeds"].get(report.run.seed)))
+        checks.append(
+            CardCheck(name, measured, entry["expected"], entry["tolerance"], entry["seeds"].get(report.run.seed))
+        )
     return checks
 
 
-def check_table(checks: Sequence[Check]) -> str:
+def check_table(checks: Sequence[CardCheck]) -> str:
     """Return a table of checks as text."""
     lines = [("", "measured", "expected", "holds", "recorded")]
     for check in checks:

@@ -18,7 +18,7 @@ def make_command(run: RunFacts) -> str:
         UserError: the run was not started from the command line.
     """
     variables, rest = {"data": run.data}, []
-    for name, value, written in _options(train_words(run)[2:]):
+    for name, value, written in _options(recorded_words(run)[2:]):
         if name and name in VARIABLES.values():
             variables[name.removeprefix("--")] = value
         elif name:
@@ -28,7 +28,7 @@ def make_command(run: RunFacts) -> str:
     return suggest("train", " ".join(rest), via="make", model=run.model, **variables)
 
 
-def train_words(run: RunFacts) -> list[str]:
+def recorded_words(run: RunFacts) -> list[str]:
     """Return ["unsup", "train", …] as recorded, without seed, paths and threads.
 
     Raises:

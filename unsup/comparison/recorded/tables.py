@@ -22,6 +22,7 @@ README_NOTE = (
     "95 % interval over test images. *untrained*: the linear probe of the same network before training. "
     "[All models, scores, layers, seeds and commands](results/README.md)."
 )
+BASELINE_ROWS = ("pca", "pixels")  # a model of that name is the baseline's row
 UNTRAINED = "untrained: "
 HEADLINE = scores_in(Tables.RESULTS)
 PROBES = tuple(score for score in HEADLINE if Tables.LAYER in score.tables)  # also of untrained networks and layers
@@ -29,7 +30,7 @@ PROBE_COLUMNS = tuple(name for score in PROBES for name in (score.name, UNTRAINE
 GENERATED = scores_in(Tables.GENERATION | Tables.LIKELIHOOD)
 
 
-class Row(NamedTuple):
+class RecordedRow(NamedTuple):
     """A model or a baseline of one data set."""
 
     name: str  # a recipe, "pca" or "pixels"
@@ -38,7 +39,7 @@ class Row(NamedTuple):
 
     @property
     def is_baseline(self) -> bool:
-        return self.name in ("pca", "pixels")
+        return self.name in BASELINE_ROWS
 
     @property
     def untrained(self) -> Scores:
@@ -58,7 +59,7 @@ def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
     parts = []
     for data, recorded in _by_data(reports, about).items():
         if data in IN_README:
-            rows = [_readme_cells(row) for row in sorted(_telling(_rows(recorded)), key=_rank)]
+            rows = [_readme_cells(row) for row in sorted(_telling(_recorded_rows(recorded)), key=_rank)]
             parts.append(
                 f"{_heading('###', data, recorded, about)}\n\n{markdown_table(in_order(rows, README_COLUMNS))}\n"
             )
@@ -75,7 +76,7 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
     columns = ["model", "dim", "augmentation", "chosen", *PROBE_COLUMNS, *scores, "seeds", "minutes", "command"]
     parts = []
     for data, recorded in _by_data(reports, about).items():
-        rows = [_cells(row) for row in _rows(recorded)]
+        rows = [_cells(row) for row in _recorded_rows(recorded)]
         parts.append(f"{_heading('##', data, recorded, about)}\n\n{markdown_table(in_order(rows, columns))}\n")
         if layers := _layer_rows(recorded):
             parts.append(f"By layer, and of the same layer untrained:\n\n{markdown_table(layers, texts=2)}\n")
@@ -103,39 +104,39 @@ def _heading(level: str, data: str, reports: Sequence[Report], about: Mapping[st
     return f"{level} {data}\n\n{described}Scores on test images; minutes of training on {machines}."
 
 
-def _rows(reports: Sequence[Report]) -> list[Row]:
+def _recorded_rows(reports: Sequence[Report]) -> list[RecordedRow]:
     """Return models, best first, then PCA, largest dimension first, and raw pixels."""
     groups = by_model(reports)
-    rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
+    rows = [RecordedRow(name, [report.scores for report in own], own) for name, own in groups.items()]
     models = sorted((row for row in rows if not row.is_baseline), key=_rank)
-    baselines: dict[tuple[str, int], Row] = {}
-    for floors in (report.baselines for report in reports):
-        for name, scores in [(key, floors[key]) for key in ("pca", "pixels") if key in floors]:
+    baselines: dict[tuple[str, int], RecordedRow] = {}
+    for name, scores in (item for report in reports for item in report.baselines.items()):
+        if name in BASELINE_ROWS:
             dim = scores.code_dim or 0
             own = [report for report in groups.get(name, []) if report.scores.code_dim == dim]
-            baselines[name, -dim] = Row(name, [scores], own)
+            baselines[name, -dim] = RecordedRow(name, [scores], own)
     return models + [baselines[key] for key in sorted(baselines)]
 
 
-def _telling(rows: Sequence[Row]) -> list[Row]:
+def _telling(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
     """Return the best model, FAMILIAR ones, one PCA (recorded if possible) and pixels."""
     pca = sorted((row for row in rows if row.name == "pca"), key=lambda row: not row.reports)[:1]
     return [row for row in rows if row is rows[0] or row.name in (*FAMILIAR, "pixels") or row in pca]
 
 
-def _rank(row: Row) -> tuple[float, float]:
+def _rank(row: RecordedRow) -> tuple[float, float]:
     """Sort by mean linear probe, best first, or by reconstruction error."""
     probe, error = (seed_values(row.scores, find_score(name)) for name in ("linear probe", "reconstruction SSE"))
     return -fmean(probe or [-1]), fmean(error or [float("inf")])
 
 
-def _name(row: Row) -> str:
+def _name(row: RecordedRow) -> str:
     """Return the name in tables, in italics for baselines."""
     key: BaselineKey = "pca" if row.name == "pca" else "pixels"
     return f"*{baseline_name(key, row.scores[0].code_dim)}*" if row.is_baseline else row.name
 
 
-def _readme_cells(row: Row) -> Cells:
+def _readme_cells(row: RecordedRow) -> Cells:
     cells = {column: text.partition(" ±")[0] for column, text in means(row.scores, HEADLINE).items()}
     cells |= {"model": _name(row), "untrained": means([row.untrained], PROBES).get("linear probe", "")}
     bounds = [(probe.low, probe.high) for scores in row.scores if (probe := scores.linear_probe)]
@@ -145,11 +146,11 @@ def _readme_cells(row: Row) -> Cells:
     return cells | _effort(row)
 
 
-def _effort(row: Row) -> Cells:
+def _effort(row: RecordedRow) -> Cells:
     return {"seeds": str(len(row.reports)), "minutes": minutes(row.reports)} if row.reports else {}
 
 
-def _cells(row: Row) -> Cells:
+def _cells(row: RecordedRow) -> Cells:
     cells = {"model": _name(row), "dim": f"{row.scores[0].code_dim:,}"} | means(row.scores, HEADLINE) | _effort(row)
     if not row.reports:
         return cells
@@ -182,7 +183,7 @@ def _generation_table(reports: Sequence[Report]) -> str:
     generated ones.
     """
     groups = by_model([report for report in reports if report.scores.generation or report.scores.likelihood])
-    rows = [Row(name, [report.scores for report in own], own) for name, own in groups.items()]
+    rows = [RecordedRow(name, [report.scores for report in own], own) for name, own in groups.items()]
     if not rows:
         return ""
     rows.sort(key=lambda row: fmean(seed_values(row.scores, find_score("Fréchet")) or [float("inf")]))

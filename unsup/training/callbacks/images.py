@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from unsup.evaluation.model_images import grid, grids_of, sampled, thumbnails
+from unsup.evaluation.model_images import grid, grids_of, seeded_samples, thumbnails
 from unsup.models.frozen import frozen
 from unsup.reports.figures.samples import COLUMNS, draw_progress
 from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs, tensorboard_loggers
@@ -66,7 +66,7 @@ class Pictures(Callback):
             if sparse:
                 pictures = grids_of(model, trainer.precision_plugin.convert_input(_first_images(trainer, model.device)))
             if hasattr(model, "sample"):
-                samples = sampled(model, IMAGES, "pictures").clamp(0, 1)
+                samples = seeded_samples(model, IMAGES, "pictures").clamp(0, 1)
                 pictures["samples"] = grid(samples)
                 if sparse:
                     self._strip[epoch] = thumbnails(samples[:COLUMNS])
