@@ -83,6 +83,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_damaged(path: Path) -> bool:
+    """Return whether a checkpoint cannot be read."""
+    try:
+        load_checkpoint(path)
+    except DamagedCheckpoint:
+        return True
+    return False
+
+
 def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     """Return the newest intact checkpoint of a run, and its content.
 

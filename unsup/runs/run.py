@@ -171,10 +171,16 @@ class Run:
             UserError: the checkpoint is missing, damaged, or of another model.
         """
         from unsup.runs.build import rebuild
-        from unsup.runs.checkpoints import load_checkpoint
+        from unsup.runs.checkpoints import DamagedCheckpoint, load_checkpoint
 
         path = self.checkpoint
-        return rebuild(self.config["model"]["class_path"], load_checkpoint(path), self.config["seed"], path)
+        try:
+            checkpoint = load_checkpoint(path)
+        except DamagedCheckpoint as e:
+            if len(self.checkpoints) == 1:
+                raise
+            raise UserError(f"{e}; {suggest('resume', run=self)} continues from the previous one") from e
+        return rebuild(self.config["model"]["class_path"], checkpoint, self.config["seed"], path)
 
     def data(self, moved: Mapping[str, str] | None = None) -> "ImageData":
         """Return the data module of the run, with its images read.
