@@ -1,8 +1,8 @@
-"""Hostile input: mutated images, folders, checkpoints, records and reports, and wrong options, each judged.
+"""Hostile input: mutated images, folders, checkpoints, records and reports, and impossible options.
 
 python benchmarks/fuzz.py [--inputs 20000 --minutes 60 --seed 0 --kinds option image ...]
 
-Each of them has to work, or to end in lines that begin with `unsup: ` and with exit code 1 or 2. A traceback is counted
+Each of them must work, or end in lines that begin with `unsup: ` and with exit code 1 or 2. A traceback is counted
 and listed, and so are a call of over 30 seconds, a file written outside the scratch folder and a process that is
 started. Exit code 1 where there was any. The same seed makes the same inputs.
 """

@@ -1,4 +1,4 @@
-"""Runs of an earlier commit, and the numbers that it made of them
+"""Runs of an earlier commit, and the numbers that it computed from them.
 
 Code that has moved since must read these runs and find the same numbers.
 """
@@ -57,11 +57,11 @@ def machine() -> dict[str, Any]:
     """What the last bits of a number depend on."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
-    told = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", text, re.M))
+    fields = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", text, re.M))
     return {
-        "processor": told.get("model name") or platform.processor() or platform.machine(),
-        "family": told.get("cpu family", ""),
-        "model": told.get("model", ""),
+        "processor": fields.get("model name") or platform.processor() or platform.machine(),
+        "family": fields.get("cpu family", ""),
+        "model": fields.get("model", ""),
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
@@ -151,7 +151,7 @@ def exported(run: Path, folder: Path) -> dict[str, Any]:
 
 
 def trained(root: Path, model: str, *words: str) -> dict[str, Any]:
-    """Codes of the test images by a new run beside the old one."""
+    """Codes of the test images by a new run next to the old one."""
     assert main(["train", model, "--data", "digits", *words, "--runs", str(root)]) == 0
     return encoded(root / "digits" / model / "0-002")
 

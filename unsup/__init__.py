@@ -1,4 +1,6 @@
-"""Unsupervised representation learning on images: many methods, one data path, one honest evaluator.
+"""Unsupervised representation learning on images.
+
+Many methods share one data path and one honest evaluator.
 
     import unsup
 

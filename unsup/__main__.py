@@ -1,4 +1,4 @@
-"""`python -m unsup`: the same program as the console script `unsup`."""
+"""The program `unsup` as `python -m unsup`."""
 
 import os
 import sys

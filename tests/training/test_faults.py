@@ -154,6 +154,21 @@ def test_of_two_damaged_checkpoints_there_is_no_way_on(
     assert not (run / "training.json").exists()
 
 
+def test_a_finished_run_gets_its_damaged_checkpoint_back(
+    tmp_path: Path, whole: Path, unjudged: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(whole, tmp_path / "run")
+    before = state(run)
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"PK damaged")
+    with pytest.raises(UserError, match=f"it is damaged or of another kind; unsup resume {run} continues from"):
+        unsup.load_encoder(run)
+    assert main(["resume", str(run)]) == 0
+    assert "continuing from the previous one" in capsys.readouterr().err
+    assert equal(state(run)["state_dict"], before["state_dict"]) and (run / "training.json").exists()
+    assert main(["resume", str(run)]) == 0
+    assert "continu" not in capsys.readouterr().err  # it is evaluated
+
+
 def test_a_checkpoint_of_another_layout_is_refused_and_kept(
     tmp_path: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

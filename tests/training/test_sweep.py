@@ -58,7 +58,7 @@ def test_values_of_a_grid_are_a_yaml_list(word: str, expected: list[Any]) -> Non
         (["seed=3"], "seeds are given with --seeds"),
         (["model.lr=[1"], "cannot read the values '[1'"),
         (["model.lr="], "has no values"),
-        (["model.lr=1", "model.lr=2"], "names model.lr twice"),
+        (["model.lr=1", "model.lr=2"], "--grid has model.lr twice"),
     ],
 )
 def test_mistakes_in_a_grid_are_named(words: list[str], expected: str) -> None:
@@ -98,7 +98,7 @@ def test_the_command_of_a_run_gives_its_configuration(capsys: pytest.CaptureFixt
         (["deep_ae", "ae", "--grid", "model.mask=0,.1"], "ae model.mask=0: model: AE has no option 'mask'"),
         (["ae", "--grid", "model.code_dim=3,many"], "ae model.code_dim=many: model.code_dim: expected int"),
         (["ae", "--grid", "model.code_dim=3,0"], "ae model.code_dim=0: model.code_dim is 0: it must be at least 1"),
-        (["ae", "--grid", "model.lr=1", "--model.lr", "2"], "model.lr is given to all runs and varied"),
+        (["ae", "--grid", "model.lr=1", "--model.lr", "2"], "model.lr is an option of all runs and in the grid"),
         (["ae", "--seeds", "0", "-1"], "ae: seed: expected a whole number"),
         (["ae", "--trainer.max_epochs", "-1"], "must say how long to train"),
     ],

@@ -64,7 +64,7 @@ def parameters_of(command: Command) -> list[inspect.Parameter]:
 
 
 def parser_of(verb: str, command: Command) -> Parser:
-    """Return a parser with an option for each parameter, positional for those before `*`."""
+    """Return a parser with an argument for each parameter, positional before `*`."""
     text, _, section = (inspect.getdoc(command) or "").partition("\n\nArgs:\n")
     texts = dict(re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section.replace("%", "%%"), re.M))
     parser = Parser(
@@ -99,7 +99,7 @@ def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
 
 
 def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
-    """Return how argparse converts a word to text, a path, an integer or one of a few words."""
+    """Return how argparse converts a word to a value of a type."""
     kinds = (kind, *get_args(kind))  # including the members of a union
     words = [word for word in choices(kind) if word is not None]
     if int in kinds:

@@ -35,7 +35,7 @@ def suggest(verb: str, further: str = "", via: str | None = None, **words: objec
 
 
 def option(name: str, value: str = "") -> str:
-    """Return an option as the user types it: `OUT` or `--out`, `RUNS=<folder>` or `--runs <folder>`."""
+    """Return an option as the user types it, such as `RUNS=x` or `--runs x`."""
     if not uses_make():
         return f"--{name} {value}".rstrip()
     if name.upper() not in VARIABLES:
@@ -52,7 +52,7 @@ def install(extra: str) -> str:
 
 
 def in_typed_form(message: str) -> str:
-    """Name the options in a message as the user types them, `SORT=` for `--sort` under make."""
+    """Name options in a message as the user types them, `SORT=` under make."""
     variables = {text: f"{name}=" for name, text in VARIABLES.items() if text}
     return re.sub(r"--\w+\b(?!\.)", lambda m: variables.get(m[0], m[0]), message) if uses_make() else message
 

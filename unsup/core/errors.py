@@ -28,7 +28,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """Return the values that a `Literal`, or a union of it and None, allows, if it is one."""
+    """Return the values that a `Literal`, or a union with one, allows."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
@@ -37,7 +37,7 @@ def choices(hint: Any) -> tuple[Any, ...]:
 
 
 def printable(text: str) -> str:
-    """Escape control characters and undecodable bytes, so that a text prints on one line."""
+    """Escape control characters and undecodable bytes, for text on one line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

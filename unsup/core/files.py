@@ -13,7 +13,7 @@ from unsup.core.errors import UserError
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
-    """Write a file atomically, so that readers see the old one or the complete new one."""
+    """Write a file atomically. Readers see the old or the complete new one."""
     with write_atomically(path) as temporary:
         # file names in it need not be Unicode: JSON reads "\\udcff" back
         temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)

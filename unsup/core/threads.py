@@ -61,7 +61,7 @@ class Cores:
         return max(1, int(min(most, self.quota, self.usable - self.busy + 0.5)))
 
     def note(self, most: int) -> str:
-        """Return a line for the user where other processes leave fewer cores, else an empty text."""
+        """Return a line for the user if other processes use cores, else ""."""
         threads = self.idle(most)
         if threads == replace(self, busy=0).idle(most):
             return ""
@@ -89,7 +89,7 @@ def cores_now(stat: Path = Path("/proc/stat"), seconds: float = WINDOW) -> Cores
 
 
 def busy_ticks(stat: Path, cores: Collection[int]) -> int:
-    """Return the processor time that these cores have spent on any process, in ticks of the clock."""
+    """Return the time that these cores have spent on any process, in clock ticks."""
     lines = (line.split() for line in stat.read_text().splitlines())
     times = {words[0]: words for words in lines if words and words[0].startswith("cpu")}
     return sum(int(times[f"cpu{core}"][column]) for core in cores if f"cpu{core}" in times for column in BUSY)

@@ -26,7 +26,7 @@ class ImageText(Protocol):
 
 
 class HuggingFace:
-    """CLIP (Radford et al. 2021), SigLIP or another dual encoder in a `transformers` folder.
+    """CLIP (Radford et al. 2021), SigLIP or a similar encoder in a folder.
 
     Args:
         folder: has config.json, weights, tokenizer and image processor, as `save_pretrained` writes them. Nothing is
@@ -69,7 +69,7 @@ def pooler_output(features: Any) -> Tensor:
 
 
 def load_image_text(where: str) -> ImageText:
-    """Return the encoder in a folder, or that which "module:name" makes.
+    """Return the encoder in a folder, or the one that a function or class makes.
 
     Raises:
         UserError: there is none.

@@ -1,1 +1,1 @@
-"""Runs, their configuration, folder and checkpoints, and the objects built from them."""
+"""Runs, with their configuration, folder, checkpoints, data and models."""

@@ -96,7 +96,7 @@ def instantiate(section: str, cls: type, arguments: dict[str, Any]) -> Any:
 
 
 def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) -> Model:
-    """Return the model of a class with the arguments and weights of a checkpoint, in eval mode.
+    """Return a model with the arguments and weights of a checkpoint, in eval mode.
 
     Raises:
         UserError: they do not fit the class.

@@ -58,9 +58,9 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Return `state_dict`, `hyper_parameters` and `global_step` (optimizer steps) of a checkpoint.
+    """Return a checkpoint, with tensors on the CPU.
 
-    Tensors are on the CPU. Code in the file never runs.
+    These are `state_dict`, `hyper_parameters` and `global_step` (optimizer steps). Code in the file never runs.
 
     Raises:
         UserError: it is damaged, not a checkpoint of a model, or of another layout.
@@ -81,6 +81,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if type(layout) is not int or layout != LAYOUT:
         raise UserError(f"{path} has the layout {layout}, this version of unsup reads {LAYOUT}: train this run again")
     return content
+
+
+def is_damaged(path: Path) -> bool:
+    """Return whether a checkpoint cannot be read."""
+    try:
+        load_checkpoint(path)
+    except DamagedCheckpoint:
+        return True
+    return False
 
 
 def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
@@ -108,7 +117,7 @@ def newest_checkpoint(run: str, paths: Sequence[Path]) -> tuple[Path, dict[str, 
 
 
 def system_error(error: BaseException | None) -> OSError | None:
-    """Return the error of the operating system behind another one, such as a full disk."""
+    """Return the OSError behind another error, such as a full disk, if any."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error

@@ -41,7 +41,7 @@ Config = dict[str, Any]  # as in config.yaml
 def compose(
     model: str | None, data: str | None, files: Sequence[Path] = (), options: Sequence[tuple[str, Any]] = ()
 ) -> Config:
-    """Merge all layers, where `options` are (dotted key, value) pairs of the command line.
+    """Merge all layers, with `options` as (dotted key, value) pairs.
 
     Raises:
         UsageError: a name, key or file is unknown, a file is not YAML, or no model or data set is named.
@@ -72,7 +72,7 @@ def compose(
 
 
 def data_set_name(data: str, config: Config) -> str:
-    """Return the name of a data set in configs/data, with that of its folder of images, if any."""
+    """Return the name of a data set, with that of its folder of images, if any."""
     images = config["data"].get("init_args", {}).get("images")
     if not (images and isinstance(images, str)):  # `resolve` refuses other types
         return data
@@ -101,7 +101,7 @@ def read_layer(path: Path) -> Config:
 
 
 def check_outline(layer: Any, source: str) -> None:
-    """Check the top-level keys, and that model and data hold only class_path and init_args."""
+    """Check the keys of a layer and of its sections."""
     if not isinstance(layer, dict):
         raise UsageError(f"{source}: expected keys such as model, data, trainer; got {layer!r}")
     for key in layer:
@@ -120,7 +120,7 @@ def check_outline(layer: Any, source: str) -> None:
 
 
 def nest(key: str, value: Any) -> Config:
-    """Return {"model": {"init_args": {"lr": 0.1}}} for "model.lr" and 0.1."""
+    """Return `{"model": {"init_args": {"lr": 0.1}}}` for "model.lr" and 0.1."""
     parts = key.split(".")
     if parts[0] in ("model", "data") and parts[1:2] not in (["class_path"], ["init_args"]):
         parts.insert(1, "init_args")
@@ -130,7 +130,7 @@ def nest(key: str, value: Any) -> Config:
 
 
 def merge(base: Config, top: Config) -> Config:
-    """Put `top` over `base`, key by key. Another class drops the arguments of the first one."""
+    """Put `top` over `base`, key by key. Another class drops all arguments."""
     merged = base | top
     for key in base.keys() & top.keys():
         old, new = base[key], top[key]
@@ -157,7 +157,7 @@ def check_settings(config: dict[str, Any]) -> None:
 
 
 def precheck(config: Config) -> None:
-    """Refuse wrong names and values of options that can be found without importing PyTorch.
+    """Refuse wrong options, as far as possible without importing PyTorch.
 
     Raises:
         UsageError: as in `resolve`.
@@ -174,7 +174,7 @@ def precheck(config: Config) -> None:
 
 
 def resolve(config: Config) -> Config:
-    """Fill in all defaults of model and data, and convert every value to its declared type.
+    """Fill in all defaults, and convert every value to its declared type.
 
     Imports the classes, and so PyTorch.
 

@@ -1,4 +1,4 @@
-"""A trained encoder for images from anywhere, as `unsup.load_encoder(run)` returns it."""
+"""Trained encoders for images from anywhere, and their files."""
 
 import json
 import logging
@@ -107,7 +107,7 @@ def load_encoder(run: str | Path | Run) -> Encoder:
 
 
 def write_weights(path: Path, encoder: Encoder, class_path: str) -> None:
-    """Write the weights of an encoder as safetensors, with its class and arguments as JSON in the header."""
+    """Write an encoder as safetensors, with class and arguments in the header."""
     model = encoder.model
     header = {"class_path": class_path, "arguments": dict(model.hparams), "seed": model.seed}
     weights = {name: tensor.clone().contiguous() for name, tensor in model.state_dict().items()}  # none share memory

@@ -1,7 +1,7 @@
-"""Lookup of recipes, data sets and modules, in the working directory first, then in the package.
+"""Lookup of recipes and modules in the working directory and the package.
 
-Recipes and data sets are files in `configs/`. Each of them is looked up separately, so that the user's folder can hold
-a single recipe, or hide one of the package.
+The working directory comes first. Recipes and data sets are files in `configs/`. Each of them is looked up separately,
+so that the user's folder can hold a single recipe, or hide one of the package.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def config_names(kind: str) -> list[str]:
-    """Return the recipes in configs/<kind>, without variants for data sets (`M@D`, `M@D+E`)."""
+    """Return the names in configs/<kind>, without variants for data sets."""
     return sorted({p.stem for top in (OWN, SHIPPED) for p in (top / kind).glob("*.yaml") if "@" not in p.stem})
 
 
@@ -36,7 +36,7 @@ def config_file(kind: str, name: str) -> Path:
 
 
 def variants(model: str | None, data: str | None) -> list[Path]:
-    """Return the variants of a recipe for a data set, such as configs/model/M@D.yaml or M@D+E.yaml.
+    """Return the variants of a recipe for a data set, M@D.yaml or M@D+E.yaml.
 
     A recipe of the working directory that hides one of the package hides its variants too.
     """
@@ -81,7 +81,7 @@ def import_from_here() -> None:
 
 
 def checkout() -> Path | None:
-    """Return the folder of the checkout that this code runs from, None if it was installed."""
+    """Return the checkout that this code runs from, None if it was installed."""
     return None if SHIPPED.parent == PACKAGE else SHIPPED.parent
 
 

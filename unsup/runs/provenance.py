@@ -27,7 +27,7 @@ def provenance() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any]:
-    """Return {commit, dirty} of the checkout that the code runs from, empty if there is none.
+    """Return {commit, dirty} of the checkout of this code, empty without one.
 
     Dirty means that code, recipes or pinned versions differ from the commit.
     """

@@ -1,6 +1,7 @@
-"""The comments of a recipe, with its title, `# expect: …`, `# minutes: …` and `# chosen: …`.
+"""The title of a recipe and the fields in its comments.
 
-`# chosen: …` says how its numbers (sizes, rates, epochs) were chosen:
+Fields are `# expect: …`, `# minutes: …` and `# chosen: …`. The last one says how numbers (sizes, rates, epochs) were
+chosen:
 
 * validation: with the labels of validation images;
 * label-free: by a measure without labels, such as the reconstruction error of validation images;

@@ -113,7 +113,7 @@ class Run:
 
     @property
     def class_names(self) -> list[str]:
-        """The classes of the probe in `readout`, in label order, empty for unlabelled images."""
+        """The classes of the probe, in label order, empty for unlabelled images."""
         return self.report.run.class_names
 
     @property
@@ -171,10 +171,16 @@ class Run:
             UserError: the checkpoint is missing, damaged, or of another model.
         """
         from unsup.runs.build import rebuild
-        from unsup.runs.checkpoints import load_checkpoint
+        from unsup.runs.checkpoints import DamagedCheckpoint, load_checkpoint
 
         path = self.checkpoint
-        return rebuild(self.config["model"]["class_path"], load_checkpoint(path), self.config["seed"], path)
+        try:
+            checkpoint = load_checkpoint(path)
+        except DamagedCheckpoint as e:
+            if len(self.checkpoints) == 1:
+                raise
+            raise UserError(f"{e}; {suggest('resume', run=self)} continues from the previous one") from e
+        return rebuild(self.config["model"]["class_path"], checkpoint, self.config["seed"], path)
 
     def data(self, moved: Mapping[str, str] | None = None) -> "ImageData":
         """Return the data module of the run, with its images read.
@@ -196,7 +202,7 @@ class Run:
         return data
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keep every other process from training or evaluating this run. UserError if one does."""
+        """Lock the run for training or evaluation. UserError if it is in use."""
         return locked(self.folder)
 
     def in_use(self) -> bool:
@@ -216,7 +222,7 @@ class Run:
     def write_report(
         self, report: "Report", readout: "Readout", correct: "Arrays", pictures: "PageImages | None" = None
     ) -> None:
-        """Write the results of an evaluation, the report last; the figures exist already.
+        """Write the results of an evaluation except its figures, the report last.
 
         `correct` is the correctness of each test image; `pictures` are test images for report.html. UserError if a
         report cannot hold a value.

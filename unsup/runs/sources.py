@@ -1,4 +1,4 @@
-"""Constructors read from source code, so that neither the class nor PyTorch is imported."""
+"""Constructors read from source code, without importing PyTorch."""
 
 import ast
 import builtins
@@ -48,7 +48,7 @@ def is_light(node: ast.stmt) -> bool:
 
 
 def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
-    """Return the module and the definition of the `__init__` that a class has or inherits."""
+    """Return the `__init__` that a class has or inherits, and its module."""
     tree = ast.parse(file_of(module).read_bytes())
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.level]
     imported = {alias.asname or alias.name: (str(n.module), alias.name) for n in imports for alias in n.names}

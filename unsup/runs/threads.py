@@ -1,4 +1,4 @@
-"""The number of PyTorch's threads in a run, on which the last bits of its numbers depend."""
+"""The number of PyTorch's threads, on which the last bits of results depend."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ NUMBER = "OMP_NUM_THREADS"
 
 
 def choose_threads(option: Threads) -> tuple[int, str]:
-    """Return the number of threads of a new run, and a line for the user or an empty text.
+    """Return the number of threads of a new run, and a line for the user or "".
 
     The option `threads` comes first, then the environment, then the number of idle cores.
     """
@@ -26,7 +26,7 @@ def choose_threads(option: Threads) -> tuple[int, str]:
 
 @contextmanager
 def use_threads(threads: int | None) -> Iterator[None]:
-    """Let PyTorch use this many threads, in child processes too; None changes nothing."""
+    """Let PyTorch use this many threads, in child processes too, unless None."""
     if threads is None:
         yield
         return

@@ -18,7 +18,7 @@ from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 from unsup.runs.build import build, load_weights
-from unsup.runs.checkpoints import newest_checkpoint
+from unsup.runs.checkpoints import is_damaged, newest_checkpoint
 from unsup.runs.config import Config
 from unsup.runs.recipes import how_chosen
 from unsup.runs.records import LAST
@@ -99,7 +99,8 @@ def resume_run(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> Non
     """Continue an unfinished run from its last checkpoint, then evaluate it.
 
     As checkpoints are written at the ends of epochs, and all random draws derive from the seed, the weights are those
-    of an uninterrupted run, bit for bit. A run that only lacks its report is evaluated.
+    of an uninterrupted run, bit for bit. A run that only lacks its report is evaluated. If the last checkpoint of a
+    finished run is damaged, the last epoch is trained again.
 
     Args:
         run: the run.
@@ -110,9 +111,9 @@ def resume_run(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> Non
     """
     silence_libraries()
     with run_lock(run), use_threads(run.versions.get("threads")):
-        if run.evaluated:
-            raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
-        if run.trained:
+        if run.trained and not (len(run.checkpoints) > 1 and is_damaged(run.checkpoint)):
+            if run.evaluated:
+                raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
             evaluate_run(run, run.data(moved))
             return
         path, checkpoint = newest_checkpoint(str(run), run.checkpoints)
