@@ -296,7 +296,7 @@ def test_damaged_files_are_named(tmp_path: Path, text: str) -> None:
 
 def test_half_a_surrogate_pair_is_damage(tmp_path: Path) -> None:
     content = report()
-    content["run"]["model"] = "\ud800"
+    content["schema"] = "\ud800"
     (tmp_path / "report.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"report\.json.*damaged: it holds text that is not Unicode"):
         read_report(tmp_path / "report.json")
