@@ -56,7 +56,7 @@ class Judge:
         signal.signal(signal.SIGALRM, self.too_slow)
 
     def watch(self, event: str, args: tuple[Any, ...]) -> None:
-        """What Python does on its way: writes and processes are seen even where nothing fails."""
+        """Watch Python for writes and processes, which count even if nothing fails."""
         if not self.watching:
             return
         if event in ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork"):

@@ -41,7 +41,7 @@ VALUES.append(DEEP)
 
 
 def mutated(content: bytes, draw: random.Random, tokens: list[bytes]) -> bytes:
-    """A few bytes changed, lost, doubled, or a token put among them."""
+    """Change, drop or double a few bytes, or insert a token."""
     for _ in range(draw.choice((1, 1, 2, 4, 16))):
         at = draw.randrange(len(content) + 1)
         length = draw.choice((1, 1, 4, 32, 256))
@@ -63,7 +63,7 @@ def mutated(content: bytes, draw: random.Random, tokens: list[bytes]) -> bytes:
 
 
 def spoiled(content: Any, draw: random.Random, values: list[Any]) -> Any:
-    """A copy in which one or two places hold something else, are gone, or have a neighbour."""
+    """Return a copy in which one or two places are changed, removed or doubled."""
     content = copy.deepcopy(content)
     for _ in range(draw.choice((1, 1, 2))):
         holder = content
@@ -101,7 +101,7 @@ class Options:
         from unsup.training.trainer import bare_trainer
 
         def start(config: dict[str, Any], *_: Any) -> tuple[()]:
-            """What a training does before it reads images or writes anything."""
+            """Do what a training does before it reads images or writes anything."""
             check_stages(config)
             build.build(config)
             with as_usage_errors():
@@ -117,7 +117,7 @@ class Options:
         self.model = {model: list(resolve(compose(model, "digits"))["model"]["init_args"]) for model in self.models}
 
     def command(self, draw: random.Random) -> list[str]:
-        """What the user typed beside the hostile part."""
+        """Return the other words that the user typed."""
         choices: tuple[list[str], ...] = (
             ["--data", "digits"],
             ["--data", "digits"],
@@ -150,7 +150,7 @@ class Options:
 
 
 def png(width: int, height: int) -> bytes:
-    """The beginning of a PNG file that claims this size."""
+    """Return the first bytes of a PNG file that claims this size."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = b"IDAT" + zlib.compress(b"\0" * 1000)
     parts = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in (header, data)]

@@ -24,19 +24,6 @@ from unsup.models.pixels import Pixels
 
 TOP = Path(__file__).parents[1]
 FUNCTIONS = ("train", "evaluate", "compare", "load_encoder")
-OLD_LOADER = """\
-from unsup.encoder import Encoder
-from unsup.models.pixels import Pixels
-
-ARGUMENTS = {
-    'shape': (1, 8, 8),
-}
-
-
-def load_encoder() -> Encoder:
-    model = Pixels(**ARGUMENTS)
-    return Encoder(model)
-"""
 
 
 def python(script: str) -> str:
@@ -87,14 +74,6 @@ def test_the_examples_of_the_docstrings_run(tmp_path: Path, monkeypatch: pytest.
             exec(compile(example.source, f"<{name}>", "exec"), names)
     assert (tmp_path / "runs" / "digits" / "ae" / "1-001" / "report.json").exists()
     assert names["codes"].shape == (5, 16)
-
-
-def test_earlier_exports_still_load(tmp_path: Path) -> None:
-    (tmp_path / "load.py").write_text(OLD_LOADER)
-    light = "import sys, unsup; assert 'torch' not in sys.modules and 'unsup.encoder' in sys.modules"
-    codes = "import numpy as np; print(load_encoder()(np.zeros((3, 1, 8, 8), np.uint8)).shape)"
-    script = f"{light}; sys.path.append({str(tmp_path)!r}); from load import load_encoder; {codes}"
-    assert python(script) == "torch.Size([3, 64])"
 
 
 @pytest.mark.parametrize("path", sorted((TOP / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

@@ -12,8 +12,6 @@ All names are loaded when they are first used: `import unsup` imports no torch.
 """
 
 import importlib
-import sys
-from types import ModuleType
 
 from unsup.core.threads import wait_briefly
 from unsup.core.version import __version__
@@ -63,8 +61,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-# Exports made by earlier versions say `from unsup.encoder import Encoder`.
-_encoder = sys.modules[f"{__name__}.encoder"] = ModuleType(f"{__name__}.encoder")
-vars(_encoder)["__getattr__"] = __getattr__

@@ -7,6 +7,12 @@ import sys
 if sys.path[0] == os.getcwd():  # noqa: PTH109
     sys.path.append(sys.path.pop(0))
 
-from unsup.cli.main import main
+try:
+    from unsup.cli.main import main
 
-sys.exit(main())
+    sys.exit(main())
+except ModuleNotFoundError as e:
+    if os.environ.get("UNSUP_DEBUG"):
+        raise
+    remedy = "install the packages of unsup into it, or leave PY= out" if os.environ.get("UNSUP_VIA") else "install it"
+    sys.exit(f"unsup: {sys.executable} has no module {e.name}: {remedy}")

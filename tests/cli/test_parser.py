@@ -1,5 +1,8 @@
 """The parser: parameters of a function become words and options; words become its arguments."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +12,8 @@ import pytest
 from unsup.cli.main import COMMANDS, main
 from unsup.cli.parser import Command, CommandLine, parse
 from unsup.core.errors import UsageError
+
+TOP = Path(__file__).parents[2]
 
 
 def example(
@@ -128,3 +133,10 @@ def test_every_option_has_a_line_of_help(verb: str, capsys: pytest.CaptureFixtur
     for at, line in enumerate(lines):
         if line.startswith("  --"):  # a long name has its help on the next line
             assert len(line.split("  ")) > 2 or lines[at + 1].startswith(" " * 20), line
+
+
+def test_an_interpreter_without_the_packages_is_one_line() -> None:
+    command = [sys.executable, "-S", "-m", "unsup", "models"]  # -S: no site-packages
+    done = subprocess.run(command, cwd=TOP, env={"UNSUP_VIA": "make"}, capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout
+    assert re.fullmatch(r"unsup: \S+ has no module \w+: install .* or leave PY= out\n", done.stderr)

@@ -294,6 +294,14 @@ def test_damaged_files_are_named(tmp_path: Path, text: str) -> None:
         read_report(tmp_path / "report.json")
 
 
+def test_half_a_surrogate_pair_is_damage(tmp_path: Path) -> None:
+    content = report()
+    content["schema"] = "\ud800"
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"report\.json.*damaged: it holds text that is not Unicode"):
+        read_report(tmp_path / "report.json")
+
+
 def test_a_failed_write_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_report(tmp_path, report())
 

@@ -45,7 +45,7 @@ def judge_arrays(
     answers: dict[str, Any] | None = None,
     generation: Measures | None = None,
 ) -> CodeEvaluation:
-    """Score the codes of each split as `unsup.evaluation.protocol.judge_model` states it.
+    """Score the codes of each split as `judge_model` of the protocol does.
 
     Equal codes give the same scores bit for bit, whatever the number of workers: every measure runs on one thread.
 

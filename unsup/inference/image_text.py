@@ -64,7 +64,7 @@ class HuggingFace:
 
 
 def pooler_output(features: Any) -> Tensor:
-    """Return (N, E), which older versions of transformers give without a wrapper."""
+    """Return the pooled output (N, E)."""
     return cast(Tensor, getattr(features, "pooler_output", features))
 
 

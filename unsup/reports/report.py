@@ -110,6 +110,8 @@ def parse_report(content: Any) -> Report:
         return msgspec.convert(content, Report)
     except RecursionError as e:
         raise UserError("damaged: it holds lists inside lists without end") from e
+    except UnicodeEncodeError as e:
+        raise UserError("damaged: it holds text that is not Unicode") from e
     except msgspec.ValidationError as e:
         raise UserError(_reason(str(e), content)) from e
 
