@@ -71,12 +71,12 @@ def test_losses_are_the_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
     model = bigan()
     real, made = torch.tensor([[0.3], [2.0]]), torch.tensor([[-1.5], [0.7]])
     monkeypatch.setattr(model.discriminator, "forward", lambda pair: pair)
-    d_loss, told = model.discriminate(real, made)
+    d_loss, d_values = model.discriminate(real, made)
     eg_loss, told_then = model.deceive(real, made)
     d_real, d_made = real.sigmoid(), made.sigmoid()
     assert torch.allclose(d_loss, -(d_real.log().mean() + (1 - d_made).log().mean()) / 2)
     assert torch.allclose(eg_loss, -((1 - d_real).log().mean() + d_made.log().mean()) / 2)
-    assert torch.allclose(told["d_real"], d_real.mean()) and torch.allclose(told_then["d_fake"], d_made.mean())
+    assert torch.allclose(d_values["d_real"], d_real.mean()) and torch.allclose(told_then["d_fake"], d_made.mean())
 
 
 def test_d_tells_an_inverse_from_none_by_the_pairs_alone() -> None:

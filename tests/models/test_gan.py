@@ -126,7 +126,7 @@ def test_objectives_are_the_formulas(objective: Any, monkeypatch: pytest.MonkeyP
     answers = iter([real, fake, fake])
     monkeypatch.setattr(model.discriminator, "forward", lambda x: next(answers))
     d_loss, _ = model.discriminate(digits(2), digits(2))
-    g_loss, told = model.deceive(digits(2))
+    g_loss, values = model.deceive(digits(2))
     value = d_real.log().mean() + (1 - d_fake).log().mean()
     expected = {
         "nonsaturating": (-value / 2, -d_fake.log().mean()),
@@ -134,7 +134,7 @@ def test_objectives_are_the_formulas(objective: Any, monkeypatch: pytest.MonkeyP
         "hinge": (((1 - real).clamp(min=0) + (1 + fake).clamp(min=0)).mean() / 2, -fake.mean()),
     }[objective]
     assert torch.allclose(d_loss, expected[0]) and torch.allclose(g_loss, expected[1])
-    assert torch.allclose(told["d_fake"], d_fake.mean())
+    assert torch.allclose(values["d_fake"], d_fake.mean())
 
 
 def test_label_smoothing_is_one_sided(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def coding_rate(z: Tensor, distortion: float) -> Tensor:
 
 
 def grid_of_crops(x: Tensor, area: float, count: int) -> list[Tensor]:
-    """Return an even grid of `count` square crops, each resized to the image."""
+    """Return an even grid of square crops of x (N, C, H, W), resized to its size."""
     side = math.sqrt(area)
     places = torch.linspace(side - 1, 1 - side, math.isqrt(count)).tolist()  # of their centres; the image is [-1, 1]
     crops = []

@@ -12,7 +12,7 @@ Size = tuple[int, int]  # height, width
 
 
 def mlp(widths: Sequence[int], batch_norm: bool = False) -> nn.Sequential:
-    """Return linear layers with GELU, and optional batch-norm, between them."""
+    """Return linear layers, widths[0] to widths[-1], with (batch-norm and) GELU."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers.append(nn.Linear(inputs, outputs))

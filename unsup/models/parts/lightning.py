@@ -66,7 +66,7 @@ class TrainingHooks(L.LightningModule):
 
     @property
     def logging(self) -> bool:
-        """Whether this step is logged, which is at least one in each epoch."""
+        """Whether this step is logged (`log_every_n_steps`, at least once an epoch)."""
         every = min(cast(Any, self.trainer).log_every_n_steps, self._data.steps_per_epoch)
         return bool(every) and self.iteration % every == 0
 
