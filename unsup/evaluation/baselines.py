@@ -82,7 +82,7 @@ def compute_baselines(
         "pixels": _cached(folder, "pixels", key, pixels),
         "pca": _cached(folder, f"pca-{dimension}", f"{key}-{dimension}", pca),
     }
-    if initialisations := num_initialisations(model):
+    if initialisations := _num_initialisations(model):
         results["untrained"] = _cached(folder, "untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
     if spaces:
         results["real"] = _cached(folder, "real", f"{key}-{digests}", partial(_real_images, spaces))
@@ -152,7 +152,7 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     first = results[0].scores
     correct = {name: np.mean([result.correct[name] for result in results], axis=0) for name in results[0].correct}
     of_first = {key: first.pop(key) for key in ("layers", "robustness") if key in first}
-    scores = mean([result.scores for result in results])
+    scores = _mean([result.scores for result in results])
     if len(results) > 1:
         scores["initialisations"] = len(results)
     scores["by_initialisation"] = {
@@ -168,23 +168,23 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     return BaselineResult(scores, correct)
 
 
-def mean(values: list[Any]) -> Any:
+def _mean(values: list[Any]) -> Any:
     """Return the mean of the numbers that equal structures share, or the first text."""
     first = values[0]
     if isinstance(first, dict):
-        return {key: mean([v[key] for v in values]) for key in first if all(key in v for v in values)}
+        return {key: _mean([v[key] for v in values]) for key in first if all(key in v for v in values)}
     if isinstance(first, list):
-        return [mean(list(items)) for items in zip(*values, strict=True)]
+        return [_mean(list(items)) for items in zip(*values, strict=True)]
     if isinstance(first, str) or all(value == first for value in values):
         return first
     return float(np.mean(values))
 
 
-def num_initialisations(model: Model) -> int:
+def _num_initialisations(model: Model) -> int:
     """Return how many untrained networks to average, 0 if no weight is random."""
     if any(p.requires_grad for p in model.parameters()):
         return INITIALISATIONS
-    random = weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1))
+    random = weights_hash(_initialised(model, 0)) != weights_hash(_initialised(model, 1))
     return 1 if random else 0
 
 
@@ -195,7 +195,7 @@ def untrained(model: Model, seed: int) -> Model:
     (linear probe on validation images of MNIST: simclr .83 -> .67, conv_ae .74 -> .51, vae .75 -> .62; ResNet-18 on
     CIFAR-10: .37 -> .26).
     """
-    return initialised(model, seed).to(model.device).eval()
+    return _initialised(model, seed).to(model.device).eval()
 
 
 def signature(model: Model, data: ImageData) -> str:
@@ -204,7 +204,7 @@ def signature(model: Model, data: ImageData) -> str:
     The outputs are computed on one thread of the CPU: with more threads the last bits differ.
     """
     digest = hashlib.sha256()
-    network: Any = initialised(model, 0)
+    network: Any = _initialised(model, 0)
     with one_thread():
         x = next(data.batches("train", size=64))
         with frozen(network):
@@ -218,7 +218,7 @@ def signature(model: Model, data: ImageData) -> str:
     return digest.hexdigest()
 
 
-def initialised(model: Model, seed: int) -> Model:
+def _initialised(model: Model, seed: int) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return type(model)(**model.hparams)

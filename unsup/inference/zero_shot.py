@@ -131,7 +131,7 @@ def unit_vectors(vectors: Tensor, n: int) -> NDArray[np.float32]:
 
 
 def cluster_table(names: ClusterNames) -> Table:
-    """Return a table with one line a cluster."""
+    """Return a table with one line per cluster."""
     caption = None
     if names.accuracy is not None:
         fit = f"names fit the class of {names.accuracy:.3f} of the test images"

@@ -75,7 +75,7 @@ def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dic
 
     All are in nats, and absent if absent in `nats`. "kl" is summed over dimensions; "active_units" are those with a
     mean KL above 0.01 nats. "log_likelihood" is the bound of Burda et al. 2016, "Importance weighted autoencoders",
-    from `samples` draws an image: it rises with them.
+    from `samples` draws per image: it rises with them.
     """
     scores: dict[str, float | int] = {}
     if "elbo" in nats:

@@ -1,6 +1,6 @@
 """Clusterings other than k-means, fitted on training codes without labels.
 
-All of them see codes as principal components, at most 64, with a mean variance of 1. k is at most the number of
+All of them get codes as principal components, at most 64, with a mean variance of 1. k is at most the number of
 distinct codes. The same codes give the same bits.
 """
 
@@ -77,7 +77,7 @@ def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     Embedding", section 4: 20 neighbours, minimal distance 0, as many dimensions as clusters, here at most 20. Here
     neighbours are exact, and any other image goes to the cluster of most of its 20 nearest fitted images: on MNIST
     codes as good as by UMAP's own placement (0.951 and 0.953), and much faster. Of fewer than 40 images the mixture
-    sees the codes themselves.
+    gets the codes themselves.
     """
     seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
     few = len(seen.fitted) < 2 * VOTERS

@@ -72,7 +72,7 @@ class Novelty(NamedTuple):
 class Readout:
     """k-means centres, training codes, novelty thresholds and, with labels, the probe.
 
-    Codes of more than 1,024 dimensions are seen by k-means and by distances as principal components.
+    Codes of more than 1,024 dimensions reach k-means and distances as principal components.
     """
 
     centres: Floats  # (k, d)
@@ -96,7 +96,7 @@ class Readout:
     ) -> Self:
         """Choose reference codes, and thresholds that about 1 % of validation exceeds.
 
-        `centres` (k, d), `train` (n, d) and `val` (m, d) are codes as k-means sees them, `errors` (m,) the squared
+        `centres` (k, d), `train` (n, d) and `val` (m, d) are codes as k-means gets them, `errors` (m,) the squared
         errors of reconstruction of the validation images, summed over an image.
         """
         reference = train[subsample(len(train), REFERENCE)]

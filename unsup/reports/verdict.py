@@ -162,7 +162,7 @@ def _by_reconstruction(report: Report) -> tuple[list[str], list[str]]:
 
 def _few_dimensions(scores: Scores) -> str | None:
     """Return "about 2 of 30 dimensions" if the rank is under a tenth of that."""
-    most = scores.reduced.dim if scores.reduced else scores.code_dim  # RankMe sees the reduced codes if there are any
+    most = scores.reduced.dim if scores.reduced else scores.code_dim  # RankMe is of the reduced codes if there are any
     if most is None or scores.rankme is None or scores.rankme >= COLLAPSED * most:
         return None
     return f"about {scores.rankme:.0f} of {most:,} dimensions"
