@@ -169,4 +169,4 @@ def test_one_process_is_the_first_and_makes_the_folder(tmp_path: Path) -> None:
 
     assert distributed.is_main_process() and distributed.share_run_folder(Alone(), lambda: tmp_path) == tmp_path  # type: ignore[arg-type]
     distributed.leave_process_group()
-    assert distributed.RUN not in os.environ and not torch.distributed.is_initialized()
+    assert distributed.RUN_VARIABLE not in os.environ and not torch.distributed.is_initialized()

@@ -16,10 +16,12 @@ from unsup.reports.score_schema import Scores
 
 IN_README = ("mnist", "folder-cifar")
 FAMILIAR = ("simclr", "gan", "deep_ae", "vae", "ae")
-README_COLUMNS = ("model", "linear probe", "untrained", "few-label 10", "k-means ACC", "minutes")
+README_COLUMNS = ("model", "dim", "linear probe", "untrained", "few-label 10", "k-means ACC", "minutes")
 README_NOTE = (
     "The best model by linear probe, well-known ones, and the baselines in italics: means over seeds, in brackets the "
-    "95 % interval over test images. *untrained*: the linear probe of the same network before training. "
+    "95 % interval over test images. *dim*: entries of a code. *untrained*: the linear probe of the same network "
+    "before training. *few-label 10*: the probe with 10 labels per class. *k-means ACC*: clusters matched to classes. "
+    "*minutes*: as recorded, most of them on a shared machine. "
     "[All models, scores, layers, seeds and commands](results/README.md)."
 )
 BASELINE_ROWS = ("pca", "pixels")  # a model of that name is the baseline's row
@@ -138,7 +140,11 @@ def _name(row: RecordedRow) -> str:
 
 def _readme_cells(row: RecordedRow) -> Cells:
     cells = {column: text.partition(" ±")[0] for column, text in means(row.scores, HEADLINE).items()}
-    cells |= {"model": _name(row), "untrained": means([row.untrained], PROBES).get("linear probe", "")}
+    cells |= {
+        "model": _name(row),
+        "dim": f"{row.scores[0].code_dim:,}",
+        "untrained": means([row.untrained], PROBES).get("linear probe", ""),
+    }
     bounds = [(probe.low, probe.high) for scores in row.scores if (probe := scores.linear_probe)]
     if bounds and None not in bounds[0]:
         low, high = (accuracy(fmean(ends)) for ends in zip(*bounds, strict=True))
