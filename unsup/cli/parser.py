@@ -64,14 +64,9 @@ def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command
 
 
 def refuse_unknown(verb: str, word: str, known: Sequence[str], dotted: bool, arguments: Mapping[str, Any]) -> NoReturn:
-    """Raise `UsageError` for a word that a command does not take.
+    """Raise `UsageError` for a word that a command does not take, with a suggestion.
 
-    Args:
-        verb: the command.
-        word: an argument or an option.
-        known: the options of the command.
-        dotted: whether it also takes dotted options, which are then suggested if they have the same last part.
-        arguments: what was understood.
+    Commands that take dotted options suggest one with the same last part.
     """
     if not word.startswith("-"):
         hint = f" (did you mean --data {word}?)" if dotted and word in config_names("data") else ""

@@ -20,7 +20,7 @@ from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
-from unsup.runs.options import typed
+from unsup.runs.options import converted_options
 from unsup.runs.sources import class_from_source
 
 DEFAULTS: dict[str, Any] = {
@@ -178,11 +178,11 @@ def precheck(config: Config) -> None:
     for section in ("model", "data"):
         values = config[section].get("init_args", {})
         if cls := class_from_source(config[section]["class_path"]):
-            options = typed(cls, section, values)
+            options = converted_options(cls, section, values)
             with suppress(TypeError):  # the bound is a name that class_from_source could not resolve
                 check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
     if trainer := class_from_source(TRAINER):
-        typed(trainer, "trainer", config.get("trainer", {}))
+        converted_options(trainer, "trainer", config.get("trainer", {}))
 
 
 def resolve(config: Config) -> Config:
@@ -202,9 +202,9 @@ def resolve(config: Config) -> Config:
     check_settings(resolved)
     for section, base in (("model", Model), ("data", ImageData)):
         path = config[section]["class_path"]
-        values = typed(load_class(path, base), section, config[section].get("init_args", {}))
+        values = converted_options(load_class(path, base), section, config[section].get("init_args", {}))
         resolved[section] = {"class_path": path, "init_args": values}
-    values = typed(Trainer, "trainer", resolved["trainer"])
+    values = converted_options(Trainer, "trainer", resolved["trainer"])
     resolved["trainer"] = {key: values[key] for key in resolved["trainer"]}
     return {key: resolved[key] for key in TOP_LEVEL_KEYS}
 

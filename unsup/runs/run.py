@@ -1,10 +1,16 @@
 """A run, with the content of its folder and its model and images.
 
-runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training: config.yaml (resolved; `--config` can read it),
-versions.json, checkpoints/, TensorBoard's event files, training.json (epochs, seconds, random views, how the recipe was
-chosen; written at the end of the training), report.{json,md,html}, figures/, correct.npz (the correctness of each test
-image), heads.npz (the fitted readout for new images), and what was made with the run: classified/, encoded/, export/.
-The process that trains or evaluates the run locks its file .lock.
+runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training:
+
+* config.yaml (resolved; `--config` can read it), versions.json, checkpoints/
+* training.json (epochs, seconds, random views, how the recipe was chosen), written at the end of the training
+* report.{json,md,html}, figures/, correct.npz (the correctness of each test image), heads.npz (the fitted readout for
+  new images)
+* TensorBoard's files: events, hparams.yaml, and the map of codes in projector_config.pbtxt and 00000/
+* what was made with the run: classified/, encoded/, export/, zero_shot.csv
+* .lock, which the process that trains or evaluates the run locks
+
+Next to the recipes, runs/<data>/floors/ caches the baselines of the data set.
 """
 
 import os

@@ -146,12 +146,12 @@ def run_child(words: Sequence[str]) -> int:
 
 
 def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    """Exit in order at SIGTERM, so that the child ends, too."""
+    """Exit in order at SIGTERM, so that the child also ends."""
     sys.exit(128 + number)
 
 
 def stop_child(child: subprocess.Popen[bytes], patient: bool) -> None:
-    """End a child, with a first wait if Ctrl-C has reached it, too."""
+    """End a child, with a first wait if Ctrl-C has also reached it."""
     try:
         for tell in (lambda: None, child.terminate) if patient else (child.terminate,):
             tell()
