@@ -105,5 +105,5 @@ def readme(
     if report and report.scores.linear_probe:
         text += f"\nOn the test images: linear probe {with_interval(report.scores.linear_probe)}"
         few = report.scores.few_label.get("10")
-        text += (f", few-label probe (10 labels a class) {with_spread(few)}" if few else "") + ".\n"
+        text += (f", few-label probe (10 labels per class) {with_spread(few)}" if few else "") + ".\n"
     return text

@@ -32,7 +32,7 @@ def classify_into(
 ) -> tuple[Path, Classification]:
     """Classify all images below a folder, and return a new folder and the result.
 
-    It has `classes.csv` (one line an image), `sheet.html` and, to sort, a folder of copies or links for each class, and
+    It has `classes.csv` (one line per image), `sheet.html` and, to sort, a folder of copies or links for each class and
     one for images unlike anything seen. Nothing is moved or overwritten.
 
     Args:
@@ -95,7 +95,7 @@ def recognition_note(classified: Classification) -> str:
 
 
 def write_table(path: Path, classified: Classification) -> None:
-    """Write one line an image, undecodable bytes in file names as they are."""
+    """Write one line per image, undecodable bytes in file names as they are."""
     columns = classified.columns
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)

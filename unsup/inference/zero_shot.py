@@ -20,7 +20,7 @@ from unsup.core.files import write_atomically
 from unsup.data.base import ImageData, Split
 from unsup.inference.encode_folder import code_columns
 from unsup.inference.image_text import ImageText, load_image_text
-from unsup.metrics.diagnostics import sample
+from unsup.metrics.diagnostics import subsample
 from unsup.metrics.readout import Readout
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
@@ -60,7 +60,7 @@ def name_run(run: Run, words: Sequence[str], encoder: str) -> tuple[Path, Cluste
     labels, names = data.labels("test"), ClusterNames(rows)
     if labels is not None and set(words) <= set(data.class_names):
         test = clustered_images(model, readout, data, "test")
-        truth = np.array(data.class_names)[labels[sample(len(labels), MAX_IMAGES)]]
+        truth = np.array(data.class_names)[labels[subsample(len(labels), MAX_IMAGES)]]
         names = ClusterNames(rows, *accuracies(image_text, words, rows, test, truth))
     path = run.folder / "zero_shot.csv"
     with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -72,7 +72,7 @@ def name_run(run: Run, words: Sequence[str], encoder: str) -> tuple[Path, Cluste
 
 def clustered_images(encoder: Encoder, readout: Readout, data: ImageData, split: Split) -> Clustered:
     """Return at most 2,000 images of a split with their clusters."""
-    images = list(data.batches(split, at=sample(data.size(split), MAX_IMAGES)))
+    images = list(data.batches(split, at=subsample(data.size(split), MAX_IMAGES)))
     columns = [code_columns(encoder, readout, x) for x in images]
     return torch.cat(images), np.concatenate([part.get("own_cluster", part["cluster"]) for part in columns])
 
@@ -130,7 +130,7 @@ def unit_vectors(vectors: Tensor, n: int) -> NDArray[np.float32]:
 
 
 def cluster_table(names: ClusterNames) -> Table:
-    """Return a table with one line a cluster."""
+    """Return a table with one line per cluster."""
     caption = None
     if names.accuracy is not None:
         fit = f"names fit the class of {names.accuracy:.3f} of the test images"
