@@ -1,7 +1,7 @@
 """Names for the clusters of a run, chosen by an image-text encoder."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class ClusterNames:
     ceiling: float | None = None  # the same for the image-text encoder alone, image by image
 
 
-def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, str]) -> tuple[Path, ClusterNames]:
+def name_run(run: Run, words: Sequence[str], encoder: str) -> tuple[Path, ClusterNames]:
     """Name the clusters of a run in RUN/zero_shot.csv, and return both.
 
     Clusters are the model's own, or those of k-means if it has none. Training images give the names.
@@ -49,13 +49,12 @@ def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, s
         run: the run, evaluated.
         words: at least two, all different.
         encoder: as in `load_image_text`.
-        moved: new locations of the data: options of the data set (root, images).
 
     Raises:
         UserError: the run is not evaluated, its images are not available, or as in `name_clusters`, `load_image_text`.
     """
     readout, image_text = run.readout, load_image_text(encoder)
-    data, model = run.data(moved), Encoder(run.model())
+    data, model = run.data(), Encoder(run.model())
     number = getattr(model.model, "num_clusters", len(readout.centres))
     rows = name_clusters(image_text, words, number, clustered_images(model, readout, data, "train"))
     labels, names = data.labels("test"), ClusterNames(rows)
