@@ -41,7 +41,7 @@ def of_size(x: Any, labels: Any, n: int, d: int, rounds: int) -> dict[str, Any]:
     seconds = alternating(
         {
             "probe": lambda: linear_probe(splits),
-            "logistic": lambda: LogisticRegression(C=c, max_iter=10_000).fit(splits.fit, splits.fit_labels),
+            "logistic": lambda: LogisticRegression(C=c, max_iter=10_000).fit(splits.train_val, splits.train_val_labels),
             "kmeans": lambda: kmeans(splits.train, splits.test, 10),
             "KMeans": threadpool_limits.wrap(limits=1)(lambda: KMeans(10, n_init=10, random_state=0).fit(splits.train)),
         },

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unsup.data.base import ImageData
 from unsup.models.base import Model
-from unsup.runs.build import prepare
+from unsup.runs.build import load_data
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.train import prepare_training
@@ -126,7 +126,7 @@ def timed(run: Callable[[], Any], repeats: int = 10) -> float:
 
 def adapted(loaded: dict[str, ImageData], name: str, config: Config) -> ImageData:
     """Return the data set, read once, with the batch size of a recipe."""
-    data = loaded[name] = loaded.get(name) or prepare(config)
+    data = loaded[name] = loaded.get(name) or load_data(config)
     data.batch_size = config["data"]["init_args"]["batch_size"]
     data.steps_per_call = config["data"]["init_args"]["steps_per_call"]
     return data

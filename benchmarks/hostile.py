@@ -204,11 +204,11 @@ class Images:
         channels = draw.choice((1, 3))
 
         def act() -> None:
-            from unsup.runs.build import prepare
+            from unsup.runs.build import load_data
             from unsup.runs.config import compose, resolve
 
             options = [("data.images", str(top)), ("data.size", 8), ("data.channels", channels)]
-            prepare(resolve(compose("pixels", "folder", [], [*options, ("data.root", str(self.scratch / "root"))])))
+            load_data(resolve(compose("pixels", "folder", [], [*options, ("data.root", str(self.scratch / "root"))])))
 
         return f"{sorted(str(path) for path in self.scratch.rglob('h*'))[:16]}", act, count
 

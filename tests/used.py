@@ -18,7 +18,7 @@ from unsup.data.base import ImageData, Split
 from unsup.evaluation.codes import encode_batches
 from unsup.evaluation.encoded import Encoded
 from unsup.metrics.readout import Probe, Readout
-from unsup.runs.build import build_model, prepare
+from unsup.runs.build import build_model, load_data
 from unsup.runs.config import compose, resolve
 from unsup.runs.run import Run
 
@@ -29,7 +29,7 @@ def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = T
     """A finished run, evaluated; without labels there is no probe."""
     config = resolve(compose(model, "digits", options=[("trainer.max_epochs", epochs)]))
     torch.manual_seed(0)
-    data = prepare(config)
+    data = load_data(config)
     net = build_model(config, data)
     run = Run.create(root, config, COMMAND, data.fingerprint()).folder
     fit = trainer(epochs)
@@ -52,7 +52,7 @@ def finished(root: Path, model: str = "ae", epochs: int = 20, labelled: bool = T
 
 def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The 500 test images (500, 1, 8, 8) and their labels."""
-    images, labels = prepare(resolve(compose("ae", "digits"))).load(train=False)
+    images, labels = load_data(resolve(compose("ae", "digits"))).load(train=False)
     assert labels is not None
     return images, labels
 

@@ -391,7 +391,7 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
     assert one.difference == paired_over_seeds(own, other) and one.difference["separable"]
     d, low, high = (100 * one.difference[key] for key in ("difference", "low", "high"))
     agree = one.difference["mcnemar"]["agree"]
-    expected = f"deep_ae > ae by {d:.1f} points [{low:.1f}, {high:.1f}], 3 seeds and 2 (McNemar agrees in {agree} of 6)"
+    expected = f"deep_ae > ae by {d:.1f} points [{low:.1f}, {high:.1f}], 3 and 2 seeds (McNemar agrees in {agree} of 6)"
     assert one.text == expected
     floor = found["deep_ae", "PCA-30"]
     assert floor.difference == paired_over_seeds(own, loaded("deep_ae", 1, "pca/linear_probe"))

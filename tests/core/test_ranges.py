@@ -7,7 +7,7 @@ import pytest
 
 from unsup.core.errors import UsageError
 from unsup.core.ranges import Above, AtLeast, AtMost, Between, Range, check_options
-from unsup.runs.options import typed
+from unsup.runs.options import converted_options
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_nothing_and_empty_lists_have_no_range() -> None:
 def test_a_recipe_is_read_by_the_plain_type() -> None:
     given = {"size": "3", "widths": [4], "share": "2e-1"}  # YAML reads 2e-1 as text
     expected = {"size": 3, "widths": [4], "share": 0.2, "count": None, "kind": None, "free": 0.0}
-    assert typed(Options, "model", given) == expected
+    assert converted_options(Options, "model", given) == expected
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_a_recipe_is_read_by_the_plain_type() -> None:
 )
 def test_another_type_is_named_without_its_range(option: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
-        typed(Options, "model", GOOD | option)
+        converted_options(Options, "model", GOOD | option)
     assert str(error.value) == message

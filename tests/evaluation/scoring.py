@@ -1,4 +1,4 @@
-"""The code that computes scores, as one digest a module.
+"""The code that computes scores, as one digest per module.
 
     python tests/evaluation/scoring.py "why no score changes"
 

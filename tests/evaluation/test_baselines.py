@@ -98,8 +98,8 @@ def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
 def test_layers_and_corrupted_images_are_of_the_first_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
     messages: list[tuple[bool, bool]] = []
 
-    def judge(*args: Any, layers: bool, corrupted: bool, **kwargs: Any) -> baselines.BaselineResult:
-        messages.append((layers, corrupted))
+    def judge(*args: Any, layers: bool, robustness: bool, **kwargs: Any) -> baselines.BaselineResult:
+        messages.append((layers, robustness))
         found = {"layers": {"h": {"dim": 4}}, "robustness": {"images": 9, "blur": [0.5]}} if layers else {}
         return baselines.BaselineResult({"rankme": float(len(messages)), **found}, {})
 

@@ -23,7 +23,7 @@ from unsup.evaluation import feature_space as spaces_module
 from unsup.evaluation import inception
 from unsup.evaluation.baselines import compute_baselines, feature_spaces
 from unsup.evaluation.codes import samples
-from unsup.evaluation.feature_space import FeatureSpace, compared
+from unsup.evaluation.feature_space import FeatureSpace, comparison_positions
 from unsup.evaluation.protocol import judge_model
 from unsup.metrics import generation
 from unsup.metrics.generation import frechet, kernel_distance, precision_recall
@@ -192,7 +192,7 @@ def test_the_space_is_the_same_whatever_the_generators_and_threads(
         torch.set_num_threads(threads)
     ours, theirs = space.arrays(), again.arrays()
     assert ours.keys() == theirs.keys() and all(np.array_equal(ours[key], theirs[key]) for key in ours)
-    held = set(compared(data)[1].tolist())
+    held = set(comparison_positions(data)[1].tolist())
     assert seen and not seen & held and len(seen | held) == data.size("train")
 
 
@@ -201,7 +201,7 @@ def test_without_classes_the_space_is_principal_components(labels: str) -> None:
     data = Digits(labels)
     found = FeatureSpace.learn(data)
     assert found.name == "64 principal components of training images" and found.test.shape == (108, 64)
-    at_test, at_train = compared(data)
+    at_test, at_train = comparison_positions(data)
     rest = np.setdiff1d(np.arange(data.size("train")), at_train)
     learned = torch.cat(list(data.batches("train", positions=rest)))
     test = torch.cat(list(data.batches("test", positions=at_test)))
@@ -279,7 +279,7 @@ def test_fid_needs_colour_the_package_and_its_weights(
     colour = Colour()
     found = feature_spaces(colour, tmp_path)
     assert len(found) == 2
-    whole = colour.arrays[False][0][compared(colour)[0]].reshape(108, -1)[:, :5]
+    whole = colour.arrays[False][0][comparison_positions(colour)[0]].reshape(108, -1)[:, :5]
     assert np.array_equal(found[1].test, whole)  # not one pixel is cut off by the way through [0, 1]
     assert found[1].scores(found[1].test)["fid"] == pytest.approx(0, abs=1e-6)
     judged = compute_baselines(Blobs((3, 8, 8)), 4, colour, tmp_path, found)

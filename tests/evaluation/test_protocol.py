@@ -196,7 +196,7 @@ def test_views_are_judged_by_alignment(digits):
     assert 1e-4 < apart[0.1].mean() < apart[0.3].mean() < 4
     again = encode_splits(net, digits, False)[0]["test"].view_distances
     assert np.array_equal(again, apart[0.3])  # the same views every time
-    free = measures.answer_scores(encode_splits(net, digits, False)[0]["test"], 64, 100)
+    free = measures.output_scores(encode_splits(net, digits, False)[0]["test"], 64, 100)
     assert free["alignment"] == pytest.approx(apart[0.3].mean())
 
 
@@ -213,19 +213,19 @@ class Sorted(Pixels):
 
 def test_a_models_own_clusters_are_scored_as_they_are(monkeypatch):
     data = Toy(thirds(300), thirds(90))
-    own = judge_model(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
+    own = judge_model(Sorted(Toy.shape), data, estimate_k=False).scores["clusterings"]["own"]
     assert own["k"] == 6 and own["used"] == 3 and own["fitted_on"] == data.size("train")
     for part in ("train", "test", "transductive"):
         assert own[part] == {"acc": 1.0, "nmi": 1.0, "ari": 1.0}
     monkeypatch.setattr(Sorted, "half", True)
-    half = judge_model(Sorted(Toy.shape), data, count=False).scores["clusterings"]["own"]
+    half = judge_model(Sorted(Toy.shape), data, estimate_k=False).scores["clusterings"]["own"]
     assert all(0.5 < half[part]["acc"] < 0.8 for part in ("train", "test", "transductive"))
     assert half["test"] != half["transductive"]
-    assert "own" not in judge_model(Pixels(Toy.shape), data, count=False).scores["clusterings"]
+    assert "own" not in judge_model(Pixels(Toy.shape), data, estimate_k=False).scores["clusterings"]
 
 
 def test_own_clusters_of_unlabelled_images_are_counted():
-    own = judge_model(Sorted(Toy.shape), Toy(None, None), count=False).scores["clusterings"]["own"]
+    own = judge_model(Sorted(Toy.shape), Toy(None, None), estimate_k=False).scores["clusterings"]["own"]
     assert own.keys() == {"k", "used", "fitted_on"} and own["used"] == 3
 
 
@@ -270,7 +270,7 @@ def test_the_test_split_is_read_once_and_the_model_is_left_as_it_was(digits):
     finally:
         torch.set_float32_matmul_precision("highest")
     assert evaluation.test_reads == 1 == digits.test_reads - reads
-    assert evaluation.frozen == (before, before) == (weights_hash(net), weights_hash(net))
+    assert evaluation.weight_hashes == (before, before) == (weights_hash(net), weights_hash(net))
     assert [module.training for module in net.modules()] == flags
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
 
@@ -374,7 +374,7 @@ def test_layers_can_be_left_out(digits, result):
 
 
 def test_clusters_are_not_counted_where_that_is_left_out(digits, result):
-    scores = judge_model(Net(digits.shape), digits, count=False).scores
+    scores = judge_model(Net(digits.shape), digits, estimate_k=False).scores
     assert scores["clusters"] == {"k": 10, "by": "classes"}
     assert scores | {"clusters": result[0].scores["clusters"]} == result[0].scores
 

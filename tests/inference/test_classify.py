@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 import unsup.inference.contact_sheet
 from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
-from unsup.inference.classify import FOLDS, Classification, classify_by_names
+from unsup.inference.classify import FOLDS, Classification, classify_by_names, classify_folder
 from unsup.inference.sort import UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
@@ -220,6 +220,13 @@ def test_named_images_keep_their_names(
     names = str(table(tmp_path / "one.csv", [("left/000.png", "a rather long name")]))
     rows = classify(run, pictures, tmp_path / "one", "--labels", names)
     assert [row["class"] for row in rows if row["given"] == "yes"] == ["a rather long name"]
+
+
+def test_names_leave_the_columns_of_the_model_as_they_are(run: Path, pictures: Path, tmp_path: Path) -> None:
+    path = table(tmp_path / "one.csv", [("left/000.png", "even")])
+    named, plain = classify_folder(Run(run), pictures, path), classify_folder(Run(run), pictures)
+    assert np.array_equal(named.columns["confidence"], plain.columns["confidence"])
+    assert named.confidence is not None and named.confidence[named.files.index("left/000.png")] == 1
 
 
 def test_how_well_names_can_be_distinguished_is_said(
@@ -515,8 +522,8 @@ def test_groups_leave_out_what_is_unlike() -> None:
         },
         cluster_names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
         unreadable={},
-        labelled=np.zeros(5, np.bool_),
-        num_labelled=0,
+        is_named=np.zeros(5, np.bool_),
+        num_fitted=0,
         cross_val_correct=None,
     )
     assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]

@@ -21,7 +21,7 @@ from unsup.core.errors import UserError
 from unsup.data.digits import Digits
 from unsup.metrics.readout import Readout
 from unsup.models.ae import AE
-from unsup.runs.build import prepare
+from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
@@ -41,7 +41,7 @@ def normalised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_codes_are_those_that_were_judged_and_need_no_data(normalised: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = used.encode_split(Run(normalised).model(), prepare(Run(normalised).config), "test", layers=False).codes
+    expected = used.encode_split(Run(normalised).model(), load_data(Run(normalised).config), "test", layers=False).codes
 
     def gone(self: Digits, train: bool) -> None:
         raise AssertionError("the images are not at hand")

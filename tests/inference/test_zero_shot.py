@@ -16,7 +16,7 @@ from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.inference.image_text import TEMPLATE, load_image_text
 from unsup.inference.zero_shot import name_clusters
-from unsup.runs.build import prepare
+from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -42,7 +42,7 @@ class Tiny(nn.Module):
 def taught() -> Tiny:
     """Trained as CLIP is: of a batch's words, each image finds its own."""
     torch.manual_seed(0)
-    data, net = prepare(resolve(compose("ae", "digits"))), Tiny()
+    data, net = load_data(resolve(compose("ae", "digits"))), Tiny()
     x, labels = torch.cat(list(data.batches("train"))), torch.from_numpy(data.labels("train"))  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     for _ in range(100):

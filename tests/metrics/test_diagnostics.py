@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import normalize
 
-from unsup.metrics.diagnostics import dead_units, principal_components, rankme, sample, silhouette, uniformity
+from unsup.metrics.diagnostics import dead_units, principal_components, rankme, silhouette, subsample, uniformity
 
 rng = np.random.default_rng(0)
 
@@ -59,11 +59,11 @@ def test_one_cluster_has_no_silhouette():
 
 
 def test_a_sample_is_fixed_sorted_and_without_repeats():
-    chosen = sample(1000, 100)
-    assert np.array_equal(chosen, sample(1000, 100))
+    chosen = subsample(1000, 100)
+    assert np.array_equal(chosen, subsample(1000, 100))
     assert len(np.unique(chosen)) == 100 and np.all(np.diff(chosen) > 0)
     assert 350 < chosen.mean() < 650  # of the whole range, not its beginning
-    assert np.array_equal(sample(5, 100), np.arange(5))
+    assert np.array_equal(subsample(5, 100), np.arange(5))
 
 
 def test_principal_components_are_fitted_on_a_fixed_sample():

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from metrics.gradient import largest_gradient
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from unsup.metrics.logistic import PRECONDITIONED, fit_logistic, largest_gradient, second_moments
+from unsup.metrics.logistic import PRECONDITIONED, fit_logistic, second_moments
 
 
 def hard(classes: int, n: int = 1500, dim: int = PRECONDITIONED + 20) -> tuple[np.ndarray, np.ndarray]:

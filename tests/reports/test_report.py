@@ -132,7 +132,7 @@ def test_every_section_holds_its_numbers() -> None:
     assert column(kmeans, "all images at once")[0] == ".647 / .580 / .523"
     others = section(text, "Other measures")
     assert column(others, "ridge probe")[0] == ".900" and column(others, "kNN, unit length")[0] == ".963"
-    assert column(others, "MSE a pixel") == ["0.01165", "0.06672", "0.01770", ""]
+    assert column(others, "MSE per pixel") == ["0.01165", "0.06672", "0.01770", ""]
     how = section(text, "How the numbers were made")
     assert "C chosen on validation" in how and "20 draws" in how and "restart chosen by inertia" in how
     origin = section(text, "Where it comes from")

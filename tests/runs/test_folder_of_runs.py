@@ -13,7 +13,7 @@ from sample_reports import report, typed
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
 from unsup.metrics.readout import Readout
-from unsup.runs.build import prepare
+from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
 from unsup.runs.run import Run
 
@@ -59,7 +59,7 @@ def test_unknown_and_unfinished_runs_are_named(tmp_path: Path, monkeypatch: pyte
         Run.find("x")
     assert Run.find(str(run)).folder == run.folder.resolve()
     with pytest.raises(UserError, match=r"no checkpoints/last\.ckpt"):
-        _ = run.checkpoint
+        run.model()
     with pytest.raises(UserError, match=r"training\.json is missing"):
         _ = run.training
 
@@ -116,9 +116,10 @@ def readout() -> Readout:
 
 
 def test_images_that_have_moved_are_known_to_the_configuration_and_others_are_refused(tmp_path: Path) -> None:
-    made = Run.create(tmp_path, CONFIG, "", prepare(CONFIG).fingerprint())
+    made = Run.create(tmp_path, CONFIG, "", load_data(CONFIG).fingerprint())
     run = Run(made.folder)
-    assert run.data({"root": "elsewhere"}).root == run.config["data"]["init_args"]["root"] == "elsewhere"
+    run.relocate({"root": "elsewhere"})
+    assert run.data().root == run.config["data"]["init_args"]["root"] == "elsewhere"
     assert made.config["data"]["init_args"]["root"] != "elsewhere"
     with pytest.raises(UserError, match="the images are not those that"):
         Run.create(tmp_path, CONFIG, "", "others").data()

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from unsup.cli.main import main
 from unsup.runs.config import compose, resolve
+from unsup.runs.run import Run
 from unsup.training import distributed
 from unsup.training.trainer import trainer_arguments
 
@@ -167,6 +168,7 @@ def test_one_process_is_the_first_and_makes_the_folder(tmp_path: Path) -> None:
     class Alone:
         world_size = 1
 
-    assert distributed.is_main_process() and distributed.share_run_folder(Alone(), lambda: tmp_path) == tmp_path  # type: ignore[arg-type]
+    run = Run(tmp_path)
+    assert distributed.is_main_process() and distributed.share_run(Alone(), lambda: run) is run  # type: ignore[arg-type]
     distributed.leave_process_group()
-    assert distributed.RUN not in os.environ and not torch.distributed.is_initialized()
+    assert distributed.RUN_VARIABLE not in os.environ and not torch.distributed.is_initialized()

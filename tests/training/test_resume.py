@@ -17,7 +17,7 @@ from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.pca import PCA
 from unsup.runs import lock
-from unsup.runs.build import prepare
+from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
 from unsup.runs.lookup import config_names
 from unsup.runs.run import Run
@@ -156,7 +156,7 @@ def test_data_may_have_moved_but_not_changed(
 
 def test_a_run_without_a_good_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = resolve(compose("ae", "digits"))
-    run = Run.create(tmp_path, config, "", prepare(config).fingerprint()).folder
+    run = Run.create(tmp_path, config, "", load_data(config).fingerprint()).folder
     assert main(["resume", str(run)]) == 1
     assert "has no checkpoint: its first epoch did not end" in capsys.readouterr().err
     (run / "checkpoints" / "last.ckpt").write_bytes(b"PK damaged")

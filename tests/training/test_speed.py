@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from tiny import same_weights
 
-from unsup.runs.build import prepare
+from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.train import prepare_training
@@ -28,7 +28,7 @@ from training import Plan, ours, plain
 def plan(model: str, *options: tuple[str, Any]) -> Plan:
     """One epoch of the recipe on digits."""
     config = resolve(compose(model, "digits", [], [("trainer.accelerator", "cpu"), *options]))
-    return Plan(config, prepare(config), torch.device("cpu"), epochs=1, limit=None)
+    return Plan(config, load_data(config), torch.device("cpu"), epochs=1, limit=None)
 
 
 @pytest.mark.parametrize("model", ["ae", "vae", "gan"])

@@ -129,6 +129,24 @@ def test_the_command_of_a_source_repeats_it(root: Path) -> None:
     assert (first / "0-001/config.yaml").read_text() == (first / "0-002/config.yaml").read_text()
 
 
+def test_a_class_of_images_needs_no_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data.class_path", "tiny.TinyDigits", "--runs", str(root)]
+    assert main(["train", "second", *words]) == 0
+    made = [Run(root / "tinydigits" / recipe / "0-001") for recipe in ("first", "second")]
+    for run in made:  # what is recorded can be typed
+        assert main(shlex.split(run.versions["command"])[1:]) == 0
+        assert Run(run.folder.with_name("0-002")).config == run.config
+    capsys.readouterr()
+    assert main(["sweep", "first", "--seeds", "0", *words]) == 0
+    assert "1 skipped" in capsys.readouterr().out
+
+
+def test_a_command_that_would_name_other_images_is_not_recorded(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("dataset: own\ndata: {class_path: tiny.TinyDigits}\n")
+    assert main(["train", "second", "--config", str(tmp_path / "own.yaml"), "--runs", str(root)]) == 0
+    assert Run(root / "own/first/0-001").versions["command"] == ""
+
+
 def test_a_resolved_configuration_runs_again_and_a_sweep_knows_it(root: Path) -> None:
     assert train(root, "second") == 0
     run = root / "digits/second/0-001"

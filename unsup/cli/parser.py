@@ -1,11 +1,13 @@
-"""The parser, where the parameters of a function are the options of its command."""
+"""Argument parser built from the signatures of the command functions."""
 
 import argparse
+import difflib
 import inspect
 import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
@@ -13,12 +15,15 @@ from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 from unsup.core.errors import UsageError, choices, closest
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.version import __version__
+from unsup.runs.config import TRAINER, compose
+from unsup.runs.lookup import config_names
+from unsup.runs.sources import class_from_source
 
 Command = Callable[..., None]
 
 
 class CommandLine(NamedTuple):
-    """The rest of a command line.
+    """Dotted options, and the whole command line for the record.
 
     Attributes:
         options: dotted options as (key, value read as YAML).
@@ -47,20 +52,43 @@ def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command
         answer_without_command(words, commands)
     verb, command = words[0], commands[words[0]]
     parser = parser_of(verb, command)
+    takes_line = "line" in inspect.signature(command).parameters
     arguments, unknown = parser.parse_known_args(words[1:])
     if unknown:
         known = [text for action in parser._actions for text in action.option_strings]
-        word = unknown[0].partition("=")[0]
-        raise UsageError(f"{verb} has no option {word} ({closest(word, known)})")
-    takes_line = CommandLine in (parameter.annotation for parameter in parameters_of(command))
+        refuse_unknown(verb, unknown[0].partition("=")[0], known, takes_line, vars(arguments))
     if options and not takes_line:
-        raise UsageError(f"--{options[0][0]} is an option of train, not of {verb}")
+        raise UsageError(f"{verb} takes no model, data or trainer options (--{options[0][0]})")
     line = {"line": CommandLine(options, f"unsup {shlex.join(argv)}")} if takes_line else {}
     return command, vars(arguments) | line
 
 
-def parameters_of(command: Command) -> list[inspect.Parameter]:
-    return list(inspect.signature(command).parameters.values())
+def refuse_unknown(verb: str, word: str, known: Sequence[str], dotted: bool, arguments: Mapping[str, Any]) -> NoReturn:
+    """Raise `UsageError` for a word that a command does not take, with a suggestion.
+
+    Commands that take dotted options suggest one with the same last part.
+    """
+    if not word.startswith("-"):
+        hint = f" (did you mean --data {word}?)" if dotted and word in config_names("data") else ""
+        raise UsageError(f"{verb}: unexpected argument {word!r}{hint}")
+    similar = dotted_options(arguments, word.lstrip("-")) if dotted else []
+    similar += difflib.get_close_matches(word.lstrip("-"), [text.lstrip("-") for text in known], 1, 0.5)
+    hint = f"did you mean '--{similar[0]}'?" if similar else "" if dotted else f"known: {', '.join(sorted(known))}"
+    raise UsageError(f"{verb} has no option {word}{f' ({hint})' if hint else ''}")
+
+
+def dotted_options(arguments: Mapping[str, Any], name: str) -> list[str]:
+    """Return the dotted options of this name, of model, data set and trainer."""
+    model = arguments.get("model") or next(iter(arguments.get("models") or []), None)
+    options = []
+    with suppress(UsageError):
+        config = compose(model, arguments.get("data") or "mnist")
+        paths = {section: config[section]["class_path"] for section in ("model", "data")} | {"trainer": TRAINER}
+        for section, path in paths.items():
+            cls = class_from_source(path)
+            if cls and name in inspect.signature(cls).parameters:
+                options.append(f"{section}.{name}")
+    return options
 
 
 def parser_of(verb: str, command: Command) -> Parser:
@@ -70,14 +98,14 @@ def parser_of(verb: str, command: Command) -> Parser:
     parser = Parser(
         f"unsup {verb}", description=text, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for parameter in parameters_of(command):
+    for parameter in inspect.signature(command).parameters.values():
         if parameter.annotation is not CommandLine:
             name = parameter.name if parameter.kind is not parameter.KEYWORD_ONLY else f"--{parameter.name}"
-            parser.add_argument(name, **declaration(parameter), help=texts.get(parameter.name))
+            parser.add_argument(name, **argument_options(parameter), help=texts.get(parameter.name))
     return parser
 
 
-def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
+def argument_options(parameter: inspect.Parameter) -> dict[str, Any]:
     """Return the arguments of `add_argument` for a parameter.
 
     `bool` is a flag, `Sequence[T]` takes several words, and `tuple[T, ...]` is an option that can be repeated.
@@ -85,31 +113,31 @@ def declaration(parameter: inspect.Parameter) -> dict[str, Any]:
     if parameter.annotation is bool:
         return {"action": "store_true"}
     by_name, required = parameter.kind is parameter.KEYWORD_ONLY, parameter.default is parameter.empty
-    declared: dict[str, Any] = {"required": required} if by_name else {"metavar": parameter.name.upper()}
-    declared |= {} if required else {"default": parameter.default}
+    options: dict[str, Any] = {"required": required} if by_name else {"metavar": parameter.name.upper()}
+    options |= {} if required else {"default": parameter.default}
     many = get_origin(parameter.annotation)
     if many is tuple:
-        declared |= {"action": "append", "default": []}
+        options |= {"action": "append", "default": []}
     elif many is Sequence:
-        declared["nargs"] = "+" if by_name or required else "*"
+        options["nargs"] = "+" if by_name or required else "*"
     elif not (by_name or required):
-        declared["nargs"] = "?"
+        options["nargs"] = "?"
     kind = get_args(parameter.annotation)[0] if many in (tuple, Sequence) else parameter.annotation
-    return declared | reading(parameter.name, kind, many is Sequence)
+    return options | converter_options(parameter.name, kind, many is Sequence)
 
 
-def reading(name: str, kind: Any, several: bool) -> dict[str, Any]:
+def converter_options(name: str, kind: Any, several: bool) -> dict[str, Any]:
     """Return how argparse converts a word to a value of a type."""
     kinds = (kind, *get_args(kind))  # including the members of a union
     words = [word for word in choices(kind) if word is not None]
     if int in kinds:
-        return {"type": partial(whole_number, name, words, several) if several or words else int}
+        return {"type": partial(integer_or_word, name, words, several)}
     if Path in kinds:
         return {"type": lambda text: Path(text).expanduser()}
     return {"choices": words} if words else {}
 
 
-def whole_number(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
+def integer_or_word(name: str, words: Sequence[str], several: bool, text: str) -> int | str:
     """Return an integer, or a word that is allowed instead."""
     if text in words:
         return text
@@ -149,9 +177,10 @@ def split_options(argv: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]
             rest.append(word)
             continue
         if not equals:
-            text = next(words, "--")
-            if text.startswith("--"):
+            following = next(words, None)
+            if following is None or following.startswith("--"):
                 raise UsageError(f"{key} needs a value")
+            text = following
         try:
             options.append((key[2:], parse_yaml(text)))
         except ValueError as e:

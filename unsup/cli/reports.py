@@ -7,13 +7,13 @@ from typing import Literal
 
 from unsup.cli.output import show_comparison, show_report
 from unsup.cli.parser import parse
-from unsup.cli.training import configuration, data_set_of, new_locations, train
+from unsup.cli.training import checked_config, data_set_of, new_locations, overrides, train
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.runs.lookup import results_folder
 from unsup.runs.run import Run
 
-OTHER = ("print_config", "runs")  # parameters of `train` that are not part of the configuration
+OTHER = ("print_config", "runs")  # parameters of `train` that do not set an option
 
 
 def evaluate(run: str, *, data_root: str | None = None, images: str | None = None) -> None:
@@ -28,7 +28,8 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
     from unsup.evaluation.run import evaluate_run
 
     with trained.lock():
-        evaluate_run(trained, trained.data(locations))
+        trained.relocate(locations)
+        evaluate_run(trained, trained.data())
     show_report(trained)
 
 
@@ -114,7 +115,7 @@ def reproduce(
     import torch
 
     from unsup.evaluation.protocol import VERSION
-    from unsup.runs.build import prepare
+    from unsup.runs.build import load_data
     from unsup.training.stages import train_stages
 
     if row.protocol != VERSION:
@@ -122,10 +123,11 @@ def reproduce(
     missed = []
     for seed in dict.fromkeys(chosen):
         _, arguments = parse([*words, "--seed", str(seed)], {"train": train})
-        line, data = arguments["line"], data_set_of(arguments.pop("data"), images)
-        config = configuration(data, **{name: value for name, value in arguments.items() if name not in OTHER})
+        model, data, files, line = (arguments.pop(name) for name in ("model", "data", "config", "line"))
+        options = overrides(line, **{name: value for name, value in arguments.items() if name not in OTHER})
+        config = checked_config(model, data_set_of(data, images), files, options)
         config["threads"] = row.threads.get(seed, torch.get_num_threads())
-        prepared = prepare(config)
+        prepared = load_data(config)
         if prepared.fingerprint() != row.data["sha256"]:
             checksums = f"{prepared.fingerprint()[:12]}, not {row.data['sha256'][:12]}"
             raise UserError(f"these are not the images, labels and split of {card} ({row.what}): SHA-256 {checksums}")

@@ -1,6 +1,6 @@
 """The commands that train, which import PyTorch only if the options are right."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from unsup.core.commands import SHORTCUTS, suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import folder_of_images, unless_default
 from unsup.core.strict_yaml import dump_yaml
-from unsup.runs.config import compose, precheck, read_layer, resolve
+from unsup.runs.config import CompileMode, Config, Precision, compose, precheck, read_layer, resolve
 from unsup.runs.lookup import config_names, is_own, locate, variants
 from unsup.runs.recipes import header, header_field
 from unsup.runs.run import Run
@@ -26,8 +26,8 @@ def train(
     images: str | None = None,
     data_root: str | None = None,
     init_from: str | None = None,
-    matmul_precision: str | None = None,
-    compile: str | None = None,
+    matmul_precision: Precision | None = None,
+    compile: CompileMode | None = None,
     threads: int | Literal["auto"] | None = None,
     config: tuple[Path, ...] = (),
     print_config: bool = False,
@@ -35,7 +35,7 @@ def train(
 ) -> None:
     """Train a model, evaluate its codes and write a report.
 
-    Options of a recipe are given by name and override every file:
+    Any option of a recipe can be set by its dotted name; it overrides all files.
       --model.lr 0.01  --data.batch_size 128  --trainer.max_epochs 3  --matmul_precision medium
 
     Args:
@@ -47,19 +47,19 @@ def train(
         images: your folder of images; short for --data folder --data.images
         data_root: the folder of data sets (data)
         init_from: a run folder, or the recipe of a run, to start from its weights
-        matmul_precision: highest, high or medium
-        compile: compile the losses: default, reduce-overhead (CUDA graphs), max-autotune
-        threads: threads of PyTorch, a number or auto, one for each idle core (auto)
-        config: a further YAML layer; can be repeated
+        matmul_precision: precision of float32 products on a GPU (highest)
+        compile: compile the losses; reduce-overhead uses CUDA graphs
+        threads: threads of PyTorch: a number, or auto: one per idle core (auto)
+        config: another YAML file, which overrides the recipes; can be repeated
         print_config: print the resolved configuration and stop
         runs: the folder of runs (runs)
     """
     data = data_set_of(data, images, must_exist=not print_config)
-    given: dict[str, Any] = {"model": model, "line": line, "config": config, "seed": seed, "epochs": epochs}
-    given |= {"images": images, "data_root": data_root, "init_from": init_from}
-    given |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads}
-    chosen_here = data is None and not any("class_path" in read_layer(path).get("data", {}) for path in config)
-    resolved = configuration("mnist" if chosen_here else data, **given)
+    values = {"seed": seed, "epochs": epochs, "images": images, "data_root": data_root, "init_from": init_from}
+    values |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads}
+    options = overrides(line, **values)
+    use_default = data is None and not names_data_class(dict(options), config)
+    resolved = checked_config(model, "mnist" if use_default else data, config, options)
     if print_config:
         print(dump_yaml(resolved), end="")
         return
@@ -67,11 +67,11 @@ def train(
     from unsup.training.stages import train_stages
 
     notes, prepared = [], None
-    if chosen_here:
+    if use_default:
         prepared, note = find_mnist(resolved)
         notes.append(note)
         data = "mnist" if prepared else "digits"
-        resolved = resolved if prepared else configuration(data, **given)
+        resolved = resolved if prepared else checked_config(model, data, config, options)
     notes += [f"with {path.name}" for path in variants(model, data)]
     for run in train_stages(resolved, runs, line.text, notes, prepared):
         show_report(run)
@@ -96,13 +96,18 @@ def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -
     return "folder" if images else data
 
 
-def configuration(
-    data: str | None, *, model: str | None, line: CommandLine, config: Sequence[Path], **values: Any
-) -> dict[str, Any]:
+def names_data_class(options: Container[str], files: Sequence[Path] = ()) -> bool:
+    """Return whether options or files name the class of the images."""
+    return "data.class_path" in options or any("class_path" in read_layer(path).get("data", {}) for path in files)
+
+
+def checked_config(
+    model: str | None, data: str | None, files: Sequence[Path], options: Sequence[tuple[str, Any]]
+) -> Config:
     """Return the resolved configuration of a training."""
-    composed = compose(model, data, config, overrides(line, **values))
-    precheck(composed)
-    return resolve(composed)
+    config = compose(model, data, files, options)
+    precheck(config)
+    return resolve(config)
 
 
 def sweep(
@@ -134,18 +139,19 @@ def sweep(
         epochs: short for --trainer.max_epochs
         images: your folder of images; short for --data folder --data.images
         data_root: the folder of data sets (data)
-        threads: threads of PyTorch, a number or auto, one for each idle core (auto)
+        threads: threads of PyTorch: a number, or auto: one per idle core (auto)
         runs: the folder of runs (runs)
     """
     from unsup.training.plan import parse_grid, plan
 
     data, values = data_set_of(data, images), parse_grid(grid)
     options, note = overrides(line, epochs=epochs, data_root=data_root, images=images, threads=threads), ""
-    jobs = plan(models, data or "mnist", seeds, values, options, runs)
+    use_default = data is None and not names_data_class({**dict(options), **values})
+    jobs = plan(models, "mnist" if use_default else data, seeds, values, options, runs)
     from unsup.runs.build import find_mnist
     from unsup.training.sweep import run_sweep, sweep_summary
 
-    if data is None:
+    if use_default:
         prepared, note = find_mnist(jobs[0].config)
         if not prepared:
             jobs = plan(models, "digits", seeds, values, options, runs)
@@ -166,13 +172,14 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
         data_root: the folder of data sets, if it has moved
         images: your folder of images, if it has moved
     """
-    begun, locations = Run.find(run), new_locations(data_root, images)
+    unfinished_run, locations = Run.find(run), new_locations(data_root, images)
     from unsup.training.distributed import is_main_process
     from unsup.training.train import resume_run
 
-    resume_run(begun, locations)
+    unfinished_run.relocate(locations)
+    resume_run(unfinished_run)
     if is_main_process():
-        show_report(begun)
+        show_report(unfinished_run)
 
 
 def new_locations(data_root: str | None, images: str | None) -> dict[str, str]:

@@ -34,7 +34,7 @@ def classify(
 
     folder, classified = classify_into(trained, images, out, labels, sort)
     screen().print(classification_table(classified))
-    if classified.num_labelled:
+    if classified.num_fitted:
         print(recognition_note(classified))
     print(f"sheet  {printable(str(short_path(folder / SHEET)))}")
 
@@ -85,6 +85,7 @@ def zero_shot(
     trained, locations = Run.find(run), new_locations(data_root, images)
     from unsup.inference.zero_shot import cluster_table, name_run
 
-    path, names = name_run(trained, words, encoder, locations)
+    trained.relocate(locations)
+    path, names = name_run(trained, words, encoder)
     screen().print(cluster_table(names))
     print(f"names  {printable(str(short_path(path)))}")

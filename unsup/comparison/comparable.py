@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unsup.comparison.groups import Group, Version
-from unsup.comparison.pairs import IN_FILE, Statement, statements
+from unsup.comparison.pairs import PROBE_OF_COLUMN, Statement, statements
 from unsup.comparison.table import DEFAULT, TABLE, Row, sorted_rows
 from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
 from unsup.reports.catalogue import Score
@@ -53,6 +53,6 @@ def comparable(version: Version, groups: Sequence[Group], sort: str | None) -> C
     """
     rows, column = sorted_rows(groups, sort)
     ordered = [row.group for row in rows if row.group]
-    probe = column if column in IN_FILE else DEFAULT
+    probe = column if column in PROBE_OF_COLUMN else DEFAULT
     said = list(statements(ordered, probe))
     return Comparable(version, rows, column, probe, said, variance_by_source(ordered), label_free_choice(ordered))

@@ -1,24 +1,23 @@
 """Paired comparisons of two rows on the same test images."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unsup.comparison.groups import ComparedRun, Group, Numbers
+from unsup.core.array_files import DAMAGED
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.metrics.intervals import paired_over_seeds
 from unsup.reports.catalogue import SCORES
-from unsup.reports.schema import baseline_name
+from unsup.reports.schema import baseline_name, correct_key
 
-IN_FILE = {score.name: score.correct for score in SCORES if score.correct}  # column -> name in the file
+PROBE_OF_COLUMN = {score.name: score.correct for score in SCORES if score.correct}  # column -> name in the file
 FILE = "correct.npz"
-MODEL = ""  # key of a run's own arrays, next to those of its baselines
+MODEL = ""  # in place of a baseline: the run itself
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,16 @@ class Statement:
     difference: Mapping[str, Any] = field(default_factory=dict)  # of `paired_over_seeds`; empty without b
 
 
+class Opponent(NamedTuple):
+    """A baseline or a group that a group is compared with."""
+
+    name: str
+    numbers: Numbers
+    correct: NDArray[np.float64]  # (s, n)
+    initialisations: Sequence[float]  # accuracies, if it is the untrained network
+    seeds: str
+
+
 def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
     """Yield statements on each group against its baselines and against the next group.
 
@@ -38,7 +47,7 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
 
     Args:
         groups: in the order of the table.
-        column: a key of IN_FILE, what they are compared by.
+        column: a key of PROBE_OF_COLUMN, what they are compared by.
     """
     groups = [group for group in groups if group.values(column)]
     loaded = [_correctness(group, column) for group in groups]
@@ -47,18 +56,21 @@ def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
             yield Statement(group.name, f"{group.name}: nothing can be said, {own}")
             continue
         first, seeds = group.runs[0], len(group.runs)
-        others: list[tuple[str, Numbers, NDArray[Any], Sequence[float], str]] = []
+        opponents = []
         for key, numbers in first.baselines.items():
             if key in own:
-                each = first.initialisations.get(IN_FILE[column], ()) if key == "untrained" else ()
-                others.append((baseline_name(key, numbers.get("dim")), numbers, own[key], each, _seeds(seeds)))
+                name = baseline_name(key, numbers.get("dim"))
+                initialisations = first.initialisations.get(PROBE_OF_COLUMN[column], ()) if key == "untrained" else ()
+                opponents.append(Opponent(name, numbers, own[key], initialisations, _seeds(seeds)))
         if i + 1 < len(groups) and not isinstance(following := loaded[i + 1], UserError):
             after = groups[i + 1]
-            others.append((after.name, after.runs[0].numbers, following[MODEL], (), _seeds(seeds, len(after.runs))))
-        for name, numbers, correct, accuracies_of, words in others:
-            difference = paired_over_seeds(own[MODEL], correct, accuracies_of)
-            text = _sentence(group.name, name, difference, words, _dimensions(first.numbers, numbers))
-            yield Statement(group.name, text, name, difference)
+            words = _seeds(seeds, len(after.runs))
+            opponents.append(Opponent(after.name, after.runs[0].numbers, following[MODEL], (), words))
+        for other in opponents:
+            difference = paired_over_seeds(own[MODEL], other.correct, other.initialisations)
+            remark = _dimensions(first.numbers, other.numbers)
+            text = _sentence(group.name, other.name, difference, other.seeds, remark)
+            yield Statement(group.name, text, other.name, difference)
 
 
 def _correctness(group: Group, column: str) -> dict[str, NDArray[np.float64]] | UserError:
@@ -88,15 +100,15 @@ def _load(run: ComparedRun, column: str, means: Mapping[str, float | None]) -> d
     """Return the arrays (n,) of a run and of baselines, checked against their means."""
     if means[MODEL] is None:
         raise UserError(f"{run.folder / 'report.json'} has no {column}{_remedy(run)}")
-    path, probe = run.folder / FILE, IN_FILE[column]
+    path, probe = run.folder / FILE, PROBE_OF_COLUMN[column]
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {key: file[f"{key}/{probe}".lstrip("/")] for key, mean in means.items() if mean is not None}
+            arrays = {key: file[correct_key(probe, key)] for key, mean in means.items() if mean is not None}
     except FileNotFoundError as e:
         raise UserError(f"{path} is missing{_remedy(run)}") from e
     except KeyError as e:
         raise UserError(f"{path} lacks {e.args[0]}{_remedy(run)}") from e
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as e:
+    except DAMAGED as e:
         raise UserError(f"{path} is damaged{_remedy(run)}") from e
     for key, array in arrays.items():
         if array.ndim != 1 or not abs(array.mean(dtype=np.float64) - means[key]) < 1e-4:
@@ -140,6 +152,5 @@ def _rounded(value: float, digits: int = 1) -> float:
 
 
 def _seeds(a: int, b: int | None = None) -> str:
-    """Return "3 seeds", or of two sides "3 seeds and 1"."""
-    text = f"{a} seed{'s' * (a > 1)}"
-    return text if b in (None, a) else f"{text} and {b}"
+    """Return "3 seeds", or of two sides "3 and 1 seeds"."""
+    return f"{a} seed{'s' * (a > 1)}" if b in (None, a) else f"{a} and {b} seeds"

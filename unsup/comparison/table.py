@@ -98,7 +98,7 @@ def _cell(row: Row, column: Score) -> str:
 
 
 def selection_notes(columns: Sequence[Score]) -> list[str]:
-    """Return each different note on how what is behind the columns was chosen."""
+    """Return each different note on the labels and choices behind the columns."""
     return list(dict.fromkeys(column.selection for column in columns if column.selection))
 
 

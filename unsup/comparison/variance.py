@@ -22,9 +22,9 @@ Deviations = dict[str, float]  # source -> standard deviation, as a share
 
 
 def variance_by_source(groups: Sequence[Group]) -> dict[str, Deviations]:
-    """Return the standard deviations of each group that the sources of chance make.
+    """Return the standard deviation of each group by source of chance.
 
-    Over training seeds with ddof 1, from two seeds on; those within a run as a quadratic mean over the runs.
+    Over training seeds with ddof 1, from two seeds on; those within a run as the root mean square over the runs.
     """
     deviations: dict[str, Deviations] = {group.name: {} for group in groups}
     for group in groups:

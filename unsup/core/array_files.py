@@ -15,6 +15,7 @@ from unsup.core.errors import UserError
 from unsup.core.files import replace_file
 
 Arrays = dict[str, NDArray[Any]]
+DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)  # raised by np.load
 
 
 class HasArrays(Protocol):
@@ -65,5 +66,5 @@ def load_arrays(path: Path, read: Callable[[Arrays], T]) -> T:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves damaged ones open
             return read(dict(file))
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as e:
+    except DAMAGED as e:
         raise UserError(f"{path} is damaged: delete the file, then run this again") from e

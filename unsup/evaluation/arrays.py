@@ -12,8 +12,7 @@ from unsup.evaluation import measures
 from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
-from unsup.metrics import diagnostics
-from unsup.metrics.mixtures import estimate_k
+from unsup.metrics import diagnostics, mixtures
 from unsup.metrics.probes import LinearProbe
 from unsup.metrics.readout import Readout
 
@@ -41,8 +40,8 @@ def judge_arrays(
     workers: int,
     classes: int | None = None,
     num_clusters: int = 0,
-    count: bool = True,
-    answers: dict[str, Any] | None = None,
+    estimate_k: bool = True,
+    output_scores: dict[str, Any] | None = None,
     generation: Measures | None = None,
 ) -> CodeEvaluation:
     """Score the codes of each split as `judge_model` of the protocol does.
@@ -55,14 +54,14 @@ def judge_arrays(
         workers: how many measures are computed at a time.
         classes: the number of classes and clusters; None takes it from the training labels.
         num_clusters: the number of the model's own clusters, if it assigns any.
-        count: estimate the number of clusters even if the number of classes is known.
-        answers: scores of the model's other outputs on test images.
+        estimate_k: estimate the number of clusters even if the number of classes is known.
+        output_scores: scores of the model's other outputs on test images.
         generation: functions that return scores of generated images, by name.
     """
     generation = generation or {}
     codes = {split: outputs.codes for split, outputs in encoded.items()}
     scores: dict[str, Any] = {"code_dim": codes["train"].shape[1], "dead_units": diagnostics.dead_units(codes["train"])}
-    scores |= answers or {}
+    scores |= output_scores or {}
     compact, axes = codes, None
     if scores["code_dim"] > diagnostics.WIDE:
         say(f"{scores['code_dim']:,} dimensions: clusterings, kNN and diagnostics see {diagnostics.COMPRESSED}")
@@ -72,7 +71,7 @@ def judge_arrays(
         scores["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
     spaces = {"raw": compact, "l2": {split: normalize(z) for split, z in compact.items()}}
 
-    counting: Measures = {"number of clusters": partial(estimate_k, compact["train"])}
+    counting: Measures = {"number of clusters": partial(mixtures.estimate_k, compact["train"])}
     if labels is None:  # k is needed before anything else
         done = run_side_by_side(counting, workers)
         k = done["number of clusters"]["silhouette"]
@@ -81,7 +80,7 @@ def judge_arrays(
     todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
     if labels is not None:
         judged = measures.layer_measures(encoded, labels) | measures.knn_measures(spaces, labels)
-        todo = judged | measures.probe_measures(encoded, labels) | (counting if count else {}) | todo
+        todo = judged | measures.probe_measures(encoded, labels) | (counting if estimate_k else {}) | todo
     done |= run_side_by_side(todo | generation, workers)
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}

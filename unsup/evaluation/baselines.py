@@ -1,16 +1,18 @@
 """Baselines that a model is compared with under the same protocol.
 
 They are raw pixels, PCA of the same dimension and the same network untrained; a model that generates images gets the
-scores of real images too. Each is computed once per data set and cached in runs/<data>/floors/, next to the spaces in
-which generated images are compared. A file is named after its content and a hash of all that the content depends on.
+scores of real images too. Each is computed once per data set and cached in runs/<data>/floors/ (files say floors for
+baselines, for the sake of old reports), next to the spaces in which generated images are compared. A file is named
+after its content and a hash of all that the content depends on.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import sklearn
@@ -47,7 +49,7 @@ class BaselineResult:
         return {"scores": np.array(json.dumps(self.scores)), **self.correct}
 
     @classmethod
-    def of(cls, arrays: Arrays) -> "BaselineResult":
+    def from_arrays(cls, arrays: Arrays) -> Self:
         correct = {name: values for name, values in arrays.items() if name != "scores"}
         return cls(json.loads(str(arrays["scores"])), correct)
 
@@ -57,14 +59,13 @@ def compute_baselines(
 ) -> dict[ReferenceKey, BaselineResult]:
     """Compute the baselines of a model, or read them from the cache in a folder.
 
-    PCA has the code's dimension or as many as the data allow. "untrained" exists only for a model that starts at
-    random. "real" exists only with spaces of generated images; it holds only the generation scores of training images:
+    PCA has the code's dimension or as many as the data allow. "untrained" exists only if the model has random initial
+    weights. "real" exists only with spaces of generated images; it holds only the generation scores of training images:
     no generator can honestly have a smaller distance.
     """
-    common = f"{protocol_key()}-{data.fingerprint()}"
+    key = cache_key(data)
     digests = "".join(space.digest() for space in spaces)
     dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
-    initialisations = num_initialisations(model)
 
     def pixels() -> BaselineResult:
         return judge_baseline(Pixels(data.shape).to(model.device), data)
@@ -77,38 +78,41 @@ def compute_baselines(
     def untrained_mean() -> BaselineResult:
         return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces)
 
-    def real() -> BaselineResult:
-        scores = {key: value for space in spaces for key, value in space.scores(space.train).items()}
-        return BaselineResult({"generation": scores}, {})
-
-    def baseline(name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:
-        def announced() -> BaselineResult:
-            say(f"baseline {name} (computed once per data set)")
-            with about(f"baseline {name}"):
-                return compute()
-
-        return cached(folder, name, key, announced, BaselineResult.of)
-
     results: dict[ReferenceKey, BaselineResult] = {
-        "pixels": baseline("pixels", common, pixels),
-        "pca": baseline(f"pca-{dimension}", f"{common}-{dimension}", pca),
+        "pixels": _cached(folder, "pixels", key, pixels),
+        "pca": _cached(folder, f"pca-{dimension}", f"{key}-{dimension}", pca),
     }
-    if initialisations:
-        results["untrained"] = baseline("untrained", f"{common}-{signature(model, data)}{digests}", untrained_mean)
+    if initialisations := _num_initialisations(model):
+        results["untrained"] = _cached(folder, "untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
     if spaces:
-        results["real"] = baseline("real", f"{common}-{digests}", real)
+        results["real"] = _cached(folder, "real", f"{key}-{digests}", partial(_real_images, spaces))
     return results
+
+
+def _cached(folder: Path, name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:
+    def announced() -> BaselineResult:
+        say(f"baseline {name} (computed once per data set)")
+        with about(f"baseline {name}"):
+            return compute()
+
+    return cached(folder, name, key, announced, BaselineResult.from_arrays)
+
+
+def _real_images(spaces: Sequence[FeatureSpace]) -> BaselineResult:
+    scores = {key: value for space in spaces for key, value in space.scores(space.train).items()}
+    return BaselineResult({"generation": scores}, {})
 
 
 def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
     """Return the spaces to compare images in, none if there are too few images."""
-    if len(feature_space.compared(data)[0]) <= feature_space.FEATURES:  # a covariance needs more images than features
+    images = len(feature_space.comparison_positions(data)[0])
+    if images <= feature_space.FEATURES:  # a covariance needs more images than features
         say(f"generated images are not judged: fewer than {feature_space.FEATURES + 1} images to compare them with")
         return []
-    key = f"{protocol_key()}-{data.fingerprint()}"
+    key = cache_key(data)
 
     def space(name: str, kind: type[FeatureSpace]) -> FeatureSpace:
-        return cached(folder, name, key, lambda: kind.learn(data), lambda arrays: kind.of(arrays, data))
+        return cached(folder, name, key, lambda: kind.learn(data), lambda arrays: kind.from_arrays(arrays, data))
 
     spaces = [space("space", FeatureSpace)]
     if data.shape[0] == 3:
@@ -119,19 +123,19 @@ def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
     return spaces
 
 
-def protocol_key() -> str:
-    """Return the part of every cache key that stands for the protocol.
+def cache_key(data: ImageData) -> str:
+    """Return what every cached file depends on.
 
-    It holds the protocol's version, scikit-learn's version and the clusterings that can run here. A change of a score
-    raises the protocol's version (`tests/evaluation/test_scoring.py`).
+    It holds the versions of the protocol and of scikit-learn, the clusterings that can run here and the data. A change
+    of a score raises the protocol's version (`tests/evaluation/test_scoring.py`).
     """
-    return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}"
+    return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}-{data.fingerprint()}"
 
 
 def judge_baseline(
-    model: Model, data: ImageData, layers: bool = False, corrupted: bool = True, spaces: Sequence[FeatureSpace] = ()
+    model: Model, data: ImageData, layers: bool = False, robustness: bool = True, spaces: Sequence[FeatureSpace] = ()
 ) -> BaselineResult:
-    evaluation = judge_model(model, data, layers, count=False, corrupted=corrupted, feature_spaces=spaces)
+    evaluation = judge_model(model, data, layers, estimate_k=False, robustness=robustness, feature_spaces=spaces)
     return BaselineResult(evaluation.scores, evaluation.correct)
 
 
@@ -144,11 +148,11 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     results = []
     for i, model in enumerate(models, 1):
         with about(f"{i} of {len(models)}"):
-            results.append(judge_baseline(model, data, layers=i == 1, corrupted=i == 1, spaces=spaces))
+            results.append(judge_baseline(model, data, layers=i == 1, robustness=i == 1, spaces=spaces))
     first = results[0].scores
     correct = {name: np.mean([result.correct[name] for result in results], axis=0) for name in results[0].correct}
     of_first = {key: first.pop(key) for key in ("layers", "robustness") if key in first}
-    scores = mean([result.scores for result in results])
+    scores = _mean([result.scores for result in results])
     if len(results) > 1:
         scores["initialisations"] = len(results)
     scores["by_initialisation"] = {
@@ -164,23 +168,24 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     return BaselineResult(scores, correct)
 
 
-def mean(values: list[Any]) -> Any:
+def _mean(values: list[Any]) -> Any:
     """Return the mean of the numbers that equal structures share, or the first text."""
     first = values[0]
     if isinstance(first, dict):
-        return {key: mean([v[key] for v in values]) for key in first if all(key in v for v in values)}
+        return {key: _mean([v[key] for v in values]) for key in first if all(key in v for v in values)}
     if isinstance(first, list):
-        return [mean(list(items)) for items in zip(*values, strict=True)]
+        return [_mean(list(items)) for items in zip(*values, strict=True)]
     if isinstance(first, str) or all(value == first for value in values):
         return first
     return float(np.mean(values))
 
 
-def num_initialisations(model: Model) -> int:
+def _num_initialisations(model: Model) -> int:
     """Return how many untrained networks to average, 0 if no weight is random."""
     if any(p.requires_grad for p in model.parameters()):
         return INITIALISATIONS
-    return int(weights_hash(initialised(model, 0)) != weights_hash(initialised(model, 1)))
+    random = weights_hash(_initialised(model, 0)) != weights_hash(_initialised(model, 1))
+    return 1 if random else 0
 
 
 def untrained(model: Model, seed: int) -> Model:
@@ -190,7 +195,7 @@ def untrained(model: Model, seed: int) -> Model:
     (linear probe on validation images of MNIST: simclr .83 -> .67, conv_ae .74 -> .51, vae .75 -> .62; ResNet-18 on
     CIFAR-10: .37 -> .26).
     """
-    return initialised(model, seed).to(model.device).eval()
+    return _initialised(model, seed).to(model.device).eval()
 
 
 def signature(model: Model, data: ImageData) -> str:
@@ -199,7 +204,7 @@ def signature(model: Model, data: ImageData) -> str:
     The outputs are computed on one thread of the CPU: with more threads the last bits differ.
     """
     digest = hashlib.sha256()
-    network: Any = initialised(model, 0)
+    network: Any = _initialised(model, 0)
     with one_thread():
         x = next(data.batches("train", batch_size=64))
         with frozen(network):
@@ -213,7 +218,7 @@ def signature(model: Model, data: ImageData) -> str:
     return digest.hexdigest()
 
 
-def initialised(model: Model, seed: int) -> Model:
+def _initialised(model: Model, seed: int) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return type(model)(**model.hparams)

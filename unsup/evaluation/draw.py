@@ -45,8 +45,8 @@ def draw_figures(run: Path, model: Any, data: ImageData, evaluation: Evaluation)
     images = torch.cat(list(data.batches("test"))).numpy()  # (n, C, H, W)
     labels = data.labels("test")
     clusterings = [PicturedClusters.of_kmeans(evaluation.clusters, evaluation.cluster_distances)]
-    if evaluation.own is not None:
-        clusterings.append(PicturedClusters.of_model(evaluation.own, evaluation.codes))
+    if evaluation.own_clusters is not None:
+        clusterings.append(PicturedClusters.of_model(evaluation.own_clusters, evaluation.codes))
     groups, kind = (clusterings[-1].clusters, "clusters") if labels is None else (labels, "classes")
     titles: dict[str, str] = {}
     with frozen(model):

@@ -24,7 +24,7 @@ from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
 from unsup.evaluation.progress import say
 from unsup.metrics import generation
-from unsup.metrics.diagnostics import sample
+from unsup.metrics.diagnostics import subsample
 
 FEATURES = 64
 COMPARED = 10_000  # images on each side, at most
@@ -41,23 +41,23 @@ class FeatureSpace:
         name: the description in the report.
         net: x (N, C, H, W) in [0, 1] -> (N, D), in eval mode.
         test: (n, D) features of test images.
-        train: (n, D) features of as many training images, which the space was not learned from: a perfect generator.
+        train: (n, D) features of n held-out training images; they play the part of a perfect generator.
     """
 
     def __init__(self, name: str, net: nn.Module, test: Floats, train: Floats) -> None:
         self.name, self.net, self.test, self.train = name, net, test, train
 
     @classmethod
-    def learn(cls, data: ImageData) -> "FeatureSpace":
+    def learn(cls, data: ImageData) -> Self:
         """Learn the space from training images, and add features of the real images.
 
         Nothing is learned from the test images. The state of the global random generator is left as it was.
         """
-        rest = np.setdiff1d(np.arange(data.size("train")), compared(data)[1])
+        rest = np.setdiff1d(np.arange(data.size("train")), comparison_positions(data)[1])
         with one_thread(), torch.random.fork_rng(devices=[]):
             seed_noise(torch.device("cpu"), "feature space")
             net = _network(data)
-            if _labels(data) is not None:
+            if has_classes(data):
                 say(f"feature space: a classifier learns from {len(rest):,} training images")
                 accuracy = f"{_train(net, data, rest):.3f}".removeprefix("0")
                 name = f"{FEATURES} features of a small classifier, validation accuracy {accuracy}"
@@ -65,12 +65,12 @@ class FeatureSpace:
                 say("feature space: principal components of training images")
                 _fit(net, data, rest)
                 name = f"{net[1].out_features} principal components of training images"
-        return cls.filled(name, net, data)
+        return cls.from_network(name, net, data)
 
     @classmethod
-    def filled(cls, name: str, net: nn.Module, data: ImageData) -> Self:
+    def from_network(cls, name: str, net: nn.Module, data: ImageData) -> Self:
         """Return the space of a network with the features of a data set's real images."""
-        at_test, at_train = compared(data)
+        at_test, at_train = comparison_positions(data)
         test = np.concatenate([cls.extract(net, x) for x in data.batches("test", positions=at_test)])
         return cls(
             name, net, test, np.concatenate([cls.extract(net, x) for x in data.batches("train", positions=at_train)])
@@ -95,12 +95,12 @@ class FeatureSpace:
         return hashlib.sha256(self.test.tobytes()).hexdigest()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the content of a file, which `of` reads."""
+        """Return the content of a file, which `from_arrays` reads."""
         weights = {f"net.{name}": value.numpy() for name, value in self.net.state_dict().items()}
         return {"name": np.array(self.name), "test": self.test, "train": self.train, **weights}
 
     @classmethod
-    def of(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> "FeatureSpace":
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> Self:
         with torch.random.fork_rng(devices=[]):  # the network draws its first weights
             net = _network(data)
         weights = {name: torch.from_numpy(value) for name, value in arrays.items() if name.startswith("net.")}
@@ -108,30 +108,31 @@ class FeatureSpace:
         return cls(str(arrays["name"]), net.eval(), arrays["test"], arrays["train"])
 
 
-def compared(data: ImageData) -> tuple[Ids, Ids]:
+def comparison_positions(data: ImageData) -> tuple[Ids, Ids]:
     """Return the positions of n test images and n training images to compare.
 
-    n is 10,000, or all test images, or half of the training images where these are fewer. The features are learned from
-    the other training images, because generated images were not learned from either. An honest generator beats images
-    that an overfitted classifier has seen (CIFAR-10, layers twice as wide: Fréchet distance .105 against .087).
+    n is 10,000, or all test images, or half of the training images where these are fewer. The space is learned from the
+    remaining training images only. Otherwise the "real" row would contain images that an overfitted classifier has
+    memorised, and an honest generator could beat it (CIFAR-10, layers twice as wide: Fréchet distance .105 of memorised
+    images, .087 of others).
     """
     train = data.size("train")
     n = min(COMPARED, data.size("test"), train // 2)
-    return sample(data.size("test"), n), sample(train, n)
+    return subsample(data.size("test"), n), subsample(train, n)
 
 
-def _labels(data: ImageData) -> Ids | None:
-    """Return the training labels, or None if there are not two classes."""
+def has_classes(data: ImageData) -> bool:
+    """Return whether the training images are labelled, with two classes or more."""
     labels = data.labels("train")
-    return None if labels is None or len(np.unique(labels)) < 2 else labels
+    return labels is not None and len(np.unique(labels)) > 1
 
 
 def _network(data: ImageData) -> nn.Sequential:
     """Return untrained convolutions for images with classes, else a linear map."""
     channels, height, width = data.shape
-    if _labels(data) is None:
+    if not has_classes(data):
         pixels = channels * height * width
-        components = min(FEATURES, pixels, data.size("train") - len(compared(data)[1]))
+        components = min(FEATURES, pixels, data.size("train") - len(comparison_positions(data)[1]))
         return nn.Sequential(nn.Flatten(), nn.Linear(pixels, components))
     layers: list[nn.Module] = []
     for out in WIDTHS:
@@ -167,7 +168,7 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
 @threadpool_limits.wrap(limits=1)
 def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
     """Set the linear map to the principal components of some training images."""
-    images = torch.cat(list(data.batches("train", positions=at[sample(len(at), COMPONENT_IMAGES)]))).flatten(1).numpy()
+    images = torch.cat(list(data.batches("train", positions=at[subsample(len(at), COMPONENT_IMAGES)]))).flatten(1).numpy()
     linear = cast(nn.Linear, net[1])
     pca = PCA(linear.out_features, svd_solver="randomized", random_state=0).fit(images)
     with torch.no_grad():

@@ -48,7 +48,7 @@ def code_matrix(values: Any, split: str) -> Floats:
     except (TypeError, ValueError, RuntimeError) as e:  # the last of a tensor that needs gradients
         raise UserError(f"{name} are no array of numbers: {' '.join(str(e).split())}") from e
     if codes.ndim != 2 or not codes.shape[1]:
-        raise UserError(f"{name} have shape {np.shape(values)}: they must be a matrix (N, D), one row an image")
+        raise UserError(f"{name} have shape {np.shape(values)}: they must be a matrix (N, D), one row per image")
     if len(codes) < FEWEST_CODES:
         raise UserError(f"{name} are of {len(codes)} images: at least {FEWEST_CODES} are needed")
     return finite(codes, name, split, "leave these images out")

@@ -3,7 +3,7 @@
 import pickle
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -26,9 +26,9 @@ class InceptionSpace(FeatureSpace):
     """The 2,048 features of Inception that define FID (Heusel et al. 2017, section 3)."""
 
     @classmethod
-    def learn(cls, data: ImageData) -> "InceptionSpace":
+    def learn(cls, data: ImageData) -> Self:
         say("feature space: real images through Inception")
-        return cls.filled("Inception", _inception(), data)
+        return cls.from_network("Inception", _inception(), data)
 
     @staticmethod
     def extract(net: nn.Module, images: Tensor) -> Floats:
@@ -45,7 +45,7 @@ class InceptionSpace(FeatureSpace):
         return {"test": self.test, "train": self.train}
 
     @classmethod
-    def of(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> "InceptionSpace":
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]], data: ImageData) -> Self:
         return cls("Inception", _inception(), arrays["test"], arrays["train"])
 
 

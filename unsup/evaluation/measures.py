@@ -15,10 +15,10 @@ from unsup.metrics import clustering, diagnostics, mixtures, probes
 from unsup.metrics.probes import Splits
 from unsup.metrics.subsets import RATIOS
 
-FEW_LABELS = (1, 10)  # labelled images a class
+FEW_LABELS = (1, 10)  # labelled images per class
 Labels = dict[str, Ids]  # of each split
 Spaces = dict[str, dict[str, Floats]]  # "raw", "l2" -> codes of each split
-FewLabels = dict[int, probes.FewLabel]  # by labelled images a class
+FewLabels = dict[int, probes.Draws]  # by labelled images per class
 
 
 class Probed(NamedTuple):
@@ -38,19 +38,19 @@ class SpaceKMeans(NamedTuple):
 
 
 def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
-    code = _standardised([encoded[split].codes for split in SPLITS], labels)
+    splits = _standardised([encoded[split].codes for split in SPLITS], labels)
 
     def linear_probe() -> Probed:
-        probe = probes.linear_probe(code)
-        if code.fit.shape[1] > diagnostics.WIDE:
+        probe = probes.linear_probe(splits)
+        if splits.train_val.shape[1] > diagnostics.WIDE:
             return Probed(probe, None, {})
-        imbalance = {r: draws for r in RATIOS if (draws := probes.imbalanced(code, probe.C, r)) is not None}
-        return Probed(probe, probes.probe_draws(code, probe.C), imbalance)
+        imbalance = {r: draws for r in RATIOS if (draws := probes.imbalanced(splits, probe.C, r)) is not None}
+        return Probed(probe, probes.probe_draws(splits, probe.C), imbalance)
 
     return {
         "linear probe": linear_probe,
-        "few-label probe": partial(_few_labels, code),
-        "ridge probe": partial(probes.ridge_probe, code),
+        "few-label probe": partial(_few_labels, splits),
+        "ridge probe": partial(probes.ridge_probe, splits),
     }
 
 
@@ -90,8 +90,8 @@ def diagnostic_measures(train: Floats) -> Measures:
     return {"RankMe": partial(diagnostics.rankme, train), "uniformity": partial(diagnostics.uniformity, train)}
 
 
-def answer_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[str, Any]:
-    """Return scores of other outputs than codes, for images of this many values."""
+def output_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[str, Any]:
+    """Return scores of outputs other than codes, for images of this many values."""
     scores: dict[str, Any] = {}
     if test.squared_error is not None:
         sse = float(test.squared_error.mean(dtype=np.float64))
@@ -141,18 +141,18 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
     """Return scores of probes, neighbours and k-means against the labels."""
     probed, few = done["linear probe"], done["few-label probe"]
     for n in set(FEW_LABELS) - few.keys():
-        say(f"no few-label probe with {n} a class: some class has fewer labelled training images")
+        say(f"no few-label probe with {n} per class: some class has fewer labelled training images")
     if probed.draws is not None and len(probed.imbalance) < len(RATIOS):
-        say("no probe trained on imbalanced classes: too few training images a class")
+        say("no probe trained on imbalanced classes: too few training images per class")
     scores = _probe_scores(probed.probe, few)
     if probed.probe.per_class is None:
         say("no accuracy per class: some class has no test images")
     else:
         scores["linear_probe"]["per_class"] = probed.probe.per_class
     if probed.draws is not None:
-        scores["probe_draws"] = asdict(probed.draws)
+        scores["probe_draws"] = _draw_scores(probed.draws)
     if probed.imbalance:
-        scores["imbalance"] = {str(ratio): asdict(draws) for ratio, draws in probed.imbalance.items()}
+        scores["imbalance"] = {str(ratio): _draw_scores(draws) for ratio, draws in probed.imbalance.items()}
     scores["ridge_probe"] = asdict(done["ridge probe"])
     raw, l2 = done["kNN raw"], done["kNN l2"]
     scores["knn"] = {"accuracy": raw[0], "k": raw[1], "l2": {"accuracy": l2[0]}}
@@ -169,6 +169,10 @@ def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
         "linear_probe": {"accuracy": probe.accuracy, "low": probe.low, "high": probe.high, "C": probe.C},
         "few_label": {str(n): {"mean": few[n].mean, "std": few[n].std, "draws": few[n].draws} for n in few},
     }
+
+
+def _draw_scores(draws: probes.Draws) -> dict[str, Any]:
+    return {"mean": draws.mean, "std": draws.std, "draws": draws.draws, "images": draws.images}
 
 
 def _agreements(labels: Labels, clusters: dict[str, Ids]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The evaluation protocol that every model goes through, learned or not.
 
-A change of a number, here or in what this uses (codes, clustering, probes, …), changes VERSION with it.
+Raise VERSION with any change, here or in what this module calls, that can alter a score.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from unsup.evaluation import measures
 from unsup.evaluation.arrays import CodeEvaluation, judge_arrays
 from unsup.evaluation.codes import encode_splits, samples
 from unsup.evaluation.encoded import SPLITS
-from unsup.evaluation.feature_space import FeatureSpace
+from unsup.evaluation.feature_space import FeatureSpace, has_classes
 from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
-from unsup.evaluation.robustness import robustness
+from unsup.evaluation.robustness import corrupted_accuracies
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
@@ -30,31 +30,32 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class Evaluation(CodeEvaluation):
-    """Everything that a report needs, in the order of the test split."""
+    """The scores, plus per-image arrays in test-split order."""
 
-    frozen: tuple[str, str]  # SHA-256 over parameters and buffers, before and after
+    weight_hashes: tuple[str, str]  # SHA-256 over parameters and buffers, before and after
     test_reads: int  # passes over the test images
-    own: Ids | None = None  # (n_test,) clusters of a model that assigns them itself
+    own_clusters: Ids | None = None  # (n_test,) clusters of a model that assigns them itself
 
 
 def judge_model(
     model: Model,
     data: ImageData,
     layers: bool = True,
-    count: bool = True,
-    corrupted: bool = True,
+    estimate_k: bool = True,
+    robustness: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
 ) -> Evaluation:
     """Judge a frozen model on a data set, by the same steps for every model.
 
-    * Linear, ridge and few-label probes see codes standardised with training statistics.
-    * k-means (k = classes), kNN and silhouette see them raw and scaled to length 1. The k-means headline is raw; it is
-      also continued on all images and scored on them (transductive). The spread over restarts is that of the test
-      accuracy. The other clusterings see raw codes; a model's own clusters (`assign`) are scored unchanged.
+    * Linear, ridge and few-label probes get codes standardised with training statistics.
+    * k-means (k = classes), kNN and silhouette use them raw and scaled to length 1. The k-means headline is raw; it is
+      also refitted on all images, starting from those centres, and scored on them (transductive). The spread over
+      restarts is reported for test accuracy. The other clusterings use raw codes; a model's own clusters (`assign`) are
+      scored unchanged.
     * Codes with more than 1,024 dimensions reach clusterings, kNN and diagnostics as 256 principal components of the
       training codes, and the scores say so (`reduced`); the linear probe is then not fitted on further draws.
     * Likelihoods come from the one pass over the test images; corrupted test images are made from it. Generated images
-      are compared with test images in the given spaces.
+      are compared with test images in each of `feature_spaces`.
     * Without labels, or with a single class, only what needs no labels is computed, and a log record says so; k is then
       the number of clusters with the best silhouette.
 
@@ -64,9 +65,9 @@ def judge_model(
         model: the model.
         data: the data set.
         layers: probe the model's `layers` too, if it has any.
-        count: estimate the number of clusters even if the number of classes is known.
-        corrupted: probe corrupted test images too.
-        feature_spaces: where images from the model's `sample` are judged; none skips them.
+        estimate_k: estimate the number of clusters even if the number of classes is known.
+        robustness: probe corrupted test images too.
+        feature_spaces: where images from the model's `sample` are judged; empty: not judged.
 
     Raises:
         UserError: codes or samples are not finite or have a wrong shape, or weights or buffers change.
@@ -86,12 +87,12 @@ def judge_model(
         workers=torch.get_num_threads(),
         classes=len(data.class_names),
         num_clusters=getattr(model, "num_clusters", 0),
-        count=count,
-        answers=measures.answer_scores(encoded["test"], int(np.prod(data.shape)), IMPORTANCE_SAMPLES),
+        estimate_k=estimate_k,
+        output_scores=measures.output_scores(encoded["test"], int(np.prod(data.shape)), IMPORTANCE_SAMPLES),
         generation=generation,
     )
-    if corrupted and labels is not None and (probe := judged.readout.probe) is not None:
-        judged.scores["robustness"] = robustness(model, images, labels["test"], probe)
+    if robustness and labels is not None and (probe := judged.readout.probe) is not None:
+        judged.scores["robustness"] = corrupted_accuracies(model, images, labels["test"], probe)
     after = weights_hash(model)
     if after != before:
         raise UserError(
@@ -99,7 +100,10 @@ def judge_model(
             "reconstruct, sample, views, elbo and log_likelihood must leave parameters and buffers alone"
         )
     return Evaluation(
-        **vars(judged), frozen=(before, after), test_reads=data.test_reads - reads, own=encoded["test"].clusters
+        **vars(judged),
+        weight_hashes=(before, after),
+        test_reads=data.test_reads - reads,
+        own_clusters=encoded["test"].clusters,
     )
 
 
@@ -108,7 +112,7 @@ def _scored_labels(data: ImageData) -> dict[str, Ids] | None:
     if train is None or val is None or test is None:
         say("unlabelled images: only what needs no labels is scored")
         return None
-    if len(np.unique(train)) < 2:
+    if not has_classes(data):
         say("all training images are of one class: only what needs no labels is scored")
         return None
     return {"train": train, "val": val, "test": test}

@@ -12,7 +12,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from unsup.core.arrays import Ids
 from unsup.core.seeds import derived_seed
 from unsup.evaluation.progress import say
-from unsup.metrics.diagnostics import sample
+from unsup.metrics.diagnostics import subsample
 from unsup.metrics.readout import Probe
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
@@ -110,7 +110,7 @@ def _inside(start: Tensor, size: int, length: int) -> Tensor:
     return (positions >= start[:, None]) & (positions < start[:, None] + size)
 
 
-def robustness(model: Model, images: Sequence[Tensor], labels: Ids, probe: Probe) -> dict[str, Any]:
+def corrupted_accuracies(model: Model, images: Sequence[Tensor], labels: Ids, probe: Probe) -> dict[str, Any]:
     """Return the probe's accuracy on clean and corrupted test images.
 
     The result is {"images": how many, "clean": accuracy, corruption: accuracies with the mildest severity first, …}.
@@ -118,7 +118,7 @@ def robustness(model: Model, images: Sequence[Tensor], labels: Ids, probe: Probe
     device, of which a fixed sample of at most 3,000 is used.
     """
     x = torch.cat(list(images))
-    at = torch.from_numpy(sample(len(x), CORRUPTED_IMAGES))
+    at = torch.from_numpy(subsample(len(x), CORRUPTED_IMAGES))
     index, truth = at.to(x.device), labels[at.numpy()]
     batches = list(zip(x[index].split(CORRUPTED_BATCH), index.split(CORRUPTED_BATCH), strict=True))
 

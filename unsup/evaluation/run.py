@@ -19,13 +19,23 @@ from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
 from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
-from unsup.reports.schema import Comparison, EncoderHashes, Provenance, ReferenceKey, Report, RunFacts, Selfcheck, Start
+from unsup.reports.schema import (
+    Comparison,
+    EncoderHashes,
+    Provenance,
+    ReferenceKey,
+    Report,
+    RunFacts,
+    Selfcheck,
+    Start,
+    correct_key,
+)
 from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
 from unsup.runs.threads import use_threads
 
-SCHEMA = 3  # of report.json: another layout or another `protocol.VERSION` is another schema
+SCHEMA = 3  # of report.json: raise with every layout change and every `protocol.VERSION`
 
 
 class Judgement(NamedTuple):
@@ -48,10 +58,10 @@ def evaluate_run(run: Run, data: ImageData) -> Report:
     if not run.trained:
         raise UserError(f"{run} is not trained to its end: {suggest('resume', run=run)} continues it")
     with use_threads(run.versions.get("threads")):
-        return write(run, data, judge(run, data))
+        return _write_evaluation(run, data, _judge(run, data))
 
 
-def judge(run: Run, data: ImageData) -> Judgement:
+def _judge(run: Run, data: ImageData) -> Judgement:
     """Put the last checkpoint and the baselines of its images through the protocol."""
     torch.set_float32_matmul_precision("highest")
     model = run.model()
@@ -68,14 +78,14 @@ def judge(run: Run, data: ImageData) -> Judgement:
     )
 
 
-def write(run: Run, data: ImageData, judged: Judgement) -> Report:
+def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
     """Write everything that an evaluation leaves in the run folder."""
     say("report and figures")
     curves = curves_of(run.folder)
     figures, pictures = draw_figures(run.folder, judged.model, data, judged.evaluation)
-    report = content(run, data, judged, curves, figures)
+    report = _build_report(run, data, judged, curves, figures)
     correct = judged.evaluation.correct | {
-        f"{name}/{probe}": values
+        correct_key(probe, name): values
         for name, baseline in judged.baselines.items()
         for probe, values in baseline.correct.items()
     }
@@ -86,7 +96,7 @@ def write(run: Run, data: ImageData, judged: Judgement) -> Report:
     return report
 
 
-def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figures: Mapping[str, str]) -> Report:
+def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, figures: Mapping[str, str]) -> Report:
     """Return the content of report.json."""
     evaluation, now = judged.evaluation, git_state()
     versions = {key: value for key, value in run.versions.items() if key != "command"}
@@ -105,7 +115,7 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
     }
     made = {
         **versions,
-        "config": applicable(run.config),
+        "config": _without_nulls(run.config),
         **({} if now.items() <= versions.items() else {"evaluation": now}),
     }
     return Report(
@@ -114,12 +124,12 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
         run=as_record(facts, RunFacts),
         provenance=as_record(made, Provenance),
         selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in judged.checks), total=len(judged.checks)),
-        frozen=EncoderHashes(before=evaluation.frozen[0], after=evaluation.frozen[1]),
+        frozen=EncoderHashes(before=evaluation.weight_hashes[0], after=evaluation.weight_hashes[1]),
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),
         baselines={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
         comparisons={
-            name: differences_from(evaluation, baseline)
+            name: _differences_from(evaluation, baseline)
             for name, baseline in judged.baselines.items()
             if name != "real" and baseline.correct
         },
@@ -132,14 +142,14 @@ def content(run: Run, data: ImageData, judged: Judgement, curves: Curves, figure
 def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
     """Return the scores of the run that this one was initialised from.
 
-    They are of the same images. None if there is no such run, or its report is missing or of other weights or another
-    protocol.
+    None unless that run's report exists and has the same images, weights and protocol.
     """
     origin = versions.get("init_from")
     if not origin:
         return None
     try:
-        source = Run(run.folder.resolve().parents[2] / origin["run"])
+        root = run.folder.resolve().parents[2]  # folders are <root>/<data>/<recipe>/<seed>-<number>
+        source = Run(root / origin["run"])
         report, images = source.report, source.versions["data_sha256"]
         wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
     except (LookupError, TypeError, UserError):  # missing or damaged: this run's own numbers do not need it
@@ -149,14 +159,14 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
     return Start(run=origin["run"], scores=start_scores(report.scores))
 
 
-def applicable(value: Any) -> Any:
+def _without_nulls(value: Any) -> Any:
     """Return options without nulls, which a report does not hold."""
     if isinstance(value, dict):
-        return {key: applicable(item) for key, item in value.items() if item is not None}
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return value
 
 
-def differences_from(evaluation: Evaluation, baseline: BaselineResult) -> Comparison:
+def _differences_from(evaluation: Evaluation, baseline: BaselineResult) -> Comparison:
     """Return paired differences from a baseline on the same test images."""
     initialisations = baseline.scores.get("by_initialisation", {})
     differences: dict[str, Any] = {

@@ -31,7 +31,7 @@ def selfcheck() -> list[CheckResult]:
         _exactly("one-hot codes: linear probe", probes.linear_probe(one_hot).accuracy, 1),
         _exactly("one-hot codes: ridge probe", probes.ridge_probe(one_hot).accuracy, 1),
         _exactly("one-hot codes: kNN", probes.knn(one_hot.train, labels[0], one_hot.test, labels[2])[0], 1),
-        _exactly("one-hot codes: one label a class", few.mean if few else 0, 1),
+        _exactly("one-hot codes: one label per class", few.mean if few else 0, 1),
         _exactly("one-hot codes: k-means, fitted on train, scored on test", _kmeans_accuracy(one_hot), 1),
         _chance("Gaussian noise: linear probe", probes.linear_probe(noise).accuracy),
         _chance("Gaussian noise: kNN", probes.knn(noise.train, labels[0], noise.test, labels[2])[0]),

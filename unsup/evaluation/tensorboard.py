@@ -16,7 +16,7 @@ from unsup.core.arrays import Array
 from unsup.data.base import ImageData
 from unsup.evaluation.model_images import downscaled
 from unsup.evaluation.protocol import Evaluation
-from unsup.metrics.diagnostics import principal_components, sample
+from unsup.metrics.diagnostics import principal_components, subsample
 from unsup.reports.catalogue import Tables, number, scores_in
 from unsup.reports.figures.codes import MAX_COLOURS
 from unsup.reports.report import as_record
@@ -72,10 +72,11 @@ def project(
 ) -> None:
     """Write codes of test images with image, class and cluster for the projector."""
     codes = evaluation.codes
-    at = sample(len(codes), PROJECTED)
+    at = subsample(len(codes), PROJECTED)
     if codes.shape[1] > PROJECTED_DIM:
         codes = principal_components(codes).transform(codes)[:, :PROJECTED_DIM]
-    known = {"cluster": [str(c) for c in (evaluation.clusters if evaluation.own is None else evaluation.own)[at]]}
+    clusters = evaluation.clusters if evaluation.own_clusters is None else evaluation.own_clusters
+    known = {"cluster": [str(c) for c in clusters[at]]}
     if labels is not None:
         known = {"class": [names[c] for c in labels[at]]} | known
         if evaluation.predicted is not None:

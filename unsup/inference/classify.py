@@ -20,7 +20,7 @@ from unsup.metrics.readout import Probe, Readout
 from unsup.runs.run import Run
 
 ROWS_AT_A_TIME = 10_000  # codes
-FOLDS = 50  # of the cross-validation of the given names; up to 50 images it leaves one out
+FOLDS = 50  # cross-validation folds; with at most 50 named images this is leave-one-out
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,13 @@ class Classification(EncodedFolder):
     classes: list[str] | None  # None if the run had no labels and the user named no images
     confidence: Floats | None  # of the class, in (0, 1]
     cluster_names: list[str]  # for each image
-    labelled: NDArray[np.bool_]  # whether the user named the image
-    num_labelled: int  # images whose names decided the classes, or 0
-    cross_val_correct: int | None  # of `num_labelled`; None if not known
-
-    @property
-    def clusters(self) -> NDArray[np.int64]:
-        """The model's own, or else those of k-means."""
-        return self.columns.get("own_cluster", self.columns["cluster"])
+    is_named: NDArray[np.bool_]  # whether the user named the image
+    num_fitted: int  # images whose names decided the classes, 0 if only one name was given
+    cross_val_correct: int | None  # of `num_fitted`; None if not known
 
     @property
     def distance(self) -> Floats:
-        """From the training images and unfamiliar above 1."""
+        """Distance of each image (n,) from the training images, unfamiliar above 1."""
         return self.columns["distance"]
 
     @cached_property
@@ -51,7 +46,7 @@ class Classification(EncodedFolder):
         certainty = -self.distance if self.confidence is None else self.confidence
         groups: dict[str, list[int]] = {}
         for i in np.argsort(-certainty, kind="stable").tolist():
-            if self.distance[i] <= 1 or self.labelled[i]:
+            if self.distance[i] <= 1 or self.is_named[i]:
                 groups.setdefault(labels[i], []).append(i)
         return {label: groups[label] for label in sorted(groups, key=_natural)}
 
@@ -59,7 +54,7 @@ class Classification(EncodedFolder):
     def unfamiliar(self) -> list[int]:
         """Positions of unnamed images unlike all training images, worst first."""
         order = np.argsort(-self.distance, kind="stable").tolist()
-        return [i for i in order if self.distance[i] > 1 and not self.labelled[i]]
+        return [i for i in order if self.distance[i] > 1 and not self.is_named[i]]
 
 
 def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Classification:
@@ -78,28 +73,27 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         UserError: the run is not evaluated, `labels` does not fit the images, or as in `encode_folder`.
     """
     readout = run.readout
-    given = read_names(labels) if labels else {}
+    user_names = read_names(labels) if labels else {}
     encoded = encode_folder(run, images, readout)
-    columns, row = encoded.columns, {file: i for i, file in enumerate(encoded.files)}
-    for file in given:
-        if file not in row:
+    columns, row_of = encoded.columns, {file: i for i, file in enumerate(encoded.files)}
+    for file in user_names:
+        if file not in row_of:
             raise UserError(f"{labels}: {printable(file)} is none of the images that were read in {images}")
-    rows, names = np.array([row[file] for file in given], np.int64), np.array(list(given.values()), np.str_)
+    rows, names = np.array([row_of[file] for file in user_names], np.int64), np.array([*user_names.values()], np.str_)
     classes, confidence, correct = columns.get("class"), columns.get("confidence"), None
-    clusters = columns.get("own_cluster", columns["cluster"])
-    by_names = len(set(given.values())) > 1
+    by_names = len(set(names)) > 1
     if by_names:
         classes, confidence, correct = classify_by_names(readout, columns["codes"], rows, names)
     if classes is not None and confidence is not None:
-        classes = classes.astype(object)  # names of any length
+        classes, confidence = classes.astype(object), confidence.copy()  # object: names of any length
         classes[rows], confidence[rows] = names, 1
     return Classification(
         **vars(encoded),
         classes=None if classes is None else classes.tolist(),
         confidence=confidence,
-        cluster_names=names_of_clusters(clusters, rows, names),
-        labelled=np.isin(np.arange(len(encoded.files)), rows),
-        num_labelled=len(given) if by_names else 0,
+        cluster_names=names_of_clusters(encoded.clusters, rows, names),
+        is_named=np.isin(np.arange(len(encoded.files)), rows),
+        num_fitted=len(rows) if by_names else 0,
         cross_val_correct=correct,
     )
 
@@ -135,9 +129,8 @@ def classify_by_names(
 ) -> tuple[NDArray[np.str_], Floats, int | None]:
     """Classify all codes by a logistic regression on the named ones.
 
-    The settings are those of the few-label score; codes are centred, and divided by one number, their deviation over
-    training images. On MNIST test images, 10 named per class, .85 (dae) and .77 (conv_ae) are right; naming clusters
-    gives .62 and .63.
+    The settings are those of the few-label score. Codes are centred, and divided by one number, their standard
+    deviation over training images.
 
     Args:
         readout: of the run.
@@ -149,21 +142,21 @@ def classify_by_names(
         Class and confidence of each image; how many named ones are right in cross-validation, or None if a name has a
         single image.
     """
-    kinds = np.unique(names)
+    classes = np.unique(names)
     mean = readout.reference.mean(axis=0)
     scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0
-    few = (readout.compact(codes[rows]) - mean) / scale
-    labels = np.searchsorted(kinds, names)
+    named_codes = (readout.compact(codes[rows]) - mean) / scale
+    labels = np.searchsorted(classes, names)
     regression = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
     correct = None
     if np.bincount(labels).min() > 1:
         folds = np.empty(len(labels), np.int64)
         folds[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS  # not all of a name in one fold
-        correct = int((cross_val_predict(regression, few, labels, cv=PredefinedSplit(folds)) == labels).sum())
-    probe = Probe.of(regression.fit(few, labels), mean, np.full_like(mean, scale))
+        correct = int((cross_val_predict(regression, named_codes, labels, cv=PredefinedSplit(folds)) == labels).sum())
+    probe = Probe.of(regression.fit(named_codes, labels), mean, np.full_like(mean, scale))
     parts = [codes[start : start + ROWS_AT_A_TIME] for start in range(0, len(codes), ROWS_AT_A_TIME)]
-    shares = np.concatenate([probe.probabilities(readout.compact(part)) for part in parts])
-    return kinds[shares.argmax(axis=1)], shares.max(axis=1), correct
+    probabilities = np.concatenate([probe.probabilities(readout.compact(part)) for part in parts])
+    return classes[probabilities.argmax(axis=1)], probabilities.max(axis=1), correct
 
 
 def names_of_clusters(clusters: NDArray[np.int64], rows: NDArray[np.int64], names: NDArray[np.str_]) -> list[str]:

@@ -68,7 +68,7 @@ def write_sheet(path: Path, images: Path, classified: Classification, title: str
 def caption(classified: Classification, i: int) -> str:
     """Return a caption such as "98%", "named" or "cat 98%, 1.6 times the usual"."""
     confidence = "" if classified.confidence is None else f"{classified.confidence[i]:.0%}"
-    if classified.labelled[i]:
+    if classified.is_named[i]:
         return "named"
     if classified.distance[i] <= 1:
         return confidence

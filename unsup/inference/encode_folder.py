@@ -36,6 +36,11 @@ class EncodedFolder:
     columns: Columns  # as `write_codes` describes them
     unreadable: dict[str, str]  # the other files, with the reasons
 
+    @property
+    def clusters(self) -> NDArray[np.int64]:
+        """The model's own clusters (n,), or k-means'."""
+        return self.columns.get("own_cluster", self.columns["cluster"])
+
 
 def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
     """Encode all images below a folder, on the accelerator if there is one.

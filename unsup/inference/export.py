@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from unsup.core.commands import install
 from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
-from unsup.inference.export_text import BATCHES, readme
+from unsup.inference.export_text import readme
 from unsup.metrics.readout import Probe
 from unsup.models.frozen import frozen
 from unsup.runs.encoder import WEIGHTS, Encoder, load_encoder, read_weights, write_weights
 from unsup.runs.run import Run
 
-MAX_DIFFERENCE = 1e-4  # other kernels round differently
+MAX_DIFFERENCE = 1e-4  # in standard deviations of the codes; other kernels round differently
+TEST_BATCH_SIZES = (1, 3, 64)
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 Encode = Callable[[Tensor], Tensor]
@@ -43,13 +44,13 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     `encoder.onnx` on request, `probe.npz`, and `README.md`, which says how to use each.
 
     Each file is loaded again and tested. On random images an encoder must give the codes of the original, from
-    `weights.safetensors` to the last bit, from the others within 1e-4 of their deviation, and the probe the same
-    classes.
+    `weights.safetensors` to the last bit, from the others within 1e-4 standard deviations of the codes, and the probe
+    the same classes.
 
     Args:
         run: the run.
         out: the new folder (default: <run>/export).
-        onnx: whether to export to ONNX, too.
+        onnx: whether to also export to ONNX.
 
     Raises:
         UserError: the folder exists, a package for ONNX is missing, or a test fails.
@@ -68,14 +69,14 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
             encoders["encoder.onnx"] = write_onnx(folder / "encoder.onnx", folder / "encoder.pt2")
         differences = {name: code_difference(encoder, encode) for name, encode in encoders.items()}
         for name, value in differences.items():
-            if not value <= (0 if name == WEIGHTS else MAX_DIFFERENCE):
-                raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} of their deviation")
+            if not value <= (0 if name == WEIGHTS else MAX_DIFFERENCE):  # also refuses NaN
+                raise UserError(f"{name} gives other codes than the run's encoder, by {value:.2g} standard deviations")
         report = run.report if run.evaluated else None
         probe = run.readout.probe if run.has_readout else None
         if probe is not None:
             write_probe(folder / "probe.npz", probe, run.class_names)
         dim = encoder(torch.zeros(1, *encoder.shape)).shape[1]
-        text = readme(report, encoder.shape, dim, differences, probe is not None)
+        text = readme(report, encoder.shape, dim, differences, probe is not None, TEST_BATCH_SIZES)
         (folder / "README.md").write_text(text, encoding="utf-8")
     return out
 
@@ -112,22 +113,23 @@ def write_probe(path: Path, probe: Probe, names: list[str]) -> None:
     Raises:
         UserError: it gives other classes than the probe.
     """
+    class_names = np.array(names)
     arrays: dict[str, Any] = {key: value for key, value in vars(probe).items() if key != "classes"}
-    np.savez(path, **arrays, classes=np.array(names)[probe.classes])
+    np.savez(path, **arrays, classes=class_names[probe.classes])
     rng = np.random.default_rng(0)
     codes = rng.normal(probe.mean, probe.scale, (1000, len(probe.mean))).astype(np.float32)
     with np.load(path, allow_pickle=False) as file:
         scores = (codes - file["mean"]) / file["scale"] @ file["weights"].T + file["bias"]
         classes = file["classes"][scores.argmax(axis=1)]
-    if classes.tolist() != np.array(names)[probe.predict(codes)].tolist():
+    if classes.tolist() != class_names[probe.predict(codes)].tolist():
         raise UserError(f"{path.name} gives other classes than the run's probe")
 
 
 @torch.no_grad()
 def code_difference(encoder: Encoder, encode: Encode) -> float:
-    """Return the largest difference of codes of random images, in deviations."""
+    """Return the largest difference of codes of random images, in standard deviations."""
     generator = torch.Generator().manual_seed(0)
-    images = [torch.rand(n, *encoder.shape, generator=generator) for n in BATCHES]
+    images = [torch.rand(n, *encoder.shape, generator=generator) for n in TEST_BATCH_SIZES]
     with frozen(encoder.model):
         pairs = [(encoder(x), encode(x)) for x in images]
     ours, theirs = (torch.cat(codes) for codes in zip(*pairs, strict=True))

@@ -1,11 +1,9 @@
 """The README.md of an export."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from unsup.reports.format import markdown_table, with_interval, with_spread
 from unsup.reports.schema import Report
-
-BATCHES = (1, 3, 64)  # sizes with which an exported encoder is tested
 
 README = """\
 # {heading}
@@ -74,7 +72,12 @@ DESCRIPTIONS = {
 
 
 def readme(
-    report: Report | None, shape: tuple[int, int, int], dim: int, differences: Mapping[str, float], probe: bool
+    report: Report | None,
+    shape: tuple[int, int, int],
+    dim: int,
+    differences: Mapping[str, float],
+    probe: bool,
+    batch_sizes: Sequence[int],
 ) -> str:
     """Return README.md, which says what each file is and how to use it.
 
@@ -84,6 +87,7 @@ def readme(
         dim: of the codes.
         differences: of each exported encoder's codes, by file.
         probe: whether there is a probe.
+        batch_sizes: with which the encoders were tested.
     """
     rows = [
         {"file": f"`{name}`", "what it is": DESCRIPTIONS[name], "difference": f"{value:.1g}"}
@@ -96,10 +100,10 @@ def readme(
         named=f"(N, {', '.join(map(str, shape))})",
         dim=dim,
         files=markdown_table(rows, texts=2) + "\n",
-        batches=", ".join(map(str, BATCHES)),
+        batches=", ".join(map(str, batch_sizes)),
     )
     if report and report.scores.linear_probe:
         text += f"\nOn the test images: linear probe {with_interval(report.scores.linear_probe)}"
         few = report.scores.few_label.get("10")
-        text += (f", few-label probe (10 labels a class) {with_spread(few)}" if few else "") + ".\n"
+        text += (f", few-label probe (10 labels per class) {with_spread(few)}" if few else "") + ".\n"
     return text

@@ -32,7 +32,7 @@ def classify_into(
 ) -> tuple[Path, Classification]:
     """Classify all images below a folder, and return a new folder and the result.
 
-    It has `classes.csv` (one line an image), `sheet.html` and, to sort, a folder of copies or links for each class, and
+    It has `classes.csv` (one line per image), `sheet.html` and, to sort, a folder of copies or links for each class and
     one for images unlike anything seen. Nothing is moved or overwritten.
 
     Args:
@@ -72,8 +72,8 @@ def classification_table(classified: Classification) -> Table:
 
 def method_note(report: Report, classified: Classification) -> str:
     """Say how the classes were found, and how far they can be trusted."""
-    if classified.num_labelled:
-        named = f"the {classified.num_labelled:,} images that were named"
+    if classified.num_fitted:
+        named = f"the {classified.num_fitted:,} images that were named"
         return f"Classes by a logistic regression on the codes of {named}. {recognition_note(classified)}"
     probe = report.scores.linear_probe
     if classified.classes is None or probe is None:
@@ -85,17 +85,17 @@ def method_note(report: Report, classified: Classification) -> str:
 
 def recognition_note(classified: Classification) -> str:
     """Say how well the given names can be distinguished, and what they leave out."""
-    correct, labelled = classified.cross_val_correct, classified.num_labelled
+    correct, fitted = classified.cross_val_correct, classified.num_fitted
     if correct is None:
         note = "How well the names can be distinguished is not known: name at least two images of each."
     else:
-        share = f"{correct:,} of the {labelled:,} named images ({correct / labelled:.0%})"
+        share = f"{correct:,} of the {fitted:,} named images ({correct / fitted:.0%})"
         note = f"How well the names can be distinguished: {share} get their name from a classifier fitted without them."
     return f"{note} Every other image gets one of the given names: name images of all classes that occur."
 
 
 def write_table(path: Path, classified: Classification) -> None:
-    """Write one line an image, undecodable bytes in file names as they are."""
+    """Write one line per image, undecodable bytes in file names as they are."""
     columns = classified.columns
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file)
@@ -103,12 +103,12 @@ def write_table(path: Path, classified: Classification) -> None:
         for i, name in enumerate(classified.files):
             label = "" if classified.classes is None else classified.classes[i]
             confidence = "" if classified.confidence is None else f"{classified.confidence[i]:.4f}"
-            labelled = "yes" if classified.labelled[i] else "no"
+            is_named = "yes" if classified.is_named[i] else "no"
             cluster = [classified.clusters[i], classified.cluster_names[i]]
             error = columns["error"][i] if "error" in columns else ""
             distance = classified.distance[i]  # all digits: above 1 in the table where it is above 1
             novelty = [columns["code_distance"][i], error, distance, str(distance > 1).lower()]
-            writer.writerow([name, label, confidence, labelled, *cluster, *novelty])
+            writer.writerow([name, label, confidence, is_named, *cluster, *novelty])
 
 
 def sort_into(folder: Path, images: Path, classified: Classification, sort: Sort) -> None:

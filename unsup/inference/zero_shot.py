@@ -1,7 +1,7 @@
 """Names for the clusters of a run, chosen by an image-text encoder."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from unsup.core.files import write_atomically
 from unsup.data.base import ImageData, Split
 from unsup.inference.encode_folder import code_columns
 from unsup.inference.image_text import ImageText, load_image_text
-from unsup.metrics.diagnostics import sample
+from unsup.metrics.diagnostics import subsample
 from unsup.metrics.readout import Readout
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
@@ -40,7 +40,7 @@ class ClusterNames:
     ceiling: float | None = None  # the same for the image-text encoder alone, image by image
 
 
-def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, str]) -> tuple[Path, ClusterNames]:
+def name_run(run: Run, words: Sequence[str], encoder: str) -> tuple[Path, ClusterNames]:
     """Name the clusters of a run in RUN/zero_shot.csv, and return both.
 
     Clusters are the model's own, or those of k-means if it has none. Training images give the names.
@@ -49,19 +49,18 @@ def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, s
         run: the run, evaluated.
         words: at least two, all different.
         encoder: as in `load_image_text`.
-        moved: new locations of the data: options of the data set (root, images).
 
     Raises:
         UserError: the run is not evaluated, its images are not available, or as in `name_clusters`, `load_image_text`.
     """
     readout, image_text = run.readout, load_image_text(encoder)
-    data, model = run.data(moved), Encoder(run.model())
+    data, model = run.data(), Encoder(run.model())
     number = getattr(model.model, "num_clusters", len(readout.centres))
     rows = name_clusters(image_text, words, number, clustered_images(model, readout, data, "train"))
     labels, names = data.labels("test"), ClusterNames(rows)
     if labels is not None and set(words) <= set(data.class_names):
         test = clustered_images(model, readout, data, "test")
-        truth = np.array(data.class_names)[labels[sample(len(labels), MAX_IMAGES)]]
+        truth = np.array(data.class_names)[labels[subsample(len(labels), MAX_IMAGES)]]
         names = ClusterNames(rows, *accuracies(image_text, words, rows, test, truth))
     path = run.folder / "zero_shot.csv"
     with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -73,7 +72,7 @@ def name_run(run: Run, words: Sequence[str], encoder: str, moved: Mapping[str, s
 
 def clustered_images(encoder: Encoder, readout: Readout, data: ImageData, split: Split) -> Clustered:
     """Return at most 2,000 images of a split with their clusters."""
-    images = list(data.batches(split, positions=sample(data.size(split), MAX_IMAGES)))
+    images = list(data.batches(split, positions=subsample(data.size(split), MAX_IMAGES)))
     columns = [code_columns(encoder, readout, x) for x in images]
     return torch.cat(images), np.concatenate([part.get("own_cluster", part["cluster"]) for part in columns])
 
@@ -131,7 +130,7 @@ def unit_vectors(vectors: Tensor, n: int) -> NDArray[np.float32]:
 
 
 def cluster_table(names: ClusterNames) -> Table:
-    """Return a table with one line a cluster."""
+    """Return a table with one line per cluster."""
     caption = None
     if names.accuracy is not None:
         fit = f"names fit the class of {names.accuracy:.3f} of the test images"

@@ -18,7 +18,7 @@ ACTIVE = 0.01  # nats of mean KL above which a latent dimension is said to be us
 @threadpool_limits.wrap(limits=1)
 def principal_components(train: NDArray[np.float32]) -> PCA:
     """Fit at most 256 components on at most 25,600 training codes (n, D)."""
-    some = train[sample(len(train), RANK_IMAGES)]
+    some = train[subsample(len(train), RANK_IMAGES)]
     return PCA(min(COMPRESSED, *some.shape), svd_solver="randomized", random_state=0).fit(some)
 
 
@@ -29,7 +29,7 @@ def rankme(codes: NDArray[np.float32]) -> float:
     It is exp of the entropy of the normalised singular values: Garrido et al. 2023, "RankMe", section 3; not centred,
     on at most 25,600 images as there.
     """
-    z = codes[sample(len(codes), RANK_IMAGES)].astype(np.float64)
+    z = codes[subsample(len(codes), RANK_IMAGES)].astype(np.float64)
     singular = np.sqrt(np.linalg.eigvalsh(z.T @ z).clip(min=0))
     if not singular.any():
         return 0.0
@@ -49,7 +49,7 @@ def silhouette(codes: NDArray[np.float32], clusters: NDArray[np.int64]) -> float
 
     None if the sample has a single cluster.
     """
-    chosen = sample(len(codes), SILHOUETTE_IMAGES)
+    chosen = subsample(len(codes), SILHOUETTE_IMAGES)
     count = len(np.unique(clusters[chosen]))
     if not 2 <= count < len(chosen):
         return None
@@ -64,7 +64,7 @@ def uniformity(codes: NDArray[np.float32]) -> float:
     representation learning through alignment and uniformity", section 4.1, t = 2; on a fixed sample of 5,000 images.
     About -4 if codes are spread evenly over a sphere of many dimensions, 0 if all of them have one direction.
     """
-    z = normalize(codes[sample(len(codes), SILHOUETTE_IMAGES)].astype(np.float64))
+    z = normalize(codes[subsample(len(codes), SILHOUETTE_IMAGES)].astype(np.float64))
     similar = np.exp(-2 * euclidean_distances(z, squared=True))
     pairs = len(z) * (len(z) - 1)
     return float(np.log((similar.sum() - np.trace(similar)) / pairs))
@@ -75,7 +75,7 @@ def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dic
 
     All are in nats, and absent if absent in `nats`. "kl" is summed over dimensions; "active_units" are those with a
     mean KL above 0.01 nats. "log_likelihood" is the bound of Burda et al. 2016, "Importance weighted autoencoders",
-    from `samples` draws an image: it rises with them.
+    from `samples` draws per image: it rises with them.
     """
     scores: dict[str, float | int] = {}
     if "elbo" in nats:
@@ -87,7 +87,7 @@ def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dic
     return scores
 
 
-def sample(n: int, size: int) -> NDArray[np.int64]:
+def subsample(n: int, size: int) -> NDArray[np.int64]:
     """Return the same sorted positions of at most `size` of n images every time."""
     if n <= size:
         return np.arange(n)

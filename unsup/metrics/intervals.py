@@ -1,6 +1,7 @@
 """Intervals of scores and differences over test images and training seeds.
 
-There are two bootstraps, by resampling and exact: stored reports hold numbers of both.
+`bootstrap_interval`, and so `paired_difference` without initialisations, resamples; every other interval over images is
+from the exact bootstrap. They agree up to chance; both stay because stored reports hold numbers of both.
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequenc
     images), which the spread of the seeds includes already. The second is training seeds: resampling three of them
     would be far too narrow, so Student's t with the degrees of freedom of Welch 1947 and Satterthwaite 1946 times the
     standard error over seeds. A side with one seed adds nothing: the interval then holds for that very seed, and
-    `seeds` says so. Coverage of simulated truths, 2 to 10 seeds: .92 to .98, .91 if the seeds of one side alone scatter
+    `seeds` says so. Coverage of simulated truths, 2 to 10 seeds: .91 to .98, least if only one side's seeds scatter
     widely.
 
     Args:
@@ -96,10 +97,12 @@ def paired_over_seeds(a: NDArray[Any], b: NDArray[Any], initialisations: Sequenc
     difference = float(gain.mean())
     draws = _bootstrap_quantiles(gain) - difference
     if repeated := [x for x in (a, b) if len(x) > 1]:
-        images, together = gain.var() / len(gain), sum(_together(x) for x in repeated)
-        draws *= np.sqrt(max(0, 1 - together / images)) if images else 1
-    few = [(_standard_error(x.mean(axis=1)) ** 2, len(x) - 1) for x in repeated]
-    draws += _draws(few + ([initialisation_variance(initialisations, len(a))] if initialisations else []))
+        images, interaction = gain.var() / len(gain), sum(_interaction_variance(x) for x in repeated)
+        draws *= np.sqrt(max(0, 1 - interaction / images)) if images else 1
+    seed_variances = [(_standard_error(x.mean(axis=1)) ** 2, len(x) - 1) for x in repeated]
+    if initialisations:
+        seed_variances.append(initialisation_variance(initialisations, len(a)))
+    draws += _draws(seed_variances)
     low, high = _interval(difference + draws)
     comparison: dict[str, Any] = {"difference": difference, "low": low, "high": high, "separable": low > 0 or high < 0}
     comparison["seeds"] = [len(a), len(b)]
@@ -140,7 +143,7 @@ def _standard_error(x: NDArray[np.float64]) -> float:
     return float(x.std(ddof=1) / np.sqrt(len(x)))
 
 
-def _together(correct: NDArray[np.float64]) -> float:
+def _interaction_variance(correct: NDArray[np.float64]) -> float:
     """Return the variance of the mean of (s, n) due to seeds and images jointly."""
     seeds, images = correct.shape
     share = correct.mean(axis=0)
@@ -148,15 +151,15 @@ def _together(correct: NDArray[np.float64]) -> float:
     return max(0.0, float(within - correct.mean(axis=1).var(ddof=1))) / (seeds * images)
 
 
-def _draws(parts: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
-    """Draw `RESAMPLES` errors of a sum of means, of given variance and freedom each."""
-    total, over = sum(v for v, _ in parts), sum(v**2 / freedom for v, freedom in parts)
-    return _student(round(total**2 / over, 1)) * np.sqrt(total) if over else np.zeros(RESAMPLES)
+def _draws(variances: Sequence[tuple[float, int]]) -> NDArray[np.float64]:
+    """Draw `RESAMPLES` errors of a sum of means, from (variance, degrees of freedom)."""
+    total, squares = sum(v for v, _ in variances), sum(v**2 / df for v, df in variances)
+    return _student(round(total**2 / squares, 1)) * np.sqrt(total) if squares else np.zeros(RESAMPLES)
 
 
 @cache
-def _student(freedom: float) -> NDArray[np.float64]:
-    return np.random.default_rng(0).standard_t(freedom, RESAMPLES)
+def _student(df: float) -> NDArray[np.float64]:
+    return np.random.default_rng(0).standard_t(df, RESAMPLES)
 
 
 def mcnemar_p(wins: Any, losses: Any) -> Any:
@@ -168,7 +171,7 @@ def mcnemar_p(wins: Any, losses: Any) -> Any:
 
 
 def _ranks(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ranks 1, 2, …, the mean rank for equal values."""
+    """Return ranks 1, 2, …, the mean rank for equal values, without importing scipy.stats."""
     _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place]
 

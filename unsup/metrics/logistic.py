@@ -29,7 +29,7 @@ def fit_with_chosen_c(part: Labelled, val: Labelled, everything: Labelled) -> Lo
 
     It is chosen after fits on `part`, the smallest of equals. The fits go from strong to weak L2, each from the
     solution before, until one is two standard errors of accuracy below the best: weaker ones, which take longer, can
-    hardly be better. The last fit starts at the solution on the part that had as much L2 an image.
+    hardly be better. The last fit starts at the solution on the part that had as much L2 per image.
     """
     moments = cache(lambda: second_moments(part[0]))
     accuracies: dict[float, float] = {}
@@ -163,12 +163,3 @@ class _Loss:
         options = {"maxiter": steps, "gtol": 0, "ftol": 0}
         result = minimize(objective, begin, jac=True, method="L-BFGS-B", callback=small_enough, options=options)
         return *unpacked(result.x), bool(largest < TOLERANCE / 2)
-
-
-def largest_gradient(probe: LogisticRegression, x: Floats, labels: Ids) -> float:
-    """Return the largest entry of the gradient of mean loss and L2 term."""
-    residual = probe.predict_proba(x) - (labels[:, None] == probe.classes_)
-    if len(probe.classes_) == 2:
-        residual = residual[:, 1:]  # one weight vector serves both classes
-    weights = residual.T @ x / len(x) + probe.coef_ / (probe.C * len(x))
-    return float(max(np.abs(weights).max(), np.abs(residual.mean(axis=0)).max()))

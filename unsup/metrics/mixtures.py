@@ -1,6 +1,6 @@
 """Clusterings other than k-means, fitted on training codes without labels.
 
-All of them see codes as principal components, at most 64, with a mean variance of 1. k is at most the number of
+All of them get codes as principal components, at most 64, with a mean variance of 1. k is at most the number of
 distinct codes. The same codes give the same bits.
 """
 
@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
 from unsup.metrics.clustering import Assignment
-from unsup.metrics.diagnostics import sample
+from unsup.metrics.diagnostics import subsample
 
 DIMENSIONS = 64
 MIXTURE_IMAGES = 10_000
@@ -77,7 +77,7 @@ def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     Embedding", section 4: 20 neighbours, minimal distance 0, as many dimensions as clusters, here at most 20. Here
     neighbours are exact, and any other image goes to the cluster of most of its 20 nearest fitted images: on MNIST
     codes as good as by UMAP's own placement (0.951 and 0.953), and much faster. Of fewer than 40 images the mixture
-    sees the codes themselves.
+    gets the codes themselves.
     """
     seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
     few = len(seen.fitted) < 2 * VOTERS
@@ -122,7 +122,7 @@ class _Seen:
 
     @classmethod
     def of(cls, train: Floats, test: Floats, images: int, k: int) -> "_Seen":
-        at = sample(len(train), images)
+        at = subsample(len(train), images)
         fitted, train_seen, test_seen = components(DIMENSIONS, train[at], train, test)
         return cls(fitted, train_seen, test_seen, at, min(k, distinct(train[at])))
 
@@ -174,7 +174,7 @@ def estimate_k(codes: Floats) -> dict[str, int]:
     three autoencoders, 7 to 15 for the ten digits of MNIST, but 4 to 19 for three of them. 20 means 20 or more.
     Covariances are full: by diagonal, tied or spherical ones BIC finds 16 to 20 in those codes.
     """
-    some = codes[sample(len(codes), COUNTED_IMAGES)]
+    some = codes[subsample(len(codes), COUNTED_IMAGES)]
     most = min(MOST, distinct(some))
     seen = components(COUNTED_DIMENSIONS, some)[0]
     distances = euclidean_distances(seen)

@@ -1,39 +1,39 @@
-"""Simple classifiers of frozen codes, whose settings validation images choose."""
+"""Simple classifiers on frozen codes, tuned on validation images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
 from unsup.metrics.intervals import bootstrap_interval
-from unsup.metrics.logistic import fit_logistic, fit_with_chosen_c, largest_gradient
+from unsup.metrics.logistic import fit_logistic, fit_with_chosen_c
 from unsup.metrics.readout import Probe
 from unsup.metrics.ridge import RidgePath
-from unsup.metrics.subsets import imbalanced_draw, labelled_draw, stratified
+from unsup.metrics.subsets import imbalanced_draws, labelled_draws, stratified
 
 ALPHA_GRID = tuple(10 ** (i / 2) for i in range(-6, 7))  # L2 strength on the summed loss, in units of the dimension
 CHOICE_IMAGES = 10_000  # C and alpha are chosen on at most this many training images
 DRAWN_IMAGES = 10_000  # training images of a draw, at most
 DRAWS = 5
-FEW_LABEL_C = 0.1  # near the best with 1 and 10 labels a class, for MNIST pixels, PCA codes and random features alike
+FEW_LABEL_DRAWS = 10
+FEW_LABEL_C = 0.1  # near the best with 1 and 10 labels per class, for MNIST pixels, PCA codes and random features alike
 NEIGHBOURS = 20
 ROUNDING = 1e-6  # deviation, relative to the largest entry's, that float32 arithmetic alone makes
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Codes of all images, in `fit` training images before validation images."""
+    """Codes of all images, in `train_val` training images before validation images."""
 
-    fit: Floats  # (n_train + n_val, D)
+    train_val: Floats  # (n_train + n_val, D)
     test: Floats  # (n_test, D)
     n_train: int
-    fit_labels: Ids
+    train_val_labels: Ids
     test_labels: Ids
     mean: Floats  # (D,) what was subtracted from the codes
     scale: Floats  # (D,) what they were then divided by
@@ -41,25 +41,25 @@ class Splits:
     @classmethod
     def of(cls, codes: Sequence[Floats], labels: Sequence[Ids]) -> Self:
         """Return the splits of training, validation and test images, in that order."""
-        fit, fit_labels = np.concatenate(codes[:2]), np.concatenate(labels[:2])
-        zeros = np.zeros(fit.shape[1], np.float32)
-        return cls(fit, codes[2], len(codes[0]), fit_labels, labels[2], zeros, zeros + 1)
+        train_val = np.concatenate(codes[:2])
+        zeros = np.zeros(train_val.shape[1], np.float32)
+        return cls(train_val, codes[2], len(codes[0]), np.concatenate(labels[:2]), labels[2], zeros, zeros + 1)
 
     @property
     def train(self) -> Floats:
-        return self.fit[: self.n_train]
+        return self.train_val[: self.n_train]
 
     @property
     def val(self) -> Floats:
-        return self.fit[self.n_train :]
+        return self.train_val[self.n_train :]
 
     @property
     def train_labels(self) -> Ids:
-        return self.fit_labels[: self.n_train]
+        return self.train_val_labels[: self.n_train]
 
     @property
     def val_labels(self) -> Ids:
-        return self.fit_labels[self.n_train :]
+        return self.train_val_labels[self.n_train :]
 
     def standardised(self) -> Self:
         """Scale codes to mean 0 and deviation 1 over the training images.
@@ -70,8 +70,8 @@ class Splits:
         scaler = StandardScaler().fit(self.train)
         scaler.scale_[scaler.scale_ < ROUNDING * scaler.scale_[scaler.var_ > 0].max(initial=0)] = 1.0
         mean, scale = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
-        fit, test = ((codes - mean) / scale for codes in (self.fit, self.test))
-        return replace(self, fit=fit, test=test, mean=self.mean + self.scale * mean, scale=self.scale * scale)
+        train_val, test = ((codes - mean) / scale for codes in (self.train_val, self.test))
+        return replace(self, train_val=train_val, test=test, mean=mean, scale=scale)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,6 @@ class LinearProbe:
     predicted: Ids  # (n_test,)
     correct: Floats  # (n_test,) 0 or 1
     fitted: Probe  # for codes that are not standardised
-    gradient: float  # largest entry of the fitted objective's gradient: how far from the optimum the fit stopped
 
 
 @dataclass(frozen=True)
@@ -106,17 +105,8 @@ class Draws:
     mean: float
     std: float
     draws: int
-    images: int
-
-
-@dataclass(frozen=True)
-class FewLabel:
-    """Mean and standard deviation (ddof 1) of test accuracy over draws of labels."""
-
-    mean: float
-    std: float
-    draws: int
-    share: Floats  # (n_test,)
+    images: int  # training images of each draw
+    share: Floats  # (n_test,) of the draws that classify the image correctly
 
 
 @threadpool_limits.wrap(limits=1)
@@ -130,12 +120,12 @@ def linear_probe(splits: Splits) -> LinearProbe:
     """
     chosen = stratified(splits.train_labels, CHOICE_IMAGES)
     part, val = (splits.train[chosen], splits.train_labels[chosen]), (splits.val, splits.val_labels)
-    probe = fit_with_chosen_c(part, val, (splits.fit, splits.fit_labels))
+    probe = fit_with_chosen_c(part, val, (splits.train_val, splits.train_val_labels))
 
     predicted = probe.predict(splits.test)
     correct = (predicted == splits.test_labels).astype(np.float32)
     low, high = bootstrap_interval(correct)
-    counts = np.bincount(splits.test_labels, minlength=int(splits.fit_labels.max()) + 1)
+    counts = np.bincount(splits.test_labels, minlength=int(splits.train_val_labels.max()) + 1)
     per_class = None
     if counts.all():
         per_class = [float(share) for share in np.bincount(splits.test_labels, weights=correct) / counts]
@@ -148,7 +138,6 @@ def linear_probe(splits: Splits) -> LinearProbe:
         predicted=predicted,
         correct=correct,
         fitted=Probe.of(probe, splits.mean, splits.scale),
-        gradient=largest_gradient(probe, splits.fit, splits.fit_labels),
     )
 
 
@@ -157,15 +146,15 @@ def ridge_probe(splits: Splits) -> Ridge:
     """Fit least squares on one-hot classes, a check on the linear probe.
 
     alpha is chosen on the validation images as C is, the largest of equals; then one fit on all training and validation
-    images. The grid is in units of the dimension: one prior, of scores of one size, for standardised codes of any. One
-    thread takes 1.5 s for 60,000 images of 784 dimensions, 55 s and 1 GB in addition to the codes for 50,000 of 4,096.
+    images. alpha scales with the dimension, so that one grid suits standardised codes of any width. One thread takes
+    1.5 s for 60,000 images of 784 dimensions, 55 s and 1 GB in addition to the codes for 50,000 of 4,096.
     """
     chosen = stratified(splits.train_labels, CHOICE_IMAGES)
-    alphas = [alpha * splits.fit.shape[1] for alpha in ALPHA_GRID]
+    alphas = [alpha * splits.train_val.shape[1] for alpha in ALPHA_GRID]
     path = RidgePath(splits.train[chosen], splits.train_labels[chosen])
     validation = [float(np.mean(path.predict(splits.val, alpha) == splits.val_labels)) for alpha in alphas]
     best = max(zip(validation, alphas, strict=True))[1]
-    predicted = RidgePath(splits.fit, splits.fit_labels).predict(splits.test, best)
+    predicted = RidgePath(splits.train_val, splits.train_val_labels).predict(splits.test, best)
     return Ridge(float(np.mean(predicted == splits.test_labels)), best, alphas, validation)
 
 
@@ -180,26 +169,21 @@ def knn(train: Floats, labels: Ids, test: Floats, test_labels: Ids) -> tuple[flo
 
 
 @threadpool_limits.wrap(limits=1)
-def few_label(splits: Splits, labels_per_class: int, draws: int = 10) -> FewLabel | None:
-    """Fit logistic regression on fixed draws of a few labelled images a class.
+def few_label(splits: Splits, labels_per_class: int) -> Draws | None:
+    """Fit logistic regression on fixed draws of a few labelled images per class.
 
     The draws depend on the training labels alone, so that two models are compared on the same ones. None if a class has
     too few labelled training images.
     """
-    drawn = [labelled_draw(splits.train_labels, labels_per_class, draw) for draw in range(draws)]
-    right = _right(splits, [at for at in drawn if at is not None], FEW_LABEL_C)
-    if not len(right):
-        return None
-    mean, std = _over_draws(right)
-    return FewLabel(mean, std, draws, right.mean(axis=0).astype(np.float32))
+    drawn = labelled_draws(splits.train_labels, labels_per_class, FEW_LABEL_DRAWS)
+    return _over_draws(splits, drawn, FEW_LABEL_C) if drawn else None
 
 
 @threadpool_limits.wrap(limits=1)
 def probe_draws(splits: Splits, c: float) -> Draws:
-    """Fit the probe with its C on draws of 10,000 training images, or half if fewer."""
+    """Fit the probe with its C on draws of half of the training images, at most 10,000."""
     size = min(DRAWN_IMAGES, max(splits.n_train // 2, len(np.unique(splits.train_labels))))
-    drawn = [stratified(splits.train_labels, size, draw) for draw in range(1, DRAWS + 1)]
-    return Draws(*_over_draws(_right(splits, drawn, c)), DRAWS, size)
+    return _over_draws(splits, [stratified(splits.train_labels, size, draw) for draw in range(1, DRAWS + 1)], c)
 
 
 @threadpool_limits.wrap(limits=1)
@@ -207,24 +191,15 @@ def imbalanced(splits: Splits, c: float, ratio: int) -> Draws | None:
     """Fit the probe with its C on classes of unequal size, rare ones by draw.
 
     The ratio of the most to the least frequent class is one of `subsets.RATIOS`; 1 is the balanced counterpart with the
-    same number of images. None if a class has under about 100 training images (`subsets.imbalanced_draw`).
+    same number of images. None if a class has under about 100 training images (`subsets.imbalanced_draws`).
     """
-    drawn = [at for i in range(DRAWS) if (at := imbalanced_draw(splits.train_labels, ratio, i)) is not None]
-    if not drawn:
-        return None
-    return Draws(*_over_draws(_right(splits, drawn, c)), DRAWS, len(drawn[0]))
+    drawn = imbalanced_draws(splits.train_labels, ratio, DRAWS)
+    return _over_draws(splits, drawn, c) if drawn else None
 
 
-def _right(splits: Splits, drawn: list[Ids], c: float) -> NDArray[np.bool_]:
-    """Return (draws, n_test), the test images that a probe from each draw gets right."""
-    right = []
-    for at in drawn:
-        probe = fit_logistic(splits.train[at], splits.train_labels[at], c)
-        right.append(probe.predict(splits.test) == splits.test_labels)
-    return np.array(right)
-
-
-def _over_draws(right: NDArray[np.bool_]) -> tuple[float, float]:
-    """(draws, n_test) -> mean and standard deviation (ddof 1) of accuracy."""
-    accuracies = right.mean(axis=1)
-    return float(accuracies.mean()), float(accuracies.std(ddof=1))
+def _over_draws(splits: Splits, drawn: list[Ids], c: float) -> Draws:
+    """Fit a probe on each draw of training images."""
+    probes = [fit_logistic(splits.train[at], splits.train_labels[at], c) for at in drawn]
+    right = np.array([probe.predict(splits.test) == splits.test_labels for probe in probes])  # (draws, n_test)
+    accuracies, share = right.mean(axis=1), right.mean(axis=0).astype(np.float32)
+    return Draws(float(accuracies.mean()), float(accuracies.std(ddof=1)), len(drawn), len(drawn[0]), share)

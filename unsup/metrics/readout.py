@@ -11,7 +11,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 
 from unsup.core.arrays import Floats, Ids
-from unsup.metrics.diagnostics import sample
+from unsup.metrics.diagnostics import subsample
 
 REFERENCE = 10_000  # training codes that are kept
 NOVEL = 0.01  # share of validation images that may count as unlike anything seen
@@ -72,7 +72,7 @@ class Novelty(NamedTuple):
 class Readout:
     """k-means centres, training codes, novelty thresholds and, with labels, the probe.
 
-    Codes of more than 1,024 dimensions are seen by k-means and by distances as principal components.
+    Codes of more than 1,024 dimensions reach k-means and distances as principal components.
     """
 
     centres: Floats  # (k, d)
@@ -96,10 +96,10 @@ class Readout:
     ) -> Self:
         """Choose reference codes, and thresholds that about 1 % of validation exceeds.
 
-        `centres` (k, d), `train` (n, d) and `val` (m, d) are codes as k-means sees them, `errors` (m,) the squared
+        `centres` (k, d), `train` (n, d) and `val` (m, d) are codes as k-means gets them, `errors` (m,) the squared
         errors of reconstruction of the validation images, summed over an image.
         """
-        reference = train[sample(len(train), REFERENCE)]
+        reference = train[subsample(len(train), REFERENCE)]
         keep = 1 - (NOVEL if errors is None else NOVEL / 2)
         threshold = _positive(np.quantile(_nearest(val, reference)[1], keep))
         error_threshold = None if errors is None else _positive(np.quantile(errors.astype(np.float64), keep))

@@ -23,17 +23,20 @@ def stratified(labels: Ids, size: int, draw: int = 0) -> Ids:
     return np.sort(by_class[np.argsort(share, kind="stable")[:size]])
 
 
-def labelled_draw(labels: Ids, per_class: int, draw: int) -> Ids | None:
-    """Return positions of `per_class` images of each class, None if a class has fewer."""
+def labelled_draws(labels: Ids, per_class: int, draws: int) -> list[Ids]:
+    """Return draws of `per_class` positions of each class, none if a class has fewer."""
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < per_class:
-        return None
-    rng = np.random.default_rng([per_class, draw])
-    return np.concatenate([rng.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in classes])
+        return []
+    rngs = [np.random.default_rng([per_class, draw]) for draw in range(draws)]
+    return [
+        np.concatenate([rng.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in classes])
+        for rng in rngs
+    ]
 
 
-def imbalanced_draw(labels: Ids, ratio: int, draw: int) -> Ids | None:
-    """Return positions of images whose K class sizes fall exponentially.
+def imbalanced_draws(labels: Ids, ratio: int, draws: int) -> list[Ids]:
+    """Return draws of positions of images whose K class sizes fall exponentially.
 
     Class k of a random order gets a number of images proportional to ratio^(-k / (K - 1)) (Cui et al. 2019,
     "Class-balanced loss based on effective number of samples", section 5.1). The total, at most 5,000, is the same for
@@ -41,18 +44,20 @@ def imbalanced_draw(labels: Ids, ratio: int, draw: int) -> Ids | None:
     differs in nothing but the imbalance.
 
     Returns:
-        None if the least frequent class would be empty at ratio 100, with under about 100 training images in a class.
+        No draws if the least frequent class would be empty at ratio 100, with fewer than about 100 images of a class.
     """
     classes, counts = np.unique(labels, return_counts=True)
     decay = np.arange(len(classes)) / (len(classes) - 1)
     steepest = float(max(RATIOS)) ** -decay
     total = min(IMBALANCED_IMAGES, int((counts.min() - 1) * steepest.sum()))  # any class can be the most frequent one
     if total * steepest[-1] / steepest.sum() < 1:
-        return None
+        return []
     shares = float(ratio) ** -decay
     sizes = (total * shares / shares.sum()).astype(int)
     sizes[: total - sizes.sum()] += 1  # what rounding left over
-    rng = np.random.default_rng(draw)
-    order = rng.permutation(classes)
-    drawn = [rng.permutation(np.flatnonzero(labels == c))[:size] for c, size in zip(order, sizes, strict=True)]
-    return np.concatenate(drawn)
+    drawn = []
+    for rng in map(np.random.default_rng, range(draws)):
+        order = rng.permutation(classes)
+        by_class = [rng.permutation(np.flatnonzero(labels == c))[:size] for c, size in zip(order, sizes, strict=True)]
+        drawn.append(np.concatenate(by_class))
+    return drawn

@@ -29,7 +29,7 @@ class Model(TrainingHooks):
     * `decode(z)` -> (N, C, H, W);
     * `sample(n)` -> (n, C, H, W) in [0, 1], new images; a method that makes them from standard normal noise also has
       `generate(noise)`, noise (n, `noise_dim`) -> (n, C, H, W) in [0, 1];
-    * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), in nats an image;
+    * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), in nats per image;
     * `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from `samples` posterior samples;
     * `views(x)` -> two random views (N, C, H, W) each; the distance of their codes is scored as alignment;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;

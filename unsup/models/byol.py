@@ -60,7 +60,7 @@ class BYOL(Model):
         predicted = self.predictor(self.projector(self.backbone(views))).float()  # (2N, E)
         with torch.no_grad():
             targets = self.target(views).float().roll(len(x), 0)  # of the other view
-        return {"loss": 2 * squared_distance(predicted, targets)}  # the mean over 2N rows, twice: two terms an image
+        return {"loss": 2 * squared_distance(predicted, targets)}  # the mean over 2N rows, twice: two terms per image
 
     def encode(self, x: Tensor) -> Tensor:
         return self.backbone(x)

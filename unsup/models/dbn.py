@@ -13,7 +13,7 @@ from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 
 # Pre-training, as in the supporting material and the authors' code
-PRETRAIN_BATCH = 100  # images a step
+PRETRAIN_BATCH = 100  # images per step
 RATE, CODE_RATE = 0.1, 0.001  # learning rates of logistic and of linear hidden units
 MOMENTUM, FIRST_MOMENTUM, FIRST_EPOCHS = 0.9, 0.5, 5  # momentum of the first epochs
 WEIGHT_COST = 2e-4  # decay of the weights, in units of the learning rate

@@ -18,9 +18,9 @@ SAMPLE_CHUNK = 10  # posterior samples decoded at once by `log_likelihood`
 class VAE(Model):
     """L = E_q(z|x) [-log p(x|z)] + β KL(q(z|x) || N(0, I)).
 
-    q(z|x) = N(μ(x), diag σ²(x)); terms are sums over pixels and entries, with one posterior sample an image. Kingma &
+    q(z|x) = N(μ(x), diag σ²(x)); terms are sums over pixels and entries, with one posterior sample per image. Kingma &
     Welling 2014, "Auto-encoding variational Bayes", sections 2.3 and 3. With β = 1 the loss is the negative ELBO in
-    nats an image. The code is the posterior mean μ(x) of the image as it is, not binarised.
+    nats per image. The code is the posterior mean μ(x) of the image as it is, not binarised.
 
     p(x|z), from the decoder's output o:
     * `bernoulli`: p(x_i = 1) = sigmoid(o_i), for pixels that are set to 1 with their intensity as probability

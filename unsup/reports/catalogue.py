@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import Any
 
-from msgspec.structs import asdict
-
 from unsup.reports import methods
 from unsup.reports.format import Cells, accuracy, distance, error, with_interval, with_spread, yes_or_no
 from unsup.reports.schema import RunFacts
@@ -20,9 +18,9 @@ class Tables(Flag):
     LAYER = auto()  # the report's table of layers; with RESULTS also those of untrained networks and layers there
     START = auto()  # the summary's row of the run that a run was initialised from
     GENERATION = auto()  # the report's and the recorded results' tables of generated images
-    LIKELIHOOD = auto()  # the latter
-    OTHERS = auto()  # the report's other measures
-    SPREAD = auto()  # the report's alignment and uniformity
+    LIKELIHOOD = auto()  # the recorded results' table of generated images
+    OTHER_MEASURES = auto()  # the report's other measures
+    GEOMETRY = auto()  # the report's alignment and uniformity
     COMPARISON = auto()
     DIAGNOSTIC = auto()  # of a comparison: can it choose a model without labels?
     RESULTS = auto()  # recorded results
@@ -35,7 +33,7 @@ class OnCard:
 
     Attributes:
         deviation: standard deviation over seeds in the first recorded rows (MNIST, seven models, three to five seeds,
-            pooled), relative to the mean unless it is a share.
+            pooled), absolute for shares, relative to the mean otherwise.
         share: whether it is a share of the test images.
     """
 
@@ -52,11 +50,11 @@ class Score:
         path: where it is in a report, below `scores` or `run`.
         tables: the tables that it is in.
         format: from the number to its text.
-        selection: how what is behind it was chosen, for the notes below a comparison.
+        selection: note on which labels and choices went into it, below a comparison.
         lower: smaller is better, or costs less.
         spread: its deviation over seeds is meaningful.
-        title: its name in a report if that differs; names of fields of the scores are filled in.
-        negated: the file has its negative.
+        title: its name in a report if that differs.
+        negated: report.json stores -value.
         card: None if it is not on reproduction cards.
         correct: the name in correct.npz of the share of draws in which each test image was classified correctly.
         deviations: {source of chance within a run: path of the standard deviation}.
@@ -183,20 +181,19 @@ SCORES = (
         error,
         lower=True,
         negated=True,
-        title="NLL, k = {likelihood.samples}",
     ),
     Score("robustness", "scores.mean_corrupted", T.COMPARISON, selection=methods.ROBUSTNESS),
-    Score("ridge probe", "scores.ridge_probe.accuracy", T.OTHERS),
-    Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHERS),
-    Score("C", "scores.linear_probe.C", T.OTHERS, "{:g}".format, spread=False),
-    Score("MSE a pixel", "scores.reconstruction.mse_per_pixel", T.OTHERS, "{:.5f}".format),
-    Score("dead units", "scores.dead_units", T.OTHERS | T.DIAGNOSTIC, "{:g}".format, lower=True),
-    Score("KL, nats", "scores.likelihood.kl", T.OTHERS, error),
-    Score("active units", "scores.likelihood.active_units", T.OTHERS, "{:g}".format),
-    Score("silhouette", "scores.silhouette.raw", T.OTHERS | T.DIAGNOSTIC, title="silhouette raw"),
-    Score("silhouette l2", "scores.silhouette.l2", T.OTHERS),
-    Score("alignment", "scores.alignment", T.SPREAD | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
-    Score("uniformity", "scores.uniformity", T.SPREAD | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
+    Score("ridge probe", "scores.ridge_probe.accuracy", T.OTHER_MEASURES),
+    Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHER_MEASURES),
+    Score("C", "scores.linear_probe.C", T.OTHER_MEASURES, "{:g}".format, spread=False),
+    Score("MSE per pixel", "scores.reconstruction.mse_per_pixel", T.OTHER_MEASURES, "{:.5f}".format),
+    Score("dead units", "scores.dead_units", T.OTHER_MEASURES | T.DIAGNOSTIC, "{:g}".format, lower=True),
+    Score("KL, nats", "scores.likelihood.kl", T.OTHER_MEASURES, error),
+    Score("active units", "scores.likelihood.active_units", T.OTHER_MEASURES, "{:g}".format),
+    Score("silhouette", "scores.silhouette.raw", T.OTHER_MEASURES | T.DIAGNOSTIC, title="silhouette raw"),
+    Score("silhouette l2", "scores.silhouette.l2", T.OTHER_MEASURES),
+    Score("alignment", "scores.alignment", T.GEOMETRY | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
+    Score("uniformity", "scores.uniformity", T.GEOMETRY | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
     Score("parameters", "run.parameters", T.COMPARISON, "{:,.0f}".format, lower=True, spread=False),
     Score("minutes", "run.minutes", T.COMPARISON, "{:.1f}".format, methods.MINUTES, lower=True, spread=False),
     Score("augmentation", "run.augmentation", T.COMPARISON, yes_or_no, methods.AUGMENTATION, lower=True, spread=False),
@@ -218,7 +215,8 @@ def row_of(scores: Scores | Layer, tables: Tables) -> Cells:
     row = {}
     for score in scores_in(tables):
         if text := score.text(scores):
-            row[score.title.format(**asdict(scores)) or score.name] = text
+            samples = f", k = {_at('scores.likelihood.samples', scores)}" if score.name == "NLL" else ""
+            row[(score.title or score.name) + samples] = text
     return row
 
 

@@ -6,7 +6,7 @@ from unsup.reports.score_schema import Scores
 
 Explanation = tuple[str, str, str]  # the number, how it was made, what part labels had
 
-# for the notes below a comparison: how what is behind a column was chosen
+# for the notes below a comparison: which labels and choices went into a column
 LINEAR_PROBE = "linear probe: labelled training images; C chosen with validation labels"
 FEW_LABEL = "few-label: that many labelled training images per class; C fixed, nothing chosen"
 KNN = "kNN: labelled training images; nothing chosen"

@@ -132,7 +132,7 @@ def _by_class(report: Report) -> list[Block]:
 
 
 def _spread(report: Report) -> tuple[Table, Note] | tuple[()]:
-    rows = _rows(report, Tables.SPREAD)
+    rows = _rows(report, Tables.GEOMETRY)
     if not rows:
         return ()
     title = "Uniformity"
@@ -147,5 +147,5 @@ def _spread(report: Report) -> tuple[Table, Note] | tuple[()]:
 
 
 def _others(report: Report) -> list[Block]:
-    rows = _rows(report, Tables.OTHERS)
+    rows = _rows(report, Tables.OTHER_MEASURES)
     return [Table("Other measures of the codes", rows)] if rows else []

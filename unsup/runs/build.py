@@ -14,7 +14,8 @@ from unsup.models.base import Model
 from unsup.runs.config import Config, load_class
 from unsup.runs.options import LINKED
 
-REFUSALS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)  # of arguments
+# What a constructor raises for bad arguments
+CONSTRUCTION_ERRORS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
@@ -22,7 +23,7 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
 
     Args:
         config: a resolved configuration.
-        data: the data module, if it is built already.
+        data: the data module, if there is one already; its images need not be loaded.
 
     Raises:
         UsageError: the training has no end, an option is out of its range, or a required `init_from` is missing.
@@ -45,7 +46,7 @@ def build_data(config: Config) -> ImageData:
     return data
 
 
-def prepare(config: Config) -> ImageData:
+def load_data(config: Config) -> ImageData:
     """Build the data module, get its files, and read and check its images.
 
     Raises:
@@ -67,7 +68,7 @@ def find_mnist(config: Config) -> tuple[ImageData | None, str]:
         The data module or None, and a message for the user.
     """
     try:
-        return prepare(config), f"no {option('data')} given: using MNIST"
+        return load_data(config), f"no {option('data')} given: using MNIST"
     except UserError as e:
         return None, f"no {option('data')} given, and {e}"
 
@@ -89,7 +90,7 @@ def instantiate(section: str, cls: type, arguments: dict[str, Any]) -> Any:
     """
     try:
         return cls(**arguments)
-    except REFUSALS as e:
+    except CONSTRUCTION_ERRORS as e:
         reason = next(iter(str(e).splitlines()), "") or type(e).__name__
         problem = f"{section}: {cls.__name__} cannot be made with these options: {reason}"
         raise UsageError(f"{problem} (UNSUP_DEBUG=1 shows where)") from e
@@ -105,7 +106,7 @@ def rebuild(class_path: str, checkpoint: dict[str, Any], seed: int, path: Path) 
     try:
         with torch.random.fork_rng([]):
             model: Model = load_class(class_path, Model)(**options)
-    except REFUSALS as e:
+    except CONSTRUCTION_ERRORS as e:
         raise UserError(f"{path} does not fit {class_path}: was its code changed since?") from e
     load_weights(model, checkpoint, path)
     model.seed = seed

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from unsup.core.errors import UsageError, closest
 from unsup.core.ranges import check_options
@@ -20,7 +20,7 @@ from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
-from unsup.runs.options import typed
+from unsup.runs.options import converted_options
 from unsup.runs.sources import class_from_source
 
 DEFAULTS: dict[str, Any] = {
@@ -30,9 +30,9 @@ DEFAULTS: dict[str, Any] = {
     "compile": None,
     "threads": "auto",
 }
-PRECISIONS = ("highest", "high", "medium")
-COMPILE_MODES = (None, "default", "reduce-overhead", "max-autotune")  # of torch.compile
-TOP = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
+Precision = Literal["highest", "high", "medium"]
+CompileMode = Literal["default", "reduce-overhead", "max-autotune"]  # of torch.compile
+TOP_LEVEL_KEYS = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 
 Config = dict[str, Any]  # as in config.yaml
@@ -53,22 +53,29 @@ def compose(
     config |= {key: name for key, name in (("recipe", model), ("dataset", data)) if name}
     layers = [(str(path), read_layer(path)) for path in files]
     layers += [(f"--{key}", nest(key, value)) for key, value in options]
+    names = {kind: name for kind, name in (("model", model), ("data", data)) if "class_path" in config.get(kind, {})}
+    classes = {kind: config[kind]["class_path"] for kind in names}
     for source, layer in layers:
-        check_outline(layer, source)
-        for kind, name in (("model", model), ("data", data)):
-            if name and layer.get(kind, {}).get("class_path", config[kind]["class_path"]) != config[kind]["class_path"]:
+        check_keys(layer, source)
+        for kind, name in names.items():
+            if layer.get(kind, {}).get("class_path", classes[kind]) != classes[kind]:
                 raise UsageError(f"{source} sets another {kind}.class_path than {name}: give one of the two")
         config = merge(config, layer)
     for key, kind in (("recipe", "model"), ("dataset", "data")):
         if "class_path" not in config.get(kind, {}):
             known = ", ".join(config_names(kind))
             raise UsageError(f"no {kind} given: name one of {known}, or a --config with {kind}.class_path")
-        name = config.setdefault(key, config[kind]["class_path"].rsplit(".", 1)[-1].lower())
+        name = config.setdefault(key, default_name(config[kind]["class_path"]))
         if not (isinstance(name, str) and re.fullmatch(r"\w[\w.@+-]*", name)):
             raise UsageError(f"{key} is {name!r}: it names a run folder, use letters, digits, _ - + . @")
     if config["dataset"] in config_names("data"):
         config["dataset"] = data_set_name(config["dataset"], config)
     return config
+
+
+def default_name(class_path: str) -> str:
+    """Return the name of a model or a data set that only a class defines."""
+    return class_path.rpartition(".")[2].lower()
 
 
 def data_set_name(data: str, config: Config) -> str:
@@ -85,7 +92,7 @@ def data_recipe(config: Config) -> str | None:
 
 
 def read_layer(path: Path) -> Config:
-    """Return the content of a YAML file, with its outline checked."""
+    """Return the content of a YAML file, with its keys checked."""
     try:
         layer = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as e:
@@ -93,25 +100,27 @@ def read_layer(path: Path) -> Config:
     except ValueError as e:
         raise UsageError(f"{path} is not valid YAML: {e}") from e
     layer = {} if layer is None else layer
-    check_outline(layer, str(path))
+    check_keys(layer, str(path))
     model = layer.get("model", {})
     if "init_args" in model:
         model["init_args"] = current_options(model.get("class_path", ""), model["init_args"], path)
     return layer
 
 
-def check_outline(layer: Any, source: str) -> None:
+def check_keys(layer: Any, source: str) -> None:
     """Check the keys of a layer and of its sections."""
     if not isinstance(layer, dict):
         raise UsageError(f"{source}: expected keys such as model, data, trainer; got {layer!r}")
     for key in layer:
-        if key not in TOP:
-            raise UsageError(f"{source}: unknown key {key!r} ({closest(str(key), TOP)})")
+        if key not in TOP_LEVEL_KEYS:
+            raise UsageError(f"{source}: unknown key {key!r} ({closest(str(key), TOP_LEVEL_KEYS)})")
     for section in ("model", "data", "trainer"):
         values = layer.get(section, {})
         if not isinstance(values, dict):
             raise UsageError(f"{source}: {section} holds keys, got {values!r}")
-        for key, value in values.items() if section != "trainer" else ():
+        if section == "trainer":
+            continue
+        for key, value in values.items():
             if key not in ("class_path", "init_args"):
                 raise UsageError(f"{source}: {section}.{key}: put options of the {section} under {section}.init_args")
             if not isinstance(value, str if key == "class_path" else dict):
@@ -130,13 +139,16 @@ def nest(key: str, value: Any) -> Config:
 
 
 def merge(base: Config, top: Config) -> Config:
-    """Put `top` over `base`, key by key. Another class drops all arguments."""
+    """Override `base` by `top`, key by key.
+
+    If `top` changes a class_path, the old init_args are dropped.
+    """
     merged = base | top
     for key in base.keys() & top.keys():
         old, new = base[key], top[key]
         if isinstance(old, dict) and isinstance(new, dict):
-            another = "class_path" in new and new["class_path"] != old.get("class_path", new["class_path"])
-            merged[key] = merge({} if another else old, new)
+            new_class = "class_path" in new and new["class_path"] != old.get("class_path", new["class_path"])
+            merged[key] = merge({} if new_class else old, new)
     return merged
 
 
@@ -148,7 +160,7 @@ def check_settings(config: dict[str, Any]) -> None:
     """
     if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
         raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
-    for key, known in (("matmul_precision", PRECISIONS), ("compile", COMPILE_MODES)):
+    for key, known in (("matmul_precision", get_args(Precision)), ("compile", (None, *get_args(CompileMode)))):
         if config[key] not in known:
             raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
     if not isinstance(config["init_from"], str | None):
@@ -166,11 +178,11 @@ def precheck(config: Config) -> None:
     for section in ("model", "data"):
         values = config[section].get("init_args", {})
         if cls := class_from_source(config[section]["class_path"]):
-            options = typed(cls, section, values)
-            with suppress(TypeError):  # a range whose number the source does not show
+            options = converted_options(cls, section, values)
+            with suppress(TypeError):  # the bound is a name that class_from_source could not resolve
                 check_options(section, cls.__init__, {key: options[key] for key in values})  # type: ignore[misc]
     if trainer := class_from_source(TRAINER):
-        typed(trainer, "trainer", config.get("trainer", {}))
+        converted_options(trainer, "trainer", config.get("trainer", {}))
 
 
 def resolve(config: Config) -> Config:
@@ -190,11 +202,11 @@ def resolve(config: Config) -> Config:
     check_settings(resolved)
     for section, base in (("model", Model), ("data", ImageData)):
         path = config[section]["class_path"]
-        values = typed(load_class(path, base), section, config[section].get("init_args", {}))
+        values = converted_options(load_class(path, base), section, config[section].get("init_args", {}))
         resolved[section] = {"class_path": path, "init_args": values}
-    values = typed(Trainer, "trainer", resolved["trainer"])
+    values = converted_options(Trainer, "trainer", resolved["trainer"])
     resolved["trainer"] = {key: values[key] for key in resolved["trainer"]}
-    return {key: resolved[key] for key in TOP}
+    return {key: resolved[key] for key in TOP_LEVEL_KEYS}
 
 
 def load_class(path: str, base: type) -> type:

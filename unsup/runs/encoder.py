@@ -101,7 +101,7 @@ def load_encoder(run: str | Path | Run) -> Encoder:
         run = Run.find(str(run))
     encoder = Encoder(run.model())
     if not run.trained:
-        epoch = torch.load(run.checkpoint, mmap=True, weights_only=True).get("epoch", -1) + 1
+        epoch = torch.load(run.last_checkpoint, mmap=True, weights_only=True).get("epoch", -1) + 1
         log.warning("the training of %s is not finished: these are its weights after epoch %d", run, epoch)
     return encoder
 

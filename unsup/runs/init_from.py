@@ -20,7 +20,7 @@ def source_recipe(config: Config) -> str | None:
 
 
 def source_config(config: Config) -> tuple[Config, list[tuple[str, Any]]]:
-    """Return the configuration that `config` starts from, and its further options.
+    """Return the configuration that `config` starts from, and its other options.
 
     The options are those besides recipe, data set and seed.
 

@@ -1,7 +1,8 @@
 """Lookup of recipes and modules in the working directory and the package.
 
-The working directory comes first. Recipes and data sets are files in `configs/`. Each of them is looked up separately,
-so that the user's folder can hold a single recipe, or hide one of the package.
+Recipes and data sets are files in `configs/`, where those of the working directory come first. Each of them is looked
+up separately, so that the user's folder can hold a single recipe, or hide one of the package. Modules of the working
+directory come after all installed ones.
 """
 
 import logging
@@ -74,7 +75,7 @@ def warn_hidden(path: Path, resolved: Path) -> None:
 
 
 def import_from_here() -> None:
-    """Let Python find modules in the working directory, after all others."""
+    """Let Python find modules in the working directory, after all installed ones."""
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
         sys.path.append(here)

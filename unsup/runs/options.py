@@ -15,7 +15,7 @@ FIXED = {
 }
 
 
-def typed(cls: type, section: str, values: dict[str, Any]) -> dict[str, Any]:
+def converted_options(cls: type, section: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return all options of a class, with defaults, converted to their declared types.
 
     Raises:

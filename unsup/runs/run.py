@@ -1,10 +1,16 @@
 """A run, with the content of its folder and its model and images.
 
-runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training: config.yaml (resolved; `--config` can read it),
-versions.json, checkpoints/, TensorBoard's event files, training.json (epochs, seconds, random views, how the recipe was
-chosen; written at the end of the training), report.{json,md,html}, figures/, correct.npz (the correctness of each test
-image), heads.npz (the fitted readout for new images), and what was made with the run: classified/, encoded/, export/.
-The process that trains or evaluates the run locks its file .lock.
+runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training:
+
+* config.yaml (resolved; `--config` can read it), versions.json, checkpoints/
+* training.json (epochs, seconds, random views, how the recipe was chosen), written at the end of the training
+* report.{json,md,html}, figures/, correct.npz (the correctness of each test image), heads.npz (the fitted readout for
+  new images)
+* TensorBoard's files: events, hparams.yaml, and the map of codes in projector_config.pbtxt and 00000/
+* what was made with the run: classified/, encoded/, export/, zero_shot.csv
+* .lock, which the process that trains or evaluates the run locks
+
+Next to the recipes, runs/<data>/floors/ caches the baselines of the data set.
 """
 
 import os
@@ -47,15 +53,15 @@ class Run:
 
     @classmethod
     def create(
-        cls, root: Path, config: Config, command: str, data_sha256: str, further: dict[str, Any] | None = None
+        cls, root: Path, config: Config, command: str, data_sha256: str, extra_versions: dict[str, Any] | None = None
     ) -> "Run":
         """Make a new run folder with config.yaml and versions.json.
 
         Several processes at once get different folders. config.yaml is written last, and makes the folder a run.
-        `further` is for entries of versions.json that not all runs have. UserError if the folder cannot be written.
+        `extra_versions` are entries of versions.json that not all runs have. UserError if the folder cannot be written.
         """
         parent = root / config["dataset"] / config["recipe"]
-        record = provenance() | {"command": command, "data_sha256": data_sha256, **(further or {})}
+        record = provenance() | {"command": command, "data_sha256": data_sha256, **(extra_versions or {})}
         try:
             folder = next_folder(parent, str(config["seed"]))
             (folder / "checkpoints").mkdir()
@@ -81,7 +87,7 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        """The resolved configuration, with the locations given to `data`."""
+        """The resolved configuration, with the locations given to `relocate`."""
         return resolve(compose(None, None, [self.folder / "config.yaml"]))
 
     @cached_property
@@ -117,17 +123,15 @@ class Run:
         return self.report.run.class_names
 
     @property
-    def checkpoint(self) -> Path:
-        """The last checkpoint, which is evaluated. UserError if there is none."""
-        path = self.folder / "checkpoints" / LAST
-        if not path.is_file():
-            raise UserError(f"{self} has no checkpoints/{LAST}: its training did not get that far, or it was deleted")
-        return path
+    def last_checkpoint(self) -> Path:
+        """The path of the last checkpoint, which is evaluated."""
+        return self.folder / "checkpoints" / LAST
 
     @property
     def checkpoints(self) -> list[Path]:
         """The last and the previous checkpoint, if they exist."""
-        return [path for name in (LAST, PREVIOUS) if (path := self.folder / "checkpoints" / name).is_file()]
+        paths = (self.last_checkpoint, self.last_checkpoint.with_name(PREVIOUS))
+        return [path for path in paths if path.is_file()]
 
     @property
     def root(self) -> Path | None:
@@ -173,7 +177,9 @@ class Run:
         from unsup.runs.build import rebuild
         from unsup.runs.checkpoints import DamagedCheckpoint, load_checkpoint
 
-        path = self.checkpoint
+        path = self.last_checkpoint
+        if not path.is_file():
+            raise UserError(f"{self} has no checkpoints/{LAST}: its training did not get that far, or it was deleted")
         try:
             checkpoint = load_checkpoint(path)
         except DamagedCheckpoint as e:
@@ -182,20 +188,21 @@ class Run:
             raise UserError(f"{e}; {suggest('resume', run=self)} continues from the previous one") from e
         return rebuild(self.config["model"]["class_path"], checkpoint, self.config["seed"], path)
 
-    def data(self, moved: Mapping[str, str] | None = None) -> "ImageData":
-        """Return the data module of the run, with its images read.
+    def relocate(self, locations: Mapping[str, str]) -> None:
+        """Set the options `root` and `images` of the data set in `config`."""
+        if locations:
+            section = self.config["data"]
+            self.config["data"] = section | {"init_args": section["init_args"] | locations}
 
-        Args:
-            moved: options of the data set for the present location of the images (root, images), which `config` gets.
+    def data(self) -> "ImageData":
+        """Return the data module of the run, with its images read.
 
         Raises:
             UserError: the images are not available, or differ from those that the run was trained on.
         """
-        from unsup.runs.build import prepare
+        from unsup.runs.build import load_data
 
-        section = self.config["data"]
-        self.config["data"] = section | {"init_args": section["init_args"] | (moved or {})}
-        data = prepare(self.config)
+        data = load_data(self.config)
         if self.versions["data_sha256"] != data.fingerprint():
             problem = f"the images are not those that {self} was trained on"
             raise UserError(f"{problem}: their split would mix training and test images")
@@ -224,8 +231,8 @@ class Run:
     ) -> None:
         """Write the results of an evaluation except its figures, the report last.
 
-        `correct` is the correctness of each test image; `pictures` are test images for report.html. UserError if a
-        report cannot hold a value.
+        `correct` has the correctness (n,), in [0, 1], of the test images by score. `pictures` are test images for
+        report.html. UserError if a report cannot hold a value.
         """
         from unsup.core.array_files import save_arrays
         from unsup.reports.report import write_report

@@ -10,7 +10,7 @@ from typing import Any
 from unsup.core.errors import UsageError
 from unsup.data.base import ImageData
 from unsup.models.base import Model
-from unsup.runs.config import Config, check_outline, compose, merge, nest, resolve
+from unsup.runs.config import Config, check_keys, compose, merge, nest, resolve
 from unsup.runs.run import Run
 from unsup.training.plan import train_words
 from unsup.training.stages import train_stages
@@ -77,13 +77,13 @@ def _merged(config: Mapping[str, Any], data: Any, options: Mapping[str, Any]) ->
     """Return a complete configuration overridden by options."""
     if data is not None:
         raise UsageError("data is part of a configuration: leave it out, or name a recipe as the model")
-    check_outline(dict(config), "the configuration")
+    check_keys(dict(config), "the configuration")
     if missing := [key for key in COMPLETE if key not in config]:
         raise UsageError(f"the configuration lacks {', '.join(missing)}: give all keys of a run's config.yaml")
     merged = dict(config)
     for key, value in options.items():
         layer = nest(key, value)
-        check_outline(layer, key)
+        check_keys(layer, key)
         merged = merge(merged, layer)
     return merged
 

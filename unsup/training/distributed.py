@@ -9,6 +9,8 @@ import lightning.pytorch as L
 import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_only
 
+from unsup.runs.run import Run
+
 RUN_VARIABLE = "UNSUP_RUN"  # the run folder, for processes that Lightning starts
 
 
@@ -17,22 +19,22 @@ def is_main_process() -> bool:
     return not getattr(rank_zero_only, "rank", 0)
 
 
-def share_run_folder(trainer: L.Trainer, make: Callable[[], Path]) -> Path:
-    """Return in every process the run folder that the main process makes.
+def share_run(trainer: L.Trainer, create: Callable[[], Run]) -> Run:
+    """Return in every process the run that the main process creates.
 
     Args:
         trainer: any trainer on the devices of the run.
-        make: makes the folder, in the main process only.
+        create: creates the run, in the main process only.
     """
     if trainer.world_size == 1:
-        return make()
+        return create()
     if RUN_VARIABLE in os.environ and not is_main_process():  # started by Lightning from the main process
-        return Path(os.environ[RUN_VARIABLE])
+        return Run(Path(os.environ[RUN_VARIABLE]))
     strategy: Any = trainer.strategy
     if strategy.cluster_environment.creates_processes_externally:  # torchrun, SLURM
         strategy.setup_environment()
-        return Path(strategy.broadcast(str(make()) if is_main_process() else ""))
-    run = make()
+        return Run(Path(strategy.broadcast(str(create()) if is_main_process() else "")))
+    run = create()
     os.environ[RUN_VARIABLE] = str(run)
     return run
 

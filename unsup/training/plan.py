@@ -71,7 +71,7 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
 
 def plan(
     models: Sequence[str],
-    data: str,
+    data: str | None,
     seeds: Sequence[int],
     grid: dict[str, list[Any]],
     options: Sequence[Option],
@@ -86,19 +86,19 @@ def plan(
     if both:
         raise UsageError(f"{min(both)} is an option of all runs and in the grid: leave one out")
     points = [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    composed = [
+    drafts = [
         (model, seed, point, compose(model, data, [], [("seed", seed), *options, *point]))
         for seed, model, point in itertools.product(seeds, models, points)
     ]
-    for model, seed, point, config in composed:
-        if seed == seeds[0]:
-            with located_mistakes(model, point):
+    for model, seed, point, config in drafts:
+        if seed == seeds[0]:  # nothing that is checked depends on the seed
+            with located_errors(model, point):
                 precheck(config)
     from unsup.runs.build import build  # imports torch, which takes seconds: check names before
 
     jobs = []
-    for model, seed, point, config in composed:
-        with located_mistakes(model, point):
+    for model, seed, point, config in drafts:
+        with located_errors(model, point):
             resolved = resolve(config)
             if seed == seeds[0]:
                 check_stages(resolved)
@@ -109,7 +109,7 @@ def plan(
 
 
 @contextmanager
-def located_mistakes(model: str, point: Sequence[Option]) -> Iterator[None]:
+def located_errors(model: str, point: Sequence[Option]) -> Iterator[None]:
     """Name the model and the point of the grid in a `UsageError`."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Methods in stages, whose earlier runs are found, continued or trained first."""
+"""Multi-stage methods, which find, resume or train the runs that they start from."""
 
 import logging
 import shlex
@@ -9,12 +9,12 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.runs.build import build, build_data
-from unsup.runs.config import Config, data_recipe
+from unsup.runs.config import Config, data_recipe, default_name
 from unsup.runs.init_from import check_stages, source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.distributed import is_main_process
 from unsup.training.existing_runs import RunIndex
-from unsup.training.plan import train_words
+from unsup.training.plan import Option, train_words
 from unsup.training.train import resume_run, train_run
 from unsup.training.trainer import uses_several_devices
 
@@ -61,11 +61,12 @@ def first_stages(config: Config, runs_root: Path, data: ImageData) -> Generator[
     check_stages(config)
     build(config, data)
     data.prepare_data()
-    start, missing = missing_stages(config, runs_root, data)
+    start, stages = missing_stages(config, runs_root, data)
     if start and not start.trained:
-        resume_run(start, {key: value for key, value in config["data"]["init_args"].items() if key == "root"})
+        start.relocate({key: value for key, value in config["data"]["init_args"].items() if key == "root"})
+        resume_run(start)
         yield start
-    for stage, command in missing:
+    for stage, command in stages:
         start = train_run(stage, runs_root, command, start=start)
         yield start
     assert start
@@ -76,29 +77,38 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
     """Follow the recipes that a configuration starts from, while runs are missing.
 
     Returns:
-        The trained or begun run at the start of the chain, if any, and the stages to train after it, in order.
+        The trained or unfinished run at the start of the chain, if any, and the stages to train after it, in order.
     """
-    index, missing = RunIndex(runs_root), list[Stage]()
+    index, stages = RunIndex(runs_root), list[Stage]()
     while source_recipe(config):
         source, options = source_config(config)
-        if trained := index.newest_trained(source, data.fingerprint()):
-            return trained, missing
+        if run := index.newest_trained(source, data.fingerprint()):
+            return run, stages
         refuse_misfits(config, source)
-        state, begun = index.progress(source)
+        state, run = index.progress(source)
         if state == "in use":
-            raise UserError(f"init_from: another process is training {begun}: wait for its end")
+            raise UserError(f"init_from: another process is training {run}: wait for its end")
         log.info(
             "%s starts from %s, which has no finished run with its current configuration: training that first",
             config["recipe"],
             source["recipe"],
         )
         if state == "begun":
-            return begun, missing
-        options = [("seed", source["seed"]), *options]
-        words = ["unsup", *train_words(source["recipe"], data_recipe(config), options, runs_root)]
-        missing.insert(0, (source, shlex.join(words)))
+            return run, stages
+        stages.insert(0, (source, stage_command(source, [("seed", source["seed"]), *options], runs_root)))
         config = source
-    return None, missing
+    return None, stages
+
+
+def stage_command(config: Config, options: Sequence[Option], runs_root: Path) -> str:
+    """Return the command that trains a stage, or an empty text if there is none.
+
+    No option of the command line names a data set, whose name is otherwise that of its class.
+    """
+    data = data_recipe(config)
+    if not data and config["dataset"] != default_name(config["data"]["class_path"]):
+        return ""
+    return shlex.join(["unsup", *train_words(config["recipe"], data, options, runs_root)])
 
 
 def refuse_misfits(config: Config, source: Config) -> None:

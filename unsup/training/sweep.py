@@ -13,7 +13,7 @@ from statistics import fmean
 from types import FrameType
 from typing import NoReturn
 
-from unsup.runs.build import prepare
+from unsup.runs.build import load_data
 from unsup.training.existing_runs import RunIndex
 from unsup.training.plan import Job
 
@@ -48,7 +48,7 @@ def run_sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None
         UserError: data are not available, before the first run.
     """
     for config in {str(job.config["data"]): job.config for job in jobs}.values():
-        prepare(config)  # downloads what is missing
+        load_data(config)  # downloads what is missing
     index = RunIndex(runs_root)
     finished = {job.name for job in jobs if index.progress(job.config)[0] == "finished"}
     notes = "; ".join(text for text in (note, f"{len(finished)} finished already" if finished else "") if text)
@@ -146,12 +146,12 @@ def run_child(words: Sequence[str]) -> int:
 
 
 def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    """Exit in order at SIGTERM, so that the child ends, too."""
+    """Exit in order at SIGTERM, so that the child also ends."""
     sys.exit(128 + number)
 
 
 def stop_child(child: subprocess.Popen[bytes], patient: bool) -> None:
-    """End a child, with a first wait if Ctrl-C has reached it, too."""
+    """End a child, with a first wait if Ctrl-C has also reached it."""
     try:
         for tell in (lambda: None, child.terminate) if patient else (child.terminate,):
             tell()

@@ -1,10 +1,9 @@
 """Training of a run, from its configuration or from a checkpoint, to its report."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import lightning.pytorch as L
@@ -25,7 +24,7 @@ from unsup.runs.records import LAST
 from unsup.runs.run import Run
 from unsup.runs.threads import choose_threads, use_threads
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.distributed import is_main_process, leave_process_group, share_run_folder
+from unsup.training.distributed import is_main_process, leave_process_group, share_run
 from unsup.training.failures import as_usage_errors, discard, raise_explained
 from unsup.training.trainer import bare_trainer, build_trainer, silence_libraries, uses_several_devices
 
@@ -47,31 +46,31 @@ def train_run(
         runs_root: the folder of runs, in which <data>/<recipe>/<seed>-<number> is made.
         command: typed by the user, for the record.
         notes: for the first line of output.
-        data: the data module, if it is prepared already.
+        data: the data module, if its images are loaded already.
         start: the finished run that `init_from` means, from `unsup.training.stages`.
 
     Raises:
-        UsageError: the options do not end the training, or are incompatible.
+        UsageError: no max_epochs or max_steps, or incompatible options.
         UserError: data missing or damaged, run folder not writable, loss not finite, or weights that do not fit.
     """
     assert bool(start) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
     threads = threads_for(config)
-    further: dict[str, Any] = {"threads": threads} if threads else {}
+    extra_versions: dict[str, Any] = {"threads": threads} if threads else {}
     with use_threads(threads):
         data, model = prepare_training(config, data)
         if start:
             source = start.model()
             model.initialise(source.state_dict())
-            further["init_from"] = start.origin(weights_hash(source))
+            extra_versions["init_from"] = start.origin(weights_hash(source))
             notes = [*notes, f"from {short_path(start.folder)}"]
 
         def create() -> Run:
-            return Run.create(runs_root, config, command, data.fingerprint(), further)
+            return Run.create(runs_root, config, command, data.fingerprint(), extra_versions)
 
         if uses_several_devices(config):
             with as_usage_errors():
                 devices = bare_trainer(config, model.unused_parameters)
-            run = Run(share_run_folder(devices, lambda: create().folder))
+            run = share_run(devices, create)
         else:
             run = create()
         note = f" ({'; '.join(notes)})" if notes else ""
@@ -95,35 +94,31 @@ def threads_for(config: Config) -> int | None:
     return threads
 
 
-def resume_run(run: Run, moved: Mapping[str, str] = MappingProxyType({})) -> None:
+def resume_run(run: Run) -> None:
     """Continue an unfinished run from its last checkpoint, then evaluate it.
 
     As checkpoints are written at the ends of epochs, and all random draws derive from the seed, the weights are those
     of an uninterrupted run, bit for bit. A run that only lacks its report is evaluated. If the last checkpoint of a
     finished run is damaged, the last epoch is trained again.
 
-    Args:
-        run: the run.
-        moved: new locations of the data: options of the data set (root, images).
-
     Raises:
         UserError: the run is finished or in use, has no readable checkpoint, or its images have changed.
     """
     silence_libraries()
     with run_lock(run), use_threads(run.versions.get("threads")):
-        if run.trained and not (len(run.checkpoints) > 1 and is_damaged(run.checkpoint)):
+        if run.trained and not (len(run.checkpoints) > 1 and is_damaged(run.last_checkpoint)):
             if run.evaluated:
                 raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
-            evaluate_run(run, run.data(moved))
+            evaluate_run(run, run.data())
             return
         path, checkpoint = newest_checkpoint(str(run), run.checkpoints)
-        data, model = prepare_training(run.config, run.data(moved))
+        data, model = prepare_training(run.config, run.data())
         load_weights(model, checkpoint, path)
         iteration = checkpoint["global_step"] // model.steps_per_batch
         if is_main_process():
             run.write_resumption()
             if path.name != LAST:  # the damaged one must not replace this one
-                (run.folder / "checkpoints" / LAST).unlink(missing_ok=True)
+                run.last_checkpoint.unlink(missing_ok=True)
         record = fit(run, model, data, f"{run} continues after training step {iteration:,}", path, iteration)
         record_and_evaluate(run, model, data, record)
 
@@ -145,11 +140,16 @@ def prepare_training(config: Config, data: ImageData | None = None) -> tuple[Ima
 
 
 def refuse_no_steps(config: Config, model: Model) -> None:
-    """Raise `UsageError` if a new model that learns in steps is to take none."""
-    learns_otherwise = hasattr(model, "fit") or not any(p.requires_grad for p in model.parameters())
+    """Raise `UsageError` if a gradient-trained model would take zero steps."""
+    learns_otherwise = hasattr(model, "fit") or not has_gradients(model)
     for option in ("max_epochs", "max_steps"):
         if config["trainer"].get(option) == 0 and not learns_otherwise and not config["init_from"]:
             raise UsageError(f"trainer.{option} is 0: {config['recipe']} would learn nothing, train at least 1")
+
+
+def has_gradients(model: Model) -> bool:
+    """Return whether any parameter is trained by gradients."""
+    return any(p.requires_grad for p in model.parameters())
 
 
 def run_lock(run: Run) -> AbstractContextManager[None]:
@@ -177,14 +177,14 @@ def fit(
         discard(run)
         raise
     log.info(heading)
-    if not any(p.requires_grad for p in model.parameters()):  # learns in on_fit_start, or not at all
+    if not has_gradients(model):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (Exception, SystemExit) as e:
         raise_explained(e, run, trainer, model, data)
-    if not (last := run.folder / "checkpoints" / LAST).exists():  # zero epochs write none
-        trainer.save_checkpoint(last)
+    if not run.last_checkpoint.exists():  # zero epochs write none
+        trainer.save_checkpoint(run.last_checkpoint)
     return {"epochs": trainer.current_epoch, **throughput.record()}
 
 
@@ -193,9 +193,10 @@ def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[st
     leave_process_group()
     if not is_main_process():
         return
-    views = data.augmentation if hasattr(model, "views") else None
-    views = views or run.versions.get("init_from", {}).get("views", "none")
-    run.write_training(record | {"views": views, "chosen": how_chosen(run.config)})
+    augmentation = data.augmentation if hasattr(model, "views") else None
+    if not augmentation:  # that of the stage it started from, if any
+        augmentation = run.versions.get("init_from", {}).get("views", "none")
+    run.write_training(record | {"views": augmentation, "chosen": how_chosen(run.config)})
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot be used to evaluate {run}")
     try:

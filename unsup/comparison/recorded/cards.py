@@ -84,8 +84,8 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     typical = metric.deviation if metric.share else metric.deviation * abs(mean)
     if metric.share:
         typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
-    variance, freedom = shrunken_variance(recorded, typical)
-    t = float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / metrics / 2))
+    variance, df = shrunken_variance(recorded, typical)
+    t = float(stdtrit(df, 1 - (1 - CONFIDENCE) / metrics / 2))
     return t * math.sqrt(variance * (1 + 1 / k))
 
 

@@ -29,10 +29,10 @@ Written by `{WRITER}` from the reports in this folder. `{CHECK}` checks a row.
   of training images, and of test images for one alternative). *label-free*: a measure without labels. *published*: the
   paper, or set beforehand.
 * *untrained*: the same network before training, mean of three initialisations.
-* *few-label 10*: 10 labelled images a class. *kNN*: vote of the 20 nearest training codes.
+* *few-label 10*: 10 labelled images per class. *kNN*: vote of the 20 nearest training codes.
 * *k-means ACC*, *own clusters ACC*: share of test images in the cluster of their class, of k-means and of the model.
 * *reconstruction SSE*: squared error summed over an image's pixels in [0, 1]. *minutes*: of training, all stages.
-* *Fréchet*, *kernel*: squared distances of generated from test images. *-ELBO*, *NLL*: nats an image.
+* *Fréchet*, *kernel*: squared distances of generated from test images. *-ELBO*, *NLL*: nats per image.
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 

@@ -55,7 +55,7 @@ class QuickScores(Callback):
         if not trainer.is_global_zero or not trainer.loggers or model.iteration == self._scored:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        at, labels = diagnostics.sample(data.size("val"), IMAGES), data.labels("val")
+        at, labels = diagnostics.subsample(data.size("val"), IMAGES), data.labels("val")
         batches = map(trainer.precision_plugin.convert_input, data.batches("val", model.device, positions=at))
         with trainer.precision_plugin.forward_context():
             codes = encode_batches(model, batches, "val", layers=False, scored=False).codes
