@@ -20,7 +20,7 @@ from torch import Tensor
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
 from unsup.core.splits import train_val_split
-from unsup.data.batches import ResidentBatches, as_tensor, to_unit
+from unsup.data.batches import ResidentBatches, as_tensor, images_at_a_time, to_unit
 
 Split = Literal["learn", "train", "val", "test"]  # models learn from "learn": "train" and the images without a label
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W); labels (N,), None if unlabelled
@@ -92,17 +92,22 @@ class ImageData(L.LightningDataModule):
         return None if labels is None else labels[self._index(split)]
 
     def batches(
-        self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
+        self,
+        split: Split,
+        device: torch.device | str = "cpu",
+        size: int | None = None,
+        at: NDArray[np.int64] | None = None,
     ) -> Iterator[Tensor]:
         """Yield x (n, C, H, W), float32 in [0, 1], and count passes over the test split.
 
         Args:
             split: its images come in order.
             device: where x goes.
-            size: maximum size of the batches, which are even.
+            size: maximum size of the batches, which are even; None means 1,024, and fewer of images above 32 x 32.
             at: positions in the split; None for all.
         """
         self.test_reads += split == "test"
+        size = size or images_at_a_time(self.shape)
         index = self._index(split)
         index = index if at is None else index[at]
         images = self._images(split, torch.device(device))

@@ -16,7 +16,7 @@ from unsup.core.commands import install
 from unsup.core.errors import UserError
 from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
-from unsup.data.batches import Batch, Batches, Part, to_unit
+from unsup.data.batches import Batch, Batches, Part, images_at_a_time, to_unit
 
 
 class Streamed(ImageData):
@@ -57,12 +57,17 @@ class Streamed(ImageData):
         return self._length if split == "learn" else super().size(split)
 
     def batches(
-        self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
+        self,
+        split: Split,
+        device: torch.device | str = "cpu",
+        size: int | None = None,
+        at: NDArray[np.int64] | None = None,
     ) -> Iterator[Tensor]:
         if split != "learn":
             return super().batches(split, device, size, at)
         dataset = self._open("learn")
         positions = np.arange(self._length) if at is None else at
+        size = size or images_at_a_time(self.shape)
         parts = np.array_split(positions, max(1, math.ceil(len(positions) / size)))
         return (to_unit(pixels([dataset[int(i)] for i in part]).to(device)) for part in parts)
 
