@@ -206,7 +206,7 @@ def signature(model: Model, data: ImageData) -> str:
     digest = hashlib.sha256()
     network: Any = _initialised(model, 0)
     with one_thread():
-        x = next(data.batches("train", size=64))
+        x = next(data.batches("train", batch_size=64))
         with frozen(network):
             outputs = [network.encode(x), *(network.layers(x).values() if hasattr(network, "layers") else ())]
             outputs += [network.reconstruct(x)] if hasattr(network, "reconstruct") else []
