@@ -411,7 +411,7 @@ def test_too_few_labels_leave_out_an_entry_and_say_so():
         found = judge_model(Pixels((1, 4, 4)), Toy(labels, thirds(90)))
     assert found.scores["few_label"].keys() == {"1"}
     assert found.correct.keys() == {"linear_probe", "few_label_1"}
-    assert any("10 a class" in line for line in said)
+    assert any("10 per class" in line for line in said)
 
 
 def test_a_class_without_test_images_leaves_out_the_accuracies_per_class_and_says_so():
