@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from unsup.metrics.differences import Sample, differences, differences_from_best, typical_interaction
+from unsup.metrics.differences import Sample, typical_interaction
 from unsup.metrics.variance import SeedSpread
 
 TASTE, LUCK = 0.5, 0.4  # deviations of model x image and of seed x image; ease of the image: 1

@@ -96,6 +96,6 @@ def chance_spearman(n: int, seed: int = 0) -> float:
 
 
 def _ranks(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ranks 1, 2, …, the mean rank for equal values, without importing scipy.stats."""
+    """Return ranks from 1, averaged over ties, without importing scipy.stats."""
     _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place]
