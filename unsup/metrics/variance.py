@@ -34,18 +34,12 @@ class SeedSpread(NamedTuple):
         variance ψ'(d₀/2) in addition to ψ'(d_g/2). With a single model d₀ = PRIOR. Models that are always right or
         always wrong tell nothing. None if all together have fewer degrees of freedom than three seeds.
         """
-        scales = [p * (1 - p) for p in map(np.mean, models)]
-        known = [
-            (np.var(x, ddof=1) / scale**2, len(x) - 1)
-            for x, scale in zip(models, scales, strict=True)
-            if len(x) > 1 and scale
-        ]
-        variances, df = (
-            (np.array(column, dtype=np.float64) for column in zip(*known, strict=True)) if known else ([], [])
-        )
-        if np.sum(df) < LEAST_DF:
-            return None
+        arrays = [np.asarray(x, dtype=np.float64) for x in models if len(x) > 1 and 0 < np.mean(x) < 1]
+        variances = np.array([x.var(ddof=1) / (x.mean() * (1 - x.mean())) ** 2 for x in arrays])
+        df = np.array([len(x) - 1 for x in arrays])
         pooled = int(df.sum())
+        if pooled < LEAST_DF:
+            return None
         if not variances.any():
             return cls(0.0, np.inf, pooled)
         logs = np.log(np.maximum(variances, SMALLEST * np.median(variances[variances > 0])))
