@@ -105,7 +105,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, model: Model, data: Any, folder: Pat
     """Scores of the baselines, with the shape of the codes alone in place of an evaluation."""
 
     def judge(model: Model, data: Any, robustness: bool = True, **others: Any) -> baselines.BaselineResult:
-        codes = model.encode(next(data.batches("train", size=4)))
+        codes = model.encode(next(data.batches("train", batch_size=4)))
         return baselines.BaselineResult({"code_dim": codes.shape[1], "robust": robustness}, {})
 
     monkeypatch.setattr(baselines, "judge_baseline", judge)
@@ -138,7 +138,7 @@ def test_texture_is_fitted_alike_whatever_was_drawn_before() -> None:
     torch.rand(3)
     second = texture.fit_patches(data)
     assert torch.equal(first.centres, second.centres)
-    assert first.encode(next(data.batches("train", size=3))).shape == (3, 400)
+    assert first.encode(next(data.batches("train", batch_size=3))).shape == (3, 400)
 
 
 def test_every_baseline_has_a_name_and_a_place() -> None:
