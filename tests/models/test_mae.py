@@ -9,7 +9,7 @@ from tiny import SHAPE, digits
 from torch import Tensor
 
 from unsup.core.errors import UsageError
-from unsup.models.mae import MAE, TransformerBlock, normalised, positions, take
+from unsup.models.mae import MAE, TransformerBlock, gather_tokens, normalised, positions
 
 
 def small(**options: Any) -> MAE:
@@ -70,7 +70,7 @@ def test_the_loss_counts_hidden_patches_only_and_the_encoder_never_sees_them() -
     restored = []
     for images in (x, other):
         patches, visible = model.patches(images), (~hidden).nonzero()[:, 1].view(8, 4)
-        restored.append(model.restore(model.encoder(take(model.tokens(patches), visible)), visible))
+        restored.append(model.restore(model.encoder(gather_tokens(model.tokens(patches), visible)), visible))
     assert torch.allclose(restored[0], restored[1], atol=1e-6)
     for images in (x, other):
         torch.manual_seed(5)
@@ -87,7 +87,7 @@ def test_normalised_targets_are_those_of_the_authors_code() -> None:
     loss = model.losses(x)["loss"].item()
     visible = torch.from_numpy((~hidden).nonzero()[1].reshape(8, 4))
     with torch.no_grad():
-        restored = model.restore(model.encoder(take(model.tokens(model.patches(x)), visible)), visible).numpy()
+        restored = model.restore(model.encoder(gather_tokens(model.tokens(model.patches(x)), visible)), visible).numpy()
     errors = []
     for image, rows, marks in zip(x.numpy()[:, 0].astype(np.float64), restored, hidden, strict=True):
         for place in np.flatnonzero(marks):

@@ -114,12 +114,14 @@ def reproduce(
     chosen = row.seeds if "all" in seeds else numbers or row.seeds[:1]
     import torch
 
-    from unsup.evaluation.protocol import VERSION
+    from unsup.evaluation.protocol import DRAFT, VERSION
+    from unsup.reports.schema import protocol_name
     from unsup.runs.build import load_data
     from unsup.training.stages import train_stages
 
-    if row.protocol != VERSION:
-        raise UserError(f"{card} is of protocol {row.protocol}, this code has {VERSION}: record it again")
+    if (row.protocol, row.draft) != (VERSION, DRAFT):
+        theirs, ours = protocol_name(row.protocol, row.draft), protocol_name(VERSION, DRAFT)
+        raise UserError(f"{card} is of {theirs}, this code has {ours}, whose numbers differ: record the row again")
     missed = []
     for seed in dict.fromkeys(chosen):
         _, arguments = parse([*words, "--seed", str(seed)], {"train": train})

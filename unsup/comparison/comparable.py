@@ -9,6 +9,7 @@ from unsup.comparison.pairs import PROBE_OF_COLUMN, Statement, statements
 from unsup.comparison.table import DEFAULT, TABLE, Row, sorted_rows
 from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
 from unsup.reports.catalogue import Score
+from unsup.reports.schema import protocol_name
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Comparable:
     @property
     def title(self) -> str:
         version = self.version
-        return f"data {version.data_sha256[:12]}, protocol {version.protocol}, report schema {version.schema}"
+        protocol = protocol_name(version.protocol, version.draft)
+        return f"data {version.data_sha256[:12]}, {protocol}, report schema {version.schema}"
 
 
 def comparable(version: Version, groups: Sequence[Group], sort: str | None) -> Comparable:

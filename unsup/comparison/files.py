@@ -52,7 +52,12 @@ class Comparison:
         """The reason for several tables, empty for a single one."""
         if len(self.parts) < 2:
             return ""
-        kinds = {"report schema": "schema", "protocol": "protocol", "version of the data": "data_sha256"}
+        kinds = {
+            "report schema": "schema",
+            "protocol": "protocol",
+            "draft of the protocol": "draft",
+            "version of the data": "data_sha256",
+        }
         differing = [kind for kind, field in kinds.items() if len({getattr(p.version, field) for p in self.parts}) > 1]
         reason = f"the reports differ in {' and '.join(differing)}"
         return f"{len(self.parts)} tables: {reason}, so numbers of two tables do not compare."
@@ -103,7 +108,9 @@ def comparison_csv(comparison: Comparison) -> str:
     cells = [(column.name, statistic) for column in columns for statistic in STATISTICS]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["schema", "protocol", "data_sha256", "kind", "model", SEEDS, *(" ".join(cell) for cell in cells)])
+    writer.writerow(
+        ["schema", "protocol", "draft", "data_sha256", "kind", "model", SEEDS, *(" ".join(cell) for cell in cells)]
+    )
     for part in comparison.parts:
         for row in part.rows:
             for line in row.lines:

@@ -25,6 +25,7 @@ class Version(NamedTuple):
 
     schema: int
     protocol: int
+    draft: int  # of the protocol
     data_sha256: str
 
 
@@ -72,7 +73,7 @@ def read_run(path: Path) -> ComparedRun:
         folder=path.parent,
         recipe=report.run.model,
         seed=report.run.seed,
-        version=Version(report.schema, report.protocol, report.provenance.data_sha256),
+        version=Version(report.schema, report.protocol, report.draft, report.provenance.data_sha256),
         options=options,
         numbers=score_values(report.scores, report.run),
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
@@ -130,7 +131,9 @@ def group(runs: Sequence[ComparedRun]) -> tuple[dict[Version, list[Group]], list
         if run.seed in seeds:
             notes.append(f"{seeds[run.seed].folder} is left out: {run.folder} is newer, of the same options and seed")
         seeds[run.seed] = run
-    order = sorted(newest, key=lambda version: (-version.schema, -version.protocol, -len(newest[version]), version))
+    order = sorted(
+        newest, key=lambda version: (-version.schema, -version.protocol, -version.draft, -len(newest[version]), version)
+    )
     return {
         version: _named_groups([[seeds[seed] for seed in sorted(seeds)] for seeds in newest[version].values()])
         for version in order

@@ -12,7 +12,7 @@ from unsup.evaluation.baselines import BaselineResult, compute_baselines, featur
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import about, say
-from unsup.evaluation.protocol import VERSION, Evaluation, judge_model
+from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
@@ -121,6 +121,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
     return Report(
         schema=SCHEMA,
         protocol=VERSION,
+        draft=DRAFT,
         run=as_record(facts, RunFacts),
         provenance=as_record(made, Provenance),
         selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in judged.checks), total=len(judged.checks)),
@@ -142,7 +143,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
 def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
     """Return the scores of the run that this one was initialised from.
 
-    None unless that run's report exists and has the same images, weights and protocol.
+    None unless that run's report exists and has the same images, weights, protocol and draft.
     """
     origin = versions.get("init_from")
     if not origin:
@@ -151,10 +152,10 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
         root = run.folder.resolve().parents[2]  # folders are <root>/<data>/<recipe>/<seed>-<number>
         source = Run(root / origin["run"])
         report, images = source.report, source.versions["data_sha256"]
-        wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
+        wanted = (VERSION, DRAFT, origin["weights_sha256"], versions["data_sha256"])
     except (LookupError, TypeError, UserError):  # missing or damaged: this run's own numbers do not need it
         return None
-    if (report.protocol, report.frozen.after, images) != wanted:
+    if (report.protocol, report.draft, report.frozen.after, images) != wanted:
         return None
     return Start(run=origin["run"], scores=start_scores(report.scores))
 

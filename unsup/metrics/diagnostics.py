@@ -93,9 +93,9 @@ def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int, dimens
 def bits_per_dimension(log_density: NDArray[np.float32], dimensions: int) -> float:
     """Return the mean bits per dimension of log densities (n,) in nats.
 
-    The densities are of pixels in [0, 1], the bits of grey levels 0..255, each an interval of 1/256: 8 - log2 p / dimensions. For dequantised pixels they
-    bound those of the grey levels from above (Theis et al. 2016, "A note on the evaluation of generative models",
-    section 3.1).
+    The densities are of pixels in [0, 1], the bits of grey levels 0..255, each an interval of 1/256:
+    8 - log2 p / dimensions. For dequantised pixels they bound those of the grey levels from above (Theis et al. 2016,
+    "A note on the evaluation of generative models", section 3.1).
     """
     return float(8 - log_density.mean(dtype=np.float64) / (dimensions * np.log(2)))
 

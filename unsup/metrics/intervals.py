@@ -171,7 +171,7 @@ def mcnemar_p(wins: Any, losses: Any) -> Any:
 
 
 def _ranks(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ranks 1, 2, …, the mean rank for equal values, without importing scipy.stats."""
+    """Return ranks from 1, averaged over ties, without importing scipy.stats."""
     _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[place]
 

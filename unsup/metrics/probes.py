@@ -181,7 +181,7 @@ def few_label(splits: Splits, labels_per_class: int) -> Draws | None:
 
 @threadpool_limits.wrap(limits=1)
 def probe_draws(splits: Splits, c: float) -> Draws:
-    """Fit the probe with its C on draws of half of the training images, at most 10,000."""
+    """Fit the probe, C given, on draws of half of the images, at most 10,000."""
     size = min(DRAWN_IMAGES, max(splits.n_train // 2, len(np.unique(splits.train_labels))))
     return _over_draws(splits, [stratified(splits.train_labels, size, draw) for draw in range(1, DRAWS + 1)], c)
 

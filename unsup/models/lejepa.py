@@ -26,9 +26,9 @@ class LeJEPA(Model):
     The integral of SIGReg is taken over 17 knots on [0, 3], as in the authors' code. The paper's listing has 17 points
     on [-5, 5], whose spacing of .625 takes samples near ±10.05 for samples near 0.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
-
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the embeddings.
         views_per_image: number of views, at least 2.
         slices: number of random directions of SIGReg, drawn in each step.
@@ -85,7 +85,7 @@ def sigreg(z: Tensor, slices: int) -> Tensor:
 def epps_pulley(x: Tensor) -> Tensor:
     """Return the distance of samples from N(0, 1) by their characteristic function c.
 
-    It is N times the integral of |c(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) over [-3, 3] (Epps & Pulley 1983), by the
+    It is N times the integral of |c(t) - exp(-t² / 2)|² exp(-t² / 2) over [-3, 3] (Epps & Pulley 1983), by the
     trapezoid rule; N and c are those of all processes. A normal sample of any size has a mean of 1.05, N equal numbers
     have at least .40 N. K samples x (..., N, K) give distances (..., K).
     """

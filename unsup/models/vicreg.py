@@ -26,9 +26,9 @@ class VICReg(Model):
     The paper (equation 6, algorithm 1) adds v of the two views. The authors' code, by which its results were obtained,
     takes their mean, so that the same weight v counts half.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
-
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the expander's three layers.
         invariance: weight i of s, the mean squared distance of the two views' embeddings.
         variance: weight v of v, the mean shortfall of the dimensions' standard deviations from 1.

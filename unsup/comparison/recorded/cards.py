@@ -37,6 +37,7 @@ class Card(msgspec.Struct, omit_defaults=True):
     protocol: int
     commits: list[str]  # of the code that trained
     metrics: dict[str, dict[str, Any]]  # {name: {expected, tolerance, seeds: {seed: value}}}
+    draft: int = 0  # of the protocol
     threads: dict[int, int] = {}  # {seed: number of PyTorch's threads}, where it was recorded
 
 
@@ -122,6 +123,7 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
         minutes=float(minutes(reports)),
         hardware="; ".join(sorted({report.provenance.hardware.description for report in reports})),
         protocol=first.protocol,
+        draft=first.draft,
         commits=sorted({str(report.provenance.commit) for report in reports}),
         metrics={
             name: {
