@@ -33,17 +33,29 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
     show_report(trained)
 
 
-def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | None = None) -> None:
+def compare(
+    *,
+    data: str | None = None,
+    runs: Path = Path("runs"),
+    sort: str | None = None,
+    a: str | None = None,
+    b: str | None = None,
+) -> None:
     """Compare all reports of a data set, over seeds and with the baselines.
 
     Args:
         data: the data set (all that have reports)
         runs: the folder of runs (runs)
         sort: a column of the table (linear probe)
+        a: a row of the table whose contrast with another one was planned
+        b: that other row
     """
     from unsup.comparison.compare import compare_all
 
-    comparisons, unusable = compare_all(runs, data, sort)
+    contrast = (a, b) if a and b else None
+    if (a or b) and not contrast:
+        raise UsageError(f"a contrast has two rows: give {option('a', '<row>')} and {option('b', '<row>')}")
+    comparisons, unusable = compare_all(runs, data, sort, contrast)
     for comparison in comparisons:
         show_comparison(comparison)
     if unusable:

@@ -41,6 +41,7 @@ class ComparedRun:
     numbers: Numbers
     baselines: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained network, by probe
+    draws: dict[str, dict[str, list[float]]]  # accuracies by draw of labels; by baseline, "" for the run, and column
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Group:
 
     name: str  # the recipe, and the options in which it differs from other groups of that recipe
     runs: Sequence[ComparedRun]
+
+    @property
+    def learned(self) -> bool:
+        """Whether seeds change it, which they do not of a baseline that was run as a model."""
+        return self.runs[0].recipe not in ("pca", "pixels")
 
     def values(self, number: str) -> list[float]:
         """Return one value for each run that has this number."""
@@ -78,6 +84,8 @@ def read_run(path: Path) -> ComparedRun:
         numbers=score_values(report.scores, report.run),
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
         initialisations=report.baselines.get("untrained", Scores()).by_initialisation,
+        draws={"": label_draws(report.scores)}
+        | {key: label_draws(scores) for key, scores in report.ordered_baselines.items()},
     )
 
 
@@ -97,6 +105,11 @@ def score_values(scores: Scores, run: RunFacts | None = None) -> Numbers:
     for score in SCORES:
         values |= {source: number(path, scores) for source, path in score.deviations.items()}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def label_draws(scores: Scores) -> dict[str, list[float]]:
+    """Return the accuracies with each draw of few labels, by column."""
+    return {f"few-label {n}": few.by_draw for n, few in scores.few_label.items() if few.by_draw}
 
 
 def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

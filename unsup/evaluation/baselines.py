@@ -27,7 +27,7 @@ from unsup.evaluation.feature_space import FeatureSpace, one_thread
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, judge_model
 from unsup.metrics import mixtures
-from unsup.metrics.intervals import bootstrap_interval
+from unsup.metrics.intervals import accuracy_interval
 from unsup.models.base import Model
 from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood
@@ -162,7 +162,7 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     if "robustness" in scores:
         scores["robustness"]["initialisations"] = 1
     if "linear_probe" in scores:
-        scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
+        scores["linear_probe"]["low"], scores["linear_probe"]["high"] = accuracy_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = first["linear_probe"]["C"]
         scores["ridge_probe"]["alpha"] = first["ridge_probe"]["alpha"]
     return BaselineResult(scores, correct)
