@@ -169,9 +169,7 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
 def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
     """Set the linear map to the principal components of some training images."""
     positions = at[subsample(len(at), COMPONENT_IMAGES)]
-    images = (
-        torch.cat(list(data.batches("train", positions=positions))).flatten(1).numpy()
-    )
+    images = torch.cat(list(data.batches("train", positions=positions))).flatten(1).numpy()
     linear = cast(nn.Linear, net[1])
     pca = PCA(linear.out_features, svd_solver="randomized", random_state=0).fit(images)
     with torch.no_grad():
