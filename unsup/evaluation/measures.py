@@ -99,7 +99,7 @@ def output_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[s
         sse = float(test.squared_error.mean(dtype=np.float64))
         scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / pixels}
     if test.likelihood:
-        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples)
+        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples, pixels)
     if test.view_distances is not None:
         scores["alignment"] = float(test.view_distances.mean(dtype=np.float64))
     return scores
@@ -181,7 +181,10 @@ def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
 
 
 def _few_label_scores(few: FewLabels) -> dict[str, Any]:
-    return {str(n): {"mean": draws.mean, "std": draws.std, "draws": draws.draws} for n, draws in few.items()}
+    return {
+        str(n): {"mean": draws.mean, "std": draws.std, "draws": draws.draws, "by_draw": draws.by_draw}
+        for n, draws in few.items()
+    }
 
 
 def _draw_scores(draws: probes.Draws) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def _with_labels(scores: Scores) -> Iterator[Explanation]:
             "logistic regression on standardised codes; C chosen by cross-entropy on validation (cross-validation on "
             "train + validation if that has fewer than 1,000 images), then fitted on train + validation"
         )
-        yield "linear probe", f"{how}; interval: bootstrap over test images", FITTED
+        yield "linear probe", f"{how}; interval: Wilson's, over test images", FITTED
     yield from _of_the_probe(scores.linear_probe)
     for n, probe in scores.few_label.items():
         how = (
@@ -146,3 +146,6 @@ def _without_labels(scores: Scores) -> Iterator[Explanation]:
     if likelihood and likelihood.log_likelihood is not None:
         how = f"{NATS}; an upper bound, importance-weighted over {likelihood.samples} posterior samples"
         yield "NLL", how, "none"
+    if likelihood and likelihood.bits_per_dimension is not None:
+        how = "NLL / (numbers of an image x log 2) + 8: of grey levels 0..255, dequantised by uniform noise"
+        yield "bits per dimension", how, "none"

@@ -1,14 +1,14 @@
 """The content of report.json as types, except for its scores."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import field
 
 from unsup.reports.score_schema import Count, Record, Scores
 
-BaselineKey = Literal["pixels", "pca", "untrained"]
-ReferenceKey = Literal["pixels", "pca", "untrained", "real"]
-BASELINES: tuple[BaselineKey, ...] = ("untrained", "pca", "pixels")  # in the order of every table
+BaselineKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "patches"]
+ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "patches", "real"]
+BASELINES: tuple[BaselineKey, ...] = get_args(BaselineKey)  # in the order of every table
 ComparedProbe = Literal["linear_probe", "few_label_10"]
 
 
@@ -139,9 +139,15 @@ class Report(Record, kw_only=True):
     baselines: dict[ReferenceKey, Scores] = field(name="floors")
     figures: dict[str, str]
     protocol: int
+    draft: int = 0  # of the protocol; 0: final
     provenance: Provenance
     start: Start | None = None
     curves: dict[str, list[tuple[Count, float]]] | None = None
+
+    @property
+    def protocol_name(self) -> str:
+        """The version of the protocol and its draft, such as protocol 4, draft 1."""
+        return protocol_name(self.protocol, self.draft)
 
     @property
     def heading(self) -> str:
@@ -160,6 +166,11 @@ class Report(Record, kw_only=True):
         return [(self.run.model, self.scores), *baselines]
 
 
+def protocol_name(version: int, draft: int) -> str:
+    """Return the name of a protocol, such as protocol 4, draft 1."""
+    return f"protocol {version}" + (f", draft {draft}" if draft else "")
+
+
 def correct_key(probe: str, baseline: str = "") -> str:
     """Return the name in correct.npz of the images that a probe gets right."""
     return f"{baseline}/{probe}" if baseline else probe
@@ -167,6 +178,8 @@ def correct_key(probe: str, baseline: str = "") -> str:
 
 def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
     """Return the name of a baseline in tables."""
-    if key == "pca":
-        return "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
-    return {"untrained": "untrained network", "pixels": "raw pixels"}[key]
+    if key in ("pca", "pca_chosen"):
+        name = "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
+        return name if key == "pca" else f"{name}, chosen"
+    names = {"untrained": "untrained network", "pixels": "raw pixels", "statistics": "image statistics"}
+    return names.get(key, key)

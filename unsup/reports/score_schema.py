@@ -24,7 +24,7 @@ class Agreement(Record, kw_only=True):
 
 
 class ProbeScores(Record, kw_only=True):
-    """Test scores of the linear probe, the accuracy with its 95 % bootstrap interval."""
+    """Test scores of the linear probe, the accuracy with Wilson's 95 % interval."""
 
     accuracy: float
     low: float | None = None
@@ -54,6 +54,7 @@ class DrawScores(Record, kw_only=True):
     mean: float
     std: float
     draws: int
+    by_draw: list[float] = field(default_factory=list)  # accuracies with the same draws for every model
     images: int | None = None
 
 
@@ -143,6 +144,7 @@ class Likelihood(Record, kw_only=True):
     active_units: Count | None = None
     log_likelihood: float | None = None
     samples: int | None = None
+    bits_per_dimension: float | None = None
 
 
 class Reduced(Record, kw_only=True, rename={"measures": "for"}):
@@ -162,6 +164,8 @@ class Scores(Record, kw_only=True):
     """The scores of a model's codes, or of those of a baseline."""
 
     code_dim: int | None = None
+    thumbnail: list[int] | None = None  # height and width of the thumbnails that a baseline sees of larger images
+    whitened: bool | None = None  # whether components chosen on validation images are divided by their deviations
     dead_units: Count | None = None
     reconstruction: Reconstruction | None = None
     likelihood: Likelihood | None = None
