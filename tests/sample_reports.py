@@ -41,8 +41,17 @@ def scores(dim: int, probe: float, sse: float | None = None, classes: int = 10) 
         "rankme": dim * probe * 0.8,
         "silhouette": {"raw": 0.1234 * probe, "l2": 0.1456 * probe},
         **probes(probe),
-        "ridge_probe": {"accuracy": probe - 0.0512},
-        "knn": {"accuracy": probe + 0.0111, "k": 20, "l2": {"accuracy": probe + 0.0122}},
+        "few_label_standardised": {
+            "1": {"mean": probe - 0.4117, "std": 0.0322, "draws": 20},
+            "10": {"mean": probe - 0.1118, "std": 0.0131, "draws": 20},
+        },
+        "knn": {
+            "accuracy": probe + 0.0111,
+            "k": 20,
+            "raw": {"accuracy": probe + 0.0101},
+            "l2": {"accuracy": probe + 0.0122},
+            "weighted": {"accuracy": probe + 0.0033, "k": 200},
+        },
         "kmeans": {
             "space": "raw",
             **kmeans(0.0),
@@ -50,6 +59,15 @@ def scores(dim: int, probe: float, sse: float | None = None, classes: int = 10) 
             "l2": kmeans(0.0334),
             "transductive": {"acc": probe * 0.68, "nmi": probe * 0.61, "ari": probe * 0.55},
         },
+    }
+    found["linear_probe"] |= {
+        "balanced_accuracy": probe - 0.0015,
+        "macro_f1": probe - 0.0025,
+        "chance": 0.1135,
+        "nll": 1.2 - probe,
+        "brier": 1.1 - probe,
+        "calibration_error": 0.0123,
+        "calibrated": 0.0045,
     }
     found["linear_probe"]["per_class"] = [probe - 0.0043 * c for c in range(classes)]
     if sse is not None:
