@@ -21,7 +21,6 @@ from unsup.evaluation import measures
 from unsup.evaluation.codes import encode_splits
 from unsup.evaluation.parallel import run_side_by_side
 from unsup.evaluation.protocol import Evaluation, judge_model
-from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.metrics import diagnostics
 from unsup.metrics.clustering import agreement as clustering_scores
@@ -170,7 +169,8 @@ def test_robustness_falls_from_the_clean_accuracy(result, digits):
     scores = result[0].scores
     found = scores["robustness"]
     corrupted = {name: values for name, values in found.items() if name not in ("images", "clean")}
-    assert corrupted.keys() == set(CORRUPTIONS) and all(len(values) == SEVERITIES for values in corrupted.values())
+    assert corrupted.keys() == {"gaussian noise", "blur", "occlusion", "contrast", "shift", "missing pixels"}
+    assert all(len(values) == 3 for values in corrupted.values())
     assert found["images"] == 500  # all of them: few enough
     assert found["clean"] == scores["linear_probe"]["accuracy"]
     assert np.mean([values[-1] for values in corrupted.values()]) < found["clean"] - 0.1
