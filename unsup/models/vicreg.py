@@ -32,6 +32,8 @@ class VICReg(Model):
         covariance: weight c of c, the sum of the squared covariances of different dimensions, for each dimension.
     """
 
+    views_per_image = 2
+
     def __init__(
         self,
         shape: tuple[int, int, int],

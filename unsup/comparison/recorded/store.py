@@ -95,10 +95,11 @@ def read_complete(path: Path) -> Report:
     needed = {
         "run.views": run.views,
         "run.chosen": run.chosen,
+        "run.stages_cpu_seconds": run.minutes,
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
-        **{f"floors.{key}.code_dim": scores.code_dim for key, scores in report.ordered_baselines.items()},
+        **{f"baselines.{key}.code_dim": scores.code_dim for key, scores in report.ordered_baselines.items()},
     }
     if missing := [key for key, value in needed.items() if value is None]:
         raise UserError(f"{path} has no {', '.join(missing)}: train or evaluate it again, in a git checkout")
