@@ -218,6 +218,30 @@ def test_the_readme_follows_the_recorded_reports(tmp_path: Path) -> None:
     assert update_readme(path, kept, check=True)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"draft": 1}, "is of protocol 4, draft 1: recording begins when the protocol is final"),
+        ({"schema": 3, "protocol": 3}, "is of protocol 3: evaluate the run again"),
+    ],
+)
+def test_drafts_and_old_protocols_are_not_recorded(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
+    content = report() | changes
+    content["floors"] = content["baselines"]  # as schema 3 calls them
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=reason) as caught:
+        record_report(tmp_path, tmp_path / "results")
+    assert "\n" not in str(caught.value) and not (tmp_path / "results").exists()
+
+
+def test_tables_say_which_protocol_their_rows_are_of() -> None:
+    old = report() | {"schema": 3, "protocol": 3}
+    old["floors"] = old.pop("baselines")
+    for table in (full, short):
+        assert "All rows are of protocol 3. Numbers of this code are of a later protocol" in table([old])
+        assert "All rows are of protocol 4." in table([report()]) and "later protocol" not in table([report()])
+
+
 def test_a_recorded_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     made = report()
     made["run"]["command"] = "unsup train deep_ae --data mnist --data_root=/some/data --runs /some/runs --model.lr 0.1"
