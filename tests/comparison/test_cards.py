@@ -172,11 +172,26 @@ def test_every_committed_row_has_its_card() -> None:
 # ---- reproduction ---------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a card of this protocol from two new runs of the smallest recipe; return its folder, results/."""
+    top = tmp_path_factory.mktemp("fresh")
+    with contextlib.redirect_stdout(io.StringIO()):
+        for seed in ("0", "1"):
+            assert main(["train", "pca", "--data", "digits", "--seed", seed, "--runs", str(top / "runs")]) == 0
+    reports = [read_complete(path) for path in sorted(top.glob("runs/digits/pca/*/report.json"))]
+    (name, text), *others = cards.make_cards(reports, {}).items()
+    assert name == "digits-pca" and not others
+    (top / "results" / "cards").mkdir(parents=True)
+    (top / "results" / "cards" / "digits-pca.yaml").write_text(text)
+    return top / "results"
+
+
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Copy recipes and cards into a checkout that may be changed."""
+def shop(tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy recipes and the new card into a checkout that may be changed."""
     shutil.copytree(TOP / "configs", tmp_path / "configs")
-    shutil.copytree(CARDS, tmp_path / "results" / "cards")
+    shutil.copytree(fresh, tmp_path / "results")
     monkeypatch.setattr(unsup.runs.lookup, "SHIPPED", tmp_path / "configs")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -188,20 +203,28 @@ def change(shop: Path, **fields: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def reproduced(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[str], Path]:
-    """Reproduce the smallest card; return the exit code, the lines that are printed of it, and the run."""
+def reproduced(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, list[str], Path]:
+    """Reproduce the new card; return the exit code, the lines that are printed of it, and the run."""
     runs = tmp_path_factory.mktemp("runs")
-    with contextlib.redirect_stdout(io.StringIO()) as out:
+    with contextlib.redirect_stdout(io.StringIO()) as out, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unsup.cli.reports.results_folder", lambda: fresh)
         code = main(["reproduce", "digits-pca", "--seeds", "1", "--runs", str(runs)])
     (run,) = (runs / "digits" / "pca").iterdir()
     return code, out.getvalue().partition("digits-pca, seed 1: ")[2].splitlines(), run
 
 
-def test_the_smallest_card_is_reproduced(reproduced: tuple[int, list[str], Path]) -> None:
+def test_the_recorded_rows_of_protocol_3_are_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in sorted(path.stem for path in CARDS.glob("digits-*.yaml"))[:3]:
+        assert main(["reproduce", name]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"unsup: {name} is of protocol 3, and this code measures by protocol 4, draft ")
+
+
+def test_a_new_card_is_reproduced(reproduced: tuple[int, list[str], Path], fresh: Path) -> None:
     code, lines, run = reproduced
     assert code == 0 and lines[0] == str(run)
     assert lines[1].split() == ["measured", "expected", "holds", "recorded"]
-    assert [line.split("  ")[0] for line in lines[2:-1]] == list(read_card(CARDS, "digits-pca").metrics)
+    assert [line.split("  ")[0] for line in lines[2:-1]] == list(read_card(fresh / "cards", "digits-pca").metrics)
     assert all(" yes " in line for line in lines[2:-1]) and lines[-1] == "digits-pca holds"
     made = read_report(run / "report.json")
     assert made.run.seed == 1 and made.run.model == "pca"
@@ -214,7 +237,7 @@ def test_a_wrong_expectation_fails(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("unsup.training.stages.train_run", lambda *_: Run(reproduced[2]))
-    metrics = read_card(CARDS, "digits-pca").metrics
+    metrics = read_card(shop / "results" / "cards", "digits-pca").metrics
     metrics["linear probe"]["expected"] += 1.1 * metrics["linear probe"]["tolerance"]
     change(shop, metrics=metrics)
     assert main(["reproduce", "digits-pca", "--seeds", "1", "2"]) == 1
@@ -244,10 +267,12 @@ def test_other_images_protocols_and_missing_data_are_refused_before_training(
     change(shop, data={"name": "digits", "sha256": "ab" * 32})
     assert main(["reproduce", "digits-pca"]) == 1
     assert "these are not the images, labels and split of digits-pca" in capsys.readouterr().err
-    change(shop, protocol=0)
-    assert main(["reproduce", "digits-pca"]) == 1
-    assert "protocol 0" in capsys.readouterr().err
-    change(shop, protocol=VERSION, draft=DRAFT, command="unsup train pca --images cats")
+    for wrong, words in (({"protocol": 0}, "protocol 0"), ({"draft": DRAFT + 1}, f"draft {DRAFT + 1}")):
+        change(shop, **wrong)
+        assert main(["reproduce", "digits-pca"]) == 1
+        assert words in capsys.readouterr().err
+        change(shop, protocol=VERSION, draft=DRAFT)
+    change(shop, command="unsup train pca --images cats")
     assert main(["reproduce", "digits-pca"]) == 2
     assert "--images <folder>" in capsys.readouterr().err
     assert main(["reproduce", "digits-pca", "--images", "nowhere"]) == 1

@@ -24,7 +24,7 @@ Statistics = dict[str, dict[str, float]]  # column -> what `over_seeds` gives
 class Row:
     """The means of a group over its seeds, or the scores of a baseline."""
 
-    kind: str  # "model", "untrained" or "floor"
+    kind: str  # "model", "untrained" or "baseline"
     name: str
     statistics: Statistics
     group: Group | None = None  # of a model
@@ -140,7 +140,7 @@ def _baseline_rows(groups: Sequence[Group]) -> list[Row]:
         for key in keys:
             if key in baselines:
                 name = baseline_name(key, baselines[key].get("dim"))
-                rows.setdefault(name, _baseline_row("floor", name, baselines[key]))
+                rows.setdefault(name, _baseline_row("baseline", name, baselines[key]))
     return list(rows.values())
 
 

@@ -14,7 +14,7 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace_file
 from unsup.reports.report import read_report, to_json
-from unsup.reports.schema import GitState, Report
+from unsup.reports.schema import SCHEMA, GitState, Report
 
 WRITER = suggest("results", via="make")
 CHECK = suggest("reproduce", via="make", card="mnist-simclr")
@@ -41,10 +41,17 @@ def record_report(run: Path, results: Path) -> Path:
     """Copy the report of a run to results/<data>/<model>/<seed>.json, its new path.
 
     Raises:
-        UserError: the report is not complete or not to be trusted, or its code was in no commit.
+        UserError: the report is of a draft or an old protocol, not complete or not to be trusted, or its code was in no
+            commit.
     """
     source = run / "report.json"
     report = read_complete(source)
+    if report.draft:
+        raise UserError(
+            f"{source} is of {report.protocol_name}: recording begins when the protocol is final (DRAFT = 0)"
+        )
+    if report.schema < SCHEMA:
+        raise UserError(f"{source} is of {report.protocol_name}: evaluate the run again to record it")
     try:
         require_sound(report)
     except UserError as e:
@@ -95,10 +102,11 @@ def read_complete(path: Path) -> Report:
     needed = {
         "run.views": run.views,
         "run.chosen": run.chosen,
+        "run.stages_cpu_seconds": run.minutes,
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
-        **{f"floors.{key}.code_dim": scores.code_dim for key, scores in report.ordered_baselines.items()},
+        **{f"baselines.{key}.code_dim": scores.code_dim for key, scores in report.ordered_baselines.items()},
     }
     if missing := [key for key, value in needed.items() if value is None]:
         raise UserError(f"{path} has no {', '.join(missing)}: train or evaluate it again, in a git checkout")

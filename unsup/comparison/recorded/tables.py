@@ -11,7 +11,7 @@ from unsup.core.errors import UserError
 from unsup.reports.blocks import in_order
 from unsup.reports.catalogue import Tables, find_score, scores_in
 from unsup.reports.format import Cells, accuracy, markdown_table
-from unsup.reports.schema import BaselineKey, Report, baseline_name
+from unsup.reports.schema import SCHEMA, BaselineKey, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 IN_README = ("mnist", "folder-cifar")
@@ -65,7 +65,7 @@ def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
             parts.append(
                 f"{_heading('###', data, recorded, about)}\n\n{markdown_table(in_order(rows, README_COLUMNS))}\n"
             )
-    return "\n".join([*parts, f"{README_NOTE}\n"] if parts else [])
+    return "\n".join([*parts, f"{protocol_note(reports)} {README_NOTE}\n"] if parts else [])
 
 
 def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
@@ -76,7 +76,7 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
     """
     scores = [score.name for score in HEADLINE[len(PROBES) :]]
     columns = ["model", "dim", "augmentation", "chosen", *PROBE_COLUMNS, *scores, "seeds", "minutes", "command"]
-    parts = []
+    parts = [f"{protocol_note(reports)}\n"] if reports else []
     for data, recorded in _by_data(reports, about).items():
         rows = [_cells(row) for row in _recorded_rows(recorded)]
         parts.append(f"{_heading('##', data, recorded, about)}\n\n{markdown_table(in_order(rows, columns))}\n")
@@ -85,6 +85,15 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
         if generation := _generation_table(recorded):
             parts.append(generation)
     return "\n".join(parts)
+
+
+def protocol_note(reports: Sequence[Report]) -> str:
+    """Return which protocol the recorded reports are of, and what that means for their numbers."""
+    name, old = reports[0].protocol_name, reports[0].schema < SCHEMA
+    text = f"All rows are of {name}."
+    if old:
+        text += " Numbers of this code are of a later protocol and do not compare with them; minutes are wall time."
+    return text
 
 
 def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, list[Report]]:
