@@ -9,9 +9,7 @@ from scipy.special import digamma, polygamma
 PRIOR = 4.0  # degrees of freedom that a typical deviation is worth where they cannot be estimated
 INITIALISED = 0.2  # typical deviation of an untrained network's accuracy p over initialisations, in units of p (1 - p)
 PRIOR_MODELS = 5  # models that PRIOR counts as when degrees of freedom are estimated
-SMALLEST = (
-    0.01  # of the median: a smaller variance is luck of a rounded score, and would pass for another kind of model
-)
+SMALLEST = 0.001  # of the median: a smaller variance is luck of rounded scores
 LEAST_DF = 2  # degrees of freedom that an interval needs: as many as three seeds have
 
 
