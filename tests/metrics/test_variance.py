@@ -17,7 +17,7 @@ def models(rng, number, seeds, deviation, prior, p=0.9):
 def test_typical_deviation_and_prior_are_found_in_many_models(seeds, prior):
     spread = SeedSpread.of(models(np.random.default_rng(0), 60_000, seeds, 0.1, prior))
     assert np.sqrt(spread.variance) == pytest.approx(0.1, rel=0.08)
-    assert spread.prior == pytest.approx(prior, rel=0.15) and spread.pooled == 60_000 * (seeds - 1)
+    assert spread.prior == pytest.approx(prior, rel=0.15) and spread.pooled > 59_000 * (seeds - 1)
 
 
 def test_few_models_leave_the_prior_near_four():
@@ -27,17 +27,16 @@ def test_few_models_leave_the_prior_near_four():
     assert SeedSpread.of([[0.9, 0.91, 0.92]]).prior == pytest.approx(4)
 
 
-def test_seeds_that_hardly_differ_by_luck_do_not_spoil_the_prior():
+def test_models_that_no_seed_changes_do_not_spoil_the_prior():
     usual = models(np.random.default_rng(0), 20, 3, 0.1, 1000)
-    lucky = SeedSpread.of([*usual, [0.9, 0.9, 0.9 + 1e-9]])
-    assert lucky.prior > 1.5 and lucky.variance == pytest.approx(SeedSpread.of(usual).variance, rel=0.5)
+    assert SeedSpread.of([*usual, [0.9, 0.9, 0.9 + 1e-9], [0.7, 0.7]]) == SeedSpread.of(usual)
 
 
 def test_what_cannot_be_pooled():
     assert SeedSpread.of([]) is None and SeedSpread.of([[0.9], [0.8]]) is None
     assert SeedSpread.of([[0.9, 0.8]]) is None  # fewer degrees of freedom than three seeds have
     assert SeedSpread.of([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]) is None
-    assert SeedSpread.of([[0.9, 0.9, 0.9]]) == (0, np.inf, 2)
+    assert SeedSpread.of([[0.9, 0.9, 0.9]]) is None  # no seed changes it
 
 
 def test_the_variance_of_a_model():
