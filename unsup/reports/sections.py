@@ -57,7 +57,7 @@ def _summary(report: Report) -> list[Block]:
     if any(scores.rankme is not None for scores in every):
         note += " RankMe: of training codes and at most dim, so compare it only between codes of one dimension."
     if report.scores.linear_probe:
-        note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
+        note += " Brackets: 95 % interval over test images. ±: standard deviation over draws of the labelled images."
     blocks: list[Block] = [Table("This model and its baselines", rows), Note(note)]
     if reduced := report.scores.reduced:
         names = ", ".join(reduced.measures)
@@ -74,7 +74,9 @@ def _comparisons(report: Report) -> list[Block]:
                 if difference := comparison.by(probe):
                     row[title] = with_bounds(difference) + ("" if difference.separable else " **not separable**")
             rows.append(row)
-    note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
+    note = (
+        "Intervals: 95 %, paired on the same test images, of all baselines together; about this run, not other seeds."
+    )
     untrained = report.baselines.get("untrained")
     if untrained and untrained.by_initialisation:
         note += " Against the untrained network they include the spread over its initialisations."

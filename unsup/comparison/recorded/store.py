@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import yaml
 
 from unsup.comparison.groups import require_sound
-from unsup.comparison.recorded.cards import make_cards
+from unsup.comparison.recorded.cards import CARD_PROTOCOL, make_cards
 from unsup.comparison.recorded.commands import make_command, without_paths
 from unsup.comparison.recorded.tables import full_tables, readme_tables
 from unsup.core.commands import suggest
@@ -141,9 +141,16 @@ def update_results_page(results: Path, check: bool = False) -> bool:
 
 
 def update_cards(results: Path, check: bool = False) -> bool:
-    """Write results/cards and remove cards without reports, as `update_readme`."""
-    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(*_recorded(results)).items()}
-    stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards]
+    """Write results/cards and remove cards without reports, as `update_readme`.
+
+    Cards of rows that an older protocol recorded stay as that protocol wrote them.
+    """
+    reports, about = _recorded(results)
+    rows = {f"{report.run.data}-{report.run.model}": report for report in reports}
+    older = {name for name, report in rows.items() if report.protocol < CARD_PROTOCOL}
+    new = [report for report in reports if report.protocol >= CARD_PROTOCOL]
+    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(new, about).items()}
+    stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards and path.stem not in older]
     changed = [path for path, text in cards.items() if _update(path, text, check)]
     for path in stale if not check else ():
         path.unlink()
