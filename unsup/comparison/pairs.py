@@ -12,8 +12,8 @@ from unsup.core.array_files import DAMAGED
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.metrics.intervals import paired_over_seeds
-from unsup.reports.catalogue import SCORES
-from unsup.reports.schema import baseline_name, correct_key
+from unsup.reports.catalogue import SCORES, correct_key
+from unsup.reports.schema import baseline_name
 
 PROBE_OF_COLUMN = {score.name: score.correct for score in SCORES if score.correct}  # column -> name in the file
 FILE = "correct.npz"

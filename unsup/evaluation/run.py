@@ -17,19 +17,9 @@ from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.intervals import paired_difference
 from unsup.models.base import Model
-from unsup.reports.catalogue import start_scores
+from unsup.reports.catalogue import correct_key, start_scores
 from unsup.reports.report import as_record
-from unsup.reports.schema import (
-    Comparison,
-    EncoderHashes,
-    Provenance,
-    ReferenceKey,
-    Report,
-    RunFacts,
-    Selfcheck,
-    Start,
-    correct_key,
-)
+from unsup.reports.schema import Comparison, EncoderHashes, Provenance, ReferenceKey, Report, RunFacts, Selfcheck, Start
 from unsup.reports.score_schema import Scores
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run

@@ -210,6 +210,11 @@ def find_score(name: str) -> Score:
     return next(score for score in SCORES if score.name == name)
 
 
+def correct_key(probe: str, baseline: str = "") -> str:
+    """Return the name in correct.npz of the images that a probe gets right."""
+    return f"{baseline}/{probe}" if baseline else probe
+
+
 def row_of(scores: Scores | Layer, tables: Tables) -> Cells:
     """Return the row of a report's table, without scores that do not apply."""
     row = {}

@@ -160,11 +160,6 @@ class Report(Record, kw_only=True):
         return [(self.run.model, self.scores), *baselines]
 
 
-def correct_key(probe: str, baseline: str = "") -> str:
-    """Return the name in correct.npz of the images that a probe gets right."""
-    return f"{baseline}/{probe}" if baseline else probe
-
-
 def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
     """Return the name of a baseline in tables."""
     if key == "pca":
