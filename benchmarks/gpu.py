@@ -98,7 +98,7 @@ def gflop(model: Model, data: ImageData) -> float:
     """Return GFLOP per image of a training step; 0 with manual optimization."""
     if type(model).training_step is not Model.training_step:
         return 0.0
-    x = next(iter(data.batches("val", "cuda", size=256)))
+    x = next(iter(data.batches("val", "cuda", batch_size=256)))
     with FlopCounterMode(display=False) as counter:
         model.train().losses(x)["loss"].backward()
     return counter.get_total_flops() / len(x) / 1e9

@@ -65,14 +65,14 @@ class UsualGAN(L.LightningModule):
         d_optimizer, g_optimizer = cast(list[Any], self.optimizers())
         x = batch[0]
         self.toggle_optimizer(g_optimizer)
-        g_loss, _ = self.model.deceive(self.model.make(len(x)))
+        g_loss, _ = self.model.deceive(self.model.fake_images(len(x)))
         self.log("g_loss", g_loss, prog_bar=True)
         self.manual_backward(g_loss)
         g_optimizer.step()
         g_optimizer.zero_grad()
         self.untoggle_optimizer(g_optimizer)
         self.toggle_optimizer(d_optimizer)
-        d_loss, _ = self.model.discriminate(x, self.model.make(len(x)).detach())
+        d_loss, _ = self.model.discriminate(x, self.model.fake_images(len(x)).detach())
         self.log("d_loss", d_loss, prog_bar=True)
         self.manual_backward(d_loss)
         d_optimizer.step()
@@ -112,7 +112,7 @@ def usual(plan: Any, own_arithmetic: bool = False) -> Seconds:
     model, config = build_model(plan.config, plan.data), plan.config["trainer"]
     whole = MNIST(plan.data.root, train=True, transform=transforms.ToTensor())
     train, val = (
-        DataLoader(Subset(whole, plan.data._index(split).tolist()), plan.data.batch_size, split == "train")
+        DataLoader(Subset(whole, plan.data._get_rows(split).tolist()), plan.data.batch_size, split == "train")
         for split in ("train", "val")
     )
     limit, share = min(STEPS, plan.steps), plan.data.size("val") / plan.data.size("train")

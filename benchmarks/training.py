@@ -29,7 +29,7 @@ from unsup.core.seeds import derived_seed, seed_noise
 from unsup.data.base import ImageData
 from unsup.data.batches import to_unit
 from unsup.models.base import Model
-from unsup.models.gan import GAN, share_at
+from unsup.models.gan import GAN, ema_step_size
 from unsup.models.parts.layers import keep_statistics, move_towards
 from unsup.models.parts.optim import annealed_adam
 from unsup.runs.build import build_data
@@ -104,7 +104,7 @@ def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
     step = game(model) if isinstance(model, GAN) else descent(model, plan.steps * plan.config["trainer"]["max_epochs"])
     cast = plan.config["trainer"].get("precision") == "bf16-mixed"
     autocast = partial(torch.autocast, device.type, torch.bfloat16, cast, cache_enabled=False)  # as Lightning's
-    images, rows = data._images("train", device), torch.from_numpy(data._index("train"))
+    images, rows = data._get_images("train", device), torch.from_numpy(data._get_rows("train"))
     clock, number = Clock(device), 0
     for epoch in range(plan.epochs):
         generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
@@ -117,8 +117,8 @@ def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
     steps, clock = clock.seconds(), Clock(device)
     model.eval()
     with torch.no_grad(), autocast():
-        held_out = data._images("val", device)
-        for part in torch.from_numpy(data._index("val")).to(device).split(data.batch_size):
+        held_out = data._get_images("val", device)
+        for part in torch.from_numpy(data._get_rows("val")).to(device).split(data.batch_size):
             model.losses(to_unit(held_out.index_select(0, part)))
     once = clock.seconds()
     return steps, Seconds(plan.epochs * once.cpu, plan.epochs * once.wall), model
@@ -144,15 +144,15 @@ def game(model: GAN) -> Callable[[Tensor], None]:
     def step(x: Tensor) -> None:
         model.discriminator.requires_grad_(True)
         model.generator.requires_grad_(False)
-        loss, _ = model.discriminate(x, model.make(len(x)))
+        loss, _ = model.discriminate(x, model.fake_images(len(x)))
         learn(d_optimizer, loss)
         model.discriminator.requires_grad_(False)
         model.generator.requires_grad_(True)
         with keep_statistics(model.discriminator):
-            loss, _ = model.deceive(model.make(len(x)))
+            loss, _ = model.deceive(model.fake_images(len(x)))
         learn(g_optimizer, loss)
         if model.averaged is not None:
-            share = share_at(next(count), model.ema)
+            share = ema_step_size(next(count), model.ema)
             move_towards(model.averaged.state_dict().values(), model.generator.state_dict().values(), share)
 
     return step

@@ -59,9 +59,8 @@ def arguments(command: str) -> list[str] | None:
 
 
 def files(page: Path) -> dict[str, str]:
-    """Return the code blocks that are files, by the name in their first line."""
-    named = [(re.match(r"# (\S+\.(?:py|yaml))\n", block.text), block.text) for block in blocks(page)]
-    return {match[1]: text for match, text in named if match}
+    """Return the code blocks that are files, by the name that ends the paragraph above."""
+    return dict(re.findall(r"`([\w/@]+\.(?:py|yaml))`:\n\n```\w+\n(.*?)^```", page.read_text(), re.M | re.S))
 
 
 def snippets(page: Path) -> list[str]:

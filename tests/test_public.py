@@ -118,7 +118,7 @@ def test_codes_get_the_scores_of_the_model_that_made_them(of_model: Any) -> None
     }
     names = np.array([f"digit {label}" for label in range(10)])
     data.setup()
-    val = data._index("val")
+    val = data._get_rows("val")
     rest = np.setdiff1d(np.arange(len(codes)), val)
     given = {"val_codes": codes[val].tolist(), "val_labels": names[labels[val]].tolist()}
     again = unsup.evaluate(codes[rest], names[labels[rest]], test_codes, names[test_labels].astype(object), **given)

@@ -50,7 +50,7 @@ class Good(Model):
         return self.decode(noise)
 
     def sample(self, n: int) -> Tensor:
-        return self.generated(n)
+        return self.sample_by_generate(n)
 
     def elbo(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return -x.sum((1, 2, 3)), self.encode(x).square()
@@ -277,30 +277,30 @@ BROKEN = {
     Own: "Own: training logs no loss: a training_step of its own passes its values to record",
     Grows: "Grows: fit changes the shape of a weight",
     Forgets: "Forgets: fit changes nothing",
-    Images: r"Images.encode gave torch.float32 \(20, 1, 8, 8\): it must be a tensor \(20, D\)",
-    Pair: r"Pair.encode gave a tuple: it must be a tensor \(20, D\)",
-    Double: "Double: encode gives torch.float64: it must be torch.float32",
-    OneView: "OneView.views gave a Tensor: it must give two views",
-    Lone: r"Lone.elbo gave torch.float32 \(6,\): it must give log p\(x\|z\) and the KL",
-    Listed: "Listed: layers gives a list: it must be a dictionary",
-    Unassigned: r"Unassigned.assign gave None: it must be torch.int64 \(40,\)",
-    Infinite: "Infinite: encode gives codes that are not finite",
-    Constant: "Constant: encode gives all images the same code",
-    Random: "Random: encode gives the same image another code the second time",
+    Images: r"Images.encode returned torch.float32 \(20, 1, 8, 8\): it must be a tensor \(20, D\)",
+    Pair: r"Pair.encode returned a tuple: it must be a tensor \(20, D\)",
+    Double: "Double: encode returns torch.float64: it must be torch.float32",
+    OneView: "OneView.views returned a Tensor: it must return two views",
+    Lone: r"Lone.elbo returned torch.float32 \(6,\): it must return log p\(x\|z\) and the KL",
+    Listed: "Listed: layers returns a list: it must be a dictionary",
+    Unassigned: r"Unassigned.assign returned None: it must be torch.int64 \(40,\)",
+    Infinite: "Infinite: encode returns codes that are not finite",
+    Constant: "Constant: encode returns the same code for all images",
+    Random: "Random: encode returns another code for the same image the second time",
     Batched: "Batched: encode looks at other images of the batch",
     Switches: "Switches: encode changes the mode of a module",
     Counts: "Counts: encode changes a parameter or a buffer",
-    Flat: r"Flat.reconstruct gave torch.float32 \(6, 64\): it must be a tensor \(6, 1, 8, 8\)",
-    Bright: r"Bright: sample gives values outside \[0, 1\]",
-    OneNumber: r"OneNumber.log_likelihood gave torch.float32 \(\): it must be a tensor \(6,\)",
-    Triple: "Triple.views gave a tuple: it must give two views of each image",
+    Flat: r"Flat.reconstruct returned torch.float32 \(6, 64\): it must be a tensor \(6, 1, 8, 8\)",
+    Bright: r"Bright: sample returns values outside \[0, 1\]",
+    OneNumber: r"OneNumber.log_likelihood returned torch.float32 \(\): it must be a tensor \(6,\)",
+    Triple: "Triple.views returned a tuple: it must return two views of each image",
     Crowd: r"Crowd: layers \(code\) looks at other images of the batch",
-    Beyond: "Beyond.assign gave clusters 1 to 3: num_clusters is 3",
+    Beyond: "Beyond.assign returned clusters 1 to 3: num_clusters is 3",
     One: "One: assign puts all images into one cluster",
     EvalMode: "EvalMode: sample leaves the model in eval mode",
     Unplain: "Unplain: a checkpoint does not load with weights_only=True: options must be plain values",
-    Attribute: "Attribute: the model that is rebuilt from a checkpoint gives other codes",
-    Peeks: "Peeks: other labels give other weights",
+    Attribute: "Attribute: the model rebuilt from a checkpoint returns other codes",
+    Peeks: "Peeks: different labels give different weights",
 }
 
 
@@ -354,10 +354,10 @@ def test_a_class_that_starts_from_another_model() -> None:
 def test_only_the_labels_are_shuffled() -> None:
     data = TinyDigits()
     data.setup()
-    val = data._index("val")
+    val = data._get_rows("val")
     labels, other = data.labels("train"), with_shuffled_labels(data)
     assert labels is not None and not np.array_equal(labels, other.labels("train"))
-    assert np.array_equal(labels, data.labels("train")) and np.array_equal(val, other._index("val"))
+    assert np.array_equal(labels, data.labels("train")) and np.array_equal(val, other._get_rows("val"))
     assert all(torch.equal(a, b) for a, b in zip(data.batches("train"), other.batches("train"), strict=True))
 
 
@@ -463,11 +463,11 @@ BROKEN_DATA = {
     Late: r"Late: shape is \(1, 1, 1\) before images are loaded and \(1, 4, 4\) afterwards",
     Letters: "Letters: augmentation is 'letters': choose digits or natural",
     Shapeless: "Shapeless: shape is not set",
-    LoneImages: r"LoneImages: load gives no pair \(images, labels\)",
-    ListOfLabels: r"ListOfLabels: load gives list: it must be int64 labels \(60,\)",
-    Grey: r"Grey: load gives uint8 images \(60, 4, 4\): it must be uint8 \(N, \*\(1, 4, 4\)\)",
-    Transposed: "Transposed: load gives images in another order than C",
-    SmallIntegers: r"SmallIntegers: load gives int32 labels \(60,\): it must be int64 labels \(60,\)",
+    LoneImages: r"LoneImages: load returns no pair \(images, labels\)",
+    ListOfLabels: r"ListOfLabels: load returns list: it must be int64 labels \(60,\)",
+    Grey: r"Grey: load returns uint8 images \(60, 4, 4\): it must be uint8 \(N, \*\(1, 4, 4\)\)",
+    Transposed: "Transposed: load returns images that are not C-contiguous",
+    SmallIntegers: r"SmallIntegers: load returns int32 labels \(60,\): it must be int64 labels \(60,\)",
     Leaks: "Leaks: 5 test images are training images as well",
     Shuffled: "Shuffled: the images, the labels or their order change when they are loaded again",
     Black: "Black: all pixels of train have one value",

@@ -69,7 +69,7 @@ def test_it_trains_in_an_empty_folder_a_recipe_and_a_model_of_ones_own(site: Pat
     listed = unsup("models").splitlines()
     assert [line for line in listed if line.startswith("ae ")]
     (mine,) = (line for line in listed if line.startswith("my_ae "))
-    assert mine.endswith("(configs/model/my_ae.yaml of this folder)")
+    assert mine.endswith("(configs/model/my_ae.yaml of this folder)") and "A linear autoencoder" in mine
     assert "my_ae" in unsup("compare", "--data", "digits")
     assert "evaluator checked" in unsup("selfcheck")
     assert "models" in unsup("--help")

@@ -9,6 +9,7 @@ check_data(MyData, root="images")
 import copy
 import inspect
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from unsup.data.base import Arrays, ImageData, Split
 from unsup.models.base import Model
 from unsup.models.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
 from unsup.runs.options import LINKED
+from unsup.training.trainer import silence_libraries
 
 
 def check_model(
@@ -58,8 +60,9 @@ def check_model(
     data.size("train")  # the split is drawn, stratified, before labels are shuffled
     options |= {key: getattr(data, key) for key in LINKED if key in inspect.signature(model_class).parameters}
     weights = {} if init_from is None else copy_of(init_from.state_dict())
-    x = next(iter(data.batches("train", size=40, at=np.arange(min(40, data.size("train"))))))
-    with torch.random.fork_rng([]), tempfile.TemporaryDirectory() as folder:
+    x = next(iter(data.batches("train", batch_size=40, positions=np.arange(min(40, data.size("train"))))))
+    with warnings.catch_warnings(), torch.random.fork_rng([]), tempfile.TemporaryDirectory() as folder:
+        silence_libraries()
         model, before = start(model_class, options, weights)
         fitting, curves = fit(model, data, epochs if any(p.requires_grad for p in model.parameters()) else 0)
         model.eval()
@@ -71,7 +74,7 @@ def check_model(
             other, _ = start(model_class, options, weights)
             fit(other, with_shuffled_labels(data), fitting.max_epochs or 0)
             same = same_state(other.state_dict(), model.state_dict())
-            require(model, same, "other labels give other weights: labels must not reach a model")
+            require(model, same, "different labels give different weights: labels must not reach a model")
 
 
 def start(model_class: type[Model], options: dict[str, Any], weights: Weights) -> tuple[Model, Weights]:
@@ -86,9 +89,9 @@ def start(model_class: type[Model], options: dict[str, Any], weights: Weights) -
 def with_shuffled_labels(data: ImageData) -> ImageData:
     """Return the same splits, with the training labels in random order."""
     other = copy.copy(data)
-    images, labels = data._stores[True]
+    images, labels = data._arrays[True]
     if labels is not None:
-        other._stores = data._stores | {True: (images, np.random.default_rng(0).permutation(labels))}
+        other._arrays = data._arrays | {True: (images, np.random.default_rng(0).permutation(labels))}
     return other
 
 
@@ -125,24 +128,24 @@ def check_data(data_class: type[ImageData], /, **options: Any) -> None:
 def check_arrays(data: ImageData, loaded: Any, least: int) -> None:
     """Check types, shapes and ranges of what `load` returns."""
     is_pair = isinstance(loaded, tuple) and len(loaded) == 2 and isinstance(loaded[0], np.ndarray)
-    require(data, is_pair, "load gives no pair (images, labels) of a NumPy array, and another one or None")
+    require(data, is_pair, "load returns no pair (images, labels): images are a NumPy array, labels too or None")
     images, labels = loaded
     good = images.dtype == np.uint8 and images.shape[1:] == tuple(data.shape)
-    require(data, good, f"load gives {images.dtype} images {images.shape}: it must be uint8 (N, *{data.shape})")
-    require(data, images.flags.c_contiguous, "load gives images in another order than C: use np.ascontiguousarray")
+    require(data, good, f"load returns {images.dtype} images {images.shape}: it must be uint8 (N, *{data.shape})")
+    require(data, images.flags.c_contiguous, "load returns images that are not C-contiguous: use np.ascontiguousarray")
     if labels is not None:
         kind = f"{labels.dtype} labels {labels.shape}" if isinstance(labels, np.ndarray) else f"{type(labels).__name__}"
         good = kind == f"int64 labels ({len(images)},)"
-        require(data, good, f"load gives {kind}: it must be int64 labels ({len(images)},), or None")
+        require(data, good, f"load returns {kind}: it must be int64 labels ({len(images)},), or None")
         known = set(labels.tolist()) <= set(range(least, len(data.class_names)))
-        require(data, known, f"load gives a label outside {least} to {len(data.class_names) - 1}")
+        require(data, known, f"load returns a label outside {least} to {len(data.class_names) - 1}")
 
 
 def check_splits(data: ImageData) -> None:
     """Check that splits are disjoint and complete."""
     images, labels = data.load(True)
     known = np.arange(len(images)) if labels is None else np.flatnonzero(labels >= 0)
-    train, val = data._index("train"), data._index("val")
+    train, val = data._get_rows("train"), data._get_rows("val")
     require(data, sorted([*train, *val]) == list(known), "an image is in no split, or in two")
     most = max(1, round(min(5000, len(known) / 10)))
     require(data, 1 <= len(val) <= most, f"{len(val)} of {len(known)} images are validation: 1 to {most} are expected")
@@ -153,20 +156,20 @@ def check_splits(data: ImageData) -> None:
     leaked = sum(row.tobytes() in seen for row in data.load(False)[0])
     require(data, not leaked, f"{leaked} test images are training images as well")
     data.setup()
-    require(data, np.array_equal(val, data._index("val")), "setup draws another split when it is called again")
+    require(data, np.array_equal(val, data._get_rows("val")), "setup draws another split when it is called again")
 
 
 def check_batches(data: ImageData) -> None:
     """Check that batches are in [0, 1], and that test passes are counted."""
     splits: tuple[Split, ...] = ("train", "val", "test")
     for split in splits:
-        x = torch.cat(list(data.batches(split, size=7)))
+        x = torch.cat(list(data.batches(split, batch_size=7)))
         good = x.shape == (data.size(split), *data.shape) and x.dtype == torch.float32
         require(data, good, f"batches of {split} are {x.dtype} {tuple(x.shape)}, not float32 of its images")
         require(data, x.min() >= 0 and x.max() <= 1, f"batches of {split} have values outside [0, 1]")
         require(data, x.min() < x.max(), f"all pixels of {split} have one value")
         labels = data.labels(split)
-        require(data, labels is None or len(labels) == len(x), f"{split} has another number of labels than of images")
+        require(data, labels is None or len(labels) == len(x), f"{split} has {len(x)} images but not as many labels")
     require(data, data.test_reads == 1, f"one pass over the test images was counted as {data.test_reads}")
 
 

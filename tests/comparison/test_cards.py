@@ -21,7 +21,7 @@ from unsup.comparison.recorded import cards
 from unsup.comparison.recorded.cards import check_table, digits, read_card, tolerance
 from unsup.comparison.recorded.store import read_complete
 from unsup.core.errors import UserError
-from unsup.evaluation.protocol import VERSION
+from unsup.evaluation.protocol import DRAFT, VERSION
 from unsup.metrics.variance import PRIOR
 from unsup.reports.catalogue import OnCard, find_score
 from unsup.reports.report import read_report
@@ -247,7 +247,7 @@ def test_other_images_protocols_and_missing_data_are_refused_before_training(
     change(shop, protocol=0)
     assert main(["reproduce", "digits-pca"]) == 1
     assert "protocol 0" in capsys.readouterr().err
-    change(shop, protocol=VERSION, command="unsup train pca --images cats")
+    change(shop, protocol=VERSION, draft=DRAFT, command="unsup train pca --images cats")
     assert main(["reproduce", "digits-pca"]) == 2
     assert "--images <folder>" in capsys.readouterr().err
     assert main(["reproduce", "digits-pca", "--images", "nowhere"]) == 1

@@ -27,7 +27,7 @@ def test_every_image_once_in_batches_of_even_size(n: int, batch_size: int) -> No
     data = Numbered(n, batch_size=batch_size)
     batches = loader(data)
     sizes = [len(x) for x, _ in batches]
-    assert sorted(epoch(batches)) == data._index("train").tolist()
+    assert sorted(epoch(batches)) == data._get_rows("train").tolist()
     assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
     assert len(sizes) == len(batches) == data.steps_per_epoch == -(-data.size("train") // batch_size)
 
@@ -35,8 +35,8 @@ def test_every_image_once_in_batches_of_even_size(n: int, batch_size: int) -> No
 def test_index_is_the_position_in_the_split() -> None:
     data = Numbered()
     for x, index in loader(data):
-        assert ids(x) == data._index("train")[index].tolist()
-        (same,) = data.batches("train", at=index.numpy())
+        assert ids(x) == data._get_rows("train")[index].tolist()
+        (same,) = data.batches("train", positions=index.numpy())
         assert torch.equal(x, same)
 
 
@@ -46,7 +46,7 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
     batches = loader(Numbered(), 1)
     torch.manual_seed(5)
     assert epoch(batches, 1) == orders[1, 1] and epoch(batches, 0) == orders[1, 0]  # whatever came before
-    assert epoch(Numbered().val_dataloader(), 3) == Numbered()._index("val").tolist()  # validation keeps its order
+    assert epoch(Numbered().val_dataloader(), 3) == Numbered()._get_rows("val").tolist()  # validation keeps its order
 
 
 @pytest.mark.parametrize("steps", [2, 4, 15, 100])
@@ -56,7 +56,7 @@ def test_calls_hold_the_same_batches(steps: int) -> None:
     calls = list(batches)
     assert len(calls) == len(batches) == -(-15 // steps)
     assert all(isinstance(call, BatchGroup) and len(call) <= steps for call in calls)
-    assert sum(call.images for call in calls) == len(batches.index)
+    assert sum(call.num_images for call in calls) == len(batches.rows)
     flat = [batch for call in calls for batch in call]
     assert len(flat) == len(single) == 15
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(flat, single, strict=True))

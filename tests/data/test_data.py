@@ -135,7 +135,7 @@ def test_fingerprint_sees_a_pixel_a_label_and_their_absence() -> None:
     def of(change: str = "") -> str:
         data = Numbered()
         data.setup()
-        images, labels = data._stores[change.startswith("train")]
+        images, labels = data._arrays[change.startswith("train")]
         if change.endswith("pixel"):
             images[7, 0, 0, 1] += 1
         elif change.endswith("label"):
@@ -145,7 +145,7 @@ def test_fingerprint_sees_a_pixel_a_label_and_their_absence() -> None:
     values = [of(), of("train pixel"), of("train label"), of("test pixel"), of("test label")]
     values.append(Numbered(labelled=False).fingerprint())
     other_split = Numbered()
-    other_split._positions = {"val": np.arange(900, 1000)}
+    other_split._rows = {"val": np.arange(900, 1000)}
     values.append(other_split.fingerprint())
     assert len(set(values)) == 7
     assert of() == values[0]
@@ -155,17 +155,17 @@ def test_a_split_is_found_once() -> None:
     """Every training step asks for the number of images: that must not take a pass over them."""
     data = Numbered(n=1000)
     splits: tuple[Split, ...] = ("learn", "train", "val", "test")
-    found = {split: data._index(split) for split in splits}
-    assert all(data._index(split) is index for split, index in found.items())
+    found = {split: data._get_rows(split) for split in splits}
+    assert all(data._get_rows(split) is index for split, index in found.items())
     assert sorted([*found["train"], *found["val"]]) == sorted([*found["learn"], *found["val"]]) == list(range(1000))
 
 
 def test_batches_at_positions_of_a_split() -> None:
     data = Numbered()
     at = np.array([5, 0, 99])
-    (x,) = data.batches("val", at=at)
-    assert ids(x) == data._index("val")[at].tolist()
-    assert (data.labels("val") == data._index("val") % 2).all()
+    (x,) = data.batches("val", positions=at)
+    assert ids(x) == data._get_rows("val")[at].tolist()
+    assert (data.labels("val") == data._get_rows("val") % 2).all()
     assert data.test_reads == 0
     data.batches("test")
     assert data.test_reads == 1

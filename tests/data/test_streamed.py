@@ -49,7 +49,7 @@ def test_an_epoch_is_every_image_once_in_an_order_of_its_own(folder: Path) -> No
     data.steps_per_call, data.seed = 4, 0
     calls = epoch(data)
     assert [len(call) for call in calls] == [4, 4, 2]
-    assert [call.images for call in calls] == [400, 400, 200]  # type: ignore[attr-defined]
+    assert [call.num_images for call in calls] == [400, 400, 200]  # type: ignore[attr-defined]
     assert torch.equal(next(iter(calls[1]))[0], first[4][0])
 
 
@@ -61,7 +61,7 @@ def test_what_is_left_after_whole_batches_sits_out(folder: Path) -> None:
 def test_a_pass_is_in_order_and_probes_see_their_own_images(folder: Path) -> None:
     data = Streamed(str(folder))
     data.setup()
-    assert [i for x in data.batches("learn", size=300) for i in numbers(x)] == list(range(N))
+    assert [i for x in data.batches("learn", batch_size=300) for i in numbers(x)] == list(range(N))
     assert [data.size(split) for split in ("learn", "train", "val", "test")] == [N, 180, 20, 60]  # type: ignore[arg-type]
     assert data.class_names == ("0", "1", "2") and data.shape == (1, 8, 8)
     images, labels = data.load(False)

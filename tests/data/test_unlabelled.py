@@ -28,7 +28,7 @@ class HalfLabelled(Numbered):
 
 
 def seen(data: HalfLabelled, split: str) -> list[int]:
-    return [i for x in data.batches(split, size=100) for i in ids(x)]  # type: ignore[arg-type]
+    return [i for x in data.batches(split, batch_size=100) for i in ids(x)]  # type: ignore[arg-type]
 
 
 def test_models_learn_from_all_and_probes_see_the_labelled() -> None:
@@ -47,7 +47,7 @@ def test_models_learn_from_all_and_probes_see_the_labelled() -> None:
 def test_without_unlabelled_images_the_splits_are_one() -> None:
     for data in (Numbered(), Numbered(labelled=False)):
         data.setup()
-        assert np.array_equal(data._index("learn"), data._index("train"))
+        assert np.array_equal(data._get_rows("learn"), data._get_rows("train"))
 
 
 class Half(TinyDigits):

@@ -176,10 +176,10 @@ def test_the_space_is_the_same_whatever_the_generators_and_threads(
     seen: set[int] = set()
     batches = ImageData.batches
 
-    def spy(self: ImageData, split: Any, device: Any = "cpu", size: int = 1024, at: Any = None) -> Any:
-        if split == "train" and size == spaces_module.BATCH:
-            seen.update(at.tolist())
-        return batches(self, split, device, size, at)
+    def spy(self: ImageData, split: Any, device: Any = "cpu", batch_size: int = 1024, positions: Any = None) -> Any:
+        if split == "train" and batch_size == spaces_module.BATCH:
+            seen.update(positions.tolist())
+        return batches(self, split, device, batch_size, positions)
 
     monkeypatch.setattr(ImageData, "batches", spy)
     torch.manual_seed(5)
@@ -203,8 +203,8 @@ def test_without_classes_the_space_is_principal_components(labels: str) -> None:
     assert found.name == "64 principal components of training images" and found.test.shape == (108, 64)
     at_test, at_train = comparison_positions(data)
     rest = np.setdiff1d(np.arange(data.size("train")), at_train)
-    learned = torch.cat(list(data.batches("train", at=rest)))
-    test = torch.cat(list(data.batches("test", at=at_test)))
+    learned = torch.cat(list(data.batches("train", positions=rest)))
+    test = torch.cat(list(data.batches("test", positions=at_test)))
     assert found.features(learned).mean(axis=0) == pytest.approx(0, abs=1e-4)
     squared = ((test - learned.mean(0)) ** 2).flatten(1).sum(1).numpy()  # all 64 of 64 dimensions: a rotation
     assert (found.test**2).sum(axis=1) == pytest.approx(squared, rel=1e-3)
@@ -356,7 +356,7 @@ def test_samples_are_the_same_ones_and_leave_no_trace() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x * 2, r"Bad.sample\(30\) gave values from 0.\d+ to 1.\d+: they must be finite and in \[0, 1\]"),
+        (lambda x: x * 2, r"Bad.sample\(30\) returned values from 0.\d+ to 1.\d+: they must be finite and in \[0, 1\]"),
         (lambda x: x - 0.5, "values from -0"),
         (lambda x: x.index_fill(0, torch.tensor(7), torch.nan), "values from nan to nan"),
         (lambda x: x.flatten(1), r"shape \(30, 64\): it must be \(30, 1, 8, 8\)"),
@@ -396,9 +396,9 @@ def test_likelihoods_are_means_in_nats_an_image(data: ImageData) -> None:
 @pytest.mark.parametrize(
     ("method", "value", "message"),
     [
-        ("elbo", lambda x: (x.sum(), x.flatten(1)), r"Odd.elbo: log p\(x\|z\) gave torch.float32 \(\)"),
-        ("elbo", lambda x: (x.flatten(1).sum(1), x), r"Odd.elbo: KL gave torch.float32 \(400, 1, 8, 8\)"),
-        ("log_likelihood", lambda x: x.flatten(1), r"Odd.log_likelihood gave torch.float32 \(400, 64\)"),
+        ("elbo", lambda x: (x.sum(), x.flatten(1)), r"Odd.elbo: log p\(x\|z\) returned torch.float32 \(\)"),
+        ("elbo", lambda x: (x.flatten(1).sum(1), x), r"Odd.elbo: KL returned torch.float32 \(400, 1, 8, 8\)"),
+        ("log_likelihood", lambda x: x.flatten(1), r"Odd.log_likelihood returned torch.float32 \(400, 64\)"),
         ("log_likelihood", lambda x: x.flatten(1).sum(1).log() * 0 / 0, "Odd: log_likelihood are not finite for 400"),
     ],
 )

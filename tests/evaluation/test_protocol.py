@@ -241,7 +241,7 @@ def test_own_clusters_of_unlabelled_images_are_counted():
 def test_clusters_that_are_none_are_refused_by_name(ids, expected, monkeypatch):
     data = Toy(thirds(300), thirds(90))
     monkeypatch.setattr(Sorted, "assign", lambda self, x: ids(x))
-    with pytest.raises(UserError, match=rf"^Sorted\.assign gave [^\n]*{expected}[^\n]*$"):
+    with pytest.raises(UserError, match=rf"^Sorted\.assign returned [^\n]*{expected}[^\n]*$"):
         judge_model(Sorted(Toy.shape), data)
     monkeypatch.setattr(Sorted, "num_clusters", None)
     with pytest.raises(UserError, match="set num_clusters in __init__"):
@@ -328,8 +328,8 @@ def test_the_code_of_one_image_alone_equals_that_in_a_batch(digits):
     together = encode_split(net, digits, "val", layers=True)
 
     class OneByOne(Digits):
-        def batches(self, split, device="cpu", size=1024, at=None):
-            return super().batches(split, device, 1, at)
+        def batches(self, split, device="cpu", batch_size=1024, positions=None):
+            return super().batches(split, device, 1, positions)
 
     alone = encode_split(net, OneByOne(), "val", layers=True)
     assert alone.codes == pytest.approx(together.codes, abs=1e-5)
@@ -457,7 +457,9 @@ def test_codes_that_are_no_matrix_are_refused_by_name():
         def encode(self, x):
             return x
 
-    with pytest.raises(UserError, match=r"Maps.encode gave torch.float32 \(270, 1, 4, 4\): it must be .*\(270, D\)"):
+    with pytest.raises(
+        UserError, match=r"Maps.encode returned torch.float32 \(270, 1, 4, 4\): it must be .*\(270, D\)"
+    ):
         judge_model(Maps((1, 4, 4)), Toy(thirds(300), thirds(90)))
 
 

@@ -57,16 +57,18 @@ def test_several_steps_a_call_change_nothing(limit: dict[str, int]) -> None:
     assert not same_weights(one, linear())
 
 
-def test_several_steps_a_call_refuse_what_they_would_ignore() -> None:
+def test_several_steps_a_call_ignore_no_option() -> None:
     class Own(Linear):
         def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
             return self.losses(batch[0])["loss"]
 
-    data = TinyDigits(steps_per_call=4)
-    for model, options in ((linear(), {"gradient_clip_val": 1.0}), (Own(SHAPE), {})):
-        with pytest.raises(UserError, match="steps_per_call"):
-            train(model, data, **options)
+    with pytest.raises(UserError, match="steps_per_call"):
+        train(Own(SHAPE), TinyDigits(steps_per_call=4))
     train(Own(SHAPE), TinyDigits())
+    clipped = [linear(), linear()]
+    for model, steps_per_call in zip(clipped, (1, 4), strict=True):
+        train(model, TinyDigits(steps_per_call=steps_per_call), gradient_clip_val=0.01)
+    assert same_weights(*clipped)
 
 
 def test_learning_rate_is_annealed_over_the_whole_run() -> None:
@@ -218,7 +220,7 @@ def test_fit_sees_the_training_images_and_seeded_noise(tmp_path: Path) -> None:
         model.seed = seed
         trainer, curves = train(model, data, epochs=0)
         images, _ = data.load(train=True)
-        inside = np.setdiff1d(np.arange(len(images)), data._index("val"))
+        inside = np.setdiff1d(np.arange(len(images)), data._get_rows("val"))
         assert model.mean.numpy() == pytest.approx(images[inside].mean(0) / 255, abs=1e-6)
         assert not curves
         trainer.save_checkpoint(tmp_path / "fitted.ckpt")
@@ -318,7 +320,7 @@ def test_losses_that_are_no_scalars_are_one_line(change: Callable[[Any], Any], p
             values = super().losses(x)
             return change(values) if self.training == training else values
 
-    with pytest.raises(UserError, match=f"^Odd.losses returned {problem}: return a dictionary of scalar tensors "):
+    with pytest.raises(UserError, match=f"^Odd.losses returned {problem}: it must be a dictionary of scalar tensors "):
         train(Odd(SHAPE))
 
 

@@ -10,7 +10,7 @@ from tiny import SHAPE, TinyDigits, digits, same_weights, train
 from torch import Tensor, nn
 
 from unsup.core.errors import UsageError
-from unsup.models.gan import GAN, generator, share_at
+from unsup.models.gan import GAN, build_generator, ema_step_size
 from unsup.models.parts.layers import keep_statistics, move_towards
 
 
@@ -90,7 +90,7 @@ def test_d_step_leaves_g_without_gradient_and_g_step_leaves_d_alone(monkeypatch:
 def test_g_step_gives_d_no_gradient() -> None:
     model = gan()
     model.discriminator.requires_grad_(False)
-    model.deceive(model.make(8))[0].backward()
+    model.deceive(model.fake_images(8))[0].backward()
     assert all(p.grad is None for p in model.discriminator.parameters())
     assert all(p.grad is not None and p.grad.any() for p in model.generator.parameters())
 
@@ -149,7 +149,7 @@ def test_label_smoothing_is_one_sided(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_d_can_learn_one_batch_by_heart() -> None:
     model, x = gan(), digits(32)
-    made = model.make(32).detach()
+    made = model.fake_images(32).detach()
     optimizer = model.configure_optimizers()[0]
     curve = []
     for _ in range(150):
@@ -193,12 +193,12 @@ def test_the_average_follows_g_and_is_what_is_sampled() -> None:
 
 @pytest.mark.parametrize("decay", [0.2, 0.999])
 def test_the_average_is_the_recursion_with_a_decay_that_rises(decay: float) -> None:
-    network, average = generator(SHAPE, 8, 4), generator(SHAPE, 8, 4)
+    network, average = build_generator(SHAPE, 8, 4), build_generator(SHAPE, 8, 4)
     expected = 0.0
     for n, value in enumerate((4.0, 8.0, 0.0, 6.0)):
         for p in network.parameters():
             p.data.fill_(value)
-        share = share_at(n + 1, decay)
+        share = ema_step_size(n + 1, decay)
         move_towards(average.state_dict().values(), network.state_dict().values(), share)
         assert share == pytest.approx(1 - min(decay, (1 + n) / (10 + n)) if n else 1)  # the first update copies
         expected = (1 - share) * expected + share * value
@@ -214,9 +214,9 @@ def test_batch_norm_keeps_real_images_statistics_and_the_default_eps() -> None:
     assert norms and all(m.eps == nn.BatchNorm2d(1).eps for m in norms)
     ours, reference = gan(), gan()
     x = digits(32)
-    ours.discriminate(x, ours.make(32).detach())
+    ours.discriminate(x, ours.fake_images(32).detach())
     with keep_statistics(ours.discriminator):
-        ours.deceive(ours.make(32))
+        ours.deceive(ours.fake_images(32))
     reference.discriminator(2 * x - 1)
     kept = dict(ours.discriminator.named_buffers())
     assert all(torch.equal(kept[name], value) for name, value in reference.discriminator.named_buffers())

@@ -8,7 +8,7 @@ from tiny import SHAPE, digits
 from torch import Tensor
 
 from unsup.core.errors import UsageError
-from unsup.models.mae import MAE, TransformerBlock, positions, take
+from unsup.models.mae import MAE, TransformerBlock, gather_tokens, positions
 
 
 def small(**options: Any) -> MAE:
@@ -69,7 +69,7 @@ def test_the_loss_counts_hidden_patches_only_and_the_encoder_never_sees_them() -
     restored = []
     for images in (x, other):
         patches, visible = model.patches(images), (~hidden).nonzero()[:, 1].view(8, 4)
-        restored.append(model.restore(model.encoder(take(model.tokens(patches), visible)), visible))
+        restored.append(model.restore(model.encoder(gather_tokens(model.tokens(patches), visible)), visible))
     assert torch.allclose(restored[0], restored[1], atol=1e-6)
     for images in (x, other):
         torch.manual_seed(5)

@@ -85,7 +85,7 @@ def test_mistakes_in_losses_are_one_line(
     options = {"trainer.num_sanity_val_steps": sanity_steps}
     with pytest.raises(UserError) as error:
         unsup.train(Mistaken, "digits", options=options, epochs=1, runs=tmp_path)
-    fix = 'return a dictionary of scalar tensors with the key "loss"'
+    fix = 'it must be a dictionary of scalar tensors with the key "loss"'
     assert str(error.value) == f"Mistaken.losses {mistake}: {fix}"
     assert not list(tmp_path.glob("*/*/0-*"))
 

@@ -21,7 +21,9 @@ class NoWaiting(Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        torch.cuda.set_sync_debug_mode("error" if trainer.current_epoch == 1 and not pl_module.logging else "default")
+        torch.cuda.set_sync_debug_mode(
+            "error" if trainer.current_epoch == 1 and not pl_module.logs_this_step else "default"
+        )
 
     def on_train_batch_end(self, *args: Any) -> None:
         torch.cuda.set_sync_debug_mode("default")

@@ -33,17 +33,29 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
     show_report(trained)
 
 
-def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | None = None) -> None:
+def compare(
+    *,
+    data: str | None = None,
+    runs: Path = Path("runs"),
+    sort: str | None = None,
+    a: str | None = None,
+    b: str | None = None,
+) -> None:
     """Compare all reports of a data set, over seeds and with the baselines.
 
     Args:
         data: the data set (all that have reports)
         runs: the folder of runs (runs)
         sort: a column of the table (linear probe)
+        a: a row of the table whose contrast with another one was planned
+        b: that other row
     """
     from unsup.comparison.compare import compare_all
 
-    comparisons, unusable = compare_all(runs, data, sort)
+    contrast = (a, b) if a and b else None
+    if (a or b) and not contrast:
+        raise UsageError(f"a contrast has two rows: give {option('a', '<row>')} and {option('b', '<row>')}")
+    comparisons, unusable = compare_all(runs, data, sort, contrast)
     for comparison in comparisons:
         show_comparison(comparison)
     if unusable:
@@ -114,12 +126,14 @@ def reproduce(
     chosen = row.seeds if "all" in seeds else numbers or row.seeds[:1]
     import torch
 
-    from unsup.evaluation.protocol import VERSION
+    from unsup.evaluation.protocol import DRAFT, VERSION
+    from unsup.reports.schema import protocol_name
     from unsup.runs.build import load_data
     from unsup.training.stages import train_stages
 
-    if row.protocol != VERSION:
-        raise UserError(f"{card} is of protocol {row.protocol}, this code has {VERSION}: record it again")
+    if (row.protocol, row.draft) != (VERSION, DRAFT):
+        theirs, ours = protocol_name(row.protocol, row.draft), protocol_name(VERSION, DRAFT)
+        raise UserError(f"{card} is of {theirs}, this code has {ours}, whose numbers differ: record the row again")
     missed = []
     for seed in dict.fromkeys(chosen):
         _, arguments = parse([*words, "--seed", str(seed)], {"train": train})

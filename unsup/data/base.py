@@ -20,9 +20,10 @@ from torch import Tensor
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
 from unsup.core.splits import train_val_split
-from unsup.data.batches import ResidentBatches, as_tensor, to_unit
+from unsup.data.batches import ResidentBatches, as_tensor, num_batches, to_unit
 
-Split = Literal["learn", "train", "val", "test"]  # models learn from "learn": "train" and the images without a label
+# Models learn from "learn", that is "train" and the images without a label. Probes are fitted to "train".
+Split = Literal["learn", "train", "val", "test"]
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64] | None]  # images (N, C, H, W); labels (N,), None if unlabelled
 UNLABELLED = -1  # label of a training image without one
 
@@ -37,7 +38,7 @@ class ImageData(L.LightningDataModule):
         batch_size: maximum number of images in an optimizer step, per device; batches differ by at most one image.
         steps_per_call: optimizer steps in one call of `training_step`. 16 removes most of Lightning's bookkeeping,
             0.5 to 1 ms a step, and gives the same weights bit for bit. Lightning's batch hooks, and options that count
-            batches, then count calls. 1 where gradients are clipped or accumulated.
+            batches, then count calls. Set to 1 where several processes train, or gradients are clipped or accumulated.
 
     Attributes:
         shape: (C, H, W), known before anything is loaded.
@@ -62,9 +63,9 @@ class ImageData(L.LightningDataModule):
         self.batch_size = batch_size
         self.steps_per_call = steps_per_call
         self.test_reads = 0  # passes over the test images
-        self._stores: dict[bool, Arrays] = {}  # True: official training images, False: official test images
-        self._positions: dict[Split, NDArray[np.int64]] = {}  # of each split's images in their store
-        self._resident: Tensor | None = None  # training images on the device where batches are cut
+        self._arrays: dict[bool, Arrays] = {}  # True: official training images, False: official test images
+        self._rows: dict[Split, NDArray[np.int64]] = {}  # of each split in its array
+        self._on_device: Tensor | None = None  # training images where batches are cut
         self._fingerprint: str | None = None
 
     def load(self, train: bool) -> Arrays:
@@ -80,33 +81,39 @@ class ImageData(L.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Load and check all images, once."""
-        self._store(train=True)
-        self._store(train=False)
+        self._get_arrays(train=True)
+        self._get_arrays(train=False)
 
     def size(self, split: Split) -> int:
-        return len(self._index(split))
+        return len(self._get_rows(split))
 
     def labels(self, split: Split) -> NDArray[np.int64] | None:
         """Return the labels of a split in order (None if unlabelled), for evaluation only."""
-        labels = self._store(split != "test")[1]
-        return None if labels is None else labels[self._index(split)]
+        labels = self._get_arrays(split != "test")[1]
+        return None if labels is None else labels[self._get_rows(split)]
 
     def batches(
-        self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
+        self,
+        split: Split,
+        device: torch.device | str = "cpu",
+        batch_size: int = 1024,
+        positions: NDArray[np.int64] | None = None,
     ) -> Iterator[Tensor]:
-        """Yield x (n, C, H, W), float32 in [0, 1], and count passes over the test split.
+        """Return an iterator over x (n, C, H, W), float32 in [0, 1].
+
+        A call counts as a pass over the test split, whether or not the iterator is used.
 
         Args:
             split: its images come in order.
             device: where x goes.
-            size: maximum size of the batches, which are even.
-            at: positions in the split; None for all.
+            batch_size: maximum; batches are of nearly equal size.
+            positions: in the split; None for all.
         """
         self.test_reads += split == "test"
-        index = self._index(split)
-        index = index if at is None else index[at]
-        images = self._images(split, torch.device(device))
-        parts = torch.from_numpy(index).to(images.device).tensor_split(max(1, math.ceil(len(index) / size)))
+        rows = self._get_rows(split)
+        rows = rows if positions is None else rows[positions]
+        images = self._get_images(split, torch.device(device))
+        parts = torch.from_numpy(rows).to(images.device).tensor_split(max(1, math.ceil(len(rows) / batch_size)))
         return (to_unit(images.index_select(0, part).to(device)) for part in parts)
 
     def fingerprint(self) -> str:
@@ -114,67 +121,74 @@ class ImageData(L.LightningDataModule):
         if self._fingerprint is None:
             digest = hashlib.sha256()
             for train in (True, False):
-                images, labels = self._store(train)
+                images, labels = self._get_arrays(train)
                 digest.update(repr(images.shape).encode())
                 digest.update(np.ascontiguousarray(images).data)
                 if labels is not None:
                     digest.update(labels.data)
-            digest.update(self._index("val").data)
+            digest.update(self._get_rows("val").data)
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
 
-    def _store(self, train: bool) -> Arrays:
-        if train not in self._stores:
+    def _get_arrays(self, train: bool) -> Arrays:
+        if train not in self._arrays:
             images, labels = self.load(train)
             name, classes = type(self).__name__, len(self.class_names)
             if images.dtype != np.uint8 or images.shape[1:] != self.shape:
                 raise UserError(
-                    f"{name}: load gives {images.dtype} images {images.shape[1:]}, expected uint8 {self.shape}"
+                    f"{name}: load returned {images.dtype} images {images.shape[1:]}, expected uint8 {self.shape}"
                 )
             if labels is not None and len(labels) != len(images):
                 raise UserError(f"{name}: {len(images)} images but {len(labels)} labels")
             least = UNLABELLED if train else 0
             if labels is not None and len(labels) and (labels.min() < least or labels.max() >= classes):
                 raise UserError(f"{name}: labels {labels.min()} to {labels.max()}, expected {least} to {classes - 1}")
-            self._stores[train] = images, None if labels is None else np.ascontiguousarray(labels, np.int64)
-        return self._stores[train]
+            self._arrays[train] = images, None if labels is None else np.ascontiguousarray(labels, np.int64)
+        return self._arrays[train]
 
-    def _images(self, split: Split, device: torch.device) -> Tensor:
-        """Return the stored images, on the accelerator if they fit in half of its memory."""
-        images = as_tensor(self._store(split != "test")[0])
+    def _get_images(self, split: Split, device: torch.device) -> Tensor:
+        """Return the images, on the GPU if they fit in half of its free memory."""
+        images = as_tensor(self._get_arrays(split != "test")[0])
         if split == "test" or device.type != "cuda":
             return images
-        if self._resident is None:
+        if self._on_device is None:
             fits = images.nbytes < torch.cuda.mem_get_info(device)[0] // 2
-            self._resident = images.to(device) if fits else images
-        return self._resident
+            self._on_device = images.to(device) if fits else images
+        return self._on_device
 
-    def _index(self, split: Split) -> NDArray[np.int64]:
-        """Return the positions of a split's images in their store."""
-        if split not in self._positions:
-            images, labels = self._store(split != "test")
+    def _get_rows(self, split: Split) -> NDArray[np.int64]:
+        """Return the rows of a split in the array of official images."""
+        if split not in self._rows:
+            images, labels = self._get_arrays(split != "test")
             if split == "test":
-                self._positions["test"] = np.arange(len(images))
+                self._rows["test"] = np.arange(len(images))
             else:
                 known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
                 train, val = train_val_split(len(known), None if labels is None else labels[known])
                 learn = np.setdiff1d(np.arange(len(images)), known[val])
-                self._positions |= {"train": known[train], "val": known[val], "learn": learn}
-        return self._positions[split]
+                self._rows |= {"train": known[train], "val": known[val], "learn": learn}
+        return self._rows[split]
 
     @property
     def steps_per_epoch(self) -> int:
         """The number of optimizer steps of an epoch on one device."""
         world = self.trainer.world_size if self.trainer else 1
-        return math.ceil(self.size("learn") // world / self.batch_size)
+        return num_batches(self.size("learn"), world, self.batch_size)
 
     def train_dataloader(self) -> ResidentBatches:
-        return self._loader("learn", shuffle=True, steps_per_call=self.steps_per_call)
+        return self._loader("learn")
 
     def val_dataloader(self) -> ResidentBatches:
-        return self._loader("val", shuffle=False, steps_per_call=1)
+        return self._loader("val")
 
-    def _loader(self, split: Split, shuffle: bool, steps_per_call: int) -> ResidentBatches:
+    def _loader(self, split: Split) -> ResidentBatches:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        images, index = self._images(split, device), torch.from_numpy(self._index(split))
-        return ResidentBatches(steps_per_call, device, images, index, self.batch_size, shuffle, self.seed)
+        return ResidentBatches(
+            steps_per_call=self.steps_per_call if split == "learn" else 1,
+            device=device,
+            images=self._get_images(split, device),
+            rows=torch.from_numpy(self._get_rows(split)),
+            batch_size=self.batch_size,
+            shuffle=split == "learn",
+            seed=self.seed,
+        )

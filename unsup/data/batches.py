@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.batch import Batch
 from unsup.core.distributed import num_processes, rank
 from unsup.core.seeds import derived_seed
 
-Batch = tuple[Tensor, Tensor]  # x (n, C, H, W) float32 in [0, 1]; index (n,)
-Part = tuple[Tensor, Tensor]  # index (n,); rows of the store (n,), or pixels (n, C, H, W) uint8
+Part = tuple[Tensor, Tensor]  # index (n,); rows of the array (n,), or pixels (n, C, H, W) uint8
 
 
 def as_tensor(images: NDArray[np.uint8]) -> Tensor:
@@ -28,6 +28,11 @@ def as_tensor(images: NDArray[np.uint8]) -> Tensor:
 def to_unit(images: Tensor) -> Tensor:
     """Convert uint8 in 0..255 to float32 in [0, 1]."""
     return images.float().mul_(1 / 255)
+
+
+def num_batches(images: int, processes: int, batch_size: int) -> int:
+    """Return the number of batches of an epoch in each process."""
+    return math.ceil(images // processes / batch_size)
 
 
 class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
@@ -43,7 +48,7 @@ class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
         return (self.cut(*part) for part in self.parts)
 
     @property
-    def images(self) -> int:
+    def num_images(self) -> int:
         """The number of images in all batches."""
         return sum(len(index) for index, _ in self.parts)
 
@@ -95,20 +100,20 @@ class ResidentBatches(Batches):
     """
 
     images: Tensor  # (N, C, H, W) uint8, on `device` or on the CPU
-    index: Tensor  # (n,) rows of `images` that make up the split
+    rows: Tensor  # (n,) of `images`, which make up the split
     batch_size: int  # maximum
     shuffle: bool  # a new order every epoch instead of the split's
     seed: int
 
     def _parts(self) -> Iterable[Part]:
         world = num_processes()  # known late: Lightning starts them after the data module is made
-        n, steps = len(self.index), self._steps()
+        n, steps = len(self.rows), self._steps()
         order = torch.arange(n)
         if self.shuffle:
             seed = derived_seed(self.seed, "order", self.epoch)
             order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
         order = order[rank() : n - n % world : world]
-        rows = self.index[order].to(self.images.device)  # once an epoch, not once a batch
+        rows = self.rows[order].to(self.images.device)  # once an epoch, not once a batch
         order = order.to(self.device)
         return zip(order.tensor_split(steps), rows.tensor_split(steps), strict=True)
 
@@ -116,4 +121,4 @@ class ResidentBatches(Batches):
         return to_unit(self.images.index_select(0, source).to(self.device)), index
 
     def _steps(self) -> int:
-        return math.ceil(len(self.index) // num_processes() / self.batch_size)
+        return num_batches(len(self.rows), num_processes(), self.batch_size)

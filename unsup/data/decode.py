@@ -17,6 +17,7 @@ from unsup.core.errors import UserError, printable
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # nothing else is opened, whatever the suffix
+DECODER_VERSION = 1  # raise it when `read_image` gives other pixels: cached arrays are then decoded again
 IMAGES_PER_TASK = 16  # that a thread decodes at a time
 TASKS_AHEAD = 4  # tasks of each thread that may wait to be yielded
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
 from unsup.data.base import Arrays, ImageData
-from unsup.data.decode import decode
-from unsup.data.listing import Listing, list_folder
+from unsup.data.decode import DECODER_VERSION, decode
+from unsup.data.listing import FolderListing, list_folder
 
 
 class Folder(ImageData):
@@ -22,18 +22,19 @@ class Folder(ImageData):
 
     Their shorter side is scaled to `size`, then they are cropped to the middle.
 
-    **Splits.** `train/` and, if it exists, `test/`; a folder without `train/` is training images as a whole. Without
-    `test/`, a sixth of the images, an equal share of every class, are always the same test images.
+    **Splits.** With `train/` and `test/`, those are the splits. Otherwise a sixth of the images, stratified by class
+    and always the same ones, become the test set.
 
     **Labels.** If every image of a split is exactly one folder deep (`train/cat/1.jpg`), that folder is its class. If
     none is (`train/1.jpg`, `train/2024/may/1.jpg`), or there is only one such folder, the images are unlabelled. A
     mixture is an error, and so is a class in `test/` that `train/` lacks.
 
-    **Files.** Those with the suffix of an image. Hidden files are left out; links are followed, but not in circles.
+    **Files.** Those with the suffix of an image. Hidden files are left out; symbolic links are followed, cycles are
+    skipped.
 
-    The decoded array is cached in `<root>/decoded/` (safe to delete) until the name, size or date of a file changes.
-    Above a quarter of the machine's memory it is mapped instead of loaded. If it cannot be written, the images are
-    decoded at every start.
+    The decoded array is cached in `<root>/decoded/` until the name, size or date of a file changes. Older arrays stay
+    there until they are deleted. Above a quarter of the machine's memory the array is mapped instead of loaded. If it
+    cannot be written (`root` may be read-only), the images are decoded at every start, with a warning.
 
     Args:
         images: the folder.
@@ -59,34 +60,33 @@ class Folder(ImageData):
         self.shape = (channels, size, size)
 
     @cached_property
-    def _listed(self) -> tuple[tuple[str, ...], Listing, Listing]:
+    def _listed(self) -> FolderListing:
         return list_folder(self.images)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]  # known once the folder is listed
-        return self._listed[0]
+        return self._listed.class_names
 
     def prepare_data(self) -> None:
         """Decode in one process for all."""
         self.setup()
 
     def load(self, train: bool) -> Arrays:
-        _, training, test = self._listed
-        n = len(training.files)
-        return (self._decoded[:n], training.labels) if train else (self._decoded[n:], test.labels)
+        listed, n = self._listed, len(self._listed.training.files)
+        return (self._decoded[:n], listed.training.labels) if train else (self._decoded[n:], listed.test.labels)
 
     @cached_property
     def _decoded(self) -> NDArray[np.uint8]:
         """The cached array (N, C, S, S), training images before test images."""
-        _, training, test = self._listed
-        files = training.files + test.files
+        files = self._listed.training.files + self._listed.test.files
         cached = Path(self.root, "decoded", f"{self._key(files)}.npy")
         if not cached.exists():
             paths = [self.images / file for file in files]
             try:
                 self._decode_into(cached, paths)
             except OSError as error:
-                warnings.warn(f"{cached} cannot be written ({error.strerror}): decoding at every start", stacklevel=2)
+                message = f"{cached} cannot be written ({error.strerror}): decoding at every start, or set data.root"
+                warnings.warn(message, stacklevel=2)
                 return np.concatenate(list(decode(paths, self.shape)))
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         try:
@@ -111,7 +111,7 @@ class Folder(ImageData):
 
     def _key(self, files: list[str]) -> str:
         """Return the SHA-256 of all that the decoded array depends on."""
-        digest = hashlib.sha256(repr(self.shape).encode())
+        digest = hashlib.sha256(repr((DECODER_VERSION, self.shape)).encode())
         for file in files:
             path = self.images / file
             try:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,16 @@ class Listing:
         return Listing([self.files[i] for i in rows], None if self.labels is None else self.labels[rows])
 
 
-def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
-    """Return class names (none if unlabelled), training images and test images.
+class FolderListing(NamedTuple):
+    """The classes and the splits of a folder."""
+
+    class_names: tuple[str, ...]  # empty if unlabelled
+    training: Listing
+    test: Listing
+
+
+def list_folder(top: Path) -> FolderListing:
+    """Return the classes, training images and test images of a folder.
 
     Raises:
         UserError: no such folder, too few images, or an ambiguous arrangement.
@@ -50,7 +59,7 @@ def list_folder(top: Path) -> tuple[tuple[str, ...], Listing, Listing]:
         n = len(listings[0].files)
         test = stratified_subset(n, round(n / 6), listings[0].labels)
         listings = [listings[0].at(np.setdiff1d(np.arange(n), test)), listings[0].at(test)]
-    return tuple(map(printable, number)), listings[0], listings[1]  # printable, for figures and tables
+    return FolderListing(tuple(map(printable, number)), *listings)  # printable, for figures and tables
 
 
 def _files_by_split(top: Path) -> dict[str, list[str]]:

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unsup.core.batch import Batch
 from unsup.core.commands import install
 from unsup.core.errors import UserError
 from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
-from unsup.data.batches import Batch, Batches, Part, to_unit
+from unsup.data.batches import Batches, Part, to_unit
 
 
 class Streamed(ImageData):
@@ -57,13 +58,17 @@ class Streamed(ImageData):
         return self._length if split == "learn" else super().size(split)
 
     def batches(
-        self, split: Split, device: torch.device | str = "cpu", size: int = 1024, at: NDArray[np.int64] | None = None
+        self,
+        split: Split,
+        device: torch.device | str = "cpu",
+        batch_size: int = 1024,
+        positions: NDArray[np.int64] | None = None,
     ) -> Iterator[Tensor]:
         if split != "learn":
-            return super().batches(split, device, size, at)
+            return super().batches(split, device, batch_size, positions)
         dataset = self._open("learn")
-        positions = np.arange(self._length) if at is None else at
-        parts = np.array_split(positions, max(1, math.ceil(len(positions) / size)))
+        positions = np.arange(self._length) if positions is None else positions
+        parts = np.array_split(positions, max(1, math.ceil(len(positions) / batch_size)))
         return (to_unit(pixels([dataset[int(i)] for i in part]).to(device)) for part in parts)
 
     @property

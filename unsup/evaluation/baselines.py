@@ -25,9 +25,9 @@ from unsup.evaluation import feature_space, inception
 from unsup.evaluation.codes import samples
 from unsup.evaluation.feature_space import FeatureSpace, one_thread
 from unsup.evaluation.progress import about, say
-from unsup.evaluation.protocol import VERSION, judge_model
+from unsup.evaluation.protocol import DRAFT, VERSION, judge_model
 from unsup.metrics import mixtures
-from unsup.metrics.intervals import bootstrap_interval
+from unsup.metrics.intervals import accuracy_interval
 from unsup.models.base import Model
 from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood
@@ -126,10 +126,10 @@ def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
 def cache_key(data: ImageData) -> str:
     """Return what every cached file depends on.
 
-    It holds the versions of the protocol and of scikit-learn, the clusterings that can run here and the data. A change
-    of a score raises the protocol's version (`tests/evaluation/test_scoring.py`).
+    It holds the version and draft of the protocol, the version of scikit-learn, the clusterings that can run here and
+    the data. A change of a score raises the version or the draft (`tests/evaluation/test_scoring.py`).
     """
-    return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}-{data.fingerprint()}"
+    return f"{VERSION}.{DRAFT}-{sklearn.__version__}-{sorted(mixtures.methods())}-{data.fingerprint()}"
 
 
 def judge_baseline(
@@ -162,7 +162,7 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     if "robustness" in scores:
         scores["robustness"]["initialisations"] = 1
     if "linear_probe" in scores:
-        scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
+        scores["linear_probe"]["low"], scores["linear_probe"]["high"] = accuracy_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = first["linear_probe"]["C"]
         scores["ridge_probe"]["alpha"] = first["ridge_probe"]["alpha"]
     return BaselineResult(scores, correct)
@@ -206,7 +206,7 @@ def signature(model: Model, data: ImageData) -> str:
     digest = hashlib.sha256()
     network: Any = _initialised(model, 0)
     with one_thread():
-        x = next(data.batches("train", size=64))
+        x = next(data.batches("train", batch_size=64))
         with frozen(network):
             outputs = [network.encode(x), *(network.layers(x).values() if hasattr(network, "layers") else ())]
             outputs += [network.reconstruct(x)] if hasattr(network, "reconstruct") else []

@@ -108,7 +108,7 @@ def samples(model: Any, n: int) -> Iterator[Tensor]:
         with frozen(model):
             seed_noise(model.device, "samples", start)
             x = model.sample(size).float().cpu()
-        what = f"{type(model).__name__}.sample({size}) gave"
+        what = f"{type(model).__name__}.sample({size}) returned"
         if x.shape != (size, *model.shape):
             raise UserError(f"{what} shape {tuple(x.shape)}: it must be {(size, *model.shape)}")
         low, high = x.min().item(), x.max().item()  # NaN where any value is

@@ -81,12 +81,12 @@ def _samples(folder: Path, model: Any, data: ImageData) -> dict[str, str]:
 
     m = min(SAMPLES, data.size("val"))
     at = np.sort(np.random.default_rng(0).permutation(data.size("val"))[:m])
-    unseen = torch.cat(list(data.batches("val", at=at))).numpy()
+    unseen = torch.cat(list(data.batches("val", positions=at))).numpy()
     queries = np.concatenate([samples[:m], unseen]).reshape(2 * m, -1)
     batches = (x.flatten(1).numpy() for x in data.batches("train"))
     positions, distances = geometry.nearest(queries, batches)
     few = min(m, COLUMNS)
-    neighbours = torch.cat(list(data.batches("train", at=positions[:few]))).numpy()
+    neighbours = torch.cat(list(data.batches("train", positions=positions[:few]))).numpy()
     titles["nearest"] = draw_nearest(folder / "nearest.png", samples[:few], neighbours, distances[:m], distances[m:])
     return titles
 

@@ -71,8 +71,10 @@ class FeatureSpace:
     def from_network(cls, name: str, net: nn.Module, data: ImageData) -> Self:
         """Return the space of a network with the features of a data set's real images."""
         at_test, at_train = comparison_positions(data)
-        test = np.concatenate([cls.extract(net, x) for x in data.batches("test", at=at_test)])
-        return cls(name, net, test, np.concatenate([cls.extract(net, x) for x in data.batches("train", at=at_train)]))
+        test = np.concatenate([cls.extract(net, x) for x in data.batches("test", positions=at_test)])
+        return cls(
+            name, net, test, np.concatenate([cls.extract(net, x) for x in data.batches("train", positions=at_train)])
+        )
 
     @staticmethod
     def extract(net: nn.Module, images: Tensor) -> Floats:
@@ -152,7 +154,7 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
     for _ in range(epochs):
         order = at[torch.randperm(len(at)).numpy()]
         parts = labels[order].tensor_split(batches)
-        for x, y in zip(data.batches("train", size=BATCH, at=order), parts, strict=True):
+        for x, y in zip(data.batches("train", batch_size=BATCH, positions=order), parts, strict=True):
             optimizer.zero_grad()
             F.cross_entropy(head(net(x)), y).backward()
             optimizer.step()
@@ -166,7 +168,8 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
 @threadpool_limits.wrap(limits=1)
 def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
     """Set the linear map to the principal components of some training images."""
-    images = torch.cat(list(data.batches("train", at=at[subsample(len(at), COMPONENT_IMAGES)]))).flatten(1).numpy()
+    positions = at[subsample(len(at), COMPONENT_IMAGES)]
+    images = torch.cat(list(data.batches("train", positions=positions))).flatten(1).numpy()
     linear = cast(nn.Linear, net[1])
     pca = PCA(linear.out_features, svd_solver="randomized", random_state=0).fit(images)
     with torch.no_grad():

@@ -167,7 +167,10 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
 def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
     return {
         "linear_probe": {"accuracy": probe.accuracy, "low": probe.low, "high": probe.high, "C": probe.C},
-        "few_label": {str(n): {"mean": few[n].mean, "std": few[n].std, "draws": few[n].draws} for n in few},
+        "few_label": {
+            str(n): {"mean": draws.mean, "std": draws.std, "draws": draws.draws, "by_draw": draws.by_draw}
+            for n, draws in few.items()
+        },
     }
 
 

@@ -1,6 +1,8 @@
 """The evaluation protocol that every model goes through, learned or not.
 
-Raise VERSION with any change, here or in what this module calls, that can alter a score.
+VERSION and DRAFT are part of every cache key, report and card, and numbers of different ones are never compared. While
+DRAFT is not 0 no results are recorded, and any change, here or in what this module calls, that can alter a score raises
+DRAFT. When recording begins DRAFT becomes 0; from then on such a change raises VERSION and begins again with draft 1.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,8 @@ from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
-VERSION = 3
+VERSION = 4
+DRAFT = 1  # 0: final
 
 
 @dataclass(frozen=True)

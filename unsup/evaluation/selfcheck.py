@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.metrics import clustering, diagnostics, generation, probes
-from unsup.metrics.intervals import paired_difference, paired_over_seeds
+from unsup.metrics.differences import Sample, differences
 from unsup.metrics.mixtures import agglomerative, estimate_k, gaussian_mixture
 from unsup.metrics.probes import Splits
+from unsup.metrics.variance import SeedSpread
 
 CLASSES, DIMENSION = 10, 32
 TRAIN, VAL, TEST = 800, 200, 2000
@@ -107,7 +108,7 @@ def _paired(rng: np.random.Generator) -> CheckResult:
     equal, better = base.copy(), base.copy()
     equal[:500] = rng.permutation(base[:500])  # equally many right, on other images
     better[np.flatnonzero(~base)[:100]] = True
-    same, gain = paired_difference(equal, base), paired_difference(better, base)
+    same, gain = differences([Sample.of(x) for x in (base, equal, better)], [(1, 0), (2, 0)])
     passed = not same["separable"] and bool(gain["separable"]) and abs(gain["difference"] - 0.05) < 1e-9
     return "paired interval: five points separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"
 
@@ -119,7 +120,8 @@ def _paired_over_seeds(rng: np.random.Generator) -> CheckResult:
     def seeds() -> NDArray[np.bool_]:  # each differs from the common pattern in a tenth of the images
         return np.array([np.where(rng.random(TEST) < 0.1, rng.random(TEST) < 0.8, right) for _ in range(3)])
 
-    base = seeds()
-    same, gain = paired_over_seeds(seeds(), base), paired_over_seeds(seeds() | (rng.random(TEST) < 0.25), base)
+    models = [seeds(), seeds(), seeds() | (rng.random(TEST) < 0.25)]
+    spread = SeedSpread.of([model.mean(axis=1).tolist() for model in models])
+    same, gain = differences([Sample.of(model, spread) for model in models], [(1, 0), (2, 0)])
     passed = not same["separable"] and gain["separable"] and gain["difference"] > 0.03
     return "paired over seeds: a gain separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"

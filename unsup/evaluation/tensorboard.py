@@ -81,7 +81,7 @@ def project(
         known = {"class": [names[c] for c in labels[at]]} | known
         if evaluation.predicted is not None:
             known["class by the probe"] = [names[c] for c in evaluation.predicted[at]]
-    images = torch.cat(list(data.batches("test", at=at)))
+    images = torch.cat(list(data.batches("test", positions=at)))
     rows = [list(row) for row in zip(*known.values(), strict=True)]
     board.add_embedding(codes[at], rows, downscaled(images), global_step=0, tag="codes", metadata_header=list(known))
 

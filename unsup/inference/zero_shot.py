@@ -72,7 +72,7 @@ def name_run(run: Run, words: Sequence[str], encoder: str) -> tuple[Path, Cluste
 
 def clustered_images(encoder: Encoder, readout: Readout, data: ImageData, split: Split) -> Clustered:
     """Return at most 2,000 images of a split with their clusters."""
-    images = list(data.batches(split, at=subsample(data.size(split), MAX_IMAGES)))
+    images = list(data.batches(split, positions=subsample(data.size(split), MAX_IMAGES)))
     columns = [code_columns(encoder, readout, x) for x in images]
     return torch.cat(images), np.concatenate([part.get("own_cluster", part["cluster"]) for part in columns])
 

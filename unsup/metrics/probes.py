@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
-from unsup.metrics.intervals import bootstrap_interval
+from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.logistic import fit_logistic, fit_with_chosen_c
 from unsup.metrics.readout import Probe
 from unsup.metrics.ridge import RidgePath
@@ -76,7 +76,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """Accuracies in [0, 1] of test images, with a 95 % bootstrap interval."""
+    """Accuracies in [0, 1] of test images, with Wilson's 95 % interval."""
 
     accuracy: float
     low: float
@@ -106,6 +106,7 @@ class Draws:
     std: float
     draws: int
     images: int  # training images of each draw
+    by_draw: list[float]  # accuracy with each draw
     share: Floats  # (n_test,) of the draws that classify the image correctly
 
 
@@ -124,7 +125,7 @@ def linear_probe(splits: Splits) -> LinearProbe:
 
     predicted = probe.predict(splits.test)
     correct = (predicted == splits.test_labels).astype(np.float32)
-    low, high = bootstrap_interval(correct)
+    low, high = accuracy_interval(correct)
     counts = np.bincount(splits.test_labels, minlength=int(splits.train_val_labels.max()) + 1)
     per_class = None
     if counts.all():
@@ -181,7 +182,7 @@ def few_label(splits: Splits, labels_per_class: int) -> Draws | None:
 
 @threadpool_limits.wrap(limits=1)
 def probe_draws(splits: Splits, c: float) -> Draws:
-    """Fit the probe with its C on draws of half of the training images, at most 10,000."""
+    """Fit the probe, C given, on draws of half of the images, at most 10,000."""
     size = min(DRAWN_IMAGES, max(splits.n_train // 2, len(np.unique(splits.train_labels))))
     return _over_draws(splits, [stratified(splits.train_labels, size, draw) for draw in range(1, DRAWS + 1)], c)
 
@@ -202,4 +203,6 @@ def _over_draws(splits: Splits, drawn: list[Ids], c: float) -> Draws:
     probes = [fit_logistic(splits.train[at], splits.train_labels[at], c) for at in drawn]
     right = np.array([probe.predict(splits.test) == splits.test_labels for probe in probes])  # (draws, n_test)
     accuracies, share = right.mean(axis=1), right.mean(axis=0).astype(np.float32)
-    return Draws(float(accuracies.mean()), float(accuracies.std(ddof=1)), len(drawn), len(drawn[0]), share)
+    return Draws(
+        float(accuracies.mean()), float(accuracies.std(ddof=1)), len(drawn), len(drawn[0]), accuracies.tolist(), share
+    )

@@ -6,10 +6,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from unsup.core.batch import Batch
 from unsup.core.errors import UserError
 from unsup.core.ranges import Above, AtLeast, check_options
 from unsup.models.frozen import frozen
-from unsup.models.parts.lightning import Batch, TrainingHooks
+from unsup.models.parts.lightning import TrainingHooks
 from unsup.models.parts.optim import annealed_adam
 
 __all__ = ["Batch", "Model"]
@@ -20,8 +21,9 @@ RANGES = {"lr": Above(0), "code_dim": AtLeast(1), "weight_decay": AtLeast(0)}  #
 class Model(TrainingHooks):
     """Base class of every method.
 
-    x is (N, C, H, W) float32 in [0, 1], z is (N, D). `losses` and `encode` are required; a method without gradients has
-    `fit` instead of `losses`. The evaluator discovers the optional methods:
+    x is (N, C, H, W) float32 in [0, 1], z is (N, D). `encode` is required. A trained method also needs `losses` or its
+    own `training_step`; one without gradients has `fit`; a frozen one has neither. The evaluator discovers the optional
+    methods:
 
     * `reconstruct(x)` -> (N, C, H, W): scored as returned, displayed clamped to [0, 1];
     * `decode(z)` -> (N, C, H, W);
@@ -31,14 +33,16 @@ class Model(TrainingHooks):
     * `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from `samples` posterior samples;
     * `views(x)` -> two random views (N, C, H, W) each; the distance of their codes is scored as alignment;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
-    * `assign(x)` -> (N,) int64: the method's cluster of each image, from 0 to below the attribute `num_clusters`;
-    * `fit(images)`: learn, before the first step, from passes over `images()`, each an ordered stream of x. The result
-      belongs in parameters and buffers whose shapes are known from `__init__`. With `losses`, fine-tuning follows.
+    * `assign(x)` -> (N,) int64: the method's cluster of each image, from 0 to below the attribute `num_clusters`.
+
+    `fit(images)` learns without gradients, before the first step. `images` is a callable; every call returns an
+    iterator over all training images, in order, as batches x. The result belongs in parameters and buffers whose shapes
+    are known from `__init__`. With `losses`, fine-tuning follows.
 
     A method that needs the index of its images, or several optimizers, overrides `training_step` and passes its scalars
     to `record`; noise is seeded before each step. A hook that derives something from the whole set
     (`on_train_epoch_start`, from `training_images`) does so again when a run is resumed, so it need not be saved.
-    `iteration` and `total_steps()` tell the progress of training (`unsup.models.parts.lightning`).
+    `iteration` and `total_steps()` give the progress of training (`unsup.models.parts.lightning`).
 
     The typed `__init__` is the schema of the recipe. It takes plain types only, so that checkpoints load with
     `weights_only=True`. Arguments named `shape` and `augmentation` come from the data set. A range is part of the type,
@@ -55,10 +59,9 @@ class Model(TrainingHooks):
 
     beta2: float = 0.999  # decay of Adam's average of squared gradients
     weight_decay: float = 0.0  # of the weights, not of biases and scales
-    needs_init: bool = False  # whether the method requires `init_from`
-    unused_parameters: bool = (
-        False  # whether a backward pass leaves some without gradient, as the other player of a GAN
-    )
+    needs_init: bool = False  # whether the method requires `init_from`, another run whose weights this one starts from
+    # Whether a backward pass gives some parameters no gradient, e.g. the discriminator's during the generator's step.
+    unused_parameters: bool = False
     initialised: bool = False  # whether the method has started from another run's weights
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
@@ -97,7 +100,7 @@ class Model(TrainingHooks):
         self.load_state_dict(state, strict=False)  # all of these weights fit, by the check above
         self.initialised = True
 
-    def generated(self, n: int) -> Tensor:
+    def sample_by_generate(self, n: int) -> Tensor:
         """Return `generate` of n noises in eval mode, for a method's `sample`."""
         model = cast(Any, self)
         if not hasattr(model, "noise_dim"):

@@ -19,8 +19,9 @@ class BiGAN(Model):
     pairs of a generated image and its noise. Where it cannot, E inverts G. No loss compares G(E(x)) with x.
 
     The networks are those of the permutation-invariant MNIST in the appendix: perceptrons of two hidden layers, the
-    second with batch-norm, leaky units (.2) in D and E; Adam with β1 .5, weights of deviation .02 that decay. As there,
-    E and G descend the loss with D's targets exchanged. Unlike there, z is normal, not uniform, and the rate constant.
+    second with batch-norm, leaky units (.2) in D and E; Adam with β1 .5 and weight decay; weights drawn with standard
+    deviation .02. As there, E and G descend the loss with D's targets exchanged. Unlike there, z is normal, not
+    uniform, and the learning rate constant.
 
     A training step is one step of D, in which E and G do not learn, and then one of E and G, on the same pairs.
 
@@ -66,23 +67,23 @@ class BiGAN(Model):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Make a step of D on the pairs of this batch, then one of E and G."""
         d_optimizer, eg_optimizer = cast(list[LightningOptimizer], self.optimizers())
-        real, made = self.pairs(batch[0])
+        real, fake = self.pairs(batch[0])
 
         with self.toggled_optimizer(d_optimizer):
-            d_loss, values = self.discriminate(real.detach(), made.detach())
+            d_loss, values = self.discriminate(real.detach(), fake.detach())
             values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
             d_optimizer.step()
         with self.toggled_optimizer(eg_optimizer):  # D's parameters take no gradient
-            eg_loss, eg_values = self.deceive(real, made)
+            eg_loss, eg_values = self.deceive(real, fake)
             values |= eg_values | {"grad_norm_eg": backward(self, eg_optimizer, eg_loss)}
             self.record({"loss": d_loss + eg_loss, **values})  # before the step that completes this iteration
             eg_optimizer.step()
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Return the losses of both players, for validation."""
-        real, made = self.pairs(x)
-        d_loss, values = self.discriminate(real, made)
-        eg_loss, eg_values = self.deceive(real, made)
+        real, fake = self.pairs(x)
+        d_loss, values = self.discriminate(real, fake)
+        eg_loss, eg_values = self.deceive(real, fake)
         return {"loss": d_loss + eg_loss, **values, **eg_values}
 
     def pairs(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,15 +91,15 @@ class BiGAN(Model):
         z = torch.randn(len(x), self.noise_dim, device=x.device)
         return torch.cat([2 * x.flatten(1) - 1, self.encode(x)], 1), torch.cat([self.generator(z).tanh(), z], 1)
 
-    def discriminate(self, real: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def discriminate(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return D's loss, and with it the mean D(x, E(x))."""
         logits = self.discriminator(real)
-        loss = (F.softplus(-logits).mean() + F.softplus(self.discriminator(made)).mean()) / 2
+        loss = (F.softplus(-logits).mean() + F.softplus(self.discriminator(fake)).mean()) / 2
         return loss, {"d_loss": loss, "d_real": logits.sigmoid().mean()}
 
-    def deceive(self, real: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def deceive(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of E and G, and with it the mean D(G(z), z)."""
-        logits = self.discriminator(made)
+        logits = self.discriminator(fake)
         loss = (F.softplus(self.discriminator(real)).mean() + F.softplus(-logits).mean()) / 2
         return loss, {"eg_loss": loss, "d_fake": logits.sigmoid().mean()}
 
@@ -117,7 +118,7 @@ class BiGAN(Model):
         return self.decode(noise)
 
     def sample(self, n: int) -> Tensor:
-        return self.generated(n)
+        return self.sample_by_generate(n)
 
 
 def perceptron(inputs: int, width: int, outputs: int, slope: float) -> nn.Sequential:

@@ -16,7 +16,7 @@ from unsup.models.parts.layers import mlp, move_towards
 
 
 class BYOL(Model):
-    """L = |q(z1) - z2'|^2 + |q(z2) - z1'|^2, all of length 1.
+    """L = ||q(z1) - z2'||² + ||q(z2) - z1'||², all of length 1.
 
     Projections z come from the online network, z' from the target, which is its moving average. The code is the input
     of the online projector.
@@ -25,9 +25,9 @@ class BYOL(Model):
     negatives: codes do not collapse because only the online side has a predictor q, and no gradient reaches the target.
     The loss itself is 0 for equal codes of all images; `quick/effective_rank` shows a collapse.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
-
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         hidden: hidden width of the projector and of the predictor.
         embedding: output width of both.
         decay: τ of the moving average in the first step, from 0 to 1; it rises to 1 (`decay_at`).
@@ -83,7 +83,7 @@ class BYOL(Model):
 
 
 def squared_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return the mean of |a - b|^2 over rows (N, E) of length 1 (equation 2)."""
+    """Return the mean of ||a - b||² over rows (N, E) of length 1 (equation 2)."""
     return 2 - 2 * F.cosine_similarity(a, b, dim=1).mean()
 
 

@@ -12,7 +12,7 @@ from unsup.core.errors import UserError
 from unsup.models.base import Model
 from unsup.models.optional_outputs import as_matrix, as_shape, clusters_of, likelihood, view_distances
 
-Weights = dict[str, Tensor]  # as `state_dict` gives them
+Weights = dict[str, Tensor]  # as returned by `state_dict`
 Curves = Mapping[str, Sequence[tuple[int, float]]]  # {name: [(step, value), …]}
 
 
@@ -92,10 +92,10 @@ def check_codes(model: Model, x: Tensor) -> None:
     """Check that a code depends on its image alone, and leaves the model alone."""
     modes, before = [module.training for module in model.modules()], copy_of(model.state_dict())
     z = as_shape(model.encode(x), (len(x), "D"), f"{type(model).__name__}.encode")
-    require(model, z.dtype == torch.float32, f"encode gives {z.dtype}: it must be torch.float32")
-    require(model, z.isfinite().all(), "encode gives codes that are not finite")
-    require(model, z.std(0).max() > 0, "encode gives all images the same code")
-    require(model, torch.equal(z, model.encode(x)), "encode gives the same image another code the second time")
+    require(model, z.dtype == torch.float32, f"encode returns {z.dtype}: it must be torch.float32")
+    require(model, z.isfinite().all(), "encode returns codes that are not finite")
+    require(model, z.std(0).max() > 0, "encode returns the same code for all images")
+    require(model, torch.equal(z, model.encode(x)), "encode returns another code for the same image the second time")
     alone = torch.cat([model.encode(row[None]) for row in x])
     require(model, torch.allclose(z, alone, atol=1e-5, rtol=1e-4), "encode looks at other images of the batch")
     require(model, modes == [module.training for module in model.modules()], "encode changes the mode of a module")
@@ -116,13 +116,13 @@ def check_outputs(trained: Model, x: Tensor) -> None:
         made["generate"] = model.generate(torch.randn(3, model.noise_dim))
     for method, images in made.items():
         as_shape(images, (3, *shape), f"{name}.{method}")
-        require(model, images.min() >= 0 and images.max() <= 1, f"{method} gives values outside [0, 1]")
+        require(model, images.min() >= 0 and images.max() <= 1, f"{method} returns values outside [0, 1]")
     likelihood(model, x, batch=0)
     if hasattr(model, "views"):
         view_distances(model, x, batch=0)
     if hasattr(model, "layers"):
         layers = model.layers(x)
-        require(model, isinstance(layers, dict), f"layers gives a {type(layers).__name__}: it must be a dictionary")
+        require(model, isinstance(layers, dict), f"layers returns a {type(layers).__name__}: it must be a dictionary")
         alone = [model.layers(row[None]) for row in x]
         for layer, h in layers.items():
             as_matrix(h, len(x), f"{name}.layers: {layer}")
@@ -134,7 +134,9 @@ def check_clusters(model: Any, x: Tensor) -> None:
     """Check that a cluster depends on its image alone, and that there are several."""
     ids = clusters_of(model, x)
     require(model, len(ids.unique()) > 1, "assign puts all images into one cluster")
-    require(model, torch.equal(ids, model.assign(x)), "assign gives the same image another cluster the second time")
+    require(
+        model, torch.equal(ids, model.assign(x)), "assign returns another cluster for the same image the second time"
+    )
     alone = torch.cat([model.assign(row[None]) for row in x])
     require(model, torch.equal(ids, alone), "assign looks at other images of the batch")
 
@@ -160,4 +162,4 @@ def check_checkpoint(model: Model, path: Path, x: Tensor) -> None:
     rebuilt.load_state_dict(saved["state_dict"])
     with torch.no_grad():
         same = torch.equal(rebuilt.eval().encode(x), model.encode(x))
-    require(model, same, "the model that is rebuilt from a checkpoint gives other codes")
+    require(model, same, "the model rebuilt from a checkpoint returns other codes")

@@ -29,7 +29,7 @@ class DAE(Model):
         widths: hidden widths from the pixels to the code, GELU; the decoder mirrors them.
         code_dim: size of the code.
         corruption: which of the three.
-        level: standard deviation of the Gaussian noise, or share of the values that are replaced.
+        level: standard deviation of the Gaussian noise, or fraction of the values that are replaced.
         batch_norm: normalise the hidden layers of both halves before the activation.
         output: "linear", or "sigmoid" for reconstructions inside (0, 1).
     """

@@ -27,8 +27,8 @@ class DEC(Model):
     is `reconstruction_weight` 10 here, as Adam ignores the scale of a loss.
 
     The centres start from k-means of the codes. P is computed from all training images at the start of each epoch (in
-    the papers every 140 steps of 256 images on MNIST). `clusters/changed` is the share of images whose cluster changed
-    in an epoch; both papers stop below .001. The optimizer is Adam as in IDEC, annealed (`Model`); DEC has SGD.
+    the papers every 140 steps of 256 images on MNIST). `clusters/changed` is the fraction of images whose cluster
+    changed in an epoch; both papers stop below .001. The optimizer is Adam as in IDEC, annealed (`Model`); DEC has SGD.
 
     A cluster may lose all its images for good, and on codes that know nothing of the images P only confirms chance. So
     training starts from the `encoder`, and the `decoder` if it reconstructs, of another run.

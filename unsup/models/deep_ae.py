@@ -39,7 +39,7 @@ class DeepAE(Model):
         activation: activation of the hidden layers.
         batch_norm: normalise the hidden layers of both halves before the activation.
         output: "linear", or "sigmoid" for reconstructions inside (0, 1).
-        mask: share of the input pixels set to 0 in training; the others are scaled by 1 / (1 - mask).
+        mask: fraction of the input pixels set to 0 in training; the others are scaled by 1 / (1 - mask).
         noise: standard deviation of Gaussian noise on the input in training.
         layer_noise: the same before each hidden activation of the encoder.
         layer_weight: λ, at least 0; with 0 neither the clean pass nor the terms are computed.
@@ -127,7 +127,7 @@ class DeepAE(Model):
         error = (h - h_hat).square()
         if self.normalise == "batch":
             variance = h.var(0, correction=0)
-            # units that never fire have variance 0; the constant is a share of the layer's mean, to prefer no scale
+            # units that never fire have variance 0; the constant is a fraction of the layer's mean, to prefer no scale
             error = error / (variance + 0.01 * variance.mean())
         return error.sum(1).mean()
 

@@ -23,14 +23,14 @@ class EMPSSL(Model):
     section 3. R is the total coding rate (`coding_rate`). Both terms are averaged over patches. The code is the input
     of the projector, for the whole image or, as in the paper's evaluation, averaged over crops.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
-
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the embeddings.
         patches: random crops of an image in a step, at least 2.
-        area: share of the image that a crop shows, above 0 to 1; views of "digits" also zoom in and out of it.
+        area: fraction of the image that a crop shows, above 0 to 1; views of "digits" also zoom in and out of it.
         similarity: weight of the cosine.
-        distortion: ε^2, the squared error at which R codes; embeddings have length 1.
+        distortion: ε², the squared error at which R codes; embeddings have length 1.
         test_patches: crops over which the code is averaged, on a square grid (4, 9, 16, …); 0 encodes the whole image.
     """
 
@@ -80,9 +80,9 @@ class EMPSSL(Model):
 
 
 def coding_rate(z: Tensor, distortion: float) -> Tensor:
-    """Return R(Z) = 1/2 log det(I + P / (N ε^2) Z^T Z) in nats (equation 2).
+    """Return R(Z) = 1/2 log det(I + P / (N ε²) Z^T Z) in nats (equation 2).
 
-    z (V, N, P) are V matrices, whose rows in all processes count, with rates (V,). `distortion` is ε^2.
+    z (V, N, P) are V matrices, whose rows in all processes count, with rates (V,). `distortion` is ε².
     """
     n, p = z.shape[1:]
     moments = gather((z.transpose(1, 2) @ z / n)[None]).mean(0)  # (V, P, P); every process has as many rows

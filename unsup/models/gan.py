@@ -23,15 +23,12 @@ class GAN(Model):
 
     Goodfellow et al. 2014, equation 1. The networks are those of Radford et al. 2015, "Unsupervised representation
     learning with deep convolutional generative adversarial networks", section 3: strided convolutions, batch-norm (its
-    eps is the default, 1e-5) except at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights of
-    deviation .02, Adam with β1 .5.
-    Images of any size from 8 x 8 are halved until the shorter side is at most 4.
+    eps is the default, 1e-5) except at D's input and G's output, LeakyReLU .2 in D, ReLU and tanh in G, weights drawn
+    with standard deviation .02, Adam with β1 .5. Images of at least 8 x 8 are halved until the shorter side is at most
+    4. A training step is one step of D, on the batch and as many new images, and one of G.
 
-    A training step is one step of D, on the batch and as many new images, and one of G. Neither learns in the step of
-    the other.
-
-    Codes are every convolution's activations, max-pooled to 4 x 4, flattened and concatenated (section 5.1 there). D's
-    batch-norm keeps the statistics of real images alone, as it encodes these.
+    Codes are every convolution's activations, max-pooled to 4 x 4, flattened and concatenated (their section 5.1). D's
+    running statistics are updated on real images only, since those are what it encodes.
 
     Args:
         shape: (C, H, W) of an image.
@@ -42,7 +39,7 @@ class GAN(Model):
             above; `hinge` (Lim & Ye 2017): max(0, 1 - l(x)) + max(0, 1 + l(G(z))) for D, -l(G(z)) for G, l the logit.
         label_smoothing: D's target for real images is 1 less this (Salimans et al. 2016); not for `hinge`.
         norm: `batch` for D's convolutions, or `spectral` for all of D's layers (Miyato et al. 2018).
-        ema: decay of the moving average of G that `sample` uses, lower in the first steps; with 0 it uses G itself.
+        ema: `sample` uses a moving average of G, with decay min(ema, n / (n + 9)) in step n, or G itself if this is 0.
         code_dim: size of a projection of the codes by a fixed random matrix, entries of variance 1 / code_dim; None
             keeps all entries.
         lr: learning rate of both, constant.
@@ -74,7 +71,7 @@ class GAN(Model):
             raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for gan's strides: 8 x 8 at least")
         self.automatic_optimization = False
         self.noise_dim, self.objective, self.label_smoothing = noise_dim, objective, label_smoothing
-        self.generator = generator(shape, noise_dim, width)
+        self.generator = build_generator(shape, noise_dim, width)
         self.discriminator = Discriminator(shape, width, norm)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -115,52 +112,52 @@ class GAN(Model):
         d_optimizer, g_optimizer = cast(list[LightningOptimizer], self.optimizers())
         x, _ = batch
         with self.toggled_optimizer(d_optimizer):
-            d_loss, values = self.discriminate(x, self.make(len(x)).detach())
+            d_loss, values = self.discriminate(x, self.fake_images(len(x)).detach())
             values["grad_norm_d"] = backward(self, d_optimizer, d_loss)
             d_optimizer.step()
         with self.toggled_optimizer(g_optimizer):  # D's parameters take no gradient
             with keep_statistics(self.discriminator):
-                g_loss, g_values = self.deceive(self.make(len(x)))
+                g_loss, g_values = self.deceive(self.fake_images(len(x)))
             values |= g_values | {"grad_norm_g": backward(self, g_optimizer, g_loss)}
             self.record({"loss": d_loss + g_loss, **values})  # before the step that completes this iteration
             g_optimizer.step()
         if self.averaged is not None:
-            share = share_at(self.iteration, self.ema)
+            share = ema_step_size(self.iteration, self.ema)
             move_towards(self.averaged.state_dict().values(), self.generator.state_dict().values(), share)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Return the losses of both players, for validation."""
-        made = self.make(len(x))
-        d_loss, values = self.discriminate(x, made)
-        g_loss, g_values = self.deceive(made)
+        fake = self.fake_images(len(x))
+        d_loss, values = self.discriminate(x, fake)
+        g_loss, g_values = self.deceive(fake)
         return {"loss": d_loss + g_loss, **values, **g_values}
 
-    def make(self, n: int) -> Tensor:
+    def fake_images(self, n: int) -> Tensor:
         """Return G(z) (n, C, H, W) in [-1, 1] for new z."""
         return self.generator(torch.randn(n, self.noise_dim, device=self.device))
 
-    def discriminate(self, x: Tensor, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def discriminate(self, x: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return D's loss, and with it the mean log D(x)."""
-        real = self.discriminator(2 * x - 1)
+        real = self.discriminator(2 * x - 1)  # logits (N,)
         with keep_statistics(self.discriminator):
-            fake = self.discriminator(made)
+            fake_logits = self.discriminator(fake)
         if self.objective == "hinge":
-            terms = F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+            terms = F.relu(1 - real).mean() + F.relu(1 + fake_logits).mean()
         else:
             target = torch.full_like(real, 1 - self.label_smoothing)
-            terms = F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake).mean()
+            terms = F.binary_cross_entropy_with_logits(real, target) + F.softplus(fake_logits).mean()
         return terms / 2, {"d_loss": terms / 2, "log_d_real": F.logsigmoid(real).mean()}
 
-    def deceive(self, made: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def deceive(self, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return G's loss, and with it the mean D(G(z))."""
-        fake = self.discriminator(made)
+        logits = self.discriminator(fake)
         by_objective = {
-            "nonsaturating": F.softplus(-fake),  # -log D(G(z))
-            "minimax": -F.softplus(fake),  # log(1 - D(G(z)))
-            "hinge": -fake,
+            "nonsaturating": F.softplus(-logits),  # -log D(G(z))
+            "minimax": -F.softplus(logits),  # log(1 - D(G(z)))
+            "hinge": -logits,
         }
         loss = by_objective[self.objective].mean()
-        return loss, {"g_loss": loss, "d_fake": fake.sigmoid().mean()}
+        return loss, {"g_loss": loss, "d_fake": logits.sigmoid().mean()}
 
     # ---- what was learned -------------------------------------------------------------------------------------------
 
@@ -169,8 +166,7 @@ class GAN(Model):
         return z if self.projection is None else z @ self.projection
 
     def _features(self, x: Tensor) -> Tensor:
-        maps = self.discriminator.maps(2 * x - 1)
-        return torch.cat([pool_maps(m) for m in maps], dim=1)
+        return torch.cat([*self.layers(x).values()], dim=1)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         maps = self.discriminator.maps(2 * x - 1)
@@ -181,10 +177,10 @@ class GAN(Model):
         return (network(noise) + 1) / 2
 
     def sample(self, n: int) -> Tensor:
-        return self.generated(n)
+        return self.sample_by_generate(n)
 
 
-def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Sequential:
+def build_generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Sequential:
     """Return a network (N, noise_dim) -> (N, C, H, W) in [-1, 1]."""
     sizes = halvings(shape[1:], stop=4, at_least=2)
     channels = [width << i for i in range(len(sizes) - 1)]
@@ -196,7 +192,7 @@ def generator(shape: tuple[int, int, int], noise_dim: int, width: int) -> nn.Seq
     return nn.Sequential(*layers, up(channels[0], shape[0], sizes[0]), nn.Tanh())
 
 
-def share_at(step: int, decay: float) -> float:
+def ema_step_size(step: int, decay: float) -> float:
     """Return 1 - min(decay, n / (n + 9)) for step n, and 1 for the first one."""
     if step == 1:
         return 1.0

@@ -23,9 +23,9 @@ class LeJEPA(Model):
     (arXiv:2511.08544), sections 4 and 5. There are no negatives, no teacher and no stop-gradient. All views are global,
     as images of this size leave no room for smaller ones. The code is the input of the projector.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
-
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the embeddings.
         views_per_image: number of views, at least 2.
         slices: number of random directions of SIGReg, drawn in each step.
@@ -82,7 +82,7 @@ def sigreg(z: Tensor, slices: int) -> Tensor:
 def epps_pulley(x: Tensor) -> Tensor:
     """Return the distance of samples from N(0, 1) by their characteristic function c.
 
-    It is N times the integral of |c(t) - exp(-t^2 / 2)|^2 exp(-t^2 / 2) (Epps & Pulley 1983), by the trapezoid rule; N
+    It is N times the integral of |c(t) - exp(-t² / 2)|² exp(-t² / 2) (Epps & Pulley 1983), by the trapezoid rule; N
     and c are those of all processes. A normal sample of any size has a mean of sqrt(2 pi) (1 - 1 / sqrt(3)) = 1.06, N
     equal numbers have at least .41 N. K samples x (..., N, K) give distances (..., K).
     """

@@ -14,7 +14,7 @@ from unsup.models.parts.layers import mlp
 
 
 class MAE(Model):
-    """L = E |x_h - g(f(x_v))|^2 / pixels of x_h.
+    """L = E ||x_h - g(f(x_v))||² / pixels of x_h.
 
     Hidden patches x_h are restored from the visible ones x_v, which are drawn in every step. He et al. 2022, "Masked
     autoencoders are scalable vision learners", section 3 and appendix A.1. The code is the mean of the encoder's tokens
@@ -29,13 +29,16 @@ class MAE(Model):
         heads: attention heads, in both halves.
         decoder_width: width of the decoder's tokens, a multiple of 4 and of `heads`.
         decoder_depth: transformer blocks of the decoder.
-        mask: share of the patches that is hidden, above 0 to below 1; at least one is hidden and one visible.
+        mask: fraction of the patches that is hidden, above 0 to below 1; at least one is hidden and one visible.
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
 
     Raises:
-        UsageError: an image does not consist of two or more patches, or a width is no such multiple.
+        UsageError: an image does not consist of two or more patches, or a width is not a multiple of 4 and of `heads`.
     """
+
+    places: Tensor  # position embeddings (T, width)
+    decoder_places: Tensor  # (T, decoder_width)
 
     def __init__(
         self,
@@ -51,14 +54,14 @@ class MAE(Model):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
-        channels, height, columns = shape
-        if height % patch or columns % patch or height * columns == patch**2:
-            raise UsageError(f"model.patch is {patch}: images of {height} x {columns} do not consist of such patches")
+        channels, height, width_px = shape
+        if height % patch or width_px % patch or height * width_px == patch**2:
+            raise UsageError(f"model.patch is {patch}: images of {height} x {width_px} do not consist of such patches")
         for name, value in (("width", width), ("decoder_width", decoder_width)):
             if value % math.lcm(4, heads):
                 raise UsageError(f"model.{name} is {value}: it must be a multiple of 4 and of model.heads, {heads}")
         self.patch, self.weight_decay = patch, weight_decay
-        grid = (height // patch, columns // patch)
+        grid = (height // patch, width_px // patch)
         tokens = grid[0] * grid[1]
         self.visible = min(max(tokens - round(mask * tokens), 1), tokens - 1)
         self.embed = nn.Linear(channels * patch**2, width)
@@ -69,8 +72,6 @@ class MAE(Model):
         self.decoder = nn.Sequential(
             *blocks, nn.LayerNorm(decoder_width), nn.Linear(decoder_width, channels * patch**2)
         )
-        self.places: Tensor
-        self.decoder_places: Tensor
         self.register_buffer("places", positions(*grid, width), persistent=False)
         self.register_buffer("decoder_places", positions(*grid, decoder_width), persistent=False)
 
@@ -78,23 +79,23 @@ class MAE(Model):
         patches = self.patches(x)  # (N, T, P)
         order = torch.rand(patches.shape[:2], device=x.device).argsort(1)  # one for each image
         visible, hidden = order[:, : self.visible], order[:, self.visible :]
-        tokens = self.encoder(take(self.tokens(patches), visible))  # (N, visible, width)
+        tokens = self.encoder(gather_tokens(self.tokens(patches), visible))  # (N, visible, width)
         restored = self.restore(tokens, visible).float()
-        return {"loss": F.mse_loss(take(restored, hidden), take(patches, hidden))}
+        return {"loss": F.mse_loss(gather_tokens(restored, hidden), gather_tokens(patches, hidden))}
 
     def patches(self, x: Tensor) -> Tensor:
-        """Return T patches (N, T, P) of images (N, C, H, W), row by row, P = C patch^2."""
+        """Return T patches (N, T, P) of images (N, C, H, W), row by row, P = C patch²."""
         return F.pixel_unshuffle(x, self.patch).flatten(2).transpose(1, 2)
 
     def tokens(self, patches: Tensor) -> Tensor:
         """Embed all patches (N, T, P) as tokens (N, T, width)."""
-        return self.embed(4 * patches - 2) + self.places  # near variance 1, as the places
+        return self.embed(4 * patches - 2) + self.places  # near variance 1, like `places`
 
     def restore(self, tokens: Tensor, visible: Tensor) -> Tensor:
         """Return all patches (N, T, P) from tokens (N, V, width) at `visible` (N, V)."""
         known = self.bridge(tokens)
-        n, everywhere = len(tokens), len(self.decoder_places)
-        full = self.mask_token.to(known.dtype).expand(n, everywhere, -1)
+        n, num_tokens = len(tokens), len(self.decoder_places)
+        full = self.mask_token.to(known.dtype).expand(n, num_tokens, -1)
         full = full.scatter(1, visible[..., None].expand_as(known), known)
         return self.decoder(full + self.decoder_places)
 
@@ -104,9 +105,9 @@ class MAE(Model):
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         means: dict[str, Tensor] = {}
         h = self.tokens(self.patches(x))
-        for block in self.encoder[:-2]:  # the last block gives the codes
+        for i, block in enumerate(self.encoder[:-2], start=1):  # the last block gives the codes
             h = block(h)
-            means[f"block_{len(means) + 1}"] = h.mean(1)
+            means[f"block_{i}"] = h.mean(1)
         return means
 
 
@@ -132,9 +133,9 @@ class TransformerBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def take(rows: Tensor, places: Tensor) -> Tensor:
-    """Return the rows (N, K, D) of (N, T, D) at places (N, K)."""
-    return rows.gather(1, places[..., None].expand(-1, -1, rows.shape[2]))
+def gather_tokens(tokens: Tensor, positions: Tensor) -> Tensor:
+    """Return the tokens (N, K, D) of (N, T, D) at positions (N, K)."""
+    return tokens.take_along_dim(positions[..., None], 1)
 
 
 def positions(rows: int, columns: int, width: int) -> Tensor:

@@ -22,10 +22,10 @@ def clusters_of(model: Any, x: Tensor) -> Tensor:
     if not isinstance(getattr(model, "num_clusters", None), int):
         raise UserError(f"{name} needs the number of clusters: set num_clusters in __init__")
     if not isinstance(ids, Tensor) or ids.shape != (len(x),) or ids.dtype != torch.int64:
-        raise UserError(f"{name} gave {_kind(ids)}: it must be torch.int64 ({len(x)},)")
+        raise UserError(f"{name} returned {_kind(ids)}: it must be torch.int64 ({len(x)},)")
     low, high = ids.min().item(), ids.max().item()
     if low < 0 or high >= model.num_clusters:
-        raise UserError(f"{name} gave clusters {low} to {high}: num_clusters is {model.num_clusters}")
+        raise UserError(f"{name} returned clusters {low} to {high}: num_clusters is {model.num_clusters}")
     return ids.cpu()
 
 
@@ -37,7 +37,7 @@ def view_distances(model: Any, x: Tensor, batch: int) -> Tensor:
     seed_noise(model.device, "views", batch)
     views, name = model.views(x), f"{type(model).__name__}.views"
     if not isinstance(views, tuple | list) or len(views) != 2:
-        raise UserError(f"{name} gave a {type(views).__name__}: it must give two views of each image")
+        raise UserError(f"{name} returned a {type(views).__name__}: it must return two views of each image")
     codes = [as_matrix(model.encode(as_shape(v, (*x.shape[:2], "H", "W"), name)), len(x), name) for v in views]
     first, second = (F.normalize(z, dim=1) for z in codes)
     return (first - second).square().sum(1)
@@ -55,7 +55,7 @@ def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
         seed_noise(model.device, "elbo", batch)
         terms = model.elbo(x)
         if not isinstance(terms, tuple | list) or len(terms) != 2:
-            raise UserError(f"{name}.elbo gave {_kind(terms)}: it must give log p(x|z) and the KL")
+            raise UserError(f"{name}.elbo returned {_kind(terms)}: it must return log p(x|z) and the KL")
         nats["kl"] = as_matrix(terms[1], n, f"{name}.elbo: KL")
         nats["elbo"] = as_shape(terms[0], (n,), f"{name}.elbo: log p(x|z)").float().cpu() - nats["kl"].sum(1)
     if hasattr(model, "log_likelihood"):
@@ -77,7 +77,7 @@ def as_shape(output: Any, shape: tuple[int | str, ...], name: str) -> Tensor:
     if fits and all(isinstance(wanted, str) or size == wanted for size, wanted in zip(sizes, shape, strict=True)):
         return output
     wanted = ", ".join(map(str, shape)) + "," * (len(shape) == 1)
-    raise UserError(f"{name} gave {_kind(output)}: it must be a tensor ({wanted})")
+    raise UserError(f"{name} returned {_kind(output)}: it must be a tensor ({wanted})")
 
 
 def _kind(output: Any) -> str:

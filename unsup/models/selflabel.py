@@ -18,7 +18,7 @@ from unsup.models.parts.backbones import Backbone, build_backbone
 from unsup.models.parts.layers import mlp
 from unsup.models.parts.spectral import neighbour_graph, spectral_clusters
 
-UNCHANGED = 0.5  # share of a batch that is not augmented: with views alone, whole styles change their cluster
+UNCHANGED = 0.5  # fraction of a batch that is not augmented: with views alone, whole styles change their cluster
 
 
 class SelfLabel(Model):
@@ -33,10 +33,11 @@ class SelfLabel(Model):
     is enough (MNIST, matched accuracy .82, .97 and .68; together .985): codes forget what their views change, and so
     separate sevens with and without a bar, which are neighbours in pixels.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`; `backbone`, `width` and
-    `projection` are those of the run that this one starts from.
+    `backbone`, `width` and `projection` are those of the run that this one starts from.
 
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the projector's output.
         num_clusters: number of clusters.
         neighbours: neighbours of an image in each graph.

@@ -1,4 +1,4 @@
-"""SimCLR, in which views of an image find each other among all views of the batch."""
+"""SimCLR, which matches two views of an image among all views in the batch."""
 
 from typing import Annotated
 
@@ -20,14 +20,14 @@ class SimCLR(Model):
     Chen et al. 2020, "A simple framework for contrastive learning of visual representations", sections 2.1 and 4.2. The
     code is the input of the projector.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
-
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the projector's output.
         temperature: divides the cosines between projections.
-        view_scale: sides of a training view as a share of the image's, above 0 to 1. Things look larger in a view,
-            which shows a part of its image, than in the whole image that is encoded; smaller views undo this (Touvron
-            et al. 2019, "Fixing the train-test resolution discrepancy") and cost less.
+        view_scale: side of a training view, as a fraction of the image's. Random crops magnify objects relative to the
+            full images seen at evaluation; views below 1 compensate (Touvron et al. 2019, "Fixing the train-test
+            resolution discrepancy") and are cheaper.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class SimCLR(Model):
 
 
 def nt_xent(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
-    """Return the mean cross-entropy of finding each other view (equation 1).
+    """Return the mean cross-entropy of matching each view to the other (equation 1).
 
     Candidates for each of the projections z1 and z2, (N, P) in the same order, are all others of all processes. Logits
     are cosines, divided by the temperature.
     """
     n = len(z1)
     first, second = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
-    everyone = torch.cat([gather(first), gather(second)])  # (2M, P), M images in all processes
-    total = len(everyone) // 2
-    own = torch.arange(n, device=z1.device) + rank() * n  # positions of this process's images among the M
-    logits = torch.cat([first, second]) @ everyone.T / temperature  # (2N, 2M)
-    itself = torch.cat([own, own + total])
-    logits = logits.scatter(1, itself[:, None], float("-inf"))
-    return F.cross_entropy(logits, torch.cat([own + total, own]))
+    all_z = torch.cat([gather(first), gather(second)])  # (2M, P), M images in all processes
+    total = len(all_z) // 2
+    own_rows = torch.arange(n, device=z1.device) + rank() * n  # positions of this process's images among the M
+    logits = torch.cat([first, second]) @ all_z.T / temperature  # (2N, 2M)
+    self_columns = torch.cat([own_rows, own_rows + total])
+    logits = logits.scatter(1, self_columns[:, None], float("-inf"))
+    return F.cross_entropy(logits, torch.cat([own_rows + total, own_rows]))

@@ -20,10 +20,10 @@ class VAE(Model):
 
     q(z|x) = N(μ(x), diag σ²(x)); terms are sums over pixels and entries, with one posterior sample per image. Kingma &
     Welling 2014, "Auto-encoding variational Bayes", sections 2.3 and 3. With β = 1 the loss is the negative ELBO in
-    nats per image. The code is the posterior mean μ(x) of the grey image.
+    nats per image. The code is the posterior mean μ(x) of the image as it is, not binarised.
 
     p(x|z), from the decoder's output o:
-    * `bernoulli`: p(x_i = 1) = sigmoid(o_i), for pixels that are set to 1 with their grey value as probability
+    * `bernoulli`: p(x_i = 1) = sigmoid(o_i), for pixels that are set to 1 with their intensity as probability
       (Salakhutdinov & Murray 2008), drawn in every training step, but in eval mode fixed for each image in all runs, so
       that nats compare with those of other models of binarised images;
     * `gaussian`: N(o, s²), s one learned number (Rybkin et al. 2021, "Simple and effective VAE training with calibrated
@@ -139,24 +139,24 @@ class VAE(Model):
         return self.decode(noise).clamp(0, 1)
 
     def sample(self, n: int) -> Tensor:
-        return self.generated(n)
+        return self.sample_by_generate(n)
 
 
 def log_normaliser(logits: Tensor) -> Tensor:
-    """Return log C of the density C p^x (1 - p)^(1 - x) on [0, 1].
+    """Return log C(l) of the continuous Bernoulli with logit l.
 
-    C = l / tanh(l / 2), l the logit of p; 2 at l = 0. torch's own clamps p to [1e-7, 1 - 1e-7], where nothing is black.
+    Its density is C(l) p^x (1 - p)^(1 - x), with C(l) = l / tanh(l / 2), and 2 at l = 0.
+    `torch.distributions.ContinuousBernoulli` clamps p to [1e-7, 1 - 1e-7], so no pixel can be black.
     """
-    size = logits.abs()
-    small = size < 0.1
-    size = torch.where(small, 1.0, size)  # no division by 0 in the unused branch
-    return torch.where(
-        small, math.log(2) + logits.square() / 12 - 7 * logits**4 / 1440, (size / (size / 2).tanh()).log()
-    )
+    magnitude = logits.abs()
+    small = magnitude < 0.1
+    magnitude = torch.where(small, 1.0, magnitude)  # keeps NaN out of the gradient of the unused branch
+    series = math.log(2) + logits.square() / 12 - 7 * logits**4 / 1440
+    return torch.where(small, series, (magnitude / (magnitude / 2).tanh()).log())
 
 
 def continuous_mean(logits: Tensor) -> Tensor:
-    """Return the mean of that density, p / tanh(l / 2) - 1 / l, or a half at l = 0."""
+    """Return the continuous Bernoulli's mean, p / tanh(l / 2) - 1 / l, .5 at l = 0."""
     small = logits.abs() < 0.1  # the formula would cancel
     safe = torch.where(small, 1.0, logits)
     return torch.where(small, 0.5 + logits / 12 - logits**3 / 720, safe.sigmoid() / (safe / 2).tanh() - 1 / safe)

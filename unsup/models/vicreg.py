@@ -23,9 +23,9 @@ class VICReg(Model):
     section 4 and algorithm 1, which also averages s over dimensions (equation 5 sums them). The code is the input of
     the expander.
 
-    Arguments that the joint-embedding methods share are in `unsup.models.parts.backbones`.
-
     Args:
+        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the expander's three layers.
         invariance: weight i of s, the mean squared distance of the two views' embeddings.
         variance: weight v of v, the mean shortfall of the dimensions' standard deviations from 1.

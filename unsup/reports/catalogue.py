@@ -32,12 +32,15 @@ class OnCard:
     """How a reproduction card treats a score.
 
     Attributes:
-        deviation: standard deviation over seeds in the first recorded rows (MNIST, seven models, three to five seeds,
-            pooled), absolute for shares, relative to the mean otherwise.
+        deviation: typical standard deviation over seeds, in units of p (1 - p) for a share p of the test images and
+            relative to the mean otherwise. Pooled as `SeedSpread.of` does over all recorded models of several seeds
+            (MNIST and digits; 24 for probes, 11 for reconstruction, 4 for clusters of one's own, 3 for Fréchet).
+        prior: the degrees of freedom that it is worth for one model, from the same rows.
         share: whether it is a share of the test images.
     """
 
     deviation: float
+    prior: float
     share: bool = True
 
 
@@ -113,7 +116,7 @@ SCORES = (
         "scores.linear_probe.accuracy",
         T.MAIN | T.LAYER | T.RESULTS,
         selection=methods.LINEAR_PROBE,
-        card=OnCard(0.0023),
+        card=OnCard(0.17, 6),
         correct="linear_probe",
         deviations={"test sampling": "scores.linear_probe.sampling_deviation", "probe draws": "scores.probe_draws.std"},
     ),
@@ -122,7 +125,7 @@ SCORES = (
         "scores.few_label.10.mean",
         T.MAIN | T.LAYER | T.RESULTS,
         selection=methods.FEW_LABEL,
-        card=OnCard(0.0055),
+        card=OnCard(0.09, 4),
         correct="few_label_10",
         deviations={"few-label draws": "scores.few_label.10.std"},
     ),
@@ -135,7 +138,7 @@ SCORES = (
         "scores.kmeans.test.acc",
         T.MAIN | T.RESULTS,
         selection=methods.KMEANS,
-        card=OnCard(0.02),
+        card=OnCard(0.17, 2.4),
         deviations={"k-means restarts": "scores.kmeans.restarts.acc_std"},
     ),
     Score(
@@ -143,7 +146,7 @@ SCORES = (
         "scores.clusterings.own.test.acc",
         T.SUMMARY | T.COMPARISON | T.RESULTS,
         selection=methods.OWN_CLUSTERS,
-        card=OnCard(0.02),
+        card=OnCard(0.19, 2),
     ),
     Score("k-means NMI", "scores.kmeans.test.nmi", T.MAIN, selection=methods.KMEANS),
     Score("own clusters NMI", "scores.clusterings.own.test.nmi", T.SUMMARY),
@@ -157,7 +160,7 @@ SCORES = (
         error,
         methods.RECONSTRUCTION,
         lower=True,
-        card=OnCard(0.018, share=False),
+        card=OnCard(0.022, 4, share=False),
     ),
     Score("RankMe", "scores.rankme", T.MAIN | T.DIAGNOSTIC, error, methods.RANKME),
     Score(
@@ -167,7 +170,7 @@ SCORES = (
         distance,
         methods.GENERATION,
         lower=True,
-        card=OnCard(0.048, share=False),
+        card=OnCard(0.18, 3, share=False),
     ),
     Score("kernel", "scores.generation.kernel", T.GENERATION, distance, lower=True),
     Score("precision", "scores.generation.precision", T.SUMMARY | T.GENERATION),
@@ -208,11 +211,6 @@ def scores_in(tables: Tables) -> tuple[Score, ...]:
 def find_score(name: str) -> Score:
     """Return the score of this name."""
     return next(score for score in SCORES if score.name == name)
-
-
-def correct_key(probe: str, baseline: str = "") -> str:
-    """Return the name in correct.npz of the images that a probe gets right."""
-    return f"{baseline}/{probe}" if baseline else probe
 
 
 def row_of(scores: Scores | Layer, tables: Tables) -> Cells:

@@ -43,7 +43,7 @@ def explanations(scores: Scores) -> Iterator[Explanation]:
 def _with_labels(scores: Scores) -> Iterator[Explanation]:
     if scores.linear_probe:
         how = "logistic regression on standardised codes; C chosen on validation, then fitted on train + validation"
-        yield "linear probe", f"{how}; interval: bootstrap over test images", FITTED
+        yield "linear probe", f"{how}; interval: Wilson's, over test images", FITTED
     for n, probe in scores.few_label.items():
         how = f"the same with {n} labelled image{'s' if n != '1' else ''} per class and a fixed C"
         yield f"few-label {n}", f"{how}; mean and standard deviation of {probe.draws} draws", f"{n} per class"

@@ -139,9 +139,15 @@ class Report(Record, kw_only=True):
     baselines: dict[ReferenceKey, Scores] = field(name="floors")
     figures: dict[str, str]
     protocol: int
+    draft: int = 0  # of the protocol; 0: final
     provenance: Provenance
     start: Start | None = None
     curves: dict[str, list[tuple[Count, float]]] | None = None
+
+    @property
+    def protocol_name(self) -> str:
+        """The version of the protocol and its draft, such as protocol 4, draft 1."""
+        return protocol_name(self.protocol, self.draft)
 
     @property
     def heading(self) -> str:
@@ -158,6 +164,16 @@ class Report(Record, kw_only=True):
         """Names and scores of this model and its baselines, in the order of tables."""
         baselines = [(baseline_name(key, scores.code_dim), scores) for key, scores in self.ordered_baselines.items()]
         return [(self.run.model, self.scores), *baselines]
+
+
+def protocol_name(version: int, draft: int) -> str:
+    """Return the name of a protocol, such as protocol 4, draft 1."""
+    return f"protocol {version}" + (f", draft {draft}" if draft else "")
+
+
+def correct_key(probe: str, baseline: str = "") -> str:
+    """Return the name in correct.npz of the images that a probe gets right."""
+    return f"{baseline}/{probe}" if baseline else probe
 
 
 def baseline_name(key: BaselineKey, code_dim: float | None) -> str:

@@ -24,7 +24,7 @@ class Agreement(Record, kw_only=True):
 
 
 class ProbeScores(Record, kw_only=True):
-    """Test accuracy of the linear probe with its 95 % bootstrap interval."""
+    """Test accuracy of the linear probe with Wilson's 95 % interval."""
 
     accuracy: float
     low: float | None = None
@@ -46,6 +46,7 @@ class DrawScores(Record, kw_only=True):
     mean: float
     std: float
     draws: int
+    by_draw: list[float] = field(default_factory=list)  # accuracies with the same draws for every model
     images: int | None = None
 
 

@@ -71,7 +71,7 @@ def origin(report: Report) -> list[Block]:
         "commit": made.commit and f"`{made.commit}`, {STATES[bool(made.dirty)]}",
         "hardware": made.hardware.description,
         "data": f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split",
-        "evaluation": f"protocol {report.protocol}; other protocols give other numbers",
+        "evaluation": f"{report.protocol_name}; other protocols give other numbers",
         "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
     }
     known = [(name, fact) for name, fact in facts.items() if fact is not None]

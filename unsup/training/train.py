@@ -177,8 +177,6 @@ def fit(
         discard(run)
         raise
     log.info(heading)
-    if trainer.world_size > 1 or trainer.gradient_clip_val or trainer.accumulate_grad_batches > 1:
-        data.steps_per_call = 1  # these work with Lightning's own steps only; the weights are the same
     if not has_gradients(model):  # learns in on_fit_start, or not at all
         trainer.fit_loop.max_epochs = 0
     try:

@@ -37,6 +37,7 @@ class Card(msgspec.Struct, omit_defaults=True):
     protocol: int
     commits: list[str]  # of the code that trained
     metrics: dict[str, dict[str, Any]]  # {name: {expected, tolerance, seeds: {seed: value}}}
+    draft: int = 0  # of the protocol
     threads: dict[int, int] = {}  # {seed: number of PyTorch's threads}, where it was recorded
 
 
@@ -63,11 +64,10 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     t · s̃ · sqrt(1 + 1/k) for k recorded seeds. Their own deviation s is poorly known (k is 1, 3 or 5, where Student's
     t alone asks for infinity, 5 s or 3 s at 95 %) and may be 0 by luck, so `shrunken_variance` gives
     s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom. s₀ is the metric's typical
-    deviation, and for shares of n test images at least sqrt(p (1 - p) / n), by which two equally good runs differ if
-    they err on images independently.
+    deviation, times p (1 - p) for a share p; there it is at least sqrt(p (1 - p) / n) of n test images, by which two
+    equally good runs differ if they err on images independently. d₀ is `OnCard.prior`.
     The interval's level is 1 - (1 - CONFIDENCE) / metrics (Bonferroni): a sound reproduction holds in all metrics of
-    its card with a probability of about CONFIDENCE (.84 if all deviate twice as usual, by
-    `tests/comparison/test_cards.py`).
+    its card with a probability of about CONFIDENCE (`tests/comparison/test_cards.py`).
 
     A number that three or more seeds leave the same to the last digit is not drawn at all (PCA). It may deviate by
     ROUNDING_TOLERANCE, or by ROUNDED_IMAGES.
@@ -81,10 +81,11 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     mean, k = fmean(recorded), len(recorded)
     if k >= 3 and len(set(recorded)) == 1:
         return max(ROUNDING_TOLERANCE, ROUNDED_IMAGES / images) if metric.share else ROUNDING_TOLERANCE * abs(mean)
-    typical = metric.deviation if metric.share else metric.deviation * abs(mean)
+    typical = metric.deviation * abs(mean)
     if metric.share:
-        typical = max(typical, math.sqrt(max(0.0, mean * (1 - mean)) / images))
-    variance, df = shrunken_variance(recorded, typical)
+        binomial = max(0.0, mean * (1 - mean))
+        typical = max(metric.deviation * binomial, math.sqrt(binomial / images))
+    variance, df = shrunken_variance(recorded, typical, metric.prior)
     t = float(stdtrit(df, 1 - (1 - CONFIDENCE) / metrics / 2))
     return t * math.sqrt(variance * (1 + 1 / k))
 
@@ -122,6 +123,7 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
         minutes=float(minutes(reports)),
         hardware="; ".join(sorted({report.provenance.hardware.description for report in reports})),
         protocol=first.protocol,
+        draft=first.draft,
         commits=sorted({str(report.provenance.commit) for report in reports}),
         metrics={
             name: {

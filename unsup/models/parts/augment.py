@@ -37,9 +37,9 @@ def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = Non
         preset: "digits" or "natural".
         mild: for "digits" use the deformation alone, at 80 %, and for "natural" crops of 60 % of the area or more,
             mirrored, without changes of colour.
-        area: share of the image, above 0 to 1, that every view shows; None means all of it for "digits" and the shares
+        area: fraction of the image, above 0 to 1, that every view shows; None means all of it for "digits" and those
             above for "natural".
-        scale: sides of a view as a share of the image's.
+        scale: side of a view, as a fraction of the image's.
 
     Raises:
         UsageError: there is no such preset.
@@ -103,7 +103,7 @@ def _erase(x: Tensor) -> Tensor:
 
 
 def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
-    """Crop a share of the area, in proportions to 4 to 3, resize, and mirror half."""
+    """Crop a fraction of the area, in proportions to 4 to 3, resize, and mirror half."""
     n = len(x)
     area = (most + least) / 2 + _uniform(x, n, (most - least) / 2)
     ratio = _uniform(x, n, math.log(4 / 3)).mul(0.5).exp()

@@ -1,12 +1,4 @@
-"""Convolutional encoders of small images, for the joint-embedding methods.
-
-Arguments that these methods share:
-
-* `augmentation`: preset of the views (`unsup.models.parts.augment`), which the data set decides;
-* `backbone`, `width`: the encoder (`build_backbone`); codes have 4 * width ("conv") or 8 * width ("resnet18") entries;
-* `weight_decay`: of the weights, not of biases and scales;
-* `shape`, `lr`: as in `unsup.models.base.Model`.
-"""
+"""Convolutional encoders of small images, for the joint-embedding methods."""
 
 from typing import Literal
 

@@ -93,6 +93,6 @@ def keep_statistics(network: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def move_towards(averages: Iterable[Tensor], values: Iterable[Tensor], share: float) -> None:
-    """Move averages by a share of the way to their values, in place."""
+    """Move averages by a fraction of the way to their values, in place."""
     for average, value in zip(averages, values, strict=True):
         average.copy_(average.float().lerp(value.float(), share))  # truncates integers

@@ -9,11 +9,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
+from unsup.core.batch import Batch
 from unsup.core.errors import UsageError, UserError
 from unsup.core.seeds import seed_noise
 from unsup.models.parts.loss_guard import LossGuard
-
-Batch = tuple[Tensor, Tensor]  # x: (N, C, H, W) float32 in [0, 1]; index: (N,) positions among the training images
 
 
 class TrainingHooks(L.LightningModule):
@@ -24,8 +23,8 @@ class TrainingHooks(L.LightningModule):
     """
 
     losses: Callable[[Tensor], dict[str, Tensor]]
-    seed: int = 0  # the run's seed, from which all noise derives; training sets it
-    compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # replaces `losses` in training, which sets it
+    seed: int = 0  # the run's seed, from which all noise derives, set by the training code
+    compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # compiled `losses`, set by the training code
 
     def __init__(self, lr: float) -> None:
         super().__init__()
@@ -52,12 +51,19 @@ class TrainingHooks(L.LightningModule):
         """Optimizer steps in a batch, above 1 for several optimizers."""
         return 1
 
+    @property
+    def batches_per_epoch(self) -> int:
+        """The number of training batches of an epoch in this process."""
+        return min(int(self.trainer.num_training_batches) * self._data.steps_per_call, self._data.steps_per_epoch)
+
     def total_steps(self) -> int:
-        """Return the optimizer steps of the run, or batches in manual optimization."""
+        """Return how many training batches the run has.
+
+        They equal optimizer steps, unless a model makes several steps per batch.
+        """
         total = self.trainer.estimated_stepping_batches  # calls of training_step, or inf; creates the loaders
         if not self.automatic_optimization and self.trainer.max_epochs != -1:
-            an_epoch = min(self.trainer.num_training_batches * self._data.steps_per_call, self._data.steps_per_epoch)
-            total = an_epoch * (self.trainer.max_epochs or 0)
+            total = self.batches_per_epoch * (self.trainer.max_epochs or 0)
             if self.trainer.max_steps >= 0:
                 total = min(total, self.trainer.max_steps // self.steps_per_batch)
         if total == math.inf:
@@ -65,8 +71,8 @@ class TrainingHooks(L.LightningModule):
         return int(total)
 
     @property
-    def logging(self) -> bool:
-        """Whether this step is logged (`log_every_n_steps`, at least once an epoch)."""
+    def logs_this_step(self) -> bool:
+        """True every `log_every_n_steps` batches, and at least once an epoch."""
         every = min(cast(Any, self.trainer).log_every_n_steps, self._data.steps_per_epoch)
         return bool(every) and self.iteration % every == 0
 
@@ -74,7 +80,7 @@ class TrainingHooks(L.LightningModule):
         """Check and log the values of a training step, as `train/<name>`."""
         check_losses(self, values)
         self._loss_guard.observe(values["loss"].detach(), self.iteration, self._batch_index)
-        if self.logging:
+        if self.logs_this_step:
             self._loss_guard.check()
             self._log_step({f"train/{name}": value.detach().item() for name, value in values.items()})
 
@@ -85,15 +91,16 @@ class TrainingHooks(L.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Choose the optimization mode that the loader's batches need."""
-        own_step = type(self).training_step is not TrainingHooks.training_step
-        several = stage == "fit" and self._data.steps_per_call > 1
-        if several and (own_step or self.trainer.gradient_clip_val or self.trainer.accumulate_grad_batches > 1):
-            raise UsageError(
-                "data.steps_per_call > 1 does not go with gradient clipping, gradient accumulation or a model that "
-                "has its own training_step: set data.steps_per_call to 1"
-            )
-        if not own_step:
+        if stage != "fit":
+            return
+        trainer = self.trainer
+        if trainer.world_size > 1 or trainer.gradient_clip_val or trainer.accumulate_grad_batches > 1:
+            self._data.steps_per_call = 1  # these need Lightning's own steps; the weights are the same
+        several = self._data.steps_per_call > 1
+        if type(self).training_step is TrainingHooks.training_step:
             self.automatic_optimization = not several
+        elif several:
+            raise UsageError(f"{type(self).__name__} has its own training_step: set data.steps_per_call to 1")
 
     def on_fit_start(self) -> None:
         """Call `fit` with the training images, unless the run is resumed."""
@@ -179,5 +186,6 @@ def check_losses(model: TrainingHooks, values: Any) -> None:
         value = values[wrong[0]]
         kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         problem = f'{kind} as "{wrong[0]}"'
-    name = type(model).__name__
-    raise UserError(f'{name}.losses returned {problem}: return a dictionary of scalar tensors with the key "loss"')
+    own_step = type(model).training_step is not TrainingHooks.training_step and model.trainer.training
+    source = f"{type(model).__name__}.{'training_step recorded' if own_step else 'losses returned'}"
+    raise UserError(f'{source} {problem}: it must be a dictionary of scalar tensors with the key "loss"')

@@ -47,7 +47,7 @@ def backward(model: Any, optimizer: Any, loss: Tensor) -> Tensor:
 
 
 def warmup_cosine(step: int, total: int) -> float:
-    """Return the share of the peak learning rate at a step.
+    """Return the fraction of the peak learning rate at a step.
 
     It rises linearly over the first tenth of the steps and falls as a half cosine to 0 at `total`.
     """

@@ -44,7 +44,7 @@ class GradientNorm(Callback):
     """
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: Any, optimizer: Any) -> None:
-        if not pl_module.logging or len(trainer.optimizers) > 1:
+        if not pl_module.logs_this_step or len(trainer.optimizers) > 1:
             return
         norm = gradient_norm(optimizer).item()
         for logger in trainer.loggers:

@@ -80,4 +80,4 @@ class Pictures(Callback):
 def _first_images(trainer: L.Trainer, device: torch.device) -> Tensor:
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     first = np.arange(min(IMAGES, data.size("val")))
-    return next(iter(data.batches("val", device, size=IMAGES, at=first)))
+    return next(iter(data.batches("val", device, batch_size=IMAGES, positions=first)))

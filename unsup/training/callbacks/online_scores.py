@@ -56,7 +56,7 @@ class QuickScores(Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         at, labels = diagnostics.subsample(data.size("val"), IMAGES), data.labels("val")
-        batches = map(trainer.precision_plugin.convert_input, data.batches("val", model.device, at=at))
+        batches = map(trainer.precision_plugin.convert_input, data.batches("val", model.device, positions=at))
         with trainer.precision_plugin.forward_context():
             codes = encode_batches(model, batches, "val", layers=False, scored=False).codes
         self.newest = quick_scores(codes, None if labels is None else labels[at])

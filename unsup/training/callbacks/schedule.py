@@ -13,10 +13,8 @@ def planned_epochs(trainer: L.Trainer) -> int:
     """Return the epochs by max_epochs and max_steps, or -1 if neither is set."""
     epochs = trainer.max_epochs or 0
     if trainer.max_steps > 0:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        steps = min(int(trainer.num_training_batches) * data.steps_per_call, data.steps_per_epoch)
         model: Any = trainer.lightning_module
-        by_steps = math.ceil(trainer.max_steps / model.steps_per_batch / steps)
+        by_steps = math.ceil(trainer.max_steps / model.steps_per_batch / model.batches_per_epoch)
         epochs = by_steps if epochs < 0 else min(epochs, by_steps)
     return epochs
 

@@ -38,7 +38,7 @@ class Throughput(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *args: Any) -> None:
         batch = args[1]  # (x, index), or several of them
-        self.images += trainer.world_size * (batch.images if isinstance(batch, BatchGroup) else len(batch[0]))
+        self.images += trainer.world_size * (batch.num_images if isinstance(batch, BatchGroup) else len(batch[0]))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         _wait(pl_module.device)
