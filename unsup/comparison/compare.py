@@ -80,6 +80,8 @@ def compare_all(
     for name in [data] if data else available:
         try:
             comparisons.append(compare_folder(root / name, column, contrast))
+        except UsageError:
+            raise  # of the contrast
         except UserError as e:
             unusable.append(e)
     return comparisons, unusable

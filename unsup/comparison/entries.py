@@ -55,10 +55,11 @@ class Entries:
     @property
     def rows(self) -> list[Entry]:
         """The models and each different baseline that is not an untrained network."""
-        shared = [
-            entry for own in self.baselines.values() for entry in own if entry.name != baseline_name("untrained", None)
-        ]
-        return [*self.models.values(), *{entry.name: entry for entry in reversed(shared)}.values()]
+        rows = dict(self.models)
+        for entry in (entry for own in self.baselines.values() for entry in own):
+            if entry.name != baseline_name("untrained", None):
+                rows.setdefault(entry.name, entry)
+        return list(rows.values())
 
 
 def column_spread(groups: Sequence[Group], column: str) -> SeedSpread | None:

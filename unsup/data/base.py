@@ -20,7 +20,7 @@ from torch import Tensor
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
 from unsup.core.splits import train_val_split
-from unsup.data.batches import ResidentBatches, as_tensor, num_batches, to_unit
+from unsup.data.batches import ResidentBatches, as_tensor, images_at_a_time, num_batches, to_unit
 
 # Models learn from "learn", that is "train" and the images without a label. Probes are fitted to "train".
 Split = Literal["learn", "train", "val", "test"]
@@ -96,7 +96,7 @@ class ImageData(L.LightningDataModule):
         self,
         split: Split,
         device: torch.device | str = "cpu",
-        batch_size: int = 1024,
+        batch_size: int | None = None,
         positions: NDArray[np.int64] | None = None,
     ) -> Iterator[Tensor]:
         """Return an iterator over x (n, C, H, W), float32 in [0, 1].
@@ -106,10 +106,11 @@ class ImageData(L.LightningDataModule):
         Args:
             split: its images come in order.
             device: where x goes.
-            batch_size: maximum; batches are of nearly equal size.
+            batch_size: maximum; batches are of nearly equal size. None is 1,024, and less for images above 32 x 32.
             positions: in the split; None for all.
         """
         self.test_reads += split == "test"
+        batch_size = batch_size or images_at_a_time(self.shape)
         rows = self._get_rows(split)
         rows = rows if positions is None else rows[positions]
         images = self._get_images(split, torch.device(device))

@@ -50,10 +50,9 @@ def accuracy_over_seeds(values: Sequence[float], spread: SeedSpread | None) -> d
     scores = {key: value for key, value in seeds_interval(values).items() if key in ("n", "mean", "sd")}
     if spread is not None:
         variance, df = spread.of_model(values)
-        if df >= LEAST_DF:
-            t = float(stdtrit(df, (1 + LEVEL) / 2))
-            low, high = _wilson(scores["mean"], variance / len(values), np.inf, t)
-            scores |= {"low": low, "high": high}
+        t = float(stdtrit(df, (1 + LEVEL) / 2))
+        low, high = _wilson(scores["mean"], variance / len(values), np.inf, t)
+        scores |= {"low": low, "high": high}
     return scores
 
 
@@ -72,7 +71,7 @@ def _wilson(p: float, variance: float, images: float, quantile: float) -> tuple[
         (p + weight / 2) / (1 + weight),
         quantile * np.sqrt(p * (1 - p) / n + weight / (4 * n)) / (1 + weight),
     )
-    return round(max(0.0, centre - half), DIGITS), round(min(1.0, centre + half), DIGITS)
+    return round(max(0.0, float(centre - half)), DIGITS), round(min(1.0, float(centre + half)), DIGITS)
 
 
 def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:

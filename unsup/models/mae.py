@@ -12,6 +12,8 @@ from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
 
+MOST_PATCHES = 256  # of an image, if the size of a patch is not given: attention costs their square
+
 
 class MAE(Model):
     """L = E ||x_h - g(f(x_v))||² / pixels of x_h.
@@ -23,7 +25,7 @@ class MAE(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        patch: side of the square patches in pixels; it divides H and W.
+        patch: side of the square patches in pixels, which divides H and W; None chooses it (`few_patches`).
         width: width of the encoder's tokens and of the code, a multiple of 4 and of `heads`.
         depth: transformer blocks of the encoder.
         heads: attention heads, in both halves.
@@ -43,7 +45,7 @@ class MAE(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        patch: Annotated[int, AtLeast(1)] = 4,
+        patch: Annotated[int, AtLeast(1)] | None = 4,
         width: Annotated[int, AtLeast(1)] = 64,
         depth: Annotated[int, AtLeast(1)] = 4,
         heads: Annotated[int, AtLeast(1)] = 4,
@@ -55,6 +57,7 @@ class MAE(Model):
     ) -> None:
         super().__init__(shape, lr)
         channels, height, width_px = shape
+        patch = patch or few_patches(height, width_px)
         if height % patch or width_px % patch or height * width_px == patch**2:
             raise UsageError(f"model.patch is {patch}: images of {height} x {width_px} do not consist of such patches")
         for name, value in (("width", width), ("decoder_width", decoder_width)):
@@ -131,6 +134,18 @@ class TransformerBlock(nn.Module):
         attention = (q / math.sqrt(q.shape[3]) @ k.mT).softmax(3)  # (N, heads, T, T)
         x = x + self.out((attention @ v).transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
+
+
+def few_patches(height: int, width: int) -> int:
+    """Return the side of a patch, 4 pixels doubled until there are at most 256 patches.
+
+    It is 4 up to 64 x 64 pixels, 8 for 96 x 96 and 16 for 224 x 224, as in the paper. It stays smaller if the sides are
+    no multiples of it.
+    """
+    patch = 4
+    while height * width > MOST_PATCHES * patch**2 and not (height % (2 * patch) or width % (2 * patch)):
+        patch *= 2
+    return patch
 
 
 def gather_tokens(tokens: Tensor, positions: Tensor) -> Tensor:

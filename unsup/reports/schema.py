@@ -1,14 +1,14 @@
 """The content of report.json as types, except for its scores."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import field
 
 from unsup.reports.score_schema import Count, Record, Scores
 
-BaselineKey = Literal["pixels", "pca", "untrained"]
-ReferenceKey = Literal["pixels", "pca", "untrained", "real"]
-BASELINES: tuple[BaselineKey, ...] = ("untrained", "pca", "pixels")  # in the order of every table
+BaselineKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "patches"]
+ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "patches", "real"]
+BASELINES: tuple[BaselineKey, ...] = get_args(BaselineKey)  # in the order of every table
 ComparedProbe = Literal["linear_probe", "few_label_10"]
 
 
@@ -178,6 +178,8 @@ def correct_key(probe: str, baseline: str = "") -> str:
 
 def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
     """Return the name of a baseline in tables."""
-    if key == "pca":
-        return "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
-    return {"untrained": "untrained network", "pixels": "raw pixels"}[key]
+    if key in ("pca", "pca_chosen"):
+        name = "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
+        return name if key == "pca" else f"{name}, chosen"
+    names = {"untrained": "untrained network", "pixels": "raw pixels", "statistics": "image statistics"}
+    return names.get(key, key)

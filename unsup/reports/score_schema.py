@@ -159,6 +159,8 @@ class Scores(Record, kw_only=True):
     """The scores of a model's codes, or of those of a baseline."""
 
     code_dim: int | None = None
+    thumbnail: list[int] | None = None  # height and width of the thumbnails that a baseline sees of larger images
+    whitened: bool | None = None  # whether components chosen on validation images are divided by their deviations
     dead_units: Count | None = None
     reconstruction: Reconstruction | None = None
     likelihood: Likelihood | None = None
