@@ -420,6 +420,21 @@ def test_a_model_may_have_an_exact_likelihood_alone(data: ImageData) -> None:
     assert judge_model(Exact(SHAPE), data, layers=False).scores["likelihood"].keys() == {"log_likelihood", "samples"}
 
 
+def test_a_density_of_dequantised_pixels_is_also_given_in_bits_per_dimension(data: ImageData) -> None:
+    """Uniform on [0, 1]: 8 bits for each of the 256 levels; a density of 16 in every pixel: 4 bits less."""
+
+    class Density(Plain):
+        dequantised = True
+
+        def log_likelihood(self, x: torch.Tensor, samples: int) -> torch.Tensor:
+            return torch.full((len(x),), 64 * self.log_density)
+
+    for log_density, bits in ((0.0, 8.0), (2.772589, 4.0)):
+        model = Density(SHAPE)
+        model.log_density = log_density
+        assert judge_model(model, data, layers=False).scores["likelihood"]["bits_per_dimension"] == pytest.approx(bits)
+
+
 # ---- the whole -------------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ def everything() -> Report:
     content["scores"]["clusterings"]["own"]["test"] |= {"nmi": 0.5, "ari": 0.4}
     content["scores"]["generation"]["fid"] = 28.9
     content["scores"]["alignment"] = 0.2
+    content["scores"]["likelihood"]["bits_per_dimension"] = 4.125
     return typed(content)
 
 
@@ -74,6 +75,7 @@ def test_a_row_has_the_scores_that_apply() -> None:
     assert row_of(Scores(code_dim=30), Tables.SUMMARY) == {"dim": "30"}
     row = row_of(everything().scores, Tables.SUMMARY)
     assert row["NLL, k = 100"] == "96.69" and row["-ELBO"] == "101.3" and "kernel" not in row and "NLL" not in row
+    assert row["bits per dimension"] == "4.125"
     start = start_scores(everything().scores)
     assert start.knn and start.kmeans and start.generation is None and not start.clusterings
 

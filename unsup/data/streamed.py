@@ -25,7 +25,8 @@ class Streamed(ImageData):
 
     Items are {"image": uint8 (C, H, W), "label": int}. Models learn from learn/, whose labels are never read, chunk by
     chunk in an order set by seed and epoch; several processes take disjoint shares. probe/ and test/ are held in
-    memory: a tenth of probe/ is validation, probes are fitted on the rest and judged on test/.
+    memory: a tenth of probe/ is validation, probes are fitted on the rest and judged on test/. As learn/ is read during
+    training, the options that corrupt training images are refused.
 
     Args:
         stream: the parent of the three, a folder or an address that litdata reads, such as s3://bucket/images.

@@ -97,7 +97,7 @@ def output_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[s
         sse = float(test.squared_error.mean(dtype=np.float64))
         scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / pixels}
     if test.likelihood:
-        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples)
+        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples, pixels)
     if test.view_distances is not None:
         scores["alignment"] = float(test.view_distances.mean(dtype=np.float64))
     return scores

@@ -54,6 +54,8 @@ def selfcheck() -> list[CheckResult]:
     checks.append(_exactly("one cluster, classes 9 to 1: ACC", matched, share))
     rank = diagnostics.rankme(noise.train)
     checks.append(("RankMe of isotropic noise in 32 dimensions", 0.95 * DIMENSION < rank <= DIMENSION, f"{rank:.2f}"))
+    flat = diagnostics.bits_per_dimension(np.zeros(TEST, np.float32), DIMENSION)
+    checks.append(_exactly("uniform density: bits per dimension", flat, 8))
     checks += [*_clustered(rng), _paired(rng), _paired_over_seeds(rng), *_generated(noise.test[:500])]
     return checks
 

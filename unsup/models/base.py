@@ -30,7 +30,8 @@ class Model(TrainingHooks):
     * `sample(n)` -> (n, C, H, W) in [0, 1], new images; a method that makes them from standard normal noise also has
       `generate(noise)`, noise (n, `noise_dim`) -> (n, C, H, W) in [0, 1];
     * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), in nats per image;
-    * `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from `samples` posterior samples;
+    * `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from `samples` posterior samples. A method
+      with the attribute `dequantised` has a density of pixels (255 x + u) / 256, also scored in bits per dimension;
     * `views(x)` -> two random views (N, C, H, W) each; the distance of their codes is scored as alignment;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
     * `assign(x)` -> (N,) int64: the method's cluster of each image, from 0 to below the attribute `num_clusters`.

@@ -13,6 +13,7 @@ from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
 
 MOST_PATCHES = 256  # of an image, if the size of a patch is not given: attention costs their square
+EPSILON = 1e-6  # added to the variance of a patch under its root, as in the authors' code
 
 
 class MAE(Model):
@@ -32,6 +33,8 @@ class MAE(Model):
         decoder_width: width of the decoder's tokens, a multiple of 4 and of `heads`.
         decoder_depth: transformer blocks of the decoder.
         mask: fraction of the patches that is hidden, above 0 to below 1; at least one is hidden and one visible.
+        normalised_target: restore each patch less its own mean, divided by its own deviation (table 1d of the paper,
+            where it reads better); blank patches then ask for zeros.
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
 
@@ -52,6 +55,7 @@ class MAE(Model):
         decoder_width: Annotated[int, AtLeast(1)] = 32,
         decoder_depth: Annotated[int, AtLeast(0)] = 1,
         mask: Annotated[float, Above(0, below=1)] = 0.75,
+        normalised_target: bool = False,
         weight_decay: float = 0.05,
         lr: float = 1e-3,
     ) -> None:
@@ -60,10 +64,12 @@ class MAE(Model):
         patch = patch or few_patches(height, width_px)
         if height % patch or width_px % patch or height * width_px == patch**2:
             raise UsageError(f"model.patch is {patch}: images of {height} x {width_px} do not consist of such patches")
+        if normalised_target and channels * patch**2 == 1:
+            raise UsageError("model.normalised_target is true: a patch of a single number has no deviation")
         for name, value in (("width", width), ("decoder_width", decoder_width)):
             if value % math.lcm(4, heads):
                 raise UsageError(f"model.{name} is {value}: it must be a multiple of 4 and of model.heads, {heads}")
-        self.patch, self.weight_decay = patch, weight_decay
+        self.patch, self.weight_decay, self.normalised_target = patch, weight_decay, normalised_target
         grid = (height // patch, width_px // patch)
         tokens = grid[0] * grid[1]
         self.visible = min(max(tokens - round(mask * tokens), 1), tokens - 1)
@@ -84,7 +90,8 @@ class MAE(Model):
         visible, hidden = order[:, : self.visible], order[:, self.visible :]
         tokens = self.encoder(gather_tokens(self.tokens(patches), visible))  # (N, visible, width)
         restored = self.restore(tokens, visible).float()
-        return {"loss": F.mse_loss(gather_tokens(restored, hidden), gather_tokens(patches, hidden))}
+        target = normalised(patches) if self.normalised_target else patches
+        return {"loss": F.mse_loss(gather_tokens(restored, hidden), gather_tokens(target, hidden))}
 
     def patches(self, x: Tensor) -> Tensor:
         """Return T patches (N, T, P) of images (N, C, H, W), row by row, P = C patch²."""
@@ -146,6 +153,15 @@ def few_patches(height: int, width: int) -> int:
     while height * width > MOST_PATCHES * patch**2 and not (height % (2 * patch) or width % (2 * patch)):
         patch *= 2
     return patch
+
+
+def normalised(patches: Tensor) -> Tensor:
+    """Return patches (N, T, P) of mean 0 and unbiased variance 1 each.
+
+    Blank ones are zeros.
+    """
+    variance, mean = torch.var_mean(patches, 2, keepdim=True)
+    return (patches - mean) / (variance + EPSILON).sqrt()
 
 
 def gather_tokens(tokens: Tensor, positions: Tensor) -> Tensor:

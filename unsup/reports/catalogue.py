@@ -185,6 +185,13 @@ SCORES = (
         lower=True,
         negated=True,
     ),
+    Score(
+        "bits per dimension",
+        "scores.likelihood.bits_per_dimension",
+        T.SUMMARY | T.LIKELIHOOD,
+        "{:.3f}".format,
+        lower=True,
+    ),
     Score("robustness", "scores.mean_corrupted", T.COMPARISON, selection=methods.ROBUSTNESS),
     Score("ridge probe", "scores.ridge_probe.accuracy", T.OTHER_MEASURES),
     Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHER_MEASURES),

@@ -110,3 +110,6 @@ def _without_labels(scores: Scores) -> Iterator[Explanation]:
     if likelihood and likelihood.log_likelihood is not None:
         how = f"{NATS}; an upper bound, importance-weighted over {likelihood.samples} posterior samples"
         yield "NLL", how, "none"
+    if likelihood and likelihood.bits_per_dimension is not None:
+        how = "NLL / (numbers of an image x log 2) + 8: of grey levels 0..255, dequantised by uniform noise"
+        yield "bits per dimension", how, "none"

@@ -140,6 +140,7 @@ class Likelihood(Record, kw_only=True):
     active_units: Count | None = None
     log_likelihood: float | None = None
     samples: int | None = None
+    bits_per_dimension: float | None = None
 
 
 class Reduced(Record, kw_only=True, rename={"measures": "for"}):

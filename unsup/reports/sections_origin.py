@@ -1,5 +1,7 @@
 """Sections on checks, how each number was made, and where it comes from."""
 
+from typing import Any
+
 import yaml
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Table
@@ -11,6 +13,12 @@ CHOICES = {  # what a recipe states -> in words
     "validation": "chosen with the labels of validation images",
     "label-free": "chosen without any labels",
     "published": "as published or set in advance, without a search",
+}
+CORRUPTIONS = {  # option of a data set -> in words
+    "missing": "{:.3g} of the pixels of each set to their mean",
+    "noise": "Gaussian noise of deviation {:.3g}",
+    "imbalance": "the largest class {:.3g} times the smallest",
+    "outliers": "{:.3g} of them with shuffled pixels",
 }
 STATES = {True: "**with uncommitted changes**", False: "nothing uncommitted"}
 
@@ -71,8 +79,18 @@ def origin(report: Report) -> list[Block]:
         "commit": made.commit and f"`{made.commit}`, {STATES[bool(made.dirty)]}",
         "hardware": made.hardware.description,
         "data": f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split",
+        "training images": _corruptions(made.config),
         "evaluation": f"{report.protocol_name}; other protocols give other numbers",
         "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
     }
     known = [(name, fact) for name, fact in facts.items() if fact is not None]
     return [Items(known), FoldedYaml("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip())]
+
+
+def _corruptions(config: dict[str, Any]) -> str | None:
+    """Return how the training images were corrupted, None if they were not."""
+    options = config.get("data", {}).get("init_args", {})
+    words = [text.format(options[name]) for name, text in CORRUPTIONS.items() if options.get(name)]
+    if not words:
+        return None
+    return f"corrupted ({', '.join(words)}), for the model, its probes and all baselines; no other images are"
