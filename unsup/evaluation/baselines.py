@@ -3,8 +3,7 @@
 They are raw pixels, PCA of the same dimension and of a chosen one, statistics of the images, patches of large images,
 and the same network untrained; a model that generates images gets the scores of real images too. Each is computed once
 per data set and cached in runs/<data>/floors/ (files say floors for baselines, for the sake of old reports), next to
-the spaces in which generated images are compared. A file is named after its content and a hash of all that the content
-depends on.
+the spaces in which generated images are compared. A file is named after its content and a hash of its dependencies.
 """
 
 import hashlib
