@@ -28,11 +28,11 @@ def labelled_draws(labels: Ids, per_class: int, draws: int) -> list[Ids]:
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < per_class:
         return []
-    drawn = []
-    for rng in (np.random.default_rng([per_class, draw]) for draw in range(draws)):
-        by_class = [rng.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in classes]
-        drawn.append(np.concatenate(by_class))
-    return drawn
+    rngs = [np.random.default_rng([per_class, draw]) for draw in range(draws)]
+    return [
+        np.concatenate([rng.choice(np.flatnonzero(labels == c), per_class, replace=False) for c in classes])
+        for rng in rngs
+    ]
 
 
 def imbalanced_draws(labels: Ids, ratio: int, draws: int) -> list[Ids]:
