@@ -276,12 +276,13 @@ def test_the_readme_has_the_best_model_familiar_ones_and_baselines() -> None:
     columns = [
         "model",
         "dim",
-        "dim", "linear probe",
+        "dim", "dim", "linear probe",
         "untrained",
         "few-label 10",
         "k-means ACC",
         "minutes",
     ]
+    assert list(table["best"]) == columns
     assert list(table["best"]) == columns
     assert table["deep_ae"]["untrained"] == ".883" and table["*raw pixels*"]["untrained"] == ""
     wide = report("pca", probe=0.9123)
