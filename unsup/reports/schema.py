@@ -8,8 +8,8 @@ from unsup.reports.score_schema import Count, Record, Scores
 
 SCHEMA = 4  # of report.json: raise with every layout change; docs/protocol/version-4.md describes it
 
-BaselineKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "patches"]
-ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "patches", "real"]
+BaselineKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture"]
+ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture", "real"]
 BASELINES: tuple[BaselineKey, ...] = get_args(BaselineKey)  # in the order of every table
 ComparedProbe = Literal["linear_probe", "few_label_10"]
 
@@ -223,8 +223,13 @@ def correct_key(probe: str, baseline: str = "") -> str:
 
 def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
     """Return the name of a baseline in tables."""
-    if key in ("pca", "pca_chosen"):
-        name = "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
-        return name if key == "pca" else f"{name}, chosen"
-    names = {"untrained": "untrained network", "pixels": "raw pixels", "statistics": "image statistics"}
-    return names.get(key, key)
+    dim = "" if code_dim is None else f"-{code_dim:.0f}"
+    names: dict[BaselineKey, str] = {
+        "untrained": "untrained network",
+        "pca": f"PCA{dim}",
+        "pca_chosen": f"PCA{dim}, chosen",
+        "pixels": "raw pixels",
+        "statistics": "image statistics",
+        "texture": f"patches{dim}",
+    }
+    return names[key]

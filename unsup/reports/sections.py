@@ -59,10 +59,32 @@ def _summary(report: Report) -> list[Block]:
     if report.scores.linear_probe:
         note += " Brackets: 95 % interval over test images. ±: standard deviation over draws of the labelled images."
     blocks: list[Block] = [Table("This model and its baselines", rows), Note(note)]
+    blocks += [Note(text) for text in _about_baselines(report)]
     if reduced := report.scores.reduced:
         names = ", ".join(reduced.measures)
         blocks.append(Note(f"{names}: on the first {reduced.dim} principal components of the training codes."))
     return blocks
+
+
+def _about_baselines(report: Report) -> list[str]:
+    """Return a sentence on each baseline that is not what its name alone says."""
+    baselines, texts = report.baselines, []
+    if (pixels := baselines.get("pixels")) and pixels.thumbnail:
+        height, width = pixels.thumbnail
+        texts.append(f"Raw pixels and PCA: of thumbnails of {height} x {width} pixels (area averages).")
+    pca = baselines.get("pca")
+    if pca and pca.code_dim and report.scores.code_dim and pca.code_dim < report.scores.code_dim:
+        texts.append(f"PCA has {pca.code_dim:,} components: ten training images or more for each, at most one a pixel.")
+    if chosen := baselines.get("pca_chosen"):
+        scaling = "divided by their standard deviations" if chosen.whitened else "as they are"
+        texts.append(f"PCA, chosen: dimension and scaling ({scaling}) are the best on validation images.")
+    if "statistics" in baselines:
+        texts.append("Image statistics: brightness, contrast, edges and colours of the image as a whole.")
+    if "texture" in baselines:
+        texts.append("Patches: which of 100 small patterns are in which quadrant, at the resolution of the images.")
+    if report.run.model == "patches" and "untrained" in baselines:
+        texts.append("Patches untrained: random Gaussian patterns in place of centroids, and patches not whitened.")
+    return [" ".join(texts)] if texts else []
 
 
 def _comparisons(report: Report) -> list[Block]:
