@@ -190,7 +190,6 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     if "linear_probe" in scores:
         scores["linear_probe"]["low"], scores["linear_probe"]["high"] = accuracy_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = first["linear_probe"]["C"]
-        scores["ridge_probe"]["alpha"] = first["ridge_probe"]["alpha"]
     return BaselineResult(scores, correct)
 
 
