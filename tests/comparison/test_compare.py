@@ -44,7 +44,7 @@ def put(root: Path, content: dict[str, Any], number: int = 1, correct: bool = Tr
     folder.mkdir(parents=True)
     if correct:
         arrays = {}
-        for i, (prefix, scores) in enumerate([("", content["scores"]), *content["floors"].items()]):
+        for i, (prefix, scores) in enumerate([("", content["scores"]), *content["baselines"].items()]):
             start = f"{prefix}/" if prefix else ""
             for name, found in (("linear_probe", "linear_probe"), ("few_label_10", "few_label")):
                 held = scores[found] if found == "linear_probe" else scores[found]["10"]
@@ -157,11 +157,11 @@ def test_a_number_that_not_every_seed_has_says_so(tmp_path: Path) -> None:
 def test_baselines_are_sorted_among_models_with_untrained_networks_below_theirs(tmp_path: Path) -> None:
     seeds(tmp_path)
     wide = comparable("wide", probe=0.9)
-    wide["floors"]["pca"]["code_dim"] = 64
+    wide["baselines"]["pca"]["code_dim"] = 64
     put(tmp_path, wide)
     (part,) = made(tmp_path)
     assert rows(part) == ["deep_ae", "untrained", "raw pixels", "wide", "untrained", "PCA-30", "PCA-64"]
-    assert [row["kind"] for row in plain(tmp_path)["tables"][0]["rows"]][:3] == ["model", "untrained", "floor"]
+    assert [row["kind"] for row in plain(tmp_path)["tables"][0]["rows"]][:3] == ["model", "untrained", "baseline"]
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------
@@ -219,7 +219,11 @@ def test_codes_of_another_size_are_another_group(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("where", "value", "said"),
-    [(("protocol",), 4, "protocol"), (("provenance", "data_sha256"), "a" * 64, "version of the data")],
+    [
+        (("protocol",), 5, "protocol"),
+        (("draft",), 2, "draft of the protocol"),
+        (("provenance", "data_sha256"), "a" * 64, "version of the data"),
+    ],
 )
 def test_what_is_not_comparable_is_in_another_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], where: tuple[str, ...], value: Any, said: str
@@ -241,10 +245,10 @@ def test_older_schemas_are_named_once_and_not_mixed(tmp_path: Path, capsys: pyte
     for seed in range(2):
         put(tmp_path, report("ae", seed=seed) | {"schema": 1, "protocol": 1}, correct=False)
     newest, older = made(tmp_path)
-    assert (newest.version.schema, older.version.schema, older.version.protocol) == (3, 1, 1)
+    assert (newest.version.schema, older.version.schema, older.version.protocol) == (4, 1, 1)
     assert [group.name for group in older.groups] == ["ae"]
-    told = [line for line in capsys.readouterr().err.splitlines() if "schema" in line]
-    assert len(told) == 1 and "2 report(s) of the older schema 1" in told[0]
+    told = [line for line in capsys.readouterr().err.splitlines() if "themselves" in line]
+    assert len(told) == 1 and "2 report(s) of protocol 1 have" in told[0]
 
 
 def test_of_two_runs_of_one_seed_the_newest_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -284,8 +288,8 @@ def spoiled(path: tuple[str, ...], value: Any) -> str:
         (spoiled(("scores", "rankme"), "many"), "scores.rankme is 'many'"),
         (spoiled(("scores", "linear_probe"), 5), "damaged: scores.linear_probe is 5"),
         (spoiled(("scores", "robustness", "blur"), [0.1, "x", 0.2]), "damaged: scores.robustness.blur\\[1\\] is 'x'"),
-        (spoiled(("floors", "pca"), "none"), "damaged: floors.pca is 'none'"),
-        (spoiled(("floors",), []), "floors is \\[\\]"),
+        (spoiled(("baselines", "pca"), "none"), "damaged: baselines.pca is 'none'"),
+        (spoiled(("baselines",), []), "baselines is \\[\\]"),
         (spoiled(("run", "model"), None), "run.model is missing"),
         (spoiled(("provenance", "data_sha256"), None), "provenance.data_sha256 is missing"),
         (spoiled(("scores",), None), "scores is missing"),
@@ -534,7 +538,7 @@ def test_spread_over_untrained_initialisations_widens_the_interval(tmp_path: Pat
     each = [0.6, 0.95, 0.9]
     for seed, probe in enumerate(probes):
         content = comparable(seed=seed, probe=probe)
-        content["floors"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
+        content["baselines"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
         run = put(tmp_path, content)
     (part,) = made(tmp_path)
     (one,) = [one for one in part.statements if one.b == "untrained network"]
@@ -552,12 +556,12 @@ def test_spread_over_untrained_initialisations_widens_the_interval(tmp_path: Pat
 @pytest.mark.parametrize("wrong", [3, [], {"linear_probe": 0.9}, {"linear_probe": []}, {"linear_probe": ["x"]}])
 def test_damaged_initialisations_are_named(tmp_path: Path, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
     content = comparable(seed=1)
-    content["floors"]["untrained"]["by_initialisation"] = wrong
+    content["baselines"]["untrained"]["by_initialisation"] = wrong
     put(tmp_path, content)
     seeds(tmp_path, probes=[0.95])
     (part,) = made(tmp_path)
     assert [row.seeds for row in part.rows if row.group] == [1]
-    assert "damaged: floors.untrained.by_initialisation" in capsys.readouterr().err
+    assert "damaged: baselines.untrained.by_initialisation" in capsys.readouterr().err
 
 
 def test_what_cannot_be_separated_is_called_so(tmp_path: Path) -> None:

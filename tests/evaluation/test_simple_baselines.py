@@ -115,10 +115,10 @@ def judged(monkeypatch: pytest.MonkeyPatch, model: Model, data: Any, folder: Pat
 
 def test_baselines_of_large_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scores = judged(monkeypatch, Pixels((1, 40, 40)), Stripes(), tmp_path)
-    assert list(scores) == ["pixels", "pca", "statistics", "pca_chosen", "patches"]
+    assert list(scores) == ["pixels", "pca", "statistics", "pca_chosen", "texture"]
     assert scores["pixels"] == {"code_dim": 1024, "robust": True, "thumbnail": [32, 32]}
     assert scores["pca"] == {"code_dim": Stripes().size("train") // 10, "robust": True, "thumbnail": [32, 32]}
-    assert scores["patches"] == {"code_dim": 400, "robust": False}
+    assert scores["texture"] == {"code_dim": 400, "robust": False}
     assert scores["statistics"] == {"code_dim": 20, "robust": False}
     assert scores["pca_chosen"]["thumbnail"] == [32, 32] and isinstance(scores["pca_chosen"]["whitened"], bool)
 
@@ -128,7 +128,7 @@ def test_baselines_of_small_or_unlabelled_images(monkeypatch: pytest.MonkeyPatch
     assert small.keys() == {"pixels", "pca", "statistics", "pca_chosen", "untrained"}
     assert not any("thumbnail" in scores for scores in small.values())
     unlabelled = judged(monkeypatch, Pixels((1, 40, 40)), Stripes(labelled=False), tmp_path / "unlabelled")
-    assert unlabelled.keys() == {"pixels", "pca", "statistics", "patches"}  # nothing to choose a dimension with
+    assert unlabelled.keys() == {"pixels", "pca", "statistics", "texture"}  # nothing to choose a dimension with
 
 
 def test_texture_is_fitted_alike_whatever_was_drawn_before() -> None:
@@ -148,5 +148,5 @@ def test_every_baseline_has_a_name_and_a_place() -> None:
         "PCA-30, chosen",
         "raw pixels",
         "image statistics",
-        "patches",
+        "patches-30",
     ]

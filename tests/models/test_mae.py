@@ -193,3 +193,15 @@ def test_any_image_made_of_patches_will_do(shape: tuple[int, int, int], patch: i
 def test_options_outside_their_range_are_named(option: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"model.*{next(iter(option))}"):
         small(**option)
+
+
+@pytest.mark.parametrize(
+    ("size", "patch"), [((32, 32), 4), ((64, 64), 4), ((96, 96), 8), ((224, 224), 16), ((100, 100), 4), ((64, 256), 8)]
+)
+def test_large_images_have_larger_patches(size: tuple[int, int], patch: int) -> None:
+    assert MAE((3, *size), width=8, heads=2, decoder_width=8).patch == patch
+
+
+def test_more_patches_on_request() -> None:
+    assert MAE((3, 96, 96), patch=8, width=8, heads=2, decoder_width=8).patch == 8
+    assert MAE((3, 224, 224), patch=8, most_patches=784, width=8, heads=2, decoder_width=8).patch == 8

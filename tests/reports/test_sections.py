@@ -49,7 +49,7 @@ def judged(base: float, labelled: bool = True, dim: int = 30) -> dict[str, Any]:
 def full(labelled: bool = True) -> dict[str, Any]:
     """A report with everything that one can hold."""
     whole = report() if labelled else unlabelled()
-    for scores, base in zip((whole["scores"], *whole["floors"].values()), (0.95, 0.92, 0.91, 0.9), strict=True):
+    for scores, base in zip((whole["scores"], *whole["baselines"].values()), (0.95, 0.92, 0.91, 0.9), strict=True):
         scores |= judged(base, labelled, scores["code_dim"])
     whole["scores"]["alignment"] = 0.213
     whole["run"] |= {"augmentation": True, "views": "digits"}
@@ -74,7 +74,7 @@ def test_robustness_shows_severities_and_the_means_of_the_baselines() -> None:
 def test_corrupted_images_of_one_untrained_network_are_noted() -> None:
     content = full()
     assert "first initialisation" not in to_markdown(content)  # older reports: a mean of three
-    content["floors"]["untrained"]["robustness"]["initialisations"] = 1
+    content["baselines"]["untrained"]["robustness"]["initialisations"] = 1
     table = section(to_markdown(content), "Robustness")
     assert "; for the untrained network that of its first initialisation." in table
     assert column(table, "test images") == ["clean", *CORRUPTIONS, "**all corruptions**"]
@@ -82,8 +82,8 @@ def test_corrupted_images_of_one_untrained_network_are_noted() -> None:
 
 def test_a_corruption_that_a_baseline_lacks_is_left_blank() -> None:
     content = full()
-    del content["floors"]["pca"]["robustness"]["blur"]
-    del content["floors"]["pixels"]["robustness"]
+    del content["baselines"]["pca"]["robustness"]["blur"]
+    del content["baselines"]["pixels"]["robustness"]
     table = section(to_markdown(content), "Robustness")
     assert column(table, "PCA-30") == [".910", ".710", "", ".310", ""]  # no mean of other corruptions than the model's
     assert "raw pixels" not in table
@@ -101,7 +101,7 @@ def test_draws_and_imbalance_are_shown_with_all_training_images() -> None:
 def test_classes_without_test_images_are_named() -> None:
     content = report()
     content["run"]["class_names"] = ["ant", "bee", "cat", "dog"]
-    for scores in (content["scores"], *content["floors"].values()):
+    for scores in (content["scores"], *content["baselines"].values()):
         scores["linear_probe"] |= {"per_class": [0.9, 0.8], "untested": [0, 3]}
     text = to_markdown(content)
     assert "**No test image of ant and dog: no score says how well they are recognised.**" in section(text, "Summary")
@@ -221,7 +221,7 @@ def test_reports_without_the_newer_numbers_do_not_mention_them(content: dict[str
 def test_each_newer_number_may_come_alone_or_be_missing(key: str) -> None:
     alone, without = report(), full()
     alone["scores"][key] = full()["scores"][key]
-    for scores in (without["scores"], *without["floors"].values()):
+    for scores in (without["scores"], *without["baselines"].values()):
         scores.pop(key, None)
     for content in (alone, without):
         text = to_markdown(content)

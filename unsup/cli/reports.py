@@ -116,6 +116,7 @@ def reproduce(
     from unsup.comparison.recorded.cards import check_card, check_table, read_card
 
     row = read_card(results_folder() / "cards", card)
+    refuse_other_protocol(card, row.protocol, row.draft)
     words = shlex.split(row.command)[1:]
     if "--images" in words and not images:
         raise UsageError(f"{card} is about a folder of images: give yours, {option('images', '<folder>')} ({row.what})")
@@ -126,14 +127,9 @@ def reproduce(
     chosen = row.seeds if "all" in seeds else numbers or row.seeds[:1]
     import torch
 
-    from unsup.evaluation.protocol import DRAFT, VERSION
-    from unsup.reports.schema import protocol_name
     from unsup.runs.build import load_data
     from unsup.training.stages import train_stages
 
-    if (row.protocol, row.draft) != (VERSION, DRAFT):
-        theirs, ours = protocol_name(row.protocol, row.draft), protocol_name(VERSION, DRAFT)
-        raise UserError(f"{card} is of {theirs}, this code has {ours}, whose numbers differ: record the row again")
     missed = []
     for seed in dict.fromkeys(chosen):
         _, arguments = parse([*words, "--seed", str(seed)], {"train": train})
@@ -153,3 +149,14 @@ def reproduce(
     if missed:
         raise UserError(f"{card} does not hold: {', '.join(missed)}")
     print(f"{card} holds")
+
+
+def refuse_other_protocol(card: str, version: int, draft: int) -> None:
+    """Raise `UserError` if a card is of another protocol or draft than this code."""
+    from unsup.evaluation.protocol import DRAFT, VERSION
+    from unsup.reports.schema import protocol_name
+
+    if (version, draft) != (VERSION, DRAFT):
+        why = "its rows are recorded when the draft ends" if DRAFT else "record the row again"
+        theirs, ours = protocol_name(version, draft), protocol_name(VERSION, DRAFT)
+        raise UserError(f"{card} is of {theirs}, and this code measures by {ours}, whose numbers differ: {why}")

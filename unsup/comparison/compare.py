@@ -11,6 +11,7 @@ from unsup.comparison.table import column_named
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError, closest, one_line
 from unsup.core.files import replace_file
+from unsup.reports.schema import protocol_name
 
 log = logging.getLogger(__name__)
 
@@ -129,10 +130,10 @@ def _no_contrast(parts: list[Comparable], contrast: Contrast) -> UsageError:
 
 
 def _older(runs: list[ComparedRun]) -> list[str]:
-    """Return a note for each schema except the newest one."""
-    schemas = [run.version.schema for run in runs]
+    """Return a note for each protocol and draft except the newest one."""
+    protocols = [(run.version.schema, run.version.protocol, run.version.draft) for run in runs]
     return [
-        f"{schemas.count(schema)} report(s) of the older schema {schema} have a table to themselves; "
+        f"{protocols.count(one)} report(s) of {protocol_name(*one[1:])} have a table to themselves; "
         f"{suggest('evaluate', run='…')} brings a run up to date"
-        for schema in sorted(set(schemas) - {max(schemas)})
+        for one in sorted(set(protocols) - {max(protocols)})
     ]

@@ -132,7 +132,7 @@ def comparison_csv(comparison: Comparison) -> str:
 def comparison_markdown(comparison: Comparison) -> str:
     """Return the tables and sentences of the page as Markdown."""
     blocks = [f"# {_title(comparison)}", comparison.differences, _bullets(comparison.notes)]
-    names = {"model": "{}", "floor": "*{}*", "untrained": "&nbsp;&nbsp;*{}*"}
+    names = {"model": "{}", "baseline": "*{}*", "untrained": "&nbsp;&nbsp;*{}*"}
     for part in comparison.parts:
         rows = [_markdown_cells(part, line) | {"model": names[line.kind].format(line.name)} for line in part.lines]
         blocks += [f"## {part.title}", f"Sorted by {part.sort}.", markdown_table(rows), _bullets(_table_notes(part))]

@@ -10,7 +10,7 @@ from unsup.metrics.intervals import accuracy_over_seeds, seeds_interval
 from unsup.metrics.variance import SeedSpread
 from unsup.reports.catalogue import Score, Tables, scores_in
 from unsup.reports.format import Cells, accuracy
-from unsup.reports.schema import BaselineKey, baseline_name
+from unsup.reports.schema import BASELINES, baseline_name
 
 TABLE = scores_in(Tables.COMPARISON)
 SEEDS = "seeds"  # the last column, the number of training seeds
@@ -24,7 +24,7 @@ Statistics = dict[str, dict[str, float]]  # column -> what `over_seeds` gives
 class Row:
     """The means of a group over its seeds, or the scores of a baseline."""
 
-    kind: str  # "model", "untrained" or "floor"
+    kind: str  # "model", "untrained" or "baseline"
     name: str
     statistics: Statistics
     group: Group | None = None  # of a model
@@ -133,14 +133,14 @@ def _model_row(group: Group, spreads: Mapping[str, SeedSpread | None]) -> Row:
 
 
 def _baseline_rows(groups: Sequence[Group]) -> list[Row]:
-    """Return raw pixels, and PCA at each dimension of the codes."""
+    """Return the baselines of all runs, PCA at each dimension of the codes."""
     rows: dict[str, Row] = {}
-    keys: tuple[BaselineKey, ...] = ("pixels", "pca")
+    keys = [key for key in BASELINES if key != "untrained"]  # which has a row below each model
     for baselines in (run.baselines for group in groups for run in group.runs):
         for key in keys:
             if key in baselines:
                 name = baseline_name(key, baselines[key].get("dim"))
-                rows.setdefault(name, _baseline_row("floor", name, baselines[key]))
+                rows.setdefault(name, _baseline_row("baseline", name, baselines[key]))
     return list(rows.values())
 
 

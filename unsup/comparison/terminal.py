@@ -17,7 +17,7 @@ from unsup.reports.format import Cells, enumeration
 MAX_MODELS = 10  # below the table
 NAME_WIDTH = 30
 PREFERRED = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
-STYLES = {"model": ("{}", ""), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
+STYLES = {"model": ("{}", ""), "baseline": ("{}", "italic"), "untrained": ("  untrained", "dim")}
 GAP = 3  # blanks between columns
 
 

@@ -50,11 +50,13 @@ class ImageData(L.LightningDataModule):
         shape: (C, H, W), known before anything is loaded.
         class_names: one name for each class, in label order; empty for unlabelled images.
         augmentation: preset of random views, "digits" (never flipped) or "natural".
+        bibtex: entry that cites the images, for reports; empty if unknown.
     """
 
     shape: tuple[int, int, int]
     class_names: tuple[str, ...] = ()
     augmentation: str = "natural"
+    bibtex: str = ""
     seed: int = 0  # the run's seed: orders the batches; the split does not depend on it
 
     def __init__(

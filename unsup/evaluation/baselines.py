@@ -2,9 +2,8 @@
 
 They are raw pixels, PCA of the same dimension and of a chosen one, statistics of the images, patches of large images,
 and the same network untrained; a model that generates images gets the scores of real images too. Each is computed once
-per data set and cached in runs/<data>/floors/ (files say floors for baselines, for the sake of old reports), next to
-the spaces in which generated images are compared. A file is named after its content and a hash of all that the content
-depends on.
+per data set and cached in runs/<data>/baselines/, next to the spaces in which generated images are compared. A file is
+named after its content and a hash of all that the content depends on.
 """
 
 import hashlib
@@ -65,9 +64,9 @@ def compute_baselines(
 
     PCA has the code's dimension, or as many components as the data allow (`most_components`); "pca_chosen" has those
     that are best on validation images, if there are labels. These two and the pixels are of thumbnails, if the images
-    are larger than 32 x 32; `patches` then reads the texture that thumbnails lose. "untrained" exists only if the model
-    has random initial weights. "real" exists only with spaces of generated images; it holds only the generation scores
-    of training images: no generator can honestly have a smaller distance.
+    are larger than 32 x 32; "texture", a small `patches`, then reads what thumbnails lose. "untrained" exists only if
+    the model has random initial weights. "real" exists only with spaces of generated images; it holds only the
+    generation scores of training images: no generator can honestly have a smaller distance.
     """
     key = cache_key(data)
     digests = "".join(space.digest() for space in spaces)
@@ -108,7 +107,7 @@ def compute_baselines(
     if has_classes(data):
         results["pca_chosen"] = _cached(folder, "pca-chosen", key, pca_chosen)
     if thumbnail.smaller and min(data.shape[1:]) > texture.PATCH:
-        results["patches"] = _cached(folder, "patches", key, patches)
+        results["texture"] = _cached(folder, "texture", key, patches)
     if initialisations := _num_initialisations(model):
         results["untrained"] = _cached(folder, "untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
     if spaces:

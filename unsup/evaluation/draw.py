@@ -64,7 +64,9 @@ def draw_figures(run: Path, model: Any, data: ImageData, evaluation: Evaluation)
             noise = np.stack([geometry.spherical(start, end, PATH_STEPS) for start, end in ends])
             titles["interpolations"] = draw_arcs(folder / "interpolations.png", _made(model.generate, noise, model))
     at, nearest = evaluation.neighbours
-    found = torch.cat(list(data.batches("train", at=nearest.ravel()))).numpy().reshape(*nearest.shape, *data.shape)
+    found = (
+        torch.cat(list(data.batches("train", positions=nearest.ravel()))).numpy().reshape(*nearest.shape, *data.shape)
+    )
     titles["neighbours"] = draw_neighbours(folder / "neighbours.png", images[at], found)
     plane = plane_of(evaluation.codes)
     titles |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)

@@ -22,9 +22,11 @@ from unsup.models.base import Model
 from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
 from unsup.reports.schema import (
+    SCHEMA,
     BaselineKey,
     Comparison,
     EncoderHashes,
+    Pretraining,
     Provenance,
     ReferenceKey,
     Report,
@@ -34,11 +36,10 @@ from unsup.reports.schema import (
     correct_key,
 )
 from unsup.reports.score_schema import Scores
+from unsup.runs.origin import pretrained_on, stages_cost
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
 from unsup.runs.threads import use_threads
-
-SCHEMA = 3  # of report.json: raise with every layout change and every `protocol.VERSION`
 
 
 class Judgement(NamedTuple):
@@ -47,6 +48,7 @@ class Judgement(NamedTuple):
     model: Model  # of the last checkpoint, on the device where it was judged
     evaluation: Evaluation
     baselines: dict[ReferenceKey, BaselineResult]
+    pretraining: Pretraining
     checks: list[tuple[str, bool, str]]  # (name, passed, measured) of the evaluator's check of itself
 
 
@@ -70,15 +72,15 @@ def _judge(run: Run, data: ImageData) -> Judgement:
     model = run.model()
     if torch.cuda.is_available() and run.config["trainer"].get("accelerator") != "cpu":
         model = model.cuda()
+    pretraining = pretrained_on(run, model)
     say("checking the evaluator")
     checks = selfcheck()
-    folder = (run.root / run.config["dataset"] if run.root else run.folder) / "floors"
+    folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     with about(run.config["recipe"]):
         evaluation = judge_model(model, data, layers=True, feature_spaces=spaces)
-    return Judgement(
-        model, evaluation, compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces), checks
-    )
+    baselines = compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces)
+    return Judgement(model, evaluation, baselines, pretraining, checks)
 
 
 def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
@@ -103,7 +105,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
     """Return the content of report.json."""
     evaluation, now = judged.evaluation, git_state()
     versions = {key: value for key, value in run.versions.items() if key != "command"}
-    facts = {
+    facts: dict[str, Any] = {
         "model": run.config["recipe"],
         "data": run.config["dataset"],
         "seed": run.config["seed"],
@@ -112,7 +114,8 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         "augmentation": run.training.get("views", "none") != "none",
         "images": {split: data.size(split) for split in SPLITS},
         **run.training,
-        "stages_seconds": run.seconds,
+        **stages_cost(run),
+        "bibtex": data.bibtex or None,
         "command": run.versions["command"],
         "class_names": list(data.class_names),
     }
@@ -136,6 +139,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         start=started_from(run, versions),
         curves=curves,
         figures=dict(figures),
+        pretrained_on=judged.pretraining,
     )
 
 

@@ -9,9 +9,8 @@ from scipy.special import digamma, polygamma
 PRIOR = 4.0  # degrees of freedom that a typical deviation is worth where they cannot be estimated
 INITIALISED = 0.2  # typical deviation of an untrained network's accuracy p over initialisations, in units of p (1 - p)
 PRIOR_MODELS = 5  # models that PRIOR counts as when degrees of freedom are estimated
-SMALLEST = (
-    0.01  # of the median: a smaller variance is luck of a rounded score, and would pass for another kind of model
-)
+SMALLEST = 0.001  # of the median: a smaller variance is luck of rounded scores
+UNCHANGED = 1e-6  # deviation of accuracies that differ by rounding alone
 LEAST_DF = 2  # degrees of freedom that an interval needs: as many as three seeds have
 
 
@@ -22,7 +21,7 @@ class SeedSpread(NamedTuple):
     """
 
     variance: float  # s₀²
-    prior: float  # d₀, the degrees of freedom it is worth for one model; infinite if models do not differ in it
+    prior: float  # d₀, the degrees of freedom it is worth for one model
     pooled: int  # degrees of freedom of all models together, which no estimate can exceed
 
     @classmethod
@@ -31,18 +30,18 @@ class SeedSpread(NamedTuple):
 
         As in Smyth 2004 (doi:10.2202/1544-6115.1027, section 6.2): with s_g² and d_g = k_g - 1 of model g,
         e_g = log s_g² - ψ(d_g/2) + log(d_g/2) has the mean log s₀² - ψ(d₀/2) + log(d₀/2) and, between models, the
-        variance ψ'(d₀/2) in addition to ψ'(d_g/2). With a single model d₀ = PRIOR. Models that are always right or
-        always wrong tell nothing. None if all together have fewer degrees of freedom than three seeds.
+        variance ψ'(d₀/2) in addition to ψ'(d_g/2). With a single model d₀ = PRIOR. Models that no seed changes are
+        left out, as are those that are always right or always wrong. None if the others have fewer degrees of freedom
+        together than three seeds.
         """
         arrays = [np.asarray(x, dtype=np.float64) for x in models if len(x) > 1 and 0 < np.mean(x) < 1]
+        arrays = [x for x in arrays if x.std() > UNCHANGED]
         variances = np.array([x.var(ddof=1) / (x.mean() * (1 - x.mean())) ** 2 for x in arrays])
         df = np.array([len(x) - 1 for x in arrays])
         pooled = int(df.sum())
         if pooled < LEAST_DF:
             return None
-        if not variances.any():
-            return cls(0.0, np.inf, pooled)
-        logs = np.log(np.maximum(variances, SMALLEST * np.median(variances[variances > 0])))
+        logs = np.log(np.maximum(variances, SMALLEST * np.median(variances)))
         logs -= digamma(df / 2) - np.log(df / 2)
         between = float(logs.var(ddof=1) - polygamma(1, df / 2).mean()) if len(logs) > 1 else 0.0
         expected, others = float(polygamma(1, PRIOR / 2)), len(logs) - 1

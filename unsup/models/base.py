@@ -1,5 +1,6 @@
 """The contract of a method, from images to losses and codes, without labels."""
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any, cast
 
@@ -50,6 +51,9 @@ class Model(TrainingHooks):
     `hidden: Annotated[int, AtLeast(1)] = 32` (`unsup.core.ranges`), and is checked before anything is built.
     `unsup.testing.check_model` checks a whole class.
 
+    A class that brings weights from elsewhere states in `pretrained_on` what they were trained on, in the words of
+    `unsup.reports.schema`: `{"images": ["other"], "supervision": ["text"], "text": "CLIP, LAION-2B"}`.
+
     Args:
         shape: (C, H, W) of an image.
         lr: peak learning rate of Adam, warmed up over the first tenth of all steps, then annealed to 0 (cosine).
@@ -63,6 +67,10 @@ class Model(TrainingHooks):
     needs_init: bool = False  # whether the method requires `init_from`, another run whose weights this one starts from
     # Whether a backward pass gives some parameters no gradient, e.g. the discriminator's during the generator's step.
     unused_parameters: bool = False
+    pretrained_on: Mapping[str, Any] | None = (
+        None  # of weights that the class brings: {"images", "supervision", "text"}
+    )
+    views_per_image: int | None = None  # random views that a training step draws of each image, if known
     initialised: bool = False  # whether the method has started from another run's weights
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:

@@ -35,6 +35,8 @@ class LeJEPA(Model):
         sigreg: λ, from 0 to 1 (.05 in the paper, .02 in the example of its code); SIGReg grows with the batch.
     """
 
+    views_per_image: int
+
     def __init__(
         self,
         shape: tuple[int, int, int],

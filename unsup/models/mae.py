@@ -12,7 +12,6 @@ from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
 
-MOST_PATCHES = 256  # of an image, if the size of a patch is not given: attention costs their square
 EPSILON = 1e-6  # added to the variance of a patch under its root, as in the authors' code
 
 
@@ -26,7 +25,9 @@ class MAE(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        patch: side of the square patches in pixels, which divides H and W; None chooses it (`few_patches`).
+        patch: side of the square patches in pixels, which divides H and W.
+        most_patches: the side is doubled while an image has more patches than this: 4 is 8 for 96 x 96 pixels and 16
+            for 224 x 224, as in the paper. Attention costs the square of their number.
         width: width of the encoder's tokens and of the code, a multiple of 4 and of `heads`.
         depth: transformer blocks of the encoder.
         heads: attention heads, in both halves.
@@ -48,7 +49,8 @@ class MAE(Model):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        patch: Annotated[int, AtLeast(1)] | None = 4,
+        patch: Annotated[int, AtLeast(1)] = 4,
+        most_patches: Annotated[int, AtLeast(2)] = 256,
         width: Annotated[int, AtLeast(1)] = 64,
         depth: Annotated[int, AtLeast(1)] = 4,
         heads: Annotated[int, AtLeast(1)] = 4,
@@ -61,7 +63,7 @@ class MAE(Model):
     ) -> None:
         super().__init__(shape, lr)
         channels, height, width_px = shape
-        patch = patch or few_patches(height, width_px)
+        patch = enlarged_patch(patch, height, width_px, most_patches)
         if height % patch or width_px % patch or height * width_px == patch**2:
             raise UsageError(f"model.patch is {patch}: images of {height} x {width_px} do not consist of such patches")
         if normalised_target and channels * patch**2 == 1:
@@ -143,14 +145,9 @@ class TransformerBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def few_patches(height: int, width: int) -> int:
-    """Return the side of a patch, 4 pixels doubled until there are at most 256 patches.
-
-    It is 4 up to 64 x 64 pixels, 8 for 96 x 96 and 16 for 224 x 224, as in the paper. It stays smaller if the sides are
-    no multiples of it.
-    """
-    patch = 4
-    while height * width > MOST_PATCHES * patch**2 and not (height % (2 * patch) or width % (2 * patch)):
+def enlarged_patch(patch: int, height: int, width: int, most: int) -> int:
+    """Return the side of a patch, doubled while there are too many and the double divides the image."""
+    while height * width > most * patch**2 and not (height % (2 * patch) or width % (2 * patch)):
         patch *= 2
     return patch
 

@@ -36,6 +36,8 @@ class VICReg(Model):
         variance_term: "sum" of v over the two views, as in the paper, or their "mean", as in the authors' code.
     """
 
+    views_per_image = 2
+
     def __init__(
         self,
         shape: tuple[int, int, int],

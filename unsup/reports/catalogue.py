@@ -216,6 +216,10 @@ SCORES = (
     Score("uniformity", "scores.uniformity", T.GEOMETRY | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
     Score("parameters", "run.parameters", T.COMPARISON, "{:,.0f}".format, lower=True, spread=False),
     Score("minutes", "run.minutes", T.COMPARISON, "{:.1f}".format, methods.MINUTES, lower=True, spread=False),
+    Score("GPU minutes", "run.gpu_minutes", T.COMPARISON, "{:.1f}".format, methods.GPU, lower=True, spread=False),
+    Score("images seen", "run.images_seen", T.COMPARISON, "{:,.0f}".format, methods.SEEN, lower=True, spread=False),
+    Score("views seen", "run.views_seen", T.COMPARISON, "{:,.0f}".format, methods.SEEN, lower=True, spread=False),
+    Score("reference s", "run.reference.seconds", T.COMPARISON, "{:.2f}".format, methods.REFERENCE, spread=False),
     Score("augmentation", "run.augmentation", T.COMPARISON, yes_or_no, methods.AUGMENTATION, lower=True, spread=False),
 )
 

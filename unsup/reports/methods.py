@@ -23,7 +23,10 @@ ROBUSTNESS = (
     "robustness: the linear probe on corrupted test images, mean over corruptions and severities; its C with "
     "validation labels of clean images"
 )
-MINUTES = "minutes: wall time of training"
+MINUTES = "minutes: processor time of training, of all cores together; under protocol 3 wall time"
+GPU = "GPU minutes: wall time of training times GPUs in use"
+SEEN = "images and views seen: in the training steps of this run alone, repetitions counted"
+REFERENCE = "reference s: seconds of a fixed workload on the same machine; divide minutes by it to compare machines"
 AUGMENTATION = "augmentation: yes if training saw random views, which takes knowledge about the images"
 
 CLUSTERINGS = {"own": "own clusters"}  # the model's own; other clusterings are named by their keys in a report

@@ -55,14 +55,36 @@ def _summary(report: Report) -> list[Block]:
     if any(scores.rankme is not None for scores in every):
         note += " RankMe: of training codes and at most dim, so compare it only between codes of one dimension."
     if report.scores.linear_probe:
-        note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
+        note += " Brackets: 95 % interval over test images. ±: standard deviation over draws of the labelled images."
     blocks: list[Block] = [Table("This model and its baselines", rows), Note(note)]
+    blocks += [Note(text) for text in _about_baselines(report)]
     if warning := untested_classes(report):
         blocks.append(Note(warning))
     if reduced := report.scores.reduced:
         names = ", ".join(reduced.measures)
         blocks.append(Note(f"{names}: on the first {reduced.dim} principal components of the training codes."))
     return blocks
+
+
+def _about_baselines(report: Report) -> list[str]:
+    """Return a sentence on each baseline that is not what its name alone says."""
+    baselines, texts = report.baselines, []
+    if (pixels := baselines.get("pixels")) and pixels.thumbnail:
+        height, width = pixels.thumbnail
+        texts.append(f"Raw pixels and PCA: of thumbnails of {height} x {width} pixels (area averages).")
+    pca = baselines.get("pca")
+    if pca and pca.code_dim and report.scores.code_dim and pca.code_dim < report.scores.code_dim:
+        texts.append(f"PCA has {pca.code_dim:,} components: ten training images or more for each, at most one a pixel.")
+    if chosen := baselines.get("pca_chosen"):
+        scaling = "divided by their standard deviations" if chosen.whitened else "as they are"
+        texts.append(f"PCA, chosen: dimension and scaling ({scaling}) are the best on validation images.")
+    if "statistics" in baselines:
+        texts.append("Image statistics: brightness, contrast, edges and colours of the image as a whole.")
+    if "texture" in baselines:
+        texts.append("Patches: which of 100 small patterns are in which quadrant, at the resolution of the images.")
+    if report.run.model == "patches" and "untrained" in baselines:
+        texts.append("Patches untrained: random Gaussian patterns in place of centroids, and patches not whitened.")
+    return [" ".join(texts)] if texts else []
 
 
 def _comparisons(report: Report) -> list[Block]:
@@ -74,7 +96,9 @@ def _comparisons(report: Report) -> list[Block]:
                 if difference := comparison.by(probe):
                     row[title] = with_bounds(difference) + ("" if difference.separable else " **not separable**")
             rows.append(row)
-    note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
+    note = (
+        "Intervals: 95 %, paired on the same test images, of all baselines together; about this run, not other seeds."
+    )
     untrained = report.baselines.get("untrained")
     if untrained and untrained.by_initialisation:
         note += " Against the untrained network they include the spread over its initialisations."

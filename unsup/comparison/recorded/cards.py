@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import yaml
-from scipy.special import stdtrit
+from scipy.special import expit, logit, stdtrit
 
 from unsup.comparison.recorded.commands import recorded_words
 from unsup.comparison.recorded.means import by_model, minutes, seed_values
@@ -19,6 +19,7 @@ from unsup.metrics.variance import shrunken_variance
 from unsup.reports.catalogue import SCORES, OnCard
 from unsup.reports.schema import Report
 
+CARD_PROTOCOL = 4  # the first whose cards have these tolerances
 CONFIDENCE = 0.95  # of a whole card
 ROUNDING_TOLERANCE = 0.005  # of a number that no seed changes, relative to its mean unless it is a share
 ROUNDED_IMAGES = 3  # test images that rounding alone may turn over
@@ -66,6 +67,7 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     s̃² = (d₀ s₀² + (k - 1) s²) / (d₀ + k - 1), t with d₀ + k - 1 degrees of freedom. s₀ is the metric's typical
     deviation, times p (1 - p) for a share p; there it is at least sqrt(p (1 - p) / n) of n test images, by which two
     equally good runs differ if they err on images independently. d₀ is `OnCard.prior`.
+    The interval of a share is symmetric on the logit scale; of its two sides the wider one counts, towards one half.
     The interval's level is 1 - (1 - CONFIDENCE) / metrics (Bonferroni): a sound reproduction holds in all metrics of
     its card with a probability of about CONFIDENCE (`tests/comparison/test_cards.py`).
 
@@ -81,13 +83,18 @@ def tolerance(recorded: Sequence[float], metric: OnCard, images: int, metrics: i
     mean, k = fmean(recorded), len(recorded)
     if k >= 3 and len(set(recorded)) == 1:
         return max(ROUNDING_TOLERANCE, ROUNDED_IMAGES / images) if metric.share else ROUNDING_TOLERANCE * abs(mean)
-    typical = metric.deviation * abs(mean)
+    p, binomial, typical = mean, 1.0, metric.deviation * abs(mean)
     if metric.share:
-        binomial = max(0.0, mean * (1 - mean))
+        p = (mean * images + 0.5) / (images + 1)  # 1 has a spread too
+        binomial = p * (1 - p)
         typical = max(metric.deviation * binomial, math.sqrt(binomial / images))
     variance, df = shrunken_variance(recorded, typical, metric.prior)
     t = float(stdtrit(df, 1 - (1 - CONFIDENCE) / metrics / 2))
-    return t * math.sqrt(variance * (1 + 1 / k))
+    half = t * math.sqrt(variance * (1 + 1 / k))
+    if not metric.share:
+        return half
+    on_logit_scale = 2 * math.asinh(half / (2 * binomial))  # Newcombe 2001
+    return float(abs(p - expit(logit(p) + math.copysign(on_logit_scale, 0.5 - p))))
 
 
 def make_cards(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, str]:
