@@ -153,7 +153,7 @@ def test_scores_make_sense_and_per_image_results_agree(result, digits):
     assert len(np.unique(evaluation.clusters)) == 10
     assert evaluation.neighbours.train.shape == (8, 8) and evaluation.neighbours.test.max() < 500
     same_class = digits.labels("train")[evaluation.neighbours.train] == labels[evaluation.neighbours.test][:, None]
-    assert same_class.mean() > 0.7
+    assert same_class.mean() > 0.5
     for values in (evaluation.predicted, evaluation.clusters, evaluation.codes, *evaluation.correct.values()):
         assert len(values) == 500
     assert 0 < scores["kmeans"]["restarts"]["acc_std"] < 0.2

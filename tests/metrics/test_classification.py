@@ -67,14 +67,14 @@ def test_subtracting_the_prior_undoes_a_planted_shift() -> None:
 @pytest.mark.parametrize("n", [200, 2_000])
 def test_a_calibrated_probe_has_the_simulated_calibration_error(n: int) -> None:
     errors, simulated = [], []
-    for seed in range(40):
+    for seed in range(100):
         rng = np.random.default_rng(seed)
         confidence = rng.beta(5, 2, n)
         error, calibrated = calibration_errors(confidence, (rng.random(n) < confidence).astype(float))
         errors.append(error)
         simulated.append(calibrated)
     assert np.mean(errors) == pytest.approx(np.mean(simulated), rel=0.1)
-    assert np.mean(simulated) == pytest.approx({200: 0.09, 2_000: 0.028}[n], rel=0.2)  # it falls with the root of n
+    assert np.mean(simulated) == pytest.approx({200: 0.0766, 2_000: 0.0242}[n], rel=0.12)  # by normal approximation
     assert np.std(simulated) < np.std(errors) / 3
 
 

@@ -39,7 +39,8 @@ def test_majorities_are_those_of_brute_force(digits: tuple[np.ndarray, ...]) -> 
     }
     for name, closeness in expected.items():
         share = np.mean(majority(closeness, labels, 20) == truth)
-        assert abs(getattr(votes, name) - share) <= 0.0021, name  # one of 500 images: equal distances fall either way
+        limit = 0.0061 if name == "raw" else 0.0021  # whole numbers have equal distances, which fall either way
+        assert abs(getattr(votes, name) - share) <= limit, name  # three or one of 500 images
 
 
 def weighted_votes(
@@ -62,8 +63,15 @@ def test_the_weighted_vote_is_that_of_the_literature(digits: tuple[np.ndarray, .
     expected = np.mean(weighted_votes(train, labels, test, k=200, temperature=0.1, classes=10) == truth)
     votes = neighbour_votes(train, labels, test, truth)
     assert votes.weighted_k == 200 and abs(votes.weighted - expected) <= 0.0021
-    uniform = np.mean(majority(cosines(test, train), labels, 200) == truth)
-    assert abs(votes.weighted - uniform) > 0.005  # the weights matter
+
+
+@pytest.mark.parametrize(("others", "right"), [(145, 1.0), (152, 0.0)])
+def test_a_vote_by_cosine_1_counts_as_148_by_cosine_one_half(others: int, right: float) -> None:
+    """At the temperature .1 it is exp(10) against exp(5)."""
+    train = np.array([[1.0, 0.0]] + [[0.5, np.sqrt(0.75)]] * others, np.float32)
+    labels = np.minimum(np.arange(others + 1), 1)
+    votes = neighbour_votes(train, labels, train[:1], labels[:1])
+    assert votes.weighted == right and votes.raw == votes.unit_length == 1
 
 
 def test_k_is_capped_by_the_smallest_class_and_the_number_of_images() -> None:
@@ -76,19 +84,13 @@ def test_k_is_capped_by_the_smallest_class_and_the_number_of_images() -> None:
     assert neighbour_votes(codes[:60], labels[:60] % 2 + np.arange(60) % 2, codes, labels).k == 20
 
 
-def test_centring_takes_away_what_all_codes_share_and_the_cosine_their_length() -> None:
+def test_centring_shows_what_a_shared_direction_hides() -> None:
     rng = np.random.default_rng(0)
-    labels = np.arange(600) % 3
-    angles = 2 * np.pi * labels / 3
-    directions = np.stack([np.cos(angles), np.sin(angles)], 1) + 0.1 * rng.standard_normal((600, 2))
-    stretched = (directions * rng.lognormal(0, 2, (600, 1))).astype(np.float32)
-    votes = neighbour_votes(stretched[:300] - stretched[:300].mean(0), labels[:300], stretched[300:], labels[300:])
-    assert votes.centred > 0.9 > votes.raw
-    shifted = neighbour_votes(stretched[:300] + 500, labels[:300], stretched[300:] + 500, labels[300:])
-    assert shifted.centred == pytest.approx(
-        neighbour_votes(stretched[:300], labels[:300], stretched[300:], labels[300:]).centred, abs=0.01
-    )
-    assert shifted.unit_length < shifted.centred - 0.1
+    labels = np.arange(600) % 2
+    codes = 5 + np.outer(2 * labels - 1, np.ones(2)) + 0.1 * rng.standard_normal((600, 2))  # along the mean itself
+    train, test = codes[:300].astype(np.float32), codes[300:].astype(np.float32)
+    votes = neighbour_votes(train, labels[:300], test, labels[300:])
+    assert votes.centred == votes.raw == 1 and votes.unit_length < 0.8
 
 
 def test_equal_codes_and_zeros_are_votes_too() -> None:
