@@ -14,7 +14,7 @@ from unsup.models.base import Model
 from unsup.runs.config import Config, load_class
 from unsup.runs.options import LINKED
 
-# What a constructor raises for bad arguments
+# Raised by constructors for bad arguments
 CONSTRUCTION_ERRORS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
