@@ -58,7 +58,7 @@ def main() -> int:
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
     for name in options.only:
         if cuda and name in ON_CPU:
-            print(f"\n{name}: of the processor alone, skipped beside an accelerator")
+            print(f"\n{name}: of the processor only, skipped with an accelerator")
             continue
         section: Any = import_module(name)
         print(f"\n{section.__doc__}", flush=True)

@@ -337,7 +337,7 @@ class Records(Folder):
 
 
 class Reports:
-    """A report beside a sound one: compared, kept among the results, shown as a page, and asked for its classes."""
+    """A report next to a sound one, compared, recorded, drawn as a page and classified with."""
 
     def __init__(self, scratch: Path) -> None:
         self.root = scratch / "reports"

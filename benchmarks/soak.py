@@ -52,7 +52,7 @@ class Soak:
         self.folder, self.most, self.until = folder, kills, until
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["unsup.training.train", "unsup.cli.main", "torch"])
-        self.kills = self.runs = self.evaluated = self.begun_anew = 0
+        self.kills = self.runs = self.evaluated = self.restarted = 0
         self.mismatches: list[str] = []
         self.wholes: dict[str, tuple[dict[str, Any], float]] = {}  # model: its last checkpoint, seconds
 
@@ -91,7 +91,7 @@ class Soak:
             if run and (run / "training.json").exists():
                 break
             if code == 1:  # killed before its first checkpoint: there is nothing to resume
-                run, self.begun_anew = None, self.begun_anew + 1
+                run, self.restarted = None, self.restarted + 1
         if judged:
             self.process(["evaluate", str(run)], judged)
             self.evaluated += (run / "report.json").exists()
@@ -122,7 +122,7 @@ def main() -> int:
             for worker in [pool.submit(soak.worker, args.seed + i + 1) for i in range(args.workers)]:
                 worker.result()
     print(
-        f"{soak.kills} kills of {soak.runs} runs ({soak.begun_anew} begun anew, killed before a checkpoint), "
+        f"{soak.kills} kills of {soak.runs} runs ({soak.restarted} restarted, killed before a checkpoint), "
         f"{soak.evaluated} evaluated, {len(soak.mismatches)} mismatches"
     )
     for mismatch in soak.mismatches:

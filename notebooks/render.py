@@ -1,4 +1,4 @@
-"""Execute the notebooks and write docs/notebooks/<name>.md, with the pictures of each in a folder beside it.
+"""Execute the notebooks and write docs/notebooks/<name>.md, with the pictures of each in a folder next to it.
 
     python notebooks/render.py [name …]
 
@@ -40,7 +40,7 @@ TEMPLATE = """{% extends 'markdown/index.md.j2' %}
 
 
 def render(path: Path) -> None:
-    """Execute a notebook and write its page and pictures anew."""
+    """Execute a notebook and write its page and pictures."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder, "notebooks")
