@@ -15,7 +15,7 @@ from unsup.runs.config import Config, load_class
 from unsup.runs.image_size import refuse_large_images
 from unsup.runs.options import LINKED
 
-# What a constructor raises for bad arguments
+# Raised by constructors for bad arguments
 CONSTRUCTION_ERRORS = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 
 

@@ -44,9 +44,9 @@ class Pictures(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._draw(trainer, pl_module, trainer.current_epoch, sparse=True)  # training may end early
-        found = tensorboard_loggers(trainer)
-        if found and len(self._strip) > 1:
-            path = Path(found[0].log_dir) / "figures" / "progress.png"
+        boards = tensorboard_loggers(trainer)
+        if boards and len(self._strip) > 1:
+            path = Path(boards[0].log_dir) / "figures" / "progress.png"
             path.parent.mkdir(exist_ok=True)
             draw_progress(
                 path, {epoch: self._strip[epoch].numpy() for epoch in evenly_spaced(sorted(self._strip), ROWS)}
