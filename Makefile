@@ -38,7 +38,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 # The verbs of unsup. Each takes some variables; unsup/core/commands.py has the same table.
 OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words ENCODER=--encoder \
-  IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort ONNX=--onnx RUNS=--runs
+  IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs
 LISTS := MODELS SEEDS GRID WORDS
 FLAGS := ONNX
 MODELS ?= $(MODEL)
@@ -57,7 +57,7 @@ models: TAKES := ## list the recipes with the score and the minutes to expect
 
 ##@ Evaluate and compare
 evaluate: TAKES := RUN IMAGES DATA_ROOT ## evaluate RUN= again [DATA_ROOT= IMAGES= if the images have moved]
-compare: TAKES := DATA SORT RUNS ## print all reports of RUNS= side by side [DATA= SORT="few-label 10"]
+compare: TAKES := DATA SORT A B RUNS ## print all reports of RUNS= side by side [DATA= SORT="few-label 10" A=simclr B=vicreg]
 results: TAKES := RUN ## record the reports of RUN="…" in results/ and write the tables and cards
 reproduce: TAKES := CARD SEEDS IMAGES DATA_ROOT RUNS ## train the row of CARD= (in results/cards) again and check its scores [SEEDS="0 1" or all]
 selfcheck: TAKES := ## check the evaluator on codes with known scores

@@ -278,7 +278,7 @@ def test_numbers_beyond_a_comparison(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert "mnist/bad/0-001/report.json: damaged: scores.rankme is " in message and message.count("skipped") == 1
 
 
-@pytest.mark.parametrize("key", ["floors", "protocol", "selfcheck"])
+@pytest.mark.parametrize("key", ["baselines", "protocol", "selfcheck"])
 def test_null_in_place_of_what_may_be_absent(tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str) -> None:
     for model in ("good", "bad"):
         (tmp_path / "mnist" / model / "0-001").mkdir(parents=True)
@@ -300,7 +300,7 @@ def test_names_that_no_file_can_hold_are_written_as_escapes(tmp_path: Path) -> N
         {"schema": []},
         {"scores": {"code_dim": "x"}},
         {"scores": {"code_dim": 30, "linear_probe": 3}},
-        {"floors": {"untrained": "x"}},
+        {"baselines": {"untrained": "x"}},
     ],
 )
 def test_kept_reports_of_another_kind(tmp_path: Path, change: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 from sample_reports import comparable, generative, report, scores, unlabelled
-from scipy.stats import t as student
 
 from unsup.cli.main import main
 from unsup.cli.output import log_in_terminal, show_comparison
@@ -23,7 +23,9 @@ from unsup.comparison.compare import compare_all, compare_folder
 from unsup.comparison.table import COLUMN_NAMES, TABLE, over_seeds
 from unsup.comparison.terminal import renderables
 from unsup.core.errors import UsageError, UserError
-from unsup.metrics.intervals import paired_over_seeds
+from unsup.metrics.differences import Sample, differences, typical_interaction
+from unsup.metrics.intervals import accuracy_over_seeds
+from unsup.metrics.variance import SeedSpread, initialisation_variance
 
 IMAGES = 400
 PROBES = [0.95, 0.9425, 0.955]  # whole numbers of 400 images
@@ -42,7 +44,7 @@ def put(root: Path, content: dict[str, Any], number: int = 1, correct: bool = Tr
     folder.mkdir(parents=True)
     if correct:
         arrays = {}
-        for i, (prefix, scores) in enumerate([("", content["scores"]), *content["floors"].items()]):
+        for i, (prefix, scores) in enumerate([("", content["scores"]), *content["baselines"].items()]):
             start = f"{prefix}/" if prefix else ""
             for name, found in (("linear_probe", "linear_probe"), ("few_label_10", "few_label")):
                 held = scores[found] if found == "linear_probe" else scores[found]["10"]
@@ -87,8 +89,9 @@ def test_a_row_is_mean_deviation_and_interval_over_seeds(tmp_path: Path, capsys:
     made(tmp_path)
     table = plain(tmp_path)["tables"][0]
     (row,) = [row for row in table["rows"] if row["kind"] == "model"]
-    low, high = student.interval(0.95, 2, np.mean(PROBES), np.std(PROBES, ddof=1) / np.sqrt(3))
-    expected = {"n": 3, "mean": np.mean(PROBES), "sd": np.std(PROBES, ddof=1), "low": low, "high": high}
+    expected = accuracy_over_seeds(PROBES, SeedSpread.of([PROBES]))
+    low, high = expected["low"], expected["high"]
+    assert expected.keys() == {"n", "mean", "sd", "low", "high"} and low < np.mean(PROBES) < high
     assert row["linear probe"] == pytest.approx(expected)
     assert row["seeds"] == 3 and row["model"] == "deep_ae" and len(row["runs"]) == 3
     assert row["robustness"]["mean"] == pytest.approx(np.mean(PROBES) - 0.1)  # all severities of both corruptions
@@ -117,11 +120,27 @@ def test_two_seeds_have_a_deviation_and_no_interval(tmp_path: Path, capsys: pyte
 
 def test_the_interval_of_a_share_stays_within_its_range() -> None:
     scores = {score.name: score for score in TABLE}
-    accuracies = over_seeds(scores["linear probe"], [0.99, 0.995, 1.0])
-    assert accuracies["high"] == 1.0 and 0.98 < accuracies["low"] < 0.99
-    assert over_seeds(scores["k-means ACC"], [0.01, 0.02, 0.0])["low"] == 0.0
-    assert over_seeds(scores["k-means ARI"], [0.0, 0.01, -0.01])["low"] < -0.01
-    assert over_seeds(scores["reconstruction SSE"], [1.0, 5.0, 9.0])["high"] > 14
+    high, low = [0.99, 0.995, 1.0], [0.01, 0.02, 0.0]
+    accuracies = over_seeds(scores["linear probe"], high, SeedSpread.of([high]))
+    assert 0.95 < accuracies["low"] < 0.99 and 0.995 < accuracies["high"] < 1
+    assert 0 < over_seeds(scores["k-means ACC"], low, SeedSpread.of([low]))["low"] < 0.01
+    assert over_seeds(scores["k-means ARI"], [0.0, 0.01, -0.01], None)["low"] < -0.01
+    assert over_seeds(scores["reconstruction SSE"], [1.0, 5.0, 9.0], None)["high"] > 14
+
+
+def test_few_seeds_have_an_interval_from_the_spread_of_other_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seeds(tmp_path)
+    put(tmp_path, comparable("ae", probe=0.9))
+    put(tmp_path, comparable("pca", probe=0.8))
+    made(tmp_path)
+    found = {row["model"]: row for row in plain(tmp_path)["tables"][0]["rows"] if row["kind"] == "model"}
+    expected = accuracy_over_seeds([0.9], SeedSpread.of([PROBES, [0.9]]))
+    assert found["ae"]["linear probe"] == pytest.approx(expected) and expected["low"] < 0.9 < expected["high"]
+    assert found["pca"]["linear probe"] == {"n": 1, "mean": 0.8}  # no seed changes it
+    assert f".900 [{expected['low']:.3f}, {expected['high']:.3f}]".replace("0.", ".") in capsys.readouterr().out
+    assert "pooled over the models of the table" in (tmp_path / "mnist" / "compare.md").read_text()
 
 
 def test_a_number_that_not_every_seed_has_says_so(tmp_path: Path) -> None:
@@ -138,11 +157,11 @@ def test_a_number_that_not_every_seed_has_says_so(tmp_path: Path) -> None:
 def test_baselines_are_sorted_among_models_with_untrained_networks_below_theirs(tmp_path: Path) -> None:
     seeds(tmp_path)
     wide = comparable("wide", probe=0.9)
-    wide["floors"]["pca"]["code_dim"] = 64
+    wide["baselines"]["pca"]["code_dim"] = 64
     put(tmp_path, wide)
     (part,) = made(tmp_path)
     assert rows(part) == ["deep_ae", "untrained", "raw pixels", "wide", "untrained", "PCA-30", "PCA-64"]
-    assert [row["kind"] for row in plain(tmp_path)["tables"][0]["rows"]][:3] == ["model", "untrained", "floor"]
+    assert [row["kind"] for row in plain(tmp_path)["tables"][0]["rows"]][:3] == ["model", "untrained", "baseline"]
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------
@@ -200,7 +219,11 @@ def test_codes_of_another_size_are_another_group(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("where", "value", "said"),
-    [(("protocol",), 4, "protocol"), (("provenance", "data_sha256"), "a" * 64, "version of the data")],
+    [
+        (("protocol",), 5, "protocol"),
+        (("draft",), 2, "draft of the protocol"),
+        (("provenance", "data_sha256"), "a" * 64, "version of the data"),
+    ],
 )
 def test_what_is_not_comparable_is_in_another_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], where: tuple[str, ...], value: Any, said: str
@@ -222,10 +245,10 @@ def test_older_schemas_are_named_once_and_not_mixed(tmp_path: Path, capsys: pyte
     for seed in range(2):
         put(tmp_path, report("ae", seed=seed) | {"schema": 1, "protocol": 1}, correct=False)
     newest, older = made(tmp_path)
-    assert (newest.version.schema, older.version.schema, older.version.protocol) == (3, 1, 1)
+    assert (newest.version.schema, older.version.schema, older.version.protocol) == (4, 1, 1)
     assert [group.name for group in older.groups] == ["ae"]
-    told = [line for line in capsys.readouterr().err.splitlines() if "schema" in line]
-    assert len(told) == 1 and "2 report(s) of the older schema 1" in told[0]
+    told = [line for line in capsys.readouterr().err.splitlines() if "themselves" in line]
+    assert len(told) == 1 and "2 report(s) of protocol 1 have" in told[0]
 
 
 def test_of_two_runs_of_one_seed_the_newest_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,8 +288,8 @@ def spoiled(path: tuple[str, ...], value: Any) -> str:
         (spoiled(("scores", "rankme"), "many"), "scores.rankme is 'many'"),
         (spoiled(("scores", "linear_probe"), 5), "damaged: scores.linear_probe is 5"),
         (spoiled(("scores", "robustness", "blur"), [0.1, "x", 0.2]), "damaged: scores.robustness.blur\\[1\\] is 'x'"),
-        (spoiled(("floors", "pca"), "none"), "damaged: floors.pca is 'none'"),
-        (spoiled(("floors",), []), "floors is \\[\\]"),
+        (spoiled(("baselines", "pca"), "none"), "damaged: baselines.pca is 'none'"),
+        (spoiled(("baselines",), []), "baselines is \\[\\]"),
         (spoiled(("run", "model"), None), "run.model is missing"),
         (spoiled(("provenance", "data_sha256"), None), "provenance.data_sha256 is missing"),
         (spoiled(("scores",), None), "scores is missing"),
@@ -379,27 +402,135 @@ def test_statements_say_what_the_images_say(tmp_path: Path) -> None:
     (part,) = made(tmp_path)
     found = {(one.a, one.b): one for one in part.statements}
     assert list(found) == [
-        *((("deep_ae", name)) for name in ("untrained network", "PCA-30", "raw pixels", "ae")),
-        *((("ae", name)) for name in ("untrained network", "PCA-30", "raw pixels")),
+        ("deep_ae", ""),
+        *((("deep_ae", name)) for name in ("untrained network", "PCA-30", "raw pixels")),
+        *((("ae", name)) for name in ("untrained network", "PCA-30", "raw pixels", "deep_ae")),
     ]
+    assert found["deep_ae", ""].text == "deep_ae: the best by linear probe; not separable from it: raw pixels"
 
     def loaded(model: str, n: int, name: str) -> Any:
         return np.stack([np.load(tmp_path / "mnist" / model / f"{s}-001" / "correct.npz")[name] for s in range(n)])
 
     own, other = loaded("deep_ae", 3, "linear_probe"), loaded("ae", 2, "linear_probe")
-    one = found["deep_ae", "ae"]
-    assert one.difference == paired_over_seeds(own, other) and one.difference["separable"]
-    d, low, high = (100 * one.difference[key] for key in ("difference", "low", "high"))
+    spread = SeedSpread.of([own.mean(axis=1).tolist(), other.mean(axis=1).tolist()])
+    interaction = typical_interaction([own, other])
+    models = [Sample.of(x, spread, interaction) for x in (own, other)]
+    shared = [Sample.of(loaded("deep_ae", 1, f"{key}/linear_probe")) for key in ("pca", "pixels")]
+    rows = [*models, *shared]
+    expected = differences(rows, [(1, 0)], [(i, j) for i in range(4) for j in range(i)])[0]
+    one = found["ae", "deep_ae"]
+    assert expected["separable"] and one.family == "best"
+    assert {key: one.difference[key] for key in expected} == pytest.approx(expected)
+    assert one.difference["seeds"] == [2, 3] and one.difference["about"] == "method"
+    d, low, high = (-100 * expected[key] for key in ("difference", "high", "low"))
     agree = one.difference["mcnemar"]["agree"]
-    expected = f"deep_ae > ae by {d:.1f} points [{low:.1f}, {high:.1f}], 3 and 2 seeds (McNemar agrees in {agree} of 6)"
-    assert one.text == expected
-    floor = found["deep_ae", "PCA-30"]
-    assert floor.difference == paired_over_seeds(own, loaded("deep_ae", 1, "pca/linear_probe"))
-    assert floor.text.endswith(", 3 seeds (McNemar agrees in 3 of 3)")
+    text = f"ae < deep_ae (the best) by {d:.1f} points [{low:.1f}, {high:.1f}], methods, 2 and 3 seeds"
+    assert one.text == f"{text} (McNemar agrees in {agree} of 6)"
+    baseline = found["deep_ae", "PCA-30"]
+    assert baseline.family == "baselines" and ", method, 3 seeds (McNemar agrees in 3 of 3)" in baseline.text
     assert found["deep_ae", "raw pixels"].text.endswith("30 against 784 dimensions)")
     below = found["ae", "raw pixels"]
     assert below.difference["high"] < 0 and below.text.startswith("ae < raw pixels by ")
-    assert plain(tmp_path)["tables"][0]["paired"][3] == {"a": "deep_ae", "b": "ae", "text": expected, **one.difference}
+    written = plain(tmp_path)["tables"][0]
+    assert written["paired"][-1] == {"a": "ae", "b": "deep_ae", "text": one.text, "family": "best", **one.difference}
+    assert written["best"] == ["deep_ae", "raw pixels"] and "planned" not in written
+
+
+def test_the_statements_on_baselines_are_one_family(tmp_path: Path) -> None:
+    seeds(tmp_path)
+    seeds(tmp_path, "ae", [0.85, 0.86])
+    (part,) = made(tmp_path)
+    found = {(one.a, one.b): one.difference for one in part.statements}
+
+    def loaded(model: str, n: int, name: str) -> Any:
+        return np.stack([np.load(tmp_path / "mnist" / model / f"{s}-001" / "correct.npz")[name] for s in range(n)])
+
+    runs = [loaded("deep_ae", 3, "linear_probe"), loaded("ae", 2, "linear_probe")]
+    spread = SeedSpread.of([x.mean(axis=1).tolist() for x in runs])
+    samples, pairs = [], []
+    for model, own in zip(("deep_ae", "ae"), runs, strict=True):
+        at = len(samples)
+        samples.append(Sample.of(own, spread))
+        samples += [Sample.of(loaded(model, 1, f"{key}/linear_probe")) for key in ("untrained", "pca", "pixels")]
+        pairs += [(at, at + i) for i in (1, 2, 3)]
+    for (at, _), expected in zip(pairs, differences(samples, pairs), strict=True):
+        name = ("deep_ae", "ae")[at > 0]
+        (match,) = [d for (a, _), d in found.items() if a == name and d and d["difference"] == expected["difference"]]
+        assert {key: match[key] for key in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_one_seed_without_others_is_about_this_run(tmp_path: Path) -> None:
+    put(tmp_path, comparable("deep_ae", probe=0.95))
+    put(tmp_path, comparable("ae", probe=0.8))
+    (part,) = made(tmp_path)
+    found = {(one.a, one.b): one for one in part.statements}
+    assert ", this run, 1 seed (" in found["ae", "raw pixels"].text
+    assert ", these runs, 1 seed (" in found["ae", "deep_ae"].text
+    assert found["ae", "deep_ae"].difference["about"] == "run"
+
+
+def test_what_is_not_separable_from_the_best_is_bold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for model, probe in (("a", 0.95), ("b", 0.945), ("c", 0.7)):
+        content = comparable(model, probe=probe)
+        for key in ("pixels", "pca"):
+            content["floors"][key]["linear_probe"]["accuracy"] = 0.6
+        put(tmp_path, content)
+    (part,) = made(tmp_path)
+    assert part.findings.best == ["a", "b"]
+    assert texts(part)[0] == "a: the best by linear probe; not separable from it: b"
+    lines = (tmp_path / "mnist" / "compare.md").read_text().splitlines()
+    table = reversed([line for line in lines if line.startswith("| ")])  # other tables come later
+    bold = {line.split(" | ")[0].strip("| "): "**" in line for line in table}
+    assert bold["a"] and bold["b"] and not any(bold[name] for name in ("c", "*raw pixels*", "*PCA-30*"))
+    assert "bold: not separable from the best by linear probe" in "\n".join(lines)
+    html = (tmp_path / "mnist" / "compare.html").read_text()
+    assert len(re.findall(r"<td[^>]*><strong>", html)) == 2
+    by_model = {one.a: one for one in part.statements if one.family == "best"}
+    assert not by_model["b"].difference["separable"] and by_model["c"].difference["separable"]
+
+
+def test_a_planned_contrast_has_its_own_narrower_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for model, probe in (("a", 0.95), ("b", 0.93), ("c", 0.9), ("d", 0.89)):
+        put(tmp_path, comparable(model, probe=probe))
+    assert main(["compare", "--runs", str(tmp_path), "--a", "b", "--b", "a"]) == 0
+    out = capsys.readouterr().out
+    planned = plain(tmp_path)["tables"][0]["planned"]
+    (other,) = [
+        one for one in plain(tmp_path)["tables"][0]["paired"] if one["a"] == "b" and one.get("family") == "best"
+    ]
+    assert planned["family"] == "planned" and planned["difference"] == other["difference"]
+    assert planned["high"] - planned["low"] < 0.8 * (other["high"] - other["low"])
+    assert "Planned contrast, by linear probe" in out and planned["text"] in " ".join(out.split())
+    for name in ("compare.md", "compare.html"):
+        assert "Planned contrast, by linear probe" in (tmp_path / "mnist" / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--a", "ae"], "a contrast has two rows: give --a <row> and --b <row>"),
+        (["--a", "ae", "--b", "raw pixel"], "no row 'raw pixel' (did you mean 'raw pixels'?)"),
+        (["--a", "ae", "--b", "untrained network"], "no row 'untrained network'"),
+    ],
+)
+def test_a_contrast_of_rows_that_do_not_exist_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    put(tmp_path, comparable("ae"))
+    assert main(["compare", "--runs", str(tmp_path), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_contrast_needs_a_data_set_and_the_arrays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = put(tmp_path, comparable("ae"))
+    put(tmp_path, comparable("ae", data="kmnist"))
+    words = ["compare", "--runs", str(tmp_path), "--a", "ae", "--b", "raw pixels"]
+    assert main(words) == 2
+    assert "a contrast is of one data set: give it, --data <name> (kmnist, mnist)" in capsys.readouterr().err
+    assert main([*words, "--data", "mnist"]) == 0
+    (run / "correct.npz").unlink()
+    assert main([*words, "--data", "mnist"]) == 1
+    assert f"ae: nothing can be said, {run / 'correct.npz'} is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("probes", [[0.9], [0.9, 0.8925]])
@@ -407,36 +538,40 @@ def test_spread_over_untrained_initialisations_widens_the_interval(tmp_path: Pat
     each = [0.6, 0.95, 0.9]
     for seed, probe in enumerate(probes):
         content = comparable(seed=seed, probe=probe)
-        content["floors"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
+        content["baselines"]["untrained"] = scores(30, 0.82) | {"by_initialisation": {"linear_probe": each}}
         run = put(tmp_path, content)
     (part,) = made(tmp_path)
     (one,) = [one for one in part.statements if one.b == "untrained network"]
-    own = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
-    a, twin = np.stack([one["linear_probe"] for one in own]), own[0]["untrained/linear_probe"]
-    assert one.difference == paired_over_seeds(a, twin, each) != paired_over_seeds(a, twin)
-    assert not one.difference["separable"] and paired_over_seeds(a, twin)["separable"]
+    arrays = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
+    variance, df = initialisation_variance(each, len(probes))
+    sides = [Sample.of(np.stack([one["linear_probe"] for one in arrays]))]
+    sides += [Sample.of(arrays[0][f"{key}/linear_probe"]) for key in ("untrained", "pca", "pixels")]
+    narrow = differences(sides, [(0, 1), (0, 2), (0, 3)])[0]
+    sides[1] = replace(sides[1], variance=variance, df=df)
+    expected = differences(sides, [(0, 1), (0, 2), (0, 3)])[0]
+    assert {key: one.difference[key] for key in expected} == expected
+    assert not expected["separable"] and narrow["separable"]
 
 
 @pytest.mark.parametrize("wrong", [3, [], {"linear_probe": 0.9}, {"linear_probe": []}, {"linear_probe": ["x"]}])
 def test_damaged_initialisations_are_named(tmp_path: Path, wrong: Any, capsys: pytest.CaptureFixture[str]) -> None:
     content = comparable(seed=1)
-    content["floors"]["untrained"]["by_initialisation"] = wrong
+    content["baselines"]["untrained"]["by_initialisation"] = wrong
     put(tmp_path, content)
     seeds(tmp_path, probes=[0.95])
     (part,) = made(tmp_path)
     assert [row.seeds for row in part.rows if row.group] == [1]
-    assert "damaged: floors.untrained.by_initialisation" in capsys.readouterr().err
+    assert "damaged: baselines.untrained.by_initialisation" in capsys.readouterr().err
 
 
 def test_what_cannot_be_separated_is_called_so(tmp_path: Path) -> None:
     seeds(tmp_path, probes=[0.95, 0.9425])
     seeds(tmp_path, "dae", probes=[0.945, 0.95])
     (part,) = made(tmp_path)
-    (one,) = [one for one in part.statements if one.b in ("dae", "deep_ae")]
+    (one,) = [one for one in part.statements if one.family == "best"]
     assert not one.difference["separable"]
-    assert re.fullmatch(
-        r"dae and deep_ae: not separable \([+-]\d\.\d points \[-\d+\.\d, \d+\.\d\]\), 2 seeds", one.text
-    )
+    words = r"deep_ae and dae \(the best\): not separable"
+    assert re.fullmatch(words + r" \([+-]\d\.\d points \[-\d+\.\d, \d+\.\d\]\), methods, 2 seeds", one.text)
 
 
 def test_statements_follow_the_column_sorted_by(tmp_path: Path) -> None:
@@ -444,8 +579,8 @@ def test_statements_follow_the_column_sorted_by(tmp_path: Path) -> None:
     (part,) = made(tmp_path, sort="few-label 10")
     assert part.probe == "few-label 10"
     correct = [np.load(tmp_path / "mnist" / "deep_ae" / f"{s}-001" / "correct.npz") for s in range(3)]
-    expected = paired_over_seeds(np.stack([one["few_label_10"] for one in correct]), correct[0]["pixels/few_label_10"])
-    assert part.statements[-1].difference == expected
+    own, pixels = np.stack([one["few_label_10"] for one in correct]), correct[0]["pixels/few_label_10"]
+    assert part.statements[-1].difference["difference"] == pytest.approx(own.mean() - pixels.mean(), abs=1e-6)
     assert "by few-label 10" in (tmp_path / "mnist" / "compare.md").read_text()
 
 
@@ -457,8 +592,11 @@ def test_missing_correctness_is_reported_with_the_remedy(tmp_path: Path) -> None
     (part,) = made(tmp_path)
     run = tmp_path / "mnist" / "deep_ae" / "0-001"
     missing = f"deep_ae: nothing can be said, {run / 'correct.npz'} is missing: unsup evaluate {run}, and the same"
-    assert texts(part)[0] == f"{missing} for 1 more of its runs"
-    assert all(one.a == "ae" for one in part.statements[1:]) and len(part.statements) == 4
+    assert texts(part)[1] == f"{missing} for 1 more of its runs"
+    assert [(one.a, one.b) for one in part.statements if one.b] == [
+        *(("ae", name) for name in ("untrained network", "PCA-30", "raw pixels", "raw pixels"))
+    ]
+    assert part.findings.best[0] == "raw pixels"
 
 
 @pytest.mark.parametrize(
@@ -641,7 +779,7 @@ def test_of_many_models_the_terminal_shows_the_first(tmp_path: Path, capsys: pyt
     out = capsys.readouterr().out
     assert "The files have the same on the other 4 models." in out
     assert len(re.findall(r"^ae, lr=\d+ \S+ untrained network", out, re.M)) == 10
-    assert len(plain(tmp_path)["tables"][0]["paired"]) == 14 * 3 + 13
+    assert len(plain(tmp_path)["tables"][0]["paired"]) == 1 + 14 * 3 + 13
 
 
 SCRIPT = """

@@ -72,7 +72,7 @@ def test_layers_have_the_untrained_scores_next_to_theirs() -> None:
     layers = kept[0]["scores"]["layers"]
     table = full(kept).partition("By layer")[2]
     for name, scores in layers.items():
-        twin = kept[0]["floors"]["untrained"]["layers"][name]
+        twin = kept[0]["baselines"]["untrained"]["layers"][name]
         (row,) = (line for line in table.splitlines() if f"| {name} |" in line)
         for one in (scores, twin):
             assert f"{one['linear_probe']['accuracy']:.3f}".lstrip("0") in row
@@ -87,7 +87,7 @@ def generation_rows(table: str) -> dict[str, dict[str, str]]:
 
 def test_models_that_generate_have_another_table_with_references() -> None:
     gan = generative("gan", frechet=3.1)
-    for scores in (gan["scores"], gan["floors"]["untrained"]):
+    for scores in (gan["scores"], gan["baselines"]["untrained"]):
         del scores["likelihood"]
     table = full([report(), gan, generative(seed=0), generative(seed=1, frechet=4.518)])
     found = generation_rows(table)
@@ -108,9 +108,9 @@ def test_models_that_generate_have_another_table_with_references() -> None:
 
 def test_a_likelihood_without_samples_has_its_table_too() -> None:
     flow = generative("flow")
-    for scores in (flow["scores"], flow["floors"]["untrained"]):
+    for scores in (flow["scores"], flow["baselines"]["untrained"]):
         del scores["generation"]
-    del flow["floors"]["real"]
+    del flow["baselines"]["real"]
     text = full([flow]).partition("Likelihood. NLL from 100 posterior samples:")[2]
     assert "| flow | 101.3 | 96.69 | 1 | 2.5 |" in text and "*flow, untrained*" in text and "real" not in text
 
@@ -123,7 +123,7 @@ def test_one_seed_has_no_spread() -> None:
 
 def test_models_are_ranked_and_baselines_follow() -> None:
     wide = report("wide", probe=0.93)
-    wide["floors"]["pca"] = wide["floors"]["pca"] | {"code_dim": 64}
+    wide["baselines"]["pca"] = wide["baselines"]["pca"] | {"code_dim": 64}
     table = rows(full([report("b", probe=0.9), wide, report("a", probe=0.96)]))
     assert list(table) == ["a", "wide", "b", "*PCA-64*", "*PCA-30*", "*raw pixels*"]
     assert table["*PCA-30*"]["linear probe"] == ".896" and table["*PCA-30*"]["reconstruction SSE"] == "13.87"
@@ -133,12 +133,12 @@ def test_models_are_ranked_and_baselines_follow() -> None:
 
 def test_every_model_has_its_own_untrained_network() -> None:
     other = report("b", probe=0.9)
-    other["floors"]["untrained"] = made_up(30, 0.7123)
+    other["baselines"]["untrained"] = made_up(30, 0.7123)
     table = rows(full([other, report("a", probe=0.96)]))
     assert table["a"]["untrained: linear probe"] == ".883" and table["b"]["untrained: linear probe"] == ".712"
     assert table["b"]["untrained: few-label 10"] == ".611"
     assert table["*raw pixels*"]["untrained: linear probe"] == ""
-    del other["floors"]["untrained"]
+    del other["baselines"]["untrained"]
     assert rows(full([other, report("a")]))["b"]["untrained: linear probe"] == ""
 
 
@@ -218,6 +218,30 @@ def test_the_readme_follows_the_recorded_reports(tmp_path: Path) -> None:
     assert update_readme(path, kept, check=True)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"draft": 1}, "is of protocol 4, draft 1: recording begins when the protocol is final"),
+        ({"schema": 3, "protocol": 3}, "is of protocol 3: evaluate the run again"),
+    ],
+)
+def test_drafts_and_old_protocols_are_not_recorded(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
+    content = report() | changes
+    content["floors"] = content["baselines"]  # as schema 3 calls them
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=reason) as caught:
+        record_report(tmp_path, tmp_path / "results")
+    assert "\n" not in str(caught.value) and not (tmp_path / "results").exists()
+
+
+def test_tables_say_which_protocol_their_rows_are_of() -> None:
+    old = report() | {"schema": 3, "protocol": 3}
+    old["floors"] = old.pop("baselines")
+    for table in (full, short):
+        assert "All rows are of protocol 3. Numbers of this code are of a later protocol" in table([old])
+        assert "All rows are of protocol 4." in table([report()]) and "later protocol" not in table([report()])
+
+
 def test_a_recorded_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
     made = report()
     made["run"]["command"] = "unsup train deep_ae --data mnist --data_root=/some/data --runs /some/runs --model.lr 0.1"
@@ -228,7 +252,7 @@ def test_a_recorded_report_names_no_folder_of_the_machine(tmp_path: Path) -> Non
     assert "/some" not in target.read_text()
     assert kept["run"]["command"] == "unsup train deep_ae --data mnist --model.lr 0.1"
     assert kept["provenance"]["config"]["data"] == {"init_args": {"batch_size": 256}}
-    assert kept["scores"] == made["scores"] and kept["floors"] == made["floors"]
+    assert kept["scores"] == made["scores"] and kept["baselines"] == made["baselines"]
 
 
 def test_a_folder_of_images_keeps_its_name_alone(tmp_path: Path) -> None:
@@ -260,7 +284,7 @@ def test_the_readme_has_the_best_model_familiar_ones_and_baselines() -> None:
     ]
     assert table["deep_ae"]["untrained"] == ".883" and table["*raw pixels*"]["untrained"] == ""
     wide = report("pca", probe=0.9123)
-    wide["scores"]["code_dim"] = wide["floors"]["pca"]["code_dim"] = 64
+    wide["scores"]["code_dim"] = wide["baselines"]["pca"]["code_dim"] = 64
     assert list(rows(short([*recorded, wide])))[4] == "*PCA-64*"  # the recorded one
 
 
@@ -290,7 +314,7 @@ def test_a_baseline_that_was_run_as_a_model_is_one_row() -> None:
 
 def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> None:
     kept = tmp_path / "results"
-    record_report(run_folder(tmp_path / "run", report()), kept)
+    record_report(run_folder(tmp_path / "run", report() | {"protocol": 4}), kept)
     for update, path in (
         (update_results_page, kept / "README.md"),
         (update_cards, kept / "cards" / "mnist-deep_ae.yaml"),
@@ -305,6 +329,16 @@ def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> No
     assert [path.name for path in (kept / "cards").iterdir()] == ["mnist-deep_ae.yaml"]
     (kept / "about.yaml").write_text("mnist: Digits\n")
     assert update_results_page(kept) and "## mnist\n\nDigits. " in (kept / "README.md").read_text()
+
+
+def test_cards_of_an_older_protocol_stay_as_they_are(tmp_path: Path) -> None:
+    kept = tmp_path / "results"
+    record_report(run_folder(tmp_path / "run", report() | {"protocol": 3}), kept)
+    card = kept / "cards" / "mnist-deep_ae.yaml"
+    assert not update_cards(kept) and not card.exists()
+    card.parent.mkdir()
+    card.write_text("as it was\n")
+    assert not update_cards(kept, check=True) and not update_cards(kept) and card.read_text() == "as it was\n"
 
 
 def test_what_is_committed_is_up_to_date_and_explained() -> None:
@@ -347,7 +381,7 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
         (("provenance", "commit"), None, "has no provenance.commit"),
         (("run", "train_seconds"), None, "incomplete: run.train_seconds is missing"),
         (("run", "chosen"), None, "has no run.chosen"),
-        (("floors",), None, "incomplete: floors is missing"),
+        (("baselines",), None, "incomplete: baselines is missing"),
         (("selfcheck", "passed"), 8, "failed its own check"),
         (("frozen", "after"), "cd" * 32, "changed the encoder"),
         (("test_reads",), 2, "read 2 times"),

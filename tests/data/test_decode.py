@@ -9,7 +9,7 @@ from PIL import Image
 
 from unsup.core.errors import UserError
 from unsup.data import decode as pictures
-from unsup.data.decode import IMAGES_PER_TASK, TASKS_AHEAD, decode, decode_with_reasons, read_image
+from unsup.data.decode import IMAGES_PER_TASK, TASKS_AHEAD, decode, decode_with_reasons, read_image, unreadable_message
 
 RED, GREY = (200, 30, 10), 97
 
@@ -129,3 +129,11 @@ def test_what_cannot_be_read_is_black_and_has_a_reason(tmp_path: Path) -> None:
         UserError, match=r"^2 of 3 images cannot be read: \S*b\\n\\x1b\.png \(not an image\), \S*none.png"
     ):
         list(decode(paths, (1, 4, 4)))
+
+
+def test_a_message_names_five_unreadable_images_and_counts_the_others() -> None:
+    names = [f"{i}.png" for i in range(1, 7)]
+    five, six = (unreadable_message(dict.fromkeys(names[:n], "cut short"), 40) for n in (5, 6))
+    listed = "1.png (cut short), 2.png (cut short), 3.png (cut short), 4.png (cut short), 5.png (cut short)"
+    assert five == f"5 of 40 images cannot be read: {listed}"
+    assert six == f"6 of 40 images cannot be read: {listed} and 1 more"

@@ -2,7 +2,7 @@
 
     python tests/evaluation/scoring.py "why no score changes"
 
-appends the digests of today to scoring.yaml, with the protocol's version and that reason.
+appends the digests of today to scoring.yaml, with the protocol's version and draft and that reason.
 """
 
 import ast
@@ -62,10 +62,10 @@ def recorded() -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    from unsup.evaluation.protocol import VERSION
+    from unsup.evaluation.protocol import DRAFT, VERSION
 
     if len(sys.argv) != 2 or not sys.argv[1].strip():
         sys.exit('say why no score changes, or that the version is new: python tests/evaluation/scoring.py "…"')
-    entry = {"protocol": VERSION, "reason": sys.argv[1], "modules": digests()}
+    entry = {"protocol": VERSION, "draft": DRAFT, "reason": sys.argv[1], "modules": digests()}
     with RECORD.open("a", encoding="utf-8") as file:
         yaml.safe_dump([entry], file, sort_keys=False, width=120, allow_unicode=True)

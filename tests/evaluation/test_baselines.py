@@ -92,7 +92,8 @@ def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
         baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
     counted = [line.partition(": kNN")[0] for line in messages if "parts)" in line]
     untrained_lines = [f"baseline untrained: {i} of 3" for i in (1, 2, 3)]
-    assert counted == ["baseline pixels", "baseline pca-4", *untrained_lines]
+    simple = [f"baseline {name}" for name in ("pixels", "pca-4", "statistics", "pca-chosen")]
+    assert counted == [*simple, *untrained_lines]
 
 
 def test_layers_and_corrupted_images_are_of_the_first_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:

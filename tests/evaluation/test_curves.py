@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from unsup.evaluation.tensorboard import CURVE_POINTS, curves_of
+from unsup.evaluation.tensorboard import curves_of
 
 
 def test_curves_are_read_back_and_thinned(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_curves_are_read_back_and_thinned(tmp_path: Path) -> None:
     assert found.keys() == {"train/loss", "val/loss"}
     assert found["val/loss"] == [(10, 0.5), (30, 0.25)]
     steps = [step for step, _ in found["train/loss"]]
-    assert len(steps) == CURVE_POINTS and steps[0] == 0 and steps[-1] == 999 and steps == sorted(set(steps))
+    assert len(steps) == 200 and steps[0] == 0 and steps[-1] == 999 and steps == sorted(set(steps))
     assert all(value == pytest.approx(1 / (step + 1)) for step, value in found["train/loss"])
 
 

@@ -13,12 +13,13 @@ from torch import Tensor
 from toys import Coder, Copier, Decoder, Generator, Variational
 
 from unsup.evaluation import draw as drawing
+from unsup.evaluation.arrays import Neighbours
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.protocol import Evaluation
 from unsup.metrics.readout import Probe, Readout
 from unsup.reports.figures.samples import PROGRESS, draw_progress
 
-ALWAYS = ["clusters", "confusion", "map"]
+ALWAYS = ["neighbours", "clusters", "confusion", "map"]
 
 
 class Few(TinyDigits):
@@ -47,9 +48,11 @@ def judged(model: Any, data: Few) -> Evaluation:
         fitted = LogisticRegression(C=1e-3, max_iter=1000).fit(codes, labels)
         mean, scale = np.zeros(codes.shape[1], np.float32), np.ones(codes.shape[1], np.float32)
         probe = Probe(mean, scale, fitted.coef_, fitted.intercept_, fitted.classes_)
+    near = np.arange(64).reshape(8, 8)
+    neighbours = Neighbours(np.arange(8), near)
     readout = Readout.fit(codes[:4], codes, codes, probe=probe)
     distances = np.where(clusters[:, None] == np.arange(4), 0.5, 1 + np.random.default_rng(0).random((len(codes), 4)))
-    return Evaluation({}, {}, labels, clusters, distances.astype(np.float32), codes, readout, ("", ""), 1)
+    return Evaluation({}, {}, labels, clusters, distances.astype(np.float32), codes, readout, neighbours, ("", ""), 1)
 
 
 def names(shown: dict[str, str]) -> list[str]:
@@ -162,7 +165,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
     def spy(name: str) -> None:
         monkeypatch.setattr(drawing, name, lambda path, *given: found.setdefault(name, given) and "a title")
 
-    for name in ("draw_samples", "draw_nearest", "draw_walks", "draw_lines_between", "draw_arcs"):
+    for name in ("draw_samples", "draw_nearest", "draw_neighbours", "draw_walks", "draw_lines_between", "draw_arcs"):
         spy(name)
     return found
 
@@ -191,6 +194,15 @@ def test_arcs_end_at_normal_noise(tmp_path: Path, given: dict[str, tuple[Any, ..
     norms = np.linalg.norm(arcs.reshape(6, 9, 64), axis=2)
     assert norms.min() > 6 and norms.max() < 10  # the shell at 8
     assert len(np.unique(arcs[:, [0, -1], 0, 0, 0])) == 12
+
+
+def test_neighbours_are_drawn_next_to_their_test_images(tmp_path: Path, given: dict[str, tuple[Any, ...]]) -> None:
+    data, model = Few(), model_of(Coder)
+    draw_figures(tmp_path, model, data, judged(model, data))
+    images, neighbours = given["draw_neighbours"]
+    train, test = (torch.cat(list(data.batches(split))).numpy() for split in ("train", "test"))
+    assert np.array_equal(images, test[:8])
+    assert np.array_equal(neighbours, train[:64].reshape(8, 8, *SHAPE))
 
 
 def test_copies_of_training_images_are_found(tmp_path: Path, given: dict[str, tuple[Any, ...]]) -> None:

@@ -147,7 +147,7 @@ def data() -> ImageData:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("floors")
+    return tmp_path_factory.mktemp("baselines")
 
 
 @pytest.fixture(scope="module")
@@ -420,6 +420,21 @@ def test_a_model_may_have_an_exact_likelihood_alone(data: ImageData) -> None:
     assert judge_model(Exact(SHAPE), data, layers=False).scores["likelihood"].keys() == {"log_likelihood", "samples"}
 
 
+def test_a_density_of_dequantised_pixels_is_also_given_in_bits_per_dimension(data: ImageData) -> None:
+    """Uniform on [0, 1]: 8 bits for each of the 256 levels; a density of 16 in every pixel: 4 bits less."""
+
+    class Density(Plain):
+        dequantised = True
+
+        def log_likelihood(self, x: torch.Tensor, samples: int) -> torch.Tensor:
+            return torch.full((len(x),), 64 * self.log_density)
+
+    for log_density, bits in ((0.0, 8.0), (2.772589, 4.0)):
+        model = Density(SHAPE)
+        model.log_density = log_density
+        assert judge_model(model, data, layers=False).scores["likelihood"]["bits_per_dimension"] == pytest.approx(bits)
+
+
 # ---- the whole -------------------------------------------------------------------------------------------------------
 
 
@@ -489,9 +504,9 @@ def test_a_run_reports_what_it_generates(
     run = runs / "tiny" / "blobs" / "0-001"
     report = json.loads((run / "report.json").read_text())
     assert report["test_reads"] == 1 and report["schema"] == 3
-    assert report["floors"]["real"].keys() == {"generation"} and "real" not in report["comparisons"]
+    assert report["baselines"]["real"].keys() == {"generation"} and "real" not in report["comparisons"]
     keys = {"space", "frechet", "kernel", "precision", "recall", "n"}
-    judged = (report["scores"], report["floors"]["real"], report["floors"]["untrained"])
+    judged = (report["scores"], report["baselines"]["real"], report["baselines"]["untrained"])
     assert all(scores["generation"].keys() == keys for scores in judged)
     events = EventAccumulator(str(run)).Reload()
     for name in ("generation/frechet", "generation/precision", "likelihood/elbo", "likelihood/log_likelihood"):
@@ -501,4 +516,4 @@ def test_a_run_reports_what_it_generates(
     assert "Fréchet" in shown and "NLL, k = 100" in shown and "## Generation" in (run / "report.md").read_text()
     assert main(["evaluate", str(run)]) == 0  # from the cached space and baselines
     again = json.loads((run / "report.json").read_text())
-    assert again["scores"] == report["scores"] and again["floors"] == report["floors"]
+    assert again["scores"] == report["scores"] and again["baselines"] == report["baselines"]

@@ -21,11 +21,11 @@ from unsup.evaluation import measures
 from unsup.evaluation.codes import encode_splits
 from unsup.evaluation.parallel import run_side_by_side
 from unsup.evaluation.protocol import Evaluation, judge_model
-from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.metrics import diagnostics
 from unsup.metrics.clustering import agreement as clustering_scores
 from unsup.metrics.clustering import kmeans
+from unsup.metrics.neighbours import NeighbourVotes
 from unsup.metrics.readout import Readout
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
@@ -114,13 +114,17 @@ def same(one: Evaluation, other: Evaluation) -> bool:
 
 def test_scores_hold_what_the_report_prints(result, digits):
     scores = result[0].scores
-    for key in ("linear_probe", "ridge_probe", "knn", "few_label", "kmeans", "layers", "reconstruction", "rankme"):
+    for key in ("linear_probe", "knn", "few_label", "kmeans", "layers", "reconstruction", "rankme"):
         assert key in scores
-    assert scores["linear_probe"].keys() == {"accuracy", "low", "high", "C", "per_class"}
+    own = {"balanced_accuracy", "macro_f1", "chance", "nll", "brier", "calibration_error", "calibrated"}
+    assert scores["linear_probe"].keys() == {"accuracy", "low", "high", "C", "per_class"} | own
+    assert scores["linear_probe"]["chance"] == pytest.approx(0.1, abs=0.01)
+    assert scores["knn"].keys() == {"accuracy", "k", "raw", "l2", "weighted"}
+    assert (scores["knn"]["k"], scores["knn"]["weighted"]["k"]) == (20, 200)
+    assert scores["few_label_standardised"].keys() == {"1", "10"}
+    assert scores["few_label_standardised"]["10"] != scores["few_label"]["10"]
     assert scores["few_label"].keys() == {"1", "10"}
     assert scores["few_label"]["10"].keys() == {"mean", "std", "draws"}
-    assert scores["ridge_probe"].keys() == {"accuracy", "alpha", "alphas", "validation"}
-    assert scores["ridge_probe"]["alpha"] in scores["ridge_probe"]["alphas"]
     assert scores["probe_draws"].keys() == {"mean", "std", "draws", "images"}
     assert scores["clusters"].keys() == {"k", "by", "silhouette", "bic"}
     assert (scores["clusters"]["k"], scores["clusters"]["by"]) == (10, "classes")
@@ -142,12 +146,14 @@ def test_scores_make_sense_and_per_image_results_agree(result, digits):
     evaluation = result[0]
     scores, labels = evaluation.scores, digits.labels("test")
     assert 0.6 < scores["linear_probe"]["accuracy"] < scores["layers"]["hidden"]["linear_probe"]["accuracy"]
-    assert abs(scores["ridge_probe"]["accuracy"] - scores["linear_probe"]["accuracy"]) < 0.1
     assert np.mean(evaluation.predicted == labels) == pytest.approx(scores["linear_probe"]["accuracy"])
     assert np.array_equal(evaluation.correct["linear_probe"], evaluation.predicted == labels)
     for n in ("1", "10"):
         assert evaluation.correct[f"few_label_{n}"].mean() == pytest.approx(scores["few_label"][n]["mean"], abs=1e-6)
     assert len(np.unique(evaluation.clusters)) == 10
+    assert evaluation.neighbours.train.shape == (8, 8) and evaluation.neighbours.test.max() < 500
+    same_class = digits.labels("train")[evaluation.neighbours.train] == labels[evaluation.neighbours.test][:, None]
+    assert same_class.mean() > 0.5
     for values in (evaluation.predicted, evaluation.clusters, evaluation.codes, *evaluation.correct.values()):
         assert len(values) == 500
     assert 0 < scores["kmeans"]["restarts"]["acc_std"] < 0.2
@@ -163,7 +169,8 @@ def test_robustness_falls_from_the_clean_accuracy(result, digits):
     scores = result[0].scores
     found = scores["robustness"]
     corrupted = {name: values for name, values in found.items() if name not in ("images", "clean")}
-    assert corrupted.keys() == set(CORRUPTIONS) and all(len(values) == SEVERITIES for values in corrupted.values())
+    assert corrupted.keys() == {"gaussian noise", "blur", "occlusion", "contrast", "shift", "missing pixels"}
+    assert all(len(values) == 3 for values in corrupted.values())
     assert found["images"] == 500  # all of them: few enough
     assert found["clean"] == scores["linear_probe"]["accuracy"]
     assert np.mean([values[-1] for values in corrupted.values()]) < found["clean"] - 0.1
@@ -364,7 +371,7 @@ def test_another_process_finds_the_same_scores(result):
 
 def test_progress_names_what_is_done(result):
     said = "\n".join(result[1])
-    for step in ("encoding 500 test images", "linear probe", "kNN raw", "k-means l2", "layer hidden"):
+    for step in ("encoding 500 test images", "linear probe", "kNN", "k-means l2", "layer hidden"):
         assert step in said
 
 
@@ -414,12 +421,13 @@ def test_too_few_labels_leave_out_an_entry_and_say_so():
     assert any("10 per class" in line for line in said)
 
 
-def test_a_class_without_test_images_leaves_out_the_accuracies_per_class_and_says_so():
+def test_a_class_without_test_images_is_named():
     with progress() as said:
         found = judge_model(Pixels((1, 4, 4)), Toy(thirds(300), np.arange(90) % 2))
-    assert "per_class" not in found.scores["linear_probe"]
+    assert found.scores["linear_probe"]["untested"] == [2]
+    assert len(found.scores["linear_probe"]["per_class"]) == 2
     assert found.scores["linear_probe"]["accuracy"] > 0.9
-    assert any("per class" in line for line in said)
+    assert any("no test image of 1 classes (the first: class 2)" in line for line in said)
 
 
 def test_k_is_the_number_of_classes_not_of_test_labels():
@@ -427,14 +435,23 @@ def test_k_is_the_number_of_classes_not_of_test_labels():
     assert found.clusters.max() == 2
 
 
+def test_k_counts_a_class_without_training_images():
+    labels = np.arange(300) % 2
+    found = judge_model(Pixels((1, 4, 4)), Toy(labels, np.arange(90) % 2))
+    assert found.scores["clusters"]["k"] == 3 and found.clusters.max() == 2
+    assert {one["k"] for one in found.scores["clusterings"].values()} == {3}
+
+
 def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_so(monkeypatch):
+    data = Toy(thirds(300), thirds(90))
+    whole = judge_model(Pixels((1, 4, 4)), data, estimate_k=False, robustness=False)
     monkeypatch.setattr(diagnostics, "WIDE", 12)
     monkeypatch.setattr(diagnostics, "COMPRESSED", 6)
     with progress() as said:
         found = judge_model(Pixels((1, 4, 4)), Toy(thirds(300), thirds(90)))
-    assert found.scores["reduced"] == {"dim": 6, "for": ["clusterings", "kNN", "diagnostics"]}
+    assert found.scores["reduced"] == {"dim": 6, "for": ["clusterings", "diagnostics"]}
     assert found.scores["code_dim"] == 16 and found.codes.shape == (90, 16)
-    assert found.scores["rankme"] <= 6
+    assert found.scores["rankme"] <= 6 and found.scores["knn"] == whole.scores["knn"]  # kNN sees all dimensions
     assert "probe_draws" not in found.scores and "imbalance" not in found.scores
     assert found.readout.centres.shape == (3, 6) and np.array_equal(found.readout.cluster(found.codes), found.clusters)
     assert any("16 dimensions" in line for line in said)
@@ -519,15 +536,20 @@ def test_the_evaluator_passes_its_own_check():
 
 
 def test_the_own_check_notices_a_broken_evaluator(monkeypatch):
-    from unsup.metrics import clustering, generation, probes
+    from unsup.evaluation import selfcheck as check
+    from unsup.metrics import clustering, generation
 
     def unmatched(counts, maximize):
         return (range(min(counts.shape)), range(min(counts.shape)))
 
     monkeypatch.setattr(clustering, "linear_sum_assignment", unmatched)
-    monkeypatch.setattr(probes.KNeighborsClassifier, "predict", lambda self, x: np.zeros(len(x), int))
+    votes = NeighbourVotes(20, 0.5, 0.5, 0.5, 200, 0.5)
+    monkeypatch.setattr(check, "neighbour_votes", lambda *splits: votes)
+    monkeypatch.setattr(check, "calibration_errors", lambda confidence, correct: (0.0, 0.5))
     monkeypatch.setattr(generation, "precision_recall", lambda generated, real: (1.0, 1.0))
     failed = {name for name, passed, _ in selfcheck() if not passed}
     assert any("one image repeated" in name for name in failed)
     assert any("cluster ids: acc" in name for name in failed)
-    assert any("kNN" in name for name in failed)
+    for name in ("centred", "raw", "unit_length", "weighted"):
+        assert {f"one-hot codes: kNN, {name} = 1", f"Gaussian noise: kNN, {name} = chance"} <= failed
+    assert sum("calibrat" in name for name in failed) == 2

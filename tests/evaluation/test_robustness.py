@@ -5,7 +5,7 @@ import torch
 
 from unsup.data.digits import Digits
 from unsup.evaluation import robustness
-from unsup.evaluation.robustness import CORRUPTIONS, SEVERITIES
+from unsup.evaluation.robustness import CORRUPTIONS
 
 RANDOM = {"gaussian noise", "occlusion", "shift", "missing pixels"}
 
@@ -26,7 +26,7 @@ def smooth(channels, height, width, n=40):
 def each(x, at=None):
     """(name, severity, corrupted x)."""
     at = torch.arange(len(x)) if at is None else at
-    return [(name, s, corrupt(x, s, at)) for name, corrupt in CORRUPTIONS.items() for s in range(SEVERITIES)]
+    return [(name, s, corrupt(x, s, at)) for name, corrupt in CORRUPTIONS.items() for s in range(3)]
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 48), (2, 5, 3)])
@@ -64,7 +64,7 @@ def test_images_are_corrupted_each_in_its_own_way():
 def test_severity_moves_away_from_the_clean_image(digits, kind):
     x = {"digits": digits, "grey": smooth(1, 28, 28), "colour": smooth(3, 32, 32)}[kind]
     for name, corrupt in CORRUPTIONS.items():
-        away = [(corrupt(x, s, torch.arange(len(x))) - x).flatten(1).norm(dim=1) for s in range(SEVERITIES)]
+        away = [(corrupt(x, s, torch.arange(len(x))) - x).flatten(1).norm(dim=1) for s in range(3)]
         if name in ("shift", "blur") and kind == "digits":  # of 8 pixels hardly one: as little as shows
             assert away[0].mean() == away[1].mean() < away[2].mean()
             continue

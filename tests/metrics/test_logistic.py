@@ -6,10 +6,10 @@ from metrics.gradient import largest_gradient
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from unsup.metrics.logistic import PRECONDITIONED, fit_logistic, second_moments
+from unsup.metrics.logistic import fit_logistic, second_moments
 
 
-def hard(classes: int, n: int = 1500, dim: int = PRECONDITIONED + 20) -> tuple[np.ndarray, np.ndarray]:
+def hard(classes: int, n: int = 1500, dim: int = 220) -> tuple[np.ndarray, np.ndarray]:
     """Standardised codes whose principal components' variances span eight powers of ten, and labels hard to tell."""
     rng = np.random.default_rng(classes)
     components = rng.standard_normal((n, dim)) * np.logspace(0, -4, dim)
@@ -61,3 +61,26 @@ def test_products_that_rounding_leaves_indefinite_do_not_stop_it() -> None:
     assert np.linalg.eigvalsh(second_moments(x)).min() < 0
     found = fit_logistic(x, labels, 1e5)
     assert largest_gradient(found, x, labels) < 1.1e-4
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("moved", ["coef_", "intercept_", None])
+def test_the_measure_of_convergence_is_the_largest_entry_of_the_gradient(classes: int, moved: str | None) -> None:
+    rng = np.random.default_rng(classes)
+    x, labels = rng.standard_normal((300, 3)), np.arange(300) % classes
+    x[:, 0] += labels
+    probe = LogisticRegression(C=0.5, tol=1e-10, max_iter=10_000).fit(x, labels)
+    if moved is not None:
+        getattr(probe, moved).flat[0] += 0.1  # it stopped early
+    gradient = []
+    for values in (probe.coef_, probe.intercept_):
+        for i in range(values.size):
+            ends = []
+            for step in (1e-5, -2e-5, 1e-5):
+                values.flat[i] += step
+                ends.append(loss(probe, x, labels))
+            gradient.append((ends[0] - ends[1]) / 2e-5)
+    assert largest_gradient(probe, x, labels) == pytest.approx(np.abs(gradient).max(), abs=1e-6)
+    assert (largest_gradient(probe, x, labels) > 1e-3) == (moved is not None)
+    if moved == "intercept_":
+        assert np.abs(gradient[probe.coef_.size :]).max() == np.abs(gradient).max()

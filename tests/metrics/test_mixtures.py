@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from unsup.metrics import mixtures
 from unsup.metrics.clustering import kmeans
 from unsup.metrics.clustering import matched_accuracy as accuracy
-from unsup.metrics.mixtures import DIMENSIONS, agglomerative, components, fit_mixture, gaussian_mixture, umap_mixture
+from unsup.metrics.mixtures import agglomerative, components, fit_mixture, gaussian_mixture, umap_mixture
 
 # what a clustering does not reach is a failure here, not a line on the screen
 pytestmark = pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
@@ -162,7 +162,7 @@ def test_entries_that_hardly_vary_do_not_decide(monkeypatch):
 def test_wide_codes_are_seen_as_principal_components(method):
     codes, labels = blobs(300, dim=200)
     found = method(codes[:200], codes[200:], 4)
-    assert found.dim == DIMENSIONS == 64
+    assert found.dim == 64
     assert accuracy(labels[200:], found.test) == 1
 
 

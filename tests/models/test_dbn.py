@@ -162,7 +162,8 @@ def test_the_loss_is_the_cross_entropy_and_the_squared_error_stands_beside_it() 
     cross = -(x * made.log() + (1 - x) * (1 - made).log()).sum() / 16
     assert values["loss"].item() == pytest.approx(cross.item(), rel=1e-4)
     assert values["reconstruction"].item() == pytest.approx((made - x).square().sum().item() / 16, rel=1e-4)
-    assert [tuple(h.shape) for h in ours.layers(x).values()] == [(16, 32), (16, 16)]
+    shapes = {name: tuple(h.shape) for name, h in ours.layers(x).items()}
+    assert shapes == {"hidden_1": (16, 32), "hidden_2": (16, 16)}
     assert made.min() > 0 and made.max() < 1
 
 

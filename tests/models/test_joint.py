@@ -56,6 +56,18 @@ def model(request: pytest.FixtureRequest) -> Model:
     return cls(**arguments)
 
 
+def test_a_step_draws_as_many_views_as_the_model_says(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    module = import_module(type(model).__module__)
+    augment = module.augment
+    monkeypatch.setattr(
+        module, "augment", lambda x, *args, **kwargs: drawn.append(len(x)) or augment(x, *args, **kwargs)
+    )
+    x = digits(6)
+    model.losses(x)
+    assert model.views_per_image is not None and sum(drawn) == 6 * model.views_per_image
+
+
 def test_recipes_are_found() -> None:
     assert {"simclr", "vicreg", "lejepa", "emp_ssl"} <= RECIPES.keys()
 

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny import SHAPE, digits
 from torch import Tensor
 
 from unsup.core.errors import UsageError
-from unsup.models.mae import MAE, TransformerBlock, gather_tokens, positions
+from unsup.models.mae import MAE, TransformerBlock, gather_tokens, normalised, positions
 
 
 def small(**options: Any) -> MAE:
@@ -75,6 +76,41 @@ def test_the_loss_counts_hidden_patches_only_and_the_encoder_never_sees_them() -
         torch.manual_seed(5)
         expected = (restored[0] - model.patches(images))[hidden].square().mean()
         assert model.losses(images)["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_normalised_targets_are_those_of_the_authors_code() -> None:
+    """Each patch less its mean, over the root of its unbiased variance plus 1e-6, written out in numpy."""
+    model, x = small(normalised_target=True), digits(8)
+    torch.manual_seed(5)
+    hidden = hidden_of(model, x).numpy()
+    torch.manual_seed(5)
+    loss = model.losses(x)["loss"].item()
+    visible = torch.from_numpy((~hidden).nonzero()[1].reshape(8, 4))
+    with torch.no_grad():
+        restored = model.restore(model.encoder(gather_tokens(model.tokens(model.patches(x)), visible)), visible).numpy()
+    errors = []
+    for image, rows, marks in zip(x.numpy()[:, 0].astype(np.float64), restored, hidden, strict=True):
+        for place in np.flatnonzero(marks):
+            top, left = 2 * (place // 4), 2 * (place % 4)
+            pixels = image[top : top + 2, left : left + 2].flatten()
+            mean = pixels.sum() / 4
+            variance = ((pixels - mean) ** 2).sum() / 3
+            errors.append((rows[place] - (pixels - mean) / (variance + 1e-6) ** 0.5) ** 2)
+    assert loss == pytest.approx(np.mean(errors), rel=1e-5)
+    torch.manual_seed(5)
+    assert small().losses(x)["loss"].item() != pytest.approx(loss, rel=0.01)
+
+
+def test_a_normalised_target_is_known_in_numbers() -> None:
+    patches = torch.tensor([[[0.0, 0.2, 0.4, 0.6], [0.5, 0.5, 0.5, 0.5]]])
+    expected = [[-1.161883, -0.387294, 0.387294, 1.161883], [0, 0, 0, 0]]  # deviation .258199
+    assert torch.allclose(normalised(patches), torch.tensor([expected]), atol=1e-5)
+
+
+def test_a_patch_of_one_number_has_no_normalised_target() -> None:
+    with pytest.raises(UsageError, match="^model.normalised_target is true: a patch of a single number has no"):
+        small(patch=1, normalised_target=True)
+    small(patch=1)
 
 
 def test_the_mask_token_stands_where_nothing_is_known_and_places_tell_patches_apart() -> None:
@@ -157,3 +193,15 @@ def test_any_image_made_of_patches_will_do(shape: tuple[int, int, int], patch: i
 def test_options_outside_their_range_are_named(option: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=f"model.*{next(iter(option))}"):
         small(**option)
+
+
+@pytest.mark.parametrize(
+    ("size", "patch"), [((32, 32), 4), ((64, 64), 4), ((96, 96), 8), ((224, 224), 16), ((100, 100), 4), ((64, 256), 8)]
+)
+def test_large_images_have_larger_patches(size: tuple[int, int], patch: int) -> None:
+    assert MAE((3, *size), width=8, heads=2, decoder_width=8).patch == patch
+
+
+def test_more_patches_on_request() -> None:
+    assert MAE((3, 96, 96), patch=8, width=8, heads=2, decoder_width=8).patch == 8
+    assert MAE((3, 224, 224), patch=8, most_patches=784, width=8, heads=2, decoder_width=8).patch == 8

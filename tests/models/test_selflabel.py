@@ -114,6 +114,21 @@ def test_the_teacher_is_the_moving_average_of_the_network(contrastive: SimCLR, d
     assert torch.allclose(model.teacher.module[1].weight, before + 0.25)
 
 
+def test_the_teacher_labels_every_image_by_itself(contrastive: SimCLR, data: TinyDigits) -> None:
+    """In training too its batch norm uses its averages, which only follow the network's."""
+    model, x = started(contrastive), images(data)[:64]
+    model.fit(lambda: iter([x]))
+    before = {name: value.clone() for name, value in model.backbone.named_buffers()}
+    seen: list[torch.Tensor] = []
+    model.teacher.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    model.train().losses(x)
+    assert model.backbone.training and not any(module.training for module in model.teacher.modules())
+    teacher = model.teacher.module[0].named_buffers()
+    assert all(torch.equal(value, before[name]) for name, value in teacher)  # as when it was copied
+    halves = torch.cat([model.teacher(x[:10]), model.teacher(x[10:])])
+    assert torch.allclose(seen[0], halves, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [

@@ -79,7 +79,8 @@ def linear_gaussian(exact_posterior: bool) -> tuple[VAE, Tensor, Tensor]:
             encoder.bias += 0.4
     density = MultivariateNormal(b, w @ w.T + s**2 * torch.eye(PIXELS))
     x = density.sample((200,))
-    return model, x.unflatten(1, SHAPE), density.log_prob(x)
+    x = x.unflatten(1, SHAPE)
+    return model, x, density.log_prob(model.observed(x))
 
 
 def test_the_exact_posterior_makes_every_bound_tight() -> None:
@@ -124,6 +125,20 @@ def test_evaluation_binarises_an_image_the_same_way_everywhere() -> None:
     assert set(seen.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(seen, ours.observed(x)) and torch.equal(seen, other.observed(x))
     assert torch.equal(seen.flip(0), torch.cat([ours.observed(row[None]) for row in x.flip(0)]))
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "continuous_bernoulli"])
+def test_a_density_is_of_dequantised_pixels(likelihood: str) -> None:
+    """A grey level v becomes uniform on [v, v + 1) / 256: fixed in evaluation, drawn anew in training."""
+    x, model = digits(20), vae(likelihood=likelihood)
+    levels = (255 * x).round().flatten(1)
+    for again in (False, True):
+        model.train(again)
+        seen = 256 * model.observed(x) - levels
+        assert seen.min() > -1e-3 and seen.max() < 1 + 1e-3  # float32 of 256
+        assert abs(seen.mean() - 0.5) < 0.03 and abs(seen.std() - 0.2887) < 0.02  # 1,280 draws
+        assert torch.equal(model.observed(x), model.observed(x)) is not again
+    assert model.dequantised and not vae().dequantised
 
 
 def test_training_binarises_anew() -> None:

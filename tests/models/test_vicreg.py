@@ -8,6 +8,7 @@ from tiny import SHAPE, digits
 
 from unsup.core.errors import UsageError
 from unsup.models.vicreg import VICReg, spread
+from unsup.runs.config import compose
 
 
 def test_variance_and_covariance_of_a_hand_computed_batch() -> None:
@@ -37,6 +38,24 @@ def test_the_loss_is_the_weighted_sum_of_its_terms() -> None:
     found = {name: value.item() for name, value in model.losses(digits(16)).items()}
     weighted = 3 * found["invariance"] + 5 * found["variance"] + 7 * found["covariance"]
     assert found["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
+def test_the_variance_term_is_the_papers_sum_or_the_mean_of_the_authors_code() -> None:
+    """The authors' code, written out: std_loss = mean(relu(1 - std_x)) / 2 + mean(relu(1 - std_y)) / 2."""
+    found = {}
+    for term in ("sum", "mean"):
+        torch.manual_seed(0)
+        model = VICReg(SHAPE, "digits", width=2, projection=8, variance_term=term)  # type: ignore[arg-type]
+        model.projector = torch.nn.Sequential(torch.nn.Linear(8, 3), torch.nn.Linear(3, 3))
+        torch.nn.init.zeros_(model.projector[1].weight)  # a collapsed embedding: each view falls short by .99
+        found[term] = {name: value.item() for name, value in model.losses(digits(16)).items()}
+    assert found["sum"]["variance"] == pytest.approx(1.98) and found["sum"]["loss"] == pytest.approx(49.5)
+    assert found["mean"]["variance"] == pytest.approx(0.99) and found["mean"]["loss"] == pytest.approx(24.75)
+
+
+def test_the_recipe_takes_the_papers_sum() -> None:
+    assert compose("vicreg", "mnist", [], [])["model"]["init_args"]["variance_term"] == "sum"
+    assert VICReg(SHAPE, "digits").variance_term == "sum"
 
 
 @pytest.mark.parametrize("option", ["projection", "invariance", "variance", "covariance"])

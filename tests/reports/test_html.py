@@ -251,7 +251,7 @@ def test_the_verdict_has_words_as_well_as_a_colour(folder: Path) -> None:
     for probes in equal["comparisons"].values():
         probes |= {"linear_probe": difference(-0.1), "few_label_10": difference(-0.001)}
     equal["comparisons"]["pca"]["linear_probe"] = difference(0.001)
-    without = report() | {"floors": {}, "comparisons": {}}
+    without = report() | {"baselines": {}, "comparisons": {}}
     cases = [(above, "above"), (mixed, "mixed"), (equal, "not above"), (below, "below"), (without, "unknown")]
     for content, word in [*cases, (unlabelled(), "above")]:
         assert outcome(content)[0] == word
@@ -275,7 +275,7 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
     mixed["scores"]["reconstruction"]["sse_per_image"] = 20.0
     below["scores"]["reconstruction"]["sse_per_image"] = 153.8
     below["scores"]["rankme"] = collapsed["scores"]["rankme"] = 2.2  # of 30
-    for scores in (silent["scores"], *silent["floors"].values()):
+    for scores in (silent["scores"], *silent["baselines"].values()):
         scores.pop("reconstruction", None)
     assert outcome(unlabelled()) == (
         "above",

@@ -74,7 +74,7 @@ def test_other_numbers_are_written_one_way() -> None:
 def test_every_number_of_the_summary_is_in_markdown_and_terminal() -> None:
     content = report()
     summary, shown = section(to_markdown(content), "Summary"), terminal(content)
-    baselines = content["floors"]
+    baselines = content["baselines"]
     in_order = [content["scores"], baselines["untrained"], baselines["pca"], baselines["pixels"]]
     expected = {
         "dim": [f"{s['code_dim']}" for s in in_order],
@@ -110,7 +110,7 @@ def test_a_long_name_is_folded() -> None:
 def test_every_section_holds_its_numbers() -> None:
     content = report()
     text = to_markdown(content)
-    own, untrained = content["scores"], content["floors"]["untrained"]
+    own, untrained = content["scores"], content["baselines"]["untrained"]
     assert (
         "Evaluator checked: 9 of 9. " in text
         and "Test images read once for these numbers." in text
@@ -122,7 +122,7 @@ def test_every_section_holds_its_numbers() -> None:
     assert column(layers, "untrained: linear probe")[1] == with_interval(untrained["layers"]["h2"]["linear_probe"])
     assert column(layers, "untrained: few-label 10")[2] == with_spread(untrained["few_label"]["10"])
     assert column(section(text, "Classes"), "PCA-30")[9] == accuracy(
-        content["floors"]["pca"]["linear_probe"]["per_class"][9]
+        content["baselines"]["pca"]["linear_probe"]["per_class"][9]
     )
     kmeans = section(text, "k-means")
     raw, l2 = own["kmeans"]["raw"], own["kmeans"]["l2"]
@@ -131,14 +131,24 @@ def test_every_section_holds_its_numbers() -> None:
     assert column(kmeans, "ACC over restarts")[0] == ".642 ± .023"
     assert column(kmeans, "all images at once")[0] == ".647 / .580 / .523"
     others = section(text, "Other measures")
-    assert column(others, "ridge probe")[0] == ".900" and column(others, "kNN, unit length")[0] == ".963"
+    assert column(others, "kNN, raw")[0] == ".961" and column(others, "kNN, unit length")[0] == ".963"
+    assert (
+        column(others, "kNN, weighted")[0] == ".955"
+        and column(others, "few-label 10, standardised")[0] == ".839 ± .013"
+    )
+    assert column(others, "balanced accuracy")[0] == ".950" and column(others, "macro F1")[0] == ".949"
+    assert column(others, "chance")[0] == ".113" and column(others, "NLL of the probe")[0] == "0.249"
+    assert column(others, "calibration error")[0] == ".012" and column(others, "if calibrated")[0] == ".004"
     assert column(others, "MSE per pixel") == ["0.01165", "0.06672", "0.01770", ""]
     how = section(text, "How the numbers were made")
-    assert "C chosen on validation" in how and "20 draws" in how and "restart chosen by inertia" in how
+    assert "C chosen by cross-entropy on validation" in how and "20 draws" in how and "restart chosen by inertia" in how
     origin = section(text, "Where it comes from")
     for part in ("unsup train deep_ae --data mnist --seed 0", "0123456789abcdef", "Some CPU, 2 cores", "torch 2.15.0"):
         assert part in origin
-    assert "20 epochs, 2.5 minutes, 7,412 images/s, 2,837,314 parameters" in origin and "max_epochs: 20" in origin
+    assert (
+        "20 epochs, 2.0 minutes of wall time, 7,412 images/s, 2,837,314 parameters" in origin
+        and "max_epochs: 20" in origin
+    )
 
 
 def test_pictures_are_linked_by_relative_paths_with_a_description() -> None:
@@ -157,7 +167,7 @@ def test_unlabelled_images_have_no_labelled_columns() -> None:
 
 def test_a_report_without_baselines_says_so() -> None:
     content = report()
-    content["floors"], content["comparisons"] = {}, {}
+    content["baselines"], content["comparisons"] = {}, {}
     assert "No baselines were computed" in to_markdown(content)
     assert "deep_ae" in terminal(content)
 
@@ -253,7 +263,7 @@ def test_reduced_codes_are_mentioned() -> None:
 
 def test_many_classes_show_the_hardest_ten() -> None:
     content = report()
-    for found in (content["scores"], *content["floors"].values()):
+    for found in (content["scores"], *content["baselines"].values()):
         found["linear_probe"]["per_class"] = [(c * 37 % 100) / 100 for c in range(100)]
     del content["run"]["class_names"]
     table = section(to_markdown(content), "Classes")
@@ -328,7 +338,7 @@ def test_tables_escape_bars_and_leave_gaps_blank() -> None:
 
 def test_a_floor_without_codes_of_the_same_size_is_named_by_its_own() -> None:
     content = report()
-    content["floors"]["pca"] = scores(16, 0.88, 20.0)
+    content["baselines"]["pca"] = scores(16, 0.88, 20.0)
     assert "PCA-16" in verdict(content)
 
 
@@ -377,12 +387,12 @@ def test_reports_without_generation_do_not_mention_it() -> None:
 
 def test_generation_and_likelihood_may_come_alone() -> None:
     content = generative()
-    for found in (content["scores"], *content["floors"].values()):
+    for found in (content["scores"], *content["baselines"].values()):
         found.pop("likelihood", None)
     text = to_markdown(content)
     assert "## Generation" in text and "ELBO" not in text and "NLL" not in text
     content = generative()
-    for found in (content["scores"], *content["floors"].values()):
+    for found in (content["scores"], *content["baselines"].values()):
         found.pop("generation", None)
     text = to_markdown(content)
     assert "## Generation" not in text and column(section(text, "Summary"), "-ELBO")[0] == "101.3"

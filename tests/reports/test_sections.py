@@ -36,12 +36,6 @@ def judged(base: float, labelled: bool = True, dim: int = 30) -> dict[str, Any]:
     if labelled:
         found |= {
             "probe_draws": {"mean": base - 0.01, "std": 0.002, "draws": 20, "images": 5000},
-            "ridge_probe": {
-                "accuracy": base,
-                "alpha": 10.0 * dim,
-                "alphas": [10**i * dim for i in range(3)],
-                "validation": [base - 0.02, base + 0.01, base - 0.03],
-            },
             "imbalance": {
                 ratio: {"mean": base - int(ratio) / 1000, "std": 0.01, "draws": 5, "images": 4321}
                 for ratio in ("1", "10", "100")
@@ -55,7 +49,7 @@ def judged(base: float, labelled: bool = True, dim: int = 30) -> dict[str, Any]:
 def full(labelled: bool = True) -> dict[str, Any]:
     """A report with everything that one can hold."""
     whole = report() if labelled else unlabelled()
-    for scores, base in zip((whole["scores"], *whole["floors"].values()), (0.95, 0.92, 0.91, 0.9), strict=True):
+    for scores, base in zip((whole["scores"], *whole["baselines"].values()), (0.95, 0.92, 0.91, 0.9), strict=True):
         scores |= judged(base, labelled, scores["code_dim"])
     whole["scores"]["alignment"] = 0.213
     whole["run"] |= {"augmentation": True, "views": "digits"}
@@ -80,7 +74,7 @@ def test_robustness_shows_severities_and_the_means_of_the_baselines() -> None:
 def test_corrupted_images_of_one_untrained_network_are_noted() -> None:
     content = full()
     assert "first initialisation" not in to_markdown(content)  # older reports: a mean of three
-    content["floors"]["untrained"]["robustness"]["initialisations"] = 1
+    content["baselines"]["untrained"]["robustness"]["initialisations"] = 1
     table = section(to_markdown(content), "Robustness")
     assert "; for the untrained network that of its first initialisation." in table
     assert column(table, "test images") == ["clean", *CORRUPTIONS, "**all corruptions**"]
@@ -88,8 +82,8 @@ def test_corrupted_images_of_one_untrained_network_are_noted() -> None:
 
 def test_a_corruption_that_a_baseline_lacks_is_left_blank() -> None:
     content = full()
-    del content["floors"]["pca"]["robustness"]["blur"]
-    del content["floors"]["pixels"]["robustness"]
+    del content["baselines"]["pca"]["robustness"]["blur"]
+    del content["baselines"]["pixels"]["robustness"]
     table = section(to_markdown(content), "Robustness")
     assert column(table, "PCA-30") == [".910", ".710", "", ".310", ""]  # no mean of other corruptions than the model's
     assert "raw pixels" not in table
@@ -104,13 +98,18 @@ def test_draws_and_imbalance_are_shown_with_all_training_images() -> None:
     assert column(table, "10:1")[0] == ".940 ± .010" and column(table, "100:1")[0] == ".850 ± .010"
 
 
-def test_the_ridge_path_marks_the_best() -> None:
-    table = section(to_markdown(full()), "Ridge path")
-    assert column(table, "alpha / D") == ["1", "10", "100", "test, at the best"]  # pixels: 784 dimensions, one grid
-    assert column(table, "raw pixels") == [".900", ".930", ".890", ".920"]
-    assert column(table, "deep_ae") == [".930", "**.960**", ".920", ".950"]
-    assert column(table, "PCA-30")[1] == ".920"  # bold is the model's own choice alone
-    assert "column of the untrained network is a mean" in table
+def test_classes_without_test_images_are_named() -> None:
+    content = report()
+    content["run"]["class_names"] = ["ant", "bee", "cat", "dog"]
+    for scores in (content["scores"], *content["baselines"].values()):
+        scores["linear_probe"] |= {"per_class": [0.9, 0.8], "untested": [0, 3]}
+    text = to_markdown(content)
+    assert "**No test image of ant and dog: no score says how well they are recognised.**" in section(text, "Summary")
+    assert column(section(text, "Classes"), "class") == ["bee", "cat"]
+    assert column(section(text, "Classes"), "deep_ae") == [".900", ".800"]
+    content["scores"]["linear_probe"] |= {"per_class": [0.9, 0.8], "untested": [*range(2, 9)]}
+    assert "**No test image of cat, dog, 4, 5, 6 and 2 more classes:" in to_markdown(content)
+    assert "No test image" not in to_markdown(report())
 
 
 def test_clusterings_say_whether_they_saw_the_test_images() -> None:
@@ -151,7 +150,7 @@ def test_every_number_says_what_part_labels_had() -> None:
     how = section(to_markdown(full()), "How the numbers were made")
     labels = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
     assert all(labels.values())
-    for number in ("robustness", "imbalance 100:1", "ridge probe", "draws of the linear probe"):
+    for number in ("robustness", "imbalance 100:1", "balanced accuracy", "draws of the linear probe"):
         assert labels[number] == "train, validation"
     assert labels["number of clusters"] == labels["uniformity"] == labels["alignment"] == "none"
     assert (
@@ -222,7 +221,7 @@ def test_reports_without_the_newer_numbers_do_not_mention_them(content: dict[str
 def test_each_newer_number_may_come_alone_or_be_missing(key: str) -> None:
     alone, without = report(), full()
     alone["scores"][key] = full()["scores"][key]
-    for scores in (without["scores"], *without["floors"].values()):
+    for scores in (without["scores"], *without["baselines"].values()):
         scores.pop(key, None)
     for content in (alone, without):
         text = to_markdown(content)

@@ -15,6 +15,7 @@ from unsup.core.files import write_json
 from unsup.metrics.readout import Readout
 from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
+from unsup.runs.origin import stages_cost
 from unsup.runs.run import Run
 
 CONFIG = resolve(compose("ae", "digits", [], [("seed", 2)]))
@@ -96,7 +97,7 @@ def test_a_file_is_read_once_and_what_is_written_is_known(tmp_path: Path, monkey
     assert not run.trained
     for seconds in (2.0, 3.0):
         run.write_training({"epochs": 1, "train_seconds": seconds})
-        assert run.trained and run.training["train_seconds"] == run.seconds == seconds
+        assert run.trained and run.training["train_seconds"] == stages_cost(run)["stages_seconds"] == seconds
     assert run.versions is run.versions and opened == ["versions.json"]
     run.write_resumption()
     run.write_resumption()

@@ -164,6 +164,26 @@ def test_throughput_counts_lists_of_batches_and_goes_on_after_a_resume(tmp_path:
     fit(Regular(), [again], data=TinyDigits(steps_per_call=2), resume=tmp_path / "a.ckpt")
     assert again.images == 288
     assert again.record()["train_seconds"] > first.record()["train_seconds"]
+    assert again.record()["cpu_seconds"] > first.record()["cpu_seconds"] > 0
+    assert again.record()["images_seen"] == 288
+
+
+def test_processor_time_is_of_work_and_not_of_waiting() -> None:
+    class Sleepy(Regular):
+        def on_validation_epoch_end(self) -> None:
+            time.sleep(1)
+
+    throughput = Throughput()
+    fit(Sleepy(), [throughput], epochs=1)
+    record = throughput.record()
+    assert 0 < record["cpu_seconds"] < record["train_seconds"] - 0.9
+
+
+def test_processor_time_before_a_resume_is_unknown_if_the_checkpoint_does_not_have_it() -> None:
+    throughput = Throughput()
+    throughput.load_state_dict({"images": 5, "fit": 1.0, "steps": 1.0})
+    record = throughput.record()
+    assert record["images_seen"] == 5 and "cpu_seconds" not in record and "cpu" not in throughput.state_dict()
 
 
 class Regular(Noisy):
@@ -173,7 +193,8 @@ class Regular(Noisy):
 def test_a_fit_without_steps_has_seconds_and_no_rate() -> None:
     throughput = Throughput()
     fit(Fitted(SHAPE), [throughput], epochs=0)
-    assert set(throughput.record()) == {"train_seconds"}
+    assert set(throughput.record()) == {"train_seconds", "cpu_seconds", "images_seen"}
+    assert throughput.record()["images_seen"] == 0
     assert throughput.record()["train_seconds"] >= 0.1
 
 

@@ -262,6 +262,9 @@ def test_on_an_accelerator_the_first_bad_step_is_kept_and_read_later() -> None:
         guard._bad = torch.where(bad, guard._bad, step)
     with pytest.raises(UserError, match="no longer finite at step 6: lower model.lr"):
         guard.check()
+    guard._bad = torch.tensor(0)  # the first step of all
+    with pytest.raises(UserError, match=r"no longer finite at step 0: lower model.lr \(now 0.1\)"):
+        guard.check()
 
 
 def test_a_run_folder_that_vanishes(

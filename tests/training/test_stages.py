@@ -21,17 +21,24 @@ from unsup.comparison.recorded.store import without_local_paths
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
 from unsup.data.base import ImageData
+from unsup.evaluation.protocol import DRAFT, VERSION
 from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
 from unsup.models.frozen import weights_hash
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_config
+from unsup.runs.origin import stages_cost
 from unsup.runs.run import Run
 from unsup.training.existing_runs import RunIndex
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
 STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}
 WRONG = {"hen": {"init_from": "egg"}, "egg": {"init_from": "hen"}, "lost": {"init_from": "frist"}}
+
+
+def current(model: str) -> dict[str, Any]:
+    """A report of today's protocol."""
+    return report(model) | {"protocol": VERSION, "draft": DRAFT}
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def root(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A folder of runs without pictures and evaluation: they take seconds."""
 
     def evaluated(run: Run, data: ImageData) -> None:
-        write_json(run.folder / "report.json", report(run.config["recipe"]))
+        write_json(run.folder / "report.json", current(run.config["recipe"]))
 
     monkeypatch.setattr(unsup.training.train, "evaluate_run", evaluated)
     monkeypatch.setattr(unsup.training.trainer, "callbacks", lambda throughput: [throughput])
@@ -98,7 +105,14 @@ def test_a_run_records_where_it_started(root: Path) -> None:
         json.loads((root / f"digits/{name}/0-001/training.json").read_text())["train_seconds"] for name in STAGES
     ]
     assert origin["stages_seconds"] == pytest.approx(sum(seconds[:2]))
-    assert Run(root / "digits/third/0-001").seconds == pytest.approx(sum(seconds))
+    cost = stages_cost(Run(root / "digits/third/0-001"))
+    assert cost["stages_seconds"] == pytest.approx(sum(seconds)) and cost["stages_cpu_seconds"] > 0
+    assert origin["data_sha256"] == versions(root, "third/0-001")["data_sha256"]
+    assert origin["pretrained_on"] == {
+        "images": ["these training images"],
+        "supervision": ["none"],
+        "text": "started from digits/first/0-001",
+    }
     assert "init_from" not in versions(root, "first/0-001")
 
 
@@ -178,7 +192,7 @@ def test_a_report_knows_what_its_start_was_worth(tmp_path: Path) -> None:
     own = {"data_sha256": "images", "init_from": origin}
     record = {"data_sha256": "images", "versions": {}, "hardware": {}, "command": "unsup train first"}
     assert started_from(Run(run), own) is None  # no report
-    (source / "report.json").write_text(json.dumps(report("first")))
+    (source / "report.json").write_text(json.dumps(current("first")))
     assert started_from(Run(run), own) is None  # no versions.json
     (source / "versions.json").write_text(json.dumps(record))
     found = started_from(Run(run), own)
@@ -187,8 +201,8 @@ def test_a_report_knows_what_its_start_was_worth(tmp_path: Path) -> None:
     assert found.scores == typed(report() | {"scores": {key: report()["scores"][key] for key in kept}}).scores
     assert started_from(Run(run), own | {"data_sha256": "others"}) is None
     assert started_from(Run(run), own | {"init_from": origin | {"weights_sha256": "cd" * 32}}) is None
-    for damage in ({"protocol": 1}, {"frozen": 3}, {"scores": [1]}, {"scores": 1}):
-        (source / "report.json").write_text(json.dumps(report("first") | damage))
+    for damage in ({"protocol": 1}, {"draft": 99}, {"frozen": 3}, {"scores": [1]}, {"scores": 1}):
+        (source / "report.json").write_text(json.dumps(current("first") | damage))
         assert started_from(Run(run), own) is None
 
 

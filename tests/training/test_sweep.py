@@ -19,6 +19,7 @@ from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import write_json
 from unsup.core.strict_yaml import dump_yaml
+from unsup.evaluation.protocol import DRAFT, VERSION
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.run import Run
 from unsup.training.existing_runs import RunIndex, progress_of
@@ -120,9 +121,9 @@ def made(root: Path, config: Config, state: str) -> Path:
     if state in ("trained", "finished", "outdated", "damaged"):
         write_json(run / "training.json", {"epochs": 1})
     if state == "finished":
-        write_json(run / "report.json", report())
+        write_json(run / "report.json", report() | {"protocol": VERSION, "draft": DRAFT})
     if state == "outdated":
-        write_json(run / "report.json", report() | {"protocol": 1})
+        write_json(run / "report.json", report() | {"protocol": VERSION, "draft": DRAFT + 1})
     if state == "damaged":
         (run / "report.json").write_text(json.dumps(report())[:-20])
     return run

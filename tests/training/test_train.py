@@ -1,4 +1,4 @@
-"""The main job, end to end on digits: train, checkpoints, TensorBoard, evaluation, floors, report."""
+"""The main job, end to end on digits: train, checkpoints, TensorBoard, evaluation, baselines, report."""
 
 import json
 import math
@@ -67,7 +67,7 @@ def test_report_has_every_promised_key(run: Path) -> None:
     assert report["selfcheck"]["passed"] == report["selfcheck"]["total"] > 5
     assert report["frozen"]["before"] == report["frozen"]["after"] and len(report["frozen"]["before"]) == 64
     assert report["test_reads"] == 1
-    for scores in (report["scores"], *report["floors"].values()):
+    for scores in (report["scores"], *report["baselines"].values()):
         assert {"accuracy", "low", "high", "C"} <= set(scores["linear_probe"])
         assert scores["linear_probe"]["low"] <= scores["linear_probe"]["accuracy"] <= scores["linear_probe"]["high"]
         assert scores["knn"]["k"] == 20
@@ -76,13 +76,13 @@ def test_report_has_every_promised_key(run: Path) -> None:
         assert {"acc_mean", "acc_std"} <= set(scores["kmeans"]["restarts"])
         assert {"raw", "l2", "transductive"} <= set(scores["kmeans"])
         assert scores["rankme"] >= 1
-    assert set(report["floors"]) == {"pixels", "pca", "untrained"}
-    for scores in (report["scores"], report["floors"]["pca"], report["floors"]["untrained"]):
+    assert set(report["baselines"]) == {"pixels", "pca", "untrained"}
+    for scores in (report["scores"], report["baselines"]["pca"], report["baselines"]["untrained"]):
         assert scores["reconstruction"]["sse_per_image"] == pytest.approx(
             scores["reconstruction"]["mse_per_pixel"] * 64, rel=1e-5
         )
-    assert "reconstruction" not in report["floors"]["pixels"]
-    for scores in (report["scores"], report["floors"]["untrained"]):
+    assert "reconstruction" not in report["baselines"]["pixels"]
+    for scores in (report["scores"], report["baselines"]["untrained"]):
         assert set(scores["layers"]) == {"hidden_1", "hidden_2"}
         assert all({"dim", "linear_probe", "few_label"} <= set(layer) for layer in scores["layers"].values())
 
@@ -99,7 +99,7 @@ def test_report_holds_finite_numbers_only(run: Path) -> None:
 def test_learned_codes_beat_every_untrained_twin(run: Path) -> None:
     """Three epochs are too few for an interval that holds the spread over initialisations."""
     report = report_of(run)
-    each = report["floors"]["untrained"]["by_initialisation"]["linear_probe"]
+    each = report["baselines"]["untrained"]["by_initialisation"]["linear_probe"]
     assert len(each) == 3 and report["scores"]["linear_probe"]["accuracy"] > max(each)
     assert report["comparisons"]["untrained"]["linear_probe"]["difference"] > 0
 
@@ -131,20 +131,20 @@ def test_tensorboard_has_every_promised_tag(run: Path) -> None:
 
 def test_evaluate_repeats_scores_and_floors_bit_for_bit(run: Path) -> None:
     before, figures = report_of(run), {p: p.read_bytes() for p in (run / "figures").iterdir()}
-    kept = sorted((run.parents[1] / "floors").iterdir())
-    shutil.rmtree(run.parents[1] / "floors")
+    kept = sorted((run.parents[1] / "baselines").iterdir())
+    shutil.rmtree(run.parents[1] / "baselines")
     assert main(["evaluate", str(run)]) == 0
     after = report_of(run)
     events = EventAccumulator(str(run)).Reload()
     assert len(list(run.glob("events.*"))) == 2  # the curves, and what the last evaluation found
     assert len(events.Scalars("final/linear_probe/accuracy")) == len(events.Tensors("probe/3")) == 1
     assert after["scores"] == before["scores"]
-    assert after["floors"] == before["floors"]  # computed anew, without the kept ones
+    assert after["baselines"] == before["baselines"]  # computed anew, without the kept ones
     assert after["comparisons"] == before["comparisons"]
     assert after["figures"] == before["figures"]
     assert {p: p.read_bytes() for p in (run / "figures").iterdir()} == figures
     assert after["test_reads"] == 1
-    assert sorted((run.parents[1] / "floors").iterdir()) == kept
+    assert sorted((run.parents[1] / "baselines").iterdir()) == kept
 
 
 def test_the_run_can_be_started_again_from_its_config(
@@ -164,23 +164,23 @@ def test_same_seed_same_weights_other_seed_others(run: Path, root: Path) -> None
 
 
 def test_kept_floors_serve_the_next_run(run: Path, root: Path) -> None:
-    folder = root / "digits" / "floors"
+    folder = root / "digits" / "baselines"
     stamps = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
     again = train(root, "deep_ae_layerwise", "--epochs", "1", "--seed", "2")
     assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == stamps
-    assert report_of(again)["floors"] == report_of(run)["floors"]
+    assert report_of(again)["baselines"] == report_of(run)["baselines"]
 
 
 def test_pca_and_pixels_are_models_like_any_other(root: Path, run: Path) -> None:
     for model in ("pca", "pixels"):
         made = train(root, model)
         report = report_of(made)
-        assert report["run"]["epochs"] == 0 and "untrained" not in report["floors"]
+        assert report["run"]["epochs"] == 0 and "untrained" not in report["baselines"]
         assert (made / "checkpoints" / "last.ckpt").exists()
         assert not report["comparisons"][model]["linear_probe"]["separable"]  # from itself
         if model == "pixels":
-            counted = {"clusters": report["scores"]["clusters"]}  # floors leave the number of clusters uncounted
-            assert report["scores"] == report["floors"]["pixels"] | counted
+            counted = {"clusters": report["scores"]["clusters"]}  # baselines leave the number of clusters uncounted
+            assert report["scores"] == report["baselines"]["pixels"] | counted
 
 
 def test_own_unlabelled_images(root: Path, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_run_that_was_moved_is_evaluated_where_it_is(run: Path, tmp_path: Path
     shutil.copytree(run, moved)
     assert main(["evaluate", str(moved)]) == 0
     assert report_of(moved)["scores"] == report_of(run)["scores"]
-    assert (moved / "floors").is_dir() and not (tmp_path / "floors").exists()
+    assert (moved / "baselines").is_dir() and not (tmp_path / "baselines").exists()
 
 
 def test_a_trainer_that_refuses_its_options_is_one_line_and_leaves_nothing(
@@ -255,10 +255,10 @@ def test_a_generator_stands_between_real_images_and_its_untrained_twin(model: st
     run = train(root, model, "--epochs", "2")
     report = report_of(run)
     assert report["test_reads"] == 1 and report["frozen"]["before"] == report["frozen"]["after"]
-    for holder in (report["scores"], report["floors"]["real"], report["floors"]["untrained"]):
+    for holder in (report["scores"], report["baselines"]["real"], report["baselines"]["untrained"]):
         found = holder["generation"]
         assert set(found) == {"space", "frechet", "kernel", "precision", "recall", "n"} and found["n"] == 500
-    real, untrained = report["floors"]["real"]["generation"], report["floors"]["untrained"]["generation"]
+    real, untrained = report["baselines"]["real"]["generation"], report["baselines"]["untrained"]["generation"]
     assert real["frechet"] < min(report["scores"]["generation"]["frechet"], untrained["frechet"])
     assert ("likelihood" in report["scores"]) == (model == "vae")
     shown = {Path(name).stem for name in report["figures"]}

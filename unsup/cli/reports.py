@@ -33,17 +33,29 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
     show_report(trained)
 
 
-def compare(*, data: str | None = None, runs: Path = Path("runs"), sort: str | None = None) -> None:
+def compare(
+    *,
+    data: str | None = None,
+    runs: Path = Path("runs"),
+    sort: str | None = None,
+    a: str | None = None,
+    b: str | None = None,
+) -> None:
     """Compare all reports of a data set, over seeds and with the baselines.
 
     Args:
         data: the data set (all that have reports)
         runs: the folder of runs (runs)
         sort: a column of the table (linear probe)
+        a: a row of the table whose contrast with another one was planned
+        b: that other row
     """
     from unsup.comparison.compare import compare_all
 
-    comparisons, unusable = compare_all(runs, data, sort)
+    contrast = (a, b) if a and b else None
+    if (a or b) and not contrast:
+        raise UsageError(f"a contrast has two rows: give {option('a', '<row>')} and {option('b', '<row>')}")
+    comparisons, unusable = compare_all(runs, data, sort, contrast)
     for comparison in comparisons:
         show_comparison(comparison)
     if unusable:
@@ -104,6 +116,7 @@ def reproduce(
     from unsup.comparison.recorded.cards import check_card, check_table, read_card
 
     row = read_card(results_folder() / "cards", card)
+    refuse_other_protocol(card, row.protocol, row.draft)
     words = shlex.split(row.command)[1:]
     if "--images" in words and not images:
         raise UsageError(f"{card} is about a folder of images: give yours, {option('images', '<folder>')} ({row.what})")
@@ -114,12 +127,9 @@ def reproduce(
     chosen = row.seeds if "all" in seeds else numbers or row.seeds[:1]
     import torch
 
-    from unsup.evaluation.protocol import VERSION
     from unsup.runs.build import load_data
     from unsup.training.stages import train_stages
 
-    if row.protocol != VERSION:
-        raise UserError(f"{card} is of protocol {row.protocol}, this code has {VERSION}: record it again")
     missed = []
     for seed in dict.fromkeys(chosen):
         _, arguments = parse([*words, "--seed", str(seed)], {"train": train})
@@ -139,3 +149,14 @@ def reproduce(
     if missed:
         raise UserError(f"{card} does not hold: {', '.join(missed)}")
     print(f"{card} holds")
+
+
+def refuse_other_protocol(card: str, version: int, draft: int) -> None:
+    """Raise `UserError` if a card is of another protocol or draft than this code."""
+    from unsup.evaluation.protocol import DRAFT, VERSION
+    from unsup.reports.schema import protocol_name
+
+    if (version, draft) != (VERSION, DRAFT):
+        why = "its rows are recorded when the draft ends" if DRAFT else "record the row again"
+        theirs, ours = protocol_name(version, draft), protocol_name(VERSION, DRAFT)
+        raise UserError(f"{card} is of {theirs}, and this code measures by {ours}, whose numbers differ: {why}")

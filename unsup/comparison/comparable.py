@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unsup.comparison.entries import PROBE_OF_COLUMN
 from unsup.comparison.groups import Group, Version
-from unsup.comparison.pairs import PROBE_OF_COLUMN, Statement, statements
+from unsup.comparison.pairs import Findings, Statement, findings
 from unsup.comparison.table import DEFAULT, TABLE, Row, sorted_rows
 from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
 from unsup.reports.catalogue import Score
+from unsup.reports.schema import protocol_name
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Comparable:
     rows: list[Row]  # sorted
     sort: str  # the column
     probe: str  # of the statements: the column sorted by, if it is a probe
-    statements: list[Statement]
+    findings: Findings
     variance: dict[str, Deviations]
     choice: dict[str, Any]
 
@@ -32,27 +34,39 @@ class Comparable:
     def groups(self) -> list[Group]:
         return [row.group for row in self.rows if row.group]
 
+    def is_best(self, row: Row) -> bool:
+        """Return whether a row is not separable from the best, and so in bold."""
+        return row.name in self.findings.best and row.kind != "untrained"
+
     @property
     def columns(self) -> list[Score]:
         """The columns that any row has."""
         return [score for score in TABLE if any(score.name in line.statistics for line in self.lines)]
 
     @property
+    def statements(self) -> list[Statement]:
+        return self.findings.statements
+
+    @property
     def title(self) -> str:
         version = self.version
-        return f"data {version.data_sha256[:12]}, protocol {version.protocol}, report schema {version.schema}"
+        protocol = protocol_name(version.protocol, version.draft)
+        return f"data {version.data_sha256[:12]}, {protocol}, report schema {version.schema}"
 
 
-def comparable(version: Version, groups: Sequence[Group], sort: str | None) -> Comparable:
+def comparable(
+    version: Version, groups: Sequence[Group], sort: str | None, planned: tuple[str, str] | None = None
+) -> Comparable:
     """Return everything that is said of comparable groups.
 
     Args:
         version: of their reports.
         groups: of runs.
         sort: a column, as in `sorted_rows`.
+        planned: two rows that are compared by a plain interval of their own, if both are here.
     """
     rows, column = sorted_rows(groups, sort)
     ordered = [row.group for row in rows if row.group]
     probe = column if column in PROBE_OF_COLUMN else DEFAULT
-    said = list(statements(ordered, probe))
-    return Comparable(version, rows, column, probe, said, variance_by_source(ordered), label_free_choice(ordered))
+    found = findings(ordered, probe, planned)
+    return Comparable(version, rows, column, probe, found, variance_by_source(ordered), label_free_choice(ordered))

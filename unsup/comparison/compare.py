@@ -4,29 +4,35 @@ import logging
 from pathlib import Path
 from typing import overload
 
-from unsup.comparison.comparable import comparable
+from unsup.comparison.comparable import Comparable, comparable
 from unsup.comparison.files import Comparison, comparison_csv, comparison_html, comparison_json, comparison_markdown
 from unsup.comparison.groups import ComparedRun, group, read_run
 from unsup.comparison.table import column_named
-from unsup.core.commands import suggest
-from unsup.core.errors import UserError, closest, one_line
+from unsup.core.commands import option, suggest
+from unsup.core.errors import UsageError, UserError, closest, one_line
 from unsup.core.files import replace_file
+from unsup.reports.schema import protocol_name
 
 log = logging.getLogger(__name__)
 
 REPORTS = "*/*/report.json"
 
 
-@overload
-def compare(runs: str | Path, data: str, sort: str | None = None) -> Comparison: ...
+Contrast = tuple[str, str]  # the names of two rows
 
 
 @overload
-def compare(runs: str | Path = "runs", data: None = None, sort: str | None = None) -> list[Comparison]: ...
+def compare(runs: str | Path, data: str, sort: str | None = None, contrast: Contrast | None = None) -> Comparison: ...
+
+
+@overload
+def compare(
+    runs: str | Path = "runs", data: None = None, sort: str | None = None, contrast: Contrast | None = None
+) -> list[Comparison]: ...
 
 
 def compare(
-    runs: str | Path = "runs", data: str | None = None, sort: str | None = None
+    runs: str | Path = "runs", data: str | None = None, sort: str | None = None, contrast: Contrast | None = None
 ) -> Comparison | list[Comparison]:
     """Compare the reports of one data set, or of each that has reports (a list).
 
@@ -40,12 +46,14 @@ def compare(
         data: the data set; None for all.
         sort: a column's name, such as "few-label 10"; None for the linear probe, or the reconstruction error if there
             are no labels.
+        contrast: two rows of one table, whose comparison was planned before looking at it; it has an interval of its
+            own.
 
     Raises:
-        UsageError: no such column.
+        UsageError: no such column or row.
         UserError: no reports, or none that can be used.
     """
-    comparisons, unusable = compare_all(Path(runs), data, sort)
+    comparisons, unusable = compare_all(Path(runs), data, sort, contrast)
     if not comparisons:
         raise unusable[0]
     for error in unusable:
@@ -54,7 +62,7 @@ def compare(
 
 
 def compare_all(
-    root: Path, data: str | None = None, sort: str | None = None
+    root: Path, data: str | None = None, sort: str | None = None, contrast: Contrast | None = None
 ) -> tuple[list[Comparison], list[UserError]]:
     """Compare like `compare`, with an error for each data set without usable reports.
 
@@ -67,20 +75,25 @@ def compare_all(
         raise UserError(f"no reports of {data} in {root} ({hint})")
     if not available:
         raise UserError(f"no reports in {root}: {suggest('train', model='deep_ae')} writes one")
+    if contrast and data is None and len(available) > 1:
+        raise UsageError(f"a contrast is of one data set: give it, {option('data', '<name>')} ({', '.join(available)})")
     comparisons, unusable = [], []
     for name in [data] if data else available:
         try:
-            comparisons.append(compare_folder(root / name, column))
+            comparisons.append(compare_folder(root / name, column, contrast))
+        except UsageError:
+            raise  # of the contrast
         except UserError as e:
             unusable.append(e)
     return comparisons, unusable
 
 
-def compare_folder(folder: Path, sort: str | None) -> Comparison:
+def compare_folder(folder: Path, sort: str | None, contrast: Contrast | None = None) -> Comparison:
     """Compare the reports in runs/<data> and write the comparison there.
 
     Raises:
         UserError: none of its reports can be used.
+        UsageError: no table has both rows of the contrast.
     """
     runs: list[ComparedRun] = []
     for path in sorted(folder.glob(REPORTS)):
@@ -92,7 +105,9 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
     if not runs:
         raise UserError(f"none of the reports in {folder} can be used")
     groups, notes = group(runs)
-    parts = [comparable(version, several, sort) for version, several in groups.items()]
+    parts = [comparable(version, several, sort, contrast) for version, several in groups.items()]
+    if contrast and not any(part.findings.planned for part in parts):
+        raise _no_contrast(parts, contrast)
     notes += _older(runs)
     notes += [f"no report has a {sort}: sorted by {part.sort}" for part in parts if sort and part.sort != sort]
     for note in notes:
@@ -105,11 +120,20 @@ def compare_folder(folder: Path, sort: str | None) -> Comparison:
     return comparison
 
 
+def _no_contrast(parts: list[Comparable], contrast: Contrast) -> UsageError:
+    """Return the error that two rows are not in one table."""
+    names = {row.name for part in parts for row in part.rows}
+    for name in contrast:
+        if name not in names:
+            return UsageError(f"no row {name!r} ({closest(name, sorted(names))})")
+    return UsageError(f"{contrast[0]} and {contrast[1]} are not two rows with a probe in one table")
+
+
 def _older(runs: list[ComparedRun]) -> list[str]:
-    """Return a note for each schema except the newest one."""
-    schemas = [run.version.schema for run in runs]
+    """Return a note for each protocol and draft except the newest one."""
+    protocols = [(run.version.schema, run.version.protocol, run.version.draft) for run in runs]
     return [
-        f"{schemas.count(schema)} report(s) of the older schema {schema} have a table to themselves; "
+        f"{protocols.count(one)} report(s) of {protocol_name(*one[1:])} have a table to themselves; "
         f"{suggest('evaluate', run='…')} brings a run up to date"
-        for schema in sorted(set(schemas) - {max(schemas)})
+        for one in sorted(set(protocols) - {max(protocols)})
     ]

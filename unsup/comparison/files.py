@@ -9,23 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from unsup.comparison.comparable import Comparable
-from unsup.comparison.table import SEEDS, TABLE, row_cells, selection_notes
+from unsup.comparison.pairs import Statement
+from unsup.comparison.table import SEEDS, TABLE, Row, row_cells, selection_notes
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
 from unsup.core.files import unless_default
-from unsup.reports.format import markdown_table
+from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 
 STATISTICS = ("mean", "sd", "low", "high", "n")
 SEEDS_NOTE = (
-    "mean ± standard deviation over training seeds; brackets, from three seeds on: 95 % interval over the seeds "
-    "(Student's t)"
+    "mean ± standard deviation over training seeds; brackets: 95 % interval of the mean over all seeds, on these test "
+    "images, with the variance over seeds pooled over the models of the table: one and two seeds have an interval only "
+    "if other models have more"
 )
 PAIRED_NOTE = (
-    "In points of accuracy on the same test images; brackets: 95 % interval over test images (paired bootstrap) and "
-    "training seeds (Student's t). Where a side has 1 seed the interval holds for that seed alone. McNemar: pairs of "
-    "seeds in which its exact test finds p < .05 in the same direction. The spread over an untrained network's "
-    "initialisations counts, except in older reports; draws of few labels stay the same."
+    "In points of accuracy on the same test images. Brackets: 95 % interval, which holds for all statements on models "
+    "and their own baselines together, and for all on the best row together; that of a planned contrast is its own. "
+    "method: over test images and training seeds, the variance over seeds pooled over the models of the table; this "
+    "run: over test images alone, because no model has enough seeds. The spread over an untrained network's "
+    "initialisations and over draws of few labels counts, except in older reports. McNemar: pairs of seeds in which "
+    "its exact test finds p < .05 in the same direction, each for itself."
 )
 VARIANCE_NOTE = (
     "Standard deviations in points of accuracy: over training seeds; over test images, draws of the probe's training "
@@ -52,7 +56,12 @@ class Comparison:
         """The reason for several tables, empty for a single one."""
         if len(self.parts) < 2:
             return ""
-        kinds = {"report schema": "schema", "protocol": "protocol", "version of the data": "data_sha256"}
+        kinds = {
+            "report schema": "schema",
+            "protocol": "protocol",
+            "draft of the protocol": "draft",
+            "version of the data": "data_sha256",
+        }
         differing = [kind for kind, field in kinds.items() if len({getattr(p.version, field) for p in self.parts}) > 1]
         reason = f"the reports differ in {' and '.join(differing)}"
         return f"{len(self.parts)} tables: {reason}, so numbers of two tables do not compare."
@@ -81,20 +90,25 @@ def _table_content(part: Comparable) -> dict[str, Any]:
             if line.group:
                 content |= {"runs": [str(run.folder) for run in line.group.runs], SEEDS: line.seeds}
             rows.append(content | line.statistics)
-    pairs = [
-        {"a": pair.a, "text": pair.text} | ({"b": pair.b, **pair.difference} if pair.difference else {})
-        for pair in part.statements
-    ]
     return {
         **part.version._asdict(),
         "sorted_by": part.sort,
         "chosen": {column.name: column.selection for column in part.columns if column.selection},
         "rows": rows,
         "paired_by": part.probe,
-        "paired": pairs,
+        "paired": [_statement_content(pair) for pair in part.statements],
+        "best": part.findings.best,
+        **({"planned": _statement_content(part.findings.planned)} if part.findings.planned else {}),
         "standard_deviations": part.variance,
         "rank_correlations": part.choice,
     }
+
+
+def _statement_content(statement: Statement) -> dict[str, Any]:
+    content: dict[str, Any] = {"a": statement.a, "text": statement.text}
+    if statement.difference:
+        content |= {"b": statement.b, "family": statement.family, **statement.difference}
+    return content
 
 
 def comparison_csv(comparison: Comparison) -> str:
@@ -103,7 +117,9 @@ def comparison_csv(comparison: Comparison) -> str:
     cells = [(column.name, statistic) for column in columns for statistic in STATISTICS]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["schema", "protocol", "data_sha256", "kind", "model", SEEDS, *(" ".join(cell) for cell in cells)])
+    writer.writerow(
+        ["schema", "protocol", "draft", "data_sha256", "kind", "model", SEEDS, *(" ".join(cell) for cell in cells)]
+    )
     for part in comparison.parts:
         for row in part.rows:
             for line in row.lines:
@@ -116,10 +132,12 @@ def comparison_csv(comparison: Comparison) -> str:
 def comparison_markdown(comparison: Comparison) -> str:
     """Return the tables and sentences of the page as Markdown."""
     blocks = [f"# {_title(comparison)}", comparison.differences, _bullets(comparison.notes)]
-    names = {"model": "{}", "floor": "*{}*", "untrained": "&nbsp;&nbsp;*{}*"}
+    names = {"model": "{}", "baseline": "*{}*", "untrained": "&nbsp;&nbsp;*{}*"}
     for part in comparison.parts:
-        rows = [row_cells(line, part.columns) | {"model": names[line.kind].format(line.name)} for line in part.lines]
+        rows = [_markdown_cells(part, line) | {"model": names[line.kind].format(line.name)} for line in part.lines]
         blocks += [f"## {part.title}", f"Sorted by {part.sort}.", markdown_table(rows), _bullets(_table_notes(part))]
+        if planned := part.findings.planned:
+            blocks += [f"### Planned contrast, by {part.probe}", _bullets([planned.text])]
         if part.statements:
             sentences = [pair.text for pair in part.statements]
             blocks += [f"### Which is better, by {part.probe}", _bullets(sentences), PAIRED_NOTE]
@@ -131,12 +149,21 @@ def comparison_markdown(comparison: Comparison) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
+def _markdown_cells(part: Comparable, line: Row) -> Cells:
+    """Return the cells of a row, in bold what is not separable from the best."""
+    cells = row_cells(line, part.columns)
+    if part.is_best(line):
+        cells[part.probe] = f"**{cells[part.probe]}**"
+    return cells
+
+
 def _bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
 def _table_notes(part: Comparable) -> list[str]:
-    return [SEEDS_NOTE, *selection_notes(part.columns)]
+    bold = [f"bold: not separable from the best by {part.probe}"] if part.findings.best else []
+    return [SEEDS_NOTE, *bold, *selection_notes(part.columns)]
 
 
 def _title(comparison: Comparison) -> str:

@@ -25,6 +25,7 @@ class Version(NamedTuple):
 
     schema: int
     protocol: int
+    draft: int  # of the protocol
     data_sha256: str
 
 
@@ -40,6 +41,7 @@ class ComparedRun:
     numbers: Numbers
     baselines: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained network, by probe
+    draws: dict[str, dict[str, list[float]]]  # accuracies by draw of labels; by baseline, "" for the run, and column
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Group:
 
     name: str  # the recipe, and the options in which it differs from other groups of that recipe
     runs: Sequence[ComparedRun]
+
+    @property
+    def learned(self) -> bool:
+        """Whether seeds change it, which they do not of a baseline that was run as a model."""
+        return self.runs[0].recipe not in ("pca", "pixels")
 
     def values(self, number: str) -> list[float]:
         """Return one value for each run that has this number."""
@@ -72,11 +79,13 @@ def read_run(path: Path) -> ComparedRun:
         folder=path.parent,
         recipe=report.run.model,
         seed=report.run.seed,
-        version=Version(report.schema, report.protocol, report.provenance.data_sha256),
+        version=Version(report.schema, report.protocol, report.draft, report.provenance.data_sha256),
         options=options,
         numbers=score_values(report.scores, report.run),
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
         initialisations=report.baselines.get("untrained", Scores()).by_initialisation,
+        draws={"": label_draws(report.scores)}
+        | {key: label_draws(scores) for key, scores in report.ordered_baselines.items()},
     )
 
 
@@ -96,6 +105,11 @@ def score_values(scores: Scores, run: RunFacts | None = None) -> Numbers:
     for score in SCORES:
         values |= {source: number(path, scores) for source, path in score.deviations.items()}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def label_draws(scores: Scores) -> dict[str, list[float]]:
+    """Return the accuracies with each draw of few labels, by column."""
+    return {f"few-label {n}": few.by_draw for n, few in scores.few_label.items() if few.by_draw}
 
 
 def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -130,7 +144,9 @@ def group(runs: Sequence[ComparedRun]) -> tuple[dict[Version, list[Group]], list
         if run.seed in seeds:
             notes.append(f"{seeds[run.seed].folder} is left out: {run.folder} is newer, of the same options and seed")
         seeds[run.seed] = run
-    order = sorted(newest, key=lambda version: (-version.schema, -version.protocol, -len(newest[version]), version))
+    order = sorted(
+        newest, key=lambda version: (-version.schema, -version.protocol, -version.draft, -len(newest[version]), version)
+    )
     return {
         version: _named_groups([[seeds[seed] for seed in sorted(seeds)] for seeds in newest[version].values()])
         for version in order

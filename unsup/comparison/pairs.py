@@ -1,23 +1,16 @@
-"""Paired comparisons of two rows on the same test images."""
+"""Statements on two rows of a table, from paired differences on the same test images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from unsup.comparison.groups import ComparedRun, Group, Numbers
-from unsup.core.array_files import DAMAGED
-from unsup.core.commands import suggest
+from unsup.comparison.entries import Entries, Entry, entries
+from unsup.comparison.groups import Group, Numbers
 from unsup.core.errors import UserError
-from unsup.metrics.intervals import paired_over_seeds
-from unsup.reports.catalogue import SCORES
-from unsup.reports.schema import baseline_name, correct_key
+from unsup.metrics.differences import Pair, differences, differences_from_best, mcnemar_agreement
+from unsup.reports.format import enumeration
 
-PROBE_OF_COLUMN = {score.name: score.correct for score in SCORES if score.correct}  # column -> name in the file
-FILE = "correct.npz"
-MODEL = ""  # in place of a baseline: the run itself
+Family = Literal["baselines", "best", "planned"]
 
 
 @dataclass(frozen=True)
@@ -27,97 +20,109 @@ class Statement:
     a: str
     text: str
     b: str = ""
-    difference: Mapping[str, Any] = field(default_factory=dict)  # of `paired_over_seeds`; empty without b
+    family: Family | None = None  # whose intervals hold together; None without b
+    difference: Mapping[str, Any] = field(default_factory=dict)  # of `differences`, seeds and McNemar; empty without b
 
 
-class Opponent(NamedTuple):
-    """A baseline or a group that a group is compared with."""
+@dataclass(frozen=True)
+class Findings:
+    """What the test images say about the rows of a table.
 
-    name: str
-    numbers: Numbers
-    correct: NDArray[np.float64]  # (s, n)
-    initialisations: Sequence[float]  # accuracies, if it is the untrained network
-    seeds: str
+    Attributes:
+        statements: on each model against its own baselines and against the best row.
+        best: the best row and those not separable from it, empty if fewer than two rows can be compared.
+        planned: the contrast that was asked for.
+    """
+
+    statements: list[Statement] = field(default_factory=list)
+    best: list[str] = field(default_factory=list)
+    planned: Statement | None = None
 
 
-def statements(groups: Sequence[Group], column: str) -> Iterator[Statement]:
-    """Yield statements on each group against its baselines and against the next group.
+def findings(groups: Sequence[Group], column: str, planned: tuple[str, str] | None = None) -> Findings:
+    """Return statements on each group, the best rows, and the planned contrast.
 
-    If the correctness of the images is missing, one sentence says so, and how to get it.
+    If the correctness of a group's images is missing, one sentence says so, and how to get it.
 
     Args:
         groups: in the order of the table.
-        column: a key of PROBE_OF_COLUMN, what they are compared by.
+        column: a key of `entries.PROBE_OF_COLUMN`, what they are compared by.
+        planned: two rows; it is None in the result unless the table has both.
+
+    Raises:
+        UserError: what is needed of a planned row is missing.
     """
     groups = [group for group in groups if group.values(column)]
-    loaded = [_correctness(group, column) for group in groups]
-    for i, (group, own) in enumerate(zip(groups, loaded, strict=True)):
-        if isinstance(own, UserError):
-            yield Statement(group.name, f"{group.name}: nothing can be said, {own}")
-            continue
-        first, seeds = group.runs[0], len(group.runs)
-        opponents = []
-        for key, numbers in first.baselines.items():
-            if key in own:
-                name = baseline_name(key, numbers.get("dim"))
-                initialisations = first.initialisations.get(PROBE_OF_COLUMN[column], ()) if key == "untrained" else ()
-                opponents.append(Opponent(name, numbers, own[key], initialisations, _seeds(seeds)))
-        if i + 1 < len(groups) and not isinstance(following := loaded[i + 1], UserError):
-            after = groups[i + 1]
-            words = _seeds(seeds, len(after.runs))
-            opponents.append(Opponent(after.name, after.runs[0].numbers, following[MODEL], (), words))
-        for other in opponents:
-            difference = paired_over_seeds(own[MODEL], other.correct, other.initialisations)
-            remark = _dimensions(first.numbers, other.numbers)
-            text = _sentence(group.name, other.name, difference, other.seeds, remark)
-            yield Statement(group.name, text, other.name, difference)
+    table = entries(groups, column)
+    rows = table.rows
+    against_best: dict[str, Statement] = {}
+    best: list[str] = []
+    if len(rows) > 1:
+        at, results = differences_from_best([row.sample for row in rows])
+        best = [row.name for row, result in zip(rows, results, strict=True) if not result["separable"]]
+        best.sort(key=lambda name: name != rows[at].name)
+        for row, result in zip(rows, results, strict=True):
+            if row is not rows[at]:
+                against_best[row.name] = _statement(table, row, rows[at], result, "best")
+    own = _against_baselines(table)
+    statements = [Statement(best[0], _about_best(best, column))] if best else []
+    for group in groups:
+        if group.name in table.missing:
+            statements.append(Statement(group.name, f"{group.name}: nothing can be said, {table.missing[group.name]}"))
+        else:
+            statements += own[group.name]
+            statements += [against_best[group.name]] if group.name in against_best else []
+    return Findings(statements, best, _planned(table, planned) if planned else None)
 
 
-def _correctness(group: Group, column: str) -> dict[str, NDArray[np.float64]] | UserError:
-    """Return the arrays of the group's runs, (s, n), and of its baselines, (1, n).
-
-    They come from all runs, those of baselines from the first one. An error is returned if arrays are missing, damaged,
-    or those of another evaluation.
-    """
-    first = group.runs[0]
-    rows, errors = [], []
-    for run in group.runs:
-        baselines = first.baselines.items() if run is first else ()
-        means = {MODEL: run.numbers.get(column)} | {key: numbers.get(column) for key, numbers in baselines}
-        try:
-            rows.append(_load(run, column, means))
-        except UserError as e:
-            errors.append(str(e))
-    if errors:
-        more = len(errors) - 1
-        return UserError(errors[0] + (f", and the same for {more} more of its runs" if more else ""))
-    if len({len(values) for row in rows for values in row.values()}) > 1:
-        return UserError(f"{FILE} holds different numbers of images in its runs{_remedy(first)}")
-    return {name: np.stack([row[name] for row in rows if name in row], dtype=np.float64) for name in rows[0]}
+def _against_baselines(table: Entries) -> dict[str, list[Statement]]:
+    """Return statements on each model against its own baselines, one family."""
+    sides: list[Entry] = []
+    pairs: list[Pair] = []
+    for name, model in table.models.items():
+        at = len(sides)
+        sides += [model, *table.baselines[name]]
+        pairs += [(at, i) for i in range(at + 1, len(sides))]
+    results = differences([side.sample for side in sides], pairs)
+    statements: dict[str, list[Statement]] = {name: [] for name in table.models}
+    for (i, j), result in zip(pairs, results, strict=True):
+        statements[sides[i].name].append(_statement(table, sides[i], sides[j], result, "baselines"))
+    return statements
 
 
-def _load(run: ComparedRun, column: str, means: Mapping[str, float | None]) -> dict[str, NDArray[Any]]:
-    """Return the arrays (n,) of a run and of baselines, checked against their means."""
-    if means[MODEL] is None:
-        raise UserError(f"{run.folder / 'report.json'} has no {column}{_remedy(run)}")
-    path, probe = run.folder / FILE, PROBE_OF_COLUMN[column]
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {key: file[correct_key(probe, key)] for key, mean in means.items() if mean is not None}
-    except FileNotFoundError as e:
-        raise UserError(f"{path} is missing{_remedy(run)}") from e
-    except KeyError as e:
-        raise UserError(f"{path} lacks {e.args[0]}{_remedy(run)}") from e
-    except DAMAGED as e:
-        raise UserError(f"{path} is damaged{_remedy(run)}") from e
-    for key, array in arrays.items():
-        if array.ndim != 1 or not abs(array.mean(dtype=np.float64) - means[key]) < 1e-4:
-            raise UserError(f"{path} is not that of its report{_remedy(run)}")
-    return arrays
+def _planned(table: Entries, names: tuple[str, str]) -> Statement | None:
+    for name in names:
+        if name in table.missing:
+            raise UserError(f"{name}: nothing can be said, {table.missing[name]}")
+    rows = {row.name: row for row in table.rows}
+    if not rows.keys() >= set(names):
+        return None
+    a, b = (rows[name] for name in names)
+    return _statement(table, a, b, differences([a.sample, b.sample], [(0, 1)])[0], "planned")
 
 
-def _remedy(run: ComparedRun) -> str:
-    return f": {suggest('evaluate', run=run.folder)}"
+def _statement(table: Entries, a: Entry, b: Entry, result: Mapping[str, Any], family: Family) -> Statement:
+    learned = [side for side in (a, b) if side.learned]
+    difference = {**result, "about": "method" if table.methods else "run", "seeds": [len(a.correct), len(b.correct)]}
+    if mcnemar := mcnemar_agreement(a.correct, b.correct):
+        difference["mcnemar"] = mcnemar
+    one, several = ("method", "methods") if table.methods else ("this run", "these runs")
+    runs = sum(side.seeds for side in learned)
+    subject = one if len(learned) == 1 and (table.methods or runs == 1) else several
+    seeds = f"{subject}, {_seeds([side.seeds for side in learned])}" if learned else "baselines"
+    text = _sentence(
+        a.name,
+        f"{b.name} (the best)" if family == "best" else b.name,
+        difference,
+        seeds,
+        _dimensions(a.numbers, b.numbers),
+    )
+    return Statement(a.name, text, b.name, family, difference)
+
+
+def _about_best(best: Sequence[str], column: str) -> str:
+    others = f"not separable from it: {enumeration(list(best[1:]))}" if best[1:] else "all others are separable from it"
+    return f"{best[0]}: the best by {column}; {others}"
 
 
 def _dimensions(a: Numbers, b: Numbers) -> str:
@@ -128,13 +133,13 @@ def _dimensions(a: Numbers, b: Numbers) -> str:
 
 
 def _sentence(a: str, b: str, difference: Mapping[str, Any], seeds: str, dimensions: str) -> str:
-    """Return "a > b by 7.1 points [6.6, 7.6], 3 seeds" or "not separable"."""
+    """Return "a > b by 7.1 points [6.6, 7.6], method, 3 seeds" or "not separable"."""
     points, low, high = (100 * difference[key] for key in ("difference", "low", "high"))
     remarks = [dimensions] if dimensions else []
     if difference["separable"]:
         sign = ">" if points > 0 else "<"
         points, low, high = (points, low, high) if points > 0 else (-points, -high, -low)
-        digits = 1 if low >= 0.05 else 2  # no "[0.0, 0.3]" that leaves out 0
+        digits = 1 if low >= 0.05 else 2 if low >= 0.005 else 5  # no "[0.0, 0.3]" that leaves out 0
         text = f"{a} {sign} {b} by {points:.{digits}f} points {_bounds(low, high, digits)}, {seeds}"
         if "mcnemar" in difference:
             remarks.insert(0, "McNemar agrees in {agree} of {pairs}".format(**difference["mcnemar"]))
@@ -151,6 +156,7 @@ def _rounded(value: float, digits: int = 1) -> float:
     return round(value, digits) + 0.0  # no "-0.0"
 
 
-def _seeds(a: int, b: int | None = None) -> str:
+def _seeds(sides: Sequence[int]) -> str:
     """Return "3 seeds", or of two sides "3 and 1 seeds"."""
-    return f"{a} seed{'s' * (a > 1)}" if b in (None, a) else f"{a} and {b} seeds"
+    first, last = sides[0], sides[-1]
+    return f"{first} seed{'s' * (first > 1)}" if first == last else f"{first} and {last} seeds"

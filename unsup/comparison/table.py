@@ -1,14 +1,16 @@
 """The rows of a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unsup.comparison.entries import column_spread
 from unsup.comparison.groups import Group, Numbers
 from unsup.core.errors import UsageError, closest
-from unsup.metrics.intervals import seeds_interval
+from unsup.metrics.intervals import accuracy_over_seeds, seeds_interval
+from unsup.metrics.variance import SeedSpread
 from unsup.reports.catalogue import Score, Tables, scores_in
 from unsup.reports.format import Cells, accuracy
-from unsup.reports.schema import BaselineKey, baseline_name
+from unsup.reports.schema import BASELINES, baseline_name
 
 TABLE = scores_in(Tables.COMPARISON)
 SEEDS = "seeds"  # the last column, the number of training seeds
@@ -22,7 +24,7 @@ Statistics = dict[str, dict[str, float]]  # column -> what `over_seeds` gives
 class Row:
     """The means of a group over its seeds, or the scores of a baseline."""
 
-    kind: str  # "model", "untrained" or "floor"
+    kind: str  # "model", "untrained" or "baseline"
     name: str
     statistics: Statistics
     group: Group | None = None  # of a model
@@ -64,7 +66,8 @@ def sorted_rows(groups: Sequence[Group], sort: str | None) -> tuple[list[Row], s
         groups: the models.
         sort: a name of COLUMN_NAMES. If it is None, or no row has it: the linear probe, or the reconstruction error.
     """
-    rows = [_model_row(group) for group in groups] + _baseline_rows(groups)
+    spreads = {score.name: column_spread(groups, score.name) for score in TABLE if is_share(score)}
+    rows = [_model_row(group, spreads) for group in groups] + _baseline_rows(groups)
 
     def known(name: str) -> bool:
         return name == "model" or any(row.value(name) is not None for row in rows)
@@ -92,8 +95,8 @@ def _cell(row: Row, column: Score) -> str:
     text = column.format(statistics["mean"])
     if column.spread and "sd" in statistics:
         text += f" ± {column.format(statistics['sd'])}"
-        if column.name == DEFAULT and "low" in statistics:
-            text += f" [{column.format(statistics['low'])}, {column.format(statistics['high'])}]"
+    if column.name == DEFAULT and "low" in statistics:
+        text += f" [{column.format(statistics['low'])}, {column.format(statistics['high'])}]"
     return f"{text} ({statistics['n']} of {row.seeds})" if statistics["n"] < row.seeds else text
 
 
@@ -102,35 +105,42 @@ def selection_notes(columns: Sequence[Score]) -> list[str]:
     return list(dict.fromkeys(column.selection for column in columns if column.selection))
 
 
-def over_seeds(score: Score, values: Sequence[float]) -> dict[str, float]:
-    """Return `seeds_interval`, bounds from three seeds on, of shares in [0, 1].
+def is_share(score: Score) -> bool:
+    """Return whether a score lies in [0, 1]."""
+    return score.format is accuracy and not score.name.endswith("ARI")  # which may be negative
 
-    Student's t of two seeds has one degree of freedom: the interval would be 18 standard deviations wide.
+
+def over_seeds(score: Score, values: Sequence[float], spread: SeedSpread | None) -> dict[str, float]:
+    """Return mean, deviation and interval over seeds, of a share on the logit scale.
+
+    Args:
+        score: the column.
+        values: one for each seed.
+        spread: of a share over seeds, pooled over the models of the table.
     """
-    statistics = seeds_interval(values)
-    if len(values) < 3:
-        return {key: value for key, value in statistics.items() if key not in ("low", "high")}
-    if score.format is accuracy and not score.name.endswith("ARI"):  # which may be negative
-        statistics |= {"low": max(0.0, statistics["low"]), "high": min(1.0, statistics["high"])}
-    return statistics
+    return accuracy_over_seeds(values, spread) if is_share(score) else seeds_interval(values)
 
 
-def _model_row(group: Group) -> Row:
-    statistics = {score.name: over_seeds(score, values) for score in TABLE if (values := group.values(score.name))}
+def _model_row(group: Group, spreads: Mapping[str, SeedSpread | None]) -> Row:
+    statistics = {
+        score.name: over_seeds(score, values, spreads.get(score.name) if group.learned else None)
+        for score in TABLE
+        if (values := group.values(score.name))
+    }
     numbers = group.runs[0].baselines.get("untrained")
     untrained = _baseline_row("untrained", "untrained", numbers) if numbers else None
     return Row("model", group.name, statistics, group, untrained)
 
 
 def _baseline_rows(groups: Sequence[Group]) -> list[Row]:
-    """Return raw pixels, and PCA at each dimension of the codes."""
+    """Return the baselines of all runs, PCA at each dimension of the codes."""
     rows: dict[str, Row] = {}
-    keys: tuple[BaselineKey, ...] = ("pixels", "pca")
+    keys = [key for key in BASELINES if key != "untrained"]  # which has a row below each model
     for baselines in (run.baselines for group in groups for run in group.runs):
         for key in keys:
             if key in baselines:
                 name = baseline_name(key, baselines[key].get("dim"))
-                rows.setdefault(name, _baseline_row("floor", name, baselines[key]))
+                rows.setdefault(name, _baseline_row("baseline", name, baselines[key]))
     return list(rows.values())
 
 

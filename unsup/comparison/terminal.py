@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -17,7 +17,7 @@ from unsup.reports.format import Cells, enumeration
 MAX_MODELS = 10  # below the table
 NAME_WIDTH = 30
 PREFERRED = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
-STYLES = {"model": ("{}", "bold"), "floor": ("{}", "italic"), "untrained": ("  untrained", "dim")}
+STYLES = {"model": ("{}", ""), "baseline": ("{}", "italic"), "untrained": ("  untrained", "dim")}
 GAP = 3  # blanks between columns
 
 
@@ -40,16 +40,20 @@ def renderables(part: Comparable, width: int) -> Iterator[RenderableType]:
     fitting = _fitting(rows, available, part.sort, width)
     yield Text(f"{part.title}; sorted by {part.sort}", style="bold")
     cells = [{name: row[name] for name in ("model", *available) if name == "model" or name in fitting} for row in rows]
-    yield _table(cells, [STYLES[line.kind][1] for line in part.lines])
+    bold = {(i, part.probe) for i, line in enumerate(part.lines) if part.is_best(line)}
+    yield _table(cells, [STYLES[line.kind][1] for line in part.lines], bold)
     for note in selection_notes([column for column in part.columns if column.name in fitting]):
         yield _text(width, note, "dim")
     if rest := [name for name in available if name not in fitting]:
         yield _text(width, f"Further columns in the files: {enumeration(rest)}.")
     models = {group.name for group in part.groups[:MAX_MODELS]}
-    sentences = [pair.text for pair in part.statements if pair.a in models]
+    sentences = [pair.text for pair in part.statements if pair.a in models or pair.a in part.findings.best[:1]]
+    if planned := part.findings.planned:
+        yield Text(f"\nPlanned contrast, by {part.probe}", style="bold")
+        yield _text(width, planned.text)
     if sentences:
         yield Text(f"\nWhich is better, by {part.probe}", style="bold")
-        yield _text(width, "[…]: 95 % interval over test images and training seeds; more on it in the files", "dim")
+        yield _text(width, "[…]: 95 % interval, of all statements of a kind together; more on it in the files", "dim")
     for sentence in sentences:
         yield _text(width, sentence)
     if variance := variance_rows({name: deviations for name, deviations in part.variance.items() if name in models}):
@@ -80,7 +84,7 @@ def _fitting(rows: Sequence[Cells], available: Sequence[str], sort: str, width: 
     return fitting
 
 
-def _table(rows: Sequence[Cells], styles: Sequence[str] = ()) -> Table:
+def _table(rows: Sequence[Cells], styles: Sequence[str] = (), bold: Collection[tuple[int, str]] = ()) -> Table:
     """Return a table whose heads are broken to the width of their columns."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))  # the box has one
     for i, name in enumerate(rows[0]):
@@ -90,7 +94,8 @@ def _table(rows: Sequence[Cells], styles: Sequence[str] = ()) -> Table:
         else:
             table.add_column(head, justify="right", no_wrap=True)
     for i, row in enumerate(rows):
-        table.add_row(*(Text(text, styles[i] if styles else "") for text in row.values()))
+        style = styles[i] if styles else ""
+        table.add_row(*(Text(text, f"{style} bold" if (i, name) in bold else style) for name, text in row.items()))
     return table
 
 

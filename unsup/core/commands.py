@@ -8,7 +8,7 @@ from pathlib import Path
 # Variables of the Makefile and the options of `unsup` that they stand for; "" is an argument without a name.
 OPTIONS = (
     *("seeds", "data", "seed", "grid", "epochs", "words", "encoder", "images", "data_root", "out", "labels", "sort"),
-    *("onnx", "runs"),
+    *("a", "b", "onnx", "runs"),
 )
 VARIABLES = dict.fromkeys(("MODEL", "MODELS", "RUN", "CARD"), "") | {name.upper(): f"--{name}" for name in OPTIONS}
 # Options of `train` that stand for a key of the configuration

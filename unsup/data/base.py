@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsup.core.errors import UserError
-from unsup.core.ranges import AtLeast, check_options
+from unsup.core.errors import UsageError, UserError
+from unsup.core.ranges import AtLeast, Between, check_options
 from unsup.core.splits import train_val_split
-from unsup.data.batches import ResidentBatches, as_tensor, num_batches, to_unit
+from unsup.data.batches import ResidentBatches, as_tensor, images_at_a_time, num_batches, to_unit
+from unsup.data.corruption import Corruption
 
 # Models learn from "learn", that is "train" and the images without a label. Probes are fitted to "train".
 Split = Literal["learn", "train", "val", "test"]
@@ -39,16 +40,23 @@ class ImageData(L.LightningDataModule):
         steps_per_call: optimizer steps in one call of `training_step`. 16 removes most of Lightning's bookkeeping,
             0.5 to 1 ms a step, and gives the same weights bit for bit. Lightning's batch hooks, and options that count
             batches, then count calls. Set to 1 where several processes train, or gradients are clipped or accumulated.
+        missing: fraction of the pixels of each training image that are set to their mean over the training images.
+        noise: standard deviation of Gaussian noise in training images, for pixels in [0, 1].
+        imbalance: size of the largest class in units of the smallest, in training; from 1, or 0 to keep all images.
+        outliers: fraction of the training images whose pixels are shuffled. These four corrupt "learn" and "train", the
+            same way in every run (`unsup.data.corruption`), and never labels, validation or test images.
 
     Attributes:
         shape: (C, H, W), known before anything is loaded.
         class_names: one name for each class, in label order; empty for unlabelled images.
         augmentation: preset of random views, "digits" (never flipped) or "natural".
+        bibtex: entry that cites the images, for reports; empty if unknown.
     """
 
     shape: tuple[int, int, int]
     class_names: tuple[str, ...] = ()
     augmentation: str = "natural"
+    bibtex: str = ""
     seed: int = 0  # the run's seed: orders the batches; the split does not depend on it
 
     def __init__(
@@ -56,9 +64,17 @@ class ImageData(L.LightningDataModule):
         root: str = "data",
         batch_size: Annotated[int, AtLeast(1)] = 256,
         steps_per_call: Annotated[int, AtLeast(1)] = 1,
+        missing: Annotated[float, Between(0, below=1)] = 0.0,
+        noise: Annotated[float, Between(0, 1)] = 0.0,
+        imbalance: Annotated[float, AtLeast(0)] = 0.0,
+        outliers: Annotated[float, Between(0, below=1)] = 0.0,
     ) -> None:
         super().__init__()
-        check_options("data", ImageData.__init__, {"batch_size": batch_size, "steps_per_call": steps_per_call})
+        self.corruption = Corruption(missing, noise, imbalance, outliers)
+        options = {"batch_size": batch_size, "steps_per_call": steps_per_call, **vars(self.corruption)}
+        check_options("data", ImageData.__init__, options)
+        if 0 < imbalance < 1:
+            raise UsageError(f"data.imbalance is {imbalance}: it must be 0 (off) or at least 1")
         self.root = str(Path(root).expanduser())
         self.batch_size = batch_size
         self.steps_per_call = steps_per_call
@@ -96,7 +112,7 @@ class ImageData(L.LightningDataModule):
         self,
         split: Split,
         device: torch.device | str = "cpu",
-        batch_size: int = 1024,
+        batch_size: int | None = None,
         positions: NDArray[np.int64] | None = None,
     ) -> Iterator[Tensor]:
         """Return an iterator over x (n, C, H, W), float32 in [0, 1].
@@ -106,10 +122,11 @@ class ImageData(L.LightningDataModule):
         Args:
             split: its images come in order.
             device: where x goes.
-            batch_size: maximum; batches are of nearly equal size.
+            batch_size: maximum; batches are of nearly equal size. None is 1,024, and less for images above 32 x 32.
             positions: in the split; None for all.
         """
         self.test_reads += split == "test"
+        batch_size = batch_size or images_at_a_time(self.shape)
         rows = self._get_rows(split)
         rows = rows if positions is None else rows[positions]
         images = self._get_images(split, torch.device(device))
@@ -117,7 +134,7 @@ class ImageData(L.LightningDataModule):
         return (to_unit(images.index_select(0, part).to(device)) for part in parts)
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of all images, all labels and the split."""
+        """Return the SHA-256 of all images, as models see them, all labels and the split."""
         if self._fingerprint is None:
             digest = hashlib.sha256()
             for train in (True, False):
@@ -127,6 +144,8 @@ class ImageData(L.LightningDataModule):
                 if labels is not None:
                     digest.update(labels.data)
             digest.update(self._get_rows("val").data)
+            if self.corruption.imbalance:
+                digest.update(self._get_rows("train").data)
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
 
@@ -143,7 +162,10 @@ class ImageData(L.LightningDataModule):
             least = UNLABELLED if train else 0
             if labels is not None and len(labels) and (labels.min() < least or labels.max() >= classes):
                 raise UserError(f"{name}: labels {labels.min()} to {labels.max()}, expected {least} to {classes - 1}")
-            self._arrays[train] = images, None if labels is None else np.ascontiguousarray(labels, np.int64)
+            labels = None if labels is None else np.ascontiguousarray(labels, np.int64)
+            self._arrays[train] = images, labels
+            if train and self.corruption:
+                self._arrays[True] = self.corruption.corrupted(images, self._get_rows("learn")), labels
         return self._arrays[train]
 
     def _get_images(self, split: Split, device: torch.device) -> Tensor:
@@ -166,7 +188,8 @@ class ImageData(L.LightningDataModule):
                 known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
                 train, val = train_val_split(len(known), None if labels is None else labels[known])
                 learn = np.setdiff1d(np.arange(len(images)), known[val])
-                self._rows |= {"train": known[train], "val": known[val], "learn": learn}
+                train, learn = (self.corruption.kept(rows, labels) for rows in (known[train], learn))
+                self._rows |= {"train": train, "val": known[val], "learn": learn}
         return self._rows[split]
 
     @property

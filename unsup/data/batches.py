@@ -17,6 +17,9 @@ from unsup.core.seeds import derived_seed
 
 Part = tuple[Tensor, Tensor]  # index (n,); rows of the array (n,), or pixels (n, C, H, W) uint8
 
+MOST_IMAGES = 1024  # encoded at a time
+FULL_BATCH = 3 * 32 * 32  # values of the largest image of which so many are encoded at a time
+
 
 def as_tensor(images: NDArray[np.uint8]) -> Tensor:
     """Return a tensor on the array's memory, which may be a read-only map."""
@@ -33,6 +36,14 @@ def to_unit(images: Tensor) -> Tensor:
 def num_batches(images: int, processes: int, batch_size: int) -> int:
     """Return the number of batches of an epoch in each process."""
     return math.ceil(images // processes / batch_size)
+
+
+def images_at_a_time(shape: tuple[int, ...]) -> int:
+    """Return how many images (C, H, W) to encode at a time, fewer of large ones.
+
+    1,024 of 32 x 32 colour pixels, 20 of 224 x 224: the maps of a convolution take many times the space of its images.
+    """
+    return max(16, min(MOST_IMAGES, MOST_IMAGES * FULL_BATCH // math.prod(shape)))
 
 
 class BatchGroup:  # no dataclass: Lightning would copy its fields to the device

@@ -29,6 +29,10 @@ class CIFAR10(Downloaded):
     files: tuple[str, ...] = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
     shape = (3, 32, 32)
     class_names: tuple[str, ...] = tuple(LABELS.split())
+    bibtex = """@techreport{krizhevsky2009learning,
+  title = {Learning multiple layers of features from tiny images},
+  author = {Krizhevsky, Alex}, institution = {University of Toronto}, year = {2009}
+}"""
 
     def load(self, train: bool) -> Arrays:
         from torchvision import datasets

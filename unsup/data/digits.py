@@ -16,6 +16,11 @@ class Digits(ImageData):
 
     shape = (1, 8, 8)
     class_names = tuple("0123456789")
+    bibtex = """@misc{alpaydin1998optical,
+  title = {Optical recognition of handwritten digits},
+  author = {Alpaydin, Ethem and Kaynak, Cenk},
+  howpublished = {UCI Machine Learning Repository}, year = {1998}
+}"""
     augmentation = "digits"
 
     def load(self, train: bool) -> Arrays:

@@ -43,6 +43,10 @@ class Folder(ImageData):
         root: parent folder of the cache.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
+        missing: as in `ImageData`, and so are the other corruptions of training images.
+        noise: as in `ImageData`.
+        imbalance: as in `ImageData`.
+        outliers: as in `ImageData`.
     """
 
     def __init__(
@@ -53,8 +57,12 @@ class Folder(ImageData):
         root: str = "data",
         batch_size: int = 256,
         steps_per_call: int = 1,
+        missing: float = 0.0,
+        noise: float = 0.0,
+        imbalance: float = 0.0,
+        outliers: float = 0.0,
     ) -> None:
-        super().__init__(root, batch_size, steps_per_call)
+        super().__init__(root, batch_size, steps_per_call, missing, noise, imbalance, outliers)
         check_options("data", Folder.__init__, {"size": size, "channels": channels})
         self.images = Path(images).expanduser()
         self.shape = (channels, size, size)

@@ -19,6 +19,11 @@ class MNIST(Downloaded):
     files = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
     shape = (1, 28, 28)
     class_names = tuple("0123456789")
+    bibtex = r"""@article{lecun1998gradient,
+  title = {Gradient-based learning applied to document recognition},
+  author = {LeCun, Yann and Bottou, L{\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal = {Proceedings of the IEEE}, volume = {86}, number = {11}, pages = {2278--2324}, year = {1998}
+}"""
     augmentation = "digits"
 
     def load(self, train: bool) -> Arrays:
@@ -57,6 +62,11 @@ class FashionMNIST(MNIST):
     name = "FashionMNIST"
     folder = "FashionMNIST/raw"
     class_names = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+    bibtex = """@article{xiao2017fashion,
+  title = {Fashion-{MNIST}: a novel image dataset for benchmarking machine learning algorithms},
+  author = {Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
+  journal = {arXiv preprint arXiv:1708.07747}, year = {2017}
+}"""
     augmentation = "natural"
 
 
@@ -69,3 +79,9 @@ class KMNIST(MNIST):
     name = "KMNIST"
     folder = "KMNIST/raw"
     class_names = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    bibtex = """@article{clanuwat2018deep,
+  title = {Deep learning for classical {J}apanese literature},
+  author = {Clanuwat, Tarin and Bober-Irizar, Mikel and Kitamoto, Asanobu and Lamb, Alex and Yamamoto, Kazuaki
+    and Ha, David},
+  journal = {arXiv preprint arXiv:1812.01718}, year = {2018}
+}"""

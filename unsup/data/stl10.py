@@ -22,6 +22,11 @@ class STL10(Downloaded):
     files = ("train_X.bin", "train_y.bin", "unlabeled_X.bin", "test_X.bin", "test_y.bin")
     shape = (3, 96, 96)
     class_names = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+    bibtex = """@inproceedings{coates2011analysis,
+  title = {An analysis of single-layer networks in unsupervised feature learning},
+  author = {Coates, Adam and Ng, Andrew Y. and Lee, Honglak},
+  booktitle = {AISTATS}, pages = {215--223}, year = {2011}
+}"""
 
     def load(self, train: bool) -> Arrays:
         from torchvision import datasets

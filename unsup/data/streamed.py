@@ -17,7 +17,7 @@ from unsup.core.commands import install
 from unsup.core.errors import UserError
 from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
-from unsup.data.batches import Batches, Part, to_unit
+from unsup.data.batches import Batches, Part, images_at_a_time, to_unit
 
 
 class Streamed(ImageData):
@@ -25,7 +25,8 @@ class Streamed(ImageData):
 
     Items are {"image": uint8 (C, H, W), "label": int}. Models learn from learn/, whose labels are never read, chunk by
     chunk in an order set by seed and epoch; several processes take disjoint shares. probe/ and test/ are held in
-    memory: a tenth of probe/ is validation, probes are fitted on the rest and judged on test/.
+    memory: a tenth of probe/ is validation, probes are fitted on the rest and judged on test/. As learn/ is read during
+    training, the options that corrupt training images are refused.
 
     Args:
         stream: the parent of the three, a folder or an address that litdata reads, such as s3://bucket/images.
@@ -61,13 +62,14 @@ class Streamed(ImageData):
         self,
         split: Split,
         device: torch.device | str = "cpu",
-        batch_size: int = 1024,
+        batch_size: int | None = None,
         positions: NDArray[np.int64] | None = None,
     ) -> Iterator[Tensor]:
         if split != "learn":
             return super().batches(split, device, batch_size, positions)
         dataset = self._open("learn")
         positions = np.arange(self._length) if positions is None else positions
+        batch_size = batch_size or images_at_a_time(self.shape)
         parts = np.array_split(positions, max(1, math.ceil(len(positions) / batch_size)))
         return (to_unit(pixels([dataset[int(i)] for i in part]).to(device)) for part in parts)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from sklearn.preprocessing import normalize
@@ -13,8 +13,18 @@ from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
 from unsup.metrics import diagnostics, mixtures
+from unsup.metrics.neighbours import nearest_by_cosine
 from unsup.metrics.probes import LinearProbe
 from unsup.metrics.readout import Readout
+
+PICTURED = 8  # test images, and as many neighbours of each
+
+
+class Neighbours(NamedTuple):
+    """Some test images and their nearest training images by centred cosine."""
+
+    test: Ids  # (q,) positions
+    train: Ids  # (q, r) positions, the nearest first
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class CodeEvaluation:
     cluster_distances: Floats  # (n_test, k) to its centres
     codes: Floats  # (n_test, D)
     readout: Readout  # for new images
+    neighbours: Neighbours
 
 
 def judge_arrays(
@@ -64,11 +75,10 @@ def judge_arrays(
     scores |= output_scores or {}
     compact, axes = codes, None
     if scores["code_dim"] > diagnostics.WIDE:
-        say(f"{scores['code_dim']:,} dimensions: clusterings, kNN and diagnostics see {diagnostics.COMPRESSED}")
+        say(f"{scores['code_dim']:,} dimensions: clusterings and diagnostics see {diagnostics.COMPRESSED}")
         axes = diagnostics.principal_components(codes["train"])
         compact = {split: axes.transform(z) for split, z in codes.items()}
-        kinds = ["clusterings", "diagnostics"] if labels is None else ["clusterings", "kNN", "diagnostics"]
-        scores["reduced"] = {"dim": compact["test"].shape[1], "for": kinds}
+        scores["reduced"] = {"dim": compact["test"].shape[1], "for": ["clusterings", "diagnostics"]}
     spaces = {"raw": compact, "l2": {split: normalize(z) for split, z in compact.items()}}
 
     counting: Measures = {"number of clusters": partial(mixtures.estimate_k, compact["train"])}
@@ -79,7 +89,7 @@ def judge_arrays(
         done, k = {}, classes or len(np.unique(labels["train"]))
     todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
     if labels is not None:
-        judged = measures.layer_measures(encoded, labels) | measures.knn_measures(spaces, labels)
+        judged = measures.layer_measures(encoded, labels) | measures.knn_measures(codes, labels)
         todo = judged | measures.probe_measures(encoded, labels) | (counting if estimate_k else {}) | todo
     done |= run_side_by_side(todo | generation, workers)
 
@@ -97,6 +107,7 @@ def judge_arrays(
         scores |= measures.labelled_scores(done, labels, encoded["test"])
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
+    pictured = diagnostics.subsample(len(codes["test"]), PICTURED)
     kmeans = done["k-means raw"].clustering
     readout = Readout.fit(
         kmeans.centres,
@@ -115,4 +126,5 @@ def judge_arrays(
         cluster_distances=readout.centre_distances(codes["test"]),
         codes=codes["test"],
         readout=readout,
+        neighbours=Neighbours(pictured, nearest_by_cosine(codes["train"], codes["test"][pictured], PICTURED)),
     )

@@ -1,9 +1,9 @@
 """Baselines that a model is compared with under the same protocol.
 
-They are raw pixels, PCA of the same dimension and the same network untrained; a model that generates images gets the
-scores of real images too. Each is computed once per data set and cached in runs/<data>/floors/ (files say floors for
-baselines, for the sake of old reports), next to the spaces in which generated images are compared. A file is named
-after its content and a hash of all that the content depends on.
+They are raw pixels, PCA of the same dimension and of a chosen one, statistics of the images, patches of large images,
+and the same network untrained; a model that generates images gets the scores of real images too. Each is computed once
+per data set and cached in runs/<data>/baselines/, next to the spaces in which generated images are compared. A file is
+named after its content and a hash of all that the content depends on.
 """
 
 import hashlib
@@ -21,18 +21,21 @@ import torch
 from unsup.core.array_files import Arrays, cached
 from unsup.core.arrays import Floats
 from unsup.data.base import ImageData
-from unsup.evaluation import feature_space, inception
+from unsup.evaluation import feature_space, inception, texture
+from unsup.evaluation.chosen_pca import fit_chosen_pca, most_components
 from unsup.evaluation.codes import samples
-from unsup.evaluation.feature_space import FeatureSpace, one_thread
+from unsup.evaluation.feature_space import FeatureSpace, has_classes, one_thread
+from unsup.evaluation.image_statistics import ImageStatistics
 from unsup.evaluation.progress import about, say
-from unsup.evaluation.protocol import VERSION, judge_model
+from unsup.evaluation.protocol import DRAFT, VERSION, judge_model
 from unsup.metrics import mixtures
-from unsup.metrics.intervals import bootstrap_interval
+from unsup.metrics.intervals import accuracy_interval
 from unsup.models.base import Model
 from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
+from unsup.models.thumbnails import Thumbnail
 from unsup.reports.schema import ReferenceKey
 
 INITIALISATIONS = 3  # of the untrained network; one without gradients
@@ -59,21 +62,39 @@ def compute_baselines(
 ) -> dict[ReferenceKey, BaselineResult]:
     """Compute the baselines of a model, or read them from the cache in a folder.
 
-    PCA has the code's dimension or as many as the data allow. "untrained" exists only if the model has random initial
-    weights. "real" exists only with spaces of generated images; it holds only the generation scores of training images:
-    no generator can honestly have a smaller distance.
+    PCA has the code's dimension, or as many components as the data allow (`most_components`); "pca_chosen" has those
+    that are best on validation images, if there are labels. These two and the pixels are of thumbnails, if the images
+    are larger than 32 x 32; "texture", a small `patches`, then reads what thumbnails lose. "untrained" exists only if
+    the model has random initial weights. "real" exists only with spaces of generated images; it holds only the
+    generation scores of training images: no generator can honestly have a smaller distance.
     """
     key = cache_key(data)
     digests = "".join(space.digest() for space in spaces)
-    dimension = min(code_dim, data.size("train"), int(np.prod(data.shape)))
+    dimension = min(code_dim, most_components(data))
+    thumbnail = Thumbnail(data.shape)
+    reduced: dict[str, Any] = {"thumbnail": list(thumbnail.shape[1:])} if thumbnail.smaller else {}
+
+    def judged(baseline: Model, robustness: bool = True, **facts: Any) -> BaselineResult:
+        result = judge_baseline(baseline.to(model.device), data, robustness=robustness)
+        return BaselineResult(result.scores | facts, result.correct)
 
     def pixels() -> BaselineResult:
-        return judge_baseline(Pixels(data.shape).to(model.device), data)
+        return judged(Pixels(data.shape), **reduced)
 
     def pca() -> BaselineResult:
         pca = PCA(data.shape, dimension)
         pca.fit(lambda: data.batches("train"))
-        return judge_baseline(pca.to(model.device), data)
+        return judged(pca, **reduced)
+
+    def pca_chosen() -> BaselineResult:
+        pca, choice = fit_chosen_pca(data)
+        return judged(pca, robustness=False, whitened=choice.whitened, **reduced)
+
+    def statistics() -> BaselineResult:
+        return judged(ImageStatistics(data.shape), robustness=False)
+
+    def patches() -> BaselineResult:
+        return judged(texture.fit_patches(data), robustness=False)
 
     def untrained_mean() -> BaselineResult:
         return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces)
@@ -81,7 +102,12 @@ def compute_baselines(
     results: dict[ReferenceKey, BaselineResult] = {
         "pixels": _cached(folder, "pixels", key, pixels),
         "pca": _cached(folder, f"pca-{dimension}", f"{key}-{dimension}", pca),
+        "statistics": _cached(folder, "statistics", key, statistics),
     }
+    if has_classes(data):
+        results["pca_chosen"] = _cached(folder, "pca-chosen", key, pca_chosen)
+    if thumbnail.smaller and min(data.shape[1:]) > texture.PATCH:
+        results["texture"] = _cached(folder, "texture", key, patches)
     if initialisations := _num_initialisations(model):
         results["untrained"] = _cached(folder, "untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
     if spaces:
@@ -126,10 +152,10 @@ def feature_spaces(data: ImageData, folder: Path) -> list[FeatureSpace]:
 def cache_key(data: ImageData) -> str:
     """Return what every cached file depends on.
 
-    It holds the versions of the protocol and of scikit-learn, the clusterings that can run here and the data. A change
-    of a score raises the protocol's version (`tests/evaluation/test_scoring.py`).
+    It holds the version and draft of the protocol, the version of scikit-learn, the clusterings that can run here and
+    the data. A change of a score raises the version or the draft (`tests/evaluation/test_scoring.py`).
     """
-    return f"{VERSION}-{sklearn.__version__}-{sorted(mixtures.methods())}-{data.fingerprint()}"
+    return f"{VERSION}.{DRAFT}-{sklearn.__version__}-{sorted(mixtures.methods())}-{data.fingerprint()}"
 
 
 def judge_baseline(
@@ -162,9 +188,8 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     if "robustness" in scores:
         scores["robustness"]["initialisations"] = 1
     if "linear_probe" in scores:
-        scores["linear_probe"]["low"], scores["linear_probe"]["high"] = bootstrap_interval(correct["linear_probe"])
+        scores["linear_probe"]["low"], scores["linear_probe"]["high"] = accuracy_interval(correct["linear_probe"])
         scores["linear_probe"]["C"] = first["linear_probe"]["C"]
-        scores["ridge_probe"]["alpha"] = first["ridge_probe"]["alpha"]
     return BaselineResult(scores, correct)
 
 

@@ -22,6 +22,7 @@ from unsup.reports.figures.samples import (
     draw_arcs,
     draw_lines_between,
     draw_nearest,
+    draw_neighbours,
     draw_samples,
     draw_walks,
 )
@@ -62,6 +63,11 @@ def draw_figures(run: Path, model: Any, data: ImageData, evaluation: Evaluation)
             ends = np.random.default_rng(0).standard_normal((PATHS, 2, model.noise_dim), np.float32)
             noise = np.stack([geometry.spherical(start, end, PATH_STEPS) for start, end in ends])
             titles["interpolations"] = draw_arcs(folder / "interpolations.png", _made(model.generate, noise, model))
+    at, nearest = evaluation.neighbours
+    found = (
+        torch.cat(list(data.batches("train", positions=nearest.ravel()))).numpy().reshape(*nearest.shape, *data.shape)
+    )
+    titles["neighbours"] = draw_neighbours(folder / "neighbours.png", images[at], found)
     plane = plane_of(evaluation.codes)
     titles |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
     code_map = CodeMap(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)

@@ -18,7 +18,7 @@ class Encoded:
     codes: Floats  # (n, D)
     layers: dict[str, Floats] = field(default_factory=dict)  # (n, d) each
     squared_error: Floats | None = None  # (n,) of the reconstruction, summed over an image's values
-    likelihood: dict[str, Floats] = field(default_factory=dict)  # in nats: "elbo" (n,), "kl" (n, D), "log_likelihood"
+    likelihood: dict[str, Floats] = field(default_factory=dict)  # see `optional_outputs`
     view_distances: Floats | None = None  # (n,) see `optional_outputs.view_distances`
     clusters: Ids | None = None  # (n,) the model's own
 

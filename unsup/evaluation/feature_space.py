@@ -168,9 +168,8 @@ def _train(net: nn.Module, data: ImageData, at: Ids) -> float:
 @threadpool_limits.wrap(limits=1)
 def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
     """Set the linear map to the principal components of some training images."""
-    images = (
-        torch.cat(list(data.batches("train", positions=at[subsample(len(at), COMPONENT_IMAGES)]))).flatten(1).numpy()
-    )
+    positions = at[subsample(len(at), COMPONENT_IMAGES)]
+    images = torch.cat(list(data.batches("train", positions=positions))).flatten(1).numpy()
     linear = cast(nn.Linear, net[1])
     pca = PCA(linear.out_features, svd_solver="randomized", random_state=0).fit(images)
     with torch.no_grad():

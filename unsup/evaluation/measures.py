@@ -1,7 +1,6 @@
 """The measures of an evaluation, and their results as numbers for JSON."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +11,8 @@ from unsup.evaluation.encoded import SPLITS, Encoded
 from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes
+from unsup.metrics.classification import ClassScores, class_scores
+from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
 from unsup.metrics.probes import Splits
 from unsup.metrics.subsets import RATIOS
 
@@ -25,6 +26,7 @@ class Probed(NamedTuple):
     """The linear probe, and how it depends on the images it is fitted on."""
 
     probe: probes.LinearProbe
+    quality: ClassScores
     draws: probes.Draws | None  # None if the codes are too wide for more fits
     imbalance: dict[int, probes.Draws]  # by the ratio of the most to the least frequent class
 
@@ -42,15 +44,16 @@ def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
 
     def linear_probe() -> Probed:
         probe = probes.linear_probe(splits)
+        quality = class_scores(probe, splits.train_val_labels, splits.test_labels)
         if splits.train_val.shape[1] > diagnostics.WIDE:
-            return Probed(probe, None, {})
+            return Probed(probe, quality, None, {})
         imbalance = {r: draws for r in RATIOS if (draws := probes.imbalanced(splits, probe.C, r)) is not None}
-        return Probed(probe, probes.probe_draws(splits, probe.C), imbalance)
+        return Probed(probe, quality, probes.probe_draws(splits, probe.C), imbalance)
 
     return {
         "linear probe": linear_probe,
         "few-label probe": partial(_few_labels, splits),
-        "ridge probe": partial(probes.ridge_probe, splits),
+        "few-label probe, standardised": partial(_few_labels, splits, standardised=True),
     }
 
 
@@ -64,11 +67,10 @@ def layer_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
     return {f"layer {name}": partial(layer, name) for name in encoded["test"].layers}
 
 
-def knn_measures(spaces: Spaces, labels: Labels) -> Measures:
-    return {
-        f"kNN {space}": partial(probes.knn, z["train"], labels["train"], z["test"], labels["test"])
-        for space, z in spaces.items()
-    }
+def knn_measures(codes: dict[str, Floats], labels: Labels) -> Measures:
+    """Return the votes of neighbours, whatever the number of dimensions."""
+    votes = partial(neighbour_votes, codes["train"], labels["train"], codes["test"], labels["test"])
+    return {"kNN": votes}
 
 
 def cluster_measures(spaces: Spaces, k: int) -> Measures:
@@ -97,7 +99,7 @@ def output_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[s
         sse = float(test.squared_error.mean(dtype=np.float64))
         scores["reconstruction"] = {"sse_per_image": sse, "mse_per_pixel": sse / pixels}
     if test.likelihood:
-        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples)
+        scores["likelihood"] = diagnostics.likelihood_scores(test.likelihood, importance_samples, pixels)
     if test.view_distances is not None:
         scores["alignment"] = float(test.view_distances.mean(dtype=np.float64))
     return scores
@@ -145,17 +147,24 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
     if probed.draws is not None and len(probed.imbalance) < len(RATIOS):
         say("no probe trained on imbalanced classes: too few training images per class")
     scores = _probe_scores(probed.probe, few)
-    if probed.probe.per_class is None:
-        say("no accuracy per class: some class has no test images")
-    else:
-        scores["linear_probe"]["per_class"] = probed.probe.per_class
+    scores["linear_probe"] |= {name: value for name, value in probed.quality._asdict().items() if value is not None}
+    scores["linear_probe"]["per_class"] = probed.probe.per_class
+    if untested := probed.probe.untested:
+        say(f"no test image of {len(untested)} classes (the first: class {untested[0]})")
+        scores["linear_probe"]["untested"] = untested
+    scores["few_label_standardised"] = _few_label_scores(done["few-label probe, standardised"])
     if probed.draws is not None:
         scores["probe_draws"] = _draw_scores(probed.draws)
     if probed.imbalance:
         scores["imbalance"] = {str(ratio): _draw_scores(draws) for ratio, draws in probed.imbalance.items()}
-    scores["ridge_probe"] = asdict(done["ridge probe"])
-    raw, l2 = done["kNN raw"], done["kNN l2"]
-    scores["knn"] = {"accuracy": raw[0], "k": raw[1], "l2": {"accuracy": l2[0]}}
+    votes: NeighbourVotes = done["kNN"]
+    scores["knn"] = {
+        "accuracy": votes.centred,
+        "k": votes.k,
+        "raw": {"accuracy": votes.raw},
+        "l2": {"accuracy": votes.unit_length},
+        "weighted": {"accuracy": votes.weighted, "k": votes.weighted_k},
+    }
     scores["kmeans"] = _kmeans_scores(done, labels)
     if test.layers:
         scores["layers"] = {
@@ -167,7 +176,14 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
 def _probe_scores(probe: probes.LinearProbe, few: FewLabels) -> dict[str, Any]:
     return {
         "linear_probe": {"accuracy": probe.accuracy, "low": probe.low, "high": probe.high, "C": probe.C},
-        "few_label": {str(n): {"mean": few[n].mean, "std": few[n].std, "draws": few[n].draws} for n in few},
+        "few_label": _few_label_scores(few),
+    }
+
+
+def _few_label_scores(few: FewLabels) -> dict[str, Any]:
+    return {
+        str(n): {"mean": draws.mean, "std": draws.std, "draws": draws.draws, "by_draw": draws.by_draw}
+        for n, draws in few.items()
     }
 
 
@@ -197,5 +213,5 @@ def _standardised(codes: Sequence[Floats], labels: Labels) -> Splits:
     return Splits.of(codes, [labels[split] for split in SPLITS]).standardised()
 
 
-def _few_labels(splits: Splits) -> FewLabels:
-    return {n: result for n in FEW_LABELS if (result := probes.few_label(splits, n)) is not None}
+def _few_labels(splits: Splits, standardised: bool = False) -> FewLabels:
+    return {n: result for n in FEW_LABELS if (result := probes.few_label(splits, n, standardised)) is not None}

@@ -1,6 +1,8 @@
 """The evaluation protocol that every model goes through, learned or not.
 
-Raise VERSION with any change, here or in what this module calls, that can alter a score.
+VERSION and DRAFT are part of every cache key, report and card, and numbers of different ones are never compared. While
+DRAFT is not 0 no results are recorded, and any change, here or in what this module calls, that can alter a score raises
+DRAFT. When recording begins DRAFT becomes 0; from then on such a change raises VERSION and begins again with draft 1.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,8 @@ from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
-VERSION = 3
+VERSION = 4
+DRAFT = 1  # 0: final
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,13 @@ def judge_model(
 ) -> Evaluation:
     """Judge a frozen model on a data set, by the same steps for every model.
 
-    * Linear, ridge and few-label probes get codes standardised with training statistics.
-    * k-means (k = classes), kNN and silhouette use them raw and scaled to length 1. The k-means headline is raw; it is
+    * The linear probe gets codes standardised with training statistics, few-label probes centred ones divided by one
+      common scale. kNN goes by the cosine of centred codes. What other scalings give is reported next to it.
+    * k-means (k = classes) and silhouette use codes raw and scaled to length 1. The k-means headline is raw; it is
       also refitted on all images, starting from those centres, and scored on them (transductive). The spread over
       restarts is reported for test accuracy. The other clusterings use raw codes; a model's own clusters (`assign`) are
       scored unchanged.
-    * Codes with more than 1,024 dimensions reach clusterings, kNN and diagnostics as 256 principal components of the
+    * Codes with more than 1,024 dimensions reach clusterings and diagnostics as 256 principal components of the
       training codes, and the scores say so (`reduced`); the linear probe is then not fitted on further draws.
     * Likelihoods come from the one pass over the test images; corrupted test images are made from it. Generated images
       are compared with test images in each of `feature_spaces`.

@@ -1,6 +1,7 @@
 """Evaluation of a run and its baselines, into a report with figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -12,16 +13,20 @@ from unsup.evaluation.baselines import BaselineResult, compute_baselines, featur
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import about, say
-from unsup.evaluation.protocol import VERSION, Evaluation, judge_model
+from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
-from unsup.metrics.intervals import paired_difference
+from unsup.metrics.differences import Sample, differences
+from unsup.metrics.variance import initialisation_variance
 from unsup.models.base import Model
 from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
 from unsup.reports.schema import (
+    SCHEMA,
+    BaselineKey,
     Comparison,
     EncoderHashes,
+    Pretraining,
     Provenance,
     ReferenceKey,
     Report,
@@ -31,11 +36,10 @@ from unsup.reports.schema import (
     correct_key,
 )
 from unsup.reports.score_schema import Scores
+from unsup.runs.origin import pretrained_on, stages_cost
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
 from unsup.runs.threads import use_threads
-
-SCHEMA = 3  # of report.json: raise with every layout change and every `protocol.VERSION`
 
 
 class Judgement(NamedTuple):
@@ -44,6 +48,7 @@ class Judgement(NamedTuple):
     model: Model  # of the last checkpoint, on the device where it was judged
     evaluation: Evaluation
     baselines: dict[ReferenceKey, BaselineResult]
+    pretraining: Pretraining
     checks: list[tuple[str, bool, str]]  # (name, passed, measured) of the evaluator's check of itself
 
 
@@ -67,15 +72,15 @@ def _judge(run: Run, data: ImageData) -> Judgement:
     model = run.model()
     if torch.cuda.is_available() and run.config["trainer"].get("accelerator") != "cpu":
         model = model.cuda()
+    pretraining = pretrained_on(run, model)
     say("checking the evaluator")
     checks = selfcheck()
-    folder = (run.root / run.config["dataset"] if run.root else run.folder) / "floors"
+    folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     with about(run.config["recipe"]):
         evaluation = judge_model(model, data, layers=True, feature_spaces=spaces)
-    return Judgement(
-        model, evaluation, compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces), checks
-    )
+    baselines = compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces)
+    return Judgement(model, evaluation, baselines, pretraining, checks)
 
 
 def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
@@ -100,7 +105,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
     """Return the content of report.json."""
     evaluation, now = judged.evaluation, git_state()
     versions = {key: value for key, value in run.versions.items() if key != "command"}
-    facts = {
+    facts: dict[str, Any] = {
         "model": run.config["recipe"],
         "data": run.config["dataset"],
         "seed": run.config["seed"],
@@ -109,7 +114,8 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         "augmentation": run.training.get("views", "none") != "none",
         "images": {split: data.size(split) for split in SPLITS},
         **run.training,
-        "stages_seconds": run.seconds,
+        **stages_cost(run),
+        "bibtex": data.bibtex or None,
         "command": run.versions["command"],
         "class_names": list(data.class_names),
     }
@@ -121,6 +127,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
     return Report(
         schema=SCHEMA,
         protocol=VERSION,
+        draft=DRAFT,
         run=as_record(facts, RunFacts),
         provenance=as_record(made, Provenance),
         selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in judged.checks), total=len(judged.checks)),
@@ -128,21 +135,18 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),
         baselines={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
-        comparisons={
-            name: _differences_from(evaluation, baseline)
-            for name, baseline in judged.baselines.items()
-            if name != "real" and baseline.correct
-        },
+        comparisons=_comparisons(evaluation, judged.baselines),
         start=started_from(run, versions),
         curves=curves,
         figures=dict(figures),
+        pretrained_on=judged.pretraining,
     )
 
 
 def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
     """Return the scores of the run that this one was initialised from.
 
-    None unless that run's report exists and has the same images, weights and protocol.
+    None unless that run's report exists and has the same images, weights, protocol and draft.
     """
     origin = versions.get("init_from")
     if not origin:
@@ -151,10 +155,10 @@ def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
         root = run.folder.resolve().parents[2]  # folders are <root>/<data>/<recipe>/<seed>-<number>
         source = Run(root / origin["run"])
         report, images = source.report, source.versions["data_sha256"]
-        wanted = (VERSION, origin["weights_sha256"], versions["data_sha256"])
+        wanted = (VERSION, DRAFT, origin["weights_sha256"], versions["data_sha256"])
     except (LookupError, TypeError, UserError):  # missing or damaged: this run's own numbers do not need it
         return None
-    if (report.protocol, report.frozen.after, images) != wanted:
+    if (report.protocol, report.draft, report.frozen.after, images) != wanted:
         return None
     return Start(run=origin["run"], scores=start_scores(report.scores))
 
@@ -166,12 +170,34 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _differences_from(evaluation: Evaluation, baseline: BaselineResult) -> Comparison:
-    """Return paired differences from a baseline on the same test images."""
-    initialisations = baseline.scores.get("by_initialisation", {})
-    differences: dict[str, Any] = {
-        name: paired_difference(evaluation.correct[name], baseline.correct[name], initialisations.get(name, ()))
-        for name in ("linear_probe", "few_label_10")
-        if name in evaluation.correct and name in baseline.correct
+def _comparisons(
+    evaluation: Evaluation, baselines: Mapping[ReferenceKey, BaselineResult]
+) -> dict[BaselineKey, Comparison]:
+    """Return paired differences of this run from its baselines on the same test images.
+
+    The intervals of one probe hold for all baselines together.
+    """
+    by_baseline: dict[BaselineKey, dict[str, Any]] = {
+        name: {} for name, baseline in baselines.items() if name != "real" and baseline.correct
     }
-    return as_record(differences, Comparison)
+    for probe in ("linear_probe", "few_label_10"):
+        names = [name for name in by_baseline if probe in baselines[name].correct]
+        if probe not in evaluation.correct or not names:
+            continue
+        samples = [Sample.of(evaluation.correct[probe], draws=_draws(evaluation.scores, probe))]
+        for name in names:
+            baseline = baselines[name]
+            sample = Sample.of(baseline.correct[probe], draws=_draws(baseline.scores, probe))
+            if accuracies := baseline.scores.get("by_initialisation", {}).get(probe):
+                variance, df = initialisation_variance(accuracies, seeds=1)
+                sample = replace(sample, variance=variance, df=df)
+            samples.append(sample)
+        results = differences(samples, [(0, i) for i in range(1, len(samples))])
+        for name, result in zip(names, results, strict=True):
+            by_baseline[name][probe] = result
+    return {name: as_record(found, Comparison) for name, found in by_baseline.items()}
+
+
+def _draws(scores: Mapping[str, Any], probe: str) -> Sequence[float]:
+    """Return the accuracy with each draw of few labels, empty for the linear probe."""
+    return scores["few_label"]["10"]["by_draw"] if probe == "few_label_10" else ()

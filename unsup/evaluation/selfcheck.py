@@ -2,11 +2,15 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from unsup.metrics import clustering, diagnostics, generation, probes
-from unsup.metrics.intervals import paired_difference, paired_over_seeds
+from unsup.metrics.classification import calibration_errors, class_scores
+from unsup.metrics.differences import Sample, differences
 from unsup.metrics.mixtures import agglomerative, estimate_k, gaussian_mixture
+from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
 from unsup.metrics.probes import Splits
+from unsup.metrics.variance import SeedSpread
 
 CLASSES, DIMENSION = 10, 32
 TRAIN, VAL, TEST = 800, 200, 2000
@@ -26,20 +30,23 @@ def selfcheck() -> list[CheckResult]:
     clear = Splits.of(clouds, labels)
     permuted = Splits.of(clouds, [rng.permutation(labels[0]), rng.permutation(labels[1]), labels[2]])
 
-    few = probes.few_label(one_hot, 1)
+    few = {name: probes.few_label(one_hot, 1, name == "standardised") for name in ("one scale", "standardised")}
     checks = [
         _exactly("one-hot codes: linear probe", probes.linear_probe(one_hot).accuracy, 1),
-        _exactly("one-hot codes: ridge probe", probes.ridge_probe(one_hot).accuracy, 1),
-        _exactly("one-hot codes: kNN", probes.knn(one_hot.train, labels[0], one_hot.test, labels[2])[0], 1),
-        _exactly("one-hot codes: one label per class", few.mean if few else 0, 1),
+        *(_exactly(f"one-hot codes: kNN, {name}", share, 1) for name, share in _votes(one_hot).items()),
+        *(
+            _exactly(f"one-hot codes: one label per class, {name}", one.mean if one else 0, 1)
+            for name, one in few.items()
+        ),
         _exactly("one-hot codes: k-means, fitted on train, scored on test", _kmeans_accuracy(one_hot), 1),
         _chance("Gaussian noise: linear probe", probes.linear_probe(noise).accuracy),
-        _chance("Gaussian noise: kNN", probes.knn(noise.train, labels[0], noise.test, labels[2])[0]),
+        *(_chance(f"Gaussian noise: kNN, {name}", share) for name, share in _votes(noise).items()),
         _chance("Gaussian noise: k-means", _kmeans_accuracy(noise), slack=0.05),  # matching profits from luck
     ]
     learnt = probes.linear_probe(clear).accuracy
     checks.append(("right labels are learnt", learnt > 0.9, f"{learnt:.3f}"))
-    checks.append(_chance("permuted training labels", probes.linear_probe(permuted).accuracy))
+    names_clouds = probes.linear_probe(permuted).accuracy  # whole clouds are named alike, so that luck counts tenths
+    checks.append(_chance("permuted training labels", names_clouds, slack=0.15))
     renamed = clustering.agreement(labels[2], rng.permutation(CLASSES)[labels[2]])
     checks += [_exactly(f"permuted cluster ids: {name}", value, 1) for name, value in renamed.items()]
 
@@ -53,8 +60,59 @@ def selfcheck() -> list[CheckResult]:
     checks.append(_exactly("one cluster, classes 9 to 1: ACC", matched, share))
     rank = diagnostics.rankme(noise.train)
     checks.append(("RankMe of isotropic noise in 32 dimensions", 0.95 * DIMENSION < rank <= DIMENSION, f"{rank:.2f}"))
-    checks += [*_clustered(rng), _paired(rng), _paired_over_seeds(rng), *_generated(noise.test[:500])]
+    flat = diagnostics.bits_per_dimension(np.zeros(TEST, np.float32), DIMENSION)
+    checks.append(_exactly("uniform density: bits per dimension", flat, 8))
+    checks += [
+        *_shifted(rng),
+        *_calibrated(rng),
+        *_clustered(rng),
+        _paired(rng),
+        _paired_over_seeds(rng),
+        *_generated(noise.test[:500]),
+    ]
     return checks
+
+
+def _votes(splits: Splits) -> dict[str, float]:
+    votes: NeighbourVotes = neighbour_votes(splits.train, splits.train_labels, splits.test, splits.test_labels)
+    return {name: getattr(votes, name) for name in ("centred", "raw", "unit_length", "weighted")}
+
+
+def _shifted(rng: np.random.Generator) -> list[CheckResult]:
+    """CheckResult of scores by class on two clouds, 19 to 1 in training and 1 to 1 in testing."""
+    train = (rng.random(4 * TRAIN) < 0.05).astype(np.int64)
+    labels = [train, train[:VAL], np.arange(TEST) % 2]
+    codes = [np.where(y, 1, -1)[:, None] + _gaussian(rng, len(y))[:, :1] for y in labels]
+    splits = Splits.of([z.astype(np.float32) for z in codes], labels).standardised()
+    probe = probes.linear_probe(splits)
+    scores, best = class_scores(probe, splits.train_val_labels, labels[2]), float(ndtr(1))
+    right, chance = abs(scores.balanced_accuracy - best) < CHANCE, scores.chance
+    plain = f"{scores.balanced_accuracy:.3f}, without it {probe.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}"
+    lower = max(probe.accuracy, scores.macro_f1) < best - CHANCE
+    return [
+        (f"classes 19 to 1: the prior subtracted, balanced accuracy = {best:.3f}", right and lower, plain),
+        _exactly("classes 19 to 1 in training alone: chance", chance, 0.5),
+    ]
+
+
+def _calibrated(rng: np.random.Generator) -> list[CheckResult]:
+    """CheckResult of a probe's probabilities, of noise and of planted confidences."""
+    labels = [np.arange(n) % CLASSES for n in (TRAIN, VAL, TEST)]
+    splits = Splits.of([np.zeros((len(y), 2), np.float32) for y in labels], labels)
+    scores = class_scores(probes.linear_probe(splits), splits.train_val_labels, labels[2])
+    nll, brier = scores.nll or 0.0, scores.brier or 0.0
+    uniform = abs(nll - np.log(CLASSES)) < 1e-3 and abs(brier - (1 - 1 / CLASSES)) < 1e-3
+    confidence = rng.uniform(0.5, 1, TEST)
+    right = (rng.random(TEST) < confidence).astype(np.float64)
+    error, calibrated = calibration_errors(confidence, right)
+    sure, sure_calibrated = calibration_errors(np.full(TEST, 0.95), right)
+    found = f"{error:.3f}, calibrated {calibrated:.3f}"
+    return [
+        ("one code for all: NLL = ln 10 and Brier = 0.9", uniform, f"{nll:.3f}, {brier:.3f}"),
+        ("confidences that are right: the calibration error of a calibrated probe", error < 1.5 * calibrated, found),
+        ("confidence .95, right in .75: calibration error = 0.2", abs(sure - 0.2) < CHANCE, f"{sure:.3f}"),
+        ("a calibrated probe of confidence .95: hardly any", sure_calibrated < 0.01, f"{sure_calibrated:.3f}"),
+    ]
 
 
 def _clustered(rng: np.random.Generator) -> list[CheckResult]:
@@ -107,7 +165,7 @@ def _paired(rng: np.random.Generator) -> CheckResult:
     equal, better = base.copy(), base.copy()
     equal[:500] = rng.permutation(base[:500])  # equally many right, on other images
     better[np.flatnonzero(~base)[:100]] = True
-    same, gain = paired_difference(equal, base), paired_difference(better, base)
+    same, gain = differences([Sample.of(x) for x in (base, equal, better)], [(1, 0), (2, 0)])
     passed = not same["separable"] and bool(gain["separable"]) and abs(gain["difference"] - 0.05) < 1e-9
     return "paired interval: five points separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"
 
@@ -119,7 +177,8 @@ def _paired_over_seeds(rng: np.random.Generator) -> CheckResult:
     def seeds() -> NDArray[np.bool_]:  # each differs from the common pattern in a tenth of the images
         return np.array([np.where(rng.random(TEST) < 0.1, rng.random(TEST) < 0.8, right) for _ in range(3)])
 
-    base = seeds()
-    same, gain = paired_over_seeds(seeds(), base), paired_over_seeds(seeds() | (rng.random(TEST) < 0.25), base)
+    models = [seeds(), seeds(), seeds() | (rng.random(TEST) < 0.25)]
+    spread = SeedSpread.of([model.mean(axis=1).tolist() for model in models])
+    same, gain = differences([Sample.of(model, spread) for model in models], [(1, 0), (2, 0)])
     passed = not same["separable"] and gain["separable"] and gain["difference"] > 0.03
     return "paired over seeds: a gain separable, luck not", passed, f"{gain['low']:.3f} to {gain['high']:.3f}"

@@ -70,12 +70,13 @@ def uniformity(codes: NDArray[np.float32]) -> float:
     return float(np.log((similar.sum() - np.trace(similar)) / pairs))
 
 
-def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dict[str, float | int]:
+def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int, dimensions: int) -> dict[str, float | int]:
     """Return means over n images of "elbo" (n,), "kl" (n, D), "log_likelihood" (n,).
 
     All are in nats, and absent if absent in `nats`. "kl" is summed over dimensions; "active_units" are those with a
     mean KL above 0.01 nats. "log_likelihood" is the bound of Burda et al. 2016, "Importance weighted autoencoders",
-    from `samples` draws per image: it rises with them.
+    from `samples` draws per image: it rises with them. If it is also the "log_density" of dequantised pixels, there is
+    "bits_per_dimension", for images of so many dimensions.
     """
     scores: dict[str, float | int] = {}
     if "elbo" in nats:
@@ -84,7 +85,19 @@ def likelihood_scores(nats: dict[str, NDArray[np.float32]], samples: int) -> dic
         scores |= {"kl": float(kl.sum()), "active_units": int((kl > ACTIVE).sum())}
     if "log_likelihood" in nats:
         scores |= {"log_likelihood": float(nats["log_likelihood"].mean(dtype=np.float64)), "samples": samples}
+    if "log_density" in nats:
+        scores["bits_per_dimension"] = bits_per_dimension(nats["log_density"], dimensions)
     return scores
+
+
+def bits_per_dimension(log_density: NDArray[np.float32], dimensions: int) -> float:
+    """Return the mean bits per dimension of log densities (n,) in nats.
+
+    The densities are of pixels in [0, 1], the bits of grey levels 0..255, each an interval of 1/256:
+    8 - log2 p / dimensions. For dequantised pixels they bound those of the grey levels from above (Theis et al. 2016,
+    "A note on the evaluation of generative models", section 3.1).
+    """
+    return float(8 - log_density.mean(dtype=np.float64) / (dimensions * np.log(2)))
 
 
 def subsample(n: int, size: int) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Multinomial logistic regression with L2, fitted until it has converged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,36 +13,59 @@ from sklearn.linear_model import LogisticRegression
 
 from unsup.core.arrays import Floats, Ids
 
-C_GRID = (0.001, 0.01, 0.1, 1.0, 10.0)  # inverse L2 strength on the summed loss: carries over to more images
+C_GRID = tuple(
+    10 ** (i / 2) for i in range(-8, 3)
+)  # inverse L2 strength on the summed loss: carries over to more images
 TOLERANCE = 1e-4  # largest entry of the gradient of the mean loss at which scikit-learn stops; it is its default
 PRECONDITIONED = 200  # dimensions; below, scikit-learn's own steps are cheap
 PLAIN_STEPS = 100  # enough for well separated classes
 EVEN_STEPS = 500  # rarely reached; scikit-learn continues from the last
 
 Doubles = NDArray[np.float64]
-Labelled = tuple[Floats, Ids]  # codes (n, D), labels (n,)
+Fold = tuple[Ids, Ids]  # positions of images to fit on, and of those held out
 Moments = Callable[[], Doubles]  # second moments of some codes, (D, D)
 
 
-def fit_with_chosen_c(part: Labelled, val: Labelled, everything: Labelled) -> LogisticRegression:
-    """Fit on `everything` with the C of the grid that is best on `val`.
+def fit_with_chosen_c(x: Floats, labels: Ids, folds: Sequence[Fold]) -> LogisticRegression:
+    """Fit on all codes (n, D) with the C of the grid that has the least cross-entropy.
 
-    It is chosen after fits on `part`, the smallest of equals. The fits go from strong to weak L2, each from the
-    solution before, until one is two standard errors of accuracy below the best: weaker ones, which take longer, can
-    hardly be better. The last fit starts at the solution on the part that had as much L2 per image.
+    It is the mean over the images held out in all folds, after fits on the others; of equal ones the smallest C. The
+    fits go from strong to weak L2, each from the solution before, until one is two standard errors of the paired
+    difference above the least: weaker ones, which take longer, can hardly be better. The last fit starts at the
+    solution in the first fold that had as much L2 per image.
     """
-    moments = cache(lambda: second_moments(part[0]))
-    accuracies: dict[float, float] = {}
-    solutions: dict[float, LogisticRegression] = {}
+    moments = cache(lambda: second_moments(x[folds[0][0]]))
+    losses: dict[float, Doubles] = {}
+    solutions: dict[float, list[LogisticRegression]] = {}
     for c in C_GRID:
-        solutions[c] = fit_logistic(*part, c, solutions[max(solutions)] if solutions else None, moments)
-        accuracies[c] = solutions[c].score(*val)
-        top = max(accuracies.values())
-        if accuracies[c] < top - 2 * np.sqrt(top * (1 - top) / len(val[1])):
+        starts = solutions[max(solutions)] if solutions else [None] * len(folds)
+        solutions[c] = [
+            fit_logistic(x[fit], labels[fit], c, start, moments) for (fit, _), start in zip(folds, starts, strict=True)
+        ]
+        losses[c] = np.concatenate(
+            [cross_entropies(probe, x[at], labels[at]) for probe, (_, at) in zip(solutions[c], folds, strict=True)]
+        )
+        excess = losses[c] - min(losses.values(), key=np.mean)
+        if excess.mean() > 2 * excess.std() / np.sqrt(len(excess)):
             break
-    best = max(accuracies, key=accuracies.__getitem__)
-    alike = best * len(everything[1]) / len(part[1])
-    return fit_logistic(*everything, best, solutions[min(solutions, key=lambda c: abs(np.log(c / alike)))], moments)
+    best = min(losses, key=lambda c: losses[c].mean())
+    alike = best * len(x) / len(folds[0][0])
+    return fit_logistic(x, labels, best, solutions[min(solutions, key=lambda c: abs(np.log(c / alike)))][0], moments)
+
+
+def cross_entropies(probe: LogisticRegression, x: Floats, labels: Ids) -> Doubles:
+    """Return -log p of the class of each image, without images of classes unknown to the probe."""
+    known = np.isin(labels, probe.classes_)
+    logs = log_probabilities(probe, x[known])
+    return -logs[np.arange(len(logs)), np.searchsorted(probe.classes_, labels[known])]
+
+
+def log_probabilities(probe: LogisticRegression, x: Floats) -> Doubles:
+    """Return (n, K) for codes (n, D), finite even where a probability is 0 in single precision."""
+    scores = probe.decision_function(x).astype(np.float64)
+    if scores.ndim == 1:  # of the second of two classes against the first
+        scores = np.column_stack([np.zeros(len(x)), scores])
+    return np.asarray(log_softmax(scores, axis=1))
 
 
 def fit_logistic(

@@ -5,24 +5,23 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
-from unsup.metrics.intervals import bootstrap_interval
-from unsup.metrics.logistic import fit_logistic, fit_with_chosen_c
+from unsup.metrics.intervals import accuracy_interval
+from unsup.metrics.logistic import Doubles, Fold, fit_logistic, fit_with_chosen_c, log_probabilities
 from unsup.metrics.readout import Probe
-from unsup.metrics.ridge import RidgePath
-from unsup.metrics.subsets import imbalanced_draws, labelled_draws, stratified
+from unsup.metrics.subsets import imbalanced_draws, labelled_draws, stratified, stratified_folds
 
-ALPHA_GRID = tuple(10 ** (i / 2) for i in range(-6, 7))  # L2 strength on the summed loss, in units of the dimension
-CHOICE_IMAGES = 10_000  # C and alpha are chosen on at most this many training images
+CHOICE_IMAGES = 10_000  # C is chosen after fits on at most this many training images
+VALIDATION_IMAGES = 1_000  # with fewer C is chosen by cross-validation
+CROSS_VALIDATED = 5_000  # images, at most
+FOLDS = 5
 DRAWN_IMAGES = 10_000  # training images of a draw, at most
 DRAWS = 5
 FEW_LABEL_DRAWS = 10
 FEW_LABEL_C = 0.1  # near the best with 1 and 10 labels per class, for MNIST pixels, PCA codes and random features alike
-NEIGHBOURS = 20
 ROUNDING = 1e-6  # deviation, relative to the largest entry's, that float32 arithmetic alone makes
 
 
@@ -73,29 +72,29 @@ class Splits:
         train_val, test = ((codes - mean) / scale for codes in (self.train_val, self.test))
         return replace(self, train_val=train_val, test=test, mean=mean, scale=scale)
 
+    def relative_scale(self) -> Floats:
+        """Return factors (D,) that undo the standardisation but for one common scale.
+
+        After it the variance over the training images is 1 in the mean of all entries.
+        """
+        common = float(np.sqrt(np.mean((self.scale * self.train.std(axis=0, dtype=np.float64)) ** 2)))
+        return np.asarray(self.scale / (common or 1.0), np.float32)
+
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """Accuracies in [0, 1] of test images, with a 95 % bootstrap interval."""
+    """Accuracies in [0, 1] of test images, with Wilson's 95 % interval."""
 
     accuracy: float
     low: float
     high: float
     C: float
-    per_class: list[float] | None  # in label order; None if a class has no test images
+    per_class: list[float]  # of the classes that have test images, in label order
+    untested: list[int]  # the other classes
     predicted: Ids  # (n_test,)
     correct: Floats  # (n_test,) 0 or 1
+    log_probabilities: Doubles  # (n_test, K) of the classes that it was fitted on
     fitted: Probe  # for codes that are not standardised
-
-
-@dataclass(frozen=True)
-class Ridge:
-    """Test accuracy at the chosen `alpha`, and validation accuracy at each."""
-
-    accuracy: float
-    alpha: float
-    alphas: list[float]
-    validation: list[float]
 
 
 @dataclass(frozen=True)
@@ -106,6 +105,7 @@ class Draws:
     std: float
     draws: int
     images: int  # training images of each draw
+    by_draw: list[float]  # accuracy with each draw
     share: Floats  # (n_test,) of the draws that classify the image correctly
 
 
@@ -113,70 +113,62 @@ class Draws:
 def linear_probe(splits: Splits) -> LinearProbe:
     """Fit converged multinomial logistic regression with L2 on standardised codes.
 
-    C is the grid's best on the validation images (the smallest of equals) after fits on at most 10,000 training images;
-    then one fit on all training and validation images is scored on the test images. C multiplies the summed loss, so
-    the chosen value is a prior that stays right for more images: MNIST pixels choose 0.01 from 10,000 and from 20,000
-    images, and are within 0.0005 of the best at 55,000.
+    C is the grid's best by cross-entropy, after fits on at most 10,000 training images; then one fit on all training
+    and validation images is scored on the test images. C multiplies the summed loss, so the chosen value is a prior
+    that stays right for more images.
     """
-    chosen = stratified(splits.train_labels, CHOICE_IMAGES)
-    part, val = (splits.train[chosen], splits.train_labels[chosen]), (splits.val, splits.val_labels)
-    probe = fit_with_chosen_c(part, val, (splits.train_val, splits.train_val_labels))
-
+    probe = fit_with_chosen_c(splits.train_val, splits.train_val_labels, _choice_folds(splits))
     predicted = probe.predict(splits.test)
     correct = (predicted == splits.test_labels).astype(np.float32)
-    low, high = bootstrap_interval(correct)
+    low, high = accuracy_interval(correct)
     counts = np.bincount(splits.test_labels, minlength=int(splits.train_val_labels.max()) + 1)
-    per_class = None
-    if counts.all():
-        per_class = [float(share) for share in np.bincount(splits.test_labels, weights=correct) / counts]
+    hits = np.bincount(splits.test_labels, weights=correct, minlength=len(counts))
     return LinearProbe(
         accuracy=float(correct.mean(dtype=np.float64)),
         low=low,
         high=high,
         C=probe.C,
-        per_class=per_class,
+        per_class=[float(share) for share in hits[counts > 0] / counts[counts > 0]],
+        untested=[int(c) for c in np.flatnonzero(counts == 0)],
         predicted=predicted,
         correct=correct,
+        log_probabilities=log_probabilities(probe, splits.test),
         fitted=Probe.of(probe, splits.mean, splits.scale),
     )
 
 
-@threadpool_limits.wrap(limits=1)
-def ridge_probe(splits: Splits) -> Ridge:
-    """Fit least squares on one-hot classes, a check on the linear probe.
+def _choice_folds(splits: Splits) -> list[Fold]:
+    """Return what C is chosen on, the validation images or those of a cross-validation.
 
-    alpha is chosen on the validation images as C is, the largest of equals; then one fit on all training and validation
-    images. alpha scales with the dimension, so that one grid suits standardised codes of any width. One thread takes
-    1.5 s for 60,000 images of 784 dimensions, 55 s and 1 GB in addition to the codes for 50,000 of 4,096.
+    Fewer than 1,000 validation images choose little better than chance. Then at most 5,000 training and validation
+    images are held out in turn.
     """
-    chosen = stratified(splits.train_labels, CHOICE_IMAGES)
-    alphas = [alpha * splits.train_val.shape[1] for alpha in ALPHA_GRID]
-    path = RidgePath(splits.train[chosen], splits.train_labels[chosen])
-    validation = [float(np.mean(path.predict(splits.val, alpha) == splits.val_labels)) for alpha in alphas]
-    best = max(zip(validation, alphas, strict=True))[1]
-    predicted = RidgePath(splits.train_val, splits.train_val_labels).predict(splits.test, best)
-    return Ridge(float(np.mean(predicted == splits.test_labels)), best, alphas, validation)
+    if len(splits.val) >= VALIDATION_IMAGES:
+        part = stratified(splits.train_labels, CHOICE_IMAGES)
+        return [(part, np.arange(splits.n_train, len(splits.train_val)))]
+    some = stratified(splits.train_val_labels, CROSS_VALIDATED)
+    return [(some[fit], some[at]) for fit, at in stratified_folds(splits.train_val_labels[some], FOLDS)]
 
 
 @threadpool_limits.wrap(limits=1)
-def knn(train: Floats, labels: Ids, test: Floats, test_labels: Ids) -> tuple[float, int]:
-    """Return accuracy by majority of the k nearest training images, and k."""
-    k = min(NEIGHBOURS, len(train))
-    probe = KNeighborsClassifier(k, algorithm="brute").fit(train, labels)
-    pieces = np.array_split(test, -(-len(test) // 500))  # short calls, between which an interrupt is heard
-    predicted = np.concatenate([probe.predict(piece) for piece in pieces])
-    return float(np.mean(predicted == test_labels)), k
-
-
-@threadpool_limits.wrap(limits=1)
-def few_label(splits: Splits, labels_per_class: int) -> Draws | None:
+def few_label(splits: Splits, labels_per_class: int, standardised: bool = False) -> Draws | None:
     """Fit logistic regression on fixed draws of a few labelled images per class.
 
-    The draws depend on the training labels alone, so that two models are compared on the same ones. None if a class has
-    too few labelled training images.
+    The draws depend on the training labels alone, so that two models are compared on the same ones. The codes are
+    centred and divided by one scale for all entries, because standardising amplifies entries that hardly vary.
+
+    Args:
+        splits: of standardised codes.
+        labels_per_class: the number of images of a draw, for each class.
+        standardised: leave the codes standardised.
+
+    Returns:
+        None if a class has too few labelled training images.
     """
     drawn = labelled_draws(splits.train_labels, labels_per_class, FEW_LABEL_DRAWS)
-    return _over_draws(splits, drawn, FEW_LABEL_C) if drawn else None
+    if not drawn:
+        return None
+    return _over_draws(splits, drawn, FEW_LABEL_C, None if standardised else splits.relative_scale())
 
 
 @threadpool_limits.wrap(limits=1)
@@ -197,9 +189,13 @@ def imbalanced(splits: Splits, c: float, ratio: int) -> Draws | None:
     return _over_draws(splits, drawn, c) if drawn else None
 
 
-def _over_draws(splits: Splits, drawn: list[Ids], c: float) -> Draws:
-    """Fit a probe on each draw of training images."""
-    probes = [fit_logistic(splits.train[at], splits.train_labels[at], c) for at in drawn]
-    right = np.array([probe.predict(splits.test) == splits.test_labels for probe in probes])  # (draws, n_test)
+def _over_draws(splits: Splits, drawn: list[Ids], c: float, scale: Floats | None = None) -> Draws:
+    """Fit a probe on each draw of training images, after codes are multiplied by `scale`."""
+    factors = np.ones(splits.test.shape[1], np.float32) if scale is None else scale
+    probes = [fit_logistic(splits.train[at] * factors, splits.train_labels[at], c) for at in drawn]
+    test = splits.test if scale is None else splits.test * scale
+    right = np.array([probe.predict(test) == splits.test_labels for probe in probes])  # (draws, n_test)
     accuracies, share = right.mean(axis=1), right.mean(axis=0).astype(np.float32)
-    return Draws(float(accuracies.mean()), float(accuracies.std(ddof=1)), len(drawn), len(drawn[0]), share)
+    return Draws(
+        float(accuracies.mean()), float(accuracies.std(ddof=1)), len(drawn), len(drawn[0]), accuracies.tolist(), share
+    )

@@ -23,6 +23,20 @@ def stratified(labels: Ids, size: int, draw: int = 0) -> Ids:
     return np.sort(by_class[np.argsort(share, kind="stable")[:size]])
 
 
+def stratified_folds(labels: Ids, count: int) -> list[tuple[Ids, Ids]]:
+    """Return positions to fit on and to hold out, for each fold of a cross-validation.
+
+    Every class (n,) is spread evenly over the folds, the same way every time. The only image of a class is never held
+    out, so that every fit sees every class.
+    """
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    fold = np.empty(len(labels), np.int64)
+    fold[shuffled[np.argsort(labels[shuffled], kind="stable")]] = np.arange(len(labels)) % count
+    classes, sizes = np.unique(labels, return_counts=True)
+    fold[np.isin(labels, classes[sizes == 1])] = -1
+    return [(np.flatnonzero(fold != i), np.flatnonzero(fold == i)) for i in range(count) if (fold == i).any()]
+
+
 def labelled_draws(labels: Ids, per_class: int, draws: int) -> list[Ids]:
     """Return draws of `per_class` positions of each class, none if a class has fewer."""
     classes, counts = np.unique(labels, return_counts=True)

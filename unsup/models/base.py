@@ -1,5 +1,6 @@
 """The contract of a method, from images to losses and codes, without labels."""
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any, cast
 
@@ -30,7 +31,8 @@ class Model(TrainingHooks):
     * `sample(n)` -> (n, C, H, W) in [0, 1], new images; a method that makes them from standard normal noise also has
       `generate(noise)`, noise (n, `noise_dim`) -> (n, C, H, W) in [0, 1];
     * `elbo(x)` -> log p(x|z) (N,) of one posterior sample and KL(q(z|x) || p(z)) (N, D), in nats per image;
-    * `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from `samples` posterior samples;
+    * `log_likelihood(x, samples)` -> (N,): log p(x) in nats, estimated from `samples` posterior samples. A method
+      with the attribute `dequantised` has a density of pixels (255 x + u) / 256, also scored in bits per dimension;
     * `views(x)` -> two random views (N, C, H, W) each; the distance of their codes is scored as alignment;
     * `layers(x)` -> {name: (N, D)}: inner representations, probed one by one;
     * `assign(x)` -> (N,) int64: the method's cluster of each image, from 0 to below the attribute `num_clusters`.
@@ -49,6 +51,9 @@ class Model(TrainingHooks):
     `hidden: Annotated[int, AtLeast(1)] = 32` (`unsup.core.ranges`), and is checked before anything is built.
     `unsup.testing.check_model` checks a whole class.
 
+    A class that brings weights from elsewhere states in `pretrained_on` what they were trained on, in the words of
+    `unsup.reports.schema`: `{"images": ["other"], "supervision": ["text"], "text": "CLIP, LAION-2B"}`.
+
     Args:
         shape: (C, H, W) of an image.
         lr: peak learning rate of Adam, warmed up over the first tenth of all steps, then annealed to 0 (cosine).
@@ -62,6 +67,10 @@ class Model(TrainingHooks):
     needs_init: bool = False  # whether the method requires `init_from`, another run whose weights this one starts from
     # Whether a backward pass gives some parameters no gradient, e.g. the discriminator's during the generator's step.
     unused_parameters: bool = False
+    pretrained_on: Mapping[str, Any] | None = (
+        None  # of weights that the class brings: {"images", "supervision", "text"}
+    )
+    views_per_image: int | None = None  # random views that a training step draws of each image, if known
     initialised: bool = False  # whether the method has started from another run's weights
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:

@@ -33,6 +33,8 @@ class BYOL(Model):
         decay: τ of the moving average in the first step, from 0 to 1; it rises to 1 (`decay_at`).
     """
 
+    views_per_image = 2
+
     def __init__(
         self,
         shape: tuple[int, int, int],

@@ -54,6 +54,7 @@ class EMPSSL(Model):
             raise UsageError(f"model.test_patches is {test_patches}: it must be 0 or a square such as 4, 9, 16")
         self.augmentation, self.weight_decay = augmentation, weight_decay
         self.patches, self.area, self.test_patches = patches, area, test_patches
+        self.views_per_image = patches
         self.similarity, self.distortion = similarity, distortion
         self.backbone, features = build_backbone(backbone, shape, width)
         self.projector = mlp((features, 4 * features, projection), batch_norm=True)

@@ -13,7 +13,7 @@ from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import Backbone, build_backbone
 from unsup.models.parts.layers import mlp
 
-T_MAX, INTERVALS = 5.0, 8  # the paper's 17 points on [-5, 5]; the integrand is even, so the 9 from 0 on say all
+KNOTS, T_MAX = 17, 3.0  # knots on [0, T_MAX], as in the authors' code: the integrand is even
 
 
 class LeJEPA(Model):
@@ -23,6 +23,9 @@ class LeJEPA(Model):
     (arXiv:2511.08544), sections 4 and 5. There are no negatives, no teacher and no stop-gradient. All views are global,
     as images of this size leave no room for smaller ones. The code is the input of the projector.
 
+    The integral of SIGReg is taken over 17 knots on [0, 3], as in the authors' code. The paper's listing has 17 points
+    on [-5, 5], whose spacing of .625 takes samples near ±10.05 for samples near 0.
+
     Args:
         backbone: encoder, "conv" or "resnet18" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
@@ -31,6 +34,8 @@ class LeJEPA(Model):
         slices: number of random directions of SIGReg, drawn in each step.
         sigreg: λ, from 0 to 1 (.05 in the paper, .02 in the example of its code); SIGReg grows with the batch.
     """
+
+    views_per_image: int
 
     def __init__(
         self,
@@ -82,11 +87,11 @@ def sigreg(z: Tensor, slices: int) -> Tensor:
 def epps_pulley(x: Tensor) -> Tensor:
     """Return the distance of samples from N(0, 1) by their characteristic function c.
 
-    It is N times the integral of |c(t) - exp(-t² / 2)|² exp(-t² / 2) (Epps & Pulley 1983), by the trapezoid rule; N
-    and c are those of all processes. A normal sample of any size has a mean of sqrt(2 pi) (1 - 1 / sqrt(3)) = 1.06, N
-    equal numbers have at least .41 N. K samples x (..., N, K) give distances (..., K).
+    It is N times the integral of |c(t) - exp(-t² / 2)|² exp(-t² / 2) over [-3, 3] (Epps & Pulley 1983), by the
+    trapezoid rule; N and c are those of all processes. A normal sample of any size has a mean of 1.05, N equal numbers
+    have at least .40 N. K samples x (..., N, K) give distances (..., K).
     """
-    t = torch.linspace(0, T_MAX, INTERVALS + 1, device=x.device)
+    t = torch.linspace(0, T_MAX, KNOTS, device=x.device)
     normal = (-t.square() / 2).exp()  # the characteristic function of N(0, 1), and the weight
     angle = x.unsqueeze(-1) * t  # (..., N, K, T)
     means = torch.stack((angle.cos().mean(-3), angle.sin().mean(-3)))  # (2, ..., K, T)

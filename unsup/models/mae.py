@@ -12,6 +12,8 @@ from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.layers import mlp
 
+EPSILON = 1e-6  # added to the variance of a patch under its root, as in the authors' code
+
 
 class MAE(Model):
     """L = E ||x_h - g(f(x_v))||² / pixels of x_h.
@@ -23,13 +25,17 @@ class MAE(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        patch: side of the square patches in pixels; it divides H and W.
+        patch: side of the square patches in pixels, which divides H and W.
+        most_patches: the side is doubled while an image has more patches than this: 4 is 8 for 96 x 96 pixels and 16
+            for 224 x 224, as in the paper. Attention costs the square of their number.
         width: width of the encoder's tokens and of the code, a multiple of 4 and of `heads`.
         depth: transformer blocks of the encoder.
         heads: attention heads, in both halves.
         decoder_width: width of the decoder's tokens, a multiple of 4 and of `heads`.
         decoder_depth: transformer blocks of the decoder.
         mask: fraction of the patches that is hidden, above 0 to below 1; at least one is hidden and one visible.
+        normalised_target: restore each patch less its own mean, divided by its own deviation (table 1d of the paper,
+            where it reads better); blank patches then ask for zeros.
         weight_decay: of the weights.
         lr: peak learning rate (`Model`).
 
@@ -44,23 +50,28 @@ class MAE(Model):
         self,
         shape: tuple[int, int, int],
         patch: Annotated[int, AtLeast(1)] = 4,
+        most_patches: Annotated[int, AtLeast(2)] = 256,
         width: Annotated[int, AtLeast(1)] = 64,
         depth: Annotated[int, AtLeast(1)] = 4,
         heads: Annotated[int, AtLeast(1)] = 4,
         decoder_width: Annotated[int, AtLeast(1)] = 32,
         decoder_depth: Annotated[int, AtLeast(0)] = 1,
         mask: Annotated[float, Above(0, below=1)] = 0.75,
+        normalised_target: bool = False,
         weight_decay: float = 0.05,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(shape, lr)
         channels, height, width_px = shape
+        patch = enlarged_patch(patch, height, width_px, most_patches)
         if height % patch or width_px % patch or height * width_px == patch**2:
             raise UsageError(f"model.patch is {patch}: images of {height} x {width_px} do not consist of such patches")
+        if normalised_target and channels * patch**2 == 1:
+            raise UsageError("model.normalised_target is true: a patch of a single number has no deviation")
         for name, value in (("width", width), ("decoder_width", decoder_width)):
             if value % math.lcm(4, heads):
                 raise UsageError(f"model.{name} is {value}: it must be a multiple of 4 and of model.heads, {heads}")
-        self.patch, self.weight_decay = patch, weight_decay
+        self.patch, self.weight_decay, self.normalised_target = patch, weight_decay, normalised_target
         grid = (height // patch, width_px // patch)
         tokens = grid[0] * grid[1]
         self.visible = min(max(tokens - round(mask * tokens), 1), tokens - 1)
@@ -81,7 +92,8 @@ class MAE(Model):
         visible, hidden = order[:, : self.visible], order[:, self.visible :]
         tokens = self.encoder(gather_tokens(self.tokens(patches), visible))  # (N, visible, width)
         restored = self.restore(tokens, visible).float()
-        return {"loss": F.mse_loss(gather_tokens(restored, hidden), gather_tokens(patches, hidden))}
+        target = normalised(patches) if self.normalised_target else patches
+        return {"loss": F.mse_loss(gather_tokens(restored, hidden), gather_tokens(target, hidden))}
 
     def patches(self, x: Tensor) -> Tensor:
         """Return T patches (N, T, P) of images (N, C, H, W), row by row, P = C patch²."""
@@ -131,6 +143,22 @@ class TransformerBlock(nn.Module):
         attention = (q / math.sqrt(q.shape[3]) @ k.mT).softmax(3)  # (N, heads, T, T)
         x = x + self.out((attention @ v).transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm2(x))
+
+
+def enlarged_patch(patch: int, height: int, width: int, most: int) -> int:
+    """Return the side of a patch, doubled while there are too many and the double divides the image."""
+    while height * width > most * patch**2 and not (height % (2 * patch) or width % (2 * patch)):
+        patch *= 2
+    return patch
+
+
+def normalised(patches: Tensor) -> Tensor:
+    """Return patches (N, T, P) of mean 0 and unbiased variance 1 each.
+
+    Blank ones are zeros.
+    """
+    variance, mean = torch.var_mean(patches, 2, keepdim=True)
+    return (patches - mean) / (variance + EPSILON).sqrt()
 
 
 def gather_tokens(tokens: Tensor, positions: Tensor) -> Tensor:

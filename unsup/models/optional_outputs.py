@@ -46,8 +46,8 @@ def view_distances(model: Any, x: Tensor, batch: int) -> Tensor:
 def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
     """Return ELBO (N,), KL of each dimension (N, D) and log p(x) (N,), in nats.
 
-    log p(x) is importance-sampled. Values that the model does not offer are absent. The noise depends on the number of
-    the batch alone.
+    log p(x) is importance-sampled; of dequantised pixels it is also there as "log_density". Values that the model does
+    not offer are absent. The noise depends on the number of the batch alone.
     """
     name, n = type(model).__name__, len(x)
     nats: dict[str, Tensor] = {}
@@ -62,6 +62,8 @@ def likelihood(model: Any, x: Tensor, batch: int) -> dict[str, Tensor]:
         seed_noise(model.device, "log_likelihood", batch)
         values = model.log_likelihood(x, IMPORTANCE_SAMPLES)
         nats["log_likelihood"] = as_shape(values, (n,), f"{name}.log_likelihood").float().cpu()
+        if getattr(model, "dequantised", False):
+            nats["log_density"] = nats["log_likelihood"]
     return nats
 
 

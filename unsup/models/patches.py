@@ -33,6 +33,9 @@ class Patches(Model):
     is their square root, as for the pooled features of Perronnin, Sánchez & Mensink 2010, "Improving the Fisher kernel
     for large-scale image classification", section 3.2.
 
+    Untrained, the centroids are drawn from a normal distribution and patches are normalised but not whitened: the
+    untrained network of a report is one of random filters.
+
     Args:
         shape: (C, H, W) of an image.
         augmentation: the data set's preset. With "natural" an image and its mirror image have one code.

@@ -3,10 +3,13 @@
 from torch import Tensor
 
 from unsup.models.base import Model
+from unsup.models.thumbnails import Thumbnail
 
 
 class Pixels(Model):
     """z = x, flattened to (N, C·H·W), without any parameters.
+
+    Images larger than 32 x 32 pixels are averaged down to that first (`unsup.models.thumbnails`).
 
     Args:
         shape: (C, H, W) of an image.
@@ -14,6 +17,7 @@ class Pixels(Model):
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         super().__init__(shape)
+        self.thumbnail = Thumbnail(shape)
 
     def encode(self, x: Tensor) -> Tensor:
-        return x.flatten(1)
+        return self.thumbnail(x).flatten(1)

@@ -48,6 +48,7 @@ class SelfLabel(Model):
     """
 
     needs_init = True
+    views_per_image = 1
 
     def __init__(
         self,

@@ -30,6 +30,8 @@ class SimCLR(Model):
             resolution discrepancy") and are cheaper.
     """
 
+    views_per_image = 2
+
     def __init__(
         self,
         shape: tuple[int, int, int],

@@ -30,6 +30,10 @@ class VAE(Model):
       decoders"), a density of pixels in [0, 1], which does not compare with the nats of binarised images;
     * `continuous_bernoulli`: the Bernoulli normalised over [0, 1] (Loaiza-Ganem & Cunningham 2019), a density too.
 
+    A density is of dequantised pixels (Theis et al. 2016, "A note on the evaluation of generative models", section
+    3.1): (v + u) / 256 for a grey level v in 0..255, u uniform on [0, 1), drawn in every training step, but in eval
+    mode fixed for each image. log2 p - 8 per dimension then bounds the log-probability of the grey levels from below.
+
     Args:
         shape: (C, H, W) of an image; pixels are flattened.
         widths: hidden widths from the pixels to the code, GELU; the decoder mirrors them.
@@ -52,6 +56,7 @@ class VAE(Model):
         super().__init__(shape, lr)
         self.noise_dim = code_dim
         self.likelihood = likelihood or ("bernoulli" if shape[0] == 1 else "gaussian")
+        self.dequantised = self.likelihood != "bernoulli"
         self.beta = beta
         pixels = shape[0] * shape[1] * shape[2]
         self.encoder = mlp([pixels, *widths, 2 * code_dim], batch_norm)
@@ -97,11 +102,13 @@ class VAE(Model):
         return total - math.log(samples)
 
     def observed(self, x: Tensor) -> Tensor:
-        """Return the pixels (N, pixels) of the likelihood, binarised for `bernoulli`."""
+        """Return the pixels (N, pixels) of the likelihood.
+
+        They are binarised for `bernoulli`, and dequantised for a density.
+        """
         x = x.flatten(1)
-        if self.likelihood != "bernoulli":
-            return x
-        return (torch.rand_like(x) if self.training else fixed_uniform(x)).lt(x).to(x.dtype)
+        noise = torch.rand_like(x) if self.training else fixed_uniform(x)
+        return (255 * x + noise) / 256 if self.dequantised else noise.lt(x).to(x.dtype)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of q(z|x), (N, D) each, for x (N, pixels)."""

@@ -1,6 +1,6 @@
 """VICReg, in which views share an embedding of uncorrelated dimensions."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,9 @@ class VICReg(Model):
     section 4 and algorithm 1, which also averages s over dimensions (equation 5 sums them). The code is the input of
     the expander.
 
+    The paper (equation 6, algorithm 1) adds v of the two views. The authors' code, by which its results were obtained,
+    takes their mean, so that the same weight v counts half.
+
     Args:
         backbone: encoder, "conv" or "resnet18" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
@@ -30,7 +33,10 @@ class VICReg(Model):
         invariance: weight i of s, the mean squared distance of the two views' embeddings.
         variance: weight v of v, the mean shortfall of the dimensions' standard deviations from 1.
         covariance: weight c of c, the sum of the squared covariances of different dimensions, for each dimension.
+        variance_term: "sum" of v over the two views, as in the paper, or their "mean", as in the authors' code.
     """
+
+    views_per_image = 2
 
     def __init__(
         self,
@@ -42,12 +48,14 @@ class VICReg(Model):
         invariance: Annotated[float, AtLeast(0)] = 25.0,
         variance: Annotated[float, AtLeast(0)] = 25.0,
         covariance: Annotated[float, AtLeast(0)] = 1.0,
+        variance_term: Literal["sum", "mean"] = "sum",
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
         self.augmentation, self.weight_decay = augmentation, weight_decay
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
+        self.variance_term = variance_term
         self.backbone, features = build_backbone(backbone, shape, width)
         self.projector = mlp((features, projection, projection, projection), batch_norm=True)
 
@@ -59,6 +67,8 @@ class VICReg(Model):
         with torch.autocast(x.device.type, enabled=False):  # covariances in float32
             (v1, c1), (v2, c2) = spread(z1), spread(z2)
             s, v, c = F.mse_loss(z1, z2), v1 + v2, c1 + c2
+            if self.variance_term == "mean":
+                v = v / 2
         loss = self.invariance * s + self.variance * v + self.covariance * c
         return {"loss": loss, "invariance": s, "variance": v, "covariance": c}
 

@@ -32,12 +32,15 @@ class OnCard:
     """How a reproduction card treats a score.
 
     Attributes:
-        deviation: standard deviation over seeds in the first recorded rows (MNIST, seven models, three to five seeds,
-            pooled), absolute for shares, relative to the mean otherwise.
+        deviation: typical standard deviation over seeds, in units of p (1 - p) for a share p of the test images and
+            relative to the mean otherwise. Pooled as `SeedSpread.of` does over all recorded models of several seeds
+            (MNIST and digits; 24 for probes, 11 for reconstruction, 4 for clusters of one's own, 3 for Fréchet).
+        prior: the degrees of freedom that it is worth for one model, from the same rows.
         share: whether it is a share of the test images.
     """
 
     deviation: float
+    prior: float
     share: bool = True
 
 
@@ -113,7 +116,7 @@ SCORES = (
         "scores.linear_probe.accuracy",
         T.MAIN | T.LAYER | T.RESULTS,
         selection=methods.LINEAR_PROBE,
-        card=OnCard(0.0023),
+        card=OnCard(0.17, 6),
         correct="linear_probe",
         deviations={"test sampling": "scores.linear_probe.sampling_deviation", "probe draws": "scores.probe_draws.std"},
     ),
@@ -122,7 +125,7 @@ SCORES = (
         "scores.few_label.10.mean",
         T.MAIN | T.LAYER | T.RESULTS,
         selection=methods.FEW_LABEL,
-        card=OnCard(0.0055),
+        card=OnCard(0.09, 4),
         correct="few_label_10",
         deviations={"few-label draws": "scores.few_label.10.std"},
     ),
@@ -135,7 +138,7 @@ SCORES = (
         "scores.kmeans.test.acc",
         T.MAIN | T.RESULTS,
         selection=methods.KMEANS,
-        card=OnCard(0.02),
+        card=OnCard(0.17, 2.4),
         deviations={"k-means restarts": "scores.kmeans.restarts.acc_std"},
     ),
     Score(
@@ -143,7 +146,7 @@ SCORES = (
         "scores.clusterings.own.test.acc",
         T.SUMMARY | T.COMPARISON | T.RESULTS,
         selection=methods.OWN_CLUSTERS,
-        card=OnCard(0.02),
+        card=OnCard(0.19, 2),
     ),
     Score("k-means NMI", "scores.kmeans.test.nmi", T.MAIN, selection=methods.KMEANS),
     Score("own clusters NMI", "scores.clusterings.own.test.nmi", T.SUMMARY),
@@ -157,7 +160,7 @@ SCORES = (
         error,
         methods.RECONSTRUCTION,
         lower=True,
-        card=OnCard(0.018, share=False),
+        card=OnCard(0.022, 4, share=False),
     ),
     Score("RankMe", "scores.rankme", T.MAIN | T.DIAGNOSTIC, error, methods.RANKME),
     Score(
@@ -167,7 +170,7 @@ SCORES = (
         distance,
         methods.GENERATION,
         lower=True,
-        card=OnCard(0.048, share=False),
+        card=OnCard(0.18, 3, share=False),
     ),
     Score("kernel", "scores.generation.kernel", T.GENERATION, distance, lower=True),
     Score("precision", "scores.generation.precision", T.SUMMARY | T.GENERATION),
@@ -182,9 +185,26 @@ SCORES = (
         lower=True,
         negated=True,
     ),
+    Score(
+        "bits per dimension",
+        "scores.likelihood.bits_per_dimension",
+        T.SUMMARY | T.LIKELIHOOD,
+        "{:.3f}".format,
+        lower=True,
+    ),
     Score("robustness", "scores.mean_corrupted", T.COMPARISON, selection=methods.ROBUSTNESS),
-    Score("ridge probe", "scores.ridge_probe.accuracy", T.OTHER_MEASURES),
+    Score("balanced accuracy", "scores.linear_probe.balanced_accuracy", T.OTHER_MEASURES),
+    Score("macro F1", "scores.linear_probe.macro_f1", T.OTHER_MEASURES),
+    Score("chance", "scores.linear_probe.chance", T.OTHER_MEASURES, spread=False),
+    Score("NLL of the probe", "scores.linear_probe.nll", T.OTHER_MEASURES, "{:.3f}".format, lower=True),
+    Score("Brier", "scores.linear_probe.brier", T.OTHER_MEASURES, "{:.3f}".format, lower=True),
+    Score("calibration error", "scores.linear_probe.calibration_error", T.OTHER_MEASURES, lower=True),
+    Score("if calibrated", "scores.linear_probe.calibrated", T.OTHER_MEASURES, spread=False),
+    Score("few-label 10, standardised", "scores.few_label_standardised.10.mean", T.OTHER_MEASURES),
+    Score("few-label 1, standardised", "scores.few_label_standardised.1.mean", T.OTHER_MEASURES),
+    Score("kNN, raw", "scores.knn.raw.accuracy", T.OTHER_MEASURES),
     Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHER_MEASURES),
+    Score("kNN, weighted", "scores.knn.weighted.accuracy", T.OTHER_MEASURES),
     Score("C", "scores.linear_probe.C", T.OTHER_MEASURES, "{:g}".format, spread=False),
     Score("MSE per pixel", "scores.reconstruction.mse_per_pixel", T.OTHER_MEASURES, "{:.5f}".format),
     Score("dead units", "scores.dead_units", T.OTHER_MEASURES | T.DIAGNOSTIC, "{:g}".format, lower=True),
@@ -196,6 +216,10 @@ SCORES = (
     Score("uniformity", "scores.uniformity", T.GEOMETRY | T.DIAGNOSTIC, "{:.3f}".format, lower=True),
     Score("parameters", "run.parameters", T.COMPARISON, "{:,.0f}".format, lower=True, spread=False),
     Score("minutes", "run.minutes", T.COMPARISON, "{:.1f}".format, methods.MINUTES, lower=True, spread=False),
+    Score("GPU minutes", "run.gpu_minutes", T.COMPARISON, "{:.1f}".format, methods.GPU, lower=True, spread=False),
+    Score("images seen", "run.images_seen", T.COMPARISON, "{:,.0f}".format, methods.SEEN, lower=True, spread=False),
+    Score("views seen", "run.views_seen", T.COMPARISON, "{:,.0f}".format, methods.SEEN, lower=True, spread=False),
+    Score("reference s", "run.reference.seconds", T.COMPARISON, "{:.2f}".format, methods.REFERENCE, spread=False),
     Score("augmentation", "run.augmentation", T.COMPARISON, yes_or_no, methods.AUGMENTATION, lower=True, spread=False),
 )
 

@@ -32,7 +32,7 @@ def yes_or_no(value: float) -> str:
 
 
 def with_interval(probe: ProbeScores) -> str:
-    """Format as .951 [.947, .955], with the bootstrap interval over test images."""
+    """Format as .951 [.947, .955], with the interval over test images."""
     if probe.low is None or probe.high is None:
         return accuracy(probe.accuracy)
     return f"{accuracy(probe.accuracy)} [{accuracy(probe.low)}, {accuracy(probe.high)}]"

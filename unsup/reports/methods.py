@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from unsup.reports.score_schema import Scores
+from unsup.reports.score_schema import Neighbours, ProbeScores, Scores
 
 Explanation = tuple[str, str, str]  # the number, how it was made, what part labels had
 
 # for the notes below a comparison: which labels and choices went into a column
-LINEAR_PROBE = "linear probe: labelled training images; C chosen with validation labels"
+LINEAR_PROBE = "linear probe: labelled training images; C chosen with validation labels, by cross-entropy"
 FEW_LABEL = "few-label: that many labelled training images per class; C fixed, nothing chosen"
-KNN = "kNN: labelled training images; nothing chosen"
+KNN = "kNN: labelled training images, cosine of centred codes; nothing chosen"
 KMEANS = (
     "k-means: inductive (fitted on training codes, assigned to test images); restart by inertia, without any labels; k "
     "is the number of classes; for ACC clusters are matched to classes with test labels"
@@ -23,7 +23,10 @@ ROBUSTNESS = (
     "robustness: the linear probe on corrupted test images, mean over corruptions and severities; its C with "
     "validation labels of clean images"
 )
-MINUTES = "minutes: wall time of training"
+MINUTES = "minutes: processor time of training, of all cores together; under protocol 3 wall time"
+GPU = "GPU minutes: wall time of training times GPUs in use"
+SEEN = "images and views seen: in the training steps of this run alone, repetitions counted"
+REFERENCE = "reference s: seconds of a fixed workload on the same machine; divide minutes by it to compare machines"
 AUGMENTATION = "augmentation: yes if training saw random views, which takes knowledge about the images"
 
 CLUSTERINGS = {"own": "own clusters"}  # the model's own; other clusterings are named by their keys in a report
@@ -42,11 +45,20 @@ def explanations(scores: Scores) -> Iterator[Explanation]:
 
 def _with_labels(scores: Scores) -> Iterator[Explanation]:
     if scores.linear_probe:
-        how = "logistic regression on standardised codes; C chosen on validation, then fitted on train + validation"
-        yield "linear probe", f"{how}; interval: bootstrap over test images", FITTED
+        how = (
+            "logistic regression on standardised codes; C chosen by cross-entropy on validation (cross-validation on "
+            "train + validation if that has fewer than 1,000 images), then fitted on train + validation"
+        )
+        yield "linear probe", f"{how}; interval: Wilson's, over test images", FITTED
+    yield from _of_the_probe(scores.linear_probe)
     for n, probe in scores.few_label.items():
-        how = f"the same with {n} labelled image{'s' if n != '1' else ''} per class and a fixed C"
+        how = (
+            f"logistic regression with {n} labelled image{'s' if n != '1' else ''} per class and a fixed C; codes are "
+            "centred and divided by one common scale"
+        )
         yield f"few-label {n}", f"{how}; mean and standard deviation of {probe.draws} draws", f"{n} per class"
+    for n in scores.few_label_standardised:
+        yield f"few-label {n}, standardised", "the same on codes standardised entry by entry", f"{n} per class"
     if draws := scores.probe_draws:
         how = f"the linear probe with its C, fitted on {draws.images:,} training images; {draws.draws} draws of them"
         yield "draws of the linear probe", how, FITTED
@@ -58,11 +70,38 @@ def _with_labels(scores: Scores) -> Iterator[Explanation]:
         yield name, f"the linear probe with its C and {how}; {draws.draws} draws", FITTED
     if scores.robustness:
         yield "robustness", "the fitted linear probe on corrupted test images", FITTED
-    if scores.ridge_probe and scores.ridge_probe.validation is not None:
-        how = "least squares on standardised codes; the strength of the regularisation chosen on validation"
-        yield "ridge probe", how, FITTED
-    if scores.knn:
-        yield "kNN", f"vote of the {scores.knn.k} nearest training codes; k is fixed", "train"
+    yield from _neighbours(scores.knn)
+
+
+def _of_the_probe(probe: ProbeScores | None) -> Iterator[Explanation]:
+    if probe is None or probe.balanced_accuracy is None:
+        return
+    how = "the linear probe, the log of the classes' shares in training subtracted before the maximum"
+    yield "balanced accuracy", f"{how}; mean over the classes of the share that is recognised", FITTED
+    yield "macro F1", "the linear probe as it is; mean over the classes with test images", FITTED
+    yield "chance", "accuracy of always naming the most frequent class of training and validation images", FITTED
+    if probe.nll is not None:
+        how = "of the linear probe's probabilities; nats of the right class, and squared error summed over the classes"
+        yield "NLL of the probe, Brier", how, FITTED
+    how = "difference of confidence and accuracy, mean over 15 bins of the confidence weighted by their images"
+    yield "calibration error", how, FITTED
+    how = "the calibration error that a perfectly calibrated probe would have on so many images, by 1,000 simulations"
+    yield "if calibrated", how, "none"
+
+
+def _neighbours(knn: Neighbours | None) -> Iterator[Explanation]:
+    if knn is None:
+        return
+    if knn.raw is None:  # a report of protocol 3
+        yield "kNN", f"vote of the {knn.k} nearest training codes; k is fixed", "train"
+        return
+    how = "by the cosine after the mean training code is subtracted; k is 20, or the size of the smallest class"
+    yield "kNN", f"majority of the {knn.k} nearest training codes, {how}", "train"
+    yield "kNN, raw", "the same by the Euclidean distance", "train"
+    yield "kNN, unit length", "the same by the cosine of the codes as they are", "train"
+    if knn.weighted is not None:
+        how = f"{knn.weighted.k} neighbours by that cosine, each with the weight exp(cosine / 0.1)"
+        yield "kNN, weighted", f"{how}, as in the literature", "train"
 
 
 def _clusters(scores: Scores) -> Iterator[Explanation]:
@@ -110,3 +149,6 @@ def _without_labels(scores: Scores) -> Iterator[Explanation]:
     if likelihood and likelihood.log_likelihood is not None:
         how = f"{NATS}; an upper bound, importance-weighted over {likelihood.samples} posterior samples"
         yield "NLL", how, "none"
+    if likelihood and likelihood.bits_per_dimension is not None:
+        how = "NLL / (numbers of an image x log 2) + 8: of grey levels 0..255, dequantised by uniform noise"
+        yield "bits per dimension", how, "none"

@@ -13,6 +13,7 @@ import msgspec
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace_file
+from unsup.reports import schema_3
 from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.html import PageImages, to_html
 from unsup.reports.markdown import to_markdown
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SomeRecord = TypeVar("SomeRecord", bound=Record)
 KINDS = {"str": str, "int": int, "float": float, "bool": bool, "array": list, "object": dict}  # msgspec's names
 CURVES = re.compile(rb'(?<=\n "curves": \{)\n.*?\n \}', re.DOTALL)  # of a report as `to_json` writes it
-STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")  # of msgspec's paths, `run.seed`, `floors[...].code_dim`
+STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")  # of msgspec's paths, `run.seed`, `baselines[...].code_dim`
 
 
 def write_report(folder: Path, report: Report, pictures: PageImages | None = None) -> None:
@@ -97,13 +98,15 @@ def load_report(path: Path, curves: bool = True) -> Report:
 
 
 def parse_report(content: Any) -> Report:
-    """Return the content of a report.json as a `Report`.
+    """Return the content of a report.json, of this schema or an older one, as a `Report`.
 
     Raises:
         UserError: as in `load_report`.
     """
     if not isinstance(content, dict):
         raise UserError("not a report")
+    if schema_3.is_old(content):
+        content = schema_3.converted(content)
     try:
         for key, value in _unfit(content):
             raise UserError(f"damaged: {key} is {value!r}")

@@ -1,15 +1,36 @@
 """The content of report.json as types, except for its scores."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import field
 
 from unsup.reports.score_schema import Count, Record, Scores
 
-BaselineKey = Literal["pixels", "pca", "untrained"]
-ReferenceKey = Literal["pixels", "pca", "untrained", "real"]
-BASELINES: tuple[BaselineKey, ...] = ("untrained", "pca", "pixels")  # in the order of every table
+SCHEMA = 4  # of report.json: raise with every layout change; docs/protocol/version-4.md describes it
+
+BaselineKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture"]
+ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture", "real"]
+BASELINES: tuple[BaselineKey, ...] = get_args(BaselineKey)  # in the order of every table
 ComparedProbe = Literal["linear_probe", "few_label_10"]
+
+
+Images = Literal["none", "these training images", "these with test", "other", "unknown"]
+Supervision = Literal["none", "labels", "text", "unknown"]
+
+
+class Pretraining(Record, kw_only=True):
+    """What the weights of an encoder were trained on, in all stages together."""
+
+    images: list[Images]  # "these with test": training and test images of this data set
+    supervision: list[Supervision]
+    text: str = ""
+
+
+class ReferenceWorkload(Record, kw_only=True):
+    """The time that one machine took for the fixed workload of `unsup.runs.reference`."""
+
+    device: Literal["cpu", "gpu"]
+    seconds: float  # of one thread of a CPU, or of a GPU
 
 
 class SplitSizes(Record, kw_only=True):
@@ -36,13 +57,32 @@ class RunFacts(Record, kw_only=True):
     views: str | None = None
     chosen: str | None = None
     stages_seconds: float | None = None  # includes the runs that it started from
+    cpu_seconds: float | None = None  # of all threads and processes in training
+    stages_cpu_seconds: float | None = None
+    gpu_seconds: float | None = None  # wall time of training times GPUs in use
+    stages_gpu_seconds: float | None = None
+    images_seen: int | None = None  # in training steps, the same image counted again
+    views_seen: int | None = None  # random views of them
+    reference: ReferenceWorkload | None = None
+    clock: Literal["cpu", "wall"] = "cpu"  # of `minutes`; wall time up to schema 3
+    bibtex: str | None = None  # of the data set
     command: str
     class_names: list[str] = field(default_factory=list)
 
     @property
-    def minutes(self) -> float:
-        """Minutes of training, including the runs that it started from."""
-        return (self.stages_seconds or self.train_seconds) / 60
+    def minutes(self) -> float | None:
+        """CPU-minutes of training with the runs that it started from, None if unknown.
+
+        Reports up to schema 3 have minutes of wall time.
+        """
+        if self.clock == "wall":
+            return (self.stages_seconds or self.train_seconds) / 60
+        return None if self.stages_cpu_seconds is None else self.stages_cpu_seconds / 60
+
+    @property
+    def gpu_minutes(self) -> float | None:
+        """GPU-minutes of training with the runs that it started from, None without a GPU."""
+        return None if self.stages_gpu_seconds is None else self.stages_gpu_seconds / 60
 
 
 class Machine(Record, kw_only=True):
@@ -70,7 +110,11 @@ class Origin(Record, kw_only=True):
 
     run: str
     weights_sha256: str
+    data_sha256: str | None = None
+    pretrained_on: Pretraining | None = None
     stages_seconds: float | None = None
+    stages_cpu_seconds: float | None = None
+    stages_gpu_seconds: float | None = None
     views: str | None = None
 
 
@@ -136,12 +180,19 @@ class Report(Record, kw_only=True):
     test_reads: int
     scores: Scores
     comparisons: dict[BaselineKey, Comparison]
-    baselines: dict[ReferenceKey, Scores] = field(name="floors")
+    baselines: dict[ReferenceKey, Scores]
     figures: dict[str, str]
     protocol: int
+    draft: int = 0  # of the protocol; 0: final
     provenance: Provenance
+    pretrained_on: Pretraining | None = None
     start: Start | None = None
     curves: dict[str, list[tuple[Count, float]]] | None = None
+
+    @property
+    def protocol_name(self) -> str:
+        """The version of the protocol and its draft, such as protocol 4, draft 1."""
+        return protocol_name(self.protocol, self.draft)
 
     @property
     def heading(self) -> str:
@@ -160,6 +211,11 @@ class Report(Record, kw_only=True):
         return [(self.run.model, self.scores), *baselines]
 
 
+def protocol_name(version: int, draft: int) -> str:
+    """Return the name of a protocol, such as protocol 4, draft 1."""
+    return f"protocol {version}" + (f", draft {draft}" if draft else "")
+
+
 def correct_key(probe: str, baseline: str = "") -> str:
     """Return the name in correct.npz of the images that a probe gets right."""
     return f"{baseline}/{probe}" if baseline else probe
@@ -167,6 +223,13 @@ def correct_key(probe: str, baseline: str = "") -> str:
 
 def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
     """Return the name of a baseline in tables."""
-    if key == "pca":
-        return "PCA" if code_dim is None else f"PCA-{code_dim:.0f}"
-    return {"untrained": "untrained network", "pixels": "raw pixels"}[key]
+    dim = "" if code_dim is None else f"-{code_dim:.0f}"
+    names: dict[BaselineKey, str] = {
+        "untrained": "untrained network",
+        "pca": f"PCA{dim}",
+        "pca_chosen": f"PCA{dim}, chosen",
+        "pixels": "raw pixels",
+        "statistics": "image statistics",
+        "texture": f"patches{dim}",
+    }
+    return names[key]

@@ -24,13 +24,21 @@ class Agreement(Record, kw_only=True):
 
 
 class ProbeScores(Record, kw_only=True):
-    """Test accuracy of the linear probe with its 95 % bootstrap interval."""
+    """Test scores of the linear probe, the accuracy with Wilson's 95 % interval."""
 
     accuracy: float
     low: float | None = None
     high: float | None = None
     C: float
-    per_class: list[float] | None = None
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
+    chance: float | None = None
+    nll: float | None = None
+    brier: float | None = None
+    calibration_error: float | None = None
+    calibrated: float | None = None  # the calibration error of a perfectly calibrated probe on so many images
+    per_class: list[float] | None = None  # recall of the classes with test images
+    untested: list[int] = field(default_factory=list)  # the other classes
 
     @property
     def sampling_deviation(self) -> float | None:
@@ -46,26 +54,23 @@ class DrawScores(Record, kw_only=True):
     mean: float
     std: float
     draws: int
+    by_draw: list[float] = field(default_factory=list)  # accuracies with the same draws for every model
     images: int | None = None
 
 
-class RidgeProbe(Record, kw_only=True):
+class NeighbourVote(Record, kw_only=True):
     accuracy: float
-    alpha: float | None = None
-    alphas: list[float] | None = None
-    validation: list[float] | None = None
-
-
-class UnitLength(Record, kw_only=True):
-    """kNN of codes scaled to length 1."""
-
-    accuracy: float
+    k: int | None = None  # if it is not that of the headline
 
 
 class Neighbours(Record, kw_only=True):
+    """Votes of neighbours, by the cosine of centred codes if nothing else is said."""
+
     accuracy: float
     k: int
-    l2: UnitLength | None = None
+    raw: NeighbourVote | None = None  # by the Euclidean distance
+    l2: NeighbourVote | None = None  # by the cosine, not centred
+    weighted: NeighbourVote | None = None  # as l2, each vote weighted by the cosine
 
 
 class Restarts(Record, kw_only=True):
@@ -139,6 +144,7 @@ class Likelihood(Record, kw_only=True):
     active_units: Count | None = None
     log_likelihood: float | None = None
     samples: int | None = None
+    bits_per_dimension: float | None = None
 
 
 class Reduced(Record, kw_only=True, rename={"measures": "for"}):
@@ -158,6 +164,8 @@ class Scores(Record, kw_only=True):
     """The scores of a model's codes, or of those of a baseline."""
 
     code_dim: int | None = None
+    thumbnail: list[int] | None = None  # height and width of the thumbnails that a baseline sees of larger images
+    whitened: bool | None = None  # whether components chosen on validation images are divided by their deviations
     dead_units: Count | None = None
     reconstruction: Reconstruction | None = None
     likelihood: Likelihood | None = None
@@ -171,9 +179,9 @@ class Scores(Record, kw_only=True):
     generation: Generation | None = None
     linear_probe: ProbeScores | None = None
     few_label: dict[str, DrawScores] = field(default_factory=dict)  # by labelled images of a class
+    few_label_standardised: dict[str, DrawScores] = field(default_factory=dict)
     probe_draws: DrawScores | None = None
     imbalance: dict[str, DrawScores] = field(default_factory=dict)  # by ratio of the largest class to the smallest
-    ridge_probe: RidgeProbe | None = None
     knn: Neighbours | None = None
     kmeans: KMeans | None = None
     layers: dict[str, Layer] = field(default_factory=dict)

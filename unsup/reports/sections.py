@@ -2,15 +2,14 @@
 
 from unsup.reports.blocks import Block, Note, Picture, Section, Table
 from unsup.reports.catalogue import Tables, row_of
-from unsup.reports.format import Cells, accuracy, enumeration, with_bounds
+from unsup.reports.format import Cells, enumeration, with_bounds
 from unsup.reports.schema import ReferenceKey, Report, baseline_name
 from unsup.reports.score_schema import Layer, Scores
 from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, other_clusterings
 from unsup.reports.sections_origin import how_made, origin
-from unsup.reports.sections_probes import corrupted, draws, ridge_path
+from unsup.reports.sections_probes import by_class, corrupted, draws, untested_classes
 from unsup.reports.verdict import COMPARED_BY
 
-MANY_CLASSES = 20  # above it only the hardest ten are listed
 LOWER = {"the reconstruction error": "reconstruction", "distances": "generation", "nats": "likelihood"}
 REFERENCES: dict[ReferenceKey, str] = {"real": "real against real", "untrained": "untrained network"}  # of generation
 
@@ -24,10 +23,9 @@ def sections(report: Report) -> list[Section]:
         ("Pictures", [Picture(path, alt) for path, alt in report.figures.items()]),
         ("Generation", _generation(report)),
         ("Layers", _layers(report)),
-        ("Classes", _by_class(report)),
+        ("Classes", by_class(report)),
         ("Robustness", corrupted(report)),
         ("Draws and class imbalance", draws(report)),
-        ("Ridge path", ridge_path(report)),
         ("k-means", kmeans_spaces(report)),
         ("Clusterings", other_clusterings(report)),
         ("Number of clusters", cluster_numbers(report)),
@@ -57,12 +55,36 @@ def _summary(report: Report) -> list[Block]:
     if any(scores.rankme is not None for scores in every):
         note += " RankMe: of training codes and at most dim, so compare it only between codes of one dimension."
     if report.scores.linear_probe:
-        note += " Brackets: 95 % bootstrap interval. ±: standard deviation over draws of the labelled images."
+        note += " Brackets: 95 % interval over test images. ±: standard deviation over draws of the labelled images."
     blocks: list[Block] = [Table("This model and its baselines", rows), Note(note)]
+    blocks += [Note(text) for text in _about_baselines(report)]
+    if warning := untested_classes(report):
+        blocks.append(Note(warning))
     if reduced := report.scores.reduced:
         names = ", ".join(reduced.measures)
         blocks.append(Note(f"{names}: on the first {reduced.dim} principal components of the training codes."))
     return blocks
+
+
+def _about_baselines(report: Report) -> list[str]:
+    """Return a sentence on each baseline that is not what its name alone says."""
+    baselines, texts = report.baselines, []
+    if (pixels := baselines.get("pixels")) and pixels.thumbnail:
+        height, width = pixels.thumbnail
+        texts.append(f"Raw pixels and PCA: of thumbnails of {height} x {width} pixels (area averages).")
+    pca = baselines.get("pca")
+    if pca and pca.code_dim and report.scores.code_dim and pca.code_dim < report.scores.code_dim:
+        texts.append(f"PCA has {pca.code_dim:,} components: ten training images or more for each, at most one a pixel.")
+    if chosen := baselines.get("pca_chosen"):
+        scaling = "divided by their standard deviations" if chosen.whitened else "as they are"
+        texts.append(f"PCA, chosen: dimension and scaling ({scaling}) are the best on validation images.")
+    if "statistics" in baselines:
+        texts.append("Image statistics: brightness, contrast, edges and colours of the image as a whole.")
+    if "texture" in baselines:
+        texts.append("Patches: which of 100 small patterns are in which quadrant, at the resolution of the images.")
+    if report.run.model == "patches" and "untrained" in baselines:
+        texts.append("Patches untrained: random Gaussian patterns in place of centroids, and patches not whitened.")
+    return [" ".join(texts)] if texts else []
 
 
 def _comparisons(report: Report) -> list[Block]:
@@ -74,7 +96,9 @@ def _comparisons(report: Report) -> list[Block]:
                 if difference := comparison.by(probe):
                     row[title] = with_bounds(difference) + ("" if difference.separable else " **not separable**")
             rows.append(row)
-    note = "Intervals: 95 %, paired bootstrap over the same test images; for this seed and these draws of labels."
+    note = (
+        "Intervals: 95 %, paired on the same test images, of all baselines together; about this run, not other seeds."
+    )
     untrained = report.baselines.get("untrained")
     if untrained and untrained.by_initialisation:
         note += " Against the untrained network they include the spread over its initialisations."
@@ -111,24 +135,6 @@ def _layer(name: str, dim: int | None, layer: Layer | Scores, untrained: Layer |
     row = {"layer": name, "dim": f"{dim:,}"} | row_of(layer, Tables.LAYER)
     before = row_of(untrained, Tables.LAYER) if untrained else {}
     return row | {f"untrained: {column}": text for column, text in before.items()}
-
-
-def _by_class(report: Report) -> list[Block]:
-    table = {
-        name: scores.linear_probe.per_class
-        for name, scores in report.rows
-        if scores.linear_probe and scores.linear_probe.per_class
-    }
-    if not table:
-        return []
-    own = next(iter(table.values()))
-    names = report.run.class_names or [str(c) for c in range(len(own))]
-    order, which = list(range(len(own))), "Each class"
-    if len(own) > MANY_CLASSES:
-        order, which = sorted(order, key=lambda c: own[c])[:10], f"The hardest ten of {len(own)} classes"
-    rows = [{"class": names[c]} | {row: accuracy(shares[c]) for row, shares in table.items()} for c in order]
-    note = f"{which}: share of its test images that the linear probe classifies correctly."
-    return [Note(note), Table("Linear probe by class", rows)]
 
 
 def _spread(report: Report) -> tuple[Table, Note] | tuple[()]:

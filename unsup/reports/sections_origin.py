@@ -1,16 +1,24 @@
 """Sections on checks, how each number was made, and where it comes from."""
 
+from typing import Any
+
 import yaml
 
 from unsup.reports.blocks import Block, FoldedYaml, Items, Table
 from unsup.reports.format import Cells
 from unsup.reports.methods import explanations
-from unsup.reports.schema import Report
+from unsup.reports.schema import Report, RunFacts
 
 CHOICES = {  # what a recipe states -> in words
     "validation": "chosen with the labels of validation images",
     "label-free": "chosen without any labels",
     "published": "as published or set in advance, without a search",
+}
+CORRUPTIONS = {  # option of a data set -> in words
+    "missing": "{:.3g} of the pixels of each set to their mean",
+    "noise": "Gaussian noise of deviation {:.3g}",
+    "imbalance": "the largest class {:.3g} times the smallest",
+    "outliers": "{:.3g} of them with shuffled pixels",
 }
 STATES = {True: "**with uncommitted changes**", False: "nothing uncommitted"}
 
@@ -56,8 +64,10 @@ def how_made(report: Report) -> list[Block]:
 def origin(report: Report) -> list[Block]:
     """Return how and where the run was trained, and its configuration."""
     run, made, start = report.run, report.provenance, report.provenance.init_from
-    minutes = f"{run.train_seconds / 60:.1f} minutes"
-    minutes += f" ({run.minutes:.1f} with the runs that it started from)" if start else ""
+    minutes = f"{run.train_seconds / 60:.1f} minutes of wall time"
+    minutes += f" ({(run.stages_seconds or run.train_seconds) / 60:.1f} with the runs that it started from)" * bool(
+        start
+    )
     speed = f"{run.images_per_second:,.0f} images/s" if run.images_per_second is not None else ""
     size = f"{run.parameters:,} parameters" if run.parameters else ""
     training = [f"{run.epochs} epoch{'s' * (run.epochs != 1)}", minutes, speed, size]
@@ -66,13 +76,47 @@ def origin(report: Report) -> list[Block]:
         "command": f"`{run.command}`",
         "started from": f"`{start.run}`, weights SHA-256 `{start.weights_sha256[:12]}`" if start else None,
         "training": ", ".join(filter(None, training)),
+        "cost": _cost(run),
+        "trained on": _trained_on(report),
         "augmentation": "none" if run.views == "none" else views if run.views is not None else None,
         "numbers of the recipe": CHOICES.get(run.chosen or "", run.chosen),
         "commit": made.commit and f"`{made.commit}`, {STATES[bool(made.dirty)]}",
         "hardware": made.hardware.description,
         "data": f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split",
-        "evaluation": f"protocol {report.protocol}; other protocols give other numbers",
+        "training images": _corruptions(made.config),
+        "protocol": f"{report.protocol_name}; other protocols give other numbers",
         "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
     }
     known = [(name, fact) for name, fact in facts.items() if fact is not None]
     return [Items(known), FoldedYaml("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip())]
+
+
+def _corruptions(config: dict[str, Any]) -> str | None:
+    """Return how the training images were corrupted, None if they were not."""
+    options = config.get("data", {}).get("init_args", {})
+    words = [text.format(options[name]) for name, text in CORRUPTIONS.items() if options.get(name)]
+    if not words:
+        return None
+    return f"corrupted ({', '.join(words)}), for the model, its probes and all baselines; no other images are"
+
+
+def _cost(run: RunFacts) -> str | None:
+    """Return what the training took, in figures that compare between machines."""
+    if run.clock == "wall":
+        return None
+    facts = [f"{run.minutes:.1f} CPU-minutes" if run.minutes is not None else ""]
+    facts.append(f"{run.gpu_minutes:.1f} GPU-minutes" if run.gpu_minutes is not None else "")
+    facts.append(f"{run.images_seen:,} images seen" if run.images_seen else "")
+    facts.append(f"{run.views_seen:,} random views" if run.views_seen else "")
+    if reference := run.reference:
+        where = "one core of this machine" if reference.device == "cpu" else "this GPU"
+        facts.append(f"{reference.seconds:.2f} s for the reference workload on {where}")
+    return ", ".join(filter(None, facts)) or None
+
+
+def _trained_on(report: Report) -> str | None:
+    """Return what the weights were trained on, in all stages together."""
+    if not (trained := report.pretrained_on):
+        return None
+    text = f"images: {', '.join(trained.images)}; supervision: {', '.join(trained.supervision)}"
+    return f"{text} ({trained.text})" if trained.text else text

@@ -1,10 +1,11 @@
-"""Sections on corrupted images, draws of training images, and regularisation."""
+"""Sections on classes, corrupted images and draws of training images."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from unsup.reports.blocks import Block, Note, Table, in_order
+from unsup.reports.figures.canvas import class_name
 from unsup.reports.format import Cells, accuracy, enumeration, with_spread
 from unsup.reports.schema import Report
 
@@ -16,7 +17,8 @@ STRENGTHS = {  # of severities 1, 2 and 3, as in corruptions.py
     "shift": "by 4, 10, 20 % of the shorter side, at least one pixel",
     "missing pixels": "20, 40, 60 % of the pixels set to 0",
 }
-COLUMN = "alpha / D"
+MANY_CLASSES = 20  # above it only the hardest ten are listed
+NAMED = 5  # classes without test images that a warning names
 SMALL = "On very small images (8 pixels) the mild severities of blur and of shift coincide."
 
 
@@ -86,31 +88,35 @@ def _ratio(ratio: str) -> str:
     return "balanced" if ratio == "1" else f"{ratio}:1"
 
 
-def ridge_path(report: Report) -> list[Block]:
-    """Return validation accuracy at every strength of the regularisation."""
-    cells: dict[str, Cells] = {}  # strength -> row
-    last = {COLUMN: "test, at the best"}
-    for name, scores in report.rows:
-        ridge, dim = scores.ridge_probe, scores.code_dim
-        if not (ridge and ridge.alphas and ridge.validation and dim):
-            continue
-        last[name] = accuracy(ridge.accuracy)
-        for alpha, value in zip(ridge.alphas, ridge.validation, strict=True):
-            strength = f"{float(f'{alpha / dim:.3g}'):g}"  # one grid for codes of every dimension, as in probes.py
-            best = name == report.run.model and alpha == ridge.alpha
-            row = cells.setdefault(strength, {COLUMN: strength})
-            row[name] = f"**{accuracy(value)}**" if best else accuracy(value)
-    if not cells:
+def by_class(report: Report) -> list[Block]:
+    """Return the share of each class that the linear probe recognises."""
+    table = {
+        name: scores.linear_probe.per_class
+        for name, scores in report.rows
+        if scores.linear_probe and scores.linear_probe.per_class
+    }
+    if not table or report.scores.linear_probe is None:
         return []
-    rows = in_order([*(cells[strength] for strength in sorted(cells, key=float)), last], last)
-    note = (
-        "Validation accuracy of the ridge probe (closed form) by strength of regularisation; alpha = value x D, D the "
-        "dimension of the codes. In bold the strength that this model's probe chose."
-    )
-    untrained = report.baselines.get("untrained")
-    if untrained and untrained.initialisations is not None and "untrained network" in last:
-        note += (
-            " The column of the untrained network is a mean over initialisations, each with its own best strength in "
-            "the last row."
-        )
-    return [Table("Ridge probe by strength of regularisation", rows), Note(note)]
+    own, untested = next(iter(table.values())), report.scores.linear_probe.untested
+    tested = [c for c in range(len(own) + len(untested)) if c not in untested]  # the class of each entry
+    order, which = list(range(len(own))), "Each class"
+    if len(own) > MANY_CLASSES:
+        order, which = sorted(order, key=lambda i: own[i])[:10], f"The hardest ten of {len(own)} classes"
+    rows = [
+        {"class": class_name(report.run.class_names, tested[i])}
+        | {row: accuracy(shares[i]) for row, shares in table.items()}
+        for i in order
+    ]
+    note = f"{which}: share of its test images that the linear probe classifies correctly."
+    return [Note(note), Table("Linear probe by class", rows)]
+
+
+def untested_classes(report: Report) -> str:
+    """Return a warning (Markdown) that names classes without test images, if any."""
+    probe = report.scores.linear_probe
+    if probe is None or not probe.untested:
+        return ""
+    names = [class_name(report.run.class_names, c) for c in probe.untested]
+    if len(names) > NAMED:
+        names = [*names[:NAMED], f"{len(names) - NAMED} more classes"]
+    return f"**No test image of {enumeration(names)}: no score says how well they are recognised.**"

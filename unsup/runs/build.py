@@ -12,6 +12,7 @@ from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.models.base import Model
 from unsup.runs.config import Config, load_class
+from unsup.runs.image_size import refuse_large_images
 from unsup.runs.options import LINKED
 
 # Raised by constructors for bad arguments
@@ -35,7 +36,14 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
     model = build_model(config, data)
     if model.needs_init and not config["init_from"]:
         raise UsageError(f"{config['recipe']} starts from the weights of another run: give --init_from RECIPE or RUN")
+    refuse_large_images(model, data, config, lambda size: build_model(config, build_data(with_size(config, size))))
     return data, model
+
+
+def with_size(config: Config, size: int) -> Config:
+    """Return a configuration with images of another size."""
+    arguments = config["data"]["init_args"] | {"size": size}
+    return config | {"data": config["data"] | {"init_args": arguments}}
 
 
 def build_data(config: Config) -> ImageData:

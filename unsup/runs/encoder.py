@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unsup.core.errors import UserError
-from unsup.data.batches import to_unit
+from unsup.data.batches import images_at_a_time, to_unit
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
 from unsup.runs.build import rebuild
@@ -21,7 +21,6 @@ from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-BATCH = 1024  # images at a time, as in the evaluation
 WEIGHTS = "weights.safetensors"  # in the folder of an export
 
 
@@ -55,7 +54,7 @@ class Encoder(nn.Module):
         """
         x = self.checked(images)
         with frozen(self.model):
-            parts = x.tensor_split(max(1, math.ceil(len(x) / BATCH)))
+            parts = x.tensor_split(max(1, math.ceil(len(x) / images_at_a_time(self.shape))))
             return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
 
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from unsup.core.errors import UserError
 from unsup.core.threads import MAX_THREADS
+from unsup.reports.schema import Pretraining
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
 Seconds = Annotated[float, Meta(le=sys.float_info.max)]
@@ -17,8 +18,12 @@ Seconds = Annotated[float, Meta(le=sys.float_info.max)]
 
 class Origin(TypedDict, total=False):
     run: str
+    data_sha256: str
     stages_seconds: Seconds
+    stages_cpu_seconds: Seconds
+    stages_gpu_seconds: Seconds
     views: str
+    pretrained_on: Pretraining
 
 
 class Versions(TypedDict):
@@ -29,7 +34,11 @@ class Versions(TypedDict):
 
 
 class Training(TypedDict):
+    epochs: NotRequired[int]
+    images_seen: NotRequired[int]
     train_seconds: Seconds
+    cpu_seconds: NotRequired[Seconds]
+    gpu_seconds: NotRequired[Seconds]
     views: NotRequired[str]
 
 

@@ -10,7 +10,7 @@ runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training:
 * what was made with the run: classified/, encoded/, export/, zero_shot.csv
 * .lock, which the process that trains or evaluates the run locks
 
-Next to the recipes, runs/<data>/floors/ caches the baselines of the data set.
+Next to the recipes, runs/<data>/baselines/ caches the baselines of the data set.
 """
 
 import os
@@ -153,18 +153,6 @@ class Run:
     def has_readout(self) -> bool:
         """Whether there is a fitted readout for new images."""
         return (self.folder / "heads.npz").exists()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training, including those of the runs that this one started from."""
-        before: float = self.versions.get("init_from", {}).get("stages_seconds", 0)
-        return before + float(self.training["train_seconds"])
-
-    def origin(self, weights_sha256: str) -> dict[str, Any]:
-        """Return the record of this run in a run that starts from it."""
-        name = f"{self.config['dataset']}/{self.config['recipe']}/{self.folder.name}"  # without folders of this machine
-        views = self.training.get("views", "none")
-        return {"run": name, "weights_sha256": weights_sha256, "stages_seconds": self.seconds, "views": views}
 
     def model(self) -> "Model":
         """Return the model with its last weights, in eval mode.

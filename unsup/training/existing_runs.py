@@ -68,7 +68,7 @@ def identity_of(config: Config) -> Config:
 
 
 def progress_of(run: Run) -> State:
-    """Return the progress of a run, "trained" under an older protocol."""
+    """Return the progress of a run, "trained" under another protocol or draft."""
     if has_current_report(run):
         return "finished"
     if run.in_use():
@@ -79,11 +79,11 @@ def progress_of(run: Run) -> State:
 
 
 def has_current_report(run: Run) -> bool:
-    """Return whether a run has a valid report of the current protocol."""
-    from unsup.evaluation.protocol import VERSION
+    """Return whether a run has a valid report of the current protocol and draft."""
+    from unsup.evaluation.protocol import DRAFT, VERSION
 
     try:
         report = run.report
     except UserError:
         return False
-    return report.protocol == VERSION
+    return (report.protocol, report.draft) == (VERSION, DRAFT)

@@ -15,12 +15,13 @@ from unsup.core.files import short_path
 from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
 from unsup.models.base import Model
-from unsup.models.frozen import weights_hash
 from unsup.runs.build import build, load_weights
 from unsup.runs.checkpoints import is_damaged, newest_checkpoint
 from unsup.runs.config import Config
+from unsup.runs.origin import origin_record
 from unsup.runs.recipes import how_chosen
 from unsup.runs.records import LAST
+from unsup.runs.reference import reference_seconds
 from unsup.runs.run import Run
 from unsup.runs.threads import choose_threads, use_threads
 from unsup.training.callbacks.throughput import Throughput
@@ -61,7 +62,7 @@ def train_run(
         if start:
             source = start.model()
             model.initialise(source.state_dict())
-            extra_versions["init_from"] = start.origin(weights_hash(source))
+            extra_versions["init_from"] = origin_record(start, source)
             notes = [*notes, f"from {short_path(start.folder)}"]
 
         def create() -> Run:
@@ -165,7 +166,7 @@ def fit(
     checkpoint: Path | None = None,
     resumed_at: int | None = None,
 ) -> dict[str, Any]:
-    """Train to the end, and return epochs, seconds of training and images a second.
+    """Train to the end, and return epochs, and what they cost.
 
     A run is resumed from a checkpoint, written at the training step `resumed_at`.
     """
@@ -185,7 +186,12 @@ def fit(
         raise_explained(e, run, trainer, model, data)
     if not run.last_checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(run.last_checkpoint)
-    return {"epochs": trainer.current_epoch, **throughput.record()}
+    record: dict[str, Any] = {"epochs": trainer.current_epoch, **throughput.record()}
+    if is_main_process():
+        device = trainer.strategy.root_device
+        seconds = reference_seconds(device)
+        record["reference"] = {"device": "cpu" if device.type == "cpu" else "gpu", "seconds": seconds}
+    return record
 
 
 def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[str, Any]) -> None:

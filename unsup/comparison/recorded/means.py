@@ -26,8 +26,8 @@ def means(several: Sequence[Scores | Layer], columns: Sequence[Score], prefix: s
 
 
 def minutes(reports: Sequence[Report]) -> str:
-    """Return mean minutes of training."""
-    return f"{fmean(report.run.minutes for report in reports):.1f}"
+    """Return mean minutes of training of reports that have them."""
+    return f"{fmean(one for report in reports if (one := report.run.minutes) is not None):.1f}"
 
 
 def by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:

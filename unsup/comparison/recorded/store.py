@@ -7,14 +7,14 @@ from pathlib import Path, PurePath
 import yaml
 
 from unsup.comparison.groups import require_sound
-from unsup.comparison.recorded.cards import make_cards
+from unsup.comparison.recorded.cards import CARD_PROTOCOL, make_cards
 from unsup.comparison.recorded.commands import make_command, without_paths
 from unsup.comparison.recorded.tables import full_tables, readme_tables
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace_file
 from unsup.reports.report import read_report, to_json
-from unsup.reports.schema import GitState, Report
+from unsup.reports.schema import SCHEMA, GitState, Report
 
 WRITER = suggest("results", via="make")
 CHECK = suggest("reproduce", via="make", card="mnist-simclr")
@@ -41,10 +41,17 @@ def record_report(run: Path, results: Path) -> Path:
     """Copy the report of a run to results/<data>/<model>/<seed>.json, its new path.
 
     Raises:
-        UserError: the report is not complete or not to be trusted, or its code was in no commit.
+        UserError: the report is of a draft or an old protocol, not complete or not to be trusted, or its code was in no
+            commit.
     """
     source = run / "report.json"
     report = read_complete(source)
+    if report.draft:
+        raise UserError(
+            f"{source} is of {report.protocol_name}: recording begins when the protocol is final (DRAFT = 0)"
+        )
+    if report.schema < SCHEMA:
+        raise UserError(f"{source} is of {report.protocol_name}: evaluate the run again to record it")
     try:
         require_sound(report)
     except UserError as e:
@@ -95,10 +102,11 @@ def read_complete(path: Path) -> Report:
     needed = {
         "run.views": run.views,
         "run.chosen": run.chosen,
+        "run.stages_cpu_seconds": run.minutes,
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
-        **{f"floors.{key}.code_dim": scores.code_dim for key, scores in report.ordered_baselines.items()},
+        **{f"baselines.{key}.code_dim": scores.code_dim for key, scores in report.ordered_baselines.items()},
     }
     if missing := [key for key, value in needed.items() if value is None]:
         raise UserError(f"{path} has no {', '.join(missing)}: train or evaluate it again, in a git checkout")
@@ -133,9 +141,16 @@ def update_results_page(results: Path, check: bool = False) -> bool:
 
 
 def update_cards(results: Path, check: bool = False) -> bool:
-    """Write results/cards and remove cards without reports, as `update_readme`."""
-    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(*_recorded(results)).items()}
-    stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards]
+    """Write results/cards and remove cards without reports, as `update_readme`.
+
+    Cards of rows that an older protocol recorded stay as that protocol wrote them.
+    """
+    reports, about = _recorded(results)
+    rows = {f"{report.run.data}-{report.run.model}": report for report in reports}
+    older = {name for name, report in rows.items() if report.protocol < CARD_PROTOCOL}
+    new = [report for report in reports if report.protocol >= CARD_PROTOCOL]
+    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(new, about).items()}
+    stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards and path.stem not in older]
     changed = [path for path, text in cards.items() if _update(path, text, check)]
     for path in stale if not check else ():
         path.unlink()

@@ -11,7 +11,7 @@ from unsup.core.errors import UserError
 from unsup.reports.blocks import in_order
 from unsup.reports.catalogue import Tables, find_score, scores_in
 from unsup.reports.format import Cells, accuracy, markdown_table
-from unsup.reports.schema import BaselineKey, Report, baseline_name
+from unsup.reports.schema import SCHEMA, BaselineKey, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 IN_README = ("mnist", "folder-cifar")
@@ -24,7 +24,8 @@ README_NOTE = (
     "*minutes*: as recorded, most of them on a shared machine. "
     "[All models, scores, layers, seeds and commands](results/README.md)."
 )
-BASELINE_ROWS = ("pca", "pixels")  # a model of that name is the baseline's row
+# in this order; a model of the name "pca" or "pixels" is the baseline's row, and no recipe has one of the other names
+BASELINE_ROWS: tuple[BaselineKey, ...] = ("pca", "pca_chosen", "pixels", "statistics", "texture")
 UNTRAINED = "untrained: "
 HEADLINE = scores_in(Tables.RESULTS)
 PROBES = tuple(score for score in HEADLINE if Tables.LAYER in score.tables)  # also of untrained networks and layers
@@ -35,7 +36,7 @@ GENERATED = scores_in(Tables.GENERATION | Tables.LIKELIHOOD)
 class RecordedRow(NamedTuple):
     """A model or a baseline of one data set."""
 
-    name: str  # a recipe, "pca" or "pixels"
+    name: str  # a recipe, or the key of a baseline
     scores: Sequence[Scores]  # one for each seed
     reports: Sequence[Report]  # none for a baseline that was not recorded as a model
 
@@ -65,7 +66,7 @@ def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
             parts.append(
                 f"{_heading('###', data, recorded, about)}\n\n{markdown_table(in_order(rows, README_COLUMNS))}\n"
             )
-    return "\n".join([*parts, f"{README_NOTE}\n"] if parts else [])
+    return "\n".join([*parts, f"{protocol_note(reports)} {README_NOTE}\n"] if parts else [])
 
 
 def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
@@ -76,7 +77,7 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
     """
     scores = [score.name for score in HEADLINE[len(PROBES) :]]
     columns = ["model", "dim", "augmentation", "chosen", *PROBE_COLUMNS, *scores, "seeds", "minutes", "command"]
-    parts = []
+    parts = [f"{protocol_note(reports)}\n"] if reports else []
     for data, recorded in _by_data(reports, about).items():
         rows = [_cells(row) for row in _recorded_rows(recorded)]
         parts.append(f"{_heading('##', data, recorded, about)}\n\n{markdown_table(in_order(rows, columns))}\n")
@@ -85,6 +86,15 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
         if generation := _generation_table(recorded):
             parts.append(generation)
     return "\n".join(parts)
+
+
+def protocol_note(reports: Sequence[Report]) -> str:
+    """Return which protocol the recorded reports are of, and what that means for their numbers."""
+    name, old = reports[0].protocol_name, reports[0].schema < SCHEMA
+    text = f"All rows are of {name}."
+    if old:
+        text += " Numbers of this code are of a later protocol and do not compare with them; minutes are wall time."
+    return text
 
 
 def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, list[Report]]:
@@ -107,17 +117,17 @@ def _heading(level: str, data: str, reports: Sequence[Report], about: Mapping[st
 
 
 def _recorded_rows(reports: Sequence[Report]) -> list[RecordedRow]:
-    """Return models, best first, then PCA, largest dimension first, and raw pixels."""
+    """Return models, best first, then baselines, PCA with the largest dimension first."""
     groups = by_model(reports)
     rows = [RecordedRow(name, [report.scores for report in own], own) for name, own in groups.items()]
     models = sorted((row for row in rows if not row.is_baseline), key=_rank)
-    baselines: dict[tuple[str, int], RecordedRow] = {}
-    for name, scores in (item for report in reports for item in report.baselines.items()):
-        if name in BASELINE_ROWS:
+    baselines: dict[tuple[BaselineKey, int], RecordedRow] = {}
+    for key, scores in (item for report in reports for item in report.ordered_baselines.items()):
+        if key in BASELINE_ROWS:
             dim = scores.code_dim or 0
-            own = [report for report in groups.get(name, []) if report.scores.code_dim == dim]
-            baselines[name, -dim] = RecordedRow(name, [scores], own)
-    return models + [baselines[key] for key in sorted(baselines)]
+            own = [report for report in groups.get(key, []) if report.scores.code_dim == dim]
+            baselines[key, -dim] = RecordedRow(key, [scores], own)
+    return models + [baselines[key] for key in sorted(baselines, key=lambda key: (BASELINE_ROWS.index(key[0]), key[1]))]
 
 
 def _telling(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
@@ -134,8 +144,10 @@ def _rank(row: RecordedRow) -> tuple[float, float]:
 
 def _name(row: RecordedRow) -> str:
     """Return the name in tables, in italics for baselines."""
-    key: BaselineKey = "pca" if row.name == "pca" else "pixels"
-    return f"*{baseline_name(key, row.scores[0].code_dim)}*" if row.is_baseline else row.name
+    for key in BASELINE_ROWS:
+        if key == row.name:
+            return f"*{baseline_name(key, row.scores[0].code_dim)}*"
+    return row.name
 
 
 def _readme_cells(row: RecordedRow) -> Cells:

@@ -1,4 +1,4 @@
-"""Convolutional encoders of small images, for the joint-embedding methods."""
+"""Convolutional encoders, for the joint-embedding methods."""
 
 from typing import Literal
 
@@ -10,6 +10,8 @@ from unsup.core.errors import UsageError
 
 Backbone = Literal["conv", "resnet18"]
 
+LARGEST = 64  # shorter side from which the first layers halve an image
+
 
 def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> tuple[nn.Module, int]:
     """Return an encoder (N, C, H, W) -> (N, D), maps and then their averages, and D.
@@ -17,6 +19,9 @@ def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> t
     * "conv": five 3x3 convolutions, two of which halve the image. It suits digits on a CPU.
     * "resnet18": He et al. 2016, with the usual first layer for 32 x 32 pixels (a 3x3 convolution with stride 1, no
       pooling). Width 64 is the published network with 11.2 million parameters; 16 trains on a CPU.
+
+    Images whose shorter side is 64 pixels or more are halved by the first convolution, then by max-pooling until that
+    side is below 64 (224 -> 112 -> 56 as in the published network). The weights are the same for every size.
 
     Args:
         name: one of the two.
@@ -29,15 +34,18 @@ def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> t
     if min(shape[1:]) < 8:
         raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for a convolutional encoder: 8 x 8 at least")
     layers: list[nn.Module] = []
+    excess = max(0, min(shape[1:]).bit_length() - LARGEST.bit_length() + 1)  # halvings until the side is below LARGEST
+    first = 2 if excess else 1
+    pools = [nn.MaxPool2d(3, 2, padding=1) for _ in range(excess - 1)]
     if name == "conv":
-        plan = [(width, 1), (2 * width, 2), (2 * width, 1), (4 * width, 2), (4 * width, 1)]  # channels, stride
+        plan = [(width, first), (2 * width, 2), (2 * width, 1), (4 * width, 2), (4 * width, 1)]  # channels, stride
         inputs = shape[0]
         for outputs, stride in plan:
-            layers += [*_convolution(inputs, outputs, stride), nn.ReLU()]
-            inputs = outputs
+            layers += [*_convolution(inputs, outputs, stride), nn.ReLU(), *pools]
+            inputs, pools = outputs, []
     else:
         plan = [(width, 1), (2 * width, 2), (4 * width, 2), (8 * width, 2)]
-        layers += [*_convolution(shape[0], width), nn.ReLU()]
+        layers += [*_convolution(shape[0], width, first), nn.ReLU(), *pools]
         inputs = width
         for outputs, stride in plan:
             layers += [BasicBlock(inputs, outputs, stride), BasicBlock(outputs, outputs, 1)]

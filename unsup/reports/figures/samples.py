@@ -1,4 +1,4 @@
-"""Pictures of images that a model made, from arrays."""
+"""Pictures of images that a model made or holds for alike, from arrays."""
 
 from pathlib import Path
 
@@ -36,6 +36,14 @@ def draw_nearest(path: Path, samples: Array, neighbours: Array, distances: Array
         f"for validation images {usual.mean():,.2f} ({len(usual)} of each)"
     )
     draw_lines(path, title, [samples, neighbours], ["sample", "nearest\ntraining image"])
+    return title
+
+
+def draw_neighbours(path: Path, images: Array, neighbours: Array) -> str:
+    """Draw test images (q, C, H, W), each before its neighbours (q, r, C, H, W)."""
+    title = "Test images and their nearest training images, by the cosine of centred codes"
+    lines = [[image, *others] for image, others in zip(images, neighbours, strict=True)]
+    draw_lines(path, title, lines, heads=["test", "nearest", *[""] * (neighbours.shape[1] - 1)])
     return title
 
 

@@ -1,6 +1,7 @@
-"""Seconds of training and images a second."""
+"""What a training costs, in seconds, images and views."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as L
@@ -13,22 +14,38 @@ from unsup.data.batches import BatchGroup
 class Throughput(Callback):
     """Seconds of training, and images a second of its steps alone.
 
-    A resumed run continues both. `train/images_per_second` is logged once an epoch.
+    A resumed run continues all counts; its CPU-seconds are unknown if its checkpoint does not hold them.
+    `train/images_per_second` is logged once an epoch.
     """
 
     def __init__(self) -> None:
         self.images = 0  # training images seen, by all processes
         self.epoch_rate = 0.0  # images a second in the epoch that ended last
-        self._fit, self._steps = Stopwatch(), Stopwatch()
+        self._fit, self._steps, self._cpu = Stopwatch(), Stopwatch(), Stopwatch(time.process_time)
+        self._other_cpu = 0.0  # seconds of other processes
+        self._gpus = 0
+        self._views_per_image: int | None = None
+        self._cpu_known = True
         self._epoch_start = (0, 0.0)  # images, seconds
 
     def record(self) -> dict[str, float]:
-        """Return `train_seconds` and, if there were steps, `images_per_second`."""
-        rate = {"images_per_second": self.images / self._steps.seconds} if self.images else {}
-        return {"train_seconds": self._fit.seconds} | rate
+        """Return what the training cost, in the names of a report's `run`."""
+        record: dict[str, float] = {"train_seconds": self._fit.seconds, "images_seen": self.images}
+        if self._cpu_known:
+            record["cpu_seconds"] = self._cpu.seconds + self._other_cpu
+        if self._gpus:
+            record["gpu_seconds"] = self._fit.seconds * self._gpus
+        if self.images:
+            record["images_per_second"] = self.images / self._steps.seconds
+        if self._views_per_image is not None:
+            record["views_seen"] = self.images * self._views_per_image
+        return record
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self._fit.start()
+        self._cpu.start()
+        self._gpus = trainer.world_size if pl_module.device.type == "cuda" else 0
+        self._views_per_image = pl_module.views_per_image
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._steps.start()
@@ -58,28 +75,40 @@ class Throughput(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._fit.stop()
+        self._cpu.stop()
+        if trainer.world_size > 1:
+            own = torch.tensor(self._cpu.seconds, device=pl_module.device)
+            self._other_cpu = float(trainer.strategy.reduce(own, reduce_op="sum")) - self._cpu.seconds
 
     def state_dict(self) -> dict[str, float]:
-        return {"images": self.images, "fit": self._fit.seconds, "steps": self._steps.seconds}
+        seconds = {"fit": self._fit.seconds, "steps": self._steps.seconds}
+        return {"images": self.images} | seconds | ({"cpu": self._cpu.seconds} if self._cpu_known else {})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.images = state_dict["images"]
         self._fit.past, self._steps.past = state_dict["fit"], state_dict["steps"]
+        self._cpu.past = state_dict.get("cpu", 0.0)
+        self._cpu_known = "cpu" in state_dict  # not in checkpoints of earlier code
 
 
 class Stopwatch:
-    """A stopwatch that accumulates, on which a second start has no effect."""
+    """A stopwatch that accumulates, on which a second start has no effect.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds from any moment on.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.past = 0.0
+        self._clock = clock
         self._since: float | None = None
 
     @property
     def seconds(self) -> float:
-        return self.past + (0.0 if self._since is None else time.perf_counter() - self._since)
+        return self.past + (0.0 if self._since is None else self._clock() - self._since)
 
     def start(self) -> None:
-        self._since = time.perf_counter() if self._since is None else self._since
+        self._since = self._clock() if self._since is None else self._since
 
     def stop(self) -> None:
         self.past, self._since = self.seconds, None

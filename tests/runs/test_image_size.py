@@ -1,0 +1,88 @@
+"""Images that are too large for a model are refused before any of them is decoded."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unsup.core.errors import UsageError
+from unsup.models.ae import AE
+from unsup.models.byol import BYOL
+from unsup.models.pca import PCA
+from unsup.runs.build import build
+from unsup.runs.config import compose, resolve
+from unsup.runs.image_size import kept_bytes, largest, num_weights, step_bytes
+
+TAKES_224 = ("simclr", "vicreg", "byol", "mae", "conv_ae", "pca", "pixels", "ae", "gan", "patches", "selflabel")
+
+
+def built(recipe: str, size: int, folder: Path, *options: tuple[str, object]) -> torch.nn.Module:
+    """The model, for a folder without a single image."""
+    arguments = [("data.images", str(folder)), ("data.size", size), *options]
+    _, model = build(resolve(compose(recipe, "folder", [], arguments)))
+    return model
+
+
+@pytest.mark.parametrize("recipe", TAKES_224)
+def test_recipes_that_take_224(recipe: str, tmp_path: Path) -> None:
+    assert built(recipe, 224, tmp_path).shape == (3, 224, 224)
+
+
+def test_dense_layers_of_large_images_are_refused(tmp_path: Path) -> None:
+    line = (
+        r"^deep_ae has 302 million weights \(at most 100\) for images of 224 x 224: it takes up to data.size 128; or "
+    )
+    with pytest.raises(UsageError, match=line) as error:
+        built("deep_ae", 224, tmp_path)
+    assert "\n" not in str(error.value)
+    assert num_weights(built("deep_ae", 128, tmp_path)) < 100_000_000
+    with pytest.raises(UsageError, match="up to data.size 128"):
+        built("deep_ae", 136, tmp_path)
+
+
+def test_narrower_layers_are_taken(tmp_path: Path) -> None:
+    assert num_weights(built("deep_ae", 224, tmp_path, ("model.widths", [100]))) == pytest.approx(30.3e6, rel=0.01)
+
+
+def test_a_step_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unsup.runs.image_size.step_limit", lambda config: 2.0 * 2**30)
+    line = (
+        r"^simclr needs 6\.\d GiB for a step on 1024 images \(at most 2\.0\) for images of 224 x 224: it takes up to "
+    )
+    with pytest.raises(UsageError, match=line + r"data.size 1[0-2]\d; or lower data.batch_size"):
+        built("simclr", 224, tmp_path, ("data.batch_size", 1024))
+    with pytest.raises(UsageError, match="no smaller size helps"):
+        built("ae", 224, tmp_path, ("data.batch_size", 10**9))
+    built("simclr", 224, tmp_path, ("data.batch_size", 128))
+
+
+def test_small_images_are_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unsup.runs.image_size.step_limit", lambda config: 0)
+    built("simclr", 64, tmp_path)
+
+
+def test_what_a_step_takes() -> None:
+    model = AE((1, 8, 8), hidden=32, code_dim=4)
+    weights = 4 * 4 * sum(p.numel() for p in model.parameters())
+    assert step_bytes(model, 1, "32-true") - weights == pytest.approx(
+        (step_bytes(model, 1001, "32-true") - step_bytes(model, 1, "32-true")) / 1000
+    )
+    assert kept_bytes(model, torch.rand(2, 1, 8, 8)) >= 2 * 4 * (64 + 32)  # the image and the hidden layer
+    assert step_bytes(PCA((1, 8, 8), 4), 100, "32-true") == 0
+
+
+def test_the_measured_step_leaves_no_trace() -> None:
+    model, state = BYOL((3, 32, 32), "natural", width=4), torch.get_rng_state()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.backbone.eval()
+    assert step_bytes(model, 8, "bf16-mixed") > 0
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state) and model.training and not model.backbone.training
+
+
+def test_the_largest_multiple_of_eight() -> None:
+    assert largest(224, lambda size: size <= 130) == 128
+    assert largest(224, lambda size: True) == 216  # 224 itself does not
+    assert largest(224, lambda size: size <= 8) == 8
+    assert largest(224, lambda size: 64 <= size <= 100 or size <= 40) == 96
+    assert largest(224, lambda size: False) is None
