@@ -469,7 +469,7 @@ def test_baselines_are_cached_by_what_the_untrained_network_generates(
     data: ImageData, space: FeatureSpace, tmp_path: Path
 ) -> None:
     before = compute_baselines(Plain(SHAPE), 4, data, tmp_path, [])
-    assert before.keys() == {"pixels", "pca", "untrained"} and "generation" not in before["untrained"].scores
+    assert before.keys() == {"pixels", "pca", "pca_chosen", "statistics", "untrained"} and "generation" not in before["untrained"].scores
     after = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert after["real"].scores == {"generation": space.scores(space.train)} and after["real"].correct == {}
     untrained = after["untrained"].scores
@@ -503,7 +503,7 @@ def test_a_run_reports_what_it_generates(
     shown = capsys.readouterr().out
     run = runs / "tiny" / "blobs" / "0-001"
     report = json.loads((run / "report.json").read_text())
-    assert report["test_reads"] == 1 and report["schema"] == 3
+    assert report["test_reads"] == 1 and report["schema"] == 4
     assert report["baselines"]["real"].keys() == {"generation"} and "real" not in report["comparisons"]
     keys = {"space", "frechet", "kernel", "precision", "recall", "n"}
     judged = (report["scores"], report["baselines"]["real"], report["baselines"]["untrained"])

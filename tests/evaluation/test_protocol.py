@@ -124,7 +124,7 @@ def test_scores_hold_what_the_report_prints(result, digits):
     assert scores["few_label_standardised"].keys() == {"1", "10"}
     assert scores["few_label_standardised"]["10"] != scores["few_label"]["10"]
     assert scores["few_label"].keys() == {"1", "10"}
-    assert scores["few_label"]["10"].keys() == {"mean", "std", "draws"}
+    assert scores["few_label"]["10"].keys() == {"mean", "std", "draws", "by_draw"}
     assert scores["probe_draws"].keys() == {"mean", "std", "draws", "images"}
     assert scores["clusters"].keys() == {"k", "by", "silhouette", "bic"}
     assert (scores["clusters"]["k"], scores["clusters"]["by"]) == (10, "classes")

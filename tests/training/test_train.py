@@ -76,7 +76,7 @@ def test_report_has_every_promised_key(run: Path) -> None:
         assert {"acc_mean", "acc_std"} <= set(scores["kmeans"]["restarts"])
         assert {"raw", "l2", "transductive"} <= set(scores["kmeans"])
         assert scores["rankme"] >= 1
-    assert set(report["baselines"]) == {"pixels", "pca", "untrained"}
+    assert set(report["baselines"]) == {"pixels", "pca", "pca_chosen", "statistics", "untrained"}
     for scores in (report["scores"], report["baselines"]["pca"], report["baselines"]["untrained"]):
         assert scores["reconstruction"]["sse_per_image"] == pytest.approx(
             scores["reconstruction"]["mse_per_pixel"] * 64, rel=1e-5

@@ -35,7 +35,7 @@ from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.models.thumbnails import Thumbnail
+from unsup.models.parts.thumbnails import Thumbnail
 from unsup.reports.schema import ReferenceKey
 
 INITIALISATIONS = 3  # of the untrained network; one without gradients

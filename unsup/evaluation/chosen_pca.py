@@ -60,7 +60,7 @@ def most_components(data: ImageData) -> int:
 
 
 def fit_chosen_pca(data: ImageData) -> tuple[ScaledPCA, Choice]:
-    """Return PCA with the dimension and the scaling that are best on validation images.
+    """Return PCA with the dimension and scaling that validation images prefer.
 
     Components are as they are, or whitened (divided by their standard deviations). A logistic regression on at most
     5,000 training images, with the best of three strengths, says by its cross-entropy on the validation images which
@@ -92,7 +92,7 @@ def encoded(model: PCA, data: ImageData, split: Split) -> Floats:
 
 @threadpool_limits.wrap(limits=1)
 def choose(train: tuple[Floats, Ids], val: tuple[Floats, Ids], deviation: Floats) -> Choice:
-    """Return the choice with the smallest cross-entropy, the smallest dimension of equals.
+    """Return the choice of least cross-entropy, of equals the smallest dimension.
 
     Args:
         train: principal components (n, D) and labels (n,) to fit classifiers on.

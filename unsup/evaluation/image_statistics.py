@@ -10,7 +10,7 @@ GREY_STEPS = 16  # of each channel of other images
 
 
 class ImageStatistics(Model):
-    """z = means, deviations, edges and a histogram of an image, without any parameters.
+    """Means, deviations, edges and a histogram of an image, without parameters.
 
     Of each channel: the mean, the standard deviation, and the mean absolute differences between neighbouring pixels in
     a row and in a column. The histogram holds shares of the pixels: in 4 x 4 x 4 colours of images with three channels,

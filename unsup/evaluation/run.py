@@ -173,7 +173,7 @@ def _without_nulls(value: Any) -> Any:
 def _comparisons(
     evaluation: Evaluation, baselines: Mapping[ReferenceKey, BaselineResult]
 ) -> dict[BaselineKey, Comparison]:
-    """Return paired differences of this run from its baselines on the same test images.
+    """Return paired differences from the baselines on the same test images.
 
     The intervals of one probe hold for all baselines together.
     """

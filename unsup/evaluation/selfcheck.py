@@ -79,7 +79,7 @@ def _votes(splits: Splits) -> dict[str, float]:
 
 
 def _shifted(rng: np.random.Generator) -> list[CheckResult]:
-    """CheckResult of scores by class on two clouds, 19 to 1 in training and 1 to 1 in testing."""
+    """Check scores by class on two clouds, 19 to 1 in training, 1 to 1 in testing."""
     train = (rng.random(4 * TRAIN) < 0.05).astype(np.int64)
     labels = [train, train[:VAL], np.arange(TEST) % 2]
     codes = [np.where(y, 1, -1)[:, None] + _gaussian(rng, len(y))[:, :1] for y in labels]
@@ -96,7 +96,7 @@ def _shifted(rng: np.random.Generator) -> list[CheckResult]:
 
 
 def _calibrated(rng: np.random.Generator) -> list[CheckResult]:
-    """CheckResult of a probe's probabilities, of noise and of planted confidences."""
+    """Check a probe's probabilities, of noise and of planted confidences."""
     labels = [np.arange(n) % CLASSES for n in (TRAIN, VAL, TEST)]
     splits = Splits.of([np.zeros((len(y), 2), np.float32) for y in labels], labels)
     scores = class_scores(probes.linear_probe(splits), splits.train_val_labels, labels[2])

@@ -29,7 +29,7 @@ class ClassScores(NamedTuple):
 
 
 def class_scores(probe: LinearProbe, fitted_labels: Ids, labels: Ids) -> ClassScores:
-    """Score a probe that was fitted on images of `fitted_labels` against test labels (n,).
+    """Score a probe, fitted on images of `fitted_labels`, against test labels (n,).
 
     Means over classes are over those that have test images.
     """

@@ -54,14 +54,14 @@ def fit_with_chosen_c(x: Floats, labels: Ids, folds: Sequence[Fold]) -> Logistic
 
 
 def cross_entropies(probe: LogisticRegression, x: Floats, labels: Ids) -> Doubles:
-    """Return -log p of the class of each image, without images of classes unknown to the probe."""
+    """Return -log p of the class of each image whose class the probe knows."""
     known = np.isin(labels, probe.classes_)
     logs = log_probabilities(probe, x[known])
     return -logs[np.arange(len(logs)), np.searchsorted(probe.classes_, labels[known])]
 
 
 def log_probabilities(probe: LogisticRegression, x: Floats) -> Doubles:
-    """Return (n, K) for codes (n, D), finite even where a probability is 0 in single precision."""
+    """Return (n, K) for codes (n, D), finite where single precision reads 0."""
     scores = probe.decision_function(x).astype(np.float64)
     if scores.ndim == 1:  # of the second of two classes against the first
         scores = np.column_stack([np.zeros(len(x)), scores])

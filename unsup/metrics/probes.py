@@ -138,7 +138,7 @@ def linear_probe(splits: Splits) -> LinearProbe:
 
 
 def _choice_folds(splits: Splits) -> list[Fold]:
-    """Return what C is chosen on, the validation images or those of a cross-validation.
+    """Return the folds that C is chosen on, validation images or cross-validation.
 
     Fewer than 1,000 validation images choose little better than chance. Then at most 5,000 training and validation
     images are held out in turn.
@@ -190,7 +190,7 @@ def imbalanced(splits: Splits, c: float, ratio: int) -> Draws | None:
 
 
 def _over_draws(splits: Splits, drawn: list[Ids], c: float, scale: Floats | None = None) -> Draws:
-    """Fit a probe on each draw of training images, after codes are multiplied by `scale`."""
+    """Fit a probe on each draw of training images, codes multiplied by `scale`."""
     factors = np.ones(splits.test.shape[1], np.float32) if scale is None else scale
     probes = [fit_logistic(splits.train[at] * factors, splits.train_labels[at], c) for at in drawn]
     test = splits.test if scale is None else splits.test * scale

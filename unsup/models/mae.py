@@ -146,7 +146,10 @@ class TransformerBlock(nn.Module):
 
 
 def enlarged_patch(patch: int, height: int, width: int, most: int) -> int:
-    """Return the side of a patch, doubled while there are too many and the double divides the image."""
+    """Return the side of a patch, doubled while patches are too many.
+
+    It is doubled only where the double divides both sides of the image.
+    """
     while height * width > most * patch**2 and not (height % (2 * patch) or width % (2 * patch)):
         patch *= 2
     return patch

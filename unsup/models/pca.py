@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Model
-from unsup.models.thumbnails import Thumbnail
+from unsup.models.parts.thumbnails import Thumbnail
 
 EXACT = 2_000  # pixels, or images, up to which the decomposition is exact
 FEW = 0.25  # share of the pixels: a randomised decomposition pays off for fewer components
@@ -25,7 +25,7 @@ class PCA(Model):
     Hinton & Salakhutdinov 2006 report 13.87 for 30 components on MNIST's test images (squared error summed over
     pixels); this gives 13.866 with the same 60,000 training images.
 
-    Images larger than 32 x 32 pixels are averaged down to that first (`unsup.models.thumbnails`), so that the
+    Images larger than 32 x 32 pixels are averaged down to that first (`unsup.models.parts.thumbnails`), so that the
     cost does not grow with the fourth power of their side; x̂ is the enlarged thumbnail.
 
     Args:

@@ -3,13 +3,13 @@
 from torch import Tensor
 
 from unsup.models.base import Model
-from unsup.models.thumbnails import Thumbnail
+from unsup.models.parts.thumbnails import Thumbnail
 
 
 class Pixels(Model):
     """z = x, flattened to (N, C·H·W), without any parameters.
 
-    Images larger than 32 x 32 pixels are averaged down to that first (`unsup.models.thumbnails`).
+    Images larger than 32 x 32 pixels are averaged down to that first (`unsup.models.parts.thumbnails`).
 
     Args:
         shape: (C, H, W) of an image.

@@ -1,4 +1,4 @@
-"""What a training costs, in seconds, images and views."""
+"""The cost of a training, in seconds, images and views."""
 
 import time
 from collections.abc import Callable

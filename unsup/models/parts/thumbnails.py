@@ -43,7 +43,7 @@ class Thumbnail(nn.Module):
 
 
 def averages(length: int, parts: int) -> Tensor:
-    """Return the matrix (parts, length) that averages pixels over parts of equal length.
+    """Return the matrix (parts, length) of averages over parts of equal length.
 
     A pixel on a boundary counts in both parts, with the share that lies there.
     """
