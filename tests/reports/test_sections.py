@@ -16,7 +16,7 @@ from unsup.reports.sections_probes import SMALL, STRENGTHS
 
 to_markdown = on_contents(markdown.to_markdown)
 
-NEW = ("Robustness", "Draws and class imbalance", "Ridge path", "Clusterings", "Number of clusters")
+NEW = ("Robustness", "Draws and class imbalance", "Clusterings", "Number of clusters")
 CORRUPTIONS = ("gaussian noise", "blur", "missing pixels")
 
 
@@ -144,6 +144,14 @@ def test_clusters_of_unlabelled_images_have_no_scores() -> None:
     numbers = section(text, "Number of clusters")
     assert column(numbers, "by silhouette")[0] == "9" and column(numbers, "by BIC")[0] == "34"
     assert column(numbers, "chosen by")[0] == "silhouette, without labels"
+
+
+def test_baselines_without_an_estimate_are_not_in_the_table_of_cluster_numbers() -> None:
+    content = full()
+    for key in ("pca", "pixels"):
+        content["baselines"][key]["clusters"] = {"k": 10, "by": "classes"}
+    numbers = section(to_markdown(content), "Number of clusters")
+    assert column(numbers, "codes") == ["deep_ae", "untrained network"]
 
 
 def test_every_number_says_what_part_labels_had() -> None:

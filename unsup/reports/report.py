@@ -98,7 +98,7 @@ def load_report(path: Path, curves: bool = True) -> Report:
 
 
 def parse_report(content: Any) -> Report:
-    """Return the content of a report.json, of this schema or an older one, as a `Report`.
+    """Return the content of a report.json of any schema as a `Report`.
 
     Raises:
         UserError: as in `load_report`.

@@ -93,7 +93,8 @@ def cluster_numbers(report: Report) -> list[Block]:
         row = {"codes": name} | {title: _number(value) for title, value in numbers.items() if value is not None}
         if count.by is not None:
             row["chosen by"] = CHOSEN_BY.get(count.by, count.by)
-        rows.append(row)
+        if _estimated(count) or scores is report.scores:
+            rows.append(row)
     if not any(len(row) > 1 for row in rows):
         return []
     note = (

@@ -89,7 +89,7 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
 
 
 def protocol_note(reports: Sequence[Report]) -> str:
-    """Return which protocol the recorded reports are of, and what that means for their numbers."""
+    """Return the protocol of the recorded reports, and if numbers of today compare."""
     name, old = reports[0].protocol_name, reports[0].schema < SCHEMA
     text = f"All rows are of {name}."
     if old:
