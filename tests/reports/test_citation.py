@@ -110,7 +110,8 @@ def test_an_entry_of_a_method_is_in_its_docstring(name: str) -> None:
     (cited,) = (one for one in classes if "bibtex" in vars(one))
     words = " ".join(cited.__doc__.split())
     entries = re.findall(
-        r"@misc\{\w+,\n  title = \{\{(.+)\}\},\n  author = \{(.+)\}, year = \{(\d{4})\}(?:,\n  eprint = \{(.+)\}, .+)?\n\}",
+        r"@misc\{\w+,\n  title = \{\{(.+)\}\},\n  author = \{(.+)\}, year = \{(\d{4})\}"
+        r"(?:,\n  eprint = \{(.+)\}, archivePrefix = \{arXiv\})?\n\}",
         cited.bibtex,
     )
     assert len(entries) == cited.bibtex.count("@misc") >= 1

@@ -25,6 +25,12 @@ class Pretraining(Record, kw_only=True):
     supervision: list[Supervision]
     text: str = ""
 
+    @property
+    def summary(self) -> str:
+        """The images, with the supervision in brackets if there was any."""
+        images, supervision = " and ".join(self.images), ", ".join(self.supervision)
+        return images if supervision in ("none", images) else f"{images} ({supervision})"
+
 
 class ReferenceWorkload(Record, kw_only=True):
     """The time that one machine took for the fixed workload of `unsup.runs.reference`."""
