@@ -173,4 +173,6 @@ def test_a_recorded_report_of_schema_3_has_a_table_of_its_own(tmp_path: Path) ->
     assert {"raw pixels", "PCA-16"} <= {row.name for row in oldest.rows}  # called floors in the file
     text = latex(tmp_path, "digits")
     assert "protocol 4, draft 1 of unsup" in text and "protocol 3 of unsup" in text and "pretrained" not in text
+    page = (tmp_path / "digits" / "compare.md").read_text().split("## data ")[2]
+    assert "* protocol 3 made these numbers in other ways" in page and "cosine of centred codes" not in page
     assert old.read_bytes() == recorded.read_bytes()

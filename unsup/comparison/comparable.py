@@ -9,9 +9,15 @@ from unsup.comparison.groups import Group, Version
 from unsup.comparison.pairs import Findings, Statement, findings
 from unsup.comparison.table import DEFAULT, ORIGIN, ORIGIN_NOTE, TABLE, Row, row_cells, selection_notes, sorted_rows
 from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
+from unsup.reports import schema_3
 from unsup.reports.catalogue import Score
 from unsup.reports.format import Cells
 from unsup.reports.schema import protocol_name
+
+OLD_NOTE = (
+    "protocol {} made these numbers in other ways than protocols do from 4 on: kNN goes by the Euclidean distance of raw "
+    "codes, C by validation accuracy, few-label probes by standardised codes; minutes are wall time"
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Comparable:
 
     def notes(self, columns: Collection[str]) -> list[str]:
         """Return what went into the columns of these names."""
+        if self.version.schema <= schema_3.LAST:
+            return [OLD_NOTE.format(self.version.protocol)]
         notes = selection_notes([column for column in self.columns if column.name in columns])
         return [*notes, ORIGIN_NOTE] if ORIGIN in columns else notes
 
