@@ -15,7 +15,7 @@ from unsup.reports.format import Cells
 from unsup.reports.schema import protocol_name
 
 OLD_NOTE = (
-    "protocol {} made these numbers in other ways than protocols do from 4 on: kNN goes by the Euclidean distance of raw "
+    "protocol {} made these numbers in other ways than protocol 4: kNN goes by the Euclidean distance of raw "
     "codes, C by validation accuracy, few-label probes by standardised codes; minutes are wall time"
 )
 
