@@ -347,7 +347,7 @@ def test_a_floor_without_codes_of_the_same_size_is_named_by_its_own() -> None:
     assert "PCA-16" in verdict(content)
 
 
-def test_what_a_model_generates_stands_between_its_floor_and_its_ceiling() -> None:
+def test_what_a_model_generates_stands_between_the_untrained_and_the_real() -> None:
     text = to_markdown(generative())
     generation = section(text, "Generation")
     assert column(generation, "images") == ["**vae**", "real against real", "untrained network"]
