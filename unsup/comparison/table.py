@@ -47,7 +47,7 @@ class Row:
 
     @property
     def origin(self) -> str:
-        """What the weights of a model were trained on, empty for a baseline or if it is not recorded."""
+        """The images that the weights of a model come from, empty if not recorded."""
         runs = self.group.runs if self.group else []
         return " / ".join(dict.fromkeys(run.pretrained_on.summary for run in runs if run.pretrained_on))
 

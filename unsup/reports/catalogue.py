@@ -179,14 +179,7 @@ SCORES = (
     Score("recall", "scores.generation.recall", T.SUMMARY | T.GENERATION),
     Score("FID", "scores.generation.fid", T.SUMMARY | T.GENERATION, distance, lower=True),
     Score("-ELBO", "scores.likelihood.elbo", T.SUMMARY | T.LIKELIHOOD, error, lower=True, negated=True),
-    Score(
-        "NLL",
-        "scores.likelihood.log_likelihood",
-        T.SUMMARY | T.LIKELIHOOD,
-        error,
-        lower=True,
-        negated=True,
-    ),
+    Score("NLL", "scores.likelihood.log_likelihood", T.SUMMARY | T.LIKELIHOOD, error, lower=True, negated=True),
     Score(
         "bits per dimension",
         "scores.likelihood.bits_per_dimension",
