@@ -409,3 +409,13 @@ def test_fid_is_shown_where_it_was_computed() -> None:
     content["scores"]["generation"]["fid"] = 28.95
     assert column(section(to_markdown(content), "Generation"), "FID") == ["28.9", "", ""]
     assert column(section(to_markdown(content), "Summary"), "FID")[0] == "28.9"
+
+
+def test_a_report_with_many_baselines_fits_a_hundred_columns() -> None:
+    content = report()
+    for key in ("pca_chosen", "statistics"):
+        content["baselines"][key] = scores(64, 0.7, classes=10)
+    lines = terminal(content).splitlines()
+    assert max(map(len, lines)) <= 100 and "…" not in "".join(lines)
+    at = next(i for i, line in enumerate(lines) if line.startswith("linear probe "))
+    assert lines[at].split()[2] == ".951" and lines[at + 1].split()[:2] == ["[.947,", ".955]"]
