@@ -260,7 +260,7 @@ def test_the_verdict_has_words_as_well_as_a_colour(folder: Path) -> None:
         assert str(inline(outcome(content)[1])) in text and str(inline(verdict(content))) in text
     assert outcome(above)[1] == "Above every baseline by the linear probe and by 10 labels per class."
     assert outcome(mixed)[1] == (
-        "Not above PCA-30, above untrained network and raw pixels by the linear probe; above every baseline by 10 "
+        "Not above PCA-30, but above untrained network and raw pixels by the linear probe; above every baseline by 10 "
         "labels per class."
     )
     assert outcome(below)[1] == "Below every baseline by the linear probe and by 10 labels per class."
