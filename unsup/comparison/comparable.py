@@ -57,7 +57,8 @@ class Comparable:
 
     def cells(self, row: Row) -> Cells:
         """Return the texts of a row, in the order of the columns."""
-        return row_cells(row, self.columns) | ({ORIGIN: row.origin} if self.tells_origin else {})
+        first = {"model": row.name, ORIGIN: row.origin} if self.tells_origin else {}
+        return first | row_cells(row, self.columns)
 
     def notes(self, columns: Collection[str]) -> list[str]:
         """Return what went into the columns of these names."""

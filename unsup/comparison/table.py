@@ -17,7 +17,7 @@ SEEDS = "seeds"  # the last column, the number of training seeds
 ORIGIN = "pretrained on"  # a column of words, only where models differ in it
 ORIGIN_NOTE = (
     f"{ORIGIN}: the images that the weights come from, in all stages together; in brackets the supervision, if there "
-    "was any. Only rows of these training images without supervision learned from no more than this data set offers"
+    "was any; rows of other images, or with supervision, had more to learn from than this data set offers"
 )
 COLUMN_NAMES = ("model", *(score.name for score in TABLE), SEEDS)
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
