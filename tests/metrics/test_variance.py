@@ -56,11 +56,27 @@ def test_known_shrinkage():
 def test_the_spread_over_initialisations():
     each = [0.77, 0.80, 0.83]
     shrunk = (4 * 0.032**2 + 2 * 0.03**2) / 6  # .2 p (1 - p) = .032
-    assert initialisation_variance(each, seeds=1) == (pytest.approx(shrunk * 4 / 3), 6)
-    assert initialisation_variance(each, seeds=2) == (pytest.approx(shrunk / 3), 6)
-    assert initialisation_variance([0.8], seeds=1) == (pytest.approx(2 * 0.032**2), 4)
-    assert initialisation_variance(each, 1, counted=shrunk / 2)[0] == pytest.approx(shrunk / 3 + shrunk / 2)
-    assert initialisation_variance(each, 1, counted=2 * shrunk)[0] == pytest.approx(shrunk / 3)
+    at = {"own": 0.8, "images": 10**9}
+    assert initialisation_variance(each, **at, seeds=1) == (pytest.approx(shrunk * 4 / 3), 6)
+    assert initialisation_variance(each, **at, seeds=2) == (pytest.approx(shrunk / 3), 6)
+    assert initialisation_variance([0.8], **at, seeds=1) == (pytest.approx(2 * 0.032**2), 4)
+    assert initialisation_variance(each, **at, seeds=1, counted=shrunk / 2)[0] == pytest.approx(shrunk / 3 + shrunk / 2)
+    assert initialisation_variance(each, **at, seeds=1, counted=2 * shrunk)[0] == pytest.approx(shrunk / 3)
+
+
+@pytest.mark.parametrize(("own", "images"), [(0.994, 500), (1.0, 500), (0.5, 20), (0.0, 20)])
+def test_luck_of_initialisations_is_judged_on_the_logit_scale(own: float, images: int) -> None:
+    each, with_half = [0.92, 0.935, 0.95], [(p * images + 0.5) / (images + 1) for p in (own, 0.935)]
+    variance, _ = initialisation_variance(each, own, images, seeds=1)
+    of_logits = initialisation_variance(each, 0.935, 10**9, seeds=1)[0] / (0.935 * 0.065) ** 2
+    logits = np.log(with_half) - np.log1p(-np.array(with_half))
+    assert (with_half[0] - with_half[1]) / np.sqrt(variance) == pytest.approx(
+        (logits[0] - logits[1]) / np.sqrt(of_logits), rel=1e-6
+    )
+
+
+def test_initialisations_that_are_always_right_have_no_variance() -> None:
+    assert initialisation_variance([1.0, 1.0], 0.9, 500, seeds=1)[0] == 0
 
 
 @pytest.mark.parametrize("df", [0.5, 2, 9.5, 400])

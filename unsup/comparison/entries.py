@@ -103,7 +103,8 @@ def _baselines(group: Group, arrays: Mapping[str, NDArray[np.float64]], column: 
             continue
         sample = Sample.of(arrays[key], draws=first.draws.get(key, {}).get(column, ()))
         if key == "untrained" and (accuracies := first.initialisations.get(PROBE_OF_COLUMN[column])):
-            variance, df = initialisation_variance(accuracies, len(group.runs), own.variance)
+            accuracy, images = float(own.share.mean()), len(own.share)
+            variance, df = initialisation_variance(accuracies, accuracy, images, len(group.runs), own.variance)
             sample = replace(sample, variance=variance, df=df)
         several.append(Entry(baseline_name(key, numbers.get("dim")), numbers, arrays[key], sample))
     return several

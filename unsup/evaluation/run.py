@@ -190,7 +190,8 @@ def _comparisons(
             baseline = baselines[name]
             sample = Sample.of(baseline.correct[probe], draws=_draws(baseline.scores, probe))
             if accuracies := baseline.scores.get("by_initialisation", {}).get(probe):
-                variance, df = initialisation_variance(accuracies, seeds=1)
+                own = samples[0].share
+                variance, df = initialisation_variance(accuracies, float(own.mean()), len(own), seeds=1)
                 sample = replace(sample, variance=variance, df=df)
             samples.append(sample)
         results = differences(samples, [(0, i) for i in range(1, len(samples))])
