@@ -116,7 +116,7 @@ def _calibrated(rng: np.random.Generator) -> list[CheckResult]:
 
 
 def _clustered(rng: np.random.Generator) -> list[CheckResult]:
-    """CheckResult that every clustering finds distant clouds and counts them."""
+    """Check that every clustering finds distant clouds and counts them."""
     labels = [np.arange(n) % CLASSES for n in (TRAIN, TEST)]
     centres = 8 * _gaussian(rng, CLASSES)
     train, test = (centres[y] + _gaussian(rng, len(y)) for y in labels)
@@ -131,7 +131,7 @@ def _clustered(rng: np.random.Generator) -> list[CheckResult]:
 
 
 def _generated(real: NDArray[np.float32]) -> list[CheckResult]:
-    """CheckResult generation scores for the same, one repeated and distant images."""
+    """Check generation scores for the same, one repeated and distant images."""
     same = generation.image_scores(real, real)
     alike = generation.image_scores(np.repeat(real[:1], len(real), 0), real)
     far = generation.image_scores(real + 100, real)
@@ -160,7 +160,7 @@ def _chance(name: str, value: float, slack: float = CHANCE) -> CheckResult:
 
 
 def _paired(rng: np.random.Generator) -> CheckResult:
-    """CheckResult that five points are separable and models of equal skill are not."""
+    """Check that five points are separable and models of equal skill are not."""
     base = rng.random(TEST) < 0.8
     equal, better = base.copy(), base.copy()
     equal[:500] = rng.permutation(base[:500])  # equally many right, on other images
@@ -171,7 +171,7 @@ def _paired(rng: np.random.Generator) -> CheckResult:
 
 
 def _paired_over_seeds(rng: np.random.Generator) -> CheckResult:
-    """CheckResult that a gain over three seeds is separable and luck is not."""
+    """Check that a gain over three seeds is separable and luck is not."""
     right = rng.random(TEST) < 0.8
 
     def seeds() -> NDArray[np.bool_]:  # each differs from the common pattern in a tenth of the images
