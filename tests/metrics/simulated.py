@@ -193,14 +193,14 @@ def main() -> None:
     print(f"| seeds | deviation | {' | '.join(names)} |")
     for text, seeds in TABLES.items():
         for deviation in DEVIATIONS:
-            figures = coverage(seeds, deviation, 2000)
+            figures = coverage(seeds, deviation, 1000)
             cells = (f"{figures[name]:.3f}" if name in figures else "" for name in names)
             print(f"| {text} | {deviation} | {' | '.join(cells)} |", flush=True)
     for number in (1, 3, 5):
-        print("few labels", number, few_label_coverage(number, 1000), flush=True)
+        print("few labels", number, few_label_coverage(number, 600), flush=True)
     for prior in (PRIOR, 2 * PRIOR):
-        for text, some in {"1, half of the models 3": [1, 3], "3": [3, 3], "5": [5, 5]}.items():
-            print(f"twenty equal models, d0 = {prior}:", text, family_wise_error(some * 10, 1000, prior), flush=True)
+        for text, seeds in {"1, half of the models 3": [1, 3] * 10, "3": [3] * 20, "5": [5] * 20}.items():
+            print(f"twenty equal models, d0 = {prior:g}:", text, family_wise_error(seeds, 500, prior), flush=True)
     for images in (100, 1000, 10_000):
         print("accuracy, least and mean coverage", images, wilson_coverage(images), flush=True)
 

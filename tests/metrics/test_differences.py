@@ -153,6 +153,20 @@ def test_intervals_from_the_best_are_those_of_tukey():
     assert best == 2 and [one["separable"] for one in found] == [True, True, False, True]
 
 
+def test_intervals_of_a_family_are_those_of_resampled_images():
+    """The largest t of all pairs of six models, from 10,000 paired bootstrap samples of 500 images."""
+    rng = np.random.default_rng(0)
+    ease = rng.normal(size=500)
+    correct = np.concatenate([Method(a).runs(ease, 1, rng).correct for a in np.linspace(1, 1.6, 6)])
+    pairs = list(itertools.combinations(range(6), 2))
+    family = differences([Sample.of(row) for row in correct], pairs)
+    deviations = np.array([one["high"] - one["difference"] for one in family])  # q times the standard error
+    weights = rng.multinomial(500, np.full(500, 1 / 500), 10_000) / 500
+    errors = weights @ correct.T - correct.mean(axis=1)
+    largest = np.max([np.abs(errors[:, i] - errors[:, j]) / d for (i, j), d in zip(pairs, deviations, strict=True)], 0)
+    assert np.quantile(largest, 0.95) == pytest.approx(1, abs=0.04)
+
+
 def random_table(rng):
     """A table with anything that an interval may contain."""
     methods = [Method(rng.normal(1.3, 0.2), rng.choice([0, 0.02, 0.2])) for _ in range(rng.integers(2, 7))]

@@ -70,7 +70,7 @@ class Sample:
 
 
 def typical_interaction(models: Sequence[NDArray[Any]]) -> float:
-    """Return the mean variance due to seeds and images jointly, as a share of p (1 - p).
+    """Return the mean variance due to seeds and images jointly, over p (1 - p).
 
     Args:
         models: (s, n) each, 0/1 or shares; those of one seed tell nothing.

@@ -33,9 +33,8 @@ class OnCard:
 
     Attributes:
         deviation: typical standard deviation over seeds, in units of p (1 - p) for a share p of the test images and
-            relative to the mean otherwise. Pooled as `SeedSpread.of` does over all recorded models of several seeds
-            (MNIST and digits; 24 for probes, 11 for reconstruction, 4 for clusters of one's own, 3 for Fréchet); the
-            linear probe's over those of MNIST, because on digits it is that of 500 test images, which `tolerance` has.
+            relative to the mean otherwise. Pooled as `SeedSpread.of` does over recorded models of several seeds, the
+            linear probe's over those of MNIST: on digits it is due to 500 test images, which `tolerance` has.
         prior: the degrees of freedom that it is worth for one model, from the same rows.
         share: whether it is a share of the test images.
     """

@@ -52,7 +52,7 @@ def with_bounds(comparison: Difference) -> str:
 
 
 def digits_beyond_zero(low: float, high: float) -> int:
-    """Return how many digits an interval needs, more than three if it leaves out 0 by less."""
+    """Return the digits of an interval, more than three if it leaves out 0 by less."""
     nearest = max(low, -high)
     return 3 if nearest <= 0 or nearest >= 0.0005 else 4 if nearest >= 0.00005 else 7
 
