@@ -722,11 +722,11 @@ def test_all_files_hold_the_same_rows_and_are_the_same_again(tmp_path: Path) -> 
     seeds(tmp_path)
     seeds(tmp_path, "ae", [0.85, 0.86])
     made(tmp_path)
-    names = [f"compare.{kind}" for kind in ("md", "csv", "json", "html")]
+    names = [f"compare.{kind}" for kind in ("md", "csv", "json", "html", "tex")]
     before = {name: (tmp_path / "mnist" / name).read_bytes() for name in names}
-    for content in before.values():
-        for model in (b"deep_ae", b"raw pixels", b"PCA-30", b"untrained"):
-            assert model in content
+    for name, content in before.items():
+        for model in ("deep_ae", "raw pixels", "PCA-30", "untrained"):
+            assert (model.replace("_", r"\_") if name.endswith("tex") else model).encode() in content
     made(tmp_path)
     assert before == {name: (tmp_path / "mnist" / name).read_bytes() for name in names}
     assert {path.name for path in (tmp_path / "mnist").iterdir()} == {"ae", "deep_ae", *names}
@@ -766,7 +766,7 @@ def test_piped_output_fits_a_hundred_columns_and_names_the_rest(
     out = capsys.readouterr().out
     assert max(len(line) for line in out.splitlines() if not line.startswith("files ")) <= 100
     assert "widths=[1000" in out.replace("\n", "")  # brackets are no markup
-    assert "Further columns in the files:" in out and "k-means NMI" in out and "compare.{html,md,csv,json}" in out
+    assert "Further columns in the files:" in out and "k-means NMI" in out and "compare.{html,md,csv,json,tex}" in out
     assert "linear probe" in out and "seeds" in out
 
 

@@ -238,7 +238,7 @@ def test_tables_say_which_protocol_their_rows_are_of() -> None:
     old = report() | {"schema": 3, "protocol": 3}
     old["floors"] = old.pop("baselines")
     for table in (full, short):
-        assert "All rows are of protocol 3. Numbers of this code are of a later protocol" in table([old])
+        assert "All rows are of protocol 3. They will be made again: this code has a later protocol" in table([old])
         assert "All rows are of protocol 4." in table([report()]) and "later protocol" not in table([report()])
 
 

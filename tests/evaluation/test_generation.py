@@ -469,7 +469,10 @@ def test_baselines_are_cached_by_what_the_untrained_network_generates(
     data: ImageData, space: FeatureSpace, tmp_path: Path
 ) -> None:
     before = compute_baselines(Plain(SHAPE), 4, data, tmp_path, [])
-    assert before.keys() == {"pixels", "pca", "pca_chosen", "statistics", "untrained"} and "generation" not in before["untrained"].scores
+    assert (
+        before.keys() == {"pixels", "pca", "pca_chosen", "statistics", "untrained"}
+        and "generation" not in before["untrained"].scores
+    )
     after = compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
     assert after["real"].scores == {"generation": space.scores(space.train)} and after["real"].correct == {}
     untrained = after["untrained"].scores

@@ -145,7 +145,7 @@ def test_every_baseline_has_a_name_and_a_place() -> None:
     assert [baseline_name(key, 30) for key in BASELINES] == [
         "untrained network",
         "PCA-30",
-        "PCA-30, chosen",
+        "chosen PCA-30",
         "raw pixels",
         "image statistics",
         "patches-30",

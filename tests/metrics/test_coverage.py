@@ -16,13 +16,17 @@ def margin(times: int) -> float:
 
 
 def check_coverage(table: str, deviation: float, times: int) -> None:
-    """Each single interval is not too wide either; those of a family may be, each for itself."""
+    """Each single interval is not too wide either; those of a family may be, each for itself.
+
+    A family is known to hold in .93 only where models deviate by much and differ much in that (statistics.md).
+    """
     measured = simulated.coverage(simulated.TABLES[table], deviation, times)
-    low = 0.95 - margin(times)
-    assert all(share >= low for share in measured.values()), measured
-    singles = {name: share for name, share in measured.items() if name not in ("baselines", "best")}
+    families = {name: measured.pop(name) for name in ("baselines", "best")}
+    singles = measured
+    assert all(share >= 0.95 - margin(times) for share in singles.values()), singles
+    assert all(share >= 0.93 - margin(times) for share in families.values()), families
     assert ("mean" in singles) == (table in ("3", "5"))  # none under three seeds
-    assert all(share <= 0.995 for share in singles.values()), measured
+    assert all(share <= 0.995 for share in singles.values()), singles
 
 
 @pytest.mark.parametrize("table", ["1, half of the models 3", "3"])

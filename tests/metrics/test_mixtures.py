@@ -154,7 +154,7 @@ def test_entries_that_hardly_vary_do_not_decide(monkeypatch):
     clouds, collapsed = rng.normal(size=(600, 2)) + 3 * labels[:, None], 1e-3 * rng.standard_t(1.5, size=(600, 3))
     codes = np.hstack([clouds, collapsed]).astype(np.float32)
     assert accuracy(labels, gaussian_mixture(codes, codes[:1], 2).train) > 0.97
-    monkeypatch.setattr(mixtures, "FLOOR", 1e-6)  # scikit-learn's own
+    monkeypatch.setattr(mixtures, "ADDED_VARIANCE", 1e-6)  # scikit-learn's own
     assert accuracy(labels, gaussian_mixture(codes, codes[:1], 2).train) < 0.6
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from unsup.core.errors import UsageError
+from unsup.models.parts.thumbnails import Thumbnail
 from unsup.models.pca import PCA, num_pixels, solver
 from unsup.models.pixels import Pixels
-from unsup.models.parts.thumbnails import Thumbnail
 
 
 def test_small_images_are_their_own_thumbnails() -> None:

@@ -16,7 +16,7 @@ from unsup.reports.sections_probes import SMALL, STRENGTHS
 
 to_markdown = on_contents(markdown.to_markdown)
 
-NEW = ("Robustness", "Draws and class imbalance", "Ridge path", "Clusterings", "Number of clusters")
+NEW = ("Robustness", "Draws and class imbalance", "Clusterings", "Number of clusters")
 CORRUPTIONS = ("gaussian noise", "blur", "missing pixels")
 
 
@@ -114,11 +114,11 @@ def test_classes_without_test_images_are_named() -> None:
 
 def test_clusterings_say_whether_they_saw_the_test_images() -> None:
     table = section(to_markdown(full()), "Clusterings")
-    assert column(table, "clustering")[:4] == ["k-means", "k-means", "gaussian mixture", "agglomerative"]
-    assert column(table, "setting")[:4] == ["inductive", "transductive", "inductive", "inductive"]
-    assert column(table, "test")[:4] == [".666 / .595 / .534", "", ".750 / .650 / .550", ".650 / .550 / .450"]
-    assert column(table, "all images")[:3] == ["", ".647 / .580 / .523", ""]
-    assert column(table, "fitted on")[2] == "10,000" and column(table, "k")[0] == "12"
+    assert column(table, "clustering")[:4] == ["k-means", "gaussian mixture", "agglomerative", "k-means"]
+    assert "applied to test images (inductive)" in table and "scored on all of them (transductive)" in table
+    assert column(table, "test")[:3] == [".666 / .595 / .534", ".750 / .650 / .550", ".650 / .550 / .450"]
+    assert column(table, "all images at once")[:3] == [".647 / .580 / .523", "", ""]
+    assert column(table, "fitted on")[1] == "10,000" and column(table, "k")[0] == "12"
 
 
 def test_a_models_own_clusters_are_shown_with_those_of_its_codes() -> None:
@@ -128,9 +128,8 @@ def test_a_models_own_clusters_are_shown_with_those_of_its_codes() -> None:
     whole["scores"]["clusterings"] = {"own": own} | whole["scores"]["clusterings"]
     text = to_markdown(whole)
     table = section(text, "Clusterings")
-    assert column(table, "clustering")[2:5] == ["own clusters", "own clusters", "gaussian mixture"]
-    assert column(table, "setting")[2:4] == ["inductive", "transductive"]
-    assert column(table, "k")[2] == "10 (9 used)" and column(table, "all images")[3] == ".900 / .800 / .700"
+    assert column(table, "clustering")[:3] == ["k-means", "own clusters", "gaussian mixture"]
+    assert column(table, "k")[1] == "10 (9 used)" and column(table, "all images at once")[1] == ".900 / .800 / .700"
     assert column(section(text, "Summary"), "own clusters ACC")[0] == ".881"
     how = section(text, "How the numbers were made")
     labels = dict(zip(column(how, "number"), column(how, "labels"), strict=True))
@@ -144,6 +143,14 @@ def test_clusters_of_unlabelled_images_have_no_scores() -> None:
     numbers = section(text, "Number of clusters")
     assert column(numbers, "by silhouette")[0] == "9" and column(numbers, "by BIC")[0] == "34"
     assert column(numbers, "chosen by")[0] == "silhouette, without labels"
+
+
+def test_baselines_without_an_estimate_are_not_in_the_table_of_cluster_numbers() -> None:
+    content = full()
+    for key in ("pca", "pixels"):
+        content["baselines"][key]["clusters"] = {"k": 10, "by": "classes"}
+    numbers = section(to_markdown(content), "Number of clusters")
+    assert column(numbers, "codes") == ["deep_ae", "untrained network"]
 
 
 def test_every_number_says_what_part_labels_had() -> None:

@@ -114,4 +114,4 @@ def show_comparison(comparison: "Comparison") -> None:
         for piece in renderables(part, console.width):
             console.print(piece)
         console.print()
-    console.print(f"files  {comparison.folder}/compare.{{html,md,csv,json}}", markup=False, soft_wrap=True)
+    console.print(f"files  {comparison.folder}/compare.{{html,md,csv,json,tex}}", markup=False, soft_wrap=True)

@@ -1,16 +1,23 @@
 """Comparable reports, and everything that is said about them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from unsup.comparison.entries import PROBE_OF_COLUMN
 from unsup.comparison.groups import Group, Version
 from unsup.comparison.pairs import Findings, Statement, findings
-from unsup.comparison.table import DEFAULT, TABLE, Row, sorted_rows
+from unsup.comparison.table import DEFAULT, ORIGIN, ORIGIN_NOTE, TABLE, Row, row_cells, selection_notes, sorted_rows
 from unsup.comparison.variance import Deviations, label_free_choice, variance_by_source
+from unsup.reports import schema_3
 from unsup.reports.catalogue import Score
+from unsup.reports.format import Cells
 from unsup.reports.schema import protocol_name
+
+OLD_NOTE = (
+    "protocol {} made these numbers in other ways than protocol 4: kNN goes by the Euclidean distance of raw "
+    "codes, C by validation accuracy, few-label probes by standardised codes; minutes are wall time"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,23 @@ class Comparable:
     def columns(self) -> list[Score]:
         """The columns that any row has."""
         return [score for score in TABLE if any(score.name in line.statistics for line in self.lines)]
+
+    @property
+    def tells_origin(self) -> bool:
+        """Whether any model has learned from more than the training images."""
+        return any(row.origin not in ("", "none", "these training images") for row in self.rows)
+
+    def cells(self, row: Row) -> Cells:
+        """Return the texts of a row, in the order of the columns."""
+        first = {"model": row.name, ORIGIN: row.origin} if self.tells_origin else {}
+        return first | row_cells(row, self.columns)
+
+    def notes(self, columns: Collection[str]) -> list[str]:
+        """Return what went into the columns of these names."""
+        if self.version.schema <= schema_3.LAST:
+            return [OLD_NOTE.format(self.version.protocol)]
+        notes = selection_notes([column for column in self.columns if column.name in columns])
+        return [*notes, ORIGIN_NOTE] if ORIGIN in columns else notes
 
     @property
     def statements(self) -> list[Statement]:

@@ -7,6 +7,7 @@ from typing import overload
 from unsup.comparison.comparable import Comparable, comparable
 from unsup.comparison.files import Comparison, comparison_csv, comparison_html, comparison_json, comparison_markdown
 from unsup.comparison.groups import ComparedRun, group, read_run
+from unsup.comparison.latex import comparison_latex
 from unsup.comparison.table import column_named
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError, closest, one_line
@@ -36,7 +37,7 @@ def compare(
 ) -> Comparison | list[Comparison]:
     """Compare the reports of one data set, or of each that has reports (a list).
 
-    Nothing is printed. The files runs/<data>/compare.{html,md,csv,json} are written.
+    Nothing is printed. The files runs/<data>/compare.{html,md,csv,json,tex} are written.
 
     >>> import unsup
     >>> print(unsup.compare("runs", "digits"))
@@ -117,6 +118,7 @@ def compare_folder(folder: Path, sort: str | None, contrast: Contrast | None = N
     replace_file(folder / "compare.csv", comparison_csv(comparison))
     replace_file(folder / "compare.md", comparison_markdown(comparison))
     replace_file(folder / "compare.html", comparison_html(comparison))
+    replace_file(folder / "compare.tex", comparison_latex(comparison))
     return comparison
 
 

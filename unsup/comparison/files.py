@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+
 from unsup.comparison.comparable import Comparable
+from unsup.comparison.groups import Version
 from unsup.comparison.pairs import Statement
-from unsup.comparison.table import SEEDS, TABLE, Row, row_cells, selection_notes
+from unsup.comparison.table import ORIGIN, SEEDS, TABLE, Row
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
 from unsup.core.files import unless_default
@@ -88,6 +91,8 @@ def _table_content(part: Comparable) -> dict[str, Any]:
                 content["of"] = row.name
             if line.group:
                 content |= {"runs": [str(run.folder) for run in line.group.runs], SEEDS: line.seeds}
+                if origin := line.group.runs[0].pretrained_on:
+                    content["pretrained_on"] = to_builtins(origin)
             rows.append(content | line.statistics)
     return {
         **part.version._asdict(),
@@ -116,15 +121,14 @@ def comparison_csv(comparison: Comparison) -> str:
     cells = [(column.name, statistic) for column in columns for statistic in STATISTICS]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["schema", "protocol", "draft", "data_sha256", "kind", "model", SEEDS, *(" ".join(cell) for cell in cells)]
-    )
+    heads = [*Version._fields, "kind", "model", ORIGIN, SEEDS, *(" ".join(cell) for cell in cells)]
+    writer.writerow(heads)
     for part in comparison.parts:
         for row in part.rows:
             for line in row.lines:
                 name = f"{row.name}, {line.name}" if line is row.untrained else line.name
                 numbers = [line.statistics.get(column, {}).get(statistic, "") for column, statistic in cells]
-                writer.writerow([*part.version, line.kind, name, line.seeds or "", *numbers])
+                writer.writerow([*part.version, line.kind, name, line.origin, line.seeds or "", *numbers])
     return out.getvalue()
 
 
@@ -150,7 +154,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 def _markdown_cells(part: Comparable, line: Row) -> Cells:
     """Return the cells of a row, in bold what is not separable from the best."""
-    cells = row_cells(line, part.columns)
+    cells = part.cells(line)
     if part.is_best(line):
         cells[part.probe] = f"**{cells[part.probe]}**"
     return cells
@@ -162,7 +166,7 @@ def _bullets(sentences: Sequence[str]) -> str:
 
 def _table_notes(part: Comparable) -> list[str]:
     bold = [f"bold: not separable from the best by {part.probe}"] if part.findings.best else []
-    return [SEEDS_NOTE, *bold, *selection_notes(part.columns)]
+    return [SEEDS_NOTE, *bold, *part.notes([*part.cells(part.rows[0])])]
 
 
 def _title(comparison: Comparison) -> str:
@@ -178,7 +182,6 @@ def comparison_html(comparison: Comparison) -> str:
         title=_title(comparison),
         again=suggest("compare", data=folder.name, runs=unless_default(folder.parent)),
         comparison=comparison,
-        row_cells=row_cells,
         table_notes=_table_notes,
         variance_rows=variance_rows,
         choice_rows=choice_rows,

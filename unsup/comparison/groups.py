@@ -12,7 +12,7 @@ from unsup.core.errors import UserError
 from unsup.core.removed import without_removed
 from unsup.reports.catalogue import SCORES, number
 from unsup.reports.report import load_report
-from unsup.reports.schema import BaselineKey, Report, RunFacts
+from unsup.reports.schema import BaselineKey, Pretraining, Report, RunFacts
 from unsup.reports.score_schema import Scores
 
 Numbers = dict[str, float]  # by name of a score or of a source of chance
@@ -41,6 +41,7 @@ class ComparedRun:
     numbers: Numbers
     baselines: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained network, by probe
+    pretrained_on: Pretraining | None
     draws: dict[str, dict[str, list[float]]]  # accuracies by draw of labels; by baseline, "" for the run, and column
 
 
@@ -84,6 +85,7 @@ def read_run(path: Path) -> ComparedRun:
         numbers=score_values(report.scores, report.run),
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
         initialisations=report.baselines.get("untrained", Scores()).by_initialisation,
+        pretrained_on=report.pretrained_on,
         draws={"": label_draws(report.scores)}
         | {key: label_draws(scores) for key, scores in report.ordered_baselines.items()},
     )

@@ -14,6 +14,11 @@ from unsup.reports.schema import BASELINES, baseline_name
 
 TABLE = scores_in(Tables.COMPARISON)
 SEEDS = "seeds"  # the last column, the number of training seeds
+ORIGIN = "pretrained on"  # a column of words, only where models differ in it
+ORIGIN_NOTE = (
+    f"{ORIGIN}: the images that the weights come from, in all stages together; in brackets the supervision, if there "
+    "was any; rows of other images, or with supervision, had more to learn from than this data set offers"
+)
 COLUMN_NAMES = ("model", *(score.name for score in TABLE), SEEDS)
 DEFAULT, UNLABELLED_DEFAULT = "linear probe", "reconstruction SSE"
 
@@ -39,6 +44,12 @@ class Row:
     def seeds(self) -> int:
         """The number of training seeds, 0 for a baseline."""
         return len(self.group.runs) if self.group else 0
+
+    @property
+    def origin(self) -> str:
+        """The images that the weights of a model come from, empty if not recorded."""
+        runs = self.group.runs if self.group else []
+        return " / ".join(dict.fromkeys(run.pretrained_on.summary for run in runs if run.pretrained_on))
 
     def value(self, column: str) -> float | None:
         """Return the mean in a column, if there is one."""

@@ -10,13 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 from unsup.comparison.comparable import Comparable
-from unsup.comparison.table import DEFAULT, SEEDS, row_cells, selection_notes
+from unsup.comparison.table import DEFAULT, ORIGIN, SEEDS
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.reports.format import Cells, enumeration
 
 MAX_MODELS = 10  # below the table
 NAME_WIDTH = 30
-PREFERRED = (DEFAULT, "dim", SEEDS, "few-label 10", "k-means ACC", "own clusters ACC", "reconstruction SSE", "minutes")
+PREFERRED = (
+    DEFAULT,
+    ORIGIN,
+    "dim",
+    SEEDS,
+    "few-label 10",
+    "k-means ACC",
+    "own clusters ACC",
+    "reconstruction SSE",
+    "minutes",
+)
 STYLES = {"model": ("{}", ""), "baseline": ("{}", "italic"), "untrained": ("  untrained", "dim")}
 GAP = 3  # blanks between columns
 
@@ -35,14 +45,14 @@ def plain_text(name: str, differences: str, parts: Sequence[Comparable], width: 
 
 def renderables(part: Comparable, width: int) -> Iterator[RenderableType]:
     """Yield what a terminal of this width shows of a part, one piece below the other."""
-    rows = [row_cells(line, part.columns) | {"model": STYLES[line.kind][0].format(line.name)} for line in part.lines]
-    available = [*(column.name for column in part.columns), SEEDS]
+    rows = [part.cells(line) | {"model": STYLES[line.kind][0].format(line.name)} for line in part.lines]
+    available = [name for name in rows[0] if name != "model"]
     fitting = _fitting(rows, available, part.sort, width)
     yield Text(f"{part.title}; sorted by {part.sort}", style="bold")
     cells = [{name: row[name] for name in ("model", *available) if name == "model" or name in fitting} for row in rows]
     bold = {(i, part.probe) for i, line in enumerate(part.lines) if part.is_best(line)}
     yield _table(cells, [STYLES[line.kind][1] for line in part.lines], bold)
-    for note in selection_notes([column for column in part.columns if column.name in fitting]):
+    for note in part.notes(fitting):
         yield _text(width, note, "dim")
     if rest := [name for name in available if name not in fitting]:
         yield _text(width, f"Further columns in the files: {enumeration(rest)}.")

@@ -33,9 +33,9 @@ from unsup.metrics.intervals import accuracy_interval
 from unsup.models.base import Model
 from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood
+from unsup.models.parts.thumbnails import Thumbnail
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
-from unsup.models.parts.thumbnails import Thumbnail
 from unsup.reports.schema import ReferenceKey
 
 INITIALISATIONS = 3  # of the untrained network; one without gradients

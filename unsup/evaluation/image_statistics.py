@@ -25,9 +25,9 @@ class ImageStatistics(Model):
         super().__init__(shape)
 
     def encode(self, x: Tensor) -> Tensor:
-        beside, below = x.diff(dim=3, append=x[:, :, :, -1:]), x.diff(dim=2, append=x[:, :, -1:])
+        across, down = x.diff(dim=3, append=x[:, :, :, -1:]), x.diff(dim=2, append=x[:, :, -1:])
         moments = [x.mean((2, 3)), x.std((2, 3), correction=0)]
-        edges = [difference.abs().mean((2, 3)) for difference in (beside, below)]
+        edges = [difference.abs().mean((2, 3)) for difference in (across, down)]
         return torch.cat([*moments, *edges, histogram(x)], dim=1)
 
 

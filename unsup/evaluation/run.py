@@ -116,6 +116,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         **run.training,
         **stages_cost(run),
         "bibtex": data.bibtex or None,
+        "method_bibtex": judged.model.bibtex or None,
         "command": run.versions["command"],
         "class_names": list(data.class_names),
     }

@@ -106,10 +106,10 @@ def _calibrated(rng: np.random.Generator) -> list[CheckResult]:
     right = (rng.random(TEST) < confidence).astype(np.float64)
     error, calibrated = calibration_errors(confidence, right)
     sure, sure_calibrated = calibration_errors(np.full(TEST, 0.95), right)
-    found = f"{error:.3f}, calibrated {calibrated:.3f}"
+    errors = f"{error:.3f}, calibrated {calibrated:.3f}"
     return [
         ("one code for all: NLL = ln 10 and Brier = 0.9", uniform, f"{nll:.3f}, {brier:.3f}"),
-        ("confidences that are right: the calibration error of a calibrated probe", error < 1.5 * calibrated, found),
+        ("confidences that are right: the calibration error of a calibrated probe", error < 1.5 * calibrated, errors),
         ("confidence .95, right in .75: calibration error = 0.2", abs(sure - 0.2) < CHANCE, f"{sure:.3f}"),
         ("a calibrated probe of confidence .95: hardly any", sure_calibrated < 0.01, f"{sure_calibrated:.3f}"),
     ]

@@ -27,7 +27,7 @@ from unsup.metrics.diagnostics import subsample
 DIMENSIONS = 64
 MIXTURE_IMAGES = 10_000
 WARD_IMAGES = 5_000  # time and memory grow with the square: 1 s and 200 MB for these
-FLOOR = 1e-3  # added to variances, whose mean is 1: constant entries weigh no more than noise
+ADDED_VARIANCE = 1e-3  # added to variances, whose mean is 1: constant entries weigh no more than noise
 RESTARTS = 4
 WORK = RESTARTS * 10 * 32**2  # four restarts of ten clusters in 32 dimensions take 4 s; fewer if EM costs more
 VOTERS = 20
@@ -88,7 +88,7 @@ def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
 def fit_mixture(codes: Floats, k: int, restarts: int = RESTARTS) -> GaussianMixture:
     """Fit k full-covariance Gaussians on codes (n, D) of mean variance 1, n >= k."""
     restarts = max(1, min(restarts, WORK // (k * codes.shape[1] ** 2)))
-    mixture = GaussianMixture(k, reg_covar=FLOOR, n_init=restarts, max_iter=200, random_state=0)
+    mixture = GaussianMixture(k, reg_covar=ADDED_VARIANCE, n_init=restarts, max_iter=200, random_state=0)
     return mixture.fit(codes.astype(np.float64))  # float32 may not be enough for the covariance of outliers
 
 

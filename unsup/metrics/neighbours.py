@@ -62,12 +62,12 @@ def nearest_by_cosine(train: Floats, queries: Floats, count: int) -> Ids:
 
     The result is (m, `count`), the nearest first, by the cosine after the mean training code is subtracted.
     """
-    found = [np.empty((0, min(count, len(train))), np.int64)]
+    positions = [np.empty((0, min(count, len(train))), np.int64)]
     for _, closeness in _closeness(train, queries):
         at = _largest(closeness["centred"], min(count, len(train)))
         order = np.argsort(-np.take_along_axis(closeness["centred"], at, axis=1), axis=1, kind="stable")
-        found.append(np.take_along_axis(at, order, axis=1))
-    return np.concatenate(found)
+        positions.append(np.take_along_axis(at, order, axis=1))
+    return np.concatenate(positions)
 
 
 def _closeness(train: Floats, test: Floats) -> Iterator[tuple[slice, dict[str, Floats]]]:

@@ -32,6 +32,10 @@ class BiGAN(Model):
         lr: learning rate of both steps, constant.
     """
 
+    bibtex = """@misc{donahue2017adversarial,
+  title = {{Adversarial feature learning}},
+  author = {Donahue and others}, year = {2017}
+}"""
     unused_parameters = True
     weight_decay = 2.5e-5
 

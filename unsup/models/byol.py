@@ -33,6 +33,10 @@ class BYOL(Model):
         decay: τ of the moving average in the first step, from 0 to 1; it rises to 1 (`decay_at`).
     """
 
+    bibtex = """@misc{grill2020bootstrap,
+  title = {{Bootstrap your own latent: a new approach to self-supervised learning}},
+  author = {Grill and others}, year = {2020}
+}"""
     views_per_image = 2
 
     def __init__(

@@ -34,6 +34,11 @@ class DAE(Model):
         output: "linear", or "sigmoid" for reconstructions inside (0, 1).
     """
 
+    bibtex = """@misc{vincent2008extracting,
+  title = {{Extracting and composing robust features with denoising autoencoders}},
+  author = {Vincent and others}, year = {2008}
+}"""
+
     def __init__(
         self,
         shape: tuple[int, int, int],

@@ -41,6 +41,11 @@ class DBN(Model):
         lr: peak learning rate of the fine-tuning (`Model`).
     """
 
+    bibtex = """@misc{hinton2006reducing,
+  title = {{Reducing the dimensionality of data with neural networks}},
+  author = {Hinton and Salakhutdinov}, year = {2006}
+}"""
+
     def __init__(
         self,
         shape: tuple[int, int, int],

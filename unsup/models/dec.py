@@ -41,6 +41,14 @@ class DEC(Model):
         reconstruction_weight: weight of the error, 0 for DEC without a decoder.
     """
 
+    bibtex = """@misc{xie2016unsupervised,
+  title = {{Unsupervised deep embedding for clustering analysis}},
+  author = {Xie and Girshick and Farhadi}, year = {2016}
+}
+@misc{guo2017improved,
+  title = {{Improved deep embedded clustering with local structure preservation}},
+  author = {Guo and others}, year = {2017}
+}"""
     needs_init = True
     frequencies: Tensor
 

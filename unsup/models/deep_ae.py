@@ -47,6 +47,11 @@ class DeepAE(Model):
         normalise: "batch" divides each unit's error by its target's variance over the batch, "none" does not.
     """
 
+    bibtex = """@misc{hinton2006reducing,
+  title = {{Reducing the dimensionality of data with neural networks}},
+  author = {Hinton and Salakhutdinov}, year = {2006}
+}"""
+
     def __init__(
         self,
         shape: tuple[int, int, int],

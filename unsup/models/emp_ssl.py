@@ -34,6 +34,12 @@ class EMPSSL(Model):
         test_patches: crops over which the code is averaged, on a square grid (4, 9, 16, …); 0 encodes the whole image.
     """
 
+    bibtex = """@misc{tong2023emp,
+  title = {{EMP-SSL: towards self-supervised learning in one training epoch}},
+  author = {Tong and Chen and Ma and LeCun}, year = {2023},
+  eprint = {2304.03977}, archivePrefix = {arXiv}
+}"""
+
     def __init__(
         self,
         shape: tuple[int, int, int],

@@ -48,6 +48,10 @@ class GAN(Model):
         UsageError: options do not go together, or an image is smaller than 8 x 8.
     """
 
+    bibtex = """@misc{radford2015unsupervised,
+  title = {{Unsupervised representation learning with deep convolutional generative adversarial networks}},
+  author = {Radford and others}, year = {2015}
+}"""
     projection: Tensor | None
 
     unused_parameters = True

@@ -41,6 +41,11 @@ class Ladder(Model):
         UsageError: the number of λ is not that of layers.
     """
 
+    bibtex = """@misc{rasmus2015semi,
+  title = {{Semi-supervised learning with ladder networks}},
+  author = {Rasmus and others}, year = {2015}
+}"""
+
     def __init__(
         self,
         shape: tuple[int, int, int],

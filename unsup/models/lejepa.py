@@ -35,6 +35,11 @@ class LeJEPA(Model):
         sigreg: λ, from 0 to 1 (.05 in the paper, .02 in the example of its code); SIGReg grows with the batch.
     """
 
+    bibtex = """@misc{balestriero2025lejepa,
+  title = {{LeJEPA: provable and scalable self-supervised learning without the heuristics}},
+  author = {Balestriero and LeCun}, year = {2025},
+  eprint = {2511.08544}, archivePrefix = {arXiv}
+}"""
     views_per_image: int
 
     def __init__(

@@ -43,6 +43,10 @@ class MAE(Model):
         UsageError: an image does not consist of two or more patches, or a width is not a multiple of 4 and of `heads`.
     """
 
+    bibtex = """@misc{he2022masked,
+  title = {{Masked autoencoders are scalable vision learners}},
+  author = {He and others}, year = {2022}
+}"""
     places: Tensor  # position embeddings (T, width)
     decoder_places: Tensor  # (T, decoder_width)
 

@@ -48,6 +48,10 @@ class Patches(Model):
         UsageError: images hold fewer than grid x grid patches.
     """
 
+    bibtex = """@misc{coates2011single,
+  title = {{An analysis of single-layer networks in unsupervised feature learning}},
+  author = {Coates and Lee and Ng}, year = {2011}
+}"""
     mean: Tensor
     whitening: Tensor
     centres: Tensor

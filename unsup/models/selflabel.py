@@ -47,6 +47,10 @@ class SelfLabel(Model):
         ema: decay of the moving average.
     """
 
+    bibtex = """@misc{vangansbeke2020scan,
+  title = {{SCAN: learning to classify images without labels}},
+  author = {{Van Gansbeke} and others}, year = {2020}
+}"""
     needs_init = True
     views_per_image = 1
 

@@ -30,6 +30,10 @@ class SimCLR(Model):
             resolution discrepancy") and are cheaper.
     """
 
+    bibtex = """@misc{chen2020simple,
+  title = {{A simple framework for contrastive learning of visual representations}},
+  author = {Chen and others}, year = {2020}
+}"""
     views_per_image = 2
 
     def __init__(

@@ -43,6 +43,11 @@ class VAE(Model):
         beta: weight of the KL term, at least 0 (Higgins et al. 2017).
     """
 
+    bibtex = """@misc{kingma2014auto,
+  title = {{Auto-encoding variational Bayes}},
+  author = {Kingma and Welling}, year = {2014}
+}"""
+
     def __init__(
         self,
         shape: tuple[int, int, int],

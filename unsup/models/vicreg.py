@@ -36,6 +36,10 @@ class VICReg(Model):
         variance_term: "sum" of v over the two views, as in the paper, or their "mean", as in the authors' code.
     """
 
+    bibtex = """@misc{bardes2022vicreg,
+  title = {{VICReg: variance-invariance-covariance regularization for self-supervised learning}},
+  author = {Bardes and Ponce and LeCun}, year = {2022}
+}"""
     views_per_image = 2
 
     def __init__(

@@ -39,12 +39,15 @@ class Items:
 
 
 @dataclass(frozen=True)
-class FoldedYaml:
+class Folded:
+    """Text in a formal language, shown when its title is pressed."""
+
     title: str
     text: str
+    language: str
 
 
-Block = Note | Table | Picture | Items | FoldedYaml
+Block = Note | Table | Picture | Items | Folded
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ class Tables(Flag):
     START = auto()  # the summary's row of the run that a run was initialised from
     GENERATION = auto()  # the report's and the recorded results' tables of generated images
     LIKELIHOOD = auto()  # the recorded results' table of generated images
+    CLASSES = auto()  # the report's other scores of the linear probe
+    OTHER_VOTES = auto()  # the report's few-label probes and neighbours with other scalings
     OTHER_MEASURES = auto()  # the report's other measures
     GEOMETRY = auto()  # the report's alignment and uniformity
     COMPARISON = auto()
@@ -177,14 +179,7 @@ SCORES = (
     Score("recall", "scores.generation.recall", T.SUMMARY | T.GENERATION),
     Score("FID", "scores.generation.fid", T.SUMMARY | T.GENERATION, distance, lower=True),
     Score("-ELBO", "scores.likelihood.elbo", T.SUMMARY | T.LIKELIHOOD, error, lower=True, negated=True),
-    Score(
-        "NLL",
-        "scores.likelihood.log_likelihood",
-        T.SUMMARY | T.LIKELIHOOD,
-        error,
-        lower=True,
-        negated=True,
-    ),
+    Score("NLL", "scores.likelihood.log_likelihood", T.SUMMARY | T.LIKELIHOOD, error, lower=True, negated=True),
     Score(
         "bits per dimension",
         "scores.likelihood.bits_per_dimension",
@@ -193,23 +188,23 @@ SCORES = (
         lower=True,
     ),
     Score("robustness", "scores.mean_corrupted", T.COMPARISON, selection=methods.ROBUSTNESS),
-    Score("balanced accuracy", "scores.linear_probe.balanced_accuracy", T.OTHER_MEASURES),
-    Score("macro F1", "scores.linear_probe.macro_f1", T.OTHER_MEASURES),
-    Score("chance", "scores.linear_probe.chance", T.OTHER_MEASURES, spread=False),
-    Score("NLL of the probe", "scores.linear_probe.nll", T.OTHER_MEASURES, "{:.3f}".format, lower=True),
-    Score("Brier", "scores.linear_probe.brier", T.OTHER_MEASURES, "{:.3f}".format, lower=True),
-    Score("calibration error", "scores.linear_probe.calibration_error", T.OTHER_MEASURES, lower=True),
-    Score("if calibrated", "scores.linear_probe.calibrated", T.OTHER_MEASURES, spread=False),
-    Score("few-label 10, standardised", "scores.few_label_standardised.10.mean", T.OTHER_MEASURES),
-    Score("few-label 1, standardised", "scores.few_label_standardised.1.mean", T.OTHER_MEASURES),
-    Score("kNN, raw", "scores.knn.raw.accuracy", T.OTHER_MEASURES),
-    Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHER_MEASURES),
-    Score("kNN, weighted", "scores.knn.weighted.accuracy", T.OTHER_MEASURES),
-    Score("C", "scores.linear_probe.C", T.OTHER_MEASURES, "{:g}".format, spread=False),
+    Score("balanced accuracy", "scores.linear_probe.balanced_accuracy", T.CLASSES),
+    Score("macro F1", "scores.linear_probe.macro_f1", T.CLASSES),
+    Score("chance", "scores.linear_probe.chance", T.CLASSES, spread=False),
+    Score("NLL of the probe", "scores.linear_probe.nll", T.CLASSES, "{:.3f}".format, lower=True),
+    Score("Brier", "scores.linear_probe.brier", T.CLASSES, "{:.3f}".format, lower=True),
+    Score("calibration error", "scores.linear_probe.calibration_error", T.CLASSES, lower=True),
+    Score("if calibrated", "scores.linear_probe.calibrated", T.CLASSES, spread=False),
+    Score("C", "scores.linear_probe.C", T.CLASSES, "{:.3g}".format, spread=False),
+    Score("few-label 10, standardised", "scores.few_label_standardised.10.mean", T.OTHER_VOTES),
+    Score("few-label 1, standardised", "scores.few_label_standardised.1.mean", T.OTHER_VOTES),
+    Score("kNN, raw", "scores.knn.raw.accuracy", T.OTHER_VOTES),
+    Score("kNN, unit length", "scores.knn.l2.accuracy", T.OTHER_VOTES),
+    Score("kNN, weighted", "scores.knn.weighted.accuracy", T.OTHER_VOTES),
     Score("MSE per pixel", "scores.reconstruction.mse_per_pixel", T.OTHER_MEASURES, "{:.5f}".format),
-    Score("dead units", "scores.dead_units", T.OTHER_MEASURES | T.DIAGNOSTIC, "{:g}".format, lower=True),
+    Score("dead units", "scores.dead_units", T.OTHER_MEASURES | T.DIAGNOSTIC, "{:.3g}".format, lower=True),
     Score("KL, nats", "scores.likelihood.kl", T.OTHER_MEASURES, error),
-    Score("active units", "scores.likelihood.active_units", T.OTHER_MEASURES, "{:g}".format),
+    Score("active units", "scores.likelihood.active_units", T.OTHER_MEASURES, "{:.3g}".format),
     Score("silhouette", "scores.silhouette.raw", T.OTHER_MEASURES | T.DIAGNOSTIC, title="silhouette raw"),
     Score("silhouette l2", "scores.silhouette.l2", T.OTHER_MEASURES),
     Score("alignment", "scores.alignment", T.GEOMETRY | T.DIAGNOSTIC, "{:.3f}".format, lower=True),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Table
+from unsup.reports.blocks import Block, Folded, Items, Note, Picture, Table
+from unsup.reports.citation import TITLE
 from unsup.reports.figures import code_map
 from unsup.reports.figures.code_map import CodeMap, Mistake
 from unsup.reports.figures.curves import panels
@@ -87,6 +88,7 @@ def _sections(report: Report, folder: Path, images: PageImages) -> list[tuple[st
     _place_pictures(blocks, without_map=images.code_map is not None)
     content = {title: [_part(block, folder) for block in some] for title, some in blocks.items()}
     content["Checks"] = [_part(block, folder) for block in checks_in_full(report)]
+    content[TITLE] = content.pop(TITLE)  # the last one
     if curves := panels(report.curves or {}):
         content["Learning curves"] = [PagePart("curves", curves)]
     if images.code_map:
@@ -121,7 +123,7 @@ def _part(block: Block, folder: Path) -> PagePart:
             return PagePart("picture", {"uri": uri, "width": width, "height": height, "alt": alt})
         case Items(pairs):
             return PagePart("items", [(name, inline(text)) for name, text in pairs])
-        case FoldedYaml():
+        case Folded():
             return PagePart("listing", block)
 
 

@@ -1,6 +1,6 @@
 """A report as Markdown, made from the content of report.json alone."""
 
-from unsup.reports.blocks import Block, FoldedYaml, Items, Note, Picture, Section, Table
+from unsup.reports.blocks import Block, Folded, Items, Note, Picture, Section, Table
 from unsup.reports.format import markdown_table
 from unsup.reports.schema import Report
 from unsup.reports.sections import sections
@@ -29,5 +29,5 @@ def _block(block: Block, titled: bool) -> str:
             return f"![{alt}]({path})"
         case Items(pairs):
             return "\n".join(f"- {name}: {text}" for name, text in pairs)
-        case FoldedYaml(title, text):
-            return f"<details><summary>{title}</summary>\n\n```yaml\n{text}\n```\n\n</details>"
+        case Folded(title, text, language):
+            return f"<details><summary>{title}</summary>\n\n```{language}\n{text}\n```\n\n</details>"

@@ -23,7 +23,7 @@ ROBUSTNESS = (
     "robustness: the linear probe on corrupted test images, mean over corruptions and severities; its C with "
     "validation labels of clean images"
 )
-MINUTES = "minutes: processor time of training, of all cores together; under protocol 3 wall time"
+MINUTES = "minutes: processor time of training, of all cores together"
 GPU = "GPU minutes: wall time of training times GPUs in use"
 SEEN = "images and views seen: in the training steps of this run alone, repetitions counted"
 REFERENCE = "reference s: seconds of a fixed workload on the same machine; divide minutes by it to compare machines"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SomeRecord = TypeVar("SomeRecord", bound=Record)
 KINDS = {"str": str, "int": int, "float": float, "bool": bool, "array": list, "object": dict}  # msgspec's names
 CURVES = re.compile(rb'(?<=\n "curves": \{)\n.*?\n \}', re.DOTALL)  # of a report as `to_json` writes it
+BROAD = 4  # rows of a report whose scores fit side by side with their intervals
 STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")  # of msgspec's paths, `run.seed`, `baselines[...].code_dim`
 
 
@@ -98,7 +99,7 @@ def load_report(path: Path, curves: bool = True) -> Report:
 
 
 def parse_report(content: Any) -> Report:
-    """Return the content of a report.json, of this schema or an older one, as a `Report`.
+    """Return the content of a report.json of any schema as a `Report`.
 
     Raises:
         UserError: as in `load_report`.
@@ -175,10 +176,15 @@ def summary_table(report: Report) -> "Table":
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column()
+    table.add_column(no_wrap=len(rows) > BROAD)
     for i, name in enumerate(rows):
-        table.add_column(name, justify="right", style="bold" if i == 0 else "", overflow="fold")
+        head = name.replace(" ", "\n") if len(rows) > BROAD else name
+        table.add_column(head, justify="right", style="bold" if i == 0 else "", overflow="fold")
     for column in dict.fromkeys(column for row in rows.values() for column in row):
-        table.add_row(column, *(row.get(column, "") for row in rows.values()))
+        texts = [column, *(row.get(column, "") for row in rows.values())]
+        if len(rows) > BROAD:
+            texts = [text.replace(" [", "\n[").replace(" SSE", "\nSSE") for text in texts]
+        table.add_row(*texts)
     return table

@@ -19,11 +19,17 @@ Supervision = Literal["none", "labels", "text", "unknown"]
 
 
 class Pretraining(Record, kw_only=True):
-    """What the weights of an encoder were trained on, in all stages together."""
+    """The images and supervision that weights come from, in all stages together."""
 
     images: list[Images]  # "these with test": training and test images of this data set
     supervision: list[Supervision]
     text: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The images, with the supervision in brackets if there was any."""
+        images, supervision = " and ".join(self.images), ", ".join(self.supervision)
+        return images if supervision in ("none", images) else f"{images} ({supervision})"
 
 
 class ReferenceWorkload(Record, kw_only=True):
@@ -66,6 +72,7 @@ class RunFacts(Record, kw_only=True):
     reference: ReferenceWorkload | None = None
     clock: Literal["cpu", "wall"] = "cpu"  # of `minutes`; wall time up to schema 3
     bibtex: str | None = None  # of the data set
+    method_bibtex: str | None = None
     command: str
     class_names: list[str] = field(default_factory=list)
 
@@ -227,7 +234,7 @@ def baseline_name(key: BaselineKey, code_dim: float | None) -> str:
     names: dict[BaselineKey, str] = {
         "untrained": "untrained network",
         "pca": f"PCA{dim}",
-        "pca_chosen": f"PCA{dim}, chosen",
+        "pca_chosen": f"chosen PCA{dim}",
         "pixels": "raw pixels",
         "statistics": "image statistics",
         "texture": f"patches{dim}",

@@ -1,5 +1,6 @@
 """The sections of a report, in order, from the content of report.json alone."""
 
+from unsup.reports import citation
 from unsup.reports.blocks import Block, Note, Picture, Section, Table
 from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.format import Cells, enumeration, with_bounds
@@ -23,7 +24,7 @@ def sections(report: Report) -> list[Section]:
         ("Pictures", [Picture(path, alt) for path, alt in report.figures.items()]),
         ("Generation", _generation(report)),
         ("Layers", _layers(report)),
-        ("Classes", by_class(report)),
+        ("Classes", [*_class_scores(report), *by_class(report)]),
         ("Robustness", corrupted(report)),
         ("Draws and class imbalance", draws(report)),
         ("k-means", kmeans_spaces(report)),
@@ -33,6 +34,7 @@ def sections(report: Report) -> list[Section]:
         ("Other measures", _others(report)),
         ("How the numbers were made", how_made(report)),
         ("Where it comes from", origin(report)),
+        (citation.TITLE, citation.blocks(report)),
     ]
     return [Section(title, blocks) for title, blocks in content if blocks]
 
@@ -77,7 +79,7 @@ def _about_baselines(report: Report) -> list[str]:
         texts.append(f"PCA has {pca.code_dim:,} components: ten training images or more for each, at most one a pixel.")
     if chosen := baselines.get("pca_chosen"):
         scaling = "divided by their standard deviations" if chosen.whitened else "as they are"
-        texts.append(f"PCA, chosen: dimension and scaling ({scaling}) are the best on validation images.")
+        texts.append(f"Chosen PCA: dimension and scaling ({scaling}) are the best on validation images.")
     if "statistics" in baselines:
         texts.append("Image statistics: brightness, contrast, edges and colours of the image as a whole.")
     if "texture" in baselines:
@@ -152,6 +154,14 @@ def _spread(report: Report) -> tuple[Table, Note] | tuple[()]:
     return Table(title, rows), Note(note)
 
 
+def _class_scores(report: Report) -> list[Block]:
+    rows = _rows(report, Tables.CLASSES)
+    return [Table("Classes and probabilities of the linear probe", rows)] if rows else []
+
+
 def _others(report: Report) -> list[Block]:
     rows = _rows(report, Tables.OTHER_MEASURES)
-    return [Table("Other measures of the codes", rows)] if rows else []
+    blocks: list[Block] = [Table("Other measures of the codes", rows)] if rows else []
+    if votes := _rows(report, Tables.OTHER_VOTES):
+        blocks.insert(0, Table("Few labels and neighbours, with other scalings of the codes", votes))
+    return blocks

@@ -8,7 +8,7 @@ from unsup.reports.score_schema import Agreement, ClusterCount, Count, KMeans, O
 
 THIN = 3  # an effective rank below it leaves little to find clusters in
 CHOSEN_BY = {"classes": "number of classes", "silhouette": "silhouette, without labels"}
-COLUMNS = ("codes", "clustering", "setting", "k", "fitted on", "dim", "train", "test", "all images")
+COLUMNS = ("codes", "clustering", "k", "fitted on", "dim", "train", "test", "all images at once")
 
 
 def kmeans_spaces(report: Report) -> list[Block]:
@@ -39,25 +39,24 @@ def other_clusterings(report: Report) -> list[Block]:
     for name, scores in report.rows:
         if scores.clusterings and scores.kmeans:
             given = {"k": str(scores.clusters.k)} if scores.clusters else {}
-            rows += _clustering({"codes": name, "clustering": "k-means"}, given, scores.kmeans)
+            rows.append(_clustering({"codes": name, "clustering": "k-means"} | given, scores.kmeans))
         for key, clustering in scores.clusterings.items():
             given = {"k": _number(clustering.k)}
-            rows += _clustering({"codes": name, "clustering": CLUSTERINGS.get(key, key)}, given, clustering)
+            rows.append(_clustering({"codes": name, "clustering": CLUSTERINGS.get(key, key)} | given, clustering))
     rows = in_order(rows, COLUMNS)
-    note = "ACC / NMI / ARI. Inductive: fitted on training images alone, then applied to test images."
-    if any(row["setting"] == "transductive" for row in rows):
-        note += " Transductive: fitted and scored on all images, as most published figures are."
+    note = "ACC / NMI / ARI. Train and test: fitted on training images alone, then applied to test images (inductive)."
+    if "all images at once" in rows[0]:
+        note += " All images at once: fitted and scored on all of them (transductive), as most published figures are."
     note += " Labels are used only for the scores."
     if "own" in report.scores.clusterings:
         note += " Own clusters: made by the model itself, not found in its codes afterwards."
     if "dim" in rows[0]:
         note += " dim: dimensions of the codes that the clustering saw."
-    return [Table("k-means and other clusterings", rows, texts=3), Note(note)]
+    return [Table("k-means and other clusterings", rows, texts=2), Note(note)]
 
 
-def _clustering(names: Cells, given: Cells, clustering: KMeans | OtherClustering) -> list[Cells]:
-    """Return the row of test images, and that of all images at once if there is one."""
-    row = names | {"setting": "inductive"} | given
+def _clustering(row: Cells, clustering: KMeans | OtherClustering) -> Cells:
+    """Return a row that begins with these cells."""
     if isinstance(clustering, OtherClustering):
         if clustering.used is not None and clustering.used < clustering.k:
             row["k"] += f" ({_number(clustering.used)} used)"
@@ -69,10 +68,9 @@ def _clustering(names: Cells, given: Cells, clustering: KMeans | OtherClustering
         row["train"] = _agreement(clustering.train)
     if clustering.test:
         row["test"] = _agreement(clustering.test)
-    if not clustering.transductive:
-        return [row]
-    at_once = names | {"setting": "transductive"} | given | {"all images": _agreement(clustering.transductive)}
-    return [row, at_once]
+    if clustering.transductive:
+        row["all images at once"] = _agreement(clustering.transductive)
+    return row
 
 
 def _number(value: Count) -> str:
@@ -93,7 +91,8 @@ def cluster_numbers(report: Report) -> list[Block]:
         row = {"codes": name} | {title: _number(value) for title, value in numbers.items() if value is not None}
         if count.by is not None:
             row["chosen by"] = CHOSEN_BY.get(count.by, count.by)
-        rows.append(row)
+        if _estimated(count) or scores is report.scores:
+            rows.append(row)
     if not any(len(row) > 1 for row in rows):
         return []
     note = (

@@ -4,7 +4,7 @@ from typing import Any
 
 import yaml
 
-from unsup.reports.blocks import Block, FoldedYaml, Items, Table
+from unsup.reports.blocks import Block, Folded, Items, Table
 from unsup.reports.format import Cells
 from unsup.reports.methods import explanations
 from unsup.reports.schema import Report, RunFacts
@@ -83,15 +83,15 @@ def origin(report: Report) -> list[Block]:
         "commit": made.commit and f"`{made.commit}`, {STATES[bool(made.dirty)]}",
         "hardware": made.hardware.description,
         "data": f"SHA-256 `{made.data_sha256[:12]}` over images, labels and split",
-        "training images": _corruptions(made.config),
+        "training images": corruptions(made.config),
         "protocol": f"{report.protocol_name}; other protocols give other numbers",
         "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
     }
     known = [(name, fact) for name, fact in facts.items() if fact is not None]
-    return [Items(known), FoldedYaml("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip())]
+    return [Items(known), Folded("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip(), "yaml")]
 
 
-def _corruptions(config: dict[str, Any]) -> str | None:
+def corruptions(config: dict[str, Any]) -> str | None:
     """Return how the training images were corrupted, None if they were not."""
     options = config.get("data", {}).get("init_args", {})
     words = [text.format(options[name]) for name, text in CORRUPTIONS.items() if options.get(name)]

@@ -100,12 +100,13 @@ def _by_probes(report: Report) -> tuple[list[str], list[str]]:
 
 
 def _phrase(results: list[Result]) -> str:
-    """Return 'below raw pixels, not above PCA-30' or 'above every baseline'."""
+    """Return 'below raw pixels, but above PCA-30' or 'above every baseline'."""
     standings = {result.standing for result in results}
     if standings in ({WORSE}, {BETTER}):
         return f"{results[0].standing} every baseline"
     names = {s: [result.baseline for result in results if result.standing == s] for s in (WORSE, UNCLEAR, BETTER)}
-    return ", ".join(f"{standing} {enumeration(some)}" for standing, some in names.items() if some)
+    parts = [f"{standing} {enumeration(some)}" for standing, some in names.items() if some]
+    return ", but ".join([", ".join(parts[:-1]), parts[-1]] if names[BETTER] else [", ".join(parts)])
 
 
 def _labelled_verdict(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""What a run cost and learned from, and its record in a run that starts from its weights."""
+"""The cost and the origin of a run, and its record in runs that start from it."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def pretrained_on(run: Run, model: Model) -> Pretraining:
 
 
 def origin_record(run: Run, model: Model) -> dict[str, Any]:
-    """Return the record of a run, whose weights `model` has, in a run that starts from it."""
+    """Return the record of a run in a run that starts from its weights, `model`'s."""
     return {
         "run": f"{run.config['dataset']}/{run.config['recipe']}/{run.folder.name}",  # no folders of this machine
         "weights_sha256": weights_hash(model),

@@ -1,4 +1,4 @@
-"""What the weights of a run were trained on, and with which supervision."""
+"""The images and the supervision that the weights of a run come from."""
 
 from collections.abc import Sequence
 from typing import Any, get_args

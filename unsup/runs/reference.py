@@ -16,7 +16,7 @@ IMAGES, CHANNELS, SIDE = 64, 32, 32  # of a convolution, 0.60 billion multiplica
 
 @cache
 def reference_seconds(device: torch.device) -> float:
-    """Return the seconds that the workload takes, measured once per process and device.
+    """Return the seconds of the workload, measured once per process and device.
 
     On a CPU they are the processor's seconds of one thread, so that other work on the machine counts little. On a GPU
     they are wall time. A round is a product of two matrices and a convolution with 3 x 3 filters, in float32. The

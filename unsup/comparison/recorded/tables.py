@@ -89,11 +89,12 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
 
 
 def protocol_note(reports: Sequence[Report]) -> str:
-    """Return which protocol the recorded reports are of, and what that means for their numbers."""
+    """Return the protocol of the recorded reports, and if numbers of today compare."""
     name, old = reports[0].protocol_name, reports[0].schema < SCHEMA
     text = f"All rows are of {name}."
     if old:
-        text += " Numbers of this code are of a later protocol and do not compare with them; minutes are wall time."
+        text += " They will be made again: this code has a later protocol, whose numbers do not compare with them."
+        text += " Minutes are wall time."
     return text
 
 
