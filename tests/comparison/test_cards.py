@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import itertools
 import math
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from comparison.simulated_cards import metric_named, share_of_one, share_that_hold
 from sample_reports import clustered, generative, on_contents, report, unlabelled
 from scipy.special import expit, logit
 
@@ -31,7 +34,7 @@ from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 CARDS = TOP / "results" / "cards"
-PROBE = find_score("linear probe").card
+PROBE = metric_named("linear probe")
 
 check, make_cards = on_contents(cards.check_card), on_contents(cards.make_cards)
 
@@ -146,60 +149,60 @@ def test_how_wrong_a_typical_deviation_may_be(times: float, low: float, high: fl
     assert low <= held(3, lambda rng, size: 0.01 * times) <= high
 
 
-def recorded_models() -> list[tuple[str, Any, list[list[float]]]]:
-    """Return (name, metric, values of each recorded model of several seeds)."""
-    folders = [path for path in sorted((TOP / "results").glob("*/*/")) if path.name != "pca"]
+def recorded_models(data: str = "*") -> Iterator[tuple[str, OnCard, list[list[float]]]]:
+    """Yield (name, metric, values of each recorded model of several seeds)."""
+    folders = [path for path in sorted((TOP / "results").glob(f"{data}/*/")) if path.name != "pca"]
     reports = [[read_complete(path) for path in sorted(folder.glob("*.json"))] for folder in folders]
     several = [[report.scores for report in one] for one in reports if len(one) > 1]
-    models = []
     for name in ("linear probe", "few-label 10", "k-means ACC", "own clusters ACC"):
         score = find_score(name)
-        models.append((name, score.card, [values for one in several if (values := seed_values(one, score))]))
-    return models
+        yield name, metric_named(name), [values for one in several if (values := seed_values(one, score))]
 
 
 def test_typical_deviations_are_those_of_the_recorded_rows() -> None:
     """In units of p (1 - p), with the degrees of freedom that they are worth for one model."""
+    (_, _, on_mnist), *_ = recorded_models("mnist")
     for name, metric, models in recorded_models():
-        spread = SeedSpread.of(models)
-        assert spread is not None, name
-        assert metric.deviation == pytest.approx(math.sqrt(spread.variance), abs=0.01), name
+        spread, source = SeedSpread.of(models), SeedSpread.of(on_mnist if name == "linear probe" else models)
+        assert spread is not None and source is not None, name
+        assert metric.deviation == pytest.approx(math.sqrt(source.variance), abs=0.01), name
         assert metric.prior == pytest.approx(spread.prior, rel=0.05), name
 
 
-def share_in_tolerance(seeds: int, shift: float, p: float, images: int, metric: OnCard, cards: int = 1500) -> float:
-    """Return the share of cards of four such metrics that a new run holds, whose true accuracy is p - shift.
-
-    Models deviate as the recorded ones: by σ on the logit scale with σ² = d₀ s₀² / χ²(d₀).
-    """
-    rng, held = np.random.default_rng(0), []
-    for _ in range(cards):
-        sigma = metric.deviation * np.sqrt(metric.prior / rng.chisquare(metric.prior, 4))
-        old = expit(logit(p) + sigma[:, None] * rng.normal(size=(4, seeds)))
-        new = expit(logit(p - np.array([shift, 0, 0, 0])) + sigma * rng.normal(size=4))
-        held.append(
-            all(abs(np.mean(a) - b) <= tolerance(list(a), metric, images, 4) for a, b in zip(old, new, strict=True))
-        )
-    return float(np.mean(held))
+def test_recorded_seeds_hold_on_cards_of_the_others() -> None:
+    """Of each model one or two seeds are recorded and the others are new runs; 98.75 % of four numbers each."""
+    held: dict[str, list[float]] = {}
+    for data, images in (("digits", 500), ("mnist", 10_000)):
+        for name, metric, models in recorded_models(data):
+            for values in models:
+                shares = []
+                for old in [*itertools.combinations(values, 1), *itertools.combinations(values, 2)]:
+                    most = tolerance(old, metric, images, 4)
+                    shares += [abs(new - np.mean(old)) <= most for new in values if new not in old]
+                held.setdefault(name, []).append(float(np.mean(shares)))
+    assert held["linear probe"] and all(np.mean(shares) > 0.97 for shares in held.values()), held
 
 
-SOUND = {1: (0.93, 0.995), 3: (0.93, 0.99), 5: (0.93, 0.99)}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [1, 3, 5])
-@pytest.mark.parametrize("p", [0.6, 0.95, 0.99])
-def test_sound_runs_hold_and_broken_ones_do_not(seeds: int, p: float) -> None:
-    """10,000 images. Broken: three times the errors of an accuracy near 1 (of .6: 25 points less)."""
-    low, high = SOUND[seeds]
-    assert low <= share_in_tolerance(seeds, 0, p, 10_000, PROBE) <= high
-    if seeds > 1:
-        assert share_in_tolerance(seeds, min(0.25, 2 * p * (1 - p)), p, 10_000, PROBE) < 0.1
+@pytest.mark.parametrize(("seeds", "low", "broken"), [(1, 0.92, 0.1), (3, 0.93, 0.02), (5, 0.93, 0.02)])
+@pytest.mark.parametrize(("p", "shift"), [(0.6, 0.2), (0.95, 0.1), (0.99, 0.02)])
+def test_sound_runs_hold_and_broken_ones_do_not(seeds: int, low: float, broken: float, p: float, shift: float) -> None:
+    """10,000 images. Broken: three times the errors of an accuracy near 1, half as many again of .6."""
+    assert low <= share_that_hold(PROBE, seeds, p, times=400)[0]
+    assert share_that_hold(PROBE, seeds, p, shift, times=400)[0] < broken
 
 
 def test_a_strong_probe_has_a_tight_tolerance() -> None:
-    """The recorded seeds of `lejepa`-like codes on MNIST: ± .013 let a plain patch model pass."""
-    assert 0.002 < tolerance([0.9907, 0.9920, 0.9905, 0.9920, 0.9917], PROBE, 10_000, 4) < 0.006
+    """Codes of MNIST like those of `lejepa` and `simclr`: ± .013 let a run pass with twice the errors."""
+    assert 0.002 < tolerance([0.9907, 0.9920, 0.9905, 0.9920, 0.9917], PROBE, 10_000, 4) < 0.004
+    sound, allowed = share_of_one(PROBE, 1, 0.99, 0.0006, times=400)
+    assert sound == 1 and allowed < 0.008
+    assert share_of_one(PROBE, 1, 0.99, 0.0006, shift=0.01, times=400)[0] < 0.02
+
+
+def test_sound_clusters_hold() -> None:
+    """Clusters of `simclr` deviate by .04; by protocol 3 they missed ± .112 of one seed in 5 to 10 of 100 runs."""
+    for seeds in (1, 3, 5):
+        assert share_of_one(metric_named("k-means ACC"), seeds, 0.6, 0.04, times=400)[0] > 0.98
 
 
 # ---- checks ---------------------------------------------------------------------------------------------------------

@@ -4,15 +4,16 @@ A model is right on an image if ability + seed + ease of the image + (model x im
 `python tests/metrics/simulated.py` prints the figures of docs/protocol/statistics.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
+from scipy.stats import binom
 
 from unsup.metrics.differences import Sample, differences, differences_from_best, typical_interaction
-from unsup.metrics.intervals import accuracy_interval, accuracy_over_seeds
+from unsup.metrics.intervals import LEAST_DF, accuracy_interval, accuracy_over_seeds
 from unsup.metrics.variance import SeedSpread
 
 TASTE, LUCK = 0.5, 0.4  # deviations of model x image and of seed x image; ease of the image: 1
@@ -63,117 +64,145 @@ def pooled(table: Sequence[Runs]) -> tuple[SeedSpread | None, list[Sample]]:
 
 
 DEVIATIONS = (0.03, 0.12)  # over seeds, in ability: one and four points of accuracy
-PRIOR = 8.0  # models differ in it: σ² = d₀ s₀² / χ²(d₀)
+PRIOR = 4.0  # models differ in it as recorded ones do by few labels: σ² = d₀ s₀² / χ²(d₀)
+TABLES = {  # seeds of eight models; of the first and the third one are the figures of a single interval
+    "1, half of the models 3": [1, 3] * 4,
+    "1, one model 3": [1, 3, *[1] * 6],
+    "3": [3] * 8,
+    "5": [5] * 8,
+}
+IMAGES = 1000
 
 
-def table(
-    seeds: int, deviation: float, models: int, images: int, spread: float, rng: np.random.Generator
-) -> tuple[list[Method], list[Runs]]:
-    """Return models and their runs on the same images.
-
-    With one seed every second model has three, which the spread over seeds is known from.
-    """
-    scatter = deviation * np.sqrt(PRIOR / rng.chisquare(PRIOR, models))
-    methods = [Method(1.3 + spread * rng.normal(), float(one)) for one in scatter]
-    ease = rng.normal(size=images)
-    counts = [3 if seeds == 1 and i % 2 else seeds for i in range(models)]
-    return methods, [method.runs(ease, count, rng) for method, count in zip(methods, counts, strict=True)]
+def scattered(deviation: float, models: int, rng: np.random.Generator, prior: float = PRIOR) -> list[float]:
+    """Return deviations over seeds of models."""
+    return (deviation * np.sqrt(prior / rng.chisquare(prior, models))).tolist()
 
 
-def coverage(seeds: int, deviation: float, times: int) -> dict[str, float]:
-    """Return how often each kind of interval holds the truth, in tables of eight models."""
+def coverage(seeds: Sequence[int], deviation: float, times: int) -> dict[str, float]:
+    """Return how often each kind of interval holds the truth, in tables of models and one baseline."""
     rng, held = np.random.default_rng(0), []
     for _ in range(times):
-        methods, runs = table(seeds, deviation, 8, 1000, 0.15, rng)
+        ease = rng.normal(size=IMAGES)
+        methods = [Method(1.3 + 0.15 * rng.normal(), one) for one in scattered(deviation, len(seeds), rng)]
+        runs = [method.runs(ease, count, rng) for method, count in zip(methods, seeds, strict=True)]
+        baseline = Method(1.2, luck=0)
         spread, samples = pooled(runs)
-        truth = [method.accuracy for method in methods]
-        (planned,) = differences([samples[0], samples[2]], [(0, 1)])
+        samples.append(Sample.of(baseline.runs(ease, 1, rng).correct))
+        truth = [method.accuracy for method in [*methods, baseline]]
+        first, third = runs[0], runs[2]
+        of_one = {
+            "planned": (differences([samples[0], samples[2]], [(0, 1)])[0], truth[0] - truth[2]),
+            "two runs": (
+                differences([Sample.of(one.correct[0]) for one in (first, third)], [(0, 1)])[0],
+                first.over_images[0] - third.over_images[0],
+            ),
+            "accuracy": (_bounds(accuracy_interval(first.correct[0])), first.over_images[0]),
+        }
+        if seeds[0] > LEAST_DF:
+            of_one["mean"] = (accuracy_over_seeds(first.accuracies, spread), first.on_these_images)
         best, from_best = differences_from_best(samples)
-        pairs = [(i, 0) for i in range(1, 8)]  # the first one in the part of a baseline that all share
-        family = differences(samples, pairs)
-        over_seeds, over_images = accuracy_over_seeds(runs[0].accuracies, spread), accuracy_interval(runs[0].correct[0])
+        own = differences(samples, [(i, len(runs)) for i in range(len(runs))])
+        families = {
+            "baselines": [(one, t - truth[-1]) for one, t in zip(own, truth, strict=False)],
+            "best": [(one, t - truth[best]) for one, t in zip(from_best, truth, strict=True)],
+        }
         held.append(
-            {
-                "planned": _holds(planned, truth[0] - truth[2]),
-                "over seeds": over_seeds["low"] <= runs[0].on_these_images <= over_seeds["high"],
-                "test images": over_images[0] <= runs[0].over_images[0] <= over_images[1],
-                "family of baselines": all(
-                    _holds(one, truth[i] - truth[j]) for one, (i, j) in zip(family, pairs, strict=True)
-                ),
-                "family of the best": all(
-                    _holds(one, t - truth[best]) for one, t in zip(from_best, truth, strict=True)
-                ),
-            }
+            {name: _holds(*one) for name, one in of_one.items()}
+            | {name: all(_holds(*one) for one in several) for name, several in families.items()}
         )
     return {name: float(np.mean([one[name] for one in held])) for name in held[0]}
 
 
-def few_label_coverage(seeds: int, times: int) -> dict[str, float]:
-    """Return coverage of the difference of two models by few labels, ten draws of them.
+def few_label_coverage(seeds: int, times: int, images: int = 4000) -> dict[str, float]:
+    """Return coverage of the difference by few labels of two models, and of two runs with and without the ten draws.
 
     A draw moves the ability of each model, in part alike; as on codes of MNIST the difference deviates by 1.8 points.
+    The spread over seeds is known from four models.
     """
     rng, held = np.random.default_rng(0), []
+    common, own, deviation = 0.1, 0.05, 0.03  # of draws, of draws and model, over seeds, in ability
+    width = np.sqrt(1 + TASTE**2 + LUCK**2 + common**2 + own**2)
     for _ in range(times):
-        ease = rng.normal(size=1000)
-        common, samples, truth = rng.normal(0, 0.1, 10), [], []
-        for ability in (0.8, 0.7):
-            draws = common + rng.normal(0, 0.05, 10)
-            method = Method(ability, float(np.sqrt(0.1**2 + 0.05**2)))
-            own = ability + ease + rng.normal(0, TASTE, 1000)
-            luck = rng.normal(0, LUCK, (seeds, 10, 1000))
-            correct = (own + draws[:, None] + luck > 0).astype(float)  # (seeds, 10, n); seeds differ by luck alone
-            accuracies = correct.mean(axis=(0, 2))
-            samples.append(Sample.of(correct.mean(axis=(0, 1)), draws=accuracies))
-            truth.append(method.accuracy)
-        without = [Sample(sample.share) for sample in samples]
-        difference = truth[0] - truth[1]
-        held.append(
-            [_holds(differences(sides, [(0, 1)])[0], difference) for sides in (samples, without)],
-        )
-    with_draws, alone = np.mean(held, axis=0)
-    return {"with draws": float(with_draws), "without": float(alone)}
+        ease, shared = rng.normal(size=images), rng.normal(0, common, 10)
+        shares, draws, runs = [], [], []  # by model: (s, n); (s, 10); accuracy of its first run
+        for i, ability in enumerate((0.8, 0.7, 0.7, 0.7)):
+            number = seeds if i < 2 else max(3, seeds)
+            shift = ability + rng.normal(0, deviation, (number, 1, 1))
+            score = ease + rng.normal(0, TASTE, images) + (shared + rng.normal(0, own, 10))[:, None] + shift
+            correct = score + rng.normal(0, LUCK, score.shape) > 0  # (s, 10, n)
+            shares.append(correct.mean(axis=1))
+            draws.append(correct.mean(axis=2))
+            runs.append(ndtr(shift[0, 0, 0] / width))
+        spread = SeedSpread.of([share.mean(axis=1).tolist() for share in shares])
+        interaction = typical_interaction(shares)
+        models = [Sample.of(shares[i], spread, interaction, draws[i].mean(axis=0)) for i in (0, 1)]
+        firsts = [Sample.of(shares[i][0], draws=draws[i][0]) for i in (0, 1)]
+        truth = np.subtract(*ndtr(np.array([0.8, 0.7]) / np.hypot(width, deviation)))
+        cases = {
+            "methods": (models, truth),
+            "runs": (firsts, runs[0] - runs[1]),
+            "runs, draws left out": ([Sample(one.share) for one in firsts], runs[0] - runs[1]),
+        }
+        held.append({name: _holds(differences(sides, [(0, 1)])[0], true) for name, (sides, true) in cases.items()})
+    return {name: float(np.mean([one[name] for one in held])) for name in held[0]}
 
 
-def family_wise_error(seeds: int, times: int, models: int = 20) -> dict[str, float]:
-    """Return how often any of twenty equal models is called different.
+def family_wise_error(seeds: Sequence[int], times: int, prior: float = PRIOR) -> dict[str, float]:
+    """Return how often any of equal models is called different.
 
     From the best one, or from a baseline that is as good and that no seed changes.
     """
     rng, errors = np.random.default_rng(0), []
     for _ in range(times):
-        scatter = 0.06 * np.sqrt(PRIOR / rng.chisquare(PRIOR, models))
+        baseline = Method(1.3, luck=0)
         methods = [
-            Method(1.3 * float(np.sqrt((1 + TASTE**2 + LUCK**2 + one**2) / (1 + TASTE**2))), one) for one in scatter
+            Method(1.3 * float(np.sqrt((1 + TASTE**2 + LUCK**2 + one**2) / (1 + TASTE**2))), one)
+            for one in scattered(0.06, len(seeds), rng, prior)
         ]
-        ease = rng.normal(size=1000)
-        counts = [3 if seeds == 1 and i % 2 else seeds for i in range(models)]
-        runs = [method.runs(ease, count, rng) for method, count in zip(methods, counts, strict=True)]
-        baseline = Method(1.3, luck=0).runs(ease, 1, rng)
-        _, samples = pooled(runs)
+        ease = rng.normal(size=IMAGES)
+        _, samples = pooled([method.runs(ease, count, rng) for method, count in zip(methods, seeds, strict=True)])
+        samples.append(Sample.of(baseline.runs(ease, 1, rng).correct))
         _, from_best = differences_from_best(samples)
-        family = differences([*samples, Sample.of(baseline.correct)], [(i, models) for i in range(models)])
-        errors.append([any(one["separable"] for one in some) for some in (from_best, family)])
+        own = differences(samples, [(i, len(seeds)) for i in range(len(seeds))])
+        errors.append([any(one["separable"] for one in family) for family in (from_best, own)])
     best, baselines = np.mean(errors, axis=0)
-    return {"the best": float(best), "baselines": float(baselines)}
+    return {"best": float(best), "baselines": float(baselines)}
 
 
-def _holds(found: dict[str, float], truth: float) -> bool:
-    return bool(found["low"] <= truth <= found["high"])
+def wilson_coverage(images: int) -> tuple[float, float]:
+    """Return the least and the mean coverage of an accuracy's interval, exactly, for .50 to .995."""
+    accuracies = np.linspace(0.5, 0.995, 100)
+    bounds = np.array([accuracy_interval(np.arange(images) < right) for right in range(images + 1)])
+    inside = (bounds[:, 0] <= accuracies[:, None]) & (accuracies[:, None] <= bounds[:, 1])
+    held = (inside * binom.pmf(np.arange(images + 1), images, accuracies[:, None])).sum(axis=1)
+    return float(held.min()), float(held.mean())
+
+
+def _bounds(interval: tuple[float, float]) -> dict[str, float]:
+    return dict(zip(("low", "high"), interval, strict=True))
+
+
+def _holds(interval: Mapping[str, float], truth: float) -> bool:
+    return bool(interval["low"] <= truth <= interval["high"])
 
 
 def main() -> None:
-    """Print the tables of docs/protocol/statistics.md."""
-    names = ("planned", "over seeds", "test images", "family of baselines", "family of the best")
+    """Print the figures of docs/protocol/statistics.md."""
+    names = ("planned", "two runs", "mean", "accuracy", "baselines", "best")
     print(f"| seeds | deviation | {' | '.join(names)} |")
-    for seeds in (1, 3, 5):
+    for text, seeds in TABLES.items():
         for deviation in DEVIATIONS:
-            found = coverage(seeds, deviation, 600)
-            print(f"| {seeds} | {deviation} | {' | '.join(f'{found[name]:.3f}' for name in names)} |", flush=True)
-    for seeds in (1, 3, 5):
-        print("few labels", seeds, few_label_coverage(seeds, 600), flush=True)
-    for seeds in (1, 3):
-        print("twenty equal models", seeds, family_wise_error(seeds, 300), flush=True)
+            figures = coverage(seeds, deviation, 1000)
+            cells = (f"{figures[name]:.3f}" if name in figures else "" for name in names)
+            print(f"| {text} | {deviation} | {' | '.join(cells)} |", flush=True)
+    for number in (1, 3, 5):
+        print("few labels", number, few_label_coverage(number, 600), flush=True)
+    for prior in (PRIOR, 2 * PRIOR):
+        for text, seeds in {"1, half of the models 3": [1, 3] * 10, "3": [3] * 20, "5": [5] * 20}.items():
+            print(f"twenty equal models, d0 = {prior:g}:", text, family_wise_error(seeds, 500, prior), flush=True)
+    for images in (100, 1000, 10_000):
+        print("accuracy, least and mean coverage", images, wilson_coverage(images), flush=True)
 
 
 if __name__ == "__main__":

@@ -77,15 +77,24 @@ def test_other_images_are_refused():
         planned(np.ones(10), np.ones(11))
 
 
-def test_seeds_add_welchs_t():
-    """Images add next to nothing: both are right on all but the same ones."""
+def test_seeds_add_students_t_weighted_by_their_variances():
+    """Cochran & Cox 1950; 4.302653 and 2.776445 are t(2) and t(4) at 97.5 %. Images add next to nothing."""
     n = 10**6
     a = Sample(np.ones(n), variance=0.02**2 / 3, df=2)
     b = Sample(np.ones(n), variance=0.01**2 / 5, df=4)
-    (found,) = differences([a, b], [(0, 1)])
-    v = np.array([0.02**2 / 3, 0.01**2 / 5])
-    df = v.sum() ** 2 / (v**2 / [2, 4]).sum()
-    assert found["high"] == pytest.approx(student.ppf(0.975, df) * np.sqrt(v.sum()), rel=1e-4)
+    (single,) = differences([a, b], [(0, 1)])
+    total = 0.02**2 / 3 + 0.01**2 / 5
+    weighted = (4.302653 * 0.02**2 / 3 + 2.776445 * 0.01**2 / 5) / total
+    assert single["high"] == pytest.approx(weighted * np.sqrt(total), rel=1e-4)
+
+
+def test_two_shrunken_variances_have_heavier_tails_than_welchs_t():
+    """The sum of two of Student's t with 4 degrees of freedom: 97.5 % of it lie below 2.78, not 2.31 = t(8)."""
+    draws = np.random.default_rng(0).standard_t(4, (2, 10**6)).sum(axis=0) / np.sqrt(2)
+    sides = [Sample(np.ones(10**6), variance=0.01**2 / 2, df=4)] * 2
+    (single,) = differences(sides, [(0, 1)])
+    assert np.mean(np.abs(draws) < single["high"] / 0.01) == pytest.approx(0.95, abs=0.003)
+    assert np.mean(np.abs(draws) < student.ppf(0.975, 8)) < 0.925
 
 
 def test_draws_of_labels_add_students_t_and_are_paired():
@@ -144,6 +153,20 @@ def test_intervals_from_the_best_are_those_of_tukey():
     assert best == 2 and [one["separable"] for one in found] == [True, True, False, True]
 
 
+def test_intervals_of_a_family_are_those_of_resampled_images():
+    """The largest t of all pairs of six models, from 10,000 paired bootstrap samples of 500 images."""
+    rng = np.random.default_rng(0)
+    ease = rng.normal(size=500)
+    correct = np.concatenate([Method(a).runs(ease, 1, rng).correct for a in np.linspace(1, 1.6, 6)])
+    pairs = list(itertools.combinations(range(6), 2))
+    family = differences([Sample.of(row) for row in correct], pairs)
+    deviations = np.array([one["high"] - one["difference"] for one in family])  # q times the standard error
+    weights = rng.multinomial(500, np.full(500, 1 / 500), 10_000) / 500
+    errors = weights @ correct.T - correct.mean(axis=1)
+    largest = np.max([np.abs(errors[:, i] - errors[:, j]) / d for (i, j), d in zip(pairs, deviations, strict=True)], 0)
+    assert np.quantile(largest, 0.95) == pytest.approx(1, abs=0.04)
+
+
 def random_table(rng):
     """A table with anything that an interval may contain."""
     methods = [Method(rng.normal(1.3, 0.2), rng.choice([0, 0.02, 0.2])) for _ in range(rng.integers(2, 7))]
@@ -177,6 +200,11 @@ def test_the_order_of_seeds_and_the_same_call_change_nothing():
     assert differences_from_best(samples) == differences_from_best(samples)
     for one, other in zip(differences_from_best(samples)[1], differences_from_best(turned)[1], strict=True):
         assert one == pytest.approx(other, abs=1e-6)
+
+
+def test_no_difference_exceeds_one():
+    (single,) = differences([Sample(np.ones(10)), Sample(np.zeros(10))], [(0, 1)])
+    assert (single["difference"], single["high"], single["separable"]) == (1, 1, True) and single["low"] > 0.7
 
 
 def test_no_statement_without_pairs():

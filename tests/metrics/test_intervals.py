@@ -45,15 +45,17 @@ def test_under_three_seeds_there_is_no_interval():
     assert SeedSpread.of([[0.9], [0.8, 0.82]]) is None  # one degree of freedom
 
 
-def test_the_spread_of_other_models_gives_one_seed_an_interval():
+def test_the_spread_of_other_models_does_not_make_an_interval_of_two_seeds():
+    assert accuracy_over_seeds([0.9, 0.92], SeedSpread(0.04, 4, 20)).keys() == {"n", "mean", "sd"}
+
+
+def test_the_interval_of_a_mean_is_symmetric_on_the_logit_scale():
     spread = SeedSpread(0.04, np.inf, 10**9)  # .2 on the logit scale, well known
-    found = accuracy_over_seeds([0.9], spread)
-    half = 2 * np.arcsinh(1.959964 * 0.2 / 2)  # Newcombe 2001
+    scores = accuracy_over_seeds([0.9] * 4, spread)
+    half = 2 * np.arcsinh(1.959964 * 0.1 / 2)  # Newcombe 2001
     ends = [1 / (1 + np.exp(-(np.log(9) + sign * half))) for sign in (-1, 1)]
-    assert (found["low"], found["high"]) == pytest.approx(ends, abs=1e-6)
-    assert ends == pytest.approx([0.859, 0.930], abs=1e-3)
-    four = accuracy_over_seeds([0.9] * 4, spread)
-    assert four["high"] - four["low"] == pytest.approx((found["high"] - found["low"]) / 2, rel=0.02)
+    assert (scores["low"], scores["high"]) == pytest.approx(ends, abs=1e-6)
+    assert ends == pytest.approx([0.881, 0.916], abs=1e-3)
 
 
 @pytest.mark.parametrize("values", [[0.598, 0.998, 0.998], [0.001, 0.0, 0.02], [1.0, 1.0, 0.99]])

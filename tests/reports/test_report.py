@@ -15,10 +15,11 @@ from unsup.core.errors import UserError
 from unsup.reports import markdown
 from unsup.reports import report as reports
 from unsup.reports import verdict as verdicts
-from unsup.reports.format import accuracy, distance, error, markdown_table, signed
+from unsup.reports.format import accuracy, distance, error, markdown_table, signed, with_bounds
 from unsup.reports.format import with_interval as interval_of
 from unsup.reports.format import with_spread as spread_of
 from unsup.reports.report import read_report
+from unsup.reports.schema import Difference
 from unsup.reports.score_schema import DrawScores, ProbeScores
 
 to_markdown, verdict = on_contents(markdown.to_markdown), on_contents(verdicts.verdict)
@@ -58,6 +59,21 @@ def column(text: str, name: str) -> list[str]:
 )
 def test_accuracies_are_written_one_way(value: float, text: str) -> None:
     assert accuracy(value) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "text"),
+    [
+        (0.021, 0.015, 0.027, "+.021 [+.015, +.027]"),
+        (0.0006, 0.0002, 0.001, "+.0006 [+.0002, +.0010]"),  # "[+.000, …]" would hold 0
+        (-0.002, -0.004, -0.00001, "-.0020000 [-.0040000, -.0000100]"),
+        (0.001, 0.0, 0.002, "+.001 [+.000, +.002]"),
+        (0.0, -0.0004, 0.0004, "+.000 [+.000, +.000]"),
+    ],
+)
+def test_bounds_show_whether_they_leave_out_zero(difference: float, low: float, high: float, text: str) -> None:
+    separable = low > 0 or high < 0
+    assert with_bounds(Difference(difference=difference, low=low, high=high, separable=separable)) == text
 
 
 def test_other_numbers_are_written_one_way() -> None:

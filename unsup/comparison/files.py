@@ -23,8 +23,7 @@ from unsup.reports.page import render
 STATISTICS = ("mean", "sd", "low", "high", "n")
 SEEDS_NOTE = (
     "mean ± standard deviation over training seeds; brackets: 95 % interval of the mean over all seeds, on these test "
-    "images, with the variance over seeds pooled over the models of the table: one and two seeds have an interval only "
-    "if other models have more"
+    "images, from three seeds on, with the variance over seeds pooled over the models of the table"
 )
 PAIRED_NOTE = (
     "In points of accuracy on the same test images. Brackets: 95 % interval, which holds for all statements on models "

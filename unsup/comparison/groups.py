@@ -54,7 +54,7 @@ class Group:
 
     @property
     def learned(self) -> bool:
-        """Whether seeds change it, which they do not of a baseline that was run as a model."""
+        """Whether seeds change it, as they do not of a baseline run as a model."""
         return self.runs[0].recipe not in ("pca", "pixels")
 
     def values(self, number: str) -> list[float]:

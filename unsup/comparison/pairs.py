@@ -1,4 +1,4 @@
-"""Statements on two rows of a table, from paired differences on the same test images."""
+"""Statements on two rows of a table, from paired differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from unsup.comparison.entries import Entries, Entry, entries
 from unsup.comparison.groups import Group, Numbers
 from unsup.core.errors import UserError
 from unsup.metrics.differences import Pair, differences, differences_from_best, mcnemar_agreement
-from unsup.reports.format import enumeration
+from unsup.reports.format import digits_beyond_zero, enumeration
 
 Family = Literal["baselines", "best", "planned"]
 
@@ -26,7 +26,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the test images say about the rows of a table.
+    """Statements on the rows of a table, by their test images.
 
     Attributes:
         statements: on each model against its own baselines and against the best row.
@@ -139,7 +139,7 @@ def _sentence(a: str, b: str, difference: Mapping[str, Any], seeds: str, dimensi
     if difference["separable"]:
         sign = ">" if points > 0 else "<"
         points, low, high = (points, low, high) if points > 0 else (-points, -high, -low)
-        digits = 1 if low >= 0.05 else 2 if low >= 0.005 else 5  # no "[0.0, 0.3]" that leaves out 0
+        digits = digits_beyond_zero(difference["low"], difference["high"]) - 2
         text = f"{a} {sign} {b} by {points:.{digits}f} points {_bounds(low, high, digits)}, {seeds}"
         if "mcnemar" in difference:
             remarks.insert(0, "McNemar agrees in {agree} of {pairs}".format(**difference["mcnemar"]))

@@ -1,15 +1,17 @@
 """Differences of accuracies on the same test images, one or a family at a time.
 
-The interval of a difference d is d ± F⁻¹(Φ(q)) · se. se² adds the chances that are in it: test images (the variance
-of the paired bootstrap), training seeds and draws of few labels. F is Student's t with the degrees of freedom of Welch
-1947 and Satterthwaite 1946. q is 1.96 for one planned difference; for a family it is the 95 % quantile of the largest
+The interval of a difference d is d ± Σ vₛ tₛ / sqrt(Σ vₛ). The sum is over the chances that are in it: test images (the
+variance of the paired bootstrap), training seeds and draws of few labels. vₛ is the variance due to one of them and tₛ
+the quantile of Student's t with its own degrees of freedom (Cochran & Cox 1950): a variance that was shrunk towards
+that of other models makes an error of Student's t, and a sum of two such errors has not the lighter tails of Welch's t.
+The quantile is that at Φ(q). q is 1.96 for one planned difference; for a family it is the 95 % quantile of the largest
 |standardised difference| (max-t), so that all its intervals hold together. A difference is called separable if and only
 if its interval excludes 0.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from unsup.metrics.intervals import DIGITS, LEVEL, RESAMPLES
 from unsup.metrics.variance import SeedSpread
 
 Pair = tuple[int, int]  # positions of two samples
+PLANNED = float(ndtri((1 + LEVEL) / 2))  # q of a single difference
+QUANTILES = np.linspace(PLANNED, 6, 42)  # q of the largest of many lies between two of them
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Sample:
 
 
 def typical_interaction(models: Sequence[NDArray[Any]]) -> float:
-    """Return the mean variance due to seeds and images jointly, as a share of p (1 - p).
+    """Return the mean variance due to seeds and images jointly, over p (1 - p).
 
     Args:
         models: (s, n) each, 0/1 or shares; those of one seed tell nothing.
@@ -77,9 +81,10 @@ def typical_interaction(models: Sequence[NDArray[Any]]) -> float:
 
 
 def differences(samples: Sequence[Sample], pairs: Sequence[Pair], among: Sequence[Pair] = ()) -> list[dict[str, Any]]:
-    """Return {difference, low, high, separable} of accuracies i - j for pairs (i, j).
+    """Return {difference, low, high, separable} of accuracies for pairs (i, j).
 
-    The intervals hold together with a probability of 95 %. A single pair has its own, plain interval.
+    The difference is that of i minus j. The intervals hold together with a probability of 95 %. A single pair has its
+    own, plain interval.
 
     Args:
         samples: on the same images, in the same order.
@@ -95,12 +100,12 @@ def differences(samples: Sequence[Sample], pairs: Sequence[Pair], among: Sequenc
         return []
     errors = _Errors.of(samples)
     family = among or pairs
-    q = float(ndtri((1 + LEVEL) / 2)) if len(family) == 1 else errors.largest(family)
+    quantiles = errors.quantiles(PLANNED if len(family) == 1 else errors.largest(family))
     means = [float(sample.share.mean()) for sample in samples]
     results = []
     for i, j in pairs:
-        difference, half = means[i] - means[j], errors.half_width((i, j), q)
-        low, high = round(difference - half, DIGITS), round(difference + half, DIGITS)
+        difference, half = means[i] - means[j], float(errors.half_width((i, j), quantiles))
+        low, high = round(max(-1.0, difference - half), DIGITS), round(min(1.0, difference + half), DIGITS)
         results.append({"difference": difference, "low": low, "high": high, "separable": low > 0 or high < 0})
     return results
 
@@ -144,44 +149,52 @@ class _Errors:
         seeds, df = ([sample.variance for sample in samples], [sample.df for sample in samples])
         return cls(images + np.eye(m) / n**2, draws, k - 1, np.array(seeds), np.array(df), 2 / n**2)
 
-    def half_width(self, pair: Pair, q: float) -> float:
-        """Return half the width of an interval whose normal quantile would be q."""
-        variance, df = self.variance(pair)
-        return float(stdtrit(df, ndtr(q)) * np.sqrt(variance))
+    def quantiles(self, q: float | NDArray[np.float64]) -> "_Quantiles":
+        """Return the quantiles at Φ(q)."""
+        at = ndtr(q)
+        draws = stdtrit(max(1, self.draws_df), at)
+        return _Quantiles(q, draws, [stdtrit(df, at) if df < np.inf else q for df in self.seeds_df])
 
-    def variance(self, pair: Pair) -> tuple[float, float]:
-        """Return the variance of a difference and its degrees of freedom."""
+    def half_width(self, pair: Pair, quantiles: "_Quantiles") -> Any:
+        """Return half the width of the intervals with these quantiles."""
+        i, j = pair
         images, draws = max(self.floor, _contrast(self.images, pair)), max(0.0, _contrast(self.draws, pair))
-        seeds, df = self.seeds[list(pair)], self.seeds_df[list(pair)]
-        total = images + draws + seeds.sum()
-        squares = float((seeds**2 / df).sum()) + (draws**2 / self.draws_df if draws else 0.0)
-        return float(total), float(total**2 / squares) if squares else np.inf
+        weighted = images * quantiles.images + draws * quantiles.draws
+        weighted += self.seeds[i] * quantiles.seeds[i] + self.seeds[j] * quantiles.seeds[j]
+        return weighted / np.sqrt(images + draws + self.seeds[i] + self.seeds[j])
 
     def largest(self, family: Sequence[Pair]) -> float:
-        """Return the 95 % quantile of the largest |standardised difference|.
+        """Return the 95 % quantile of the largest |standardised difference|, or PLANNED.
 
         Errors due to images are normal with the covariance of the bootstrap (Chernozhukov, Chetverikov & Kato 2013,
         doi:10.1214/13-AOS1161), those due to seeds and draws are Student's t. A difference is put on the normal scale
-        by its own t (Wallace 1959).
+        by the width of its own interval.
         """
         rng = np.random.default_rng(0)
         errors = _normal(self.images, rng) + np.sqrt(self.seeds)[:, None] * _student(self.seeds_df[:, None], rng)
         if self.draws.any():
             errors += _normal(self.draws, rng) * np.sqrt(self.draws_df / rng.chisquare(self.draws_df, RESAMPLES))
-        largest = np.zeros(RESAMPLES)
+        largest, quantiles = np.full(RESAMPLES, PLANNED), self.quantiles(QUANTILES)
         for i, j in family:
-            variance, df = self.variance((i, j))
-            squares = (errors[i] - errors[j]) ** 2 / variance
-            if df < np.inf:
-                squares = ((8 * df + 1) / (8 * df + 3)) ** 2 * df * np.log1p(squares / df)
-            np.maximum(largest, squares, out=largest)
-        return float(np.sqrt(np.quantile(largest, LEVEL)))
+            widths, error = self.half_width((i, j), quantiles), np.abs(errors[i] - errors[j])
+            wide = np.flatnonzero(error > widths[0])
+            largest[wide] = np.maximum(largest[wide], np.interp(error[wide], widths, QUANTILES))
+        return float(np.quantile(largest, LEVEL))
+
+
+class _Quantiles(NamedTuple):
+    """Quantiles of the errors due to each source, all numbers or all (q,)."""
+
+    images: Any  # of the normal distribution
+    draws: Any  # of Student's t
+    seeds: Sequence[Any]  # of Student's t, for each sample
 
 
 def _normal(covariance: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw (m, RESAMPLES) normal errors; negative eigenvalues count as 0.
+    """Draw (m, RESAMPLES) normal errors.
 
-    The symmetric root, unlike others, hardly moves with the last bits of the covariance.
+    Negative eigenvalues count as 0. The symmetric root, unlike others, hardly moves with the last bits of the
+    covariance.
     """
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(values.clip(min=0)) @ vectors.T

@@ -1,4 +1,4 @@
-"""Intervals of accuracies over test images and training seeds, and rank correlations."""
+"""Intervals of accuracies over test images and seeds, and rank correlations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,11 +44,11 @@ def accuracy_over_seeds(values: Sequence[float], spread: SeedSpread | None) -> d
     """Return {n, mean, sd, low, high} of an accuracy (s,) over training seeds.
 
     The 95 % interval is on the logit scale, that of Wilson for the variance of the mean over seeds, with Student's t.
-    It is of the mean over all seeds on the same test images. The variance is shrunk towards that of other models, so
-    that one seed has an interval too. None without `spread`.
+    It is of the mean over all seeds on the same test images. The variance is shrunk towards that of other models, but
+    fewer than three seeds have no interval, as all without `spread`.
     """
     scores = {key: value for key, value in seeds_interval(values).items() if key in ("n", "mean", "sd")}
-    if spread is not None:
+    if spread is not None and len(values) > LEAST_DF:
         variance, df = spread.of_model(values)
         t = float(stdtrit(df, (1 + LEVEL) / 2))
         low, high = _wilson(scores["mean"], variance / len(values), np.inf, t)
@@ -67,10 +67,8 @@ def _wilson(p: float, variance: float, images: float, quantile: float) -> tuple[
     """
     n = p * (1 - p) / variance if variance > 0 else images
     weight = quantile**2 / n
-    centre, half = (
-        (p + weight / 2) / (1 + weight),
-        quantile * np.sqrt(p * (1 - p) / n + weight / (4 * n)) / (1 + weight),
-    )
+    centre = (p + weight / 2) / (1 + weight)
+    half = quantile * np.sqrt(p * (1 - p) / n + weight / (4 * n)) / (1 + weight)
     return round(max(0.0, float(centre - half)), DIGITS), round(min(1.0, float(centre + half)), DIGITS)
 
 

@@ -6,15 +6,16 @@ from unsup.reports.score_schema import DrawScores, ProbeScores
 Cells = dict[str, str]  # column -> text; a column that does not apply is absent
 
 
-def accuracy(value: float) -> str:
-    """Format a number in [-1, 1] with three digits, as in .951, 1.000 and -.012."""
-    text = f"{round(value, 3) + 0.0:.3f}"  # + 0.0: no "-.000"
+def accuracy(value: float, digits: int = 3) -> str:
+    """Format a number in [-1, 1], as in .951, 1.000 and -.012."""
+    text = f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-.000"
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
-def signed(value: float) -> str:
+def signed(value: float, digits: int = 3) -> str:
     """Format a difference of accuracies, as in +.021 and -.012."""
-    return accuracy(value) if value <= -0.0005 else f"+{accuracy(value)}"
+    text = accuracy(value, digits)
+    return text if text.startswith("-") else f"+{text}"
 
 
 def error(value: float) -> str:
@@ -45,7 +46,15 @@ def with_spread(probe: DrawScores) -> str:
 
 def with_bounds(comparison: Difference) -> str:
     """Format this model minus a baseline as +.021 [+.015, +.027]."""
-    return f"{signed(comparison.difference)} [{signed(comparison.low)}, {signed(comparison.high)}]"
+    low, high = comparison.low, comparison.high
+    difference, *bounds = (signed(x, digits_beyond_zero(low, high)) for x in (comparison.difference, low, high))
+    return f"{difference} [{', '.join(bounds)}]"
+
+
+def digits_beyond_zero(low: float, high: float) -> int:
+    """Return the digits of an interval, more than three if it leaves out 0 by less."""
+    nearest = max(low, -high)
+    return 3 if nearest <= 0 or nearest >= 0.0005 else 4 if nearest >= 0.00005 else 7
 
 
 def enumeration(words: list[str]) -> str:
