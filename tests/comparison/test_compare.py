@@ -548,10 +548,10 @@ def test_spread_over_untrained_initialisations_widens_the_interval(tmp_path: Pat
     (part,) = made(tmp_path)
     (one,) = [one for one in part.statements if one.b == "untrained network"]
     arrays = [np.load(run.parent / f"{seed}-001" / "correct.npz") for seed in range(len(probes))]
-    variance, df = initialisation_variance(each, len(probes))
     sides = [Sample.of(np.stack([one["linear_probe"] for one in arrays]))]
     sides += [Sample.of(arrays[0][f"{key}/linear_probe"]) for key in ("untrained", "pca", "pixels")]
     narrow = differences(sides, [(0, 1), (0, 2), (0, 3)])[0]
+    variance, df = initialisation_variance(each, sides[0].share.mean(), len(sides[0].share), len(probes))
     sides[1] = replace(sides[1], variance=variance, df=df)
     expected = differences(sides, [(0, 1), (0, 2), (0, 3)])[0]
     assert {key: one.difference[key] for key in expected} == expected

@@ -240,7 +240,7 @@ def test_one_more_initialisation_is_seldom_called_better_than_the_untrained_netw
     for _ in range(300):
         a, network, each = untrained(seeds, spread, rng)
         own = Sample.of(a, SeedSpread.of([a.mean(axis=1).tolist()]))
-        variance, df = initialisation_variance(each, seeds, own.variance)
+        variance, df = initialisation_variance(each, float(own.share.mean()), len(own.share), seeds, own.variance)
         called.append(differences([own, Sample(network, variance, df)], [(0, 1)])[0]["separable"])
     assert np.mean(called) < most
 
