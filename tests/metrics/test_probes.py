@@ -503,7 +503,7 @@ def test_imbalanced_draws_decay_exponentially_and_have_one_size(classes):
     orders = []
     for ratio in RATIOS:
         at, other = imbalanced_draws(labels, ratio, 2)
-        assert len(at) == len(np.unique(at)) == 5000
+        assert len(at) == len(np.unique(at)) == 3000
         sizes = np.bincount(labels[at], minlength=classes)
         orders.append(np.argsort(-sizes, kind="stable"))
         ordered = np.sort(sizes)[::-1]
