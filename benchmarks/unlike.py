@@ -23,7 +23,7 @@ from torch import Tensor
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.decode import unreadable_message
-from unsup.data.listing import find_images
+from unsup.data.scan import find_images
 from unsup.inference.encode_folder import code_columns, readable_batches
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
@@ -38,7 +38,7 @@ def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
     Raises:
         UserError: there are no images, or some cannot be read.
     """
-    files = list(find_images(folder))
+    files = find_images(folder)
     if not files:
         raise UserError(f"{folder} holds no images")
     unreadable: dict[str, str] = {}

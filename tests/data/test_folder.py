@@ -92,7 +92,8 @@ def test_two_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "images" / "b").mkdir()
     (tmp_path / "images" / "b" / "to_a").symlink_to(tmp_path / "images" / "a")
     (tmp_path / "images" / "a" / "to_b").symlink_to(tmp_path / "images" / "b")
-    assert "mixes images" in line(tmp_path / "images", tmp_path / "root")  # a/0.png and b/to_a/0.png: and it ends
+    data = read(tmp_path / "images", tmp_path / "root")  # a/0.png and b/to_a/0.png: and it ends
+    assert data.class_names == ("a", "b") and len(data.load(True)[0]) + len(data.load(False)[0]) == 50
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
@@ -107,15 +108,12 @@ def labelled_folder(top: Path) -> None:
     ("extra", "expected"),
     [
         ("train/0.png", "train mixes images one folder deep (train/cat/0.png), which are labelled by it, with others"),
-        (
-            "train/cat/old/0.png",
-            "mixes images one folder deep (train/cat/0.png), which are labelled by it, with others",
-        ),
-        ("car/0.png", "holds train/ and also car/0.png: move everything into train/ and test/"),
-        ("0.png", "holds train/ and also 0.png: move everything"),
-        ("test/bird/0.png", "test/bird/0.png: train/ has no class bird: add it there or take it out of test/"),
-        ("test/0.png", "of train/ and test/ only one has class folders"),
-        ("test/notes.txt", "test holds 0 images and needs at least 1"),
+        ("train/cat/old/0.png", "train/cat holds images and also folders (old/): expected are train/<class>/"),
+        ("car/0.png", "images holds train/ and also car/, of which only some are named like splits"),
+        ("0.png", "images holds train/ and also 0.png, of which only some are named like splits"),
+        ("test/bird/0.png", "test has class folders that the training images lack (bird; those have cat, dog): add"),
+        ("test/0.png", "images: train/ has class folders and test/ has none: use them everywhere or nowhere"),
+        ("test/notes.txt", "test holds 0 images (left out: 1 .txt) and needs at least 1"),
     ],
 )
 def test_arrangements_that_say_two_things(tmp_path: Path, extra: str, expected: str) -> None:
@@ -136,7 +134,7 @@ def test_missing_empty_and_too_few(tmp_path: Path) -> None:
     pictures(tmp_path / "few", 19)
     assert "few holds 19 images" in line(tmp_path / "few", tmp_path / "root")
     pictures(tmp_path / "untrained" / "test", 30)
-    assert "untrained/train holds 0 images" in line(tmp_path / "untrained", tmp_path / "root")
+    assert "untrained holds test/ but no train/: put" in line(tmp_path / "untrained", tmp_path / "root")
     for i in range(30):
         pictures(tmp_path / "singles" / str(i), 1)
     assert "every class needs at least two images" in line(tmp_path / "singles", tmp_path / "root")

@@ -14,9 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from unsup.core.errors import UserError, printable
+from unsup.data.formats import readable_formats
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pbm", ".pgm", ".ppm")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # nothing else is opened, whatever the suffix
 DECODER_VERSION = 1  # raise it when `read_image` gives other pixels: cached arrays are then decoded again
 IMAGES_PER_TASK = 16  # that a thread decodes at a time
 TASKS_AHEAD = 4  # tasks of each thread that may wait to be yielded
@@ -56,7 +55,6 @@ def decode_with_reasons(paths: list[Path], shape: tuple[int, int, int]) -> Itera
         return images, reasons
 
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # damaged files are reported in one line
-    Image.init()  # loads all formats before the threads start
     threads = os.cpu_count() or 1
     progress = tqdm(
         total=len(paths), desc="decoding", unit=" images", delay=2, mininterval=0.5, leave=False, disable=None
@@ -87,7 +85,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     channels, size, _ = shape
     if path.exists() and not path.is_file():
         raise ValueError("not a regular file")  # reading a pipe may never end
-    with Image.open(path, formats=FORMATS) as file:
+    with Image.open(path, formats=tuple(readable_formats())) as file:
         file.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at a half, quarter or eighth of its size
         image = ImageOps.exif_transpose(file)
     if image.mode == "F":

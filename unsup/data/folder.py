@@ -69,7 +69,7 @@ class Folder(ImageData):
 
     @cached_property
     def _listed(self) -> FolderListing:
-        return list_folder(self.images)
+        return list_folder(self.images).draw_test()
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]  # known once the folder is listed
@@ -80,13 +80,13 @@ class Folder(ImageData):
         self.setup()
 
     def load(self, train: bool) -> Arrays:
-        listed, n = self._listed, len(self._listed.training.files)
-        return (self._decoded[:n], listed.training.labels) if train else (self._decoded[n:], listed.test.labels)
+        splits, n = self._listed.splits, len(self._listed.splits["train"].files)
+        return (self._decoded[:n], splits["train"].labels) if train else (self._decoded[n:], splits["test"].labels)
 
     @cached_property
     def _decoded(self) -> NDArray[np.uint8]:
         """The cached array (N, C, S, S), training images before test images."""
-        files = self._listed.training.files + self._listed.test.files
+        files = self._listed.files
         cached = Path(self.root, "decoded", f"{self._key(files)}.npy")
         if not cached.exists():
             paths = [self.images / file for file in files]

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
-from unsup.data.decode import FORMATS, read_image
+from unsup.data.decode import read_image
+from unsup.data.formats import readable_formats
 from unsup.inference.classify import Classification
 from unsup.reports.page import render
 
@@ -78,7 +79,7 @@ def caption(classified: Classification, i: int) -> str:
 
 def thumbnail(path: Path) -> dict[str, Any]:
     """Return the data URI and the side in pixels of an image, cropped to a square."""
-    with Image.open(path, formats=FORMATS) as file:
+    with Image.open(path, formats=tuple(readable_formats())) as file:
         side = min(THUMBNAIL_SIDE, *file.size)
     image = Image.fromarray(read_image(path, (3, side, side)).transpose(1, 2, 0))
     buffer = io.BytesIO()

@@ -14,7 +14,7 @@ from unsup.core.commands import install, option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
 from unsup.data.decode import decode_with_reasons, unreadable_message
-from unsup.data.listing import find_images
+from unsup.data.scan import find_images
 from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import clusters_of
@@ -57,7 +57,7 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
         UserError: no such folder, no readable image in it, or codes that are not finite.
     """
     folder_of_images(images)
-    listed = list(find_images(images))
+    listed = find_images(images)
     if not listed:
         raise UserError(f"{images} holds no images")
     encoder = load_encoder(run)
