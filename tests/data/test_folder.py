@@ -10,9 +10,10 @@ from PIL import Image
 from synthetic import complaint, pictures
 
 from unsup.core.errors import UsageError
-from unsup.data import folder as folder_module
-from unsup.data.decode import decode, read_image
+from unsup.data import cache
+from unsup.data.decode import decode
 from unsup.data.folder import Folder
+from unsup.data.pixels import Reading, read_image
 
 
 def line(images: Path, root: Path, **options: Any) -> str:
@@ -160,7 +161,8 @@ def test_unreadable_images_are_all_counted_and_five_named(tmp_path: Path) -> Non
     Image.fromarray(np.zeros((9, 9), np.float32)).save(cat / "f.tif")
     (cat / "g.gif").write_bytes(b"GIF89a")
     text = line(top, tmp_path / "root")
-    assert text.startswith("7 of 37 images cannot be read: ") and " and 2 more: " in text
+    assert text.startswith("7 of 37 images cannot be read: ") and " and 2 more, as " in text
+    assert text.endswith(": repair or remove them, or set data.skip_unreadable to true")
     for name, reason in (
         ("a.jpg", "not an image"),
         ("b.png", "image file is truncated"),
@@ -168,17 +170,20 @@ def test_unreadable_images_are_all_counted_and_five_named(tmp_path: Path) -> Non
         ("d.png", "No such file or directory"),
         ("e.png", "not an image"),
     ):
-        assert f"{cat / name} ({reason}" in text
+        assert f"train/cat/{name} ({reason}" in text
     assert "f.tif" not in text
-    assert not list((tmp_path / "root" / "decoded").iterdir())  # nothing that a later start could take for whole
+    (table,) = (tmp_path / "root" / "decoded").iterdir()  # nothing that a later start could take for whole
+    assert str(table) in text and table.suffix == ".csv"
+    assert "train/cat/f.tif,unreadable," in table.read_text()
 
 
-def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photograph_above_the_limit_is_refused_with_the_option(tmp_path: Path) -> None:
     pictures(tmp_path / "images", 25)
-    Image.new("L", (60, 60)).save(tmp_path / "images" / "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    text = line(tmp_path / "images", tmp_path / "root")
-    assert "images cannot be read: " in text and "bomb.png (Image size (3600 pixels) exceeds limit" in text
+    Image.new("L", (2000, 1000)).save(tmp_path / "images" / "large.png")
+    text = line(tmp_path / "images", tmp_path / "root", max_megapixels=1.5)
+    assert text.startswith("1 of 26 images cannot be read: ")
+    assert "large.png (2 megapixels, more than data.max_megapixels 1.5)" in text
+    assert read(tmp_path / "images", tmp_path / "root", max_megapixels=2).size("test") == 4
 
 
 # ---- decoded once ----------------------------------------------------------------------------------------------------
@@ -189,11 +194,11 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images each decoding took."""
     calls: list[int] = []
 
-    def counted(paths: list[Path], shape: tuple[int, int, int]) -> Any:
+    def counted(paths: list[Path], shape: tuple[int, int, int], reading: Reading) -> Any:
         calls.append(len(paths))
-        return decode(paths, shape)
+        return decode(paths, shape, reading)
 
-    monkeypatch.setattr(folder_module, "decode", counted)
+    monkeypatch.setattr(cache, "decode", counted)
     return calls
 
 
@@ -228,7 +233,7 @@ def test_a_large_array_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pictures(tmp_path / "images", 30)
     loaded = read(tmp_path / "images", tmp_path / "root")
     assert not isinstance(loaded.load(True)[0], np.memmap)
-    monkeypatch.setattr(folder_module.os, "sysconf", lambda name: 100)  # 10,000 bytes of memory; the array has 5,760
+    monkeypatch.setattr(cache.os, "sysconf", lambda name: 100)  # 10,000 bytes of memory; the array has 5,760
     mapped = read(tmp_path / "images", tmp_path / "root")
     images = mapped.load(True)[0]
     assert isinstance(images, np.memmap) and not images.flags.writeable
@@ -253,7 +258,7 @@ def test_a_full_disk_leaves_no_part_of_the_array(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     pictures(tmp_path / "images", 30)
-    monkeypatch.setattr(folder_module.os, "fsync", full)
+    monkeypatch.setattr(cache.os, "fsync", full)
     with pytest.warns(UserWarning, match="No space left on device"):
         data = read(tmp_path / "images", tmp_path / "root")
     assert data.size("test") == 5 and not list((tmp_path / "root" / "decoded").iterdir())

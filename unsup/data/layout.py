@@ -107,13 +107,13 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
 
 
 def held(folder: Node) -> str:
-    """Return " (left out: 40 .heic)" of a folder, or nothing."""
+    """Return the files of a folder that are left out as a note, by kind."""
     kinds = Counter(map(kind_of, folder.left_out())).most_common()
     return f" (left out: {', '.join(f'{n} {kind}' for kind, n in kinds)})" if kinds else ""
 
 
 def _inside(node: Node) -> Node:
-    """Return the folder below layers such as images/, or a repetition of the split's name."""
+    """Return the folder below layers such as images/ or a repeated name."""
     while not node.images and len(node.classes) == 1:
         below = node.classes[0]
         repeated = below.name == node.name or split_folder(below.name) is not None
@@ -125,9 +125,8 @@ def _inside(node: Node) -> Node:
 
 def _is_class(folder: Node) -> bool:
     """Return whether all images of a folder lie in one place."""
-    while not folder.images and len(folder.classes) == 1:
-        folder = folder.classes[0]
-    return bool(folder.images) and not folder.classes
+    below = [inner for inner in folder.folders if inner.has_images]
+    return not below or (not folder.images and len(below) == 1 and _is_class(below[0]))
 
 
 def is_album(node: Node) -> bool:
@@ -139,9 +138,10 @@ def is_album(node: Node) -> bool:
 
 
 def _too_deep(at: Path, folder: Node, escape: str) -> str:
-    below = ", ".join(f"{inner.name}/" for inner in folder.classes[:3])
+    below = ", ".join(f"{inner.name}/" for inner in folder.folders[:3])
+    holds = "images and also" if folder.images else "only"
     return (
-        f"{at / folder.name} holds {'images and also' if folder.images else 'only'} folders ({below}): {EXPECTED}; set data.class_folders to top to take the "
+        f"{at / folder.name} holds {holds} folders ({below}): {EXPECTED}; set data.class_folders to top to take the "
         f"first folder as the class ({folder.name}), {escape}"
     )
 

@@ -1,4 +1,4 @@
-"""The images of a folder, their splits and their classes, by the rules in `Folder`."""
+"""Splits and classes of a folder of images, by the rules in `Folder`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -158,8 +158,8 @@ def _require_images(place: Path, split: SplitName, n: int, note: str) -> None:
 
 
 def _listing(place: Path, part: Part, number: dict[str, int]) -> Listing:
-    """Return the images with the numbers of their classes, which are those of the training images."""
-    if part.classes is None or len({*part.classes, *number}) == 1:  # one class is no label
+    """Return the images, with the numbers that training gives to their classes."""
+    if part.classes is None:
         return Listing(part.files, None)
     known = {name: _class_like(name, number) for name in set(part.classes)}
     if missing := sorted(name for name, same in known.items() if same is None):
@@ -167,7 +167,8 @@ def _listing(place: Path, part: Part, number: dict[str, int]) -> Listing:
             f"{place} has class folders that the training images lack ({_some(missing)}; those have "
             f"{_some(list(number))}): add them there, or take them out"
         )
-    return Listing(part.files, np.array([number[known[name] or name] for name in part.classes], np.int64))
+    labels = np.array([number[known[name] or name] for name in part.classes], np.int64)
+    return Listing(part.files, labels if len(number) > 1 else None)  # one class is no label
 
 
 def _class_like(name: str, names: Iterable[str]) -> str | None:

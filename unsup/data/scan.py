@@ -121,5 +121,5 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def find_images(top: Path) -> list[str]:
-    """Return all image files below a folder, relative to it, in the order of their names."""
+    """Return all image files below a folder, relative to it, in order of names."""
     return list(scan(top).files())

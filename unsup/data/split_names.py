@@ -18,7 +18,7 @@ WORDS = {
 
 
 class SplitFolder(NamedTuple):
-    """What the name of a folder says about a split."""
+    """The split and the other words in the name of a folder."""
 
     split: SplitName
     rest: tuple[str, ...]  # other words of the name, such as ("mnist",) of "mnist_train"
