@@ -6,19 +6,22 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from unsup.core.errors import UserError
-from unsup.data.scan import Node, kind_of
+from unsup.core.commands import install
+from unsup.core.errors import UserError, printable
+from unsup.data.formats import HEIF_SUFFIXES
+from unsup.data.scan import NO_SUFFIX, Node, kind_of
 from unsup.data.split_names import SplitName, split_folder
 
 ClassFolders = Literal["auto", "top", "none"]
 
 LAYERS = frozenset(("images", "image", "imgs", "img", "jpegimages", "jpeg", "jpegs", "pictures", "photos"))
-MASKS = frozenset(("masks", "mask", "labels", "label", "annotations", "segmentation", "segmentations", "gt"))
+MASK = re.compile(r"(mask|label|annotation|segment|trimap|ground.?truth|gt\b|depth)", re.IGNORECASE)
 EXPECTED = "expected are train/<class>/… and test/<class>/… (val/ if you have it), <class>/…, or images alone"
 # Folders of albums: 2024, 2024-05, 2024_05_01 Rome; inside a year 05 or May; of cameras 100CANON, 202405__
 YEAR = re.compile(r"(19|20)\d\d")
 DATE = re.compile(YEAR.pattern + r"([-_. ]?(0[1-9]|1[0-2])([-_. ]?(0[1-9]|[12]\d|3[01])([-_. ].*)?)?)?")
 MONTH = re.compile(r"(0?[1-9]|1[0-2])?[-_. ]?((jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)?", re.IGNORECASE)
+PART = re.compile(r"(part|batch|chunk|shard|volume|vol|dis[ck]|subset|fold|images?|imgs?)", re.IGNORECASE)  # images_001
 CAMERA = re.compile(r"[1-9]\d\d[A-Z0-9_]{5}|20\d{4}__", re.IGNORECASE)
 
 
@@ -27,6 +30,7 @@ class Part(NamedTuple):
 
     files: list[str]  # relative to the top
     classes: list[str] | None  # name for each file, None if unlabelled
+    reason: str = ""  # why images in folders are unlabelled
 
 
 def split_nodes(top: Path, root: Node, rule: ClassFolders) -> dict[SplitName, Node]:
@@ -68,12 +72,16 @@ def _with_training(top: Path, node: Node, names: dict[SplitName, str]) -> dict[S
 
 
 def _unclear_splits(top: Path, node: Node, named: list[str], others: list[str], is_one: bool) -> str:
-    held = ", ".join(f"{name}/" for name in named[:4])
-    beside = f" and also {others[0].removeprefix(node.path)}" if others else ""
-    remedy = "move everything into train/, val/ and test/, one folder for each"
+    folders = ", ".join(f"{name}/" for name in named[:4])
+    if others:
+        kind = "splits" if len(named) > 1 else "a split"
+        fault = f"{folders}, named like {kind}, beside {others[0].removeprefix(node.path)}"
+    else:
+        fault = f"{folders}, of which two are named like the same split"
+    remedy = "move all images into train/, test/ and perhaps val/, one folder for each"
     if is_one:
         remedy += ", or if these are classes, set data.class_folders to top"
-    return f"{top / node.path} holds {held}{beside}, of which only some are named like splits or two like one: {remedy}"
+    return f"{top / node.path} holds {fault}: {remedy}"
 
 
 def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
@@ -84,8 +92,11 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
     """
     whole = node
     node = _inside(node)
-    if rule == "none" or not any(folder.has_images for folder in node.classes) or (rule == "auto" and is_album(node)):
-        return Part(list(whole.files()), None)
+    files = list(whole.files())
+    if not any(folder.has_images for folder in node.classes):
+        return Part(files, None)
+    if rule == "none" or (rule == "auto" and is_album(node)):
+        return Part(files, None, "data.class_folders is none" if rule == "none" else "folders of an album or archive")
     at = top / node.path
     escape = "or set data.class_folders to none to read all images without classes"
     if node.images:
@@ -97,10 +108,12 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
     if rule == "auto":
         _refuse_masks(at, node)
         _refuse_equal_names(at, node)
-    for folder in node.classes:
-        if not folder.has_images:
+    for folder in node.folders:
+        unknown = {kind_of(file) for file in folder.left_out()} == {NO_SUFFIX}
+        if not folder.has_images and (folder.seems_to_matter or unknown):
             raise UserError(f"{at / folder.name} holds no image that can be read{held(folder)}: add some or remove it")
-        if rule == "auto" and not _is_class(folder):
+        if rule == "auto" and folder.has_images and not _is_class(folder):
+            _refuse_masks(at / folder.name, folder)
             raise UserError(_too_deep(at, folder, escape))
     pairs = [(file, folder.name) for folder in node.classes for file in folder.files()]
     return Part([file for file, _ in pairs], [name for _, name in pairs])
@@ -109,7 +122,14 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
 def held(folder: Node) -> str:
     """Return the files of a folder that are left out as a note, by kind."""
     kinds = Counter(map(kind_of, folder.left_out())).most_common()
-    return f" (left out: {', '.join(f'{n} {kind}' for kind, n in kinds)})" if kinds else ""
+    return f" (left out: {counted(dict(kinds))})" if kinds else ""
+
+
+def counted(kinds: dict[str, int]) -> str:
+    """Return numbers of files by kind, such as "9 .heic, 1 .txt"."""
+    largest_first = sorted(kinds.items(), key=lambda item: -item[1])
+    text = ", ".join(f"{n:,} {printable(kind)}" for kind, n in largest_first)
+    return text + (f"; {install('heic')} reads HEIC" if kinds.keys() & set(HEIF_SUFFIXES) else "")
 
 
 def _inside(node: Node) -> Node:
@@ -130,11 +150,15 @@ def _is_class(folder: Node) -> bool:
 
 
 def is_album(node: Node) -> bool:
-    """Return whether the folders inside are dates, or those of a camera."""
+    """Return whether the folders inside are dates, of a camera, or numbered parts."""
     above = node.path.rstrip("/").split("/")
     names = [folder.name for folder in node.classes]
-    months = bool(YEAR.fullmatch(above[-1])) and all(MONTH.fullmatch(name) for name in names)
-    return months or "dcim" in map(str.lower, above) or all(DATE.fullmatch(n) or CAMERA.fullmatch(n) for n in names)
+    if "dcim" in map(str.lower, above) or all(DATE.fullmatch(n) or CAMERA.fullmatch(n) for n in names):
+        return True
+    if YEAR.fullmatch(above[-1]):
+        return all(MONTH.fullmatch(name) for name in names)
+    words = {re.sub(r"\d+", "", name) for name in names}
+    return len(names) > 1 and len(words) == 1 and bool(PART.search(words.pop()))
 
 
 def _too_deep(at: Path, folder: Node, escape: str) -> str:
@@ -147,12 +171,12 @@ def _too_deep(at: Path, folder: Node, escape: str) -> str:
 
 
 def _refuse_masks(at: Path, node: Node) -> None:
-    names = {folder.name.lower(): folder.name for folder in node.classes}
-    layers, masks = sorted(LAYERS & names.keys()), sorted(MASKS & names.keys())
+    layers = [folder.name for folder in node.classes if folder.name.lower() in LAYERS]
+    masks = [folder.name for folder in node.classes if MASK.match(folder.name)]
     if layers and masks:
         raise UserError(
-            f"{at} holds {names[layers[0]]}/ and {names[masks[0]]}/, which look like images and their masks: name "
-            f"{at / names[layers[0]]} as the folder of images, or if these are classes, set data.class_folders to top"
+            f"{at} holds {layers[0]}/ and {masks[0]}/, which look like images and their masks: leave only the images, "
+            "or if these are classes, set data.class_folders to top"
         )
 
 

@@ -11,12 +11,12 @@ from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
 from unsup.core.splits import stratified_subset
 from unsup.data.formats import image_suffixes
-from unsup.data.layout import ClassFolders, Part, canonical, held, read_part, split_nodes, unicode_form
+from unsup.data.layout import ClassFolders, Part, canonical, counted, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
 from unsup.data.split_names import SplitName
 
 MIN_IMAGES = 20  # that can be split into training, validation and test
-MOST_CLASSES = 12  # that are named in a summary
+MOST_CLASSES = 10  # that are named in a summary
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class FolderListing:
         class_names: in the order of labels, empty if unlabelled.
         splits: those that the folder has; "train" always.
         left_out: files below the folder that are not read, by kind, such as ".heic".
+        unlabelled_because: why images in folders have no classes, empty if there is nothing to say.
         drawn: whether `draw_test` took the test images from the training images.
     """
 
@@ -46,6 +47,7 @@ class FolderListing:
     class_names: tuple[str, ...]
     splits: dict[SplitName, Listing]
     left_out: dict[str, list[str]]
+    unlabelled_because: str = ""
     drawn: bool = False
 
     @property
@@ -91,14 +93,13 @@ class FolderListing:
         if absent := self._absent_from_test():
             text += f"; no test image of {_some(absent)}"
         if self.left_out:
-            kinds = sorted(self.left_out.items(), key=lambda item: -len(item[1]))
-            text += f"; left out: {', '.join(f'{len(files):,} {printable(kind)}' for kind, files in kinds)}"
+            text += f"; left out: {counted({kind: len(files) for kind, files in self.left_out.items()})}"
         return text
 
     def _classes(self) -> str:
         labels = self.splits["train"].labels
         if labels is None:
-            return "no classes"
+            return f"no classes ({self.unlabelled_because})" if self.unlabelled_because else "no classes"
         sizes = np.bincount(labels, minlength=len(self.class_names)).tolist()
         each = [f"{name} {n:,}" for name, n in zip(self.class_names, sizes, strict=True)]
         more = f" of {min(sizes):,} to {max(sizes):,} images" if len(each) > MOST_CLASSES else ""
@@ -128,9 +129,10 @@ def list_folder(top: Path, class_folders: ClassFolders = "auto") -> FolderListin
         _require_images(top / node.path, name, sum(1 for _ in node.files()), held(node))
         parts[name] = read_part(top, node, class_folders)
     if len(nodes) == 1 and nodes["train"].path != "train/":  # in the order of paths
-        files, classes = parts["train"]
+        files, classes, reason = parts["train"]
         order = sorted(range(len(files)), key=files.__getitem__)
-        parts["train"] = Part([files[i] for i in order], None if classes is None else [classes[i] for i in order])
+        classes = None if classes is None else [classes[i] for i in order]
+        parts["train"] = Part([files[i] for i in order], classes, reason)
     if len({part.classes is None for part in parts.values()}) == 2:
         with_classes, without = (
             " and ".join(nodes[name].path for name, part in parts.items() if (part.classes is None) == unlabelled)
@@ -147,7 +149,8 @@ def list_folder(top: Path, class_folders: ClassFolders = "auto") -> FolderListin
     for file in sorted(root.left_out()):
         left_out.setdefault(kind_of(file), []).append(file)
     class_names = tuple(map(printable, names)) if len(names) > 1 else ()  # printable, for figures and tables
-    return FolderListing(top, class_names, splits, left_out)
+    reason = f"one class, {names[0]}" if len(names) == 1 else parts["train"].reason
+    return FolderListing(top, class_names, splits, left_out, reason)
 
 
 def _require_images(place: Path, split: SplitName, n: int, note: str) -> None:

@@ -16,6 +16,7 @@ SYSTEM_NAMES = frozenset(
         *("$recycle.bin", "system volume information", "lost+found", "__pycache__"),
     )
 )
+NO_SUFFIX = "without suffix"
 
 
 @dataclass
@@ -78,8 +79,8 @@ class Node:
 
 
 def kind_of(file: str) -> str:
-    """Return the suffix of a file in lower case, or "no suffix"."""
-    return Path(file).suffix.lower() or "no suffix"
+    """Return the suffix of a file in lower case, if it has one."""
+    return Path(file).suffix.lower() or NO_SUFFIX
 
 
 def scan(top: Path) -> Node:
