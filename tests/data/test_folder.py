@@ -113,7 +113,7 @@ def labelled_folder(top: Path) -> None:
         ("car/0.png", "images holds train/ and also car/, of which only some are named like splits"),
         ("0.png", "images holds train/ and also 0.png, of which only some are named like splits"),
         ("test/bird/0.png", "test has class folders that the training images lack (bird; those have cat, dog): add"),
-        ("test/0.png", "images: train/ has class folders and test/ has none: use them everywhere or nowhere"),
+        ("test/0.png", "images: class folders are in train/ and not in test/: use them everywhere or nowhere"),
         ("test/notes.txt", "test holds 0 images (left out: 1 .txt) and needs at least 1"),
     ],
 )

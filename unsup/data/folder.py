@@ -126,9 +126,10 @@ class Folder(ImageData):
     def _contents(self) -> tuple[FolderListing, NDArray[np.uint8]]:
         """The images of each split that are read, and all of them, split after split."""
         listing = self.listing.draw_test()
+        if not self.skip_unreadable:
+            log.info("%s: %s", self.images, listing.summary())
         remarks = self._cache.known_remarks(listing.files) if self.skip_unreadable else Remarks()
         if not remarks.unreadable:
-            log.info("%s: %s", self.images, listing.summary())
             images, remarks = self._cache.images(listing.files)
         if remarks.unreadable:
             message = unreadable_message(remarks.unreadable, len(listing.files))
@@ -138,8 +139,9 @@ class Folder(ImageData):
                 raise UserError(f"{message}: repair or remove them, or set data.skip_unreadable to true")
             log.warning("left out: %s", message)
             listing = self.listing.without(set(remarks.unreadable)).draw_test()
-            log.info("%s: %s", self.images, listing.summary())
             images, remarks = self._cache.images(listing.files)
+        if self.skip_unreadable:
+            log.info("%s: %s", self.images, listing.summary())
         for line in remarks.lines():
             log.warning(line)
         return listing, images

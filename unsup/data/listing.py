@@ -102,8 +102,7 @@ class FolderListing:
             return f"no classes ({self.unlabelled_because})" if self.unlabelled_because else "no classes"
         sizes = np.bincount(labels, minlength=len(self.class_names)).tolist()
         each = [f"{name} {n:,}" for name, n in zip(self.class_names, sizes, strict=True)]
-        more = f" of {min(sizes):,} to {max(sizes):,} images" if len(each) > MOST_CLASSES else ""
-        return f"{len(each)} classes{more} ({_some(each)})"
+        return f"{len(each)} classes ({_some(each)})"
 
     def _absent_from_test(self) -> list[str]:
         labels = self.splits["test"].labels
@@ -139,7 +138,7 @@ def list_folder(top: Path, class_folders: ClassFolders = "auto") -> FolderListin
             for unlabelled in (False, True)
         )
         raise UserError(
-            f"{top}: {with_classes} has class folders and {without} has none: use them everywhere or nowhere, or set "
+            f"{top}: class folders are in {with_classes} and not in {without}: use them everywhere or nowhere, or set "
             "data.class_folders to none to read all images without classes"
         )
     names = sorted(set(parts["train"].classes or ()))

@@ -144,9 +144,9 @@ def _to_8_bits(image: Any, value_range: tuple[float, float] | None) -> tuple[Ima
     if value_range is None:
         low, high = 0.0, 65535.0
         if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
-            kind = "floating-point numbers" if image.mode == "F" else "integers that are signed or of 32 bits"
+            kind = "floats" if image.mode == "F" else "signed or 32-bit integers"
             raise RefusedError(
-                f"{kind} from {values.min():g} to {values.max():g}, whose range is not known: set data.value_range"
+                f"{kind} from {values.min():g} to {values.max():g}: data.value_range must say which are black and white"
             )
         highest = int(values.max())
     else:
