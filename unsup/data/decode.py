@@ -15,7 +15,7 @@ from unsup.core.errors import printable
 from unsup.data.formats import readable_formats
 from unsup.data.pixels import Picture, Reading, read_picture
 
-IMAGES_PER_TASK = 16  # that a thread decodes at a time
+IMAGES_PER_TASK = 4  # that a thread decodes at a time: few, so that all threads end together
 TASKS_AHEAD = 4  # tasks of each thread that may wait to be yielded
 
 
