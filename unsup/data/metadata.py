@@ -9,7 +9,6 @@ TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}  # byte orders by the first bytes
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # of a PNG
 METADATA_MARKERS = (*range(0xE1, 0xEE), 0xEF, 0xFE)  # of a JPEG, all but the colour spaces of JFIF and Adobe
 PIXEL_TAGS = frozenset(  # of a TIFF
-    tag
     {*range(254, 270), 273, 274, 277, 278, 279, *range(284, 288), 292, 293, 297, 301, *range(317, 326)}
     | {*range(330, 333), *range(336, 348), *range(512, 522), *range(529, 533)}
 )
