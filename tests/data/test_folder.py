@@ -14,6 +14,7 @@ from unsup.data import cache
 from unsup.data.decode import decode
 from unsup.data.folder import Folder
 from unsup.data.pixels import Reading, read_image
+from unsup.testing import check_data
 
 
 def line(images: Path, root: Path, **options: Any) -> str:
@@ -110,8 +111,8 @@ def labelled_folder(top: Path) -> None:
     [
         ("train/0.png", "train mixes images one folder deep (train/cat/0.png), which are labelled by it, with others"),
         ("train/cat/old/0.png", "train/cat holds images and also folders (old/): expected are train/<class>/"),
-        ("car/0.png", "images holds train/ and also car/, of which only some are named like splits"),
-        ("0.png", "images holds train/ and also 0.png, of which only some are named like splits"),
+        ("car/0.png", "images holds train/, named like a split, beside car/: move all"),
+        ("0.png", "images holds train/, named like a split, beside 0.png: move all"),
         ("test/bird/0.png", "test has class folders that the training images lack (bird; those have cat, dog): add"),
         ("test/0.png", "images: class folders are in train/ and not in test/: use them everywhere or nowhere"),
         ("test/notes.txt", "test holds 0 images (left out: 1 .txt) and needs at least 1"),
@@ -144,6 +145,12 @@ def test_missing_empty_and_too_few(tmp_path: Path) -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(UsageError, match="^data.size is 0: it must be at least 1$"):
         Folder("x", size=0)
+    with pytest.raises(UsageError, match=r"^data.value_range is \[5, 5\]: the first value must be below the second$"):
+        Folder("x", value_range=(5, 5))
+    with pytest.raises(UsageError, match="^data.max_megapixels is 0: it must be above 0$"):
+        Folder("x", max_megapixels=0)
+    with pytest.raises(UsageError, match="^data.class_folders is 'all': choose one of auto, top, none$"):
+        Folder("x", class_folders="all")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="^data.channels is 2: choose one of 1, 3$"):
         Folder("x", channels=2)  # type: ignore[arg-type]
 
@@ -184,6 +191,121 @@ def test_a_photograph_above_the_limit_is_refused_with_the_option(tmp_path: Path)
     assert text.startswith("1 of 26 images cannot be read: ")
     assert "large.png (2 megapixels, more than data.max_megapixels 1.5)" in text
     assert read(tmp_path / "images", tmp_path / "root", max_megapixels=2).size("test") == 4
+
+
+# ---- what is said ----------------------------------------------------------------------------------------------------
+
+
+def said(caplog: pytest.LogCaptureFixture, images: Path, root: Path, **options: Any) -> list[str]:
+    """Return the lines that a start on a folder logs."""
+    caplog.clear()
+    with caplog.at_level("INFO", "unsup"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(images, root, **options)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_what_was_understood_is_one_line_at_every_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    top = tmp_path / "images"
+    labelled_folder(top)
+    pictures(top / "test" / "cat", 4)
+    for i in range(9):
+        (top / "train" / "cat" / f"{i}.heic").write_bytes(b"x")
+    start = f"{top}: 2 classes (cat 15, dog 15), 30 training and 4 test images; no test image of dog; left out: 9 .heic"
+    for _ in range(2):
+        (text,) = said(caplog, top, tmp_path / "root")
+        assert text.startswith(start)
+
+
+def test_nothing_else_is_said_of_a_good_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    labelled_folder(tmp_path / "images")
+    expected = "2 classes (cat 12, dog 13), 25 training and 5 test images (drawn from the training images)"
+    assert said(caplog, tmp_path / "images", tmp_path / "root") == [f"{tmp_path / 'images'}: {expected}"]
+
+
+def test_dark_images_and_first_frames_are_one_line_each_at_every_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    top = tmp_path / "images"
+    top.mkdir()
+    for i in range(30):
+        frames = [Image.new("L", (8, 8), i), Image.new("L", (8, 8), 255)]
+        frames[0].save(top / f"{i}.gif", save_all=True, append_images=frames[1:])
+        Image.fromarray(np.full((8, 8), 130 * i, np.uint16)).save(top / f"{i}.png")
+    for _ in range(2):
+        _, frames_line, dark_line = said(caplog, top, tmp_path / "root", channels=1)
+        assert frames_line == "30 animated or multi-page files: the first frame is read (0.gif)"
+        assert dark_line == (
+            "30 images of 16 bits have no value above 3,770 and are dark: "
+            '--data.value_range "[0, 4095]" reads them as images of 12 bits'
+        )
+    assert len(said(caplog, top, tmp_path / "root", channels=1, value_range=(0, 4095))) == 2
+    Image.fromarray(np.full((8, 8), 60000, np.uint16)).save(top / "bright.png")
+    assert len(said(caplog, top, tmp_path / "root", channels=1)) == 2
+
+
+# ---- official validation images, unreadable ones ---------------------------------------------------------------------
+
+
+def test_a_validation_folder_is_the_validation_split(tmp_path: Path) -> None:
+    top = tmp_path / "images"
+    labelled_folder(top)
+    pictures(top / "val" / "cat", 3, seed=2)
+    pictures(top / "val" / "dog", 4, seed=3)
+    pictures(top / "test" / "dog", 5, seed=4)
+    data = read(top, tmp_path / "root")
+    assert [data.size(split) for split in ("learn", "train", "val", "test")] == [30, 30, 7, 5]
+    labels = [data.labels(split) for split in ("train", "val", "test")]
+    assert [None if part is None else part.tolist() for part in labels] == [
+        [0] * 15 + [1] * 15,
+        [0] * 3 + [1] * 4,
+        [1] * 5,
+    ]
+    (x,) = data.batches("val")
+    files = [top / "val" / kind / f"{i}.png" for kind, n in (("cat", 3), ("dog", 4)) for i in range(n)]
+    assert (x.numpy() * 255).round().astype(np.uint8).tolist() == [read_image(f, (3, 8, 8)).tolist() for f in files]
+
+
+def test_the_contract_of_data_holds_with_a_validation_folder(tmp_path: Path) -> None:
+    for i, place in enumerate(("train/a", "train/b", "val/a", "val/b", "test/a", "test/b")):
+        pictures(tmp_path / "images" / place, 12, seed=i)
+    check_data(Folder, images=str(tmp_path / "images"), root=str(tmp_path / "root"), size=8)
+
+
+def test_unreadable_images_are_skipped_on_request_as_if_they_were_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, decodings: list[int]
+) -> None:
+    top, root = tmp_path / "images", tmp_path / "root"
+    labelled_folder(top)
+    clean = read(top, root).fingerprint()
+    (top / "train" / "cat" / "3b.png").write_bytes(b"")
+    (top / "train" / "dog" / "zz.jpg").write_text("<html>")
+    for _ in range(2):
+        warning, text = said(caplog, top, root, skip_unreadable=True)
+        assert warning.startswith("left out: 2 of 32 images cannot be read: train/cat/3b.png (not an image), train/dog")
+        assert text.endswith("25 training and 5 test images (drawn from the training images); left out: 2 unreadable")
+    table = Path(warning.rpartition(", as ")[2].removesuffix(" lists"))
+    assert table.read_text().splitlines() == [
+        "file,remark,detail",
+        "train/cat/3b.png,unreadable,not an image",
+        "train/dog/zz.jpg,unreadable,not an image",
+    ]
+    assert read(top, root, skip_unreadable=True).fingerprint() == clean
+    assert decodings == [30, 0, 32, 2, 2]  # all once, then the unreadable ones, which may have become readable
+    pictures(top / "train" / "cat", 16)
+    (top / "train" / "cat" / "15.png").rename(top / "train" / "cat" / "3b.png")
+    assert "left out: 1 of 32" in said(caplog, top, root, skip_unreadable=True)[0]
+
+
+def test_unreadable_images_are_skipped_where_nothing_can_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures(tmp_path / "images", 30)
+    (tmp_path / "images" / "x.png").write_bytes(b"")
+    (tmp_path / "root").write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="cannot be written"):
+        data = read(tmp_path / "images", tmp_path / "root", skip_unreadable=True)
+    assert data.size("test") == 5 and "x.png (not an image)" in caplog.text and "lists" not in caplog.text
 
 
 # ---- decoded once ----------------------------------------------------------------------------------------------------
