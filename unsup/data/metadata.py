@@ -15,7 +15,7 @@ PIXEL_TAGS = frozenset(  # of a TIFF
 
 
 def without_metadata(content: bytes) -> Iterator[bytes]:
-    """Yield a PNG, JPEG or TIFF file without its metadata, if possible with EXIF first.
+    """Yield a PNG, JPEG or TIFF without metadata, if possible first with EXIF.
 
     Nothing is yielded for other formats.
     """
