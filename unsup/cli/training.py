@@ -11,6 +11,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.files import folder_of_images, unless_default
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import CompileMode, Config, Precision, compose, precheck, read_layer, resolve
+from unsup.runs.likeness import variant_names
 from unsup.runs.lookup import config_names, is_own, locate, variants
 from unsup.runs.recipes import header, header_field
 from unsup.runs.run import Run
@@ -72,7 +73,7 @@ def train(
         notes.append(note)
         data = "mnist" if prepared else "digits"
         resolved = resolved if prepared else checked_config(model, data, config, options)
-    notes += [f"with {path.name}" for path in variants(model, data)]
+    notes += [f"with {path.name}" for path in variants(model, *variant_names(data, resolved["data"]["init_args"]))]
     for run in train_stages(resolved, runs, line.text, notes, prepared):
         show_report(run)
 

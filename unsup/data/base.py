@@ -49,7 +49,7 @@ class ImageData(L.LightningDataModule):
     Attributes:
         shape: (C, H, W), known before anything is loaded.
         class_names: one name for each class, in label order; empty for unlabelled images.
-        augmentation: preset of random views, "digits" (never flipped) or "natural".
+        augmentation: preset of random views, "digits" (never flipped), "natural" or "texture" (also turned).
         bibtex: entry that cites the images, for reports; empty if unknown.
     """
 
@@ -94,6 +94,17 @@ class ImageData(L.LightningDataModule):
             UserError: files are missing, truncated, altered or unreadable.
         """
         raise UserError(f"{type(self).__name__} does not define load(train)")
+
+    def validation_rows(self) -> NDArray[np.int64] | None:
+        """Return the rows of the training images that are validation, if the source says so.
+
+        None lets a tenth of them be drawn.
+        """
+        return None
+
+    def learning_images(self) -> int:
+        """Return how many images models learn from, before they are read, or 0 if unknown."""
+        return 0
 
     def setup(self, stage: str | None = None) -> None:
         """Load and check all images, once."""
@@ -186,10 +197,12 @@ class ImageData(L.LightningDataModule):
                 self._rows["test"] = np.arange(len(images))
             else:
                 known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
-                train, val = train_val_split(len(known), None if labels is None else labels[known])
-                learn = np.setdiff1d(np.arange(len(images)), known[val])
-                train, learn = (self.corruption.kept(rows, labels) for rows in (known[train], learn))
-                self._rows |= {"train": train, "val": known[val], "learn": learn}
+                val = self.validation_rows()
+                if val is None:
+                    val = known[train_val_split(len(known), None if labels is None else labels[known])[1]]
+                train, learn = (np.setdiff1d(rows, val) for rows in (known, np.arange(len(images))))
+                train, learn = (self.corruption.kept(rows, labels) for rows in (train, learn))
+                self._rows |= {"train": train, "val": val, "learn": learn}
         return self._rows[split]
 
     @property

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
+from unsup.core.splits import validation_size
 from unsup.data.base import Arrays, ImageData
 from unsup.data.decode import DECODER_VERSION, decode
 from unsup.data.listing import FolderListing, list_folder
@@ -40,6 +41,10 @@ class Folder(ImageData):
         images: the folder.
         size: edge of the square images in pixels.
         channels: 3 for colour, 1 for grey.
+        augmentation: random views, and with channels and size the recipes (`unsup.runs.likeness`): digits (letters and
+            drawings, never mirrored), natural (photographs) or texture (no upright position: microscopy, satellites).
+        min_steps: optimizer steps that a training on few images has at least (`unsup.runs.length`), 0 for those of the
+            recipe.
         root: parent folder of the cache.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
@@ -54,6 +59,8 @@ class Folder(ImageData):
         images: str,
         size: Annotated[int, AtLeast(1)] = 32,
         channels: Literal[1, 3] = 3,
+        augmentation: Literal["digits", "natural", "texture"] = "natural",
+        min_steps: Annotated[int, AtLeast(0)] = 1000,
         root: str = "data",
         batch_size: int = 256,
         steps_per_call: int = 1,
@@ -63,9 +70,11 @@ class Folder(ImageData):
         outliers: float = 0.0,
     ) -> None:
         super().__init__(root, batch_size, steps_per_call, missing, noise, imbalance, outliers)
-        check_options("data", Folder.__init__, {"size": size, "channels": channels})
+        options = {"size": size, "channels": channels, "augmentation": augmentation, "min_steps": min_steps}
+        check_options("data", Folder.__init__, options)
         self.images = Path(images).expanduser()
         self.shape = (channels, size, size)
+        self.augmentation = augmentation
 
     @cached_property
     def _listed(self) -> FolderListing:
@@ -74,6 +83,10 @@ class Folder(ImageData):
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]  # known once the folder is listed
         return self._listed.class_names
+
+    def learning_images(self) -> int:
+        n = len(self._listed.training.files)
+        return n - validation_size(n)
 
     def prepare_data(self) -> None:
         """Decode in one process for all."""

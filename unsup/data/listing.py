@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import stratified_subset
+from unsup.core.splits import stratified_subset, test_size
 from unsup.data.decode import IMAGE_SUFFIXES
 
 MIN_IMAGES = 20  # that can be split into training, validation and test
@@ -57,7 +57,7 @@ def list_folder(top: Path) -> FolderListing:
     ]
     if len(listings) == 1:
         n = len(listings[0].files)
-        test = stratified_subset(n, round(n / 6), listings[0].labels)
+        test = stratified_subset(n, test_size(n), listings[0].labels)
         listings = [listings[0].at(np.setdiff1d(np.arange(n), test)), listings[0].at(test)]
     return FolderListing(tuple(map(printable, number)), *listings)  # printable, for figures and tables
 
