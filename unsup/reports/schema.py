@@ -58,6 +58,7 @@ class RunFacts(Record, kw_only=True):
     augmentation: bool | None = None
     images: SplitSizes
     epochs: int
+    steps: int | None = None  # batches trained on
     train_seconds: float
     images_per_second: float | None = None
     views: str | None = None

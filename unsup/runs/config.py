@@ -1,9 +1,10 @@
 """One checked configuration from recipe names and options.
 
 Layers, later ones win: configs/base.yaml < configs/data/D.yaml < configs/model/M.yaml < configs/model/M@D.yaml < files
-given with --config < the command line. `unsup.runs.lookup` finds these files, `unsup.runs.likeness` the variants M@D for
-a user's own images, and `unsup.runs.length` adapts epochs and batches to few of these. Unknown names and keys are refused here,
-before PyTorch is imported. Values are checked against the typed `__init__` of the class that they configure.
+given with --config < the command line. `unsup.runs.lookup` finds these files. For a user's own images,
+`unsup.runs.likeness` chooses D in M@D.yaml, and `unsup.runs.length` adapts batches and epochs to their number. Unknown
+names and keys are refused here, before PyTorch is imported. Values are checked against the typed `__init__` of the
+class that they configure.
 """
 
 import importlib

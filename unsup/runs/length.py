@@ -1,7 +1,7 @@
 """The length of a training on few images, in optimizer steps.
 
-Recipes state epochs and batches for tens of thousands of images. 225 images in batches of 256 are one step an epoch, and
-20 steps teach nothing. Where a data set has the option `min_steps`, what a recipe states is adapted to its number of
+Recipes state epochs and batches for tens of thousands of images. With 225 images in batches of 256, 20 epochs are 20
+steps, which teach nothing. Where a data set has `min_steps`, what a recipe states is adapted to its number of
 images; what the user states is not.
 """
 
