@@ -21,7 +21,7 @@ def validation_size(n: int) -> int:
 
 
 def test_size(n: int) -> int:
-    """Return how many of n images are drawn for the test, where there is no official one."""
+    """Return how many of n images are drawn for the test if none are given."""
     return round(n / 6)
 
 

@@ -1,8 +1,8 @@
 """The contract of a data set.
 
 A whole split is one uint8 array in memory, from which a batch is cut in microseconds. Validation is carved out of the
-official training images. The official test images are checked when the run starts, so that damage is found before
-training, and read only by `batches("test")`, which counts its passes.
+official training images, unless the source has a validation split. The official test images are checked when the run
+starts, so that damage is found before training, and read only by `batches("test")`, which counts its passes.
 """
 
 import hashlib
@@ -96,9 +96,9 @@ class ImageData(L.LightningDataModule):
         raise UserError(f"{type(self).__name__} does not define load(train)")
 
     def validation_rows(self) -> NDArray[np.int64] | None:
-        """Return the rows of the training images that are validation, if the source says so.
+        """Return the rows of `load(True)` that are the official validation split.
 
-        None lets a tenth of them be drawn.
+        They are sorted and labelled. None, the default, draws validation images from the training images.
         """
         return None
 
@@ -200,7 +200,7 @@ class ImageData(L.LightningDataModule):
                 val = self.validation_rows()
                 if val is None:
                     val = known[train_val_split(len(known), None if labels is None else labels[known])[1]]
-                train, learn = (np.setdiff1d(rows, val) for rows in (known, np.arange(len(images))))
+                train, learn = np.setdiff1d(known, val), np.setdiff1d(np.arange(len(images)), val)
                 train, learn = (self.corruption.kept(rows, labels) for rows in (train, learn))
                 self._rows |= {"train": train, "val": val, "learn": learn}
         return self._rows[split]

@@ -150,7 +150,10 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
 
 
 def image_facts(data: ImageData) -> dict[str, float]:
-    """Return the shares of one-coloured and of different images in a sample of the training images."""
+    """Return the shares of one-coloured and of different training images.
+
+    Both are of a sample that is evenly spaced.
+    """
     n = data.size("train")
     positions = np.linspace(0, n - 1, min(n, IMAGES_LOOKED_AT)).round().astype(np.int64)
     one_coloured, digests = 0, set[bytes]()

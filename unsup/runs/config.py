@@ -87,7 +87,7 @@ def default_name(class_path: str) -> str:
 
 
 def data_set_name(data: str, config: Config) -> str:
-    """Return the name of a data set, with that of its folder or file of images, if any."""
+    """Return the name of a data set, with that of its folder or file, if any."""
     options = config["data"].get("init_args", {})
     images, file = options.get("images"), options.get("file")
     if isinstance(images, str) and images:  # `resolve` refuses other types

@@ -15,7 +15,9 @@ MNIST_SIZE = 28
 
 
 def variant_names(data: str | None, options: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names for which variants of a recipe apply, the one with precedence last.
+    """Return the names for which variants of a recipe apply.
+
+    The last one has precedence.
 
     Args:
         data: the name in configs/data, if any.
@@ -36,7 +38,7 @@ def similar(preset: str, channels: int, size: int) -> str | None:
 
 
 def image_shape(options: dict[str, Any]) -> tuple[int, int] | None:
-    """Return channels and shorter edge of the images, as far as options or a file's header say them."""
+    """Return channels and shorter edge, if options or a file's header say them."""
     channels, size, file = (options.get(key) for key in ("channels", "size", "file"))
     if isinstance(channels, int) and isinstance(size, int):
         return channels, size

@@ -37,7 +37,9 @@ def config_file(kind: str, name: str) -> Path:
 
 
 def variants(model: str | None, *data: str) -> list[Path]:
-    """Return the variants of a recipe for data sets, M@D.yaml or M@D+E.yaml, in their order.
+    """Return the variants of a recipe for data sets, M@D.yaml or M@D+E.yaml.
+
+    They are in the order of the data sets.
 
     A recipe of the working directory that hides one of the package hides its variants too.
     """
