@@ -1,8 +1,8 @@
 """Draw grey textures in eight classes: python benchmarks/textures.py textures.
 
 2,000 images of 64 x 64 pixels, as class folders of PNG files and as one file of arrays beside the folder. A class is
-noise in a band around one frequency and one orientation. Turns by 90 degrees and mirror images, as views of the `texture`
-preset are, do not lead from one class to another. Every image is drawn anew, so no two are near-duplicates.
+noise in a band around one frequency and one orientation. Turns by 90 degrees and mirror images, as in views of the
+preset `texture`, do not lead from one class to another. Every image is drawn anew, so no two are near-duplicates.
 """
 
 import sys

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from unsup.runs.config import compose, resolve
+from unsup.runs.lookup import config_names
 from unsup.runs.run import Run
 
 
@@ -81,3 +82,20 @@ def test_a_recorded_configuration_is_read_as_it_is(tmp_path: Path) -> None:
 def test_images_that_are_missing_leave_the_recipe(tmp_path: Path) -> None:
     config = resolve(compose("ae", "folder", [], [("data.images", str(tmp_path / "none"))]))
     assert (config["data"]["init_args"]["batch_size"], config["trainer"]["max_epochs"]) == (256, 20)
+
+
+@pytest.fixture(scope="module")
+def as_large_as_mnist(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("arrays") / "mnist.npz"
+    images = np.broadcast_to(np.uint8(0), (60_000, 28, 28))
+    np.savez_compressed(path, train_images=images, test_images=images[:10_000])
+    return str(path)
+
+
+@pytest.mark.parametrize("recipe", config_names("model"))
+def test_mnist_as_arrays_is_trained_like_mnist(recipe: str, as_large_as_mnist: str) -> None:
+    options = [("data.file", as_large_as_mnist), ("data.augmentation", "digits")]
+    own, named = resolve(compose(recipe, "npz", [], options)), resolve(compose(recipe, "mnist"))
+    assert own["model"] == named["model"] and own["trainer"] == named["trainer"]
+    for key in ("batch_size", "steps_per_call"):
+        assert own["data"]["init_args"][key] == named["data"]["init_args"][key]
