@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from synthetic import arrays, complaint
 
+from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
 from unsup.data.digits import Digits
 from unsup.data.folder import Folder
@@ -185,3 +186,19 @@ def test_a_folder_and_the_same_arrays_give_the_same_scores(tmp_path: Path) -> No
     assert first.scores == second.scores and first.baselines == second.baselines
     assert first.provenance.data_sha256 == second.provenance.data_sha256
     assert first.scores.linear_probe is not None and first.scores.linear_probe.accuracy > 0.5
+
+
+def test_a_run_on_arrays_is_continued_where_the_file_has_moved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "a.npz", **arrays())  # type: ignore[arg-type]
+    assert main(["train", "pca", "--data", "npz", "--data.file", "a.npz", "--model.code_dim", "4"]) == 0
+    (tmp_path / "a.npz").rename(tmp_path / "b.npz")
+    capsys.readouterr()
+    assert main(["evaluate", "runs/npz-a/pca/0-001"]) == 1
+    assert "a.npz is not a file" in capsys.readouterr().err
+    assert main(["evaluate", "runs/npz-a/pca/0-001", "--images", "b.npz"]) == 0
+    assert main(["train", "pca", "--images", "b.npz"]) == 2
+    expected = "unsup: b.npz is a file of arrays: give --data npz and --data.file b.npz\n"
+    assert capsys.readouterr().err.endswith(expected)
