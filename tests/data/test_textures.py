@@ -1,16 +1,19 @@
 """The drawn textures: classes that a spectrum tells apart, the same ones every time."""
 
-import sys
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-import textures
-
 from unsup.data.folder import Folder
 from unsup.data.npz import Npz
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "textures.py"
+spec = importlib.util.spec_from_file_location("textures", SCRIPT)
+assert spec and spec.loader
+textures = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(textures)
 
 
 def test_textures_have_the_stated_frequency_and_orientation() -> None:
