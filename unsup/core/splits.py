@@ -11,8 +11,18 @@ def train_val_split(n: int, labels: NDArray[np.int64] | None) -> tuple[NDArray[n
 
     Validation has 5,000 of 50,000 or more images, else 10 %.
     """
-    val = stratified_subset(n, max(1, round(min(5000, n / 10))), labels)
+    val = stratified_subset(n, validation_size(n), labels)
     return np.setdiff1d(np.arange(n), val), val
+
+
+def validation_size(n: int) -> int:
+    """Return how many of n training images are drawn for validation."""
+    return max(1, round(min(5000, n / 10)))
+
+
+def test_size(n: int) -> int:
+    """Return how many of n images are drawn for the test if none are given."""
+    return round(n / 6)
 
 
 def stratified_subset(n: int, count: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:

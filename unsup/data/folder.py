@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast, check_options
+from unsup.core.splits import validation_size
 from unsup.data.base import Arrays, ImageData
 from unsup.data.cache import ImageCache
 from unsup.data.decode import unreadable_message
@@ -58,6 +59,10 @@ class Folder(ImageData):
         max_megapixels: larger files are refused, as they fill the memory.
         skip_unreadable: train without images that cannot be read, which are counted and named in a table in the cache.
             By default they end the run.
+        augmentation: random views, and with channels and size the recipes (`unsup.runs.likeness`): digits (letters and
+            drawings, never mirrored), natural (photographs) or texture (no upright position: microscopy, satellites).
+        min_steps: optimizer steps that a training on few images has at least (`unsup.runs.length`), 0 for those of the
+            recipe.
         root: parent folder of the cache.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
@@ -76,6 +81,8 @@ class Folder(ImageData):
         value_range: tuple[float, float] | None = None,
         max_megapixels: Annotated[float, Above(0)] = MAX_MEGAPIXELS,
         skip_unreadable: bool = False,
+        augmentation: Literal["digits", "natural", "texture"] = "natural",
+        min_steps: Annotated[int, AtLeast(0)] = 1000,
         root: str = "data",
         batch_size: int = 256,
         steps_per_call: int = 1,
@@ -85,7 +92,14 @@ class Folder(ImageData):
         outliers: float = 0.0,
     ) -> None:
         super().__init__(root, batch_size, steps_per_call, missing, noise, imbalance, outliers)
-        options = {"size": size, "channels": channels, "class_folders": class_folders, "max_megapixels": max_megapixels}
+        options = {
+            "size": size,
+            "channels": channels,
+            "class_folders": class_folders,
+            "max_megapixels": max_megapixels,
+            "augmentation": augmentation,
+            "min_steps": min_steps,
+        }
         check_options("data", Folder.__init__, options)
         if value_range is not None and not value_range[0] < value_range[1]:
             raise UsageError(f"data.value_range is {list(value_range)}: the first value must be below the second")
@@ -95,6 +109,7 @@ class Folder(ImageData):
         self._cache = ImageCache(self.images, Path(self.root), (channels, size, size), reading)
         self.skip_unreadable = skip_unreadable
         self.shape = (channels, size, size)
+        self.augmentation = augmentation
 
     @cached_property
     def listing(self) -> FolderListing:
@@ -104,6 +119,11 @@ class Folder(ImageData):
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]  # known once the folder is listed
         return self.listing.class_names
+
+    def learning_images(self) -> int:
+        splits = self.listing.draw_test().splits
+        n = len(splits["train"].files)
+        return n if "val" in splits else n - validation_size(n)
 
     def prepare_data(self) -> None:
         """Decode in one process for all."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import stratified_subset
+from unsup.core.splits import stratified_subset, test_size
 from unsup.data.formats import image_suffixes
 from unsup.data.layout import ClassFolders, Part, canonical, counted, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
@@ -64,7 +64,7 @@ class FolderListing:
             return self
         whole = self.splits["train"]
         n = len(whole.files)
-        test = stratified_subset(n, round(n / 6), whole.labels)
+        test = stratified_subset(n, test_size(n), whole.labels)
         train = whole.at(np.setdiff1d(np.arange(n), test))
         return replace(self, splits={**self.splits, "train": train, "test": whole.at(test)}, drawn=True)
 
