@@ -1,5 +1,6 @@
 """Ranges, metadata, size and frames of image files."""
 
+import inspect
 import io
 import struct
 import zlib
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from unsup.data.folder import Folder
 from unsup.data.pixels import Reading, read_image, read_picture
 
 RAMP = np.tile(np.linspace(0, 1, 32), (32, 1))
@@ -243,3 +245,7 @@ def test_what_a_file_needs_is_said(tmp_path: Path, brand: bytes, reason: str) ->
     (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(20))
     with pytest.raises(OSError, match=f"^{reason}$"):
         read_image(tmp_path / "a.jpg", (1, 8, 8))
+
+
+def test_the_limit_of_size_is_the_same_with_and_without_a_configuration() -> None:
+    assert inspect.signature(Folder).parameters["max_megapixels"].default == 250 == Reading().max_megapixels

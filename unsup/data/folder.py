@@ -16,7 +16,7 @@ from unsup.data.cache import ImageCache
 from unsup.data.decode import unreadable_message
 from unsup.data.layout import ClassFolders
 from unsup.data.listing import FolderListing, list_folder
-from unsup.data.pixels import MAX_MEGAPIXELS, Reading
+from unsup.data.pixels import Reading
 from unsup.data.remarks import Remarks
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Folder(ImageData):
         channels: Literal[1, 3] = 3,
         class_folders: ClassFolders = "auto",
         value_range: tuple[float, float] | None = None,
-        max_megapixels: Annotated[float, Above(0)] = MAX_MEGAPIXELS,
+        max_megapixels: Annotated[float, Above(0)] = 250.0,
         skip_unreadable: bool = False,
         augmentation: Literal["digits", "natural", "texture"] = "natural",
         min_steps: Annotated[int, AtLeast(0)] = 1000,
