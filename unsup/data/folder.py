@@ -77,7 +77,7 @@ class Folder(ImageData):
         images: str,
         size: Annotated[int, AtLeast(1)] = 32,
         channels: Literal[1, 3] = 3,
-        class_folders: ClassFolders = "auto",
+        class_folders: Literal["auto", "top", "none"] = "auto",
         value_range: tuple[float, float] | None = None,
         max_megapixels: Annotated[float, Above(0)] = 250.0,
         skip_unreadable: bool = False,
