@@ -16,7 +16,7 @@ from unsup.metrics.subsets import imbalanced_draws, labelled_draws, stratified, 
 
 CHOICE_IMAGES = 10_000  # C is chosen after fits on at most this many training images
 VALIDATION_IMAGES = 1_000  # with fewer C is chosen by cross-validation
-CROSS_VALIDATED = 5_000  # images, at most
+CROSS_VALIDATED = 3_000  # images, at most
 FOLDS = 5
 DRAWN_IMAGES = 10_000  # training images of a draw, at most
 DRAWS = 5
@@ -140,7 +140,7 @@ def linear_probe(splits: Splits) -> LinearProbe:
 def _choice_folds(splits: Splits) -> list[Fold]:
     """Return the folds that C is chosen on, validation images or cross-validation.
 
-    Fewer than 1,000 validation images choose little better than chance. Then at most 5,000 training and validation
+    Fewer than 1,000 validation images choose little better than chance. Then at most 3,000 training and validation
     images are held out in turn.
     """
     if len(splits.val) >= VALIDATION_IMAGES:
