@@ -43,8 +43,8 @@ def neighbour_votes(train: Floats, labels: Ids, test: Floats, test_labels: Ids) 
     right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in ("centred", "raw", "unit_length", "weighted")}
     for rows, closeness in _closeness(train, test):
         cosines = closeness["unit_length"]
-        nearest = {name: _largest(scores, k) for name, scores in closeness.items()}
-        nearest["weighted"] = _largest(cosines, weighted_k)
+        nearest = {name: largest(scores, k) for name, scores in closeness.items()}
+        nearest["weighted"] = largest(cosines, weighted_k)
         for name, at in nearest.items():
             weights = np.ones(at.shape)
             if name == "weighted":
@@ -64,7 +64,7 @@ def nearest_by_cosine(train: Floats, queries: Floats, count: int) -> Ids:
     """
     positions = [np.empty((0, min(count, len(train))), np.int64)]
     for _, closeness in _closeness(train, queries):
-        at = _largest(closeness["centred"], min(count, len(train)))
+        at = largest(closeness["centred"], min(count, len(train)))
         order = np.argsort(-np.take_along_axis(closeness["centred"], at, axis=1), axis=1, kind="stable")
         positions.append(np.take_along_axis(at, order, axis=1))
     return np.concatenate(positions)
@@ -100,7 +100,7 @@ def _lengths(codes: Floats) -> Floats:
     return np.where(lengths > 0, lengths, 1).astype(np.float32)
 
 
-def _largest(scores: Floats, k: int) -> Ids:
+def largest(scores: Floats, k: int) -> Ids:
     """Return positions (m, k) of the largest entries of each row (n,), in any order.
 
     They are in the k groups of entries with the largest maxima, which spares sorting long rows.
