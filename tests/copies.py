@@ -55,4 +55,4 @@ COPIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def copies(images: np.ndarray, kind: str) -> np.ndarray:
-    return np.stack([COPIES[kind](image) for image in images])
+    return np.array([COPIES[kind](image) for image in images], np.uint8).reshape(images.shape)

@@ -108,6 +108,14 @@ class ImageData(L.LightningDataModule):
         labels = self._get_arrays(split != "test")[1]
         return None if labels is None else labels[self._get_rows(split)]
 
+    def pictures(self, split: Split) -> NDArray[np.uint8]:
+        """Return the images (n, C, H, W) of a split, to look for copies and faults.
+
+        Nothing that scores a model reads the test images in this way, which is not counted.
+        """
+        images, rows = self._get_arrays(split != "test")[0], self._get_rows(split)
+        return images if len(rows) == len(images) else images[rows]
+
     def batches(
         self,
         split: Split,

@@ -65,9 +65,9 @@ def _averages(pixels: int, side: int) -> Floats:
 
 
 def _aligned(a: Floats, b: Floats, at: Floats, steps: int) -> tuple[Floats, Floats]:
-    """Return the least residuals (n,) of grey pictures on a way from `at` (n, 4).
+    """Return the least residuals (n,) on a way that begins at (n, 4).
 
-    The second result is where they are.
+    They are grey. The second result is where they lie best.
     """
     n, side = len(a), a.shape[-1]
     grid = np.linspace(-1, 1, side, dtype=np.float32)

@@ -21,7 +21,8 @@ class NeighbourVotes(NamedTuple):
 
     `centred`, `raw` and `unit_length` are majorities of k images, by the cosine after the mean training code is
     subtracted, by the Euclidean distance, and by the cosine of the codes as they are. `weighted` is the vote of
-    `weighted_k` images by that last cosine, each with the weight exp(cosine / 0.1).
+    `weighted_k` images by that last cosine, each with the weight exp(cosine / 0.1). `correct` (m,) is 1 for test images
+    that the first of them classifies correctly.
     """
 
     k: int
@@ -30,6 +31,7 @@ class NeighbourVotes(NamedTuple):
     unit_length: float
     weighted_k: int
     weighted: float
+    correct: Floats
 
 
 @threadpool_limits.wrap(limits=1)
@@ -52,8 +54,9 @@ def neighbour_votes(train: Floats, labels: Ids, test: Floats, test_labels: Ids) 
             cells = np.arange(len(at))[:, None] * len(classes) + ids[at]
             votes = np.bincount(cells.ravel(), weights.ravel(), len(at) * len(classes)).reshape(len(at), -1)
             right[name].append(classes[votes.argmax(axis=1)] == test_labels[rows])
-    accuracies = {name: float(np.concatenate(parts).mean()) for name, parts in right.items()}
-    return NeighbourVotes(k=k, weighted_k=weighted_k, **accuracies)
+    correct = {name: np.concatenate(parts) for name, parts in right.items()}
+    accuracies = {name: float(values.mean()) for name, values in correct.items()}
+    return NeighbourVotes(k=k, weighted_k=weighted_k, **accuracies, correct=correct["centred"].astype(np.float32))
 
 
 @threadpool_limits.wrap(limits=1)
