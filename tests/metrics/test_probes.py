@@ -503,7 +503,7 @@ def test_imbalanced_draws_decay_exponentially_and_have_one_size(classes):
     orders = []
     for ratio in RATIOS:
         at, other = imbalanced_draws(labels, ratio, 2)
-        assert len(at) == len(np.unique(at)) == 3000
+        assert len(at) == len(np.unique(at)) == 5000
         sizes = np.bincount(labels[at], minlength=classes)
         orders.append(np.argsort(-sizes, kind="stable"))
         ordered = np.sort(sizes)[::-1]
@@ -539,3 +539,17 @@ def test_imbalance_costs_accuracy_and_small_classes_have_none(clouds, standard):
     assert {(one.draws, one.images) for one in found.values()} == {(5, found[1].images)}
     assert found[100].std > 0
     assert imbalanced(standard, 0.1, 10) is None  # 86 images of a class
+
+
+def test_c_is_chosen_on_validation_images_or_in_five_folds_of_three_thousand() -> None:
+    def folds(train: int, val: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        labels = [np.arange(n) % 2 for n in (train, val, 2)]
+        return probes._choice_folds(Splits.of([np.zeros((len(y), 1), np.float32) for y in labels], labels))
+
+    ((fit, held_out),) = folds(12_000, 1_000)
+    assert len(fit) == 10_000 and np.array_equal(held_out, np.arange(12_000, 13_000))
+    parts = folds(12_000, 998)
+    assert [(len(fit), len(at)) for fit, at in parts] == [(2_400, 600)] * 5
+    assert len(np.unique(np.concatenate([at for _, at in parts]))) == 3_000
+    assert max(np.concatenate([at for _, at in parts])) >= 12_000  # validation images too
+    assert sum(len(at) for _, at in folds(500, 100)) == 600

@@ -121,7 +121,11 @@ def _statement(table: Entries, a: Entry, b: Entry, result: Mapping[str, Any], fa
 
 
 def _about_best(best: Sequence[str], column: str) -> str:
-    others = f"not separable from it: {enumeration(list(best[1:]))}" if best[1:] else "all other rows are separable from it, untrained networks aside"
+    others = (
+        f"not separable from it: {enumeration(list(best[1:]))}"
+        if best[1:]
+        else "all other rows are separable from it, untrained networks aside"
+    )
     return f"{best[0]}: the best by {column}; {others}"
 
 
