@@ -52,7 +52,7 @@ def _residuals(a: Floats, b: Floats) -> Floats:
 
 
 def resized(pictures: Floats, side: int) -> Floats:
-    """Return pictures (n, C, H, W) as (n, C, side, side) area averages, never enlarged."""
+    """Return area averages (n, C, side, side) of pictures, never enlarged."""
     rows, columns = (_averages(n, min(n, side)) for n in pictures.shape[2:])
     return np.asarray(rows @ pictures @ columns.T, np.float32)
 
