@@ -23,7 +23,9 @@ from torch import Tensor
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.data.decode import unreadable_message
-from unsup.data.listing import find_images
+from unsup.data.pixels import Reading
+from unsup.data.remarks import Remarks
+from unsup.data.scan import find_images
 from unsup.inference.encode_folder import code_columns, readable_batches
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
@@ -38,13 +40,14 @@ def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
     Raises:
         UserError: there are no images, or some cannot be read.
     """
-    files = list(find_images(folder))
+    files = find_images(folder)
     if not files:
         raise UserError(f"{folder} holds no images")
-    unreadable: dict[str, str] = {}
-    found = [x for _, x in readable_batches(folder, files[:: -(-len(files) // PHOTOGRAPHS)], shape, unreadable)]
-    if unreadable:
-        raise UserError(unreadable_message(unreadable, len(files)))
+    remarks = Remarks()
+    every = -(-len(files) // PHOTOGRAPHS)
+    found = [x for _, x in readable_batches(folder, files[::every], shape, Reading(), remarks)]
+    if remarks.unreadable:
+        raise UserError(unreadable_message(remarks.unreadable, len(files)))
     return torch.cat(found)
 
 

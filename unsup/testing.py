@@ -147,7 +147,8 @@ def check_splits(data: ImageData) -> None:
     known = np.arange(len(images)) if labels is None else np.flatnonzero(labels >= 0)
     train, val = data._get_rows("train"), data._get_rows("val")
     require(data, sorted([*train, *val]) == list(known), "an image is in no split, or in two")
-    most = max(1, round(min(5000, len(known) / 10)))
+    official = data.validation_rows()
+    most = max(1, round(min(5000, len(known) / 10))) if official is None else len(official)
     require(data, 1 <= len(val) <= most, f"{len(val)} of {len(known)} images are validation: 1 to {most} are expected")
     if type(data).size is ImageData.size:
         rest = data.size("learn") + data.size("val") == len(images)

@@ -10,9 +10,11 @@ from PIL import Image
 from synthetic import complaint, pictures
 
 from unsup.core.errors import UsageError
-from unsup.data import folder as folder_module
-from unsup.data.decode import decode, read_image
+from unsup.data import cache
+from unsup.data.decode import decode
 from unsup.data.folder import Folder
+from unsup.data.pixels import Reading, read_image
+from unsup.testing import check_data
 
 
 def line(images: Path, root: Path, **options: Any) -> str:
@@ -92,7 +94,8 @@ def test_two_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "images" / "b").mkdir()
     (tmp_path / "images" / "b" / "to_a").symlink_to(tmp_path / "images" / "a")
     (tmp_path / "images" / "a" / "to_b").symlink_to(tmp_path / "images" / "b")
-    assert "mixes images" in line(tmp_path / "images", tmp_path / "root")  # a/0.png and b/to_a/0.png: and it ends
+    data = read(tmp_path / "images", tmp_path / "root")  # a/0.png and b/to_a/0.png: and it ends
+    assert data.class_names == ("a", "b") and len(data.load(True)[0]) + len(data.load(False)[0]) == 50
 
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
@@ -107,15 +110,12 @@ def labelled_folder(top: Path) -> None:
     ("extra", "expected"),
     [
         ("train/0.png", "train mixes images one folder deep (train/cat/0.png), which are labelled by it, with others"),
-        (
-            "train/cat/old/0.png",
-            "mixes images one folder deep (train/cat/0.png), which are labelled by it, with others",
-        ),
-        ("car/0.png", "holds train/ and also car/0.png: move everything into train/ and test/"),
-        ("0.png", "holds train/ and also 0.png: move everything"),
-        ("test/bird/0.png", "test/bird/0.png: train/ has no class bird: add it there or take it out of test/"),
-        ("test/0.png", "of train/ and test/ only one has class folders"),
-        ("test/notes.txt", "test holds 0 images and needs at least 1"),
+        ("train/cat/old/0.png", "train/cat holds images and also folders (old/): expected are train/<class>/"),
+        ("car/0.png", "images holds train/, named like a split, beside car/: move all"),
+        ("0.png", "images holds train/, named like a split, beside 0.png: move all"),
+        ("test/bird/0.png", "test has class folders that the training images lack (bird; those have cat, dog): add"),
+        ("test/0.png", "images: class folders are in train/ and not in test/: use them everywhere or nowhere"),
+        ("test/notes.txt", "test holds 0 images (left out: 1 .txt) and needs at least 1"),
     ],
 )
 def test_arrangements_that_say_two_things(tmp_path: Path, extra: str, expected: str) -> None:
@@ -136,7 +136,7 @@ def test_missing_empty_and_too_few(tmp_path: Path) -> None:
     pictures(tmp_path / "few", 19)
     assert "few holds 19 images" in line(tmp_path / "few", tmp_path / "root")
     pictures(tmp_path / "untrained" / "test", 30)
-    assert "untrained/train holds 0 images" in line(tmp_path / "untrained", tmp_path / "root")
+    assert "untrained holds test/ but no train/: put" in line(tmp_path / "untrained", tmp_path / "root")
     for i in range(30):
         pictures(tmp_path / "singles" / str(i), 1)
     assert "every class needs at least two images" in line(tmp_path / "singles", tmp_path / "root")
@@ -145,6 +145,12 @@ def test_missing_empty_and_too_few(tmp_path: Path) -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(UsageError, match="^data.size is 0: it must be at least 1$"):
         Folder("x", size=0)
+    with pytest.raises(UsageError, match=r"^data.value_range is \[5, 5\]: the first value must be below the second$"):
+        Folder("x", value_range=(5, 5))
+    with pytest.raises(UsageError, match="^data.max_megapixels is 0: it must be above 0$"):
+        Folder("x", max_megapixels=0)
+    with pytest.raises(UsageError, match="^data.class_folders is 'all': choose one of auto, top, none$"):
+        Folder("x", class_folders="all")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="^data.channels is 2: choose one of 1, 3$"):
         Folder("x", channels=2)  # type: ignore[arg-type]
 
@@ -162,7 +168,8 @@ def test_unreadable_images_are_all_counted_and_five_named(tmp_path: Path) -> Non
     Image.fromarray(np.zeros((9, 9), np.float32)).save(cat / "f.tif")
     (cat / "g.gif").write_bytes(b"GIF89a")
     text = line(top, tmp_path / "root")
-    assert text.startswith("7 of 37 images cannot be read: ") and " and 2 more: " in text
+    assert text.startswith("7 of 37 images cannot be read: ") and " and 2 more, as " in text
+    assert text.endswith(": repair or remove them, or set data.skip_unreadable to true")
     for name, reason in (
         ("a.jpg", "not an image"),
         ("b.png", "image file is truncated"),
@@ -170,17 +177,135 @@ def test_unreadable_images_are_all_counted_and_five_named(tmp_path: Path) -> Non
         ("d.png", "No such file or directory"),
         ("e.png", "not an image"),
     ):
-        assert f"{cat / name} ({reason}" in text
+        assert f"train/cat/{name} ({reason}" in text
     assert "f.tif" not in text
-    assert not list((tmp_path / "root" / "decoded").iterdir())  # nothing that a later start could take for whole
+    (table,) = (tmp_path / "root" / "decoded").iterdir()  # nothing that a later start could take for whole
+    assert str(table) in text and table.suffix == ".csv"
+    assert "train/cat/f.tif,unreadable," in table.read_text()
 
 
-def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photograph_above_the_limit_is_refused_with_the_option(tmp_path: Path) -> None:
     pictures(tmp_path / "images", 25)
-    Image.new("L", (60, 60)).save(tmp_path / "images" / "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    text = line(tmp_path / "images", tmp_path / "root")
-    assert "images cannot be read: " in text and "bomb.png (Image size (3600 pixels) exceeds limit" in text
+    Image.new("L", (2000, 1000)).save(tmp_path / "images" / "large.png")
+    text = line(tmp_path / "images", tmp_path / "root", max_megapixels=1.5)
+    assert text.startswith("1 of 26 images cannot be read: ")
+    assert "large.png (2 megapixels, more than data.max_megapixels 1.5)" in text
+    assert read(tmp_path / "images", tmp_path / "root", max_megapixels=2).size("test") == 4
+
+
+# ---- what is said ----------------------------------------------------------------------------------------------------
+
+
+def said(caplog: pytest.LogCaptureFixture, images: Path, root: Path, **options: Any) -> list[str]:
+    """Return the lines that a start on a folder logs."""
+    caplog.clear()
+    with caplog.at_level("INFO", "unsup"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(images, root, **options)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_what_was_understood_is_one_line_at_every_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    top = tmp_path / "images"
+    labelled_folder(top)
+    pictures(top / "test" / "cat", 4)
+    for i in range(9):
+        (top / "train" / "cat" / f"{i}.heic").write_bytes(b"x")
+    start = f"{top}: 2 classes (cat 15, dog 15), 30 training and 4 test images; no test image of dog; left out: 9 .heic"
+    for _ in range(2):
+        (text,) = said(caplog, top, tmp_path / "root")
+        assert text.startswith(start)
+
+
+def test_nothing_else_is_said_of_a_good_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    labelled_folder(tmp_path / "images")
+    expected = "2 classes (cat 12, dog 13), 25 training and 5 test images (drawn from the training images)"
+    assert said(caplog, tmp_path / "images", tmp_path / "root") == [f"{tmp_path / 'images'}: {expected}"]
+
+
+def test_dark_images_and_first_frames_are_one_line_each_at_every_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    top = tmp_path / "images"
+    top.mkdir()
+    for i in range(30):
+        frames = [Image.new("L", (8, 8), i), Image.new("L", (8, 8), 255)]
+        frames[0].save(top / f"{i}.gif", save_all=True, append_images=frames[1:])
+        Image.fromarray(np.full((8, 8), 130 * i, np.uint16)).save(top / f"{i}.png")
+    for _ in range(2):
+        _, frames_line, dark_line = said(caplog, top, tmp_path / "root", channels=1)
+        assert frames_line == "30 animated or multi-page files: the first frame is read (0.gif)"
+        assert dark_line == (
+            "30 images of 16 bits have no value above 3,770 and are dark: "
+            '--data.value_range "[0, 4095]" reads them as images of 12 bits'
+        )
+    assert len(said(caplog, top, tmp_path / "root", channels=1, value_range=(0, 4095))) == 2
+    Image.fromarray(np.full((8, 8), 60000, np.uint16)).save(top / "bright.png")
+    assert len(said(caplog, top, tmp_path / "root", channels=1)) == 2
+
+
+# ---- official validation images, unreadable ones ---------------------------------------------------------------------
+
+
+def test_a_validation_folder_is_the_validation_split(tmp_path: Path) -> None:
+    top = tmp_path / "images"
+    labelled_folder(top)
+    pictures(top / "val" / "cat", 3, seed=2)
+    pictures(top / "val" / "dog", 4, seed=3)
+    pictures(top / "test" / "dog", 5, seed=4)
+    data = read(top, tmp_path / "root")
+    assert [data.size(split) for split in ("learn", "train", "val", "test")] == [30, 30, 7, 5]
+    labels = [data.labels(split) for split in ("train", "val", "test")]
+    assert [None if part is None else part.tolist() for part in labels] == [
+        [0] * 15 + [1] * 15,
+        [0] * 3 + [1] * 4,
+        [1] * 5,
+    ]
+    (x,) = data.batches("val")
+    files = [top / "val" / kind / f"{i}.png" for kind, n in (("cat", 3), ("dog", 4)) for i in range(n)]
+    assert (x.numpy() * 255).round().astype(np.uint8).tolist() == [read_image(f, (3, 8, 8)).tolist() for f in files]
+
+
+def test_the_contract_of_data_holds_with_a_validation_folder(tmp_path: Path) -> None:
+    for i, place in enumerate(("train/a", "train/b", "val/a", "val/b", "test/a", "test/b")):
+        pictures(tmp_path / "images" / place, 12, seed=i)
+    check_data(Folder, images=str(tmp_path / "images"), root=str(tmp_path / "root"), size=8)
+
+
+def test_unreadable_images_are_skipped_on_request_as_if_they_were_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, decodings: list[int]
+) -> None:
+    top, root = tmp_path / "images", tmp_path / "root"
+    labelled_folder(top)
+    clean = read(top, root).fingerprint()
+    (top / "train" / "cat" / "3b.png").write_bytes(b"")
+    (top / "train" / "dog" / "zz.jpg").write_text("<html>")
+    for _ in range(2):
+        warning, text = said(caplog, top, root, skip_unreadable=True)
+        assert warning.startswith("left out: 2 of 32 images cannot be read: train/cat/3b.png (not an image), train/dog")
+        assert text.endswith("25 training and 5 test images (drawn from the training images); left out: 2 unreadable")
+    table = Path(warning.rpartition(", as ")[2].removesuffix(" lists"))
+    assert table.read_text().splitlines() == [
+        "file,remark,detail",
+        "train/cat/3b.png,unreadable,not an image",
+        "train/dog/zz.jpg,unreadable,not an image",
+    ]
+    assert read(top, root, skip_unreadable=True).fingerprint() == clean
+    assert decodings == [30, 0, 32, 2, 2]  # all once, then the unreadable ones, which may have become readable
+    pictures(top / "train" / "cat", 16)
+    (top / "train" / "cat" / "15.png").rename(top / "train" / "cat" / "3b.png")
+    assert "left out: 1 of 32" in said(caplog, top, root, skip_unreadable=True)[0]
+
+
+def test_unreadable_images_are_skipped_where_nothing_can_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures(tmp_path / "images", 30)
+    (tmp_path / "images" / "x.png").write_bytes(b"")
+    (tmp_path / "root").write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="cannot be written"):
+        data = read(tmp_path / "images", tmp_path / "root", skip_unreadable=True)
+    assert data.size("test") == 5 and "x.png (not an image)" in caplog.text and "lists" not in caplog.text
 
 
 # ---- decoded once ----------------------------------------------------------------------------------------------------
@@ -191,11 +316,11 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images each decoding took."""
     calls: list[int] = []
 
-    def counted(paths: list[Path], shape: tuple[int, int, int]) -> Any:
+    def counted(paths: list[Path], shape: tuple[int, int, int], reading: Reading) -> Any:
         calls.append(len(paths))
-        return decode(paths, shape)
+        return decode(paths, shape, reading)
 
-    monkeypatch.setattr(folder_module, "decode", counted)
+    monkeypatch.setattr(cache, "decode", counted)
     return calls
 
 
@@ -230,7 +355,7 @@ def test_a_large_array_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pictures(tmp_path / "images", 30)
     loaded = read(tmp_path / "images", tmp_path / "root")
     assert not isinstance(loaded.load(True)[0], np.memmap)
-    monkeypatch.setattr(folder_module.os, "sysconf", lambda name: 100)  # 10,000 bytes of memory; the array has 5,760
+    monkeypatch.setattr(cache.os, "sysconf", lambda name: 100)  # 10,000 bytes of memory; the array has 5,760
     mapped = read(tmp_path / "images", tmp_path / "root")
     images = mapped.load(True)[0]
     assert isinstance(images, np.memmap) and not images.flags.writeable
@@ -255,7 +380,7 @@ def test_a_full_disk_leaves_no_part_of_the_array(tmp_path: Path, monkeypatch: py
         raise OSError(28, "No space left on device")
 
     pictures(tmp_path / "images", 30)
-    monkeypatch.setattr(folder_module.os, "fsync", full)
+    monkeypatch.setattr(cache.os, "fsync", full)
     with pytest.warns(UserWarning, match="No space left on device"):
         data = read(tmp_path / "images", tmp_path / "root")
     assert data.size("test") == 5 and not list((tmp_path / "root" / "decoded").iterdir())

@@ -1,8 +1,8 @@
 """The contract of a data set.
 
 A whole split is one uint8 array in memory, from which a batch is cut in microseconds. Validation is carved out of the
-official training images. The official test images are checked when the run starts, so that damage is found before
-training, and read only by `batches("test")`, which counts its passes.
+official training images, unless the source has a validation split. The official test images are checked when the run
+starts, so that damage is found before training, and read only by `batches("test")`, which counts its passes.
 """
 
 import hashlib
@@ -94,6 +94,13 @@ class ImageData(L.LightningDataModule):
             UserError: files are missing, truncated, altered or unreadable.
         """
         raise UserError(f"{type(self).__name__} does not define load(train)")
+
+    def validation_rows(self) -> NDArray[np.int64] | None:
+        """Return the rows of `load(True)` that are the official validation split.
+
+        They are sorted and labelled. None, the default, draws validation images from the training images.
+        """
+        return None
 
     def setup(self, stage: str | None = None) -> None:
         """Load and check all images, once."""
@@ -194,10 +201,12 @@ class ImageData(L.LightningDataModule):
                 self._rows["test"] = np.arange(len(images))
             else:
                 known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
-                train, val = train_val_split(len(known), None if labels is None else labels[known])
-                learn = np.setdiff1d(np.arange(len(images)), known[val])
-                train, learn = (self.corruption.kept(rows, labels) for rows in (known[train], learn))
-                self._rows |= {"train": train, "val": known[val], "learn": learn}
+                val = self.validation_rows()
+                if val is None:
+                    val = known[train_val_split(len(known), None if labels is None else labels[known])[1]]
+                train, learn = np.setdiff1d(known, val), np.setdiff1d(np.arange(len(images)), val)
+                train, learn = (self.corruption.kept(rows, labels) for rows in (train, learn))
+                self._rows |= {"train": train, "val": val, "learn": learn}
         return self._rows[split]
 
     @property

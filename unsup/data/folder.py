@@ -1,8 +1,6 @@
 """A folder of the user's images, decoded once into an array that is cached."""
 
-import hashlib
-import os
-import warnings
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,11 +8,17 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unsup.core.errors import UserError
-from unsup.core.ranges import AtLeast, check_options
+from unsup.core.errors import UsageError, UserError
+from unsup.core.ranges import Above, AtLeast, check_options
 from unsup.data.base import Arrays, ImageData
-from unsup.data.decode import DECODER_VERSION, decode
+from unsup.data.cache import ImageCache
+from unsup.data.decode import unreadable_message
+from unsup.data.layout import ClassFolders
 from unsup.data.listing import FolderListing, list_folder
+from unsup.data.pixels import MAX_MEGAPIXELS, Reading
+from unsup.data.remarks import Remarks
+
+log = logging.getLogger(__name__)
 
 
 class Folder(ImageData):
@@ -22,15 +26,22 @@ class Folder(ImageData):
 
     Their shorter side is scaled to `size`, then they are cropped to the middle.
 
-    **Splits.** With `train/` and `test/`, those are the splits. Otherwise a sixth of the images, stratified by class
-    and always the same ones, become the test set.
+    **Splits.** Folders named like splits are those, in any usual spelling and case: `train/`, `Training/`,
+    `mnist_train/`; `val/`, `valid/`, `dev/`; `test/`, `Testing/`. Without a validation split, a tenth of the training
+    images is drawn for it. Without a test split, a sixth of the training images, stratified by class and always the
+    same ones, becomes the test set. Wrapping folders are passed through.
 
-    **Labels.** If every image of a split is exactly one folder deep (`train/cat/1.jpg`), that folder is its class. If
-    none is (`train/1.jpg`, `train/2024/may/1.jpg`), or there is only one such folder, the images are unlabelled. A
-    mixture is an error, and so is a class in `test/` that `train/` lacks.
+    **Labels.** If the images of a split lie in folders (`train/cat/1.jpg`, `train/cat/images/1.jpg`), these are their
+    classes. If they do not (`train/1.jpg`), if the folders are dates or those of a camera (`2024/may`, `100CANON`), or
+    if there is only one, the images are unlabelled. Anything else is an error, and so is a class that only `test/` has.
+    What was understood is logged on one line.
 
-    **Files.** Those with the suffix of an image. Hidden files are left out; symbolic links are followed, cycles are
-    skipped.
+    **Files.** Those with the suffix of an image that Pillow can read (HEIC with pillow-heif). Others are left out and
+    counted; hidden and system files are passed over; symbolic links are followed, cycles are skipped.
+
+    **Pixels.** They decide whether an image can be read; damaged metadata count as none. Of an animation or a file of
+    several pages, the first frame is read. Grey images of 16 bits are divided by 257. Integers of 32 bits, signed
+    integers and floats have no known range and are refused unless `value_range` is set.
 
     The decoded array is cached in `<root>/decoded/` until the name, size or date of a file changes. Older arrays stay
     there until they are deleted. Above a quarter of the machine's memory the array is mapped instead of loaded. If it
@@ -40,6 +51,13 @@ class Folder(ImageData):
         images: the folder.
         size: edge of the square images in pixels.
         channels: 3 for colour, 1 for grey.
+        class_folders: auto reads folders as above; top takes the first folder below the split as the class, whatever
+            lies in it; none reads all images without classes.
+        value_range: values that become black and white, such as [0, 4095], in images of one channel with more than 8
+            bits. Values beyond are clipped. Images of 8 bits are read as ever.
+        max_megapixels: larger files are refused, as they fill the memory.
+        skip_unreadable: train without images that cannot be read, which are counted and named in a table in the cache.
+            By default they end the run.
         root: parent folder of the cache.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
@@ -54,6 +72,10 @@ class Folder(ImageData):
         images: str,
         size: Annotated[int, AtLeast(1)] = 32,
         channels: Literal[1, 3] = 3,
+        class_folders: ClassFolders = "auto",
+        value_range: tuple[float, float] | None = None,
+        max_megapixels: Annotated[float, Above(0)] = MAX_MEGAPIXELS,
+        skip_unreadable: bool = False,
         root: str = "data",
         batch_size: int = 256,
         steps_per_call: int = 1,
@@ -63,68 +85,63 @@ class Folder(ImageData):
         outliers: float = 0.0,
     ) -> None:
         super().__init__(root, batch_size, steps_per_call, missing, noise, imbalance, outliers)
-        check_options("data", Folder.__init__, {"size": size, "channels": channels})
+        options = {"size": size, "channels": channels, "class_folders": class_folders, "max_megapixels": max_megapixels}
+        check_options("data", Folder.__init__, options)
+        if value_range is not None and not value_range[0] < value_range[1]:
+            raise UsageError(f"data.value_range is {list(value_range)}: the first value must be below the second")
         self.images = Path(images).expanduser()
+        self.class_folders: ClassFolders = class_folders
+        reading = Reading(None if value_range is None else (value_range[0], value_range[1]), max_megapixels)
+        self._cache = ImageCache(self.images, Path(self.root), (channels, size, size), reading)
+        self.skip_unreadable = skip_unreadable
         self.shape = (channels, size, size)
 
     @cached_property
-    def _listed(self) -> FolderListing:
-        return list_folder(self.images)
+    def listing(self) -> FolderListing:
+        """All files of the folder, before a test split is drawn."""
+        return list_folder(self.images, self.class_folders)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]  # known once the folder is listed
-        return self._listed.class_names
+        return self.listing.class_names
 
     def prepare_data(self) -> None:
         """Decode in one process for all."""
         self.setup()
 
     def load(self, train: bool) -> Arrays:
-        listed, n = self._listed, len(self._listed.training.files)
-        return (self._decoded[:n], listed.training.labels) if train else (self._decoded[n:], listed.test.labels)
+        listing, images = self._contents
+        n = len(listing.files) - len(listing.splits["test"].files)
+        if not train:
+            return images[n:], listing.splits["test"].labels
+        labels = [listing.splits[name].labels for name in ("train", "val") if name in listing.splits]
+        return images[:n], None if labels[0] is None else np.concatenate([part for part in labels if part is not None])
+
+    def validation_rows(self) -> NDArray[np.int64] | None:
+        splits = self._contents[0].splits
+        n = len(splits["train"].files)
+        return np.arange(n, n + len(splits["val"].files)) if "val" in splits else None
 
     @cached_property
-    def _decoded(self) -> NDArray[np.uint8]:
-        """The cached array (N, C, S, S), training images before test images."""
-        files = self._listed.training.files + self._listed.test.files
-        cached = Path(self.root, "decoded", f"{self._key(files)}.npy")
-        if not cached.exists():
-            paths = [self.images / file for file in files]
-            try:
-                self._decode_into(cached, paths)
-            except OSError as error:
-                message = f"{cached} cannot be written ({error.strerror}): decoding at every start, or set data.root"
-                warnings.warn(message, stacklevel=2)
-                return np.concatenate(list(decode(paths, self.shape)))
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        try:
-            return np.load(cached, mmap_mode="r" if cached.stat().st_size > memory / 4 else None)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{cached} is damaged ({error}): delete it") from error
-
-    def _decode_into(self, cached: Path, paths: list[Path]) -> None:
-        """Write under a temporary name and rename, so that other runs never see half."""
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_name(f".{cached.stem}.{os.getpid()}")
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(paths), *self.shape)}
-        try:
-            with partial.open("wb") as file:
-                np.lib.format.write_array_header_1_0(file, header)
-                for images in decode(paths, self.shape):
-                    file.write(images.data)
-                os.fsync(file.fileno())
-            partial.replace(cached)
-        finally:
-            partial.unlink(missing_ok=True)
-
-    def _key(self, files: list[str]) -> str:
-        """Return the SHA-256 of all that the decoded array depends on."""
-        digest = hashlib.sha256(repr((DECODER_VERSION, self.shape)).encode())
-        for file in files:
-            path = self.images / file
-            try:
-                stat = path.stat()
-            except OSError:
-                stat = path.lstat()  # a broken or circular link, which decoding reports
-            digest.update(os.fsencode(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
-        return digest.hexdigest()
+    def _contents(self) -> tuple[FolderListing, NDArray[np.uint8]]:
+        """The images of each split that are read, and all of them, split after split."""
+        listing = self.listing.draw_test()
+        if not self.skip_unreadable:
+            log.info("%s: %s", self.images, listing.summary())
+        remarks = self._cache.known_remarks(listing.files) if self.skip_unreadable else Remarks()
+        if not remarks.unreadable:
+            images, remarks = self._cache.images(listing.files)
+        if remarks.unreadable:
+            message = unreadable_message(remarks.unreadable, len(listing.files))
+            table = self._cache.path(listing.files, ".csv")
+            message += f", as {table} lists" if table.exists() else ""
+            if not self.skip_unreadable:
+                raise UserError(f"{message}: repair or remove them, or set data.skip_unreadable to true")
+            log.warning("left out: %s", message)
+            listing = self.listing.without(set(remarks.unreadable)).draw_test()
+            images, remarks = self._cache.images(listing.files)
+        if self.skip_unreadable:
+            log.info("%s: %s", self.images, listing.summary())
+        for line in remarks.lines():
+            log.warning(line)
+        return listing, images

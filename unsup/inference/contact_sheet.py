@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
-from unsup.data.decode import FORMATS, read_image
+from unsup.data.pixels import Reading, read_picture
 from unsup.inference.classify import Classification
 from unsup.reports.page import render
 
@@ -23,7 +23,9 @@ THUMBNAIL_SIDE = 112  # pixels
 BLOCKY_BELOW = 64  # pixels: smaller originals are not compressed, and shown in blocks
 
 
-def write_sheet(path: Path, images: Path, classified: Classification, title: str, remark: str) -> None:
+def write_sheet(
+    path: Path, images: Path, classified: Classification, title: str, remark: str, reading: Reading | None = None
+) -> None:
     """Write a section for each class, and one for images unlike anything seen.
 
     Args:
@@ -32,6 +34,7 @@ def write_sheet(path: Path, images: Path, classified: Classification, title: str
         classified: their classes.
         title: heading of the page.
         remark: how the classes were found.
+        reading: how pixels are read.
     """
     most = max(MIN_PER_GROUP, min(MAX_PER_GROUP, MAX_TOTAL // max(1, len(classified.groups))))
     order = "the most usual first" if classified.classes is None else "the surest first"
@@ -40,7 +43,7 @@ def write_sheet(path: Path, images: Path, classified: Classification, title: str
         groups.append(("Unlike anything seen", "the least like first", classified.unfamiliar))
     visible = [i for _, _, members in groups for i in members[:most]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        thumbnails = pool.map(thumbnail, [images / classified.files[i] for i in visible])
+        thumbnails = pool.map(lambda i: thumbnail(images / classified.files[i], reading), visible)
         bar = tqdm(thumbnails, "sheet", len(visible), unit=" images", delay=2, leave=False, disable=None)
         pictures = {
             i: {"path": printable(classified.files[i]), "caption": caption(classified, i), **picture}
@@ -76,11 +79,12 @@ def caption(classified: Classification, i: int) -> str:
     return f"{label} {confidence}".rstrip() + f", {classified.distance[i]:.2g} times the usual"
 
 
-def thumbnail(path: Path) -> dict[str, Any]:
+def thumbnail(path: Path, reading: Reading | None = None) -> dict[str, Any]:
     """Return the data URI and the side in pixels of an image, cropped to a square."""
-    with Image.open(path, formats=FORMATS) as file:
-        side = min(THUMBNAIL_SIDE, *file.size)
-    image = Image.fromarray(read_image(path, (3, side, side)).transpose(1, 2, 0))
+    picture = read_picture(path, (3, THUMBNAIL_SIDE, THUMBNAIL_SIDE), reading)
+    if (side := min(THUMBNAIL_SIDE, *picture.file_size)) < THUMBNAIL_SIDE:
+        picture = read_picture(path, (3, side, side), reading)
+    image = Image.fromarray(picture.pixels.transpose(1, 2, 0))
     buffer = io.BytesIO()
     kind = "png" if side < BLOCKY_BELOW else "jpeg"
     image.save(buffer, kind, optimize=True, quality=82)  # PNG has no quality

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from unsup.core.commands import install, option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
-from unsup.data.decode import decode_with_reasons, unreadable_message
-from unsup.data.listing import find_images
+from unsup.data.decode import decode, unreadable_message
+from unsup.data.layout import held
+from unsup.data.pixels import Reading
+from unsup.data.remarks import Remarks
+from unsup.data.scan import scan
 from unsup.metrics.readout import Readout
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import clusters_of
@@ -57,15 +60,18 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
         UserError: no such folder, no readable image in it, or codes that are not finite.
     """
     folder_of_images(images)
-    listed = list(find_images(images))
+    tree = scan(images)
+    listed = list(tree.files())
     if not listed:
-        raise UserError(f"{images} holds no images")
+        raise UserError(f"{images} holds no images{held(tree)}")
+    if note := held(tree):
+        log.info("%d images%s", len(listed), note)
     encoder = load_encoder(run)
     encoder = encoder.cuda() if torch.cuda.is_available() else encoder
     files: list[str] = []
     columns: Columns = {}
-    unreadable: dict[str, str] = {}
-    for batch, x in readable_batches(images, listed, encoder.shape, unreadable):
+    remarks = Remarks()
+    for batch, x in readable_batches(images, listed, encoder.shape, reading_of(run), remarks):
         parts = code_columns(encoder, readout, x)
         if len(broken := np.flatnonzero(~np.isfinite(parts["codes"]).all(axis=1))):
             raise UserError(f"{run}: the code of {printable(batch[broken[0]])} is not finite: train the run again")
@@ -75,37 +81,45 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
             columns[name][len(files) : len(files) + len(rows)] = rows
         files += batch
     if not files:
-        raise UserError(unreadable_message(unreadable, len(listed)))
-    if unreadable:
-        log.warning("left out: %s", unreadable_message(unreadable, len(listed)))
+        raise UserError(unreadable_message(remarks.unreadable, len(listed)))
+    if remarks.unreadable:
+        log.warning("left out: %s", unreadable_message(remarks.unreadable, len(listed)))
+    for line in remarks.lines():
+        log.warning(line)
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
-    return EncodedFolder(files, columns, unreadable)
+    return EncodedFolder(files, columns, remarks.unreadable)
 
 
 def readable_batches(
-    images: Path, files: list[str], shape: tuple[int, int, int], unreadable: dict[str, str]
+    images: Path, files: list[str], shape: tuple[int, int, int], reading: Reading, remarks: Remarks
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
     """Yield names and uint8 pixels (n, C, S, S) of about 512 readable files.
 
-    Files that cannot be read go into `unreadable` with the reason.
+    Files that cannot be read go into `remarks` with the reason.
     """
     names: list[str] = []
-    parts: list[NDArray[np.uint8]] = []
+    pixels: list[NDArray[np.uint8]] = []
     remaining = iter(files)
-    for pixels, reasons in decode_with_reasons([images / file for file in files], shape):
-        for reason, file in zip(reasons, remaining, strict=False):
-            if reason is None:
+    for pictures in decode([images / file for file in files], shape, reading):
+        for picture, file in zip(pictures, remaining, strict=False):
+            remarks.add(file, picture)
+            if not isinstance(picture, str):
                 names.append(file)
-            else:
-                unreadable[file] = reason
-        parts.append(pixels[[reason is None for reason in reasons]])
+                pixels.append(picture.pixels)
         if len(names) >= FILES_PER_BATCH:
-            yield names, torch.from_numpy(np.concatenate(parts))
-            names, parts = [], []
+            yield names, torch.from_numpy(np.stack(pixels))
+            names, pixels = [], []
     if names:
-        yield names, torch.from_numpy(np.concatenate(parts))
+        yield names, torch.from_numpy(np.stack(pixels))
+
+
+def reading_of(run: Run) -> Reading:
+    """Return how the images that a run was trained on were read."""
+    options = run.config["data"]["init_args"]
+    given = {name: options[name] for name in ("value_range", "max_megapixels") if options.get(name) is not None}
+    return Reading(**given)
 
 
 def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:

@@ -15,6 +15,7 @@ from unsup.core.errors import printable
 from unsup.core.files import create_folder, fill_folder, refuse_existing
 from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.contact_sheet import write_sheet
+from unsup.inference.encode_folder import reading_of
 from unsup.reports.schema import Report
 from unsup.runs.records import next_folder
 from unsup.runs.run import Run
@@ -52,7 +53,7 @@ def classify_into(
     with fill_folder(folder) as temporary:
         write_table(temporary / TABLE, classified)
         title, note = f"{name}, sorted by {run.report.heading}", method_note(run.report, classified)
-        write_sheet(temporary / SHEET, images, classified, title, note)
+        write_sheet(temporary / SHEET, images, classified, title, note, reading_of(run))
         if sort:
             sort_into(temporary, images, classified, sort)
     return folder, classified
