@@ -115,6 +115,14 @@ class ImageData(L.LightningDataModule):
         labels = self._get_arrays(split != "test")[1]
         return None if labels is None else labels[self._get_rows(split)]
 
+    def paths(self, split: Split) -> list[Path] | None:
+        """Return the file of each image of a split in order, None if images have no files."""
+        return None
+
+    def left_out(self) -> dict[str, list[str]]:
+        """Return files that are not read, by kind."""
+        return {}
+
     def pictures(self, split: Split) -> NDArray[np.uint8]:
         """Return the images (n, C, H, W) of a split, to look for copies and faults.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast, check_options
-from unsup.data.base import Arrays, ImageData
+from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.cache import ImageCache
 from unsup.data.decode import unreadable_message
 from unsup.data.layout import ClassFolders
@@ -116,6 +116,15 @@ class Folder(ImageData):
             return images[n:], listing.splits["test"].labels
         labels = [listing.splits[name].labels for name in ("train", "val") if name in listing.splits]
         return images[:n], None if labels[0] is None else np.concatenate([part for part in labels if part is not None])
+
+    def paths(self, split: Split) -> list[Path]:
+        listing = self._contents[0]
+        n = len(listing.files) - len(listing.splits["test"].files)
+        part = listing.files[n:] if split == "test" else listing.files[:n]
+        return [self.images / part[row] for row in self._get_rows(split)]
+
+    def left_out(self) -> dict[str, list[str]]:
+        return self._contents[0].left_out
 
     def validation_rows(self) -> NDArray[np.int64] | None:
         splits = self._contents[0].splits
