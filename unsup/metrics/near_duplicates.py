@@ -19,13 +19,14 @@ from unsup.metrics.neighbours import largest
 
 THUMBNAIL = 16  # pixels of a side, by which candidates are found
 SIDE = 32  # pixels of a side, at most, at which they are confirmed
-CANDIDATES = 4  # of an image as it is
+CANDIDATES = 4  # of an image as it is, twice as many in its own set
 MIRRORED = 2  # candidates of its mirror image
 BURST = 16  # neighbours that may be shots of the same scene; further ones are alike by chance
 FURTHER = 4  # times as many neighbours tell how fast the residuals of chance neighbours grow
 LARGEST_RESIDUAL = 0.15  # of a duplicate
 EXPECTED = 0.5  # pairs by chance
-QUANTILES = (0.02, 0.2)  # of chance pairs, through which their tail is drawn; fewer of them are duplicates
+QUANTILES = (0.1, 0.4)  # of pairs of different classes, through which their tail is drawn; fewer are duplicates
+LOW_QUANTILE = 0.02  # of the residuals of 16th neighbours; fewer images have more copies than that
 FEWEST = 50  # images with a candidate of another class that have a tail
 MOST_POWER = 8.0  # of a tail: residuals end at 1, which makes it look steeper than it is
 TINY = 1e-6
@@ -62,10 +63,10 @@ class LabelledImages(NamedTuple):
 def find_near_duplicates(looked_up: LabelledImages, others: LabelledImages | None = None) -> NearDuplicates:
     """Find pairs of images with others, or among themselves.
 
-    A candidate is one of the nearest four by the cosine of thumbnails, or of the nearest two of the mirror image. It is
-    confirmed by `residuals`. Two kinds of pairs are alike by chance: candidates of different classes, and the 16th
-    neighbours of images, from which a power law leads to the first ones. The threshold is where half a pair is expected
-    by the kind that expects more.
+    A candidate is one of the nearest four by the cosine of thumbnails (eight among themselves), or of the nearest two
+    of the mirror image. It is confirmed by `residuals`. The 16th neighbours of images are alike by chance; a power law
+    leads from them to the first ones, and the threshold is where it expects half a pair. Candidates of different
+    classes above it are alike by chance, too; if their power law expects more, the threshold is lower.
 
     Args:
         looked_up: images; memory for their thumbnails and a few hundred pictures is needed.
@@ -77,15 +78,17 @@ def find_near_duplicates(looked_up: LabelledImages, others: LabelledImages | Non
         return NearDuplicates(nothing, nothing, nothing.astype(np.float32), 0.0, 0.0)
     found = _candidates(looked_up.images, base.images, alone=others is None)
     residual = _residuals(looked_up.images, base.images, found.first, found.second, found.mirrored)
-    tails = [_tail_of_neighbours(looked_up.images, base.images, found)]
+    neighbours = _tail_of_neighbours(looked_up.images, base.images, found)
+    threshold = min(LARGEST_RESIDUAL, neighbours.residual(EXPECTED))
+    expected = neighbours.expected(threshold)
     if looked_up.labels is not None and base.labels is not None:
-        other_class = looked_up.labels[found.first] != base.labels[found.second]
+        chance = (looked_up.labels[found.first] != base.labels[found.second]) & (residual > threshold)
         least = np.full(len(looked_up.images), np.inf, np.float32)
-        np.minimum.at(least, found.first[other_class], residual[other_class])
+        np.minimum.at(least, found.first[chance], residual[chance])
         if np.isfinite(least).sum() >= FEWEST:
-            tails.append(_Tail.of_classes(least[np.isfinite(least)], len(least)))
-    threshold = min([LARGEST_RESIDUAL, *(tail.residual(EXPECTED) for tail in tails)])
-    expected = max(tail.expected(threshold) for tail in tails)
+            tail = _Tail.of_classes(least[np.isfinite(least)], len(least))
+            threshold = min(threshold, tail.residual(EXPECTED))
+            expected = max(neighbours.expected(threshold), tail.expected(threshold))
     order = np.argsort(residual, kind="stable")
     order = order[residual[order] < threshold]
     first, second = found.first[order], found.second[order]
@@ -118,7 +121,7 @@ class _Tail:
         """Return the tail that the residuals of two neighbours of each image lead to."""
         near, far = np.maximum(near, TINY), np.maximum(far, TINY)
         power = np.log(ranks[1] / ranks[0]) / max(float(np.median(np.log(far / near))), TINY)
-        return cls(len(near) * ranks[0], float(np.quantile(near, QUANTILES[0])), min(MOST_POWER, float(power)))
+        return cls(len(near) * ranks[0], float(np.quantile(near, LOW_QUANTILE)), min(MOST_POWER, float(power)))
 
     def expected(self, residual: float) -> float:
         return self.count * (residual / self.at) ** self.power
@@ -143,10 +146,11 @@ def _candidates(images: Array, base: Array, alone: bool) -> _Candidates:
     most = len(base) - alone
     burst = max(1, min(BURST, most // (2 * FURTHER)))
     ranks = burst, min(most, FURTHER * burst)
+    candidates = CANDIDATES * (1 + alone)
     nearest: tuple[list[Ids], list[Ids]] = [], []
     for start in range(0, len(thumbnails), ROWS):
         part = thumbnails[start : start + ROWS]
-        for mirrored, count in enumerate((max(CANDIDATES, ranks[1]), MIRRORED)):
+        for mirrored, count in enumerate((max(candidates, ranks[1]), MIRRORED)):
             cosines = (part[:, :, ::-1] if mirrored else part).reshape(len(part), -1) @ targets.T
             if alone:
                 cosines[np.arange(len(part)), start + np.arange(len(part))] = -np.inf
@@ -154,7 +158,7 @@ def _candidates(images: Array, base: Array, alone: bool) -> _Candidates:
             order = np.argsort(-np.take_along_axis(cosines, at, axis=1), axis=1, kind="stable")
             nearest[mirrored].append(np.take_along_axis(at, order, axis=1))
     plain, of_mirror = map(np.concatenate, nearest)
-    pairs = [(np.repeat(np.arange(len(at)), at.shape[1]), at.ravel()) for at in (plain[:, :CANDIDATES], of_mirror)]
+    pairs = [(np.repeat(np.arange(len(at)), at.shape[1]), at.ravel()) for at in (plain[:, :candidates], of_mirror)]
     first, second = map(np.concatenate, zip(*pairs, strict=True))
     by_chance = plain[:, [rank - 1 for rank in ranks]]
     return _Candidates(first, second, np.arange(len(first)) >= len(pairs[0][0]), by_chance, ranks)
