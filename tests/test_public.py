@@ -144,7 +144,7 @@ def test_a_result_prints_the_baselines_next_to_the_scores(of_model: Any) -> None
     assert of_model.baselines.keys() == {"pixels", "pca", "pca_chosen", "statistics"}  # nothing of it starts at random
     assert of_model.baselines["pixels"]["linear_probe"] == of_model.scores["linear_probe"]
     lines = str(of_model).splitlines()
-    names = ["this encoder", "PCA-36", "PCA-32, chosen", "raw pixels", "image statistics"]
+    names = ["this encoder", "PCA-36", "chosen PCA-32", "raw pixels", "image statistics"]
     assert [line.split("|")[1].strip() for line in lines[2:]] == names
     json.dumps(of_model.scores, allow_nan=False)
 
