@@ -14,7 +14,7 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-VERBS := train resume sweep evaluate classify encode export zero_shot models compare results reproduce selfcheck
+VERBS := train resume sweep audit evaluate classify encode export zero_shot models compare results reproduce selfcheck
 .PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
 help: ## print this list
@@ -56,6 +56,7 @@ sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT RUNS ## train all
 models: TAKES := ## list the recipes with the score and the minutes to expect
 
 ##@ Evaluate and compare
+audit: TAKES := IMAGES DATA DATA_ROOT OUT ## look for copies, leaks, odd files, doubtful labels and shortcuts in IMAGES= or DATA= [OUT=]
 evaluate: TAKES := RUN IMAGES DATA_ROOT ## evaluate RUN= again [DATA_ROOT= IMAGES= if the images have moved]
 compare: TAKES := DATA SORT A B RUNS ## print all reports of RUNS= side by side [DATA= SORT="few-label 10" A=simclr B=vicreg]
 results: TAKES := RUN ## record the reports of RUN="…" in results/ and write the tables and cards

@@ -152,6 +152,7 @@ def test_help_lists_every_verb() -> None:
         "train",
         "resume",
         "sweep",
+        "audit",
         "evaluate",
         "classify",
         "encode",

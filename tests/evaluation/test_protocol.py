@@ -543,8 +543,8 @@ def test_the_own_check_notices_a_broken_evaluator(monkeypatch):
         return (range(min(counts.shape)), range(min(counts.shape)))
 
     monkeypatch.setattr(clustering, "linear_sum_assignment", unmatched)
-    votes = NeighbourVotes(20, 0.5, 0.5, 0.5, 200, 0.5)
-    monkeypatch.setattr(check, "neighbour_votes", lambda *splits: votes)
+    votes = NeighbourVotes(20, 0.5, 0.5, 0.5, 200, 0.5, np.ones(0, np.float32))
+    monkeypatch.setattr(check, "neighbour_votes", lambda *z: votes._replace(correct=np.ones(len(z[2]), np.float32)))
     monkeypatch.setattr(check, "calibration_errors", lambda confidence, correct: (0.0, 0.5))
     monkeypatch.setattr(generation, "precision_recall", lambda generated, real: (1.0, 1.0))
     failed = {name for name, passed, _ in selfcheck() if not passed}

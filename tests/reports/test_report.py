@@ -19,8 +19,7 @@ from unsup.reports.format import accuracy, distance, error, markdown_table, sign
 from unsup.reports.format import with_interval as interval_of
 from unsup.reports.format import with_spread as spread_of
 from unsup.reports.report import read_report
-from unsup.reports.schema import Difference
-from unsup.reports.score_schema import DrawScores, ProbeScores
+from unsup.reports.score_schema import Difference, DrawScores, ProbeScores
 
 to_markdown, verdict = on_contents(markdown.to_markdown), on_contents(verdicts.verdict)
 summary_table, write_report = on_contents(reports.summary_table), on_contents(reports.write_report)

@@ -6,7 +6,7 @@ import sys
 
 from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
-from unsup.cli.reports import compare, evaluate, reproduce, results, selfcheck
+from unsup.cli.reports import audit, compare, evaluate, reproduce, results, selfcheck
 from unsup.cli.training import models, resume, sweep, train
 from unsup.cli.use import classify, encode, export, zero_shot
 from unsup.core.commands import in_typed_form
@@ -16,7 +16,7 @@ COMMANDS = {
     command.__name__: command
     for command in (
         *(train, sweep, resume, models),
-        *(evaluate, compare, selfcheck, results, reproduce),
+        *(audit, evaluate, compare, selfcheck, results, reproduce),
         *(classify, encode, export, zero_shot),
     )
 }

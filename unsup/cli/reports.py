@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from unsup.cli.output import show_comparison, show_report
-from unsup.cli.parser import parse
+from unsup.cli.parser import CommandLine, parse
 from unsup.cli.training import checked_config, data_set_of, new_locations, overrides, train
 from unsup.core.commands import option, suggest
-from unsup.core.errors import UsageError, UserError
+from unsup.core.errors import UsageError, UserError, printable
+from unsup.core.files import short_path
 from unsup.runs.lookup import results_folder
 from unsup.runs.run import Run
 
@@ -31,6 +32,44 @@ def evaluate(run: str, *, data_root: str | None = None, images: str | None = Non
         trained.relocate(locations)
         evaluate_run(trained, trained.data())
     show_report(trained)
+
+
+def audit(
+    *,
+    line: CommandLine,
+    images: str | None = None,
+    data: str | None = None,
+    data_root: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Look for copies, leaks, odd files, doubtful labels and shortcuts.
+
+    Any option of the data set can be set by its dotted name: --data.size 64
+
+    Args:
+        line: dotted options
+        images: your folder of images; short for --data folder --data.images
+        data: a data set in configs/data
+        data_root: the folder of data sets (data)
+        out: the folder to write into (runs/<data>/audit)
+    """
+    name = data_set_of(data, images)
+    if name is None:
+        raise UsageError(f"give {option('images', '<folder>')} or {option('data', '<data set>')}: which images?")
+    options = overrides(line, images=images, data_root=data_root)
+    if name == "folder":
+        options = [("data.skip_unreadable", True), *options]
+    config = checked_config("pixels", name, (), options)
+    from unsup.evaluation.audit import audit as look
+    from unsup.evaluation.audit_page import write_audit
+    from unsup.runs.build import load_data
+
+    loaded = load_data(config)
+    findings = look(loaded, loaded.left_out())
+    page = write_audit(out or Path("runs", name, "audit"), findings, loaded, images or name)
+    for finding in findings.lines() or ["nothing that needs a look"]:
+        print(printable(finding))
+    print(f"audit  {printable(str(short_path(page)))}")
 
 
 def compare(

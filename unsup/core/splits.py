@@ -6,12 +6,15 @@ from numpy.typing import NDArray
 from unsup.core.errors import UserError
 
 
-def train_val_split(n: int, labels: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def train_val_split(
+    n: int, labels: NDArray[np.int64] | None, groups: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return sorted training and validation positions, the same for every run.
 
-    Validation has 5,000 of 50,000 or more images, else 10 %.
+    Validation has 5,000 of 50,000 or more images, else 10 %. With groups (n,) it has whole ones (`grouped_subset`).
     """
-    val = stratified_subset(n, validation_size(n), labels)
+    count = validation_size(n)
+    val = stratified_subset(n, count, labels) if groups is None else grouped_subset(count, labels, groups)
     return np.setdiff1d(np.arange(n), val), val
 
 
@@ -23,6 +26,34 @@ def validation_size(n: int) -> int:
 def test_size(n: int) -> int:
     """Return how many of n images are drawn for the test if none are given."""
     return round(n / 6)
+
+
+def grouped_subset(count: int, labels: NDArray[np.int64] | None, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return sorted positions of about `count` images, in whole groups (n,).
+
+    The classes have nearly equal shares, and every class keeps images outside. The choice is always the same. Groups
+    come in a random order, and each is taken if it brings the numbers of images of the classes nearer to their shares.
+
+    Raises:
+        UserError: no such choice exists, as with a single group.
+    """
+    _, numbers = np.unique(np.zeros(len(groups)) if labels is None else labels, return_inverse=True)
+    _, ids = np.unique(groups, return_inverse=True)
+    sizes = np.zeros((ids.max() + 1, numbers.max() + 1))  # images of each group in each class
+    np.add.at(sizes, (ids, numbers), 1)
+    missing, left = sizes.sum(axis=0) * count / len(groups), sizes.sum(axis=0)
+    chosen = []
+    for group in np.random.default_rng(0).permutation(len(sizes)):
+        size = sizes[group]
+        if (np.square(missing - size).sum() < np.square(missing).sum()) and (left - size)[size > 0].all():
+            chosen.append(group)
+            missing, left = missing - size, left - size
+    if not chosen:
+        raise UserError(
+            f"{len(groups)} images in {len(sizes)} groups cannot be split without cutting one: set data.groups to "
+            "smaller groups"
+        )
+    return np.flatnonzero(np.isin(ids, chosen))
 
 
 def stratified_subset(n: int, count: int, labels: NDArray[np.int64] | None) -> NDArray[np.int64]:

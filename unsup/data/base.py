@@ -119,6 +119,26 @@ class ImageData(L.LightningDataModule):
         labels = self._get_arrays(split != "test")[1]
         return None if labels is None else labels[self._get_rows(split)]
 
+    def paths(self, split: Split) -> list[Path] | None:
+        """Return the file of each image of a split in order, None if images have no files."""
+        return None
+
+    def groups_of_training(self) -> NDArray[np.int64] | None:
+        """Return the group of each official training image, which validation does not cut.
+
+        None if each image stands for itself.
+        """
+        return None
+
+    def left_out(self) -> dict[str, list[str]]:
+        """Return files that are not read, by kind."""
+        return {}
+
+    def pictures(self, split: Split) -> NDArray[np.uint8]:
+        """Return the images (n, C, H, W) to look for copies and faults, not to score."""
+        images, rows = self._get_arrays(split != "test")[0], self._get_rows(split)
+        return images if len(rows) == len(images) else images[rows]
+
     def batches(
         self,
         split: Split,
@@ -199,7 +219,9 @@ class ImageData(L.LightningDataModule):
                 known = np.arange(len(images)) if labels is None else np.flatnonzero(labels != UNLABELLED)
                 val = self.validation_rows()
                 if val is None:
-                    val = known[train_val_split(len(known), None if labels is None else labels[known])[1]]
+                    groups = self.groups_of_training()
+                    of_known = (None if values is None else values[known] for values in (labels, groups))
+                    val = known[train_val_split(len(known), *of_known)[1]]
                 train, learn = np.setdiff1d(known, val), np.setdiff1d(np.arange(len(images)), val)
                 train, learn = (self.corruption.kept(rows, labels) for rows in (train, learn))
                 self._rows |= {"train": train, "val": val, "learn": learn}

@@ -1,6 +1,7 @@
 """A folder of the user's images, decoded once into an array that is cached."""
 
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast, check_options
 from unsup.core.splits import validation_size
-from unsup.data.base import Arrays, ImageData
+from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.cache import ImageCache
 from unsup.data.decode import unreadable_message
+from unsup.data.groups import named_groups
 from unsup.data.layout import ClassFolders
 from unsup.data.listing import FolderListing, list_folder
 from unsup.data.pixels import Reading
@@ -63,6 +65,10 @@ class Folder(ImageData):
             drawings, never mirrored), natural (photographs) or texture (no upright position: microscopy, satellites).
         min_steps: optimizer steps that a training on few images has at least (`unsup.runs.length`), 0 for those of the
             recipe.
+        groups: images that belong together, which the drawn test and validation images do not cut. "folder": those in
+            one folder; a pattern with one group in brackets, such as "(clip[0-9]+)_": those with the same text in their
+            names; a CSV file with the columns file,group; "found": chains of near-duplicates. Empty: no groups. Splits
+            that the folder has stay as they are.
         root: parent folder of the cache.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
@@ -83,6 +89,7 @@ class Folder(ImageData):
         skip_unreadable: bool = False,
         augmentation: Literal["digits", "natural", "texture"] = "natural",
         min_steps: Annotated[int, AtLeast(0)] = 1000,
+        groups: str = "",
         root: str = "data",
         batch_size: int = 256,
         steps_per_call: int = 1,
@@ -108,6 +115,8 @@ class Folder(ImageData):
         reading = Reading(None if value_range is None else (value_range[0], value_range[1]), max_megapixels)
         self._cache = ImageCache(self.images, Path(self.root), (channels, size, size), reading)
         self.skip_unreadable = skip_unreadable
+        self.groups = groups
+        self.find_groups: Callable[[NDArray[np.uint8]], NDArray[np.int64]] | None = None  # for groups "found"
         self.shape = (channels, size, size)
         self.augmentation = augmentation
 
@@ -137,15 +146,54 @@ class Folder(ImageData):
         labels = [listing.splits[name].labels for name in ("train", "val") if name in listing.splits]
         return images[:n], None if labels[0] is None else np.concatenate([part for part in labels if part is not None])
 
+    def paths(self, split: Split) -> list[Path]:
+        listing = self._contents[0]
+        n = len(listing.files) - len(listing.splits["test"].files)
+        part = listing.files[n:] if split == "test" else listing.files[:n]
+        return [self.images / part[row] for row in self._get_rows(split)]
+
+    def left_out(self) -> dict[str, list[str]]:
+        return self._contents[0].left_out
+
     def validation_rows(self) -> NDArray[np.int64] | None:
         splits = self._contents[0].splits
         n = len(splits["train"].files)
         return np.arange(n, n + len(splits["val"].files)) if "val" in splits else None
 
+    def groups_of_training(self) -> NDArray[np.int64] | None:
+        splits = self._contents[0].splits
+        files = [file for name in ("train", "val") if name in splits for file in splits[name].files]
+        return self._groups_of(files)
+
+    def _draw_test(self, listing: FolderListing) -> FolderListing:
+        whole = "test" not in listing.splits
+        return listing.draw_test(self._groups_of(listing.splits["train"].files) if whole else None)
+
+    def _groups_of(self, files: list[str]) -> NDArray[np.int64] | None:
+        if not self.groups:
+            return None
+        if self.groups != "found":
+            return named_groups(files, self.groups)
+        return np.array([self._found_groups.get(file, -1) for file in files])
+
+    @cached_property
+    def _found_groups(self) -> dict[str, int]:
+        """The chain of near-duplicates of each readable image."""
+        if self.find_groups is None:
+            raise UserError("data.groups found: near-duplicates are looked for by unsup's commands; use another rule")
+        files = self.listing.files
+        remarks = self._cache.known_remarks(files)
+        if not remarks.unreadable:
+            images, remarks = self._cache.images(files)
+        if remarks.unreadable:
+            files = [file for file in files if file not in remarks.unreadable]
+            images, _ = self._cache.images(files)
+        return dict(zip(files, self.find_groups(images).tolist(), strict=True))
+
     @cached_property
     def _contents(self) -> tuple[FolderListing, NDArray[np.uint8]]:
         """The images of each split that are read, and all of them, split after split."""
-        listing = self.listing.draw_test()
+        listing = self._draw_test(self.listing)
         if not self.skip_unreadable:
             log.info("%s: %s", self.images, listing.summary())
         remarks = self._cache.known_remarks(listing.files) if self.skip_unreadable else Remarks()
@@ -158,7 +206,7 @@ class Folder(ImageData):
             if not self.skip_unreadable:
                 raise UserError(f"{message}: repair or remove them, or set data.skip_unreadable to true")
             log.warning("left out: %s", message)
-            listing = self.listing.without(set(remarks.unreadable)).draw_test()
+            listing = self._draw_test(self.listing.without(set(remarks.unreadable)))
             images, remarks = self._cache.images(listing.files)
         if self.skip_unreadable:
             log.info("%s: %s", self.images, listing.summary())

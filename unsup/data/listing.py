@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import stratified_subset, test_size
+from unsup.core.splits import grouped_subset, stratified_subset, test_size
 from unsup.data.formats import image_suffixes
 from unsup.data.layout import ClassFolders, Part, canonical, counted, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
@@ -55,16 +55,18 @@ class FolderListing:
         """The images of all splits, one split after the other."""
         return [file for listing in self.splits.values() for file in listing.files]
 
-    def draw_test(self) -> "FolderListing":
+    def draw_test(self, groups: NDArray[np.int64] | None = None) -> "FolderListing":
         """Take a sixth of the training images for testing, if there is no test split.
 
-        The choice is stratified by class and always the same.
+        The choice is stratified by class and always the same. With the groups (n,) of the training images it has whole
+        ones.
         """
         if "test" in self.splits:
             return self
         whole = self.splits["train"]
         n = len(whole.files)
-        test = stratified_subset(n, test_size(n), whole.labels)
+        count, labels = test_size(n), whole.labels
+        test = stratified_subset(n, count, labels) if groups is None else grouped_subset(count, labels, groups)
         train = whole.at(np.setdiff1d(np.arange(n), test))
         return replace(self, splits={**self.splits, "train": train, "test": whole.at(test)}, drawn=True)
 

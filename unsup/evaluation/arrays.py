@@ -9,6 +9,7 @@ from sklearn.preprocessing import normalize
 
 from unsup.core.arrays import Floats, Ids
 from unsup.evaluation import measures
+from unsup.evaluation.copies import Copies, copy_scores
 from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
@@ -54,6 +55,7 @@ def judge_arrays(
     estimate_k: bool = True,
     output_scores: dict[str, Any] | None = None,
     generation: Measures | None = None,
+    copies: Copies | None = None,
 ) -> CodeEvaluation:
     """Score the codes of each split as `judge_model` of the protocol does.
 
@@ -68,6 +70,7 @@ def judge_arrays(
         estimate_k: estimate the number of clusters even if the number of classes is known.
         output_scores: scores of the model's other outputs on test images.
         generation: functions that return scores of generated images, by name.
+        copies: near-duplicates of test images, if they were looked for.
     """
     generation = generation or {}
     codes = {split: outputs.codes for split, outputs in encoded.items()}
@@ -102,11 +105,16 @@ def judge_arrays(
         scores["generation"] = {key: value for name in generation for key, value in done[name].items()}
     correct: dict[str, Floats] = {}
     probe: LinearProbe | None = None
+    probed: measures.Probed | None = done.get("linear probe")
     if labels is not None:
         probe = cast(LinearProbe, done["linear probe"].probe)
         scores |= measures.labelled_scores(done, labels, encoded["test"])
         few = {f"few_label_{n}": result.share for n, result in done["few-label probe"].items()}
         correct = {"linear_probe": probe.correct, **few}
+    if copies is not None:
+        say("scores without near-duplicates")
+        standardised = probed.splits if probed else None
+        scores["copies"] = copy_scores(copies, standardised, codes, probe, done.get("kNN"))
     pictured = diagnostics.subsample(len(codes["test"]), PICTURED)
     kmeans = done["k-means raw"].clustering
     readout = Readout.fit(

@@ -138,13 +138,15 @@ def _of_run(run_or_folder: "str | Path | Run") -> Result:
 
 
 def _of_model(model: "Model", data: "ImageData") -> Result:
-    from unsup.evaluation.baselines import compute_baselines, feature_spaces
+    from unsup.evaluation.baselines import cache_key, compute_baselines, feature_spaces
+    from unsup.evaluation.copies import find_copies
     from unsup.evaluation.protocol import judge_model
 
     data.prepare_data()
     data.setup()
     spaces = feature_spaces(data, _folder()) if hasattr(model, "sample") else []
-    scores = judge_model(model, data, feature_spaces=spaces).scores
+    copies = find_copies(data, _folder(), cache_key(data))
+    scores = judge_model(model, data, feature_spaces=spaces, copies=copies).scores
 
     def baselines() -> dict[str, ScoreTree]:
         results = compute_baselines(model, scores["code_dim"], data, _folder(), spaces)

@@ -25,6 +25,7 @@ FewLabels = dict[int, probes.Draws]  # by labelled images per class
 class Probed(NamedTuple):
     """The linear probe, and how it depends on the images it is fitted on."""
 
+    splits: Splits  # of standardised codes
     probe: probes.LinearProbe
     quality: ClassScores
     draws: probes.Draws | None  # None if the codes are too wide for more fits
@@ -46,9 +47,9 @@ def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
         probe = probes.linear_probe(splits)
         quality = class_scores(probe, splits.train_val_labels, splits.test_labels)
         if splits.train_val.shape[1] > diagnostics.WIDE:
-            return Probed(probe, quality, None, {})
+            return Probed(splits, probe, quality, None, {})
         imbalance = {r: draws for r in RATIOS if (draws := probes.imbalanced(splits, probe.C, r)) is not None}
-        return Probed(probe, quality, probes.probe_draws(splits, probe.C), imbalance)
+        return Probed(splits, probe, quality, probes.probe_draws(splits, probe.C), imbalance)
 
     return {
         "linear probe": linear_probe,

@@ -18,6 +18,7 @@ from unsup.data.base import ImageData
 from unsup.evaluation import measures
 from unsup.evaluation.arrays import CodeEvaluation, judge_arrays
 from unsup.evaluation.codes import encode_splits, samples
+from unsup.evaluation.copies import Copies
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.feature_space import FeatureSpace, has_classes
 from unsup.evaluation.parallel import Measures
@@ -28,7 +29,7 @@ from unsup.models.frozen import weights_hash
 from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
 VERSION = 4
-DRAFT = 1  # 0: final
+DRAFT = 2  # 0: final
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def judge_model(
     estimate_k: bool = True,
     robustness: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
+    copies: Copies | None = None,
 ) -> Evaluation:
     """Judge a frozen model on a data set, by the same steps for every model.
 
@@ -72,6 +74,7 @@ def judge_model(
         estimate_k: estimate the number of clusters even if the number of classes is known.
         robustness: probe corrupted test images too.
         feature_spaces: where images from the model's `sample` are judged; empty: not judged.
+        copies: near-duplicates of test images; what they are worth is then scored (`copy_scores`).
 
     Raises:
         UserError: codes or samples are not finite or have a wrong shape, or weights or buffers change.
@@ -94,6 +97,7 @@ def judge_model(
         estimate_k=estimate_k,
         output_scores=measures.output_scores(encoded["test"], int(np.prod(data.shape)), IMPORTANCE_SAMPLES),
         generation=generation,
+        copies=copies,
     )
     if robustness and labels is not None and (probe := judged.readout.probe) is not None:
         judged.scores["robustness"] = corrupted_accuracies(model, images, labels["test"], probe)

@@ -11,7 +11,8 @@ import torch
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
-from unsup.evaluation.baselines import BaselineResult, compute_baselines, feature_spaces
+from unsup.evaluation.baselines import BaselineResult, cache_key, compute_baselines, feature_spaces
+from unsup.evaluation.copies import find_copies
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import about, say
@@ -81,8 +82,9 @@ def _judge(run: Run, data: ImageData) -> Judgement:
     checks = selfcheck()
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
+    copies = find_copies(data, folder, cache_key(data))
     with about(run.config["recipe"]):
-        evaluation = judge_model(model, data, layers=True, feature_spaces=spaces)
+        evaluation = judge_model(model, data, layers=True, feature_spaces=spaces, copies=copies)
     baselines = compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces)
     return Judgement(model, evaluation, baselines, pretraining, checks)
 

@@ -4,10 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from unsup.evaluation.copies import Copies, copy_scores
+from unsup.evaluation.encoded import SPLITS
 from unsup.metrics import clustering, diagnostics, generation, probes
 from unsup.metrics.classification import calibration_errors, class_scores
 from unsup.metrics.differences import Sample, differences
 from unsup.metrics.mixtures import agglomerative, estimate_k, gaussian_mixture
+from unsup.metrics.near_duplicates import LabelledImages, find_near_duplicates
 from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
 from unsup.metrics.probes import Splits
 from unsup.metrics.variance import SeedSpread
@@ -66,6 +69,7 @@ def selfcheck() -> list[CheckResult]:
         *_shifted(rng),
         *_calibrated(rng),
         *_clustered(rng),
+        *_copied(rng),
         _paired(rng),
         _paired_over_seeds(rng),
         *_generated(noise.test[:500]),
@@ -112,6 +116,32 @@ def _calibrated(rng: np.random.Generator) -> list[CheckResult]:
         ("confidences that are right: the calibration error of a calibrated probe", error < 1.5 * calibrated, errors),
         ("confidence .95, right in .75: calibration error = 0.2", abs(sure - 0.2) < CHANCE, f"{sure:.3f}"),
         ("a calibrated probe of confidence .95: hardly any", sure_calibrated < 0.01, f"{sure_calibrated:.3f}"),
+    ]
+
+
+def _copied(rng: np.random.Generator) -> list[CheckResult]:
+    """Check planted copies, and scores without them where only copies help.
+
+    The shots of a scene share a random label, and all test images are of half of the scenes.
+    """
+    pictures = np.kron(rng.integers(0, 256, (120, 1, 8, 8)), np.ones((4, 4))).astype(np.uint8)
+    darker = pictures[:20, :, :, ::-1] // 2
+    found = find_near_duplicates(LabelledImages(darker, None), LabelledImages(pictures, None))
+    all_found = np.array_equal(np.sort(found.first), np.arange(20)) and np.array_equal(found.first, found.second)
+    scenes = [np.arange(TRAIN) % 80, np.arange(VAL) % 80, np.arange(TEST) % 40]
+    label, centre = rng.integers(0, CLASSES, 80), 3 * rng.standard_normal((80, 128), dtype=np.float32)
+    codes = [centre[at] + 0.1 * rng.standard_normal((len(at), 128), dtype=np.float32) for at in scenes]
+    splits = Splits.of(codes, [label[at] for at in scenes])
+    copied = np.flatnonzero(np.concatenate(scenes[:2]) < 40)
+    copies = Copies(len(copied), 0.0, np.arange(TEST), copied)
+    votes = neighbour_votes(splits.train, splits.train_labels, splits.test, splits.test_labels)
+    scores = copy_scores(copies, splits, dict(zip(SPLITS, codes, strict=True)), probes.linear_probe(splits), votes)
+    values = {name: scores[name]["accuracy"] for name in ("linear_probe", "knn")}
+    helped = all(scores[name]["difference"]["high"] < -0.5 for name in values)
+    return [
+        ("mirrored, darker copies: all found, and nothing else", all_found, f"{len(found.first)} of 20"),
+        ("copies with random labels help", helped, f"{-scores['knn']['difference']['difference']:.3f}"),
+        *(_chance(f"without them: {name}", value, slack=0.15) for name, value in values.items()),
     ]
 
 

@@ -1,7 +1,6 @@
 """Numbers and tables of a report as text."""
 
-from unsup.reports.schema import Difference
-from unsup.reports.score_schema import DrawScores, ProbeScores
+from unsup.reports.score_schema import Difference, DrawScores, ProbeScores
 
 Cells = dict[str, str]  # column -> text; a column that does not apply is absent
 

@@ -4,7 +4,7 @@ from typing import Any, Literal, get_args
 
 from msgspec import field
 
-from unsup.reports.score_schema import Count, Record, Scores
+from unsup.reports.score_schema import Count, Difference, Record, Scores
 
 SCHEMA = 4  # of report.json: raise with every layout change; docs/protocol/version-4.md describes it
 
@@ -151,15 +151,6 @@ class EncoderHashes(Record, kw_only=True):
 
     before: str
     after: str
-
-
-class Difference(Record, kw_only=True):
-    """This model minus a baseline, with its paired 95 % interval."""
-
-    difference: float
-    low: float
-    high: float
-    separable: bool
 
 
 class Comparison(Record, kw_only=True):

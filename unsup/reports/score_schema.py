@@ -160,6 +160,35 @@ class Layer(Record, kw_only=True):
     few_label: dict[str, DrawScores] = field(default_factory=dict)
 
 
+class Difference(Record, kw_only=True):
+    """One accuracy minus another, with its paired 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+    separable: bool
+
+
+class WithoutCopies(Record, kw_only=True):
+    """Accuracies without near-duplicates, None where too few images remain."""
+
+    accuracy: float | None = None  # of all test images, fitted without copies of them
+    difference: Difference | None = None  # that minus the accuracy with the copies
+    accuracy_without: float | None = None  # of test images without a copy, fitted with all training images
+
+
+class Copies(Record, kw_only=True):
+    """Near-duplicates of test images among training and validation images."""
+
+    pairs: int
+    expected: float  # pairs by chance
+    test: int  # test images with a copy
+    removed: int | None = None  # training and validation images that are copies
+    without: int | None = None  # test images without a copy
+    linear_probe: WithoutCopies | None = None
+    knn: WithoutCopies | None = None
+
+
 class Scores(Record, kw_only=True):
     """The scores of a model's codes, or of those of a baseline."""
 
@@ -183,6 +212,7 @@ class Scores(Record, kw_only=True):
     probe_draws: DrawScores | None = None
     imbalance: dict[str, DrawScores] = field(default_factory=dict)  # by ratio of the largest class to the smallest
     knn: Neighbours | None = None
+    copies: Copies | None = None
     kmeans: KMeans | None = None
     layers: dict[str, Layer] = field(default_factory=dict)
     robustness: dict[str, Count | list[float]] = field(default_factory=dict)  # lists by severity, of each corruption

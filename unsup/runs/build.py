@@ -4,12 +4,17 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
 from unsup.core.removed import current_options
 from unsup.data.base import ImageData
+from unsup.data.folder import Folder
+from unsup.metrics.chains import chains
+from unsup.metrics.near_duplicates import LabelledImages, find_near_duplicates
 from unsup.models.base import Model
 from unsup.runs.config import Config, load_class
 from unsup.runs.image_size import refuse_large_images
@@ -51,7 +56,15 @@ def build_data(config: Config) -> ImageData:
     cls = load_class(config["data"]["class_path"], ImageData)
     data: ImageData = instantiate("data", cls, config["data"]["init_args"])
     data.seed = config["seed"]
+    if isinstance(data, Folder):
+        data.find_groups = found_groups
     return data
+
+
+def found_groups(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the chain of near-duplicates (n,) that each image is in."""
+    pairs = find_near_duplicates(LabelledImages(images, None))
+    return chains(len(images), pairs.first, pairs.second)
 
 
 def load_data(config: Config) -> ImageData:

@@ -1,0 +1,200 @@
+"""The audit of a data set before any training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from unsup.core.arrays import Array, Floats, Ids
+from unsup.core.errors import UserError
+from unsup.data.base import ImageData
+from unsup.data.file_facts import file_facts
+from unsup.evaluation.copies import labelled_images
+from unsup.evaluation.encoded import SPLITS
+from unsup.evaluation.progress import say
+from unsup.metrics.alignment import resized
+from unsup.metrics.chains import chains
+from unsup.metrics.cross_fitting import doubtful, forest_accuracy, linear_probabilities
+from unsup.metrics.near_duplicates import NearDuplicates, find_near_duplicates
+from unsup.metrics.subsets import stratified
+
+PROBED = 5_000  # images that shortcuts and labels are probed on, at most
+ROWS = 1_000  # images at a time
+FLAT, BLACK, NARROW = 2.0, 4.0, 32.0  # of 255: deviation, mean and range of an odd image
+EDGE = 0.05  # width of the border in units of the side
+SMALL_SIDE = 16  # of the thumbnails that labels are predicted from
+# The share of the way from chance to 1 above which classes are told apart without looking at the content
+LIMITS = {"file metadata": 0.25, "mean colour": 0.8, "border pixels": 0.25}
+BEYOND_CONTENT = 0.15  # by which the border tells more than what is further inside
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The findings about a data set.
+
+    Attributes:
+        names: of the images, training before validation before test images.
+        split: of each image, as a position in `SPLITS`.
+        labels: of each image, None if unlabelled.
+        class_names: in label order.
+        left_out: files that are not read, by kind.
+        odd: positions of odd images, by kind.
+        pairs: near-duplicates.
+        groups: chains of near-duplicates, (n,).
+        shortcuts: balanced accuracy of a probe that sees no content, by what it sees.
+        further_inside: accuracy from the pixels inside the border, which are content.
+        doubtful: positions of images whose label is in doubt, the surest first.
+        confidence: probability of another class for each of them.
+        suggested: that class.
+        doubtful_by_chance: how many of them are expected if all labels are right.
+    """
+
+    names: list[str]
+    split: Ids
+    labels: Ids | None
+    class_names: tuple[str, ...]
+    left_out: Mapping[str, list[str]]
+    odd: dict[str, Ids]
+    pairs: NearDuplicates
+    groups: Ids
+    shortcuts: dict[str, float] = field(default_factory=dict)
+    further_inside: float = 0.0
+    doubtful: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    confidence: Floats = field(default_factory=lambda: np.empty(0, np.float32))
+    suggested: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    doubtful_by_chance: float = 0.0
+
+    @property
+    def leaks(self) -> Ids:
+        """The pairs whose images are in different splits."""
+        return np.flatnonzero(self.split[self.pairs.first] != self.split[self.pairs.second])
+
+    @property
+    def contradictions(self) -> Ids:
+        """The pairs whose images have different labels."""
+        if self.labels is None:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(self.labels[self.pairs.first] != self.labels[self.pairs.second])
+
+    @property
+    def classes(self) -> int:
+        return 0 if self.labels is None else len(np.unique(self.labels))
+
+    def lines(self) -> list[str]:
+        """Return what should be looked at, a line for each finding."""
+        lines = [f"{len(files):,} files left out: {kind}" for kind, files in self.left_out.items()]
+        lines += [f"{len(rows):,} images are {kind}" for kind, rows in self.odd.items() if len(rows)]
+        if count := len(self.pairs.first):
+            largest = int(np.bincount(self.groups).max())
+            lines.append(
+                f"{count:,} pairs of near-duplicates (expected by chance {self.pairs.expected:.1f}); "
+                f"the largest group has {largest:,} images"
+            )
+        for a, b in ((0, 2), (1, 2), (0, 1)):
+            sides = np.sort(np.stack([self.split[self.pairs.first], self.split[self.pairs.second]]), axis=0)
+            across = np.flatnonzero((sides[0] == a) & (sides[1] == b))
+            if len(across):
+                everything = np.concatenate([self.pairs.first[across], self.pairs.second[across]])
+                images = len(np.unique(everything[self.split[everything] == b]))
+                lines.append(f"{images:,} {SPLITS[b]} images have a near-duplicate among the {SPLITS[a]} images")
+        if len(self.contradictions):
+            lines.append(f"{len(self.contradictions):,} pairs of near-duplicates have different labels")
+        if len(self.doubtful) > self.doubtful_by_chance + 3 * max(1.0, self.doubtful_by_chance) ** 0.5:
+            lines.append(
+                f"{len(self.doubtful):,} labels are doubtful: a probe is sure of another class "
+                f"(expected by chance {self.doubtful_by_chance:.1f})"
+            )
+        for what, accuracy in self.shortcuts.items():
+            chance = 1 / self.classes
+            is_content = what == "border pixels" and accuracy < self.further_inside + BEYOND_CONTENT
+            if accuracy > chance + LIMITS[what] * (1 - chance) and not is_content:
+                lines.append(f"your classes are told apart at {accuracy:.2f} by {what} alone (chance {chance:.2f})")
+        return lines
+
+
+def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
+    """Look for faults of a data set whose images are loaded.
+
+    Args:
+        data: the data set.
+        left_out: files that are not read, by kind.
+
+    Raises:
+        UserError: there are no images.
+    """
+    everything = labelled_images(data, *SPLITS)
+    images, labels = everything
+    if not len(images):
+        raise UserError("there are no images to look at")
+    split = np.repeat(np.arange(3), [data.size(name) for name in SPLITS])
+    files = [data.paths(name) for name in SPLITS]
+    paths = [path for part in files if part for path in part]
+    names = [str(path) for path in paths] or [f"{SPLITS[s]} {i}" for i, s in enumerate(split)]
+    say(f"looking for near-duplicates among {len(images):,} images")
+    pairs = find_near_duplicates(everything)
+    groups = chains(len(images), pairs.first, pairs.second)
+    facts: dict[str, object] = {"left_out": left_out, "odd": odd_images(images), "pairs": pairs, "groups": groups}
+    if labels is not None and len(np.unique(labels)) > 1:
+        say("shortcuts and doubtful labels")
+        some = stratified(labels, PROBED)
+        seen = {"file metadata": file_facts([paths[i] for i in some])} if paths else {}
+        seen |= {"mean colour": mean_colours(images[some]), "border pixels": borders(images[some])}
+        facts["shortcuts"] = {what: forest_accuracy(x, labels[some], groups[some]) for what, x in seen.items()}
+        facts["further_inside"] = forest_accuracy(borders(without_border(images[some])), labels[some], groups[some])
+        facts |= doubtful_labels(images, labels, groups)
+    return Audit(names, split, labels, data.class_names, **facts)  # type: ignore[arg-type]
+
+
+def doubtful_labels(images: Array, labels: Ids, groups: Ids) -> dict[str, object]:
+    """Return the fields of `Audit` about labels that a probe contradicts.
+
+    The probe sees the pixels of thumbnails.
+    """
+    features = np.concatenate([small(images[at : at + ROWS]) for at in range(0, len(images), ROWS)])
+    classes, numbers = np.unique(labels, return_inverse=True)
+    probabilities = linear_probabilities(features, numbers, groups, PROBED)
+    found, expected = doubtful(probabilities, numbers)
+    return {
+        "doubtful": found,
+        "confidence": probabilities[found].max(axis=1),
+        "suggested": classes[probabilities[found].argmax(axis=1)],
+        "doubtful_by_chance": expected,
+    }
+
+
+def small(images: Array) -> Floats:
+    """Return the pixels of thumbnails, (n, D)."""
+    return resized(images.astype(np.float32), SMALL_SIDE).reshape(len(images), -1)
+
+
+def odd_images(images: Array) -> dict[str, Ids]:
+    """Return positions of images with hardly any content, each in one kind."""
+    kinds: dict[str, list[int]] = {"of one colour": [], "nearly black": [], "in a small part of the range": []}
+    for i, image in enumerate(images):
+        low, high = np.percentile(image, (1, 99))
+        if (image.reshape(len(image), -1).std(axis=1) < FLAT).all():
+            kinds["of one colour"].append(i)
+        elif image.mean() < BLACK:
+            kinds["nearly black"].append(i)
+        elif high - low < NARROW:
+            kinds["in a small part of the range"].append(i)
+    return {kind: np.array(rows, np.int64) for kind, rows in kinds.items()}
+
+
+def mean_colours(images: Array) -> Floats:
+    """Return the mean of each channel, (n, C)."""
+    return np.asarray(images.mean(axis=(2, 3)), np.float32)
+
+
+def without_border(images: Array) -> Array:
+    """Return the images without margins twice as wide as the border."""
+    rows, columns = (2 * max(1, round(EDGE * side)) for side in images.shape[2:])
+    return images[:, :, rows:-rows, columns:-columns]
+
+
+def borders(images: Array) -> Floats:
+    """Return mean and deviation of each channel in the four margins, (n, 8 * C)."""
+    width = max(1, round(EDGE * min(images.shape[2:])))
+    sides = (images[:, :, :width], images[:, :, -width:], images[..., :width], images[..., -width:])
+    parts = [measure(axis=(2, 3)) for side in sides for measure in (side.mean, side.std)]
+    return np.asarray(np.concatenate(parts, axis=1), np.float32)

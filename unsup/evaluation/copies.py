@@ -1,0 +1,114 @@
+"""The worth of near-duplicates of test images among the training images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from unsup.core.array_files import Arrays, cached
+from unsup.core.arrays import Floats, Ids
+from unsup.data.base import ImageData
+from unsup.evaluation.progress import say
+from unsup.metrics.differences import Sample, differences
+from unsup.metrics.logistic import fit_logistic
+from unsup.metrics.near_duplicates import LabelledImages, NearDuplicates, find_near_duplicates
+from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
+from unsup.metrics.probes import LinearProbe, Splits
+
+FEWEST_OF_A_CLASS = 5  # training images that must be left to fit a probe again
+FEWEST_TESTED = 50  # test images without a copy that a score can be of
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Near-duplicates of test images.
+
+    Attributes:
+        pairs: how many pairs there are.
+        expected: how many by chance.
+        test: positions of test images with a copy.
+        train_val: positions of their copies in training images before validation images.
+    """
+
+    pairs: int
+    expected: float
+    test: Ids
+    train_val: Ids
+
+    @classmethod
+    def of(cls, found: NearDuplicates) -> Self:
+        return cls(len(found.first), found.expected, np.unique(found.first), np.unique(found.second))
+
+    def arrays(self) -> Arrays:
+        numbers = {"pairs": np.array(self.pairs), "expected": np.array(self.expected)}
+        return {**numbers, "test": self.test, "train_val": self.train_val}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        return cls(int(arrays["pairs"]), float(arrays["expected"]), arrays["test"], arrays["train_val"])
+
+
+def find_copies(data: ImageData, folder: Path, key: str) -> Copies:
+    """Find the near-duplicates of test images, or read them from a cache.
+
+    Only pixels are looked at, once per data set; this is no pass over the test images to score a model.
+    """
+
+    def compute() -> Copies:
+        say("near-duplicates of test images (looked for once per data set)")
+        return Copies.of(find_near_duplicates(labelled_images(data, "test"), labelled_images(data, "train", "val")))
+
+    return cached(folder, "copies", key, compute, Copies.from_arrays)
+
+
+def labelled_images(data: ImageData, *splits: Any) -> LabelledImages:
+    """Return the images of splits, one after the other, with labels if all have them."""
+    images, labels = [data.pictures(split) for split in splits], [data.labels(split) for split in splits]
+    known = [part for part in labels if part is not None]
+    return LabelledImages(
+        images[0] if len(images) == 1 else np.concatenate(images),
+        np.concatenate(known) if len(known) == len(labels) else None,
+    )
+
+
+def copy_scores(
+    copies: Copies,
+    splits: Splits | None,
+    codes: dict[str, Floats],
+    probe: LinearProbe | None,
+    votes: NeighbourVotes | None,
+) -> dict[str, Any]:
+    """Return how many copies there are, and scores without them.
+
+    The probe, with the same C, and the neighbours are fitted again without the copies, and score all test images; the
+    difference is paired. The scores of test images without a copy are those of the first fit.
+
+    Args:
+        copies: of the test images.
+        splits: standardised codes; None without labels, and so are `probe` and `votes`.
+        codes: of each split, as they are.
+        probe: fitted on all training and validation images.
+        votes: of all training images.
+    """
+    scores: dict[str, Any] = {"pairs": copies.pairs, "expected": copies.expected, "test": len(copies.test)}
+    if not copies.pairs or splits is None or probe is None or votes is None:
+        return scores
+    keep = np.setdiff1d(np.arange(len(splits.train_val)), copies.train_val)
+    train = keep[keep < splits.n_train]
+    scores |= {"removed": len(splits.train_val) - len(keep), "without": len(splits.test) - len(copies.test)}
+    results: dict[str, dict[str, Any]] = {"linear_probe": {}, "knn": {}}
+    before = {"linear_probe": probe.correct, "knn": votes.correct}
+    left = np.bincount(splits.train_val_labels[train], minlength=int(splits.train_val_labels.max()) + 1)
+    if left.min() >= FEWEST_OF_A_CLASS:
+        fitted = fit_logistic(splits.train_val[keep], splits.train_val_labels[keep], probe.C)
+        voted = neighbour_votes(codes["train"][train], splits.train_labels[train], codes["test"], splits.test_labels)
+        after = {"linear_probe": fitted.predict(splits.test) == splits.test_labels, "knn": voted.correct}
+        for name, correct in after.items():
+            (paired,) = differences([Sample.of(before[name]), Sample.of(correct)], [(1, 0)])
+            results[name] = {"accuracy": float(np.mean(correct)), "difference": paired}
+    if scores["without"] >= FEWEST_TESTED:
+        without = np.setdiff1d(np.arange(len(splits.test)), copies.test)
+        for name, correct in before.items():
+            results[name]["accuracy_without"] = float(np.mean(correct[without], dtype=np.float64))
+    return scores | {name: result for name, result in results.items() if result}
