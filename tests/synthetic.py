@@ -104,6 +104,15 @@ def pictures(folder: Path, n: int, size: tuple[int, int] = (9, 7), seed: int = 0
         Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8)).save(folder / f"{i}.png")
 
 
+def arrays(train: int = 40, val: int = 8, test: int = 12, size: tuple[int, ...] = (6, 6)) -> dict[str, np.ndarray]:
+    """Random images of two classes in MedMNIST's layout."""
+    rng, content = np.random.default_rng(0), {}
+    for split, n in (("train", train), ("val", val), ("test", test)):
+        content[f"{split}_images"] = rng.integers(0, 256, (n, *size), np.uint8)
+        content[f"{split}_labels"] = (np.arange(n) % 2)[:, None].astype(np.uint8)
+    return content
+
+
 class Numbered(ImageData):
     """Image i is (i, i // 256)."""
 

@@ -461,7 +461,7 @@ class Uncounted(Stripes):
 
 BROKEN_DATA = {
     Late: r"Late: shape is \(1, 1, 1\) before images are loaded and \(1, 4, 4\) afterwards",
-    Letters: "Letters: augmentation is 'letters': choose digits or natural",
+    Letters: "Letters: augmentation is 'letters': choose one of digits, natural, texture",
     Shapeless: "Shapeless: shape is not set",
     LoneImages: r"LoneImages: load returns no pair \(images, labels\)",
     ListOfLabels: r"ListOfLabels: load returns list: it must be int64 labels \(60,\)",

@@ -22,6 +22,7 @@ from unsup.core.errors import UsageError
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.models.base import Model
 from unsup.models.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
+from unsup.models.parts.augment import PRESETS
 from unsup.runs.options import LINKED
 from unsup.training.trainer import silence_libraries
 
@@ -118,7 +119,8 @@ def check_data(data_class: type[ImageData], /, **options: Any) -> None:
     data.setup()
     require(data, shape == tuple(data.shape), f"shape is {shape} before images are loaded and {data.shape} afterwards")
     augmentation = data.augmentation
-    require(data, augmentation in ("digits", "natural"), f"augmentation is {augmentation!r}: choose digits or natural")
+    known = augmentation in PRESETS
+    require(data, known, f"augmentation is {augmentation!r}: choose one of {', '.join(PRESETS)}")
     check_splits(data)
     check_batches(data)
     same = data_class(**options).fingerprint() == data.fingerprint()

@@ -1,5 +1,7 @@
 """One image file of any size and mode -> the array that is trained on."""
 
+import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +127,24 @@ def test_what_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
     ((image, *reasons),) = decode(paths, (1, 4, 4))
     assert not isinstance(image, str) and (image.pixels == GREY).all()
     assert reasons == ["not an image", "No such file or directory"]
+
+
+def test_no_warning_of_pillow_reaches_the_user(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[305] = "software"
+    Image.new("L", (8, 8), GREY).save(tmp_path / "a.tif", exif=exif)
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    (start,) = struct.unpack_from("<I", data, 4)
+    tag = next(at for at in range(start + 2, len(data), 12) if struct.unpack_from("<H", data, at) == (305,))
+    struct.pack_into("<II", data, tag + 4, 1000, 2**31)
+    (tmp_path / "a.tif").write_bytes(data)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_image(tmp_path / "a.tif", (1, 4, 4))
+        assert len(caught) > 0  # by itself Pillow warns
+        caught.clear()
+        (pictures,) = decode([tmp_path / "a.tif"] * 3, (1, 4, 4))
+    assert not caught and not any(isinstance(picture, str) for picture in pictures)
 
 
 def test_a_message_names_five_unreadable_images_and_counts_the_others() -> None:

@@ -78,7 +78,7 @@ ALBUM = "no classes (folders of an album or archive), 20 training and 4" + TAKEN
             "no classes, 20 training, 3 validation and 4" + TAKEN + "; left out: 2 .txt",
         ),
         (
-            "images/train2017:24 images/val2017:3 labels/train2017/0.txt",
+            "images/train2017:24 images/val2017:3 images/masks_train2017/0.txt",
             "no classes, 20 training, 3 validation and 4" + TAKEN + "; left out: 1 .txt",
         ),
         ("train/train:24 test1/test1:3", "no classes, 24 training and 3 test images"),

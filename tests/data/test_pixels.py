@@ -1,5 +1,6 @@
 """Ranges, metadata, size and frames of image files."""
 
+import inspect
 import io
 import struct
 import zlib
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from unsup.data.folder import Folder
 from unsup.data.pixels import Reading, read_image, read_picture
 
 RAMP = np.tile(np.linspace(0, 1, 32), (32, 1))
@@ -131,6 +133,7 @@ def metadata_of(kind: str, data: bytes) -> list[tuple[int, int]]:
     return places
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_damaged_metadata_cost_no_picture(tmp_path: Path, kind: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -155,6 +158,7 @@ def test_damaged_metadata_cost_no_picture(tmp_path: Path, kind: str) -> None:
                 assert sorted(pixels.ravel()) == sorted(expected.ravel())  # garbage may turn the image
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_deflate"])
 def test_damaged_tags_cost_no_tiff(tmp_path: Path, compression: str) -> None:
     whole = file_of("TIFF", compression=compression, exif=exif(), dpi=(72, 72))
@@ -182,6 +186,17 @@ def test_too_much_text_or_profile_costs_no_picture(tmp_path: Path) -> None:
     for name, options in (("a.png", {"pnginfo": text}), ("b.png", {"icc_profile": bytes(2 << 20)})):
         (tmp_path / name).write_bytes(file_of("PNG", exif=turned, **options))
         assert (read_image(tmp_path / name, (3, 16, 16)) == PIXELS[::-1, ::-1].transpose(2, 0, 1)).all()
+
+
+@pytest.mark.parametrize("body", [b"JFIF\0", b"ICC_PROFILE\0", b"Photoshop 3.0\x008BIM\x03\xed\0\0\0\0", b"MPF\0II*\0"])
+def test_segments_that_are_cut_short_cost_no_jpeg(tmp_path: Path, body: bytes) -> None:
+    marker = {b"J": 0xE0, b"P": 0xED}.get(body[:1], 0xE2)
+    turned = Image.Exif()
+    turned[274] = 3
+    whole = file_of("JPEG", exif=turned)
+    (tmp_path / "whole").write_bytes(whole)
+    (tmp_path / "a").write_bytes(whole[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + whole[2:])
+    assert (read_image(tmp_path / "a", (3, 16, 16)) == read_image(tmp_path / "whole", (3, 16, 16))).all()
 
 
 def test_damaged_pixels_are_no_picture(tmp_path: Path) -> None:
@@ -230,3 +245,7 @@ def test_what_a_file_needs_is_said(tmp_path: Path, brand: bytes, reason: str) ->
     (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(20))
     with pytest.raises(OSError, match=f"^{reason}$"):
         read_image(tmp_path / "a.jpg", (1, 8, 8))
+
+
+def test_the_limit_of_size_is_the_same_with_and_without_a_configuration() -> None:
+    assert inspect.signature(Folder).parameters["max_megapixels"].default == 250 == Reading().max_megapixels

@@ -253,7 +253,9 @@ def test_the_verdict_has_words_as_well_as_a_colour(folder: Path) -> None:
     equal["comparisons"]["pca"]["linear_probe"] = difference(0.001)
     without = report() | {"baselines": {}, "comparisons": {}}
     cases = [(above, "above"), (mixed, "mixed"), (equal, "not above"), (below, "below"), (without, "unknown")]
-    for content, word in [*cases, (unlabelled(), "above")]:
+    collapsed = unlabelled()
+    collapsed["scores"]["rankme"] = 1.2
+    for content, word in [*cases, (unlabelled(), "above"), (collapsed, "not learned")]:
         assert outcome(content)[0] == word
         text = to_html(content, folder)
         assert f'class="verdict {word.replace(" ", "-")}"' in text

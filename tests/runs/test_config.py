@@ -30,10 +30,11 @@ def line(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_recipe_goes_with_every_data_set(model: str, data: str) -> None:
-    places = {"folder": [("data.images", "somewhere")], "streamed": [("data.stream", "elsewhere")]}
-    options = places.get(data, [])
+    places = {"folder": ("images", "somewhere"), "streamed": ("stream", "elsewhere"), "npz": ("file", "a/cells.npz")}
+    options = [(f"data.{places[data][0]}", places[data][1])] if data in places else []
     resolved = resolve(compose(model, data, [], options))
-    assert resolved["recipe"] == model and resolved["dataset"] == ("folder-somewhere" if data == "folder" else data)
+    name = {"folder": "folder-somewhere", "npz": "npz-cells"}.get(data, data)
+    assert resolved["recipe"] == model and resolved["dataset"] == name
     assert resolved["seed"] == 0
 
 

@@ -222,7 +222,10 @@ def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.C
             epochs=epochs,
             data=TinyDigits(n=60, batch_size=60),
         )
-    printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    first, *printed = [line for line in capsys.readouterr().err.splitlines() if " " in line]
+    s = "" if epochs == 1 else "s"
+    assert first == f"54 training images, 1 step an epoch, {epochs} step{s} (batches of 60, {epochs} epoch{s})"
+    printed = [line for line in printed if line.startswith("epoch ")]
     assert len(printed) == lines
     assert printed[-1].startswith(f"epoch {epochs}/{epochs}  train ")
     assert "  val " in printed[-1] and printed[-1].endswith(" images/s")
@@ -241,7 +244,8 @@ def test_progress_counts_epochs_of_a_run_given_in_steps(capsys: pytest.CaptureFi
     throughput = Throughput()
     with log_in_terminal():
         fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=-1, max_steps=12)
-    assert "epoch 3/3  " in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "epoch 3/3  " in printed and " 5 steps an epoch, 12 steps (batches of " in printed
 
 
 def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +259,7 @@ def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch
     with log_in_terminal():
         fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=3)
     shown = terminal.getvalue()
-    assert shown.count("\n") == 1  # the bar stays on its line
+    assert shown.count("\n") == 2  # that of the length, and the bar stays on its line
     last = shown.strip().rsplit("\r", 1)[-1]
     assert last.startswith("epoch 3/3") and "images/s" in last and "val " in last
     assert all(ord(c) < 0x2580 or ord(c) > 0x259F or c == "█" for c in last)  # the last one is full

@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from unsup.cli.output import show_report
 from unsup.cli.parser import CommandLine
-from unsup.core.commands import SHORTCUTS, suggest
+from unsup.core.commands import SHORTCUTS, option, suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import folder_of_images, unless_default
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import CompileMode, Config, Precision, compose, precheck, read_layer, resolve
+from unsup.runs.likeness import variant_names
 from unsup.runs.lookup import config_names, is_own, locate, variants
 from unsup.runs.recipes import header, header_field
 from unsup.runs.run import Run
@@ -72,7 +73,7 @@ def train(
         notes.append(note)
         data = "mnist" if prepared else "digits"
         resolved = resolved if prepared else checked_config(model, data, config, options)
-    notes += [f"with {path.name}" for path in variants(model, data)]
+    notes += [f"with {path.name}" for path in variants(model, *variant_names(data, resolved["data"]["init_args"]))]
     for run in train_stages(resolved, runs, line.text, notes, prepared):
         show_report(run)
 
@@ -89,6 +90,8 @@ def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -
         UsageError: a folder of images and another data set are given.
         UserError: there is no such folder.
     """
+    if images and images.endswith(".npz"):
+        raise UsageError(f"{images} is a file of arrays: give {option('data', 'npz')} and --data.file {images}")
     if images and data not in (None, "folder"):
         raise UsageError(f"--images goes with --data folder, not with --data {data}")
     if images and must_exist:
@@ -170,7 +173,7 @@ def resume(run: str, *, data_root: str | None = None, images: str | None = None)
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
         data_root: the folder of data sets, if it has moved
-        images: your folder of images, if it has moved
+        images: your folder of images, or your file of arrays, if it has moved
     """
     unfinished_run, locations = Run.find(run), new_locations(data_root, images)
     from unsup.training.distributed import is_main_process
@@ -188,9 +191,10 @@ def new_locations(data_root: str | None, images: str | None) -> dict[str, str]:
     Raises:
         UserError: there is no such folder of images.
     """
-    if images:
+    is_file = images is not None and images.endswith(".npz")
+    if images and not is_file:
         folder_of_images(images)
-    return {key: path for key, path in (("root", data_root), ("images", images)) if path}
+    return {key: path for key, path in (("root", data_root), ("file" if is_file else "images", images)) if path}
 
 
 def models() -> None:

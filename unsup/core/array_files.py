@@ -57,6 +57,17 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
         raise UserError(f"cannot write {path}: {e.strerror}") from e
 
 
+def array_shape(path: Path, name: str) -> tuple[int, ...]:
+    """Return the shape of an array in a file without reading it, or () if that fails."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            return read(member)[0]
+    except DAMAGED:
+        return ()
+
+
 def load_arrays(path: Path, read: Callable[[Arrays], T]) -> T:
     """Return the content of a file of arrays.
 

@@ -13,9 +13,19 @@ def train_val_split(
 
     Validation has 5,000 of 50,000 or more images, else 10 %. With groups (n,) it has whole ones (`grouped_subset`).
     """
-    count = max(1, round(min(5000, n / 10)))
+    count = validation_size(n)
     val = stratified_subset(n, count, labels) if groups is None else grouped_subset(count, labels, groups)
     return np.setdiff1d(np.arange(n), val), val
+
+
+def validation_size(n: int) -> int:
+    """Return how many of n training images are drawn for validation."""
+    return max(1, round(min(5000, n / 10)))
+
+
+def test_size(n: int) -> int:
+    """Return how many of n images are drawn for the test if none are given."""
+    return round(n / 6)
 
 
 def grouped_subset(count: int, labels: NDArray[np.int64] | None, groups: NDArray[np.int64]) -> NDArray[np.int64]:

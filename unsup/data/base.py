@@ -49,7 +49,7 @@ class ImageData(L.LightningDataModule):
     Attributes:
         shape: (C, H, W), known before anything is loaded.
         class_names: one name for each class, in label order; empty for unlabelled images.
-        augmentation: preset of random views, "digits" (never flipped) or "natural".
+        augmentation: preset of random views, "digits" (never flipped), "natural" or "texture" (also turned).
         bibtex: entry that cites the images, for reports; empty if unknown.
     """
 
@@ -101,6 +101,10 @@ class ImageData(L.LightningDataModule):
         They are sorted and labelled. None, the default, draws validation images from the training images.
         """
         return None
+
+    def learning_images(self) -> int:
+        """Return how many images models learn from, before they are read, or 0 if unknown."""
+        return 0
 
     def setup(self, stage: str | None = None) -> None:
         """Load and check all images, once."""

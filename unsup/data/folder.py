@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast, check_options
+from unsup.core.splits import validation_size
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.cache import ImageCache
 from unsup.data.decode import unreadable_message
 from unsup.data.groups import named_groups
 from unsup.data.layout import ClassFolders
 from unsup.data.listing import FolderListing, list_folder
-from unsup.data.pixels import MAX_MEGAPIXELS, Reading
+from unsup.data.pixels import Reading
 from unsup.data.remarks import Remarks
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,10 @@ class Folder(ImageData):
         max_megapixels: larger files are refused, as they fill the memory.
         skip_unreadable: train without images that cannot be read, which are counted and named in a table in the cache.
             By default they end the run.
+        augmentation: random views, and with channels and size the recipes (`unsup.runs.likeness`): digits (letters and
+            drawings, never mirrored), natural (photographs) or texture (no upright position: microscopy, satellites).
+        min_steps: optimizer steps that a training on few images has at least (`unsup.runs.length`), 0 for those of the
+            recipe.
         groups: images that belong together, which the drawn test and validation images do not cut. "folder": those in
             one folder; a pattern with one group in brackets, such as "(clip[0-9]+)_": those with the same text in their
             names; a CSV file with the columns file,group; "found": chains of near-duplicates. Empty: no groups. Splits
@@ -78,10 +83,12 @@ class Folder(ImageData):
         images: str,
         size: Annotated[int, AtLeast(1)] = 32,
         channels: Literal[1, 3] = 3,
-        class_folders: ClassFolders = "auto",
+        class_folders: Literal["auto", "top", "none"] = "auto",
         value_range: tuple[float, float] | None = None,
-        max_megapixels: Annotated[float, Above(0)] = MAX_MEGAPIXELS,
+        max_megapixels: Annotated[float, Above(0)] = 250.0,
         skip_unreadable: bool = False,
+        augmentation: Literal["digits", "natural", "texture"] = "natural",
+        min_steps: Annotated[int, AtLeast(0)] = 1000,
         groups: str = "",
         root: str = "data",
         batch_size: int = 256,
@@ -92,7 +99,14 @@ class Folder(ImageData):
         outliers: float = 0.0,
     ) -> None:
         super().__init__(root, batch_size, steps_per_call, missing, noise, imbalance, outliers)
-        options = {"size": size, "channels": channels, "class_folders": class_folders, "max_megapixels": max_megapixels}
+        options = {
+            "size": size,
+            "channels": channels,
+            "class_folders": class_folders,
+            "max_megapixels": max_megapixels,
+            "augmentation": augmentation,
+            "min_steps": min_steps,
+        }
         check_options("data", Folder.__init__, options)
         if value_range is not None and not value_range[0] < value_range[1]:
             raise UsageError(f"data.value_range is {list(value_range)}: the first value must be below the second")
@@ -104,6 +118,7 @@ class Folder(ImageData):
         self.groups = groups
         self.find_groups: Callable[[NDArray[np.uint8]], NDArray[np.int64]] | None = None  # for groups "found"
         self.shape = (channels, size, size)
+        self.augmentation = augmentation
 
     @cached_property
     def listing(self) -> FolderListing:
@@ -113,6 +128,11 @@ class Folder(ImageData):
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]  # known once the folder is listed
         return self.listing.class_names
+
+    def learning_images(self) -> int:
+        splits = self.listing.draw_test().splits
+        n = len(splits["train"].files)
+        return n if "val" in splits else n - validation_size(n)
 
     def prepare_data(self) -> None:
         """Decode in one process for all."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import grouped_subset, stratified_subset
+from unsup.core.splits import grouped_subset, stratified_subset, test_size
 from unsup.data.formats import image_suffixes
 from unsup.data.layout import ClassFolders, Part, canonical, counted, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
@@ -65,7 +65,7 @@ class FolderListing:
             return self
         whole = self.splits["train"]
         n = len(whole.files)
-        count, labels = round(n / 6), whole.labels
+        count, labels = test_size(n), whole.labels
         test = stratified_subset(n, count, labels) if groups is None else grouped_subset(count, labels, groups)
         train = whole.at(np.setdiff1d(np.arange(n), test))
         return replace(self, splits={**self.splits, "train": train, "test": whole.at(test)}, drawn=True)

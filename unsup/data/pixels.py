@@ -69,10 +69,9 @@ def read_picture(path: Path, shape: tuple[int, int, int], reading: Reading | Non
             raise
         except Exception as error:
             file.seek(0)
-            with suppress(Exception):  # of damage that is not in the metadata alone
-                for content in without_metadata(file.read()):
-                    with suppress(Exception):
-                        return _picture(io.BytesIO(content), shape, reading)
+            with suppress(Exception):  # of pixels that are damaged too
+                if content := without_metadata(file.read()):
+                    return _picture(io.BytesIO(content), shape, reading)
             raise error
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from unsup.core.batch import Batch
 from unsup.core.commands import install
 from unsup.core.errors import UserError
+from unsup.core.ranges import check_options
 from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.batches import Batches, Part, images_at_a_time, to_unit
@@ -33,13 +34,23 @@ class Streamed(ImageData):
         root: unused.
         batch_size: images in an optimizer step, per device; the rest of an epoch after whole batches is left out.
         steps_per_call: as in `ImageData`.
+        augmentation: preset of random views, as for `Folder`.
 
     Raises:
         UserError: litdata is not installed, or one of the three cannot be read.
     """
 
-    def __init__(self, stream: str, root: str = "data", batch_size: int = 256, steps_per_call: int = 1) -> None:
+    def __init__(
+        self,
+        stream: str,
+        root: str = "data",
+        batch_size: int = 256,
+        steps_per_call: int = 1,
+        augmentation: Literal["digits", "natural", "texture"] = "natural",
+    ) -> None:
         super().__init__(root, batch_size, steps_per_call)
+        check_options("data", Streamed.__init__, {"augmentation": augmentation})
+        self.augmentation = augmentation
         self.stream = stream if "://" in stream else str(Path(stream).resolve())
         self.shape = cast(tuple[int, int, int], tuple(np.shape(self._open("test")[0]["image"])))
         self._length = total(self._open("learn"))

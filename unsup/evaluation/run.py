@@ -1,9 +1,11 @@
 """Evaluation of a run and its baselines, into a report with figures."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from unsup.core.commands import suggest
@@ -41,6 +43,8 @@ from unsup.runs.origin import pretrained_on, stages_cost
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
 from unsup.runs.threads import use_threads
+
+IMAGES_LOOKED_AT = 1000  # evenly spaced among the training images
 
 
 class Judgement(NamedTuple):
@@ -115,6 +119,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         "parameters": sum(p.numel() for p in judged.model.parameters() if p.requires_grad),
         "augmentation": run.training.get("views", "none") != "none",
         "images": {split: data.size(split) for split in SPLITS},
+        **image_facts(data),
         **run.training,
         **stages_cost(run),
         "bibtex": data.bibtex or None,
@@ -144,6 +149,21 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         figures=dict(figures),
         pretrained_on=judged.pretraining,
     )
+
+
+def image_facts(data: ImageData) -> dict[str, float]:
+    """Return the shares of one-coloured and of different training images.
+
+    Both are of a sample that is evenly spaced.
+    """
+    n = data.size("train")
+    positions = np.linspace(0, n - 1, min(n, IMAGES_LOOKED_AT)).round().astype(np.int64)
+    one_coloured, digests = 0, set[bytes]()
+    for x in data.batches("train", positions=positions):
+        pixels = x.flatten(2)  # (n, C, H * W)
+        one_coloured += int((pixels.amax(2) == pixels.amin(2)).all(1).sum())
+        digests |= {hashlib.sha256(image.numpy().data).digest() for image in pixels}
+    return {"one_coloured": one_coloured / len(positions), "distinct": len(digests) / len(positions)}
 
 
 def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:

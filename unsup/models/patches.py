@@ -38,7 +38,7 @@ class Patches(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: the data set's preset. With "natural" an image and its mirror image have one code.
+        augmentation: the data set's preset. Unless it is "digits", an image and its mirror image have one code.
         centroids: K.
         patch: side of a patch in pixels.
         grid: regions in a row and in a column.
@@ -74,7 +74,7 @@ class Patches(Model):
                 f"model.grid {grid} needs {grid} x {grid}: lower one of them"
             )
         self.patch, self.zca = patch, zca
-        self.mirrored = augmentation == "natural"
+        self.mirrored = augmentation != "digits"
         size = shape[0] * patch**2
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("whitening", torch.eye(size))

@@ -43,6 +43,7 @@ MARKS = {
     "not above": "▼ not above",
     "below": "▼ below",
     "unknown": "○ not compared",
+    "not learned": "▼ did not learn",
 }
 
 

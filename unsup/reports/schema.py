@@ -57,7 +57,10 @@ class RunFacts(Record, kw_only=True):
     parameters: int
     augmentation: bool | None = None
     images: SplitSizes
+    one_coloured: float | None = None  # share of a sample of the training images
+    distinct: float | None = None  # share of that sample that is left without copies
     epochs: int
+    steps: int | None = None  # batches trained on
     train_seconds: float
     images_per_second: float | None = None
     views: str | None = None

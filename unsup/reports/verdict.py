@@ -4,15 +4,14 @@ from typing import NamedTuple
 
 from unsup.reports.catalogue import SCORES
 from unsup.reports.format import accuracy, enumeration, error, with_bounds
+from unsup.reports.learning import learning_failure
 from unsup.reports.schema import ComparedProbe, Report, baseline_name
-from unsup.reports.score_schema import Scores
 
 COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a sentence
     "linear_probe": ("Linear probe", "by the linear probe"),
     "few_label_10": ("Few-label probe (10 labels per class)", "by 10 labels per class"),
 }
 COLLAPSED = 0.1  # share of the dimensions: codes with a smaller effective rank hardly use them
-ONE_DIRECTION = 1.5  # codes with a smaller effective rank are multiples of one vector, or nearly
 WORSE, UNCLEAR, BETTER = "below", "not above", "above"  # than a baseline
 NO_BASELINES = "No baselines were computed, so these numbers cannot show whether anything was learned."
 
@@ -39,33 +38,18 @@ def verdict(report: Report) -> str:
     return " ".join(filter(None, [learning_failure(report), comparison]))
 
 
-def learning_failure(report: Report) -> str:
-    """Return a sentence (Markdown) if the run did not learn, else an empty string.
-
-    The signs are facts that no working training has: a loss that never fell below its first value or does not change,
-    and codes that are all equal or of one direction.
-    """
-    scores, curves, facts = report.scores, report.curves or {}, []
-    train, val = ([value for _, value in curves.get(tag, [])] for tag in ("train/loss", "val/loss"))
-    one_optimizer = "train/grad_norm" in curves  # adversarial losses need not fall
-    dim = scores.code_dim or 0
-    if one_optimizer and len(train) > 1 and min(train[1:]) >= train[0]:
-        facts.append(f"the training loss never fell below its first value ({train[0]:.4g}, at last {train[-1]:.4g})")
-    if len(val) > 1 and len(set(val)) == 1:
-        facts.append(f"the validation loss stayed at {val[0]:.4g}")
-    if 0 < dim == scores.dead_units:
-        facts.append("all images have the same code")
-    elif dim > 2 and scores.rankme is not None and scores.rankme < ONE_DIRECTION:
-        facts.append(f"the codes vary in one direction only (effective rank {scores.rankme:.1f} of {dim:,})")
-    return f"**This run did not learn: {enumeration(facts)}; try a smaller learning rate.**" if facts else ""
-
-
 def outcome(report: Report) -> tuple[str, str]:
     """Return the verdict in one word and in one sentence.
 
-    The word is above (every baseline by every probe), below (every one), mixed (above some), not above (any), or
-    unknown. Without labels it goes by the reconstruction error, and by whether the codes use their dimensions.
+    The word is above (every baseline by every probe), below (every one), mixed (above some), not above (any),
+    unknown, or not learned. Without labels it goes by the reconstruction error, and by whether the codes use their
+    dimensions.
     """
+    word, sentence = _comparison(report)
+    return "not learned" if learning_failure(report) else word, sentence
+
+
+def _comparison(report: Report) -> tuple[str, str]:
     if not report.baselines:
         return "unknown", NO_BASELINES
     standings, phrases = _by_probes(report) if report.scores.linear_probe else _by_reconstruction(report)
@@ -145,7 +129,7 @@ def _unlabelled_verdict(report: Report) -> str:
         text += f" Squared error per image, lower is better: {', '.join(errors)}"
         worse = [result.baseline for result in results if result.standing != BETTER]
         text += f": **not better than {enumeration(worse)}**." if worse else "."
-    used = _few_dimensions(report.scores)
+    used = _few_dimensions(report)
     return f"{text} **The codes use {used}.**" if used else text
 
 
@@ -155,14 +139,20 @@ def _by_reconstruction(report: Report) -> tuple[list[str], list[str]]:
     standings = [result.standing for result in results]
     words = {BETTER: "better than", WORSE: "worse than", UNCLEAR: "no better than"}
     phrases = [f"reconstructs {words[standing]} {name}: {own} against {sse}" for name, standing, sse in results]
-    if used := _few_dimensions(report.scores):
+    if used := _few_dimensions(report):
         standings.append(UNCLEAR)
         phrases.append(f"the codes use {used}")
     return standings, phrases
 
 
-def _few_dimensions(scores: Scores) -> str | None:
-    """Return "about 2 of 30 dimensions" if the rank is under a tenth of that."""
+def _few_dimensions(report: Report) -> str | None:
+    """Return "about 2 of 30 dimensions" if the rank is under a tenth of that.
+
+    None for a run that did not learn, whose first sentence says why.
+    """
+    scores = report.scores
+    if learning_failure(report):
+        return None
     most = scores.reduced.dim if scores.reduced else scores.code_dim  # RankMe is of the reduced codes if there are any
     if most is None or scores.rankme is None or scores.rankme >= COLLAPSED * most:
         return None

@@ -1,8 +1,10 @@
 """One checked configuration from recipe names and options.
 
 Layers, later ones win: configs/base.yaml < configs/data/D.yaml < configs/model/M.yaml < configs/model/M@D.yaml < files
-given with --config < the command line. `unsup.runs.lookup` finds these files. Unknown names and keys are refused here,
-before PyTorch is imported. Values are checked against the typed `__init__` of the class that they configure.
+given with --config < the command line. `unsup.runs.lookup` finds these files. For a user's own images,
+`unsup.runs.likeness` chooses D in M@D.yaml, and `unsup.runs.length` adapts batches and epochs to their number. Unknown
+names and keys are refused here, before PyTorch is imported. Values are checked against the typed `__init__` of the
+class that they configure.
 """
 
 import importlib
@@ -19,6 +21,8 @@ from unsup.core.ranges import check_options
 from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
+from unsup.runs.length import adapt_length, adaptable
+from unsup.runs.likeness import data_options, variant_names
 from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
 from unsup.runs.options import converted_options
 from unsup.runs.sources import class_from_source
@@ -48,11 +52,14 @@ def compose(
     """
     recipes = [config_file(kind, name) for kind, name in (("data", data), ("model", model)) if name]
     config: Config = {}
-    for path in [find_config("base.yaml"), *recipes, *variants(model, data)]:
+    for path in [find_config("base.yaml"), *recipes]:
         config = merge(config, read_layer(path))
-    config |= {key: name for key, name in (("recipe", model), ("dataset", data)) if name}
     layers = [(str(path), read_layer(path)) for path in files]
     layers += [(f"--{key}", nest(key, value)) for key, value in options]
+    given = [layer for _, layer in layers]
+    for path in variants(model, *variant_names(data, data_options([config, *given]))):
+        config = merge(config, read_layer(path))
+    config |= {key: name for key, name in (("recipe", model), ("dataset", data)) if name}
     names = {kind: name for kind, name in (("model", model), ("data", data)) if "class_path" in config.get(kind, {})}
     classes = {kind: config[kind]["class_path"] for kind in names}
     for source, layer in layers:
@@ -70,6 +77,7 @@ def compose(
             raise UsageError(f"{key} is {name!r}: it names a run folder, use letters, digits, _ - + . @")
     if config["dataset"] in config_names("data"):
         config["dataset"] = data_set_name(config["dataset"], config)
+    config["adaptable"] = adaptable(given)
     return config
 
 
@@ -79,11 +87,16 @@ def default_name(class_path: str) -> str:
 
 
 def data_set_name(data: str, config: Config) -> str:
-    """Return the name of a data set, with that of its folder of images, if any."""
-    images = config["data"].get("init_args", {}).get("images")
-    if not (images and isinstance(images, str)):  # `resolve` refuses other types
+    """Return the name of a data set, with that of its folder or file, if any."""
+    options = config["data"].get("init_args", {})
+    images, file = options.get("images"), options.get("file")
+    if isinstance(images, str) and images:  # `resolve` refuses other types
+        name = Path(os.path.realpath(images)).name
+    elif isinstance(file, str) and file:
+        name = Path(file).stem
+    else:
         return data
-    return data + "-" + re.sub(r"[^\w.-]+", "_", Path(os.path.realpath(images)).name)
+    return data + "-" + re.sub(r"[^\w.-]+", "_", name)
 
 
 def data_recipe(config: Config) -> str | None:
@@ -206,6 +219,7 @@ def resolve(config: Config) -> Config:
         resolved[section] = {"class_path": path, "init_args": values}
     values = converted_options(Trainer, "trainer", resolved["trainer"])
     resolved["trainer"] = {key: values[key] for key in resolved["trainer"]}
+    adapt_length(resolved, load_class(resolved["data"]["class_path"], ImageData))
     return {key: resolved[key] for key in TOP_LEVEL_KEYS}
 
 

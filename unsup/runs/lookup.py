@@ -36,16 +36,18 @@ def config_file(kind: str, name: str) -> Path:
     return find_config(f"{kind}/{name}.yaml")
 
 
-def variants(model: str | None, data: str | None) -> list[Path]:
-    """Return the variants of a recipe for a data set, M@D.yaml or M@D+E.yaml.
+def variants(model: str | None, *data: str) -> list[Path]:
+    """Return the variants of a recipe for data sets, M@D.yaml or M@D+E.yaml.
+
+    They are in the order of the data sets.
 
     A recipe of the working directory that hides one of the package hides its variants too.
     """
     hidden = is_own(locate(f"model/{model}.yaml"))
     folders = [top / "model" for top in ((OWN,) if hidden else (OWN, SHIPPED))]
     paths = [path for folder in folders for path in folder.glob(f"{model}@*.yaml")]
-    files = {path.name for path in paths if data in path.stem.partition("@")[2].split("+")}
-    return [find_config(f"model/{name}") for name in sorted(files)]
+    files = dict.fromkeys(p.name for name in data for p in sorted(paths) if name in p.stem.partition("@")[2].split("+"))
+    return [find_config(f"model/{name}") for name in files]
 
 
 def find_config(file: str) -> Path:

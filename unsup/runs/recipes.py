@@ -10,7 +10,8 @@ chosen:
 
 from pathlib import Path
 
-from unsup.runs.config import Config
+from unsup.runs.config import Config, data_recipe
+from unsup.runs.likeness import variant_names
 from unsup.runs.lookup import config_file, config_names, variants
 
 CHOSEN = ("validation", "label-free", "published")
@@ -34,8 +35,7 @@ def how_chosen(config: Config) -> str:
 
     For a data set D, M@D.yaml has precedence. Options of the command line are in the recorded command.
     """
-    recipe, dataset = config["recipe"], config["dataset"]
+    recipe = config["recipe"]
     files = [config_file("model", recipe)] if recipe in config_names("model") else []
-    for data in (dataset, dataset.partition("-")[0]):  # folder-<name> is configured by folder.yaml
-        files = [*(variants(recipe, data) if data in config_names("data") else []), *files]
-    return next((text for path in files if (text := header_field(path, "chosen"))), NOT_STATED)
+    files += variants(recipe, *variant_names(data_recipe(config), config["data"].get("init_args", {})))
+    return next((text for path in reversed(files) if (text := header_field(path, "chosen"))), NOT_STATED)

@@ -35,6 +35,7 @@ class Versions(TypedDict):
 
 class Training(TypedDict):
     epochs: NotRequired[int]
+    steps: NotRequired[int]
     images_seen: NotRequired[int]
     train_seconds: Seconds
     cpu_seconds: NotRequired[Seconds]

@@ -177,7 +177,7 @@ class Run:
         return rebuild(self.config["model"]["class_path"], checkpoint, self.config["seed"], path)
 
     def relocate(self, locations: Mapping[str, str]) -> None:
-        """Set the options `root` and `images` of the data set in `config`."""
+        """Set the options `root` and `images` (or `file`) of the data set in `config`."""
         if locations:
             section = self.config["data"]
             self.config["data"] = section | {"init_args": section["init_args"] | locations}

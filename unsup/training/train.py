@@ -186,7 +186,7 @@ def fit(
         raise_explained(e, run, trainer, model, data)
     if not run.last_checkpoint.exists():  # zero epochs write none
         trainer.save_checkpoint(run.last_checkpoint)
-    record: dict[str, Any] = {"epochs": trainer.current_epoch, **throughput.record()}
+    record: dict[str, Any] = {"epochs": trainer.current_epoch, "steps": model.iteration, **throughput.record()}
     if is_main_process():
         device = trainer.strategy.root_device
         seconds = reference_seconds(device)

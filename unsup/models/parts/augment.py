@@ -1,6 +1,6 @@
 """Random views of images, batched on their device, drawn for each image.
 
-The data set chooses one of two presets (`ImageData.augmentation`):
+The data set chooses one of three presets (`ImageData.augmentation`):
 
 * `digits`: transformations that leave a written character readable, so no mirror images: rotation, scale, shear, shift
   and elastic deformation (Simard et al. 2003, section 2) in one resampling, after rectangles are erased and before
@@ -9,9 +9,12 @@ The data set chooses one of two presets (`ImageData.augmentation`):
   area, mirror images, brightness, contrast, saturation and hue, sometimes grey; no blur. Hue turns colours in YIQ, and
   all colour operations are one matrix per image, clamped once; torchvision works in HSV, in a random order, and clamps
   after every step.
+* `texture`: images without an upright position, such as microscopy and satellite images: the crops of `natural`, turned
+  by 0, 90, 180 or 270 degrees and mirrored, with changes of brightness and contrast; hue and saturation stay, as stains
+  and sensors give colours a meaning.
 
-SimCLR learns as much from them: with 10,000 photographs the validation probe is .450, and .443 on torchvision's views
-(one seed of `benchmarks/augmentation.py`), which take 17 times as long to draw.
+SimCLR learns as much from `natural` as from torchvision's views, which take 17 times as long to draw: with 10,000
+photographs the validation probe is .450, and .443 on those (one seed of `benchmarks/augmentation.py`).
 """
 
 import math
@@ -23,7 +26,7 @@ from torch import Tensor
 
 from unsup.core.errors import UsageError
 
-PRESETS = ("digits", "natural")
+PRESETS = ("digits", "natural", "texture")
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 TO_RGB = tuple(map(tuple, torch.linalg.inv(torch.tensor(TO_YIQ)).tolist()))
@@ -34,11 +37,11 @@ def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = Non
 
     Args:
         x: images (N, C, H, W) in [0, 1].
-        preset: "digits" or "natural".
-        mild: for "digits" use the deformation alone, at 80 %, and for "natural" crops of 60 % of the area or more,
-            mirrored, without changes of colour.
+        preset: "digits", "natural" or "texture".
+        mild: for "digits" use the deformation alone, at 80 %, and for the others crops of 60 % of the area or more,
+            mirrored (and turned), without changes of colour.
         area: fraction of the image, above 0 to 1, that every view shows; None means all of it for "digits" and those
-            above for "natural".
+            above for the others.
         scale: side of a view, as a fraction of the image's.
 
     Raises:
@@ -46,9 +49,12 @@ def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = Non
     """
     if preset == "digits":
         return _deform(x, 0.8, area, scale) if mild else _strokes(_deform(_erase(x), 1.0, area, scale))
+    least, most = (0.6 if mild else 0.2, 1.0) if area is None else (area, area)
     if preset == "natural":
-        least, most = (0.6 if mild else 0.2, 1.0) if area is None else (area, area)
         return _crop(x, least, most, scale) if mild else _colour(_crop(x, least, most, scale))
+    if preset == "texture":
+        crops = _crop(_turn(x), least, most, scale)
+        return crops if mild else _colour(crops, hue=False)
     raise UsageError(f"augmentation {preset!r}: the presets are {', '.join(PRESETS)}")
 
 
@@ -99,6 +105,18 @@ def _erase(x: Tensor) -> Tensor:
     return x
 
 
+# ---- texture --------------------------------------------------------------------------------------------------------
+
+
+def _turn(x: Tensor) -> Tensor:
+    """Turn each image by a multiple of 90 degrees, or of 180 if it is not square."""
+    quarters = torch.randint(0, 4, (len(x), 1, 1, 1), device=x.device)
+    half = torch.where(quarters >= 2, x.flip(2, 3), x)
+    if x.shape[2] != x.shape[3]:
+        return half
+    return torch.where(quarters % 2 == 1, half.rot90(1, (2, 3)), half)
+
+
 # ---- natural --------------------------------------------------------------------------------------------------------
 
 
@@ -114,22 +132,24 @@ def _crop(x: Tensor, least: float, most: float, scale: float = 1.0) -> Tensor:
     return F.grid_sample(x, _sampling_grid(x, rows, scale), padding_mode="reflection", align_corners=False)
 
 
-def _colour(x: Tensor) -> Tensor:
+def _colour(x: Tensor, hue: bool = True) -> Tensor:
     """Change the colours of 80 % of the images, and make 20 % grey.
 
-    Brightness, contrast and saturation change by 0.6 to 1.4, hue by up to 36 degrees.
+    Brightness, contrast and saturation change by 0.6 to 1.4, hue by up to 36 degrees. Without `hue`, brightness and
+    contrast alone change, and no image becomes grey.
     """
     n, channels = x.shape[:2]
     bright, contrast, saturation = (1 + _uniform(x, n, 0.4).view(n, 1, 1) for _ in range(3))
     eye = torch.eye(channels, device=x.device)
     change = bright * contrast * eye.expand(n, -1, -1)  # (N, C, C), for the channels of a pixel
     luma = _constant(LUMA if channels == 3 else (1 / channels,) * channels, x.device)
-    if channels == 3:
+    coloured = hue and channels == 3
+    if coloured:
         grey = luma.expand(3, 3)
         change = change @ (saturation * eye + (1 - saturation) * grey) @ _turned(_uniform(x, n, 0.2 * math.pi))
     jittered = (_coin(x) < 0.8).view(n, 1, 1)
     change = torch.where(jittered, change, eye)
-    if channels == 3:
+    if coloured:
         change = torch.where((_coin(x) < 0.2).view(n, 1, 1), grey @ change, change)
     flat = x.flatten(2)  # (N, C, HW)
     mean = (luma @ flat.mean(2, keepdim=True)).unsqueeze(1) * bright  # of the brightened grey image

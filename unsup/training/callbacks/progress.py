@@ -40,6 +40,8 @@ class Progress(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         calls = int(trainer.num_training_batches)  # of training_step in an epoch
         self._epochs = planned_epochs(trainer)
+        if self._enabled:
+            log.info(length(trainer.lightning_module, trainer.datamodule, self._epochs))  # type: ignore[attr-defined]
         self._scores = self.quick.newest  # those of a resumed run were shown already
         if self._enabled and sys.stderr.isatty():
             screen = shutil.get_terminal_size()  # tqdm shows nothing if it does not know the size
@@ -82,3 +84,10 @@ class Progress(ProgressBar):
 
     def on_exception(self, *args: Any) -> None:
         self.on_train_end()
+
+
+def length(model: Any, data: Any, epochs: int) -> str:
+    """Return the images, steps and epochs of a training, for its first line."""
+    each, total = (f"{n:,} step{'' if n == 1 else 's'}" for n in (model.batches_per_epoch, model.total_steps()))
+    batches = f"batches of {data.batch_size:,}, {epochs:,} epoch{'' if epochs == 1 else 's'}"
+    return f"{data.size('learn'):,} training images, {each} an epoch, {total} ({batches})"
