@@ -66,7 +66,7 @@ def test_clips_are_not_cut(tmp_path: Path, groups: str) -> None:
     assert clips_of(cut, "train") & clips_of(cut, "test")
     whole = Folder(str(top), root=str(tmp_path), groups=groups)
     whole.find_groups = found_groups
-    assert abs(accuracy_of_random_labels(whole) - 0.5) < 0.15
+    assert abs(accuracy_of_random_labels(whole) - 0.5) < 0.2  # five test clips
     parts = [clips_of(whole, split) for split in ("train", "val", "test")]
     assert sum(map(len, parts)) == CLIPS and not parts[0] & parts[1] and not parts[0] & parts[2]
     assert 48 <= whole.size("test") <= 72 and 24 <= whole.size("val") <= 48

@@ -124,10 +124,7 @@ class ImageData(L.LightningDataModule):
         return None
 
     def groups_of_training(self) -> NDArray[np.int64] | None:
-        """Return the group of each official training image, which validation does not cut.
-
-        None if each image stands for itself.
-        """
+        """Return the group of each official training image, None without groups."""
         return None
 
     def left_out(self) -> dict[str, list[str]]:
