@@ -112,6 +112,7 @@ def test_codes_get_the_scores_of_the_model_that_made_them(of_model: Any) -> None
     expected = of_model.scores
     assert scores.keys() >= {"linear_probe", "few_label", "knn", "kmeans", "rankme", "clusterings"}
     assert scores == {key: expected[key] for key in scores} and expected.keys() - scores.keys() <= {
+        "copies",
         "layers",
         "reconstruction",
         "robustness",

@@ -8,7 +8,7 @@ from copies import copies, scenes
 from sample_reports import report, typed
 
 from unsup.data.base import Arrays, ImageData
-from unsup.evaluation.copies import find_copies
+from unsup.evaluation.copy_search import find_copies
 from unsup.evaluation.protocol import judge_model
 from unsup.models.pixels import Pixels
 from unsup.reports.blocks import Note, Table

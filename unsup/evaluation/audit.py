@@ -9,7 +9,7 @@ from unsup.core.arrays import Array, Floats, Ids
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.data.file_facts import file_facts
-from unsup.evaluation.copies import labelled_images
+from unsup.evaluation.copy_search import labelled_images
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import say
 from unsup.metrics.alignment import resized

@@ -13,7 +13,7 @@ from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.data.base import ImageData
 from unsup.evaluation.audit import Audit
-from unsup.evaluation.copies import labelled_images
+from unsup.evaluation.copy_search import labelled_images
 from unsup.evaluation.encoded import SPLITS
 from unsup.reports.format import Cells, accuracy, markdown_table
 

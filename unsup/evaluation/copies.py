@@ -1,18 +1,15 @@
 """The worth of near-duplicates of test images among the training images."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from unsup.core.array_files import Arrays, cached
+from unsup.core.array_files import Arrays
 from unsup.core.arrays import Floats, Ids
-from unsup.data.base import ImageData
-from unsup.evaluation.progress import say
 from unsup.metrics.differences import Sample, differences
 from unsup.metrics.logistic import fit_logistic
-from unsup.metrics.near_duplicates import LabelledImages, NearDuplicates, find_near_duplicates
+from unsup.metrics.near_duplicates import NearDuplicates
 from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
 from unsup.metrics.probes import LinearProbe, Splits
 
@@ -37,8 +34,10 @@ class Copies:
     train_val: Ids
 
     @classmethod
-    def of(cls, found: NearDuplicates) -> Self:
-        return cls(len(found.first), found.expected, np.unique(found.first), np.unique(found.second))
+    def of(cls, duplicates: NearDuplicates) -> Self:
+        return cls(
+            len(duplicates.first), duplicates.expected, np.unique(duplicates.first), np.unique(duplicates.second)
+        )
 
     def arrays(self) -> Arrays:
         numbers = {"pairs": np.array(self.pairs), "expected": np.array(self.expected)}
@@ -47,29 +46,6 @@ class Copies:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         return cls(int(arrays["pairs"]), float(arrays["expected"]), arrays["test"], arrays["train_val"])
-
-
-def find_copies(data: ImageData, folder: Path, key: str) -> Copies:
-    """Find the near-duplicates of test images, or read them from a cache.
-
-    Only pixels are looked at, once per data set; this is no pass over the test images to score a model.
-    """
-
-    def compute() -> Copies:
-        say("near-duplicates of test images (looked for once per data set)")
-        return Copies.of(find_near_duplicates(labelled_images(data, "test"), labelled_images(data, "train", "val")))
-
-    return cached(folder, "copies", key, compute, Copies.from_arrays)
-
-
-def labelled_images(data: ImageData, *splits: Any) -> LabelledImages:
-    """Return the images of splits, one after the other, with labels if all have them."""
-    images, labels = [data.pictures(split) for split in splits], [data.labels(split) for split in splits]
-    known = [part for part in labels if part is not None]
-    return LabelledImages(
-        images[0] if len(images) == 1 else np.concatenate(images),
-        np.concatenate(known) if len(known) == len(labels) else None,
-    )
 
 
 def copy_scores(

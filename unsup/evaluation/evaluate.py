@@ -139,7 +139,7 @@ def _of_run(run_or_folder: "str | Path | Run") -> Result:
 
 def _of_model(model: "Model", data: "ImageData") -> Result:
     from unsup.evaluation.baselines import cache_key, compute_baselines, feature_spaces
-    from unsup.evaluation.copies import find_copies
+    from unsup.evaluation.copy_search import find_copies
     from unsup.evaluation.protocol import judge_model
 
     data.prepare_data()

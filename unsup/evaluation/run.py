@@ -12,7 +12,7 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.evaluation.baselines import BaselineResult, cache_key, compute_baselines, feature_spaces
-from unsup.evaluation.copies import find_copies
+from unsup.evaluation.copy_search import find_copies
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.progress import about, say
