@@ -12,10 +12,10 @@ from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
 from unsup.core.splits import stratified_subset, test_size, validation_size
 from unsup.data.base import UNLABELLED, Arrays, ImageData
+from unsup.data.listing import MIN_IMAGES
 
 SPLITS = ("train", "val", "test")
 KEYS = tuple(f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels"))
-MIN_IMAGES = 20  # that can be split into training, validation and test
 
 
 class Npz(ImageData):

@@ -5,6 +5,7 @@ The residual is what a shift, a crop to about 90 %, another brightness and anoth
 
 import numpy as np
 
+from unsup.core.area_averages import area_averages
 from unsup.core.arrays import Floats
 
 STARTS = (0.0, -0.1, 0.1)  # log scales from which the alignment is searched, at half the resolution
@@ -53,15 +54,8 @@ def _residuals(a: Floats, b: Floats) -> Floats:
 
 def resized(pictures: Floats, side: int) -> Floats:
     """Return area averages (n, C, side, side) of pictures, never enlarged."""
-    rows, columns = (_averages(n, min(n, side)) for n in pictures.shape[2:])
+    rows, columns = (area_averages(n, min(n, side)) for n in pictures.shape[2:])
     return np.asarray(rows @ pictures @ columns.T, np.float32)
-
-
-def _averages(pixels: int, side: int) -> Floats:
-    """Return the share (side, pixels) of each pixel in each average."""
-    edges, pixel = np.arange(side + 1) * (pixels / side), np.arange(pixels)
-    inside = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    return (inside.clip(min=0) * (side / pixels)).astype(np.float32)
 
 
 def _aligned(a: Floats, b: Floats, at: Floats, steps: int) -> tuple[Floats, Floats]:

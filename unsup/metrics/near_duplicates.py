@@ -76,22 +76,22 @@ def find_near_duplicates(looked_up: LabelledImages, others: LabelledImages | Non
     if len(looked_up.images) == 0 or len(base.images) < 2 + (others is None):
         nothing = np.empty(0, np.int64)
         return NearDuplicates(nothing, nothing, nothing.astype(np.float32), 0.0, 0.0)
-    found = _candidates(looked_up.images, base.images, alone=others is None)
-    residual = _residuals(looked_up.images, base.images, found.first, found.second, found.mirrored)
-    neighbours = _tail_of_neighbours(looked_up.images, base.images, found)
+    candidates = _candidates(looked_up.images, base.images, alone=others is None)
+    residual = _residuals(looked_up.images, base.images, candidates.first, candidates.second, candidates.mirrored)
+    neighbours = _tail_of_neighbours(looked_up.images, base.images, candidates)
     threshold = min(LARGEST_RESIDUAL, neighbours.residual(EXPECTED))
     expected = neighbours.expected(threshold)
     if looked_up.labels is not None and base.labels is not None:
-        chance = (looked_up.labels[found.first] != base.labels[found.second]) & (residual > threshold)
+        chance = (looked_up.labels[candidates.first] != base.labels[candidates.second]) & (residual > threshold)
         least = np.full(len(looked_up.images), np.inf, np.float32)
-        np.minimum.at(least, found.first[chance], residual[chance])
+        np.minimum.at(least, candidates.first[chance], residual[chance])
         if np.isfinite(least).sum() >= FEWEST:
             tail = _Tail.of_classes(least[np.isfinite(least)], len(least))
             threshold = min(threshold, tail.residual(EXPECTED))
             expected = max(neighbours.expected(threshold), tail.expected(threshold))
     order = np.argsort(residual, kind="stable")
     order = order[residual[order] < threshold]
-    first, second = found.first[order], found.second[order]
+    first, second = candidates.first[order], candidates.second[order]
     if others is None:
         first, second = np.minimum(first, second), np.maximum(first, second)
     once = np.sort(np.unique(first * len(base.images) + second, return_index=True)[1])
@@ -164,11 +164,11 @@ def _candidates(images: Array, base: Array, alone: bool) -> _Candidates:
     return _Candidates(first, second, np.arange(len(first)) >= len(pairs[0][0]), by_chance, ranks)
 
 
-def _tail_of_neighbours(images: Array, base: Array, found: _Candidates) -> _Tail:
+def _tail_of_neighbours(images: Array, base: Array, candidates: _Candidates) -> _Tail:
     everything = np.arange(len(images))
     as_it_is = np.zeros(len(images), np.bool_)
-    near, far = (_residuals(images, base, everything, at, as_it_is) for at in found.by_chance.T)
-    return _Tail.of_neighbours(near, far, found.ranks)
+    near, far = (_residuals(images, base, everything, at, as_it_is) for at in candidates.by_chance.T)
+    return _Tail.of_neighbours(near, far, candidates.ranks)
 
 
 def _residuals(images: Array, base: Array, first: Ids, second: Ids, mirrored: NDArray[np.bool_]) -> Floats:

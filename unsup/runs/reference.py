@@ -28,12 +28,12 @@ def reference_seconds(device: torch.device) -> float:
 
     def seconds(rounds: int) -> float:
         clock = time.thread_time if device.type == "cpu" else time.perf_counter
-        _wait(device)
+        wait_for(device)
         began = clock()
         for _ in range(rounds):
             a @ a
             F.conv2d(x, filters, padding=1)
-        _wait(device)
+        wait_for(device)
         return clock() - began
 
     threads = torch.get_num_threads()
@@ -46,6 +46,7 @@ def reference_seconds(device: torch.device) -> float:
         torch.set_num_threads(threads)
 
 
-def _wait(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has finished, so that a clock does not stop early."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

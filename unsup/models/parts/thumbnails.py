@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unsup.core.area_averages import area_averages
+
 SIDE = 32  # of the largest thumbnail
 Shape = tuple[int, int, int]  # channels, height, width
 
@@ -31,8 +33,10 @@ class Thumbnail(nn.Module):
         self.size = (height, width)
         self.smaller = self.shape != tuple(shape)
         if self.smaller:
-            self.register_buffer("rows", averages(height, self.shape[1]), persistent=False)
-            self.register_buffer("columns", averages(width, self.shape[2]).T.contiguous(), persistent=False)
+            self.register_buffer("rows", torch.from_numpy(area_averages(height, self.shape[1])), persistent=False)
+            self.register_buffer(
+                "columns", torch.from_numpy(area_averages(width, self.shape[2])).T.contiguous(), persistent=False
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rows @ x @ self.columns if self.smaller else x
@@ -40,14 +44,3 @@ class Thumbnail(nn.Module):
     def enlarged(self, thumbnails: Tensor) -> Tensor:
         """Return images (N, C, H, W) from thumbnails, interpolated linearly."""
         return F.interpolate(thumbnails, self.size, mode="bilinear") if self.smaller else thumbnails
-
-
-def averages(length: int, parts: int) -> Tensor:
-    """Return the matrix (parts, length) of averages over parts of equal length.
-
-    A pixel on a boundary counts in both parts, with the share that lies there.
-    """
-    edges = torch.arange(parts + 1, dtype=torch.float64)[:, None] * length / parts
-    pixels = torch.arange(length, dtype=torch.float64)
-    share = torch.minimum(edges[1:], pixels + 1) - torch.maximum(edges[:-1], pixels)
-    return (share.clamp(min=0) * parts / length).float()

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from unsup.data.batches import BatchGroup
+from unsup.runs.reference import wait_for
 
 
 class Throughput(Callback):
@@ -58,7 +59,7 @@ class Throughput(Callback):
         self.images += trainer.world_size * (batch.num_images if isinstance(batch, BatchGroup) else len(batch[0]))
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        _wait(pl_module.device)
+        wait_for(pl_module.device)
         self._steps.stop()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -66,7 +67,7 @@ class Throughput(Callback):
             self._steps.start()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        _wait(pl_module.device)
+        wait_for(pl_module.device)
         self._steps.stop()
         images, seconds = self._epoch_start
         self.epoch_rate = (self.images - images) / max(self._steps.seconds - seconds, 1e-9)
@@ -112,9 +113,3 @@ class Stopwatch:
 
     def stop(self) -> None:
         self.past, self._since = self.seconds, None
-
-
-def _wait(device: torch.device) -> None:
-    """Wait until the device has finished, so that the clock does not stop early."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
