@@ -98,6 +98,14 @@ def test_a_confound_in_the_border_is_found(tmp_path: Path, capsys: pytest.Captur
     assert "by border pixels alone" in text and "by mean colour alone" not in text
 
 
+def test_each_folder_has_an_audit_of_its_own(
+    sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(sound.parent)
+    assert main(["audit", "--images", "pictures"]) == 0
+    assert (sound.parent / "runs" / "folder-pictures" / "audit" / "audit.md").exists()
+
+
 def test_audit_needs_images(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit"]) == 2
     assert "which images?" in capsys.readouterr().err

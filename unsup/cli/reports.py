@@ -66,7 +66,7 @@ def audit(
 
     loaded = load_data(config)
     findings = look(loaded, loaded.left_out())
-    page = write_audit(out or Path("runs", name, "audit"), findings, loaded, images or name)
+    page = write_audit(out or Path("runs", config["dataset"], "audit"), findings, loaded, images or name)
     for finding in findings.lines() or ["nothing that needs a look"]:
         print(printable(finding))
     print(f"audit  {printable(str(short_path(page)))}")
