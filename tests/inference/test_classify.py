@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import unicodedata
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -59,6 +60,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     broken = top / "<" / "ul><script>broken.png"
     broken.parent.mkdir()
     broken.write_bytes(b"no image")
+    (top / "notes.txt").write_text("no picture either")
     return top
 
 
@@ -114,10 +116,18 @@ def test_class_cluster_and_what_is_unlike_anything_seen(
     rows = classify(run, pictures, tmp_path / "out")
     told = capsys.readouterr()
     assert "left out: 1 of 128 images cannot be read" in told.err
-    assert f"sheet  {tmp_path / 'out' / 'sheet.html'}" in told.out
+    for line in ("classes   {}/classes.csv", "left out  {}/left_out.csv", "sheet     {}/sheet.html"):
+        assert line.format(tmp_path / "out") in told.out
+    right = Run(run).report.scores.linear_probe
+    assert right is not None and f"Its accuracy: {right.accuracy:.3f}".replace("0.", ".") in told.out
+    with (tmp_path / "out" / "left_out.csv").open(encoding="utf-8") as file:
+        left_out = list(csv.DictReader(file))
+    assert [row["file"] for row in left_out] == ["</ul><script>broken.png", "notes.txt"]
+    assert "cannot identify" in left_out[0]["reason"] or "not an image" in left_out[0]["reason"]
+    assert left_out[1]["reason"] == "no image: .txt"
     assert re.search(rf"{UNLIKE} +\d+\n", told.out) and re.search(r"unreadable +1\n", told.out)
 
-    ratios = ["code_distance", "error", "distance", "unlike"]
+    ratios = ["code_distance", "error", "distance", "p", "unlike"]
     assert list(rows[0]) == ["file", "class", "confidence", "given", "cluster", "name", *ratios]
     assert len(rows) == N + 7
     known = [row for row in rows if row["file"].startswith(("left/", "right/"))]
@@ -127,6 +137,7 @@ def test_class_cluster_and_what_is_unlike_anything_seen(
     for row in rows:
         assert float(row["distance"]) == max(float(row["code_distance"]), float(row["error"]))
         assert (float(row["distance"]) > 1) == (row["unlike"] == "true") and row["given"] == "no"
+        assert (float(row["p"]) <= Run(run).readout.false_alarm_rate) == (row["unlike"] == "true")
         assert 0.1 <= float(row["confidence"]) <= 1 and row["name"] == f"cluster {row['cluster']}"
     counts = Counter(row["class"] for row in rows if row["unlike"] == "false")
     for digit, count in counts.items():
@@ -239,15 +250,16 @@ def test_how_well_names_can_be_distinguished_is_said(
     apart = [(file, "zero") for file in zeros] + [(file, "one") for file in ones]
     mixed = [(file, "ab"[i % 2]) for i, file in enumerate(zeros)]  # each is nearest to those of the other name, or so
     for name, given, expected in (
-        ("apart", apart, r"8 of the 8 named images \(100%\)"),
-        ("mixed", mixed, r"[012] of the 4 named images"),
-        ("single", [*apart, (by_label["2"][0], "two")], "is not known: name at least two images of each"),
+        ("apart", apart, r"Cross-validated accuracy: 8 of them \(100%\)\."),
+        ("mixed", mixed, r"Cross-validated accuracy: [012] of them"),
+        ("single", [*apart, (by_label["2"][0], "two")], "accuracy is not known: name at least two images of each"),
     ):
         names = table(tmp_path / f"{name}.csv", given)
         classify(unlabelled, pictures, tmp_path / name, "--labels", str(names))
         for text in (capsys.readouterr().out, Page(tmp_path / name / "sheet.html").text):
-            assert re.search(rf"How well the names can be distinguished:? {expected}", text)
-            assert "Every other image gets one of the given names: name images of all classes that occur" in text
+            assert re.search(expected, text)
+            assert "Every other image gets one of the given names: name images of all classes." in text
+            assert ("The confidences are not calibrated." in text) == (name == "single")
 
 
 def test_each_named_image_is_judged_without_it() -> None:
@@ -269,6 +281,44 @@ def test_each_named_image_is_judged_without_it() -> None:
         assert recognised == right and 0.5 * m < right < m
 
 
+def test_names_in_the_table_of_a_spreadsheet(unlabelled: Path, tmp_path: Path) -> None:
+    """Other separators, encodings, slashes and forms of letters name the same images; formulas do not run."""
+    given = {"été/=1+1.png": "café", "été/b.png": "tea", "-x.png": "café", "+y.png": "tea"}
+    for i, file in enumerate(given):
+        used.write(tmp_path / "pictures" / unicodedata.normalize("NFD", file), IMAGES[i])
+    used.write(tmp_path / "pictures" / "other.png", IMAGES[9])
+    tables = {
+        "utf-8": "file,name\n" + "".join(f"{file},{name}\n" for file, name in given.items()),
+        "utf-16": "File\tName\tasked\n" + "".join(f"{file}\t{name}\trandom\n" for file, name in given.items()),
+        "cp1252": "file;name\n" + "".join(f".\\{file.replace('/', chr(92))};{n}\n" for file, n in given.items()),
+    }
+    for encoding, text in tables.items():
+        (tmp_path / "names.csv").write_bytes(text.encode(encoding))
+        words = ["--labels", str(tmp_path / "names.csv")]
+        rows = classify(unlabelled, tmp_path / "pictures", tmp_path / encoding, *words)
+        read = {unicodedata.normalize("NFC", row["file"]): row["class"] for row in rows if row["given"] == "yes"}
+        assert read == {"été/=1+1.png": "café", "été/b.png": "tea", "'-x.png": "café", "'+y.png": "tea"}
+    again = classify(unlabelled, tmp_path / "pictures", tmp_path / "again", "--labels", str(renamed(tmp_path, rows)))
+    assert [row["class"] for row in again] == [row["class"] for row in rows], "its own table is read back"
+
+
+def renamed(folder: Path, rows: list[dict[str, str]]) -> Path:
+    """The named images of a table that `classify` wrote, as names."""
+    return table(folder / "again.csv", [(row["file"], row["class"]) for row in rows if row["given"] == "yes"])
+
+
+def test_confidence_by_names_is_calibrated() -> None:
+    """Two classes that lie on top of each other: a plain fit is sure, and half of it is wrong."""
+    rng = np.random.default_rng(3)
+    codes = rng.standard_normal((400, 60)).astype(np.float32)
+    readout = Readout.fit(codes[:2], codes, codes)
+    names = rng.choice(["a", "b"], 400)
+    classes, confidence, correct = classify_by_names(readout, codes, np.arange(40), names[:40])
+    assert correct is not None and correct < 30
+    accuracy = float((classes[40:] == names[40:]).mean())
+    assert accuracy < 0.6 and abs(float(confidence[40:].mean()) - accuracy) < 0.1
+
+
 def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
     names = table(tmp_path / "names.csv", [("left/000.png", "mine")])
     rows = classify(unlabelled, pictures, tmp_path / "out", "--labels", str(names))
@@ -282,8 +332,9 @@ def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, picture
     ("text", "expected"),
     [
         ("left/000.png,a\n", "the first line must name the columns file,name"),
-        ("file;name\nleft/000.png;a\n", "the first line must name the columns file,name"),
-        ("file,name\nleft/none.png,a\n", "left/none.png is none of the images that were read"),
+        ("file,label\nleft/000.png,a\n", "the first line must name the columns file,name (it is file,label)"),
+        ("file,name\nleft/00.png,a\n", "left/00.png is no image in"),
+        ("file,name\nleft/00.png,a\n", "(did you mean 'left/0"),
         ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
         ("file,name\nleft/000.png,\n", "names no images"),
         (None, "cannot read"),
@@ -445,9 +496,9 @@ def test_paths_are_printed_as_short_as_the_working_folder_allows(
     shutil.copytree(run, tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     assert main(["classify", "run", "--images", str(pictures)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "sheet  run/classified/my pictures-001/sheet.html"
+    assert capsys.readouterr().out.splitlines()[-1] == "sheet     run/classified/my pictures-001/sheet.html"
     assert main(["encode", "run", "--images", str(pictures)]) == 0
-    assert capsys.readouterr().out == "127 codes of 16 dimensions: run/encoded/my pictures.npz\n"
+    assert capsys.readouterr().out.splitlines()[-1] == "127 codes of 16 dimensions: run/encoded/my pictures.npz"
     assert main(["encode", "run", "--images", str(pictures)]) == 1
     assert "run/encoded/my pictures.npz exists and is not overwritten: choose another --out" in capsys.readouterr().err
 
@@ -497,7 +548,7 @@ def test_one_in_a_hundred_validation_images_is_unusual(reconstructs: bool) -> No
     train, val, new = (rng.standard_normal((n, 4)).astype(np.float32) for n in (3000, 2000, 20_000))
     errors, of_new = rng.gamma(2, 1, 2000).astype(np.float32), rng.gamma(2, 1, 20_000).astype(np.float32)
     readout = Readout.fit(train[:3], train, val, errors if reconstructs else None)
-    flagged = readout.novelty(new, of_new if reconstructs else None).larger > 1
+    flagged = readout.novelty(new, of_new if reconstructs else None).unlike
     assert abs(flagged.mean() - 0.01) < 0.005
     assert readout.novelty(new[:1] + 20, of_new[:1] if reconstructs else None).larger[0] > 1
     assert (readout.novelty(new, 100 * errors.max() + 0 * of_new).larger > 1).all() == reconstructs
@@ -519,9 +570,12 @@ def test_groups_leave_out_what_is_unlike() -> None:
         columns={
             "cluster": np.array([10, 9, 10, 9, 9]),
             "distance": np.array([0.2, 0.3, 0.1, 7.0, 9.0], np.float32),
+            "unlike": np.array([False, False, False, True, True]),
         },
         cluster_names=["cluster 10", "cluster 9", "cluster 10", "cluster 9", "cluster 9"],
         unreadable={},
+        left_out=[],
+        false_alarm_rate=0.01,
         is_named=np.zeros(5, np.bool_),
         num_fitted=0,
         cross_val_correct=None,

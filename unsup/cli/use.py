@@ -30,13 +30,15 @@ def classify(
     """
     trained = Run.find(run)
     folder_of_images(images)
-    from unsup.inference.sort import SHEET, classification_table, classify_into, recognition_note
+    from unsup.inference.sort import LEFT_OUT, SHEET, TABLE, classification_table, classify_into, notes
 
     folder, classified = classify_into(trained, images, out, labels, sort)
     screen().print(classification_table(classified))
-    if classified.num_fitted:
-        print(recognition_note(classified))
-    print(f"sheet  {printable(str(short_path(folder / SHEET)))}")
+    for sentence in notes(trained.report, classified):
+        print(sentence)
+    for name in (TABLE, LEFT_OUT, SHEET):
+        if (folder / name).exists():
+            print(f"{name.partition('.')[0].replace('_', ' '):8}  {printable(str(short_path(folder / name)))}")
 
 
 def encode(run: str, *, images: Path, out: Path | None = None) -> None:

@@ -1,7 +1,5 @@
 """A comparison, and its forms as JSON, CSV, Markdown and HTML."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from unsup.comparison.table import ORIGIN, SEEDS, TABLE, Row
 from unsup.comparison.variance import choice_note, choice_rows, variance_rows
 from unsup.core.commands import suggest
 from unsup.core.files import unless_default
+from unsup.core.tables import table
 from unsup.reports.format import Cells, markdown_table
 from unsup.reports.page import render
 
@@ -115,21 +114,18 @@ def _statement_content(statement: Statement) -> dict[str, Any]:
     return content
 
 
-def comparison_csv(comparison: Comparison) -> str:
+def comparison_csv(comparison: Comparison) -> bytes:
     """Return one line for each row, with mean, sd, low, high and n of every column."""
     columns = [column for column in TABLE if any(column in part.columns for part in comparison.parts)]
     cells = [(column.name, statistic) for column in columns for statistic in STATISTICS]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    heads = [*Version._fields, "kind", "model", ORIGIN, SEEDS, *(" ".join(cell) for cell in cells)]
-    writer.writerow(heads)
+    lines: list[list[object]] = []
     for part in comparison.parts:
         for row in part.rows:
             for line in row.lines:
                 name = f"{row.name}, {line.name}" if line is row.untrained else line.name
                 numbers = [line.statistics.get(column, {}).get(statistic, "") for column, statistic in cells]
-                writer.writerow([*part.version, line.kind, name, line.origin, line.seeds or "", *numbers])
-    return out.getvalue()
+                lines.append([*part.version, line.kind, name, line.origin, line.seeds or "", *numbers])
+    return table([*Version._fields, "kind", "model", ORIGIN, SEEDS, *(" ".join(cell) for cell in cells)], lines)
 
 
 def comparison_markdown(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""CSV tables, written safely for spreadsheets and read in the dialects that those write."""
+"""CSV tables, safe in spreadsheets and read in the dialects of those."""
 
 import csv
 import io
@@ -95,7 +95,7 @@ class FileNames:
 
 
 def decoded_text(cell: str) -> str:
-    """Return a cell of `read_table` whose bytes are no UTF-8 as the Windows text that they are."""
+    """Return a cell of `read_table`, read as Windows text if it is no UTF-8."""
     try:
         cell.encode()
     except UnicodeEncodeError:

@@ -1,12 +1,11 @@
 """Remarks on the files of a folder that the user should know of."""
 
-import csv
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from unsup.core.errors import printable
-from unsup.core.files import write_atomically
+from unsup.core.files import replace_file
+from unsup.core.tables import read_table, table, unquoted
 from unsup.data.pixels import Picture
 
 DARK = 1 << 14  # 16-bit images without a value from here on hold fewer bits
@@ -60,11 +59,7 @@ class Remarks:
         rows = [(file, UNREADABLE, reason) for file, reason in self.unreadable.items()]
         rows += [(file, FIRST_FRAME, "") for file in self.first_frame]
         rows += [(file, HIGHEST, str(value)) for file, value in self.highest.items()]
-        with (
-            write_atomically(path) as temporary,
-            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            csv.writer(file).writerows([COLUMNS, *sorted(rows)])
+        replace_file(path, table(COLUMNS, sorted(rows)))
 
     @classmethod
     def read(cls, path: Path) -> "Remarks":
@@ -72,9 +67,8 @@ class Remarks:
         remarks = cls()
         if not path.exists():
             return remarks
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows: Sequence[list[str]] = list(csv.reader(file))[1:]
-        for name, remark, detail in rows:
+        for row in read_table(path, COLUMNS):
+            name, remark, detail = (unquoted(row[column]) for column in COLUMNS)
             if remark == UNREADABLE:
                 remarks.unreadable[name] = detail
             elif remark == FIRST_FRAME:

@@ -11,6 +11,7 @@ from unsup.core.arrays import Floats, Ids
 from unsup.evaluation import measures
 from unsup.evaluation.copies import Copies, copy_scores
 from unsup.evaluation.encoded import Encoded
+from unsup.evaluation.new_images import held_out_measures, new_image_scores
 from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
 from unsup.metrics import diagnostics, mixtures
@@ -52,7 +53,7 @@ def judge_arrays(
     workers: int,
     classes: int | None = None,
     num_clusters: int = 0,
-    estimate_k: bool = True,
+    is_baseline: bool = False,
     output_scores: dict[str, Any] | None = None,
     generation: Measures | None = None,
     copies: Copies | None = None,
@@ -67,7 +68,8 @@ def judge_arrays(
         workers: how many measures are computed at a time.
         classes: the number of classes and clusters; None takes it from the training labels.
         num_clusters: the number of the model's own clusters, if it assigns any.
-        estimate_k: estimate the number of clusters even if the number of classes is known.
+        is_baseline: leave out what no comparison reads: an estimate of the number of clusters where the number of
+            classes is known, and what `classify` says of new images.
         output_scores: scores of the model's other outputs on test images.
         generation: functions that return scores of generated images, by name.
         copies: near-duplicates of test images, if they were looked for.
@@ -93,7 +95,8 @@ def judge_arrays(
     todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
     if labels is not None:
         judged = measures.layer_measures(encoded, labels) | measures.knn_measures(codes, labels)
-        todo = judged | measures.probe_measures(encoded, labels) | (counting if estimate_k else {}) | todo
+        todo = judged | measures.probe_measures(encoded, labels, calibrate=not is_baseline) | todo
+        todo |= {} if is_baseline else counting | held_out_measures(compact, labels)
     done |= run_side_by_side(todo | generation, workers)
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
@@ -124,8 +127,11 @@ def judge_arrays(
         errors=encoded["val"].squared_error,
         axes=None if axes is None else axes.components_,
         origin=None if axes is None else axes.mean_,
-        probe=None if probe is None else probe.fitted,
+        probe=None if probe is None else probe.fitted.calibrated((probed and probed.temperature) or 1.0),
     )
+    if not is_baseline:
+        errors = encoded["test"].squared_error
+        scores["new_images"] = new_image_scores(readout, codes["test"], errors, probed, done)
     return CodeEvaluation(
         scores=scores,
         correct=correct,

@@ -30,6 +30,7 @@ class Probed(NamedTuple):
     quality: ClassScores
     draws: probes.Draws | None  # None if the codes are too wide for more fits
     imbalance: dict[int, probes.Draws]  # by the ratio of the most to the least frequent class
+    temperature: float | None  # that calibrates it, if that was asked for
 
 
 class SpaceKMeans(NamedTuple):
@@ -40,16 +41,17 @@ class SpaceKMeans(NamedTuple):
     all_images: Ids  # (n_train + n_val + n_test,) clusters after a fit on all of them
 
 
-def probe_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
+def probe_measures(encoded: dict[str, Encoded], labels: Labels, calibrate: bool) -> Measures:
     splits = _standardised([encoded[split].codes for split in SPLITS], labels)
 
     def linear_probe() -> Probed:
         probe = probes.linear_probe(splits)
         quality = class_scores(probe, splits.train_val_labels, splits.test_labels)
+        temperature = probes.probe_temperature(splits, probe) if calibrate else None
         if splits.train_val.shape[1] > diagnostics.WIDE:
-            return Probed(splits, probe, quality, None, {})
+            return Probed(splits, probe, quality, None, {}, temperature)
         imbalance = {r: draws for r in RATIOS if (draws := probes.imbalanced(splits, probe.C, r)) is not None}
-        return Probed(splits, probe, quality, probes.probe_draws(splits, probe.C), imbalance)
+        return Probed(splits, probe, quality, probes.probe_draws(splits, probe.C), imbalance, temperature)
 
     return {
         "linear probe": linear_probe,

@@ -1,6 +1,6 @@
 """Classes, clusters and novelty of new images, by a trained run."""
 
-import csv
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +13,21 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats
-from unsup.core.errors import UserError, printable
+from unsup.core.commands import suggest
+from unsup.core.errors import UserError, closest, printable
+from unsup.core.tables import FileNames, decoded_text, read_table, unquoted
+from unsup.data.scan import find_images
 from unsup.inference.encode_folder import EncodedFolder, encode_folder
+from unsup.metrics.calibration import temperature
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
 from unsup.runs.run import Run
 
+log = logging.getLogger(__name__)
+
 ROWS_AT_A_TIME = 10_000  # codes
+MOST_COMPARED = 1_000  # names of files that a misspelt one is compared with
+HINT = 120  # characters of a hint
 FOLDS = 50  # cross-validation folds; with at most 50 named images this is leave-one-out
 
 
@@ -33,11 +41,17 @@ class Classification(EncodedFolder):
     is_named: NDArray[np.bool_]  # whether the user named the image
     num_fitted: int  # images whose names decided the classes, 0 if only one name was given
     cross_val_correct: int | None  # of `num_fitted`; None if not known
+    false_alarm_rate: float  # of images like the training images that count as unlike; 0: novelty is not known
 
     @property
     def distance(self) -> Floats:
-        """Distance of each image (n,) from the training images, unfamiliar above 1."""
+        """Distance of each image (n,) from the training images, in units of the threshold."""
         return self.columns["distance"]
+
+    @property
+    def unlike(self) -> NDArray[np.bool_]:
+        """Whether each image (n,) is unlike the training images."""
+        return self.columns["unlike"]
 
     @cached_property
     def groups(self) -> dict[str, list[int]]:
@@ -46,7 +60,7 @@ class Classification(EncodedFolder):
         certainty = -self.distance if self.confidence is None else self.confidence
         groups: dict[str, list[int]] = {}
         for i in np.argsort(-certainty, kind="stable").tolist():
-            if self.distance[i] <= 1 or self.is_named[i]:
+            if not self.unlike[i] or self.is_named[i]:
                 groups.setdefault(labels[i], []).append(i)
         return {label: groups[label] for label in sorted(groups, key=_natural)}
 
@@ -54,7 +68,7 @@ class Classification(EncodedFolder):
     def unfamiliar(self) -> list[int]:
         """Positions of unnamed images unlike all training images, worst first."""
         order = np.argsort(-self.distance, kind="stable").tolist()
-        return [i for i in order if self.distance[i] > 1 and not self.is_named[i]]
+        return [i for i in order if self.unlike[i] and not self.is_named[i]]
 
 
 def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Classification:
@@ -73,13 +87,16 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         UserError: the run is not evaluated, `labels` does not fit the images, or as in `encode_folder`.
     """
     readout = run.readout
-    user_names = read_names(labels) if labels else {}
+    user_names = read_names(labels, images) if labels else {}
     encoded = encode_folder(run, images, readout)
     columns, row_of = encoded.columns, {file: i for i, file in enumerate(encoded.files)}
-    for file in user_names:
-        if file not in row_of:
-            raise UserError(f"{labels}: {printable(file)} is none of the images that were read in {images}")
-    rows, names = np.array([row_of[file] for file in user_names], np.int64), np.array([*user_names.values()], np.str_)
+    if unread := [file for file in user_names if file not in row_of]:
+        log.warning("%d named images cannot be read (the first: %s)", len(unread), printable(unread[0]))
+    if not readout.false_alarm_rate:
+        why = "confidences are not calibrated, and images unlike anything seen are not noticed"
+        log.warning("%s was evaluated by an earlier version: %s: %s", run, why, suggest("evaluate", run=run))
+    read = {file: name for file, name in user_names.items() if file in row_of}
+    rows, names = np.array([row_of[file] for file in read], np.int64), np.array([*read.values()], np.str_)
     classes, confidence, correct = columns.get("class"), columns.get("confidence"), None
     by_names = len(set(names)) > 1
     if by_names:
@@ -95,29 +112,29 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         is_named=np.isin(np.arange(len(encoded.files)), rows),
         num_fitted=len(rows) if by_names else 0,
         cross_val_correct=correct,
+        false_alarm_rate=readout.false_alarm_rate,
     )
 
 
-def read_names(path: Path) -> dict[str, str]:
-    """Return the name of each file in a CSV with the columns `file` and `name`.
+def read_names(path: Path, images: Path) -> dict[str, str]:
+    """Return the name of each image in a CSV with the columns `file` and `name`.
+
+    Lines without a name are passed over, and so are other columns.
 
     Raises:
-        UserError: the table cannot be read, or gives an image two names.
+        UserError: the table cannot be read, names a file that is not below `images`, or gives an image two names.
     """
-    names: dict[str, str] = {}
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"file", "name"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path}: the first line must name the columns file,name")
-            for row in reader:
-                image, name = row["file"] or "", (row["name"] or "").strip()
-                if name and names.setdefault(image, name) != name:
-                    raise UserError(printable(f"{path} calls {image} both {names[image]} and {name}"))
-    except OSError as e:
-        raise UserError(f"cannot read {path}: {e.strerror}") from e
-    except csv.Error as e:
-        raise UserError(f"{path} is not a table in CSV: {e}") from e
+    files, names = FileNames(known := find_images(images)), dict[str, str]()
+    for row in read_table(path, ("file", "name")):
+        name = decoded_text(unquoted(row["name"].strip()))
+        if not name:
+            continue
+        image = files.find(row["file"])
+        if image is None:
+            hint = closest(row["file"], known) if len(known) <= MOST_COMPARED else "give paths relative to that folder"
+            raise UserError(f"{path}: {printable(row['file'])} is no image in {images} ({printable(hint)[:HINT]})")
+        if names.setdefault(image, name) != name:
+            raise UserError(printable(f"{path} calls {image} both {names[image]} and {name}"))
     if not names:
         raise UserError(f"{path} names no images: a line is file,name")
     return names
@@ -139,8 +156,8 @@ def classify_by_names(
         names: (m,) of these, at least two different ones.
 
     Returns:
-        Class and confidence of each image; how many named ones are right in cross-validation, or None if a name has a
-        single image.
+        Class and confidence of each image, which cross-validation calibrates; how many named ones are right in it. If a
+        name has a single image, there is none, and the count is None.
     """
     classes = np.unique(names)
     mean = readout.reference.mean(axis=0)
@@ -148,12 +165,15 @@ def classify_by_names(
     named_codes = (readout.compact(codes[rows]) - mean) / scale
     labels = np.searchsorted(classes, names)
     regression = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
-    correct = None
+    correct, heat = None, 1.0
     if np.bincount(labels).min() > 1:
         folds = np.empty(len(labels), np.int64)
         folds[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS  # not all of a name in one fold
-        correct = int((cross_val_predict(regression, named_codes, labels, cv=PredefinedSplit(folds)) == labels).sum())
-    probe = Probe.of(regression.fit(named_codes, labels), mean, np.full_like(mean, scale))
+        cv = PredefinedSplit(folds)
+        shares = cross_val_predict(regression, named_codes, labels, cv=cv, method="predict_proba")
+        correct = int((shares.argmax(axis=1) == labels).sum())
+        heat = temperature([(np.log(np.maximum(shares, np.finfo(np.float64).tiny)), labels.astype(np.int64))])
+    probe = Probe.of(regression.fit(named_codes, labels), mean, np.full_like(mean, scale)).calibrated(heat)
     parts = [codes[start : start + ROWS_AT_A_TIME] for start in range(0, len(codes), ROWS_AT_A_TIME)]
     probabilities = np.concatenate([probe.probabilities(readout.compact(part)) for part in parts])
     return classes[probabilities.argmax(axis=1)], probabilities.max(axis=1), correct

@@ -63,6 +63,8 @@ def write_sheet(
         sections=sections,
         groups=len(classified.groups),
         unlike=len(classified.unfamiliar),
+        rate=f"{classified.false_alarm_rate:.1%}",
+        left_out=len(classified.left_out),
         unreadable=[(printable(file), printable(why)) for file, why in sorted(classified.unreadable.items())],
     )
     replace_file(path, page)
@@ -73,7 +75,7 @@ def caption(classified: Classification, i: int) -> str:
     confidence = "" if classified.confidence is None else f"{classified.confidence[i]:.0%}"
     if classified.is_named[i]:
         return "named"
-    if classified.distance[i] <= 1:
+    if not classified.unlike[i]:
         return confidence
     label = printable((classified.classes or classified.cluster_names)[i])
     return f"{label} {confidence}".rstrip() + f", {classified.distance[i]:.2g} times the usual"

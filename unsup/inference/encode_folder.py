@@ -37,7 +37,8 @@ class EncodedFolder:
 
     files: list[str]  # relative to the folder
     columns: Columns  # as `write_codes` describes them
-    unreadable: dict[str, str]  # the other files, with the reasons
+    unreadable: dict[str, str]  # images that cannot be read, with the reasons
+    left_out: list[str]  # files that are no images by their suffix
 
     @property
     def clusters(self) -> NDArray[np.int64]:
@@ -89,7 +90,7 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
     columns = {name: rows[: len(files)] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
-    return EncodedFolder(files, columns, remarks.unreadable)
+    return EncodedFolder(files, columns, remarks.unreadable, list(tree.left_out()))
 
 
 def readable_batches(
@@ -130,7 +131,7 @@ def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> 
         unit = encoder.unit(x)
         if hasattr(model, "assign"):
             columns["own_cluster"] = clusters_of(model, unit).numpy()
-        if readout is not None and readout.error_threshold is not None:
+        if readout is not None and readout.errors is not None:
             difference = (unit - model.reconstruct(unit)).float()
             errors = difference.square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
     if readout is None:
@@ -139,7 +140,7 @@ def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> 
     novelty = readout.novelty(codes, errors)
     columns |= {"cluster": readout.cluster(codes), "code_distance": novelty.code}
     columns |= {} if novelty.error is None else {"error": novelty.error}
-    columns |= {"distance": novelty.larger, "unlike": novelty.larger > 1}
+    columns |= {"distance": novelty.larger, "p": novelty.p, "unlike": novelty.unlike}
     if readout.probe is not None:
         shares = readout.probe.probabilities(codes)
         columns |= {"class": readout.probe.classes[shares.argmax(axis=1)], "confidence": shares.max(axis=1)}
@@ -151,9 +152,9 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
 
     The columns are `files` (n,), text relative to the folder, and `codes` (n, D), float32; `own_cluster` (n,) if the
     model has clusters; of an evaluated run `cluster` (n,) by k-means, `code_distance` (n,), `error` (n,) if the model
-    reconstructs, the larger `distance` (n,) (see `Readout.novelty`), and `unlike` (n,), whether that is above 1; and
-    `class` (n,), text, and `confidence` (n,) if the run had labels. Parquet has `file` and `code` instead of the first
-    two, and escapes undecodable bytes of names.
+    reconstructs, the larger `distance` (n,), the conformal p-value `p` (n,), and `unlike` (n,), whether that is at most
+    the rate of false alarms (see `Readout.novelty`); and `class` (n,), text, and `confidence` (n,) if the run had
+    labels. Parquet has `file` and `code` instead of the first two, and escapes undecodable bytes of names.
 
     Args:
         run: the run.

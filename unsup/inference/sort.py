@@ -1,6 +1,5 @@
 """Files of a classification, and folders that sort its images."""
 
-import csv
 import re
 import shutil
 from pathlib import Path
@@ -12,16 +11,19 @@ from rich.text import Text
 from tqdm import tqdm
 
 from unsup.core.errors import printable
-from unsup.core.files import create_folder, fill_folder, refuse_existing
+from unsup.core.files import create_folder, fill_folder, refuse_existing, replace_file
+from unsup.core.tables import table
+from unsup.data.scan import kind_of
 from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.contact_sheet import write_sheet
 from unsup.inference.encode_folder import reading_of
+from unsup.reports.format import with_interval
 from unsup.reports.schema import Report
 from unsup.runs.records import next_folder
 from unsup.runs.run import Run
 
-TABLE, SHEET = "classes.csv", "sheet.html"
-DISTANCES = ("code_distance", "error", "distance", "unlike")
+TABLE, LEFT_OUT, SHEET = "classes.csv", "left_out.csv", "sheet.html"
+DISTANCES = ("code_distance", "error", "distance", "p", "unlike")
 TABLE_COLUMNS = ("file", "class", "confidence", "given", "cluster", "name", *DISTANCES)
 UNLIKE = "unlike anything seen"  # a folder
 
@@ -33,8 +35,8 @@ def classify_into(
 ) -> tuple[Path, Classification]:
     """Classify all images below a folder, and return a new folder and the result.
 
-    It has `classes.csv` (one line per image), `sheet.html` and, to sort, a folder of copies or links for each class and
-    one for images unlike anything seen. Nothing is moved or overwritten.
+    It has `classes.csv` (one line per image), `sheet.html`, `left_out.csv` if files were left out, and to sort a folder
+    of copies or links for each class and one for images unlike anything seen. Nothing is moved or overwritten.
 
     Args:
         run: the run, evaluated.
@@ -51,8 +53,8 @@ def classify_into(
     classified, name = classify_folder(run, images, labels), images.resolve().name
     folder = create_folder(out) if out else next_folder(run.folder / "classified", safe_name(name))
     with fill_folder(folder) as temporary:
-        write_table(temporary / TABLE, classified)
-        title, note = f"{name}, sorted by {run.report.heading}", method_note(run.report, classified)
+        write_tables(temporary, classified)
+        title, note = f"{name}, sorted by {run.report.heading}", " ".join(notes(run.report, classified))
         write_sheet(temporary / SHEET, images, classified, title, note, reading_of(run))
         if sort:
             sort_into(temporary, images, classified, sort)
@@ -66,56 +68,76 @@ def classification_table(classified: Classification) -> Table:
     table.add_column("images", justify="right")
     rows = [(printable(label), len(members)) for label, members in classified.groups.items()]
     rows += [(UNLIKE, len(classified.unfamiliar)), ("unreadable", len(classified.unreadable))]
+    rows += [("left out, no images", len(classified.left_out))] if classified.left_out else []
     for label, count in rows:
         table.add_row(Text(label), f"{count:,}")
     return table
 
 
-def method_note(report: Report, classified: Classification) -> str:
-    """Say how the classes were found, and how far they can be trusted."""
-    if classified.num_fitted:
-        named = f"the {classified.num_fitted:,} images that were named"
-        return f"Classes by a logistic regression on the codes of {named}. {recognition_note(classified)}"
+def notes(report: Report, classified: Classification) -> list[str]:
+    """Say how the classes were found, and how far they and the novelty can be trusted."""
+    sentences = [_about_classes(report, classified)]
+    others = ~classified.is_named & ~classified.unlike
+    if classified.confidence is not None and others.any():
+        by_names = classified.num_fitted > 0
+        if classified.cross_val_correct is None if by_names else not classified.false_alarm_rate:
+            sentences.append("The confidences are not calibrated.")
+        else:
+            expected = float(classified.confidence[others].mean())
+            sentences.append(
+                f"By its confidence, calibrated on {'named' if by_names else 'held-out'} images, it is "
+                f"right for {expected:.0%} of the {others.sum():,} other pictures that are like them."
+            )
+    if rate := classified.false_alarm_rate:
+        unnamed = int((~classified.is_named).sum())
+        sentences.append(
+            f"{len(classified.unfamiliar):,} of {unnamed:,} pictures are {UNLIKE}; if all were like the training "
+            f"images, at most {rate:.1%} would be (about {rate * unnamed:,.0f})."
+        )
+    return sentences
+
+
+def _about_classes(report: Report, classified: Classification) -> str:
+    correct, fitted = classified.cross_val_correct, classified.num_fitted
+    if fitted:
+        text = f"Classes by a logistic regression on the codes of the {fitted:,} images that were named."
+        accuracy = "Its accuracy is not known: name at least two images of each."
+        if correct is not None:
+            accuracy = f"Cross-validated accuracy: {correct:,} of them ({correct / fitted:.0%})."
+        return f"{text} {accuracy} Every other image gets one of the given names: name images of all classes."
     probe = report.scores.linear_probe
     if classified.classes is None or probe is None:
         by = "the model itself" if "own_cluster" in classified.columns else "k-means of the codes"
         return f"Clusters by {by}: the run had no labels."
-    right = f"{probe.accuracy:.1%} of the test images of {report.run.data}"
-    return f"Classes by the linear probe of the run, which was right for {right}."
+    right = f"{with_interval(probe)} of the test images of {report.run.data}"
+    return f"Classes by the linear probe of the run. Its accuracy: {right}."
 
 
-def recognition_note(classified: Classification) -> str:
-    """Say how well the given names can be distinguished, and what they leave out."""
-    correct, fitted = classified.cross_val_correct, classified.num_fitted
-    if correct is None:
-        note = "How well the names can be distinguished is not known: name at least two images of each."
-    else:
-        share = f"{correct:,} of the {fitted:,} named images ({correct / fitted:.0%})"
-        note = f"How well the names can be distinguished: {share} get their name from a classifier fitted without them."
-    return f"{note} Every other image gets one of the given names: name images of all classes that occur."
-
-
-def write_table(path: Path, classified: Classification) -> None:
-    """Write one line per image, undecodable bytes in file names as they are."""
+def write_tables(folder: Path, classified: Classification) -> None:
+    """Write one line per image, and one per file that was left out."""
     columns = classified.columns
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(TABLE_COLUMNS)
-        for i, name in enumerate(classified.files):
-            label = "" if classified.classes is None else classified.classes[i]
-            confidence = "" if classified.confidence is None else f"{classified.confidence[i]:.4f}"
-            is_named = "yes" if classified.is_named[i] else "no"
-            cluster = [classified.clusters[i], classified.cluster_names[i]]
-            error = columns["error"][i] if "error" in columns else ""
-            distance = classified.distance[i]  # all digits: above 1 in the table where it is above 1
-            novelty = [columns["code_distance"][i], error, distance, str(distance > 1).lower()]
-            writer.writerow([name, label, confidence, is_named, *cluster, *novelty])
+
+    def cells(i: int) -> list[object]:
+        label = "" if classified.classes is None else classified.classes[i]
+        confidence = "" if classified.confidence is None else f"{classified.confidence[i]:.4f}"
+        is_named = "yes" if classified.is_named[i] else "no"
+        error = columns["error"][i] if "error" in columns else ""
+        ratios = [columns["code_distance"][i], error, classified.distance[i]]  # all digits
+        novelty = [*ratios, columns["p"][i], str(classified.unlike[i]).lower()]
+        cluster = [classified.clusters[i], classified.cluster_names[i]]
+        return [classified.files[i], label, confidence, is_named, *cluster, *novelty]
+
+    replace_file(folder / TABLE, table(TABLE_COLUMNS, map(cells, range(len(classified.files)))))
+    left_out = [*sorted(classified.unreadable.items())]
+    left_out += [(file, f"no image: {kind_of(file)}") for file in classified.left_out]
+    if left_out:
+        replace_file(folder / LEFT_OUT, table(("file", "reason"), left_out))
 
 
 def sort_into(folder: Path, images: Path, classified: Classification, sort: Sort) -> None:
     """Copy or link the images into a folder for each class."""
     groups = [*classified.groups.items(), *([(UNLIKE, classified.unfamiliar)] if classified.unfamiliar else [])]
-    taken = {TABLE, SHEET}
+    taken = {TABLE, LEFT_OUT, SHEET}
     with tqdm(total=len(classified.files), desc="sorting", unit=" images", delay=2, leave=False, disable=None) as bar:
         for label, members in groups:
             inside = folder / unused_name(safe_name(label), taken)

@@ -1,6 +1,5 @@
 """Names for the clusters of a run, chosen by an image-text encoder."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from torch import Tensor
 
 from unsup.core.arrays import Ids
 from unsup.core.errors import UserError, printable
-from unsup.core.files import write_atomically
+from unsup.core.files import replace_file
+from unsup.core.tables import table
 from unsup.data.base import ImageData, Split
 from unsup.inference.encode_folder import code_columns
 from unsup.inference.image_text import ImageText, load_image_text
@@ -63,10 +63,7 @@ def name_run(run: Run, words: Sequence[str], encoder: str) -> tuple[Path, Cluste
         truth = np.array(data.class_names)[labels[subsample(len(labels), MAX_IMAGES)]]
         names = ClusterNames(rows, *accuracies(image_text, words, rows, test, truth))
     path = run.folder / "zero_shot.csv"
-    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, NAME_COLUMNS)
-        table.writeheader()
-        table.writerows(rows)
+    replace_file(path, table(NAME_COLUMNS, ([row[column] for column in NAME_COLUMNS] for row in rows)))
     return path, names
 
 

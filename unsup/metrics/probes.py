@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
+from unsup.metrics.calibration import temperature
 from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.logistic import Doubles, Fold, fit_logistic, fit_with_chosen_c, log_probabilities
 from unsup.metrics.readout import Probe
@@ -95,6 +97,7 @@ class LinearProbe:
     correct: Floats  # (n_test,) 0 or 1
     log_probabilities: Doubles  # (n_test, K) of the classes that it was fitted on
     fitted: Probe  # for codes that are not standardised
+    regression: LogisticRegression  # the same, for standardised codes
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,28 @@ def linear_probe(splits: Splits) -> LinearProbe:
         correct=correct,
         log_probabilities=log_probabilities(probe, splits.test),
         fitted=Probe.of(probe, splits.mean, splits.scale),
+        regression=probe,
     )
+
+
+@threadpool_limits.wrap(limits=1)
+def probe_temperature(splits: Splits, probe: LinearProbe) -> float:
+    """Return the temperature that calibrates a probe (`calibration.temperature`).
+
+    The probe with its C is fitted again without the validation images, or without each fold of those that C was
+    cross-validated on, to have images that it was not fitted on.
+    """
+    folds = _choice_folds(splits)
+    if len(folds) == 1:
+        folds = [(np.arange(splits.n_train), folds[0][1])]
+    parts = []
+    for fit, at in folds:
+        held_out = fit_logistic(splits.train_val[fit], splits.train_val_labels[fit], probe.C, probe.regression)
+        labels = splits.train_val_labels[at]
+        known = np.isin(labels, held_out.classes_)
+        logs = log_probabilities(held_out, splits.train_val[at][known])
+        parts.append((logs, np.searchsorted(held_out.classes_, labels[known]).astype(np.int64)))
+    return temperature(parts)
 
 
 def _choice_folds(splits: Splits) -> list[Fold]:

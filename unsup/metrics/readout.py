@@ -1,20 +1,20 @@
 """The fitted parts of an evaluation that are kept for new images."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 
 from unsup.core.arrays import Floats, Ids
 from unsup.metrics.diagnostics import subsample
+from unsup.metrics.novelty import false_alarm_rate, nearest_of, p_values, threshold
 
 REFERENCE = 10_000  # training codes that are kept
-NOVEL = 0.01  # share of validation images that may count as unlike anything seen
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Probe:
             classes=np.asarray(fitted.classes_, np.int64),
         )
 
+    def calibrated(self, temperature: float) -> Self:
+        """Return the probe with its logits divided by a number, which changes no class."""
+        factor = np.float32(1 / temperature)
+        return replace(self, weights=self.weights * factor, bias=self.bias * factor)
+
     def probabilities(self, codes: Floats) -> Floats:
         """Return (n, K), whose rows sum to 1."""
         return np.asarray(softmax(self._scores(codes), axis=1), np.float32)
@@ -57,10 +62,12 @@ class Probe:
 
 
 class Novelty(NamedTuple):
-    """Ratios of n images to thresholds of validation images, novel above 1."""
+    """How unlike the training images n images are."""
 
-    code: Floats  # (n,) Euclidean distance of the code to the nearest training code
-    error: Floats | None  # (n,) squared error of reconstruction; None: the model does not reconstruct
+    code: Floats  # (n,) distance of the code to the nearest training code, in units of the threshold
+    error: Floats | None  # (n,) squared error of reconstruction, the same; None: the model does not reconstruct
+    p: NDArray[np.float64]  # (n,) conformal p-value
+    unlike: NDArray[np.bool_]  # (n,) whether p is at most the rate of false alarms: a ratio is above 1
 
     @property
     def larger(self) -> Floats:
@@ -70,18 +77,18 @@ class Novelty(NamedTuple):
 
 @dataclass(frozen=True)
 class Readout:
-    """k-means centres, training codes, novelty thresholds and, with labels, the probe.
+    """k-means centres, training codes, usual distances and, with labels, the probe.
 
     Codes of more than 1,024 dimensions reach k-means and distances as principal components.
     """
 
     centres: Floats  # (k, d)
     reference: Floats  # (m, d) codes of some training images
-    threshold: float  # distance to the nearest of them that nearly all validation images keep
+    distances: Floats  # (v,) of validation codes to the nearest of them, ascending; none in files of earlier versions
+    errors: Floats | None  # (v,) squared errors of reconstruction of validation images, ascending
     axes: Floats | None  # (d, D) principal components, as d = D otherwise
     origin: Floats | None  # (D,) mean of the training codes, subtracted before
     probe: Probe | None
-    error_threshold: float | None = None  # squared error of reconstruction that nearly all validation images keep
 
     @classmethod
     def fit(
@@ -94,16 +101,31 @@ class Readout:
         origin: Floats | None = None,
         probe: Probe | None = None,
     ) -> Self:
-        """Choose reference codes, and thresholds that about 1 % of validation exceeds.
+        """Choose reference codes, and measure validation images against them.
 
-        `centres` (k, d), `train` (n, d) and `val` (m, d) are codes as k-means gets them, `errors` (m,) the squared
+        `centres` (k, d), `train` (n, d) and `val` (v, d) are codes as k-means gets them, `errors` (v,) the squared
         errors of reconstruction of the validation images, summed over an image.
         """
         reference = train[subsample(len(train), REFERENCE)]
-        keep = 1 - (NOVEL if errors is None else NOVEL / 2)
-        threshold = _positive(np.quantile(_nearest(val, reference)[1], keep))
-        error_threshold = None if errors is None else _positive(np.quantile(errors.astype(np.float64), keep))
-        return cls(centres, reference, threshold, axes, origin, probe, error_threshold)
+        distances = np.sort(nearest_of(val, reference)[1].astype(np.float32))
+        usual_errors = None if errors is None else np.sort(errors.astype(np.float32))
+        return cls(centres, reference, distances, usual_errors, axes, origin, probe)
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """The share of images like the training images that `novelty` flags, at most."""
+        return false_alarm_rate(len(self.distances), self._statistics)
+
+    @property
+    def _statistics(self) -> int:
+        return 1 if self.errors is None else 2
+
+    @cached_property
+    def _thresholds(self) -> list[float]:
+        """The distance and the error above which images are flagged."""
+        rate = self.false_alarm_rate / self._statistics
+        usual = [self.distances] if self.errors is None else [self.distances, self.errors]
+        return [max(threshold(values, rate), float(np.finfo(np.float32).tiny)) for values in usual]
 
     def compact(self, codes: Floats) -> Floats:
         """(n, D) -> (n, d)."""
@@ -117,26 +139,30 @@ class Readout:
 
     def cluster(self, codes: Floats) -> Ids:
         """Return the k-means cluster (n,) of each code."""
-        return _nearest(self.compact(codes), self.centres)[0]
+        return nearest_of(self.compact(codes), self.centres)[0]
 
     def novelty(self, codes: Floats, errors: Floats | None = None) -> Novelty:
-        """Compare codes (n, D) and squared reconstruction errors (n,) with the thresholds.
+        """Compare codes (n, D) and squared errors (n,) with validation images.
 
         The code alone is a poor judge: encoders often map unfamiliar images close to the training codes (a VAE of
-        MNIST: uniform noise 1 %, photographs 23 % above the threshold), but cannot reconstruct them (both: 100 %).
+        MNIST: uniform noise 1 %, photographs 23 % above the threshold), but cannot reconstruct them (both: 100 %). The
+        smaller of two p-values is doubled (Bonferroni).
         """
-        code = (_nearest(self.compact(codes), self.reference)[1] / self.threshold).astype(np.float32)
-        if errors is None or self.error_threshold is None:
-            return Novelty(code, None)
-        return Novelty(code, (errors / self.error_threshold).astype(np.float32))
+        distances = nearest_of(self.compact(codes), self.reference)[1].astype(np.float32)
+        p = p_values(distances, self.distances)
+        code, error = distances / np.float32(self._thresholds[0]), None
+        if errors is not None and self.errors is not None:
+            p = np.minimum(1, 2 * np.minimum(p, p_values(errors.astype(np.float32), self.errors)))
+            error = (errors / self._thresholds[1]).astype(np.float32)
+        return Novelty(code, error, p, p <= self.false_alarm_rate * (1 + 1e-9))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the content of a file, which `of` reads."""
         values = {
             "centres": self.centres,
             "reference": self.reference,
-            "usual": self.threshold,
-            "usual_error": self.error_threshold,
+            "distances": self.distances,
+            "errors": self.errors,
             "axes": self.axes,
             "origin": self.origin,
             **({} if self.probe is None else {f"probe.{name}": value for name, value in vars(self.probe).items()}),
@@ -149,20 +175,9 @@ class Readout:
         return cls(
             centres=arrays["centres"],
             reference=arrays["reference"],
-            threshold=float(arrays["usual"]),
+            distances=arrays.get("distances", np.empty(0, np.float32)),
+            errors=arrays.get("errors"),
             axes=arrays.get("axes"),
             origin=arrays.get("origin"),
             probe=Probe(**probe) if probe else None,
-            error_threshold=float(arrays["usual_error"]) if "usual_error" in arrays else None,
         )
-
-
-def _positive(value: float) -> float:
-    """Return at least a tiny number to divide by, if all images have the same code."""
-    return max(float(value), float(np.finfo(np.float32).tiny))
-
-
-def _nearest(queries: Floats, rows: Floats) -> tuple[Ids, NDArray[np.float64]]:
-    """Return the position of and Euclidean distance to the row nearest to each query."""
-    at, distances = pairwise_distances_argmin_min(queries, rows)
-    return at.astype(np.int64), distances

@@ -43,9 +43,7 @@ class ProbeScores(Record, kw_only=True):
     @property
     def sampling_deviation(self) -> float | None:
         """The standard deviation over test images that the interval implies."""
-        if self.low is None or self.high is None:
-            return None
-        return (self.high - self.low) / (2 * 1.959964)
+        return None if self.low is None or self.high is None else (self.high - self.low) / (2 * 1.959964)
 
 
 class DrawScores(Record, kw_only=True):
@@ -189,6 +187,25 @@ class Copies(Record, kw_only=True):
     knn: WithoutCopies | None = None
 
 
+class HeldOutClasses(Record, kw_only=True):
+    """Images of a class against the others, without training codes of it."""
+
+    auroc: float
+    fpr95: float  # share of its images that pass as familiar where 95 % of the familiar ones do
+    classes: int  # that the means are over
+
+
+class NewImages(Record, kw_only=True):
+    """How far what is said of new images can be trusted, on test images."""
+
+    false_alarm_rate: float  # of images like the training images that may be flagged
+    flagged: float  # share of test images that are
+    temperature: float | None = None  # that calibrates the probe
+    calibration_error: float | None = None  # of the calibrated probe
+    calibrated: float | None = None  # the calibration error of a perfectly calibrated probe on so many images
+    held_out_classes: HeldOutClasses | None = None
+
+
 class Scores(Record, kw_only=True):
     """The scores of a model's codes, or of those of a baseline."""
 
@@ -213,6 +230,7 @@ class Scores(Record, kw_only=True):
     imbalance: dict[str, DrawScores] = field(default_factory=dict)  # by ratio of the largest class to the smallest
     knn: Neighbours | None = None
     copies: Copies | None = None
+    new_images: NewImages | None = None
     kmeans: KMeans | None = None
     layers: dict[str, Layer] = field(default_factory=dict)
     robustness: dict[str, Count | list[float]] = field(default_factory=dict)  # lists by severity, of each corruption

@@ -8,6 +8,7 @@ from unsup.reports.schema import ReferenceKey, Report, baseline_name
 from unsup.reports.score_schema import Layer, Scores
 from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, other_clusterings
 from unsup.reports.sections_copies import copies_of_test_images
+from unsup.reports.sections_new_images import new_images
 from unsup.reports.sections_origin import how_made, origin
 from unsup.reports.sections_probes import by_class, corrupted, draws, untested_classes
 from unsup.reports.verdict import COMPARED_BY
@@ -27,6 +28,7 @@ def sections(report: Report) -> list[Section]:
         ("Generation", _generation(report)),
         ("Layers", _layers(report)),
         ("Classes", [*_class_scores(report), *by_class(report)]),
+        ("New images", new_images(report)),
         ("Robustness", corrupted(report)),
         ("Draws and class imbalance", draws(report)),
         ("k-means", kmeans_spaces(report)),

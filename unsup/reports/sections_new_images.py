@@ -1,0 +1,33 @@
+"""Section on what `classify` says of new images, and how far it can be trusted."""
+
+from unsup.reports.blocks import Block, Note
+from unsup.reports.format import accuracy
+from unsup.reports.schema import Report
+
+
+def new_images(report: Report) -> list[Block]:
+    """Return notes on the confidence and the novelty of new images."""
+    scores, probe = report.scores.new_images, report.scores.linear_probe
+    if scores is None:
+        return []
+    texts = []
+    if probe and scores.calibration_error is not None and probe.calibration_error is not None:
+        texts.append(
+            f"**Confidence.** A temperature of {scores.temperature:.2f}, found on images that the probe was not fitted "
+            f"on, makes the calibration error on test images {accuracy(scores.calibration_error)} (before: "
+            f"{accuracy(probe.calibration_error)}; of a probe without error it would be {accuracy(scores.calibrated)})."
+        )
+    few = " The fewer the validation images, the higher it must be." if scores.false_alarm_rate > 0.0101 else ""
+    texts.append(
+        "**Novelty.** `classify` calls an image unlike anything seen if its conformal p-value is at most "
+        f"{scores.false_alarm_rate:.1%}: that is the share of false alarms.{few} Of the test images "
+        f"{scores.flagged:.1%} are flagged."
+    )
+    if held_out := scores.held_out_classes:
+        texts.append(
+            f"If a class has no training codes (mean of {held_out.classes:,} classes, each held out in turn), the "
+            "distance of its test images tells them from those of the others with an area under the ROC curve of "
+            f"{accuracy(held_out.auroc)} (chance .500); {held_out.fpr95:.1%} of them pass where 95 % of the others do. "
+            "The encoder itself has seen the class. Noise and inverted images are much easier to notice."
+        )
+    return [Note(text) for text in texts]
