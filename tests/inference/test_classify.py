@@ -576,6 +576,7 @@ def test_groups_leave_out_what_is_unlike() -> None:
         unreadable={},
         left_out=[],
         false_alarm_rate=0.01,
+        false_alarm_limit=0.02,
         is_named=np.zeros(5, np.bool_),
         num_fitted=0,
         cross_val_correct=None,

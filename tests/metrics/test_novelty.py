@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from unsup.metrics.novelty import false_alarm_rate, held_out_classes, p_values, threshold
+from unsup.metrics.novelty import false_alarm_limit, false_alarm_rate, held_out_classes, p_values, threshold
 from unsup.metrics.readout import Readout
 
 
@@ -32,6 +32,17 @@ def test_false_alarms_are_as_many_as_stated(n: int, reconstructs: bool) -> None:
     assert readout.false_alarm_rate == rate == max(0.01, (1 + reconstructs) / (n + 1))
     deviation = np.std(flagged) / np.sqrt(len(flagged))
     assert 0.4 * rate < np.mean(flagged) < rate + 3 * deviation, "and not far fewer, or nothing would be noticed"
+
+
+@pytest.mark.parametrize(("n", "statistics"), [(25, 1), (300, 1), (300, 2)])
+def test_the_limit_is_rarely_exceeded(n: int, statistics: int) -> None:
+    rng = np.random.default_rng(0)
+    usual = np.sort(rng.random((2000, n)), axis=1)
+    rate = false_alarm_rate(n, statistics) / statistics
+    shares = [1 - threshold(row.astype(np.float32), rate) for row in usual]  # of new ones, uniform in [0, 1]
+    exceeded = np.mean(np.array(shares) * statistics > false_alarm_limit(n, statistics))
+    assert exceeded == pytest.approx(0.05, abs=0.02)
+    assert false_alarm_limit(0, 1) == 0 and false_alarm_limit(100_000, 1) < 0.0106
 
 
 def test_the_threshold_is_where_p_reaches_the_rate() -> None:

@@ -42,6 +42,7 @@ class Classification(EncodedFolder):
     num_fitted: int  # images whose names decided the classes, 0 if only one name was given
     cross_val_correct: int | None  # of `num_fitted`; None if not known
     false_alarm_rate: float  # of images like the training images that count as unlike; 0: novelty is not known
+    false_alarm_limit: float  # that this share exceeds in 1 of 20 cases
 
     @property
     def distance(self) -> Floats:
@@ -113,6 +114,7 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         num_fitted=len(rows) if by_names else 0,
         cross_val_correct=correct,
         false_alarm_rate=readout.false_alarm_rate,
+        false_alarm_limit=readout.false_alarm_limit,
     )
 
 

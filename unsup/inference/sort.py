@@ -91,8 +91,8 @@ def notes(report: Report, classified: Classification) -> list[str]:
     if rate := classified.false_alarm_rate:
         unnamed = int((~classified.is_named).sum())
         sentences.append(
-            f"{len(classified.unfamiliar):,} of {unnamed:,} pictures are {UNLIKE}; if all were like the training "
-            f"images, at most {rate:.1%} would be (about {rate * unnamed:,.0f})."
+            f"{len(classified.unfamiliar):,} of {unnamed:,} pictures are {UNLIKE}. If all were like the training "
+            f"images, about {rate * unnamed:,.0f} would be ({rate:.1%}; {classified.false_alarm_limit:.1%} at worst)."
         )
     return sentences
 

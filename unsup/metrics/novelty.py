@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import beta
 from sklearn.metrics import pairwise_distances_argmin_min, roc_auc_score
 from threadpoolctl import threadpool_limits
 
@@ -52,9 +53,26 @@ def false_alarm_rate(usual: int, statistics: int) -> float:
     return max(RATE, statistics / (usual + 1)) if usual else 0.0
 
 
+def false_alarm_limit(usual: int, statistics: int) -> float:
+    """Return the share of false alarms that is exceeded by bad luck in 1 of 20 cases.
+
+    `false_alarm_rate` holds on average over the usual images. With those at hand the share of one statistic has a beta
+    distribution (Bates et al. 2023, section 3).
+    """
+    if not usual:
+        return 0.0
+    rank = _rank(false_alarm_rate(usual, statistics) / statistics, usual)
+    return float(min(1, statistics * beta.ppf(0.95, rank, usual + 1 - rank)))
+
+
 def threshold(usual: Floats, rate: float) -> float:
     """Return the score above which p is at most `rate`, usual ones ascending."""
-    return float(usual[-int(rate * (len(usual) + 1) + 1e-9)]) if len(usual) else np.inf
+    return float(usual[-_rank(rate, len(usual))]) if len(usual) else np.inf
+
+
+def _rank(rate: float, usual: int) -> int:
+    """Return how many usual scores reach the threshold."""
+    return int(rate * (usual + 1) + 1e-9)
 
 
 @threadpool_limits.wrap(limits=1)

@@ -12,7 +12,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 
 from unsup.core.arrays import Floats, Ids
 from unsup.metrics.diagnostics import subsample
-from unsup.metrics.novelty import false_alarm_rate, nearest_of, p_values, threshold
+from unsup.metrics.novelty import false_alarm_limit, false_alarm_rate, nearest_of, p_values, threshold
 
 REFERENCE = 10_000  # training codes that are kept
 
@@ -113,8 +113,13 @@ class Readout:
 
     @property
     def false_alarm_rate(self) -> float:
-        """The share of images like the training images that `novelty` flags, at most."""
+        """The share of images like the training images that `novelty` flags, on average."""
         return false_alarm_rate(len(self.distances), self._statistics)
+
+    @property
+    def false_alarm_limit(self) -> float:
+        """The share that is exceeded by bad luck in 1 of 20 cases."""
+        return false_alarm_limit(len(self.distances), self._statistics)
 
     @property
     def _statistics(self) -> int:

@@ -11,16 +11,17 @@ def new_images(report: Report) -> list[Block]:
     if scores is None:
         return []
     texts = []
-    if probe and scores.calibration_error is not None and probe.calibration_error is not None:
+    before, error, ideal = probe.calibration_error if probe else None, scores.calibration_error, scores.calibrated
+    if before is not None and error is not None and ideal is not None:
         texts.append(
             f"**Confidence.** A temperature of {scores.temperature:.2f}, found on images that the probe was not fitted "
-            f"on, makes the calibration error on test images {accuracy(scores.calibration_error)} (before: "
-            f"{accuracy(probe.calibration_error)}; of a probe without error it would be {accuracy(scores.calibrated)})."
+            f"on, makes the calibration error on test images {accuracy(error)} (before: {accuracy(before)}; a probe "
+            f"that is calibrated would have {accuracy(ideal)} on so many images)."
         )
     few = " The fewer the validation images, the higher it must be." if scores.false_alarm_rate > 0.0101 else ""
     texts.append(
         "**Novelty.** `classify` calls an image unlike anything seen if its conformal p-value is at most "
-        f"{scores.false_alarm_rate:.1%}: that is the share of false alarms.{few} Of the test images "
+        f"{scores.false_alarm_rate:.1%}: that is the share of false alarms, on average.{few} Of the test images "
         f"{scores.flagged:.1%} are flagged."
     )
     if held_out := scores.held_out_classes:
