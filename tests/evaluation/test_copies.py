@@ -42,7 +42,7 @@ class Copied(ImageData):
 def judged(data: ImageData, folder: Path) -> Scores:
     data.setup()
     found = find_copies(data, folder, data.fingerprint())
-    evaluation = judge_model(Pixels(data.shape), data, is_baseline=True, robustness=False, copies=found)
+    evaluation = judge_model(Pixels(data.shape), data, extent="baseline", robustness=False, copies=found)
     assert evaluation.test_reads == 1
     return as_record(evaluation.scores, Scores)
 

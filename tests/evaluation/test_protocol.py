@@ -220,19 +220,19 @@ class Sorted(Pixels):
 
 def test_a_models_own_clusters_are_scored_as_they_are(monkeypatch):
     data = Toy(thirds(300), thirds(90))
-    own = judge_model(Sorted(Toy.shape), data, is_baseline=True).scores["clusterings"]["own"]
+    own = judge_model(Sorted(Toy.shape), data, extent="baseline").scores["clusterings"]["own"]
     assert own["k"] == 6 and own["used"] == 3 and own["fitted_on"] == data.size("train")
     for part in ("train", "test", "transductive"):
         assert own[part] == {"acc": 1.0, "nmi": 1.0, "ari": 1.0}
     monkeypatch.setattr(Sorted, "half", True)
-    half = judge_model(Sorted(Toy.shape), data, is_baseline=True).scores["clusterings"]["own"]
+    half = judge_model(Sorted(Toy.shape), data, extent="baseline").scores["clusterings"]["own"]
     assert all(0.5 < half[part]["acc"] < 0.8 for part in ("train", "test", "transductive"))
     assert half["test"] != half["transductive"]
-    assert "own" not in judge_model(Pixels(Toy.shape), data, is_baseline=True).scores["clusterings"]
+    assert "own" not in judge_model(Pixels(Toy.shape), data, extent="baseline").scores["clusterings"]
 
 
 def test_own_clusters_of_unlabelled_images_are_counted():
-    own = judge_model(Sorted(Toy.shape), Toy(None, None), is_baseline=True).scores["clusterings"]["own"]
+    own = judge_model(Sorted(Toy.shape), Toy(None, None), extent="baseline").scores["clusterings"]["own"]
     assert own.keys() == {"k", "used", "fitted_on"} and own["used"] == 3
 
 
@@ -381,7 +381,7 @@ def test_layers_can_be_left_out(digits, result):
 
 
 def test_clusters_are_not_counted_where_that_is_left_out(digits, result):
-    scores = judge_model(Net(digits.shape), digits, is_baseline=True).scores
+    scores = judge_model(Net(digits.shape), digits, extent="baseline").scores
     assert scores["clusters"] == {"k": 10, "by": "classes"}
     assert scores | {"clusters": result[0].scores["clusters"]} == result[0].scores
 
@@ -444,7 +444,7 @@ def test_k_counts_a_class_without_training_images():
 
 def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_so(monkeypatch):
     data = Toy(thirds(300), thirds(90))
-    whole = judge_model(Pixels((1, 4, 4)), data, is_baseline=True, robustness=False)
+    whole = judge_model(Pixels((1, 4, 4)), data, extent="baseline", robustness=False)
     monkeypatch.setattr(diagnostics, "WIDE", 12)
     monkeypatch.setattr(diagnostics, "COMPRESSED", 6)
     with progress() as said:

@@ -53,7 +53,7 @@ def judge_arrays(
     workers: int,
     classes: int | None = None,
     num_clusters: int = 0,
-    is_baseline: bool = False,
+    extent: measures.Extent = "full",
     output_scores: dict[str, Any] | None = None,
     generation: Measures | None = None,
     copies: Copies | None = None,
@@ -68,8 +68,9 @@ def judge_arrays(
         workers: how many measures are computed at a time.
         classes: the number of classes and clusters; None takes it from the training labels.
         num_clusters: the number of the model's own clusters, if it assigns any.
-        is_baseline: leave out what no comparison reads: an estimate of the number of clusters where the number of
-            classes is known, and what `classify` says of new images.
+        extent: "baseline" leaves out what no comparison reads: an estimate of the number of clusters where the number
+            of classes is known, and scores of what `classify` says of new images. "quick" leaves out all but the linear
+            probe, few labels, kNN and k-means of raw codes, whose scores are those of "full".
         output_scores: scores of the model's other outputs on test images.
         generation: functions that return scores of generated images, by name.
         copies: near-duplicates of test images, if they were looked for.
@@ -95,8 +96,10 @@ def judge_arrays(
     todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
     if labels is not None:
         judged = measures.layer_measures(encoded, labels) | measures.knn_measures(codes, labels)
-        todo = judged | measures.probe_measures(encoded, labels, calibrate=not is_baseline) | todo
-        todo |= {} if is_baseline else counting | held_out_measures(compact, labels)
+        todo = judged | measures.probe_measures(encoded, labels, extent) | todo
+        todo |= counting | held_out_measures(compact, labels) if extent == "full" else {}
+    if extent == "quick":
+        todo = {name: todo[name] for name in measures.QUICK if name in todo}
     done |= run_side_by_side(todo | generation, workers)
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
@@ -129,7 +132,7 @@ def judge_arrays(
         origin=None if axes is None else axes.mean_,
         probe=None if probe is None else probe.fitted.calibrated((probed and probed.temperature) or 1.0),
     )
-    if not is_baseline:
+    if extent != "baseline":
         errors = encoded["test"].squared_error
         scores["new_images"] = new_image_scores(readout, codes["test"], errors, probed, done)
     return CodeEvaluation(

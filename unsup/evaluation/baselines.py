@@ -161,7 +161,7 @@ def cache_key(data: ImageData) -> str:
 def judge_baseline(
     model: Model, data: ImageData, layers: bool = False, robustness: bool = True, spaces: Sequence[FeatureSpace] = ()
 ) -> BaselineResult:
-    evaluation = judge_model(model, data, layers, is_baseline=True, robustness=robustness, feature_spaces=spaces)
+    evaluation = judge_model(model, data, layers, extent="baseline", robustness=robustness, feature_spaces=spaces)
     return BaselineResult(evaluation.scores, evaluation.correct)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
 from unsup.metrics.probes import Splits
 from unsup.metrics.subsets import RATIOS
 
+Extent = Literal["full", "quick", "baseline"]  # "baseline": what a comparison reads; "quick": the first scores alone
+QUICK = ("linear probe", "few-label probe", "kNN", "k-means raw")
 FEW_LABELS = (1, 10)  # labelled images per class
 Labels = dict[str, Ids]  # of each split
 Spaces = dict[str, dict[str, Floats]]  # "raw", "l2" -> codes of each split
@@ -28,9 +30,9 @@ class Probed(NamedTuple):
     splits: Splits  # of standardised codes
     probe: probes.LinearProbe
     quality: ClassScores
-    draws: probes.Draws | None  # None if the codes are too wide for more fits
+    draws: probes.Draws | None  # None if the codes are too wide for more fits, or the evaluation is quick
     imbalance: dict[int, probes.Draws]  # by the ratio of the most to the least frequent class
-    temperature: float | None  # that calibrates it, if that was asked for
+    temperature: float | None  # that calibrates it; None for baselines
 
 
 class SpaceKMeans(NamedTuple):
@@ -41,14 +43,14 @@ class SpaceKMeans(NamedTuple):
     all_images: Ids  # (n_train + n_val + n_test,) clusters after a fit on all of them
 
 
-def probe_measures(encoded: dict[str, Encoded], labels: Labels, calibrate: bool) -> Measures:
+def probe_measures(encoded: dict[str, Encoded], labels: Labels, extent: Extent) -> Measures:
     splits = _standardised([encoded[split].codes for split in SPLITS], labels)
 
     def linear_probe() -> Probed:
         probe = probes.linear_probe(splits)
         quality = class_scores(probe, splits.train_val_labels, splits.test_labels)
-        temperature = probes.probe_temperature(splits, probe) if calibrate else None
-        if splits.train_val.shape[1] > diagnostics.WIDE:
+        temperature = None if extent == "baseline" else probes.probe_temperature(splits, probe)
+        if extent == "quick" or splits.train_val.shape[1] > diagnostics.WIDE:
             return Probed(splits, probe, quality, None, {}, temperature)
         imbalance = {r: draws for r in RATIOS if (draws := probes.imbalanced(splits, probe.C, r)) is not None}
         return Probed(splits, probe, quality, probes.probe_draws(splits, probe.C), imbalance, temperature)
@@ -109,8 +111,9 @@ def output_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[s
 
 
 def diagnostic_scores(done: dict[str, Any]) -> dict[str, Any]:
-    scores: dict[str, Any] = {"rankme": done["RankMe"], "uniformity": done["uniformity"]}
-    silhouettes = {space: done[f"k-means {space}"].silhouette for space in ("raw", "l2")}
+    names = {"rankme": "RankMe", "uniformity": "uniformity"}
+    scores: dict[str, Any] = {score: done[name] for score, name in names.items() if name in done}
+    silhouettes = {space: kmeans.silhouette for space, kmeans in _kmeans_of(done).items()}
     if None in silhouettes.values():
         say("no silhouette where k-means finds a single cluster")
     if defined := {space: value for space, value in silhouettes.items() if value is not None}:
@@ -155,7 +158,8 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
     if untested := probed.probe.untested:
         say(f"no test image of {len(untested)} classes (the first: class {untested[0]})")
         scores["linear_probe"]["untested"] = untested
-    scores["few_label_standardised"] = _few_label_scores(done["few-label probe, standardised"])
+    if standardised := done.get("few-label probe, standardised"):
+        scores["few_label_standardised"] = _few_label_scores(standardised)
     if probed.draws is not None:
         scores["probe_draws"] = _draw_scores(probed.draws)
     if probed.imbalance:
@@ -206,10 +210,15 @@ def _kmeans_scores(done: dict[str, Any], labels: Labels) -> dict[str, Any]:
             "restarts": {"acc_mean": float(np.mean(restarts)), "acc_std": float(np.std(restarts, ddof=1))},
         }
 
-    by_space = {space: inductive(done[f"k-means {space}"].clustering) for space in ("raw", "l2")}
+    by_space = {space: inductive(kmeans.clustering) for space, kmeans in _kmeans_of(done).items()}
     everything = np.concatenate([labels[split] for split in SPLITS])
     transductive = clustering.agreement(everything, done["k-means raw"].all_images)
     return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}
+
+
+def _kmeans_of(done: dict[str, Any]) -> dict[str, SpaceKMeans]:
+    """Return k-means in each space in which it was fitted."""
+    return {space: done[name] for space in ("raw", "l2") if (name := f"k-means {space}") in done}
 
 
 def _standardised(codes: Sequence[Floats], labels: Labels) -> Splits:

@@ -45,7 +45,7 @@ def judge_model(
     model: Model,
     data: ImageData,
     layers: bool = True,
-    is_baseline: bool = False,
+    extent: measures.Extent = "full",
     robustness: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
     copies: Copies | None = None,
@@ -71,7 +71,7 @@ def judge_model(
         model: the model.
         data: the data set.
         layers: probe the model's `layers` too, if it has any.
-        is_baseline: as in `judge_arrays`.
+        extent: as in `judge_arrays`.
         robustness: probe corrupted test images too.
         feature_spaces: where images from the model's `sample` are judged; empty: not judged.
         copies: near-duplicates of test images; what they are worth is then scored (`copy_scores`).
@@ -94,7 +94,7 @@ def judge_model(
         workers=torch.get_num_threads(),
         classes=len(data.class_names),
         num_clusters=getattr(model, "num_clusters", 0),
-        is_baseline=is_baseline,
+        extent=extent,
         output_scores=measures.output_scores(encoded["test"], int(np.prod(data.shape)), IMPORTANCE_SAMPLES),
         generation=generation,
         copies=copies,
