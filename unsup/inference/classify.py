@@ -12,12 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from unsup.core.arrays import Floats
+from unsup.core.arrays import Floats, Ids
 from unsup.core.commands import suggest
-from unsup.core.errors import UserError, closest, printable
-from unsup.core.tables import FileNames, decoded_text, read_table, unquoted
-from unsup.data.scan import find_images
+from unsup.core.errors import printable
 from unsup.inference.encode_folder import EncodedFolder, encode_folder
+from unsup.inference.names import read_names
 from unsup.metrics.calibration import temperature
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
@@ -26,8 +25,6 @@ from unsup.runs.run import Run
 log = logging.getLogger(__name__)
 
 ROWS_AT_A_TIME = 10_000  # codes
-MOST_COMPARED = 1_000  # names of files that a misspelt one is compared with
-HINT = 120  # characters of a hint
 FOLDS = 50  # cross-validation folds; with at most 50 named images this is leave-one-out
 
 
@@ -96,7 +93,7 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     if not readout.false_alarm_rate:
         why = "confidences are not calibrated, and images unlike anything seen are not noticed"
         log.warning("%s was evaluated by an earlier version: %s: %s", run, why, suggest("evaluate", run=run))
-    read = {file: name for file, name in user_names.items() if file in row_of}
+    read = {file: given.name for file, given in user_names.items() if file in row_of}
     rows, names = np.array([row_of[file] for file in read], np.int64), np.array([*read.values()], np.str_)
     classes, confidence, correct = columns.get("class"), columns.get("confidence"), None
     by_names = len(set(names)) > 1
@@ -118,30 +115,6 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     )
 
 
-def read_names(path: Path, images: Path) -> dict[str, str]:
-    """Return the name of each image in a CSV with the columns `file` and `name`.
-
-    Lines without a name are passed over, and so are other columns.
-
-    Raises:
-        UserError: the table cannot be read, names a file that is not below `images`, or gives an image two names.
-    """
-    files, names = FileNames(known := find_images(images)), dict[str, str]()
-    for row in read_table(path, ("file", "name")):
-        name = decoded_text(unquoted(row["name"].strip()))
-        if not name:
-            continue
-        image = files.find(row["file"])
-        if image is None:
-            hint = closest(row["file"], known) if len(known) <= MOST_COMPARED else "give paths relative to that folder"
-            raise UserError(f"{path}: {printable(row['file'])} is no image in {images} ({printable(hint)[:HINT]})")
-        if names.setdefault(image, name) != name:
-            raise UserError(printable(f"{path} calls {image} both {names[image]} and {name}"))
-    if not names:
-        raise UserError(f"{path} names no images: a line is file,name")
-    return names
-
-
 @threadpool_limits.wrap(limits=1)
 def classify_by_names(
     readout: Readout, codes: Floats, rows: NDArray[np.int64], names: NDArray[np.str_]
@@ -161,17 +134,12 @@ def classify_by_names(
         Class and confidence of each image, which cross-validation calibrates; how many named ones are right in it. If a
         name has a single image, there is none, and the count is None.
     """
-    classes = np.unique(names)
-    mean = readout.reference.mean(axis=0)
-    scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0
-    named_codes = (readout.compact(codes[rows]) - mean) / scale
-    labels = np.searchsorted(classes, names)
+    classes, labels = np.unique(names, return_inverse=True)
+    named_codes, mean, scale = scaled(readout, codes[rows])
     regression = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
     correct, heat = None, 1.0
     if np.bincount(labels).min() > 1:
-        folds = np.empty(len(labels), np.int64)
-        folds[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS  # not all of a name in one fold
-        cv = PredefinedSplit(folds)
+        cv = folds_of(labels)
         shares = cross_val_predict(regression, named_codes, labels, cv=cv, method="predict_proba")
         correct = int((shares.argmax(axis=1) == labels).sum())
         heat = temperature([(np.log(np.maximum(shares, np.finfo(np.float64).tiny)), labels.astype(np.int64))])
@@ -179,6 +147,23 @@ def classify_by_names(
     parts = [codes[start : start + ROWS_AT_A_TIME] for start in range(0, len(codes), ROWS_AT_A_TIME)]
     probabilities = np.concatenate([probe.probabilities(readout.compact(part)) for part in parts])
     return classes[probabilities.argmax(axis=1)], probabilities.max(axis=1), correct
+
+
+def scaled(readout: Readout, codes: Floats) -> tuple[Floats, Floats, float]:
+    """Return codes (n, d), centred and divided by one scale; that mean (d,); the scale.
+
+    Both are those of the training images.
+    """
+    mean = readout.reference.mean(axis=0)
+    scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0
+    return (readout.compact(codes) - mean) / scale, mean, scale
+
+
+def folds_of(labels: Ids) -> PredefinedSplit:
+    """Return folds for labels (n,), so that not all images of a name are in one."""
+    folds = np.empty(len(labels), np.int64)
+    folds[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS
+    return PredefinedSplit(folds)
 
 
 def names_of_clusters(clusters: NDArray[np.int64], rows: NDArray[np.int64], names: NDArray[np.str_]) -> list[str]:

@@ -1,7 +1,7 @@
 """Codes of all images below a folder, by a trained encoder."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -46,7 +46,7 @@ class EncodedFolder:
         return self.columns.get("own_cluster", self.columns["cluster"])
 
 
-def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFolder:
+def encode_folder(run: Run, images: Path, readout: Readout | None, only: Container[str] | None = None) -> EncodedFolder:
     """Encode all images below a folder, on the accelerator if there is one.
 
     Images are resized and cut as in `unsup.data.folder.Folder`. A warning names files that cannot be read. Memory holds
@@ -56,13 +56,14 @@ def encode_folder(run: Run, images: Path, readout: Readout | None) -> EncodedFol
         run: the run.
         images: the folder.
         readout: of the run, for more than the codes.
+        only: the images to encode, relative to the folder; None: all of them.
 
     Raises:
         UserError: no such folder, no readable image in it, or codes that are not finite.
     """
     folder_of_images(images)
     tree = scan(images)
-    listed = list(tree.files())
+    listed = [file for file in tree.files() if only is None or file in only]
     if not listed:
         raise UserError(f"{images} holds no images{held(tree)}")
     if note := held(tree):

@@ -1,0 +1,110 @@
+"""Encoders judged on a few named images."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import used
+from sklearn.linear_model import LogisticRegression
+
+from unsup.core.errors import UserError
+from unsup.inference.judge_names import NamedScores, compare_names, cross_validated, judge_names
+from unsup.inference.names import read_names
+from unsup.metrics.probes import FEW_LABEL_C
+from unsup.runs.run import Run
+
+IMAGES, LABELS = used.digits()
+NAMED = 60
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(used.finished(tmp_path_factory.mktemp("runs"), "dae", labelled=False))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    top = tmp_path_factory.mktemp("pictures")
+    for i in range(NAMED + 40):
+        used.write(top / f"{i:03}.png", IMAGES[i])
+    return top
+
+
+def labels_file(path: Path, asked: dict[int, str], names: dict[int, str] | None = None) -> Path:
+    rows = [f"{i:03}.png,{(names or {}).get(i, str(LABELS[i]))},{how}" for i, how in asked.items()]
+    path.write_text("\n".join(["file,name,asked", *rows]), encoding="utf-8")
+    return path
+
+
+def test_images_named_at_random_carry_the_estimate(run: Run, pictures: Path, tmp_path: Path) -> None:
+    asked = {i: "random" if i % 3 else "chosen" for i in range(NAMED)}
+    scores = judge_names(run, pictures, labels_file(tmp_path / "labels.csv", asked))
+    assert len(scores.files) == NAMED and scores.counted.sum() == sum(i % 3 > 0 for i in range(NAMED))
+    for classifier in ("probe", "knn"):
+        accuracy, low, high = scores.accuracy(classifier)
+        right = [scores.predicted[classifier][i] == str(LABELS[i]) for i in range(NAMED) if i % 3]
+        assert accuracy == pytest.approx(np.mean(right)) and low < accuracy < high
+        assert accuracy > 0.3, "chance is .1"
+    rows = list(csv.DictReader(io.StringIO(scores.table().decode())))
+    assert [row["counted"] for row in rows] == ["yes" if i % 3 else "no" for i in range(NAMED)]
+
+
+def test_all_named_images_count_if_none_is_said_to_be_random(run: Run, pictures: Path, tmp_path: Path) -> None:
+    scores = judge_names(run, pictures, labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "")))
+    assert scores.counted.all()
+
+
+def test_an_image_is_classified_without_itself() -> None:
+    """By hand, with fewer images than folds; a name of a single image is always wrong."""
+    rng = np.random.default_rng(0)
+    names = np.array(["b", "a"] * 15 + ["once"])
+    codes = rng.normal(size=(31, 4)).astype(np.float32) + 2 * (names == "a")[:, None].astype(np.float32)
+    predicted = cross_validated(codes, names)
+    for i in range(31):
+        rest = np.delete(np.arange(31), i)
+        probe = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000).fit(codes[rest], names[rest])
+        assert predicted["probe"][i] == probe.predict(codes[i : i + 1])[0]
+        unit = codes / np.linalg.norm(codes, axis=1, keepdims=True)
+        assert predicted["knn"][i] == names[rest[np.argmax(unit[rest] @ unit[i])]]
+    assert predicted["probe"][30] != "once"
+
+
+def test_codes_without_information_are_separably_worse() -> None:
+    rng = np.random.default_rng(1)
+    names = rng.choice(["a", "b"], 80)
+    files, counted = [f"{i}.png" for i in range(80)], np.ones(80, np.bool_)
+    good = (names == "a")[:, None] * np.ones((1, 3)) * 5 + rng.normal(size=(80, 3))
+    encoders = [
+        NamedScores(files, names, counted, cross_validated(codes.astype(np.float32), names))
+        for codes in (rng.normal(size=(80, 3)), good, good + 0.01 * rng.normal(size=(80, 3)))
+    ]
+    best, differences = compare_names(encoders, "probe")
+    assert best == 1 and [row["separable"] for row in differences] == [True, False, False]
+    fewer = NamedScores(files[1:], names[1:], counted[1:], encoders[0].predicted)
+    with pytest.raises(UserError, match="different named images"):
+        compare_names([encoders[0], fewer], "probe")
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "message"),
+    [
+        (dict.fromkeys(range(9), ""), {}, "9 images are named: an accuracy needs 10"),
+        (dict.fromkeys(range(20), "chosen") | {30: "random"}, {}, "1 named images are marked as random"),
+        (dict.fromkeys(range(20), "random"), dict.fromkeys(range(20), "x"), "all images are called x"),
+        ({0: "perhaps"}, {}, "asked is 'perhaps' for 000.png"),
+    ],
+)
+def test_labels_that_say_too_little_are_one_line(
+    asked: dict[int, str], names: dict[int, str], message: str, run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        judge_names(run, pictures, labels_file(tmp_path / "labels.csv", asked, names))
+
+
+def test_the_column_asked_may_be_missing(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,name\n000.png,x\n001.png,\n")
+    assert {file: tuple(name) for file, name in read_names(tmp_path / "labels.csv", pictures).items()} == {
+        "000.png": ("x", "")
+    }

@@ -1,0 +1,115 @@
+"""Encoders judged on the few images of a folder that a user named."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import normalize
+from threadpoolctl import threadpool_limits
+
+from unsup.core.errors import UserError
+from unsup.core.tables import table
+from unsup.inference.classify import folds_of, scaled
+from unsup.inference.encode_folder import encode_folder
+from unsup.inference.names import read_names
+from unsup.metrics.differences import Sample, differences_from_best
+from unsup.metrics.intervals import accuracy_interval
+from unsup.metrics.neighbours import NEIGHBOURS
+from unsup.metrics.probes import FEW_LABEL_C
+from unsup.runs.run import Run
+
+FEWEST = 10  # images that an accuracy is said of
+CLASSIFIERS = {"probe": "linear probe", "knn": "kNN"}
+
+
+@dataclass(frozen=True)
+class NamedScores:
+    """Cross-validated predictions for n named images, each by the other named ones.
+
+    Attributes:
+        files: the images, relative to their folder.
+        names: (n,) by the user.
+        counted: (n,) which images the accuracies are of: those named at random, or all if none is marked as such.
+        predicted: names (n,) by each classifier.
+    """
+
+    files: list[str]
+    names: NDArray[np.str_]
+    counted: NDArray[np.bool_]
+    predicted: dict[str, NDArray[np.str_]]
+
+    def correct(self, classifier: str) -> NDArray[np.float64]:
+        """Return 0 or 1 for each image that counts."""
+        return (self.predicted[classifier] == self.names)[self.counted].astype(np.float64)
+
+    def accuracy(self, classifier: str) -> tuple[float, float, float]:
+        """Return the accuracy with Wilson's 95 % interval."""
+        correct = self.correct(classifier)
+        return float(correct.mean()), *accuracy_interval(correct)
+
+    def table(self) -> bytes:
+        """Return a CSV file with a line for each image."""
+        columns = ("file", "name", "counted", *self.predicted)
+        counted = np.where(self.counted, "yes", "no")
+        return table(
+            columns, zip(self.files, self.names.tolist(), counted.tolist(), *self.predicted.values(), strict=True)
+        )
+
+
+def judge_names(run: Run, images: Path, labels: Path) -> NamedScores:
+    """Classify the named images of a folder, each by the others, from the codes of a run.
+
+    The probe is that of few labels; kNN goes by the cosine of centred codes. Only the named images are encoded.
+
+    Args:
+        run: the run, evaluated.
+        images: the folder of images.
+        labels: see `read_names`.
+
+    Raises:
+        UserError: fewer than ten images count, they have one name, or as in `read_names` and `encode_folder`.
+    """
+    given = read_names(labels, images)
+    encoded = encode_folder(run, images, None, only=given.keys())
+    names = np.array([given[file].name for file in encoded.files], np.str_)
+    is_random = np.array([given[file].asked == "random" for file in encoded.files], np.bool_)
+    counted = is_random if is_random.any() else np.ones(len(names), np.bool_)
+    if counted.sum() < FEWEST:
+        which = "named images are marked as random" if is_random.any() else "images are named"
+        raise UserError(f"{labels}: {counted.sum()} {which}: an accuracy needs {FEWEST} or more")
+    if len(np.unique(names)) < 2:
+        raise UserError(f"{labels}: all images are called {names[0]}: give two names or more")
+    codes = scaled(run.readout, encoded.columns["codes"])[0]
+    return NamedScores(encoded.files, names, counted, cross_validated(codes, names))
+
+
+@threadpool_limits.wrap(limits=1)
+def cross_validated(codes: NDArray[np.float32], names: NDArray[np.str_]) -> dict[str, NDArray[np.str_]]:
+    """Return the name (n,) of each of n codes by classifiers that were fitted without it."""
+    classes, labels, counts = np.unique(names, return_inverse=True, return_counts=True)
+    k = min(NEIGHBOURS, max(1, int(counts.min()) - 1))
+    probe = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
+    neighbours = KNeighborsClassifier(k, metric="euclidean")  # of unit length: by the cosine
+    return {
+        "probe": classes[cross_val_predict(probe, codes, labels, cv=folds_of(labels))],
+        "knn": classes[cross_val_predict(neighbours, normalize(codes), labels, cv=LeaveOneOut())],
+    }
+
+
+def compare_names(scores: Sequence[NamedScores], classifier: str) -> tuple[int, list[dict[str, float]]]:
+    """Return the position of the best of some encoders, and the difference of each from it.
+
+    The differences are paired on the same images, and their 95 % intervals hold together
+    (`differences.differences_from_best`).
+
+    Raises:
+        UserError: the encoders could not read the same images.
+    """
+    if len({tuple(one.files) for one in scores}) > 1:
+        raise UserError("the runs read different named images: name images that all of them can read")
+    return differences_from_best([Sample.of(one.correct(classifier)) for one in scores])

@@ -1,0 +1,48 @@
+"""Names that a user gave to some images of a folder, in a CSV file."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+from unsup.core.errors import UserError, closest, printable
+from unsup.core.tables import FileNames, decoded_text, read_table, unquoted
+from unsup.data.scan import find_images
+
+MOST_COMPARED = 1_000  # names of files that a misspelt one is compared with
+HINT = 120  # characters of a hint
+
+Asked = Literal["random", "chosen", ""]
+
+
+class Name(NamedTuple):
+    """The name of an image, and how it came to be named."""
+
+    name: str
+    asked: Asked  # "random": drawn from all images, so that it stands for them; "chosen": by some rule; "": not known
+
+
+def read_names(path: Path, images: Path) -> dict[str, Name]:
+    """Return the name of each image in a CSV with the columns `file`, `name` and perhaps `asked`.
+
+    Lines without a name are passed over, and so are other columns.
+
+    Raises:
+        UserError: the table cannot be read, names a file that is not below `images`, or gives an image two names.
+    """
+    known = find_images(images)
+    files, names = FileNames(known), dict[str, Name]()
+    for row in read_table(path, ("file", "name")):
+        text = decoded_text(unquoted(row["name"].strip()))
+        if not text:
+            continue
+        image, asked = files.find(row["file"]), row.get("asked", "").strip().lower()
+        if image is None:
+            hint = closest(row["file"], known) if len(known) <= MOST_COMPARED else "give paths relative to that folder"
+            raise UserError(f"{path}: {printable(row['file'])} is no image in {images} ({printable(hint)[:HINT]})")
+        if asked not in ("random", "chosen", ""):
+            raise UserError(f"{path}: asked is {printable(asked)!r} for {printable(image)}: random, chosen or nothing")
+        name = names.setdefault(image, Name(text, cast(Asked, asked)))
+        if name.name != text:
+            raise UserError(printable(f"{path} calls {image} both {name.name} and {text}"))
+    if not names:
+        raise UserError(f"{path} names no images: a line is file,name")
+    return names
