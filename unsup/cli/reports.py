@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from unsup.cli.named import compare_on_names
 from unsup.cli.output import show_comparison, show_report
 from unsup.cli.parser import CommandLine, parse
 from unsup.cli.training import checked_config, data_set_of, new_locations, overrides, train
@@ -79,6 +80,7 @@ def compare(
     sort: str | None = None,
     a: str | None = None,
     b: str | None = None,
+    labels: Path | None = None,
 ) -> None:
     """Compare all reports of a data set, over seeds and with the baselines.
 
@@ -88,7 +90,13 @@ def compare(
         sort: a column of the table (linear probe)
         a: a row of the table whose contrast with another one was planned
         b: that other row
+        labels: names of some images of a folder, in a CSV file with the columns file,name: compare all runs on these
     """
+    if labels:
+        if sort or a or b:
+            raise UsageError(f"{option('labels')} compares runs on named images: leave {option('sort')} and A, B out")
+        compare_on_names(runs, data, labels)
+        return
     from unsup.comparison.compare import compare_all
 
     contrast = (a, b) if a and b else None

@@ -1,0 +1,92 @@
+"""Runs judged on the images that a user named, for `evaluate` and `compare`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unsup.cli.output import screen
+from unsup.core.commands import option, suggest
+from unsup.core.errors import UsageError, UserError, printable
+from unsup.core.files import folder_of_images, replace_file, short_path
+from unsup.runs.run import Run
+
+if TYPE_CHECKING:
+    from unsup.inference.judge_names import NamedScores
+
+TABLE = "named.csv"  # in the run folder
+
+
+def evaluate_names(run: Run, images: str | None, labels: Path) -> None:
+    """Print how well the named images are classified by the others, and write a table."""
+    from unsup.inference.judge_names import judge_names
+
+    scores = judge_names(run, images_of(run, images), labels)
+    _show([run], [scores])
+    replace_file(run.folder / TABLE, scores.table())
+    print(f"table  {printable(str(short_path(run.folder / TABLE)))}")
+
+
+def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
+    """Print how well each evaluated run of a folder of images classifies the named ones.
+
+    Raises:
+        UserError: there are no such runs, or of several folders of images.
+    """
+    from unsup.inference.judge_names import judge_names
+
+    reports = sorted(root.glob(f"{data or '*'}/*/*/report.json"))
+    runs = [run for run in map(Run, (path.parent for path in reports)) if run.has_readout and folder_named_by(run)]
+    if not runs:
+        raise UserError(f"{root} has no evaluated run on a folder of images: {suggest('train', images='<folder>')}")
+    if len({run.config["dataset"] for run in runs}) > 1:
+        names = ", ".join(sorted({run.config["dataset"] for run in runs}))
+        raise UsageError(f"{root} has runs on several folders of images ({names}): give {option('data', '<one>')}")
+    _show(runs, [judge_names(run, images_of(run, None), labels) for run in runs])
+
+
+def images_of(run: Run, images: str | None) -> Path:
+    """Return the folder of images that a table of names is about.
+
+    Raises:
+        UsageError: it is not known.
+        UserError: it is gone.
+    """
+    folder = images or folder_named_by(run)
+    if not folder:
+        raise UsageError(f"{run} was not trained on a folder of images: give {option('images', '<folder>')}")
+    return folder_of_images(folder)
+
+
+def folder_named_by(run: Run) -> str:
+    return str(run.config["data"]["init_args"].get("images", ""))
+
+
+def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
+    """Print accuracies with intervals, and paired differences from the best run."""
+    from rich import box
+    from rich.table import Table
+
+    from unsup.inference.judge_names import CLASSIFIERS, compare_names
+    from unsup.reports.format import accuracy
+
+    counted, named = int(scores[0].counted.sum()), len(scores[0].files)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("run", overflow="fold")
+    for title in CLASSIFIERS.values():
+        table.add_column(title, justify="right")
+    if len(runs) > 1:
+        table.add_column("probe minus the best", justify="right")
+    best, differences = compare_names(scores, "probe")
+    for i, (run, one) in enumerate(zip(runs, scores, strict=True)):
+        cells = ["{} [{}, {}]".format(*map(accuracy, one.accuracy(key))) for key in CLASSIFIERS]
+        if len(runs) > 1:
+            found = differences[i]
+            text = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**found)
+            cells.append("the best" if i == best else text + ("" if found["separable"] else ", not separable"))
+        table.add_row(printable("/".join(run.folder.parts[-2:])), *cells)
+    screen().print(table)
+    which = "named at random" if counted < named else "named"
+    print(
+        f"Accuracy on {counted:,} images {which}, each classified by the {named - 1:,} other named ones "
+        "(cross-validation); brackets: 95 % intervals."
+    )
