@@ -380,10 +380,11 @@ def test_layers_can_be_left_out(digits, result):
     assert scores == {name: value for name, value in result[0].scores.items() if name != "layers"}
 
 
-def test_clusters_are_not_counted_where_that_is_left_out(digits, result):
+def test_a_baseline_lacks_the_number_of_clusters_and_scores_of_new_images(digits, result):
     scores = judge_model(Net(digits.shape), digits, extent="baseline").scores
     assert scores["clusters"] == {"k": 10, "by": "classes"}
-    assert scores | {"clusters": result[0].scores["clusters"]} == result[0].scores
+    left_out = {name: result[0].scores[name] for name in ("clusters", "new_images")}
+    assert scores | left_out == result[0].scores and "new_images" not in scores
 
 
 def test_unlabelled_images_get_the_label_free_part_and_say_so():
@@ -391,7 +392,8 @@ def test_unlabelled_images_get_the_label_free_part_and_say_so():
     with progress() as said:
         found = judge_model(Net(data.shape), data)
     free = {"code_dim", "dead_units", "reconstruction", "rankme", "uniformity", "silhouette"}
-    assert found.scores.keys() == free | {"clusters", "clusterings"}
+    assert found.scores.keys() == free | {"clusters", "clusterings", "new_images"}
+    assert found.scores["new_images"].keys() == {"false_alarm_rate", "flagged"}
     k = found.scores["clusters"]["silhouette"]
     assert (found.scores["clusters"]["k"], found.scores["clusters"]["by"]) == (k, "silhouette")
     assert all(one.keys() == {"k", "fitted_on", "dim"} for one in found.scores["clusterings"].values())

@@ -150,9 +150,9 @@ def classify_by_names(
 
 
 def scaled(readout: Readout, codes: Floats) -> tuple[Floats, Floats, float]:
-    """Return codes (n, d), centred and divided by one scale; that mean (d,); the scale.
+    """Return codes (n, d) centred and divided by one scale, that mean and scale.
 
-    Both are those of the training images.
+    The mean (d,) and the scale are those of the training images.
     """
     mean = readout.reference.mean(axis=0)
     scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0

@@ -62,7 +62,7 @@ class NamedScores:
 
 
 def judge_names(run: Run, images: Path, labels: Path) -> NamedScores:
-    """Classify the named images of a folder, each by the others, from the codes of a run.
+    """Classify the named images of a folder, each by the others.
 
     The probe is that of few labels; kNN goes by the cosine of centred codes. Only the named images are encoded.
 
@@ -90,7 +90,7 @@ def judge_names(run: Run, images: Path, labels: Path) -> NamedScores:
 
 @threadpool_limits.wrap(limits=1)
 def cross_validated(codes: NDArray[np.float32], names: NDArray[np.str_]) -> dict[str, NDArray[np.str_]]:
-    """Return the name (n,) of each of n codes by classifiers that were fitted without it."""
+    """Return the name (n,) of each code by classifiers fitted without it."""
     classes, labels, counts = np.unique(names, return_inverse=True, return_counts=True)
     k = min(NEIGHBOURS, max(1, int(counts.min()) - 1))
     probe = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
@@ -102,7 +102,7 @@ def cross_validated(codes: NDArray[np.float32], names: NDArray[np.str_]) -> dict
 
 
 def compare_names(scores: Sequence[NamedScores], classifier: str) -> tuple[int, list[dict[str, float]]]:
-    """Return the position of the best of some encoders, and the difference of each from it.
+    """Return the position of the best encoder, and differences from it.
 
     The differences are paired on the same images, and their 95 % intervals hold together
     (`differences.differences_from_best`).
