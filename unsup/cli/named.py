@@ -27,7 +27,7 @@ def evaluate_names(run: Run, images: str | None, labels: Path) -> None:
 
 
 def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
-    """Print how well each evaluated run of a folder of images classifies the named ones.
+    """Print how well each run of a folder classifies the named images.
 
     Raises:
         UserError: there are no such runs, or of several folders of images.
