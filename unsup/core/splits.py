@@ -50,8 +50,7 @@ def grouped_subset(count: int, labels: NDArray[np.int64] | None, groups: NDArray
             missing, left = missing - size, left - size
     if not chosen:
         raise UserError(
-            f"{len(groups)} images in {len(sizes)} groups cannot be split without cutting one: set data.groups to "
-            "smaller groups"
+            f"{len(groups)} images in {len(sizes)} groups cannot be split without cutting one: they need to be smaller"
         )
     return np.flatnonzero(np.isin(ids, chosen))
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from unsup.core.arrays import Floats
+from unsup.data.exif import camera_of
 from unsup.data.formats import readable_formats
 
 MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F")
@@ -46,7 +47,7 @@ def _facts_of(path: Path, formats: list[str]) -> tuple[list[float], str]:
             numbers["JPEG tables"] = sum(sum(table) for table in tables.values())
             exif = image.getexif()
             numbers["EXIF"] = len(exif)
-            camera = f"{exif.get(ExifTags.Base.Make, '')} {exif.get(ExifTags.Base.Model, '')}".strip()
+            camera = camera_of(exif)
             digits = "".join(filter(str.isdigit, str(exif.get(ExifTags.Base.DateTime, ""))))
             numbers["date"] = float(digits or 0)
     return list(numbers.values()), camera

@@ -13,6 +13,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.data.folder import Folder
+from unsup.data.npz import Npz
 from unsup.metrics.chains import chains
 from unsup.metrics.near_duplicates import LabelledImages, find_near_duplicates
 from unsup.models.base import Model
@@ -56,7 +57,7 @@ def build_data(config: Config) -> ImageData:
     cls = load_class(config["data"]["class_path"], ImageData)
     data: ImageData = instantiate("data", cls, config["data"]["init_args"])
     data.seed = config["seed"]
-    if isinstance(data, Folder):
+    if isinstance(data, Folder | Npz):
         data.find_groups = found_groups
     return data
 
