@@ -95,10 +95,13 @@ def screen() -> "Console":
 def show_report(run: "Run") -> None:
     """Print the summary of an evaluated run and the path of its report."""
     from unsup.reports.report import summary_table
+    from unsup.reports.sections_images import findings_line
 
     if run.evaluated:
         screen().print(summary_table(run.report))
         runs = unless_default(run.root or run.folder)
+        if findings := findings_line(run.report):
+            print(f"images     {printable(findings)}")
         print(f"report     {short_path(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 

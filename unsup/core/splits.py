@@ -1,9 +1,14 @@
-"""A fixed, stratified choice of validation and test images."""
+"""The splits, and a fixed, stratified choice of validation and test images."""
+
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.errors import UserError
+
+SplitName = Literal["train", "val", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)  # in the order of every array of all images
 
 
 def train_val_split(

@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple
 
 from unsup.core.commands import install
 from unsup.core.errors import UserError, printable
+from unsup.core.splits import SPLITS, SplitName
 from unsup.data.formats import HEIF_SUFFIXES
 from unsup.data.scan import NO_SUFFIX, Node, kind_of
-from unsup.data.split_names import SplitName, split_folder
+from unsup.data.split_names import split_folder
 
 ClassFolders = Literal["auto", "top", "none"]
 
@@ -68,7 +69,7 @@ def _with_training(top: Path, node: Node, names: dict[SplitName, str]) -> dict[S
         held = " and ".join(f"{name}/" for name in names.values())
         raise UserError(f"{top / node.path} holds {held} but no train/: put the training images there")
     folders = {folder.name: folder for folder in node.folders}
-    return {split: folders[names[split]] for split in ("train", "val", "test") if split in names}
+    return {split: folders[names[split]] for split in SPLITS if split in names}
 
 
 def _unclear_splits(top: Path, node: Node, named: list[str], others: list[str], is_one: bool) -> str:

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import grouped_subset, stratified_subset, test_size
+from unsup.core.splits import SplitName, grouped_subset, stratified_subset, test_size
 from unsup.data.formats import image_suffixes
 from unsup.data.layout import ClassFolders, Part, canonical, counted, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
-from unsup.data.split_names import SplitName
 
 MIN_IMAGES = 20  # that can be split into training, validation and test
 MOST_CLASSES = 10  # that are named in a summary

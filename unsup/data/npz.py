@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from unsup.core.array_files import DAMAGED, array_shape
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
-from unsup.core.splits import grouped_subset, stratified_subset, test_size, validation_size
+from unsup.core.splits import SPLITS, grouped_subset, stratified_subset, test_size, validation_size
 from unsup.data.base import UNLABELLED, Arrays, ImageData
 from unsup.data.listing import MIN_IMAGES
 
-SPLITS = ("train", "val", "test")
 GROUPS = "train_groups"
 KEYS = (*(f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")), GROUPS)
 
