@@ -19,9 +19,9 @@ def camera_of(exif: Image.Exif) -> str:
 
 
 def bursts(paths: Sequence[Path], seconds: float) -> NDArray[np.int64]:
-    """Return the group (n,) of each file, where shots of a camera that follow within so many seconds share one.
+    """Return the burst (n,) that each file belongs to.
 
-    A file without a time is a group of its own.
+    Shots of a camera that follow within so many seconds are one. A file without a time is a group of its own.
 
     Raises:
         ValueError: no file has a time.
@@ -41,7 +41,7 @@ def bursts(paths: Sequence[Path], seconds: float) -> NDArray[np.int64]:
 
 
 def _camera_and_time(path: Path, formats: tuple[str, ...]) -> tuple[str, float] | None:
-    """Return the camera and the seconds since 1970 by its clock, None if the time is unknown."""
+    """Return the camera and its clock in seconds, None if the time is unknown."""
     with suppress(Exception):  # damaged files raise anything, and are reported elsewhere
         with Image.open(path, formats=formats) as image:
             exif = image.getexif()

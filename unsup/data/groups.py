@@ -16,7 +16,7 @@ RULES = "folder, found, exif:60s, a .csv file, or a pattern with one (group)"
 
 
 def check_rule(rule: str) -> None:
-    """Raise `UsageError` if a rule is neither empty nor one of those in `named_groups`, nor "found"."""
+    """Raise `UsageError` for a rule that `Folder` does not know."""
     if not rule or rule in ("folder", "found") or EXIF.fullmatch(rule) or rule.lower().endswith(".csv"):
         return
     if rule.startswith("exif:"):

@@ -21,7 +21,7 @@ MOST_IMAGES, MOST_BYTES = 20_000, 2**30  # more take minutes, or too much memory
 
 @dataclass(frozen=True)
 class Findings:
-    """What should be looked at, a line for each finding."""
+    """Lines on images that should be looked at."""
 
     lines: list[str]
 
