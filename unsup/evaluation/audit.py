@@ -12,6 +12,7 @@ from unsup.core.words import counted
 from unsup.data.base import ImageData
 from unsup.data.file_facts import file_facts
 from unsup.evaluation.copy_search import labelled_images
+from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.evaluation.progress import say
 from unsup.metrics.alignment import resized
 from unsup.metrics.chains import chains
@@ -146,6 +147,7 @@ def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
     Raises:
         UserError: there are no images.
     """
+    ignore_expected_warnings()
     everything = labelled_images(data, *SPLITS)
     images, labels = everything
     if not len(images):
