@@ -32,7 +32,9 @@ class Folder(ImageData):
     **Splits.** Folders named like splits are those, in any usual spelling and case: `train/`, `Training/`,
     `mnist_train/`; `val/`, `valid/`, `dev/`; `test/`, `Testing/`. Without a validation split, a tenth of the training
     images is drawn for it. Without a test split, a sixth of the training images, stratified by class and always the
-    same ones, becomes the test set. Wrapping folders are passed through.
+    same ones, becomes the test set. Wrapping folders are passed through. Splits may also be inside of classes
+    (`cat/train/`, `cat/test/`). Test images in no folder, where the others are in class folders, have no known class
+    and are left out.
 
     **Labels.** If the images of a split lie in folders (`train/cat/1.jpg`, `train/cat/images/1.jpg`), these are their
     classes. If they do not (`train/1.jpg`), if the folders are dates or those of a camera (`2024/may`, `100CANON`), or

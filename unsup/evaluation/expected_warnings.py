@@ -1,4 +1,4 @@
-"""Warnings of libraries about few or equal images, which reports say in their own words."""
+"""Library warnings about few or equal images, which reports describe."""
 
 import warnings
 
