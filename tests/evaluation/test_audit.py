@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from copies import copies, scenes
 from PIL import Image
+from sklearn.datasets import load_digits
 from tiny import TinyDigits
 
 from unsup.cli.main import main
@@ -93,6 +94,15 @@ def test_a_confound_in_the_files_is_found(sound: Path, capsys: pytest.CaptureFix
         Image.open(path).resize((40, 40)).save(path)
     text, _ = audit(sound, capsys)
     assert "your classes are told apart at 1.00 by file metadata alone (chance 0.50)" in text
+
+
+def test_the_length_of_a_file_depends_on_its_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = load_digits()
+    for digit in range(3):
+        images = (digits.images[digits.target == digit][:60] * 15.9).astype(np.uint8)
+        write(tmp_path / "pictures" / str(digit), images[:, None].repeat(3, axis=1))
+    text, _ = audit(tmp_path / "pictures", capsys, "--data.size", "8")
+    assert "told apart" not in text
 
 
 def test_a_confound_in_the_border_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,7 +203,10 @@ def test_findings_are_part_of_a_report_and_are_made_once(
     assert findings is not None and findings[0] == "1 file left out: .txt"
     assert "6 pairs of near-duplicates have different labels" in findings
     assert not any("test image" in line for line in findings)  # which have a section of their own
-    assert f"images     {'; '.join(findings)}\n" in text
+    copies_of_test = run.report.scores.copies
+    assert copies_of_test is not None and copies_of_test.test
+    first = f"{copies_of_test.test} of {run.report.run.images.test} test images have a copy to learn from"
+    assert f"images     {'; '.join([first, *findings])}\n" in text
     for page in ("report.md", "report.html"):
         content = (run.folder / page).read_text()
         assert "What to know about these images" in content and "6 pairs of near-duplicates have different" in content

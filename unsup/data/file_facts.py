@@ -17,6 +17,7 @@ from unsup.data.formats import readable_formats
 MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F")
 CAMERAS = 20  # that are told apart, the most frequent ones
 COLUMNS = ("width", "height", "bytes", "bytes a pixel", "mode", "format", "JPEG tables", "EXIF", "date")
+LENGTHS = ("bytes", "bytes a pixel")  # among these
 
 
 def file_facts(paths: Sequence[Path]) -> Floats:

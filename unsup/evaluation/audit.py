@@ -1,7 +1,8 @@
 """The audit of a data set before any training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from unsup.core.errors import UserError
 from unsup.core.splits import SPLITS
 from unsup.core.words import counted
 from unsup.data.base import ImageData
-from unsup.data.file_facts import file_facts
+from unsup.data.file_facts import COLUMNS, LENGTHS, file_facts
 from unsup.evaluation.copy_search import labelled_images
 from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.evaluation.progress import say
@@ -28,7 +29,7 @@ FLAT, BLACK, NARROW = 2.0, 4.0, 32.0  # of 255: deviation, mean and range of an 
 EDGE = 0.05  # width of the border in units of the side
 SMALL_SIDE = 16  # of the thumbnails that labels are predicted from
 # The share of the way from chance to 1 above which classes are told apart without looking at the content
-LIMITS = {"file metadata": 0.25, "mean colour": 0.8, "border pixels": 0.25}
+LIMITS = {"file metadata": 0.25, "size of the file": 0.8, "mean colour": 0.8, "border pixels": 0.25}
 DEVIATIONS = 4  # of guesses, since folds are not independent
 FRAMED = 8  # pixels of the shorter side from which on images have a border and an inside
 BEYOND_CONTENT = 0.15  # by which the border tells more than what is further inside
@@ -165,7 +166,7 @@ def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
     if labels is not None and len(np.unique(labels)) > 1:
         say("shortcuts and doubtful labels")
         some = stratified(labels, SEEN)
-        seen = {"file metadata": file_facts([paths[i] for i in some])} if paths else {}
+        seen = _seen_of_files([paths[i] for i in some]) if paths else {}
         seen["mean colour"] = mean_colours(images[some])
         if min(images.shape[2:]) >= FRAMED:
             seen["border pixels"] = borders(images[some])
@@ -173,6 +174,13 @@ def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
         facts["shortcuts"] = {what: forest_accuracy(x, labels[some], groups[some]) for what, x in seen.items()}
         facts |= doubtful_labels(images, labels, groups)
     return Audit(names, images, split, labels, data.class_names, **facts)  # type: ignore[arg-type]
+
+
+def _seen_of_files(paths: Sequence[Path]) -> dict[str, Floats]:
+    """Return what is known of files, apart from their length, which depends on the content."""
+    facts = file_facts(paths)
+    lengths = [COLUMNS.index(name) for name in LENGTHS]
+    return {"file metadata": np.delete(facts, lengths, axis=1), "size of the file": facts[:, lengths]}
 
 
 def doubtful_labels(images: Array, labels: Ids, groups: Ids) -> dict[str, object]:

@@ -15,5 +15,8 @@ def about_these_images(report: Report) -> list[Block]:
 
 
 def findings_line(report: Report) -> str:
-    """Return the findings on one line, empty if there are none."""
-    return "; ".join(report.findings or ())
+    """Return copies of test images and other findings on one line, if any."""
+    texts = list(report.findings or ())
+    if (copies := report.scores.copies) and copies.test:
+        texts.insert(0, f"{copies.test:,} of {report.run.images.test:,} test images have a copy to learn from")
+    return "; ".join(texts)

@@ -1,5 +1,6 @@
 """Data and models from a resolved configuration."""
 
+import copy
 import inspect
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,15 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
     model = build_model(config, data)
     if model.needs_init and not config["init_from"]:
         raise UsageError(f"{config['recipe']} starts from the weights of another run: give --init_from RECIPE or RUN")
-    refuse_large_images(model, data, config, lambda size: build_model(config, build_data(with_size(config, size))))
+    refuse_large_images(model, data, config, lambda size: build_model(config, of_size(data, size)))
     return data, model
 
 
-def with_size(config: Config, size: int) -> Config:
-    """Return a configuration with images of another size."""
-    arguments = config["data"]["init_args"] | {"size": size}
-    return config | {"data": config["data"] | {"init_args": arguments}}
+def of_size(data: ImageData, size: int) -> ImageData:
+    """Return a data module, not to be loaded, that stands for images of another size."""
+    other = copy.copy(data)
+    other.shape = (data.shape[0], size, size)
+    return other
 
 
 def build_data(config: Config) -> ImageData:
