@@ -125,7 +125,9 @@ class Npz(ImageData):
             odd = min(set(labelled) ^ set(splits))
             has, lacks = ("images", "labels") if odd in splits else ("labels", "images")
             self._refuse(f"has {odd}_{has} but no {odd}_{lacks}: give labels of all splits or of none")
-        parts = {split: (self._images(arrays, split), self._labels(arrays, split)) for split in splits}
+        parts: dict[str, Arrays] = {
+            split: (self._images(arrays, split), self._labels(arrays, split)) for split in splits
+        }
         labels = parts["train"][1]
         if labels is not None:
             self._check_classes(parts, labels)
