@@ -56,7 +56,7 @@ sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT RUNS ## train all
 models: TAKES := ## list the recipes with the score and the minutes to expect
 
 ##@ Evaluate and compare
-audit: TAKES := IMAGES DATA DATA_ROOT OUT ## look for copies, leaks, odd files, doubtful labels and shortcuts in IMAGES= or DATA= [OUT=]
+audit: TAKES := IMAGES DATA DATA_ROOT OUT RUNS ## look for copies, leaks, odd files, doubtful labels and shortcuts in IMAGES= or DATA= [OUT=]
 evaluate: TAKES := RUN IMAGES DATA_ROOT ## evaluate RUN= again [DATA_ROOT= IMAGES= if the images have moved]
 compare: TAKES := DATA SORT A B LABELS RUNS ## print all reports of RUNS= side by side [DATA= SORT="few-label 10" A=simclr B=vicreg; LABELS=names.csv]
 results: TAKES := RUN ## record the reports of RUN="…" in results/ and write the tables and cards

@@ -19,7 +19,8 @@ import torch
 from lightning.pytorch.loggers.logger import Logger
 
 from unsup.core.errors import UsageError
-from unsup.data.base import Arrays, ImageData, Split
+from unsup.core.splits import SPLITS
+from unsup.data.base import Arrays, ImageData
 from unsup.models.base import Model
 from unsup.models.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
 from unsup.models.parts.augment import PRESETS
@@ -164,8 +165,7 @@ def check_splits(data: ImageData) -> None:
 
 def check_batches(data: ImageData) -> None:
     """Check that batches are in [0, 1], and that test passes are counted."""
-    splits: tuple[Split, ...] = ("train", "val", "test")
-    for split in splits:
+    for split in SPLITS:
         x = torch.cat(list(data.batches(split, batch_size=7)))
         good = x.shape == (data.size(split), *data.shape) and x.dtype == torch.float32
         require(data, good, f"batches of {split} are {x.dtype} {tuple(x.shape)}, not float32 of its images")

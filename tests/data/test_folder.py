@@ -114,7 +114,7 @@ def labelled_folder(top: Path) -> None:
         ("car/0.png", "images holds train/, named like a split, beside car/: move all"),
         ("0.png", "images holds train/, named like a split, beside 0.png: move all"),
         ("test/bird/0.png", "test has class folders that the training images lack (bird; those have cat, dog): add"),
-        ("test/0.png", "images: class folders are in train/ and not in test/: use them everywhere or nowhere"),
+        ("val/0.png", "images: class folders are in train/ and not in val/: use them everywhere or nowhere"),
         ("test/notes.txt", "test holds 0 images (left out: 1 .txt) and needs at least 1"),
     ],
 )

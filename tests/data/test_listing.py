@@ -42,6 +42,7 @@ def refusal(top: Path, rule: ClassFolders = "auto") -> str:
 TAKEN = " test images (drawn from the training images)"
 TWO = "2 classes (a 12, b 12), 24 training and 24 test images"
 DRAWN = "2 classes (a 10, b 10), 20 training and 4" + TAKEN
+NONE = "no classes (data.class_folders is none)"
 ALBUM = "no classes (folders of an album or archive), 20 training and 4" + TAKEN
 
 
@@ -83,12 +84,31 @@ ALBUM = "no classes (folders of an album or archive), 20 training and 4" + TAKEN
         ),
         ("train/train:24 test1/test1:3", "no classes, 24 training and 3 test images"),
         ("train/a train/b test/a", "2 classes (a 12, b 12), 24 training and 12 test images; no test image of b"),
+        # splits inside classes
+        ("a/train a/test b/train b/test", TWO),
+        ("wrap/a/Train wrap/a/Test wrap/b/training wrap/b/testing", TWO),
+        ("a/train/images a/test b/train b/test/b", TWO),
+        (
+            "a/train a/val:2 a/test b/train b/valid:3",
+            "2 classes (a 12, b 12), 24 training, 5 validation and 12 test images; no test image of b",
+        ),
+        # test images whose classes are secret
+        ("train/a train/b test:5", DRAWN + "; left out: 5 test images without a class"),
+        (
+            "train/a train/b val/a:2 val/b:3 test/images:5 sample_submission.csv",
+            "2 classes (a 10, b 10), 20 training, 5 validation and 4"
+            + TAKEN
+            + "; left out: 5 test images without a class, 1 .csv",
+        ),
         # classes without splits
         ("a b", DRAWN),
         ("wrap/wrap/a wrap/wrap/b", DRAWN),
         ("a/only b", DRAWN),
         ("a b __MACOSX/a a/@eaDir/0.jpg Thumbs.db .DS_Store a/._0.png .cache/0.png", DRAWN),
         ("a b a/0.HEIC a/1.heic notes.txt", DRAWN + "; left out: 2 .heic, 1 .txt"),
+        ("a b all.zip", DRAWN + "; left out: 1 .zip; archives need to be unpacked"),
+        ("top/a top/b", DRAWN),
+        ("images/a images/b labels.csv", DRAWN + "; left out: 1 .csv"),
         ("a b docs/0.txt", DRAWN + "; left out: 1 .txt"),
         (
             "bullet_train a",
@@ -125,7 +145,12 @@ def test_a_folder_is_read_as_it_looks(tmp_path: Path, folders: str, summary: str
         ("train/a training/a test/a", "X holds test/, train/, training/, of which two are named like the same split"),
         ("trainA trainB testA testB", "X holds testA/, testB/, trainA/, trainB/, of which two are named like the same"),
         ("test/a test/b val/a", "X holds test/ and val/ but no train/: put the training images there"),
-        ("train/a train/b test", "X: class folders are in train/ and not in test/: use them everywhere or nowhere"),
+        (
+            "train/a train/b val test",
+            "X: class folders are in train/ and not in val/ and test/: use them",
+        ),
+        ("train:24 test/a", "X: class folders are in test/ and not in train/: use them everywhere or nowhere"),
+        ("train/a train/b test/unknown", "X/test has class folders that the training images lack (unknown; those have"),
         ("train/n1/images train/n2/images val/images:3", "X: class folders are in train/ and not in val/: "),
         (
             "train/a train/b test/a test/c",
@@ -134,7 +159,18 @@ def test_a_folder_is_read_as_it_looks(tmp_path: Path, folders: str, summary: str
         ("train/a:24 test/b", "X/test has class folders that the training images lack (b; those have a)"),
         ("a/x a/y b", "X/a holds only folders (x/, y/): expected are train/<class>/… and test/<class>/… (val/ if"),
         ("a a/old b", "X/a holds images and also folders (old/): expected are"),
-        ("a/train a/test b/train b/test", "X/a holds only folders (test/, train/): expected are"),
+        ("a/train a/test b", "X/a holds only folders (test/, train/): expected are"),
+        ("a/train a/test b/test", "X/a holds only folders (test/, train/): expected are"),
+        ("a/train a/test a/old b/train b/test", "X/a holds only folders (old/, test/, train/): expected are"),
+        ("a/train a/training b/train b/test", "X/a holds only folders (train/, training/): expected are"),
+        ("fold1/a fold1/b fold2/a fold2/b", "X/fold1 holds only folders (a/, b/): expected are"),
+        (
+            "a b unlabelled",
+            "X holds unlabelled/ among class folders: move it elsewhere, or if it is a class",
+        ),
+        ("a b Not_Sorted", "X holds Not_Sorted/ among class folders: move it elsewhere"),
+        ("a b c/all.zip", "X/c holds no image that can be read (left out: 1 .zip; archives need to be unpacked): add"),
+        ("all.zip", "X holds 0 images (left out: 1 .zip; archives need to be unpacked) and needs at least 20"),
         ("a b/x/y b/x/z", "X/b holds only folders (x/): expected are"),
         (". a", "X mixes images one folder deep (a/0.png), which are labelled by it, with others (0.png): put every"),
         ("images masks", "X holds images/ and masks/, which look like images and their masks: leave only the images"),
@@ -184,6 +220,9 @@ def test_a_class_of_files_without_suffix_is_no_class_to_drop(tmp_path: Path) -> 
             "2 classes (2023 10, 2024 10), 20 training and 4" + TAKEN,
         ),
         ("a/x a/y", "none", ALBUM.replace("folders of an album or archive", "data.class_folders is none")),
+        ("a/train a/test b/train b/test", "none", TWO.replace("2 classes (a 12, b 12)", NONE)),
+        ("a/train a/test b/train b/test", "top", TWO),
+        ("a b unlabelled", "top", "3 classes (a 10, b 10, unlabelled 10), 30 training and 6" + TAKEN),
         ("train/a train/b test", "none", "no classes (data.class_folders is none), 24 training and 12 test images"),
     ],
 )
@@ -194,6 +233,14 @@ def test_the_user_says_what_folders_are(tmp_path: Path, folders: str, rule: Clas
 @pytest.mark.parametrize("rule", ["top", "none"])
 def test_no_option_mixes_test_images_with_others(tmp_path: Path, rule: ClassFolders) -> None:
     assert "named like splits, beside extra/" in refusal(fill(tmp_path, "train test extra"), rule)
+
+
+def test_splits_inside_classes_keep_their_files_and_labels(tmp_path: Path) -> None:
+    listing = list_folder(fill(tmp_path, "b/train:11 b/test:1 a/train:10 a/test:2"))
+    assert listing.splits["test"].files == ["a/test/0.png", "a/test/1.png", "b/test/0.png"]
+    train, test = (listing.splits[name].labels for name in ("train", "test"))
+    assert train is not None and train.tolist() == [0] * 10 + [1] * 11
+    assert test is not None and test.tolist() == [0, 0, 1]
 
 
 def test_classes_of_other_splits_may_be_spelt_otherwise(tmp_path: Path) -> None:

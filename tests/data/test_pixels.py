@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from unsup.data.folder import Folder
+from unsup.data.formats import image_suffixes, readable_formats
 from unsup.data.pixels import Reading, read_image, read_picture
 
 RAMP = np.tile(np.linspace(0, 1, 32), (32, 1))
@@ -249,3 +250,23 @@ def test_what_a_file_needs_is_said(tmp_path: Path, brand: bytes, reason: str) ->
 
 def test_the_limit_of_size_is_the_same_with_and_without_a_configuration() -> None:
     assert inspect.signature(Folder).parameters["max_megapixels"].default == 250 == Reading().max_megapixels
+
+
+def test_heic_is_read(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif, the extra heic, is not installed")
+    heif.register_heif_opener()
+    readable_formats.cache_clear()
+    pixels = np.add.outer(np.arange(64), np.arange(64))[..., None] * np.array([1, 2, 0])
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "phone.heic", quality=-1)
+    assert ".heic" in image_suffixes()
+    read = read_image(tmp_path / "phone.heic", (3, 64, 64))
+    assert np.abs(read.transpose(1, 2, 0).astype(int) - pixels.astype(np.uint8)).max() <= 2
+
+
+def test_libtiff_prints_nothing_about_odd_tags(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    odd = TiffImagePlugin.ImageFileDirectory_v2()
+    odd[65000], odd[33550], odd[42113] = "private", (1.0, 1.0, 0.0), "-9999"  # private and geographic tags
+    for compression in (None, "tiff_lzw", "jpeg"):
+        Image.new("L", (32, 32), 7).save(tmp_path / "odd.tif", compression=compression, tiffinfo=odd)
+        assert read_image(tmp_path / "odd.tif", (1, 8, 8)).max() == 7
+    assert capfd.readouterr() == ("", "")

@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 from copies import copies, scenes
 from PIL import Image
+from sklearn.datasets import load_digits
+from tiny import TinyDigits
 
 from unsup.cli.main import main
+from unsup.data.npz import Npz
+from unsup.evaluation.audit import audit as look
+from unsup.evaluation.baselines import cache_key
+from unsup.evaluation.findings import find_faults
 from unsup.metrics.cross_fitting import doubtful, folds_by_group, forest_accuracy, linear_probabilities
+from unsup.runs.run import Run
 
 
 def write(folder: Path, images: np.ndarray, **options: object) -> None:
@@ -62,8 +69,8 @@ def test_faults_are_counted_and_named(sound: Path, capsys: pytest.CaptureFixture
     (sound / "down" / "broken.png").write_bytes(b"not an image")
     (sound / "down" / "notes.txt").write_text("notes")
     text, out = audit(sound, capsys)
-    assert "1 files left out: unreadable\n" in text and "1 files left out: .txt\n" in text
-    assert "2 images are of one colour\n" in text and "1 images are nearly black\n" in text
+    assert "1 file left out: unreadable\n" in text and "1 file left out: .txt\n" in text
+    assert "2 images are of one colour\n" in text and "1 image is nearly black\n" in text
     assert "6 pairs of near-duplicates have different labels\n" in text
     assert len(rows(out / "pairs.csv")) == 6 and (out / "pairs.png").exists()
     found = {(Path(file).name, finding) for file, finding, _ in rows(out / "images.csv")}
@@ -79,7 +86,7 @@ def test_copies_across_splits_are_leaks(tmp_path: Path, capsys: pytest.CaptureFi
     text, out = audit(top, capsys)
     splits = [(a, b) for _, _, a, _, b in rows(out / "pairs.csv")]
     assert len(splits) == 10 and all("test" in pair for pair in splits)
-    assert "test images have a near-duplicate among the train images" in text
+    assert "test images have a near-duplicate among the training images" in text
 
 
 def test_a_confound_in_the_files_is_found(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,6 +94,15 @@ def test_a_confound_in_the_files_is_found(sound: Path, capsys: pytest.CaptureFix
         Image.open(path).resize((40, 40)).save(path)
     text, _ = audit(sound, capsys)
     assert "your classes are told apart at 1.00 by file metadata alone (chance 0.50)" in text
+
+
+def test_the_length_of_a_file_depends_on_its_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digits = load_digits()
+    for digit in range(3):
+        images = (digits.images[digits.target == digit][:60] * 15.9).astype(np.uint8)
+        write(tmp_path / "pictures" / str(digit), images[:, None].repeat(3, axis=1))
+    text, _ = audit(tmp_path / "pictures", capsys, "--data.size", "8")
+    assert "told apart" not in text
 
 
 def test_a_confound_in_the_border_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,8 +118,9 @@ def test_each_folder_has_an_audit_of_its_own(
     sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(sound.parent)
-    assert main(["audit", "--images", "pictures"]) == 0
-    assert (sound.parent / "runs" / "folder-pictures" / "audit" / "audit.md").exists()
+    for words, runs in (([], "runs"), (["--runs", "elsewhere"], "elsewhere")):
+        assert main(["audit", "--images", "pictures", *words]) == 0
+        assert (sound.parent / runs / "folder-pictures" / "audit" / "audit.md").exists()
 
 
 def test_audit_needs_images(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,3 +152,77 @@ def test_wrong_labels_are_doubted() -> None:
     labels[:12] = 1 - labels[:12]
     found, expected = doubtful(linear_probabilities(features, labels, groups, 400), labels)
     assert set(found) <= set(range(12)) | set(right) and len(set(found) & set(range(12))) >= 10
+
+
+def test_one_of_a_kind_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    top = tmp_path / "pictures"
+    for name, down, seed in (("down", True, 0), ("right", False, 1)):
+        write(top / "train" / name, striped(70, seed, down))
+        write(top / "test" / name, striped(20, seed + 2, down))
+    write(top / "test" / "right", copies(striped(70, 0, True)[:1], "compressed"))
+    text, _ = audit(top, capsys)
+    for line in (
+        "1 pair of near-duplicates (expected by chance ",
+        "\n1 test image has a near-duplicate among the training images\n",
+        "\n1 pair of near-duplicates has different labels\n",
+    ):
+        assert line in text
+
+
+def test_arrays_are_named_by_their_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = scenes(60).transpose(0, 2, 3, 1)
+    images[40] = 90
+    content = {"train_images": images[:30], "val_images": images[30:45], "test_images": images[45:]}
+    np.savez(tmp_path / "arrays.npz", **content)
+    words = ["audit", "--data", "npz", "--data.file", str(tmp_path / "arrays.npz"), "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert rows(tmp_path / "out" / "images.csv") == [["validation image 10", "of one colour", ""]]
+    assert "no classes, 30 training, 15 validation and 15 test images." in (tmp_path / "out" / "audit.md").read_text()
+
+
+@pytest.mark.parametrize("side", [1, 2, 5, 8])
+def test_very_small_images_have_an_audit(side: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    content = {"train_images": rng.integers(0, 256, (60, side, side), np.uint8), "train_labels": np.arange(60) % 2}
+    np.savez(tmp_path / "arrays.npz", **content)
+    data = Npz(str(tmp_path / "arrays.npz"))
+    data.setup()
+    assert not [line for line in look(data, {}).lines() if "doubtful" in line or "told apart" in line]
+
+
+def test_findings_are_part_of_a_report_and_are_made_once(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(sound / "right", copies(striped(70, 0, True)[:6], "brighter"))
+    (sound / "down" / "notes.txt").write_text("notes")
+    words = ["train", "pixels", "--images", str(sound), "--data_root", str(tmp_path), "--runs", str(tmp_path / "runs")]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    run = Run.find(str(tmp_path / "runs" / "folder-pictures" / "pixels" / "0-001"))
+    findings = run.report.findings
+    assert findings is not None and findings[0] == "1 file left out: .txt"
+    assert "6 pairs of near-duplicates have different labels" in findings
+    assert not any("test image" in line for line in findings)  # which have a section of their own
+    copies_of_test = run.report.scores.copies
+    assert copies_of_test is not None and copies_of_test.test
+    first = f"{copies_of_test.test} of {run.report.run.images.test} test images have a copy to learn from"
+    assert f"images     {'; '.join([first, *findings])}\n" in text
+    for page in ("report.md", "report.html"):
+        content = (run.folder / page).read_text()
+        assert "What to know about these images" in content and "6 pairs of near-duplicates have different" in content
+    monkeypatch.setattr("unsup.evaluation.findings.audit", None)
+    data = run.data()
+    assert find_faults(data, run.folder.parents[1] / "baselines", cache_key(data)) == findings
+    (sound / "down" / "more.txt").write_text("notes")
+    changed = run.data()
+    with pytest.raises(TypeError):  # a file more: looked at again
+        find_faults(changed, run.folder.parents[1] / "baselines", cache_key(changed))
+
+
+def test_named_and_very_large_data_sets_have_no_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_faults(TinyDigits(), tmp_path, "") is None
+    np.savez(tmp_path / "arrays.npz", train_images=scenes(30).transpose(0, 2, 3, 1))
+    data = Npz(str(tmp_path / "arrays.npz"))
+    data.setup()
+    monkeypatch.setattr("unsup.evaluation.findings.MOST_IMAGES", 29)
+    assert find_faults(data, tmp_path, "") is None

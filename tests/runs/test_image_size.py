@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,6 +39,19 @@ def test_dense_layers_of_large_images_are_refused(tmp_path: Path) -> None:
     assert num_weights(built("deep_ae", 128, tmp_path)) < 100_000_000
     with pytest.raises(UsageError, match="up to data.size 128"):
         built("deep_ae", 136, tmp_path)
+
+
+def test_large_arrays_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez_compressed(path, train_images=np.zeros((24, 224, 200, 3), np.uint8))
+
+    def model(recipe: str, *options: tuple[str, object]) -> torch.nn.Module:
+        return build(resolve(compose(recipe, "npz", [], [("data.file", str(path)), *options])))[1]
+
+    line = r"^deep_ae has 270 million weights \(at most 100\) for images of 224 x 200: it takes up to 128 x 128 pix"
+    with pytest.raises(UsageError, match=line):
+        model("deep_ae")
+    assert model("deep_ae", ("model.widths", [100])).shape == model("conv_ae").shape == (3, 224, 200)
 
 
 def test_narrower_layers_are_taken(tmp_path: Path) -> None:

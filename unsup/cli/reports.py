@@ -42,6 +42,7 @@ def audit(
     data: str | None = None,
     data_root: str | None = None,
     out: Path | None = None,
+    runs: Path = Path("runs"),
 ) -> None:
     """Look for copies, leaks, odd files, doubtful labels and shortcuts.
 
@@ -52,7 +53,8 @@ def audit(
         images: your folder of images; short for --data folder --data.images
         data: a data set in configs/data
         data_root: the folder of data sets (data)
-        out: the folder to write into (runs/<data>/audit)
+        out: the folder to write into (<runs>/<data>/audit)
+        runs: the folder of runs (runs)
     """
     name = data_set_of(data, images)
     if name is None:
@@ -67,7 +69,7 @@ def audit(
 
     loaded = load_data(config)
     findings = look(loaded, loaded.left_out())
-    page = write_audit(out or Path("runs", config["dataset"], "audit"), findings, loaded, images or name)
+    page = write_audit(out or runs / config["dataset"] / "audit", findings, images or name)
     for finding in findings.lines() or ["nothing that needs a look"]:
         print(printable(finding))
     print(f"audit  {printable(str(short_path(page)))}")

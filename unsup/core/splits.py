@@ -1,9 +1,14 @@
-"""A fixed, stratified choice of validation and test images."""
+"""The splits, and a fixed, stratified choice of validation and test images."""
+
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.errors import UserError
+
+SplitName = Literal["train", "val", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)  # in the order of every array of all images
 
 
 def train_val_split(
@@ -50,8 +55,7 @@ def grouped_subset(count: int, labels: NDArray[np.int64] | None, groups: NDArray
             missing, left = missing - size, left - size
     if not chosen:
         raise UserError(
-            f"{len(groups)} images in {len(sizes)} groups cannot be split without cutting one: set data.groups to "
-            "smaller groups"
+            f"{len(groups)} images in {len(sizes)} groups cannot be split without cutting one: they need to be smaller"
         )
     return np.flatnonzero(np.isin(ids, chosen))
 

@@ -11,11 +11,13 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from unsup.core.arrays import Floats
+from unsup.data.exif import camera_of
 from unsup.data.formats import readable_formats
 
 MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F")
 CAMERAS = 20  # that are told apart, the most frequent ones
 COLUMNS = ("width", "height", "bytes", "bytes a pixel", "mode", "format", "JPEG tables", "EXIF", "date")
+LENGTHS = ("bytes", "bytes a pixel")  # among these
 
 
 def file_facts(paths: Sequence[Path]) -> Floats:
@@ -46,7 +48,7 @@ def _facts_of(path: Path, formats: list[str]) -> tuple[list[float], str]:
             numbers["JPEG tables"] = sum(sum(table) for table in tables.values())
             exif = image.getexif()
             numbers["EXIF"] = len(exif)
-            camera = f"{exif.get(ExifTags.Base.Make, '')} {exif.get(ExifTags.Base.Model, '')}".strip()
+            camera = camera_of(exif)
             digits = "".join(filter(str.isdigit, str(exif.get(ExifTags.Base.DateTime, ""))))
             numbers["date"] = float(digits or 0)
     return list(numbers.values()), camera

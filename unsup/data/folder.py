@@ -15,7 +15,7 @@ from unsup.core.splits import validation_size
 from unsup.data.base import Arrays, ImageData, Split
 from unsup.data.cache import ImageCache
 from unsup.data.decode import unreadable_message
-from unsup.data.groups import named_groups
+from unsup.data.groups import check_rule, named_groups
 from unsup.data.layout import ClassFolders
 from unsup.data.listing import FolderListing, list_folder
 from unsup.data.pixels import Reading
@@ -32,7 +32,9 @@ class Folder(ImageData):
     **Splits.** Folders named like splits are those, in any usual spelling and case: `train/`, `Training/`,
     `mnist_train/`; `val/`, `valid/`, `dev/`; `test/`, `Testing/`. Without a validation split, a tenth of the training
     images is drawn for it. Without a test split, a sixth of the training images, stratified by class and always the
-    same ones, becomes the test set. Wrapping folders are passed through.
+    same ones, becomes the test set. Wrapping folders are passed through. Splits may also be inside of classes
+    (`cat/train/`, `cat/test/`). Test images in no folder, where the others are in class folders, have no known class
+    and are left out.
 
     **Labels.** If the images of a split lie in folders (`train/cat/1.jpg`, `train/cat/images/1.jpg`), these are their
     classes. If they do not (`train/1.jpg`), if the folders are dates or those of a camera (`2024/may`, `100CANON`), or
@@ -67,8 +69,9 @@ class Folder(ImageData):
             recipe.
         groups: images that belong together, which the drawn test and validation images do not cut. "folder": those in
             one folder; a pattern with one group in brackets, such as "(clip[0-9]+)_": those with the same text in their
-            names; a CSV file with the columns file,group; "found": chains of near-duplicates. Empty: no groups. Splits
-            that the folder has stay as they are.
+            names; "exif:60s": photographs of one camera that follow within 60 seconds, or any other number; a CSV file
+            with the columns file,group; "found": chains of near-duplicates. Empty: no groups. Splits that the folder
+            has stay as they are.
         root: parent folder of the cache.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
@@ -110,6 +113,7 @@ class Folder(ImageData):
         check_options("data", Folder.__init__, options)
         if value_range is not None and not value_range[0] < value_range[1]:
             raise UsageError(f"data.value_range is {list(value_range)}: the first value must be below the second")
+        check_rule(groups)
         self.images = Path(images).expanduser()
         self.class_folders: ClassFolders = class_folders
         reading = Reading(None if value_range is None else (value_range[0], value_range[1]), max_megapixels)
@@ -161,34 +165,33 @@ class Folder(ImageData):
         return np.arange(n, n + len(splits["val"].files)) if "val" in splits else None
 
     def groups_of_training(self) -> NDArray[np.int64] | None:
-        splits = self._contents[0].splits
-        files = [file for name in ("train", "val") if name in splits for file in splits[name].files]
-        return self._groups_of(files)
+        return self._groups_of(_learning_files(self._contents[0]))
 
     def _draw_test(self, listing: FolderListing) -> FolderListing:
         whole = "test" not in listing.splits
         return listing.draw_test(self._groups_of(listing.splits["train"].files) if whole else None)
 
     def _groups_of(self, files: list[str]) -> NDArray[np.int64] | None:
-        if not self.groups:
-            return None
-        if self.groups != "found":
-            return named_groups(files, self.groups)
-        return np.array([self._found_groups.get(file, -1) for file in files])
+        return np.array([self._groups.get(file, -1) for file in files]) if self.groups else None
 
     @cached_property
-    def _found_groups(self) -> dict[str, int]:
-        """The chain of near-duplicates of each readable image."""
+    def _groups(self) -> dict[str, int]:
+        """The group of each training and validation image that can be read."""
+        files = _learning_files(self.listing)
+        if self.groups != "found":
+            return dict(zip(files, named_groups(self.images, files, self.groups).tolist(), strict=True))
         if self.find_groups is None:
             raise UserError("data.groups found: near-duplicates are looked for by unsup's commands; use another rule")
-        files = self.listing.files
-        remarks = self._cache.known_remarks(files)
-        if not remarks.unreadable:
-            images, remarks = self._cache.images(files)
+        images, remarks = self._decode(files)
         if remarks.unreadable:
             files = [file for file in files if file not in remarks.unreadable]
             images, _ = self._cache.images(files)
         return dict(zip(files, self.find_groups(images).tolist(), strict=True))
+
+    def _decode(self, files: list[str]) -> tuple[NDArray[np.uint8], Remarks]:
+        """Return all images, or none and which of them cannot be read."""
+        remarks = self._cache.known_remarks(files) if self.skip_unreadable else Remarks()
+        return self._cache.images(files) if not remarks.unreadable else (np.empty(0, np.uint8), remarks)
 
     @cached_property
     def _contents(self) -> tuple[FolderListing, NDArray[np.uint8]]:
@@ -196,9 +199,7 @@ class Folder(ImageData):
         listing = self._draw_test(self.listing)
         if not self.skip_unreadable:
             log.info("%s: %s", self.images, listing.summary())
-        remarks = self._cache.known_remarks(listing.files) if self.skip_unreadable else Remarks()
-        if not remarks.unreadable:
-            images, remarks = self._cache.images(listing.files)
+        images, remarks = self._decode(listing.files)
         if remarks.unreadable:
             message = unreadable_message(remarks.unreadable, len(listing.files))
             table = self._cache.path(listing.files, ".csv")
@@ -213,3 +214,8 @@ class Folder(ImageData):
         for line in remarks.lines():
             log.warning(line)
         return listing, images
+
+
+def _learning_files(listing: FolderListing) -> list[str]:
+    """Return the training images before the validation images that a folder has."""
+    return [file for name in ("train", "val") if name in listing.splits for file in listing.splits[name].files]

@@ -21,7 +21,8 @@ HEIF_BRANDS = {  # first bytes of such files and what reads them
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC needs pillow-heif"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF needs a Pillow with libavif"),
 }
-OTHER_PICTURES = frozenset(  # of which a folder may be full that holds no readable image
+ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"))  # perhaps of pictures
+OTHER_PICTURES = ARCHIVES | frozenset(  # of which a folder may be full that holds no readable image
     (
         *(*AVIF_SUFFIXES, *HEIF_SUFFIXES, ".jp2", ".j2k", ".jxl", ".psd", ".xcf", ".svg", ".ico", ".tga", ".pcx"),
         *(".exr", ".hdr", ".dcm", ".nii", ".mha", ".npy", ".czi", ".nd2", ".lif", ".svs"),

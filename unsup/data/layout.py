@@ -8,14 +8,16 @@ from typing import Literal, NamedTuple
 
 from unsup.core.commands import install
 from unsup.core.errors import UserError, printable
-from unsup.data.formats import HEIF_SUFFIXES
+from unsup.core.splits import SPLITS, SplitName
+from unsup.data.formats import ARCHIVES, HEIF_SUFFIXES
 from unsup.data.scan import NO_SUFFIX, Node, kind_of
-from unsup.data.split_names import SplitName, split_folder
+from unsup.data.split_names import split_folder
 
 ClassFolders = Literal["auto", "top", "none"]
 
 LAYERS = frozenset(("images", "image", "imgs", "img", "jpegimages", "jpeg", "jpegs", "pictures", "photos"))
 MASK = re.compile(r"(mask|label|annotation|segment|trimap|ground.?truth|gt\b|depth)", re.IGNORECASE)
+UNSORTED = re.compile(r"(un|not.?)(labell?ed|annotated|sorted|classified)", re.IGNORECASE)
 EXPECTED = "expected are train/<class>/… and test/<class>/… (val/ if you have it), <class>/…, or images alone"
 # Folders of albums: 2024, 2024-05, 2024_05_01 Rome; inside a year 05 or May; of cameras 100CANON, 202405__
 YEAR = re.compile(r"(19|20)\d\d")
@@ -36,7 +38,8 @@ class Part(NamedTuple):
 def split_nodes(top: Path, root: Node, rule: ClassFolders) -> dict[SplitName, Node]:
     """Return the folder of each split, or the whole as training images.
 
-    One wrapping folder or several are passed through.
+    One wrapping folder or several are passed through. If each class has folders of the splits, as in cat/train and
+    cat/test, folders of the splits are made of them.
 
     Raises:
         UserError: some folders are named like splits and others are not, or two are named like one split.
@@ -59,8 +62,25 @@ def split_nodes(top: Path, root: Node, rule: ClassFolders) -> dict[SplitName, No
         if suspicious and not by_choice:
             raise UserError(_unclear_splits(top, node, list(named), others, len(kinds) == 1))
         if node.images or len(node.classes) != 1:
-            return {"train": node}
+            return splits_in_classes(node) or {"train": node}
         node = node.classes[0]
+
+
+def splits_in_classes(node: Node) -> dict[SplitName, Node]:
+    """Return a folder of classes for each split, if every class has its own splits.
+
+    Each must hold a training split, and nothing but splits.
+    """
+    splits: dict[SplitName, Node] = {}
+    for folder in node.classes:
+        names = [split_folder(below.name) for below in folder.classes]
+        found = [name.split for name in names if name and not name.rest]
+        if node.images or folder.images or len(set(found)) < len(names) or "train" not in found:
+            return {}
+        for split, below in zip(found, folder.classes, strict=True):
+            part = splits.setdefault(split, Node(node.path))
+            part.entries.append(Node(folder.path, below.entries, below.others))
+    return {split: splits[split] for split in SPLITS if split in splits} if len(splits) > 1 else {}
 
 
 def _with_training(top: Path, node: Node, names: dict[SplitName, str]) -> dict[SplitName, Node]:
@@ -68,7 +88,7 @@ def _with_training(top: Path, node: Node, names: dict[SplitName, str]) -> dict[S
         held = " and ".join(f"{name}/" for name in names.values())
         raise UserError(f"{top / node.path} holds {held} but no train/: put the training images there")
     folders = {folder.name: folder for folder in node.folders}
-    return {split: folders[names[split]] for split in ("train", "val", "test") if split in names}
+    return {split: folders[names[split]] for split in SPLITS if split in names}
 
 
 def _unclear_splits(top: Path, node: Node, named: list[str], others: list[str], is_one: bool) -> str:
@@ -107,6 +127,7 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
         )
     if rule == "auto":
         _refuse_masks(at, node)
+        _refuse_unsorted(at, node)
         _refuse_equal_names(at, node)
     for folder in node.folders:
         unknown = {kind_of(file) for file in folder.left_out()} == {NO_SUFFIX}
@@ -129,7 +150,8 @@ def counted(kinds: dict[str, int]) -> str:
     """Return numbers of files by kind, such as "9 .heic, 1 .txt"."""
     largest_first = sorted(kinds.items(), key=lambda item: -item[1])
     text = ", ".join(f"{n:,} {printable(kind)}" for kind, n in largest_first)
-    return text + (f"; {install('heic')} reads HEIC" if kinds.keys() & set(HEIF_SUFFIXES) else "")
+    text += f"; {install('heic')} reads HEIC" if kinds.keys() & set(HEIF_SUFFIXES) else ""
+    return text + ("; archives need to be unpacked" if kinds.keys() & ARCHIVES else "")
 
 
 def _inside(node: Node) -> Node:
@@ -158,7 +180,8 @@ def is_album(node: Node) -> bool:
     if YEAR.fullmatch(above[-1]):
         return all(MONTH.fullmatch(name) for name in names)
     words = {re.sub(r"\d+", "", name) for name in names}
-    return len(names) > 1 and len(words) == 1 and bool(PART.search(words.pop()))
+    is_numbered = len(names) > 1 and len(words) == 1 and bool(PART.search(words.pop()))
+    return is_numbered and all(map(_is_class, node.classes))  # not folds of classes
 
 
 def _too_deep(at: Path, folder: Node, escape: str) -> str:
@@ -178,6 +201,15 @@ def _refuse_masks(at: Path, node: Node) -> None:
             f"{at} holds {layers[0]}/ and {masks[0]}/, which look like images and their masks: leave only the images, "
             "or if these are classes, set data.class_folders to top"
         )
+
+
+def _refuse_unsorted(at: Path, node: Node) -> None:
+    for folder in node.classes:
+        if UNSORTED.fullmatch(folder.name):
+            raise UserError(
+                f"{at} holds {folder.name}/ among class folders: move it elsewhere, or if it is a class, set "
+                "data.class_folders to top"
+            )
 
 
 def _refuse_equal_names(at: Path, node: Node) -> None:

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
-from unsup.core.splits import grouped_subset, stratified_subset, test_size
+from unsup.core.splits import SplitName, grouped_subset, stratified_subset, test_size
 from unsup.data.formats import image_suffixes
 from unsup.data.layout import ClassFolders, Part, canonical, counted, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
-from unsup.data.split_names import SplitName
 
 MIN_IMAGES = 20  # that can be split into training, validation and test
 MOST_CLASSES = 10  # that are named in a summary
@@ -134,6 +133,7 @@ def list_folder(top: Path, class_folders: ClassFolders = "auto") -> FolderListin
         order = sorted(range(len(files)), key=files.__getitem__)
         classes = None if classes is None else [classes[i] for i in order]
         parts["train"] = Part([files[i] for i in order], classes, reason)
+    unsorted = _test_without_classes(parts) if class_folders == "auto" else []
     if len({part.classes is None for part in parts.values()}) == 2:
         with_classes, without = (
             " and ".join(nodes[name].path for name, part in parts.items() if (part.classes is None) == unlabelled)
@@ -149,9 +149,23 @@ def list_folder(top: Path, class_folders: ClassFolders = "auto") -> FolderListin
     left_out: dict[str, list[str]] = {}
     for file in sorted(root.left_out()):
         left_out.setdefault(kind_of(file), []).append(file)
+    if unsorted:
+        left_out["test images without a class"] = unsorted
     class_names = tuple(map(printable, names)) if len(names) > 1 else ()  # printable, for figures and tables
     reason = f"one class, {names[0]}" if len(names) == 1 else parts["train"].reason
     return FolderListing(top, class_names, splits, left_out, reason)
+
+
+def _test_without_classes(parts: dict[SplitName, Part]) -> list[str]:
+    """Take out test images in no folder, if all others are in class folders.
+
+    They are those of a competition, whose classes are secret.
+    """
+    if "test" not in parts or parts["test"].classes is not None or parts["test"].reason:
+        return []
+    if any(part.classes is None for name, part in parts.items() if name != "test"):
+        return []
+    return parts.pop("test").files
 
 
 def _require_images(place: Path, split: SplitName, n: int, note: str) -> None:

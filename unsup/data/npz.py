@@ -1,5 +1,6 @@
 """Images and labels of the user's own in one file of NumPy arrays."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 from unsup.core.array_files import DAMAGED, array_shape
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
-from unsup.core.splits import stratified_subset, test_size, validation_size
+from unsup.core.splits import SPLITS, grouped_subset, stratified_subset, test_size, validation_size
 from unsup.data.base import UNLABELLED, Arrays, ImageData
 from unsup.data.listing import MIN_IMAGES
 
-SPLITS = ("train", "val", "test")
-KEYS = tuple(f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels"))
+GROUPS = "train_groups"
+KEYS = (*(f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")), GROUPS)
 
 
 class Npz(ImageData):
@@ -23,7 +24,8 @@ class Npz(ImageData):
 
     `train_images` is uint8 (n, H, W) or (n, H, W, C) with 1 or 3 channels; `train_labels` are whole numbers from 0
     on, (n,) or (n, 1). `val_images`, `val_labels`, `test_images` and `test_labels` are the other splits. Further arrays
-    are refused.
+    are refused, except for `train_groups`, whole numbers or text (n,) or (n, 1). Images of one group belong together,
+    as those of one patient, and drawn test and validation images have whole groups.
 
     Without `val_images`, a tenth of the training images is validation. Without `test_images`, a sixth of the training
     images becomes the test set, stratified by class and always the same ones, as for a folder. Without any labels, or
@@ -39,6 +41,7 @@ class Npz(ImageData):
             satellites).
         min_steps: optimizer steps that a training on few images has at least (`unsup.runs.length`), 0 for those of the
             recipe.
+        groups: "found" takes chains of near-duplicates in place of `train_groups`.
         root: unused.
         batch_size: as in `ImageData`.
         steps_per_call: as in `ImageData`.
@@ -56,6 +59,7 @@ class Npz(ImageData):
         file: str,
         augmentation: Literal["digits", "natural", "texture"] = "natural",
         min_steps: Annotated[int, AtLeast(0)] = 1000,
+        groups: Literal["", "found"] = "",
         root: str = "data",
         batch_size: int = 256,
         steps_per_call: int = 1,
@@ -65,9 +69,12 @@ class Npz(ImageData):
         outliers: float = 0.0,
     ) -> None:
         super().__init__(root, batch_size, steps_per_call, missing, noise, imbalance, outliers)
-        check_options("data", Npz.__init__, {"augmentation": augmentation, "min_steps": min_steps})
+        options = {"augmentation": augmentation, "min_steps": min_steps, "groups": groups}
+        check_options("data", Npz.__init__, options)
         self.file = Path(file).expanduser()
         self.augmentation = augmentation
+        self.groups = groups
+        self.find_groups: Callable[[NDArray[np.uint8]], NDArray[np.int64]] | None = None  # for groups "found"
         if not self.file.is_file():
             raise UserError(f"{self.file} is not a file: data.file is the path of an .npz file")
         shape = array_shape(self.file, "train_images")  # of the header: the arrays are read in `load`
@@ -98,9 +105,17 @@ class Npz(ImageData):
         labels = [labels for _, labels in parts if labels is not None and self.class_names]
         return images, np.concatenate(labels) if labels else None
 
-    @cached_property
+    def groups_of_training(self) -> NDArray[np.int64] | None:
+        return None if "val" in self._parts else self._contents[1]
+
+    @property
     def _parts(self) -> dict[str, Arrays]:
         """The checked splits, where test images are drawn if there are none."""
+        return self._contents[0]
+
+    @cached_property
+    def _contents(self) -> tuple[dict[str, Arrays], NDArray[np.int64] | None]:
+        """The checked splits, and the groups of the training images."""
         arrays = self._read()
         if unknown := sorted(set(arrays) - set(KEYS)):
             self._refuse(f"has an array {unknown[0]}: expected {', '.join(KEYS)}")
@@ -110,22 +125,48 @@ class Npz(ImageData):
             odd = min(set(labelled) ^ set(splits))
             has, lacks = ("images", "labels") if odd in splits else ("labels", "images")
             self._refuse(f"has {odd}_{has} but no {odd}_{lacks}: give labels of all splits or of none")
-        parts = {split: (self._images(arrays, split), self._labels(arrays, split)) for split in splits}
+        parts: dict[str, Arrays] = {
+            split: (self._images(arrays, split), self._labels(arrays, split)) for split in splits
+        }
         labels = parts["train"][1]
         if labels is not None:
             self._check_classes(parts, labels)
         if len(parts["train"][0]) < MIN_IMAGES:
             self._refuse(f"has {len(parts['train'][0])} training images: at least {MIN_IMAGES} are needed")
-        return parts if "test" in parts else parts | self._with_test(*parts["train"])
+        groups = self._groups(arrays, parts["train"][0])
+        if "test" in parts:
+            return parts, groups
+        rows = self._draw_test(len(parts["train"][0]), labels, groups)
+        images = parts["train"][0]
+        drawn = {split: (images[at], None if labels is None else labels[at]) for split, at in rows.items()}
+        return parts | drawn, None if groups is None else groups[rows["train"]]
 
-    def _with_test(self, images: NDArray[np.uint8], labels: NDArray[np.int64] | None) -> dict[str, Arrays]:
+    def _draw_test(
+        self, n: int, labels: NDArray[np.int64] | None, groups: NDArray[np.int64] | None
+    ) -> dict[str, NDArray[np.int64]]:
         """Draw the test images of a file without any, as `Folder` does."""
         if labels is not None and labels.min() == UNLABELLED:
             self._refuse(f"has training labels of {UNLABELLED} and no test images: add test_images")
-        test = stratified_subset(len(images), test_size(len(images)), labels)
-        train = np.setdiff1d(np.arange(len(images)), test)
-        rows = {"train": train, "test": test}
-        return {split: (images[at], None if labels is None else labels[at]) for split, at in rows.items()}
+        count = test_size(n)
+        test = stratified_subset(n, count, labels) if groups is None else grouped_subset(count, labels, groups)
+        return {"train": np.setdiff1d(np.arange(n), test), "test": test}
+
+    def _groups(self, arrays: dict[str, NDArray[Any]], images: NDArray[np.uint8]) -> NDArray[np.int64] | None:
+        """Return the group (n,) of each training image, if there are any."""
+        if self.groups == "found":
+            if self.find_groups is None:
+                raise UserError(
+                    "data.groups found: near-duplicates are looked for by unsup's commands; use train_groups"
+                )
+            return self.find_groups(images)
+        if GROUPS not in arrays:
+            return None
+        groups, n = arrays[GROUPS], len(images)
+        if groups.shape not in ((n,), (n, 1)):
+            self._refuse(f"has {GROUPS} of shape {groups.shape}: expected ({n},) or ({n}, 1), one for each image")
+        if groups.dtype.kind not in "iuUS":
+            self._refuse(f"has {GROUPS} of {groups.dtype}: expected whole numbers or text")
+        return np.unique(groups, return_inverse=True)[1].reshape(n).astype(np.int64)
 
     def _read(self) -> dict[str, NDArray[Any]]:
         try:

@@ -2,9 +2,9 @@
 
 import re
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-SplitName = Literal["train", "val", "test"]
+from unsup.core.splits import SplitName
 
 STEMS: dict[SplitName, tuple[str, ...]] = {
     "train": ("train", "training", "trn", "训练"),

@@ -103,6 +103,8 @@ def judge_arrays(
     done |= run_side_by_side(todo | generation, workers)
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
+    if (used := len(np.unique(done["k-means raw"].clustering.train))) < k:
+        scores["clusters"]["used"] = used
     scores["clusters"] |= done.get("number of clusters", {})
     scores |= measures.diagnostic_scores(done)
     own = measures.own_cluster_scores(encoded, num_clusters, labels)

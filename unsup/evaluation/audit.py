@@ -1,16 +1,19 @@
 """The audit of a data set before any training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from unsup.core.arrays import Array, Floats, Ids
 from unsup.core.errors import UserError
+from unsup.core.splits import SPLITS
+from unsup.core.words import counted
 from unsup.data.base import ImageData
-from unsup.data.file_facts import file_facts
+from unsup.data.file_facts import COLUMNS, LENGTHS, file_facts
 from unsup.evaluation.copy_search import labelled_images
-from unsup.evaluation.encoded import SPLITS
+from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.evaluation.progress import say
 from unsup.metrics.alignment import resized
 from unsup.metrics.chains import chains
@@ -18,13 +21,17 @@ from unsup.metrics.cross_fitting import doubtful, forest_accuracy, linear_probab
 from unsup.metrics.near_duplicates import NearDuplicates, find_near_duplicates
 from unsup.metrics.subsets import stratified
 
-PROBED = 5_000  # images that shortcuts and labels are probed on, at most
+SPLIT_WORDS = ("training", "validation", "test")  # in the order of `SPLITS`
+PROBED = 5_000  # images that the probe of labels is fitted on, at most
+SEEN = 2_000  # images that shortcuts are looked for in, at most
 ROWS = 1_000  # images at a time
 FLAT, BLACK, NARROW = 2.0, 4.0, 32.0  # of 255: deviation, mean and range of an odd image
 EDGE = 0.05  # width of the border in units of the side
 SMALL_SIDE = 16  # of the thumbnails that labels are predicted from
 # The share of the way from chance to 1 above which classes are told apart without looking at the content
-LIMITS = {"file metadata": 0.25, "mean colour": 0.8, "border pixels": 0.25}
+LIMITS = {"file metadata": 0.25, "size of the file": 0.8, "mean colour": 0.8, "border pixels": 0.25}
+DEVIATIONS = 4  # of guesses, since folds are not independent
+FRAMED = 8  # pixels of the shorter side from which on images have a border and an inside
 BEYOND_CONTENT = 0.15  # by which the border tells more than what is further inside
 
 
@@ -34,6 +41,7 @@ class Audit:
 
     Attributes:
         names: of the images, training before validation before test images.
+        images: (n, C, H, W).
         split: of each image, as a position in `SPLITS`.
         labels: of each image, None if unlabelled.
         class_names: in label order.
@@ -50,6 +58,7 @@ class Audit:
     """
 
     names: list[str]
+    images: Array
     split: Ids
     labels: Ids | None
     class_names: tuple[str, ...]
@@ -80,36 +89,53 @@ class Audit:
     def classes(self) -> int:
         return 0 if self.labels is None else len(np.unique(self.labels))
 
-    def lines(self) -> list[str]:
-        """Return what should be looked at, a line for each finding."""
-        lines = [f"{len(files):,} files left out: {kind}" for kind, files in self.left_out.items()]
-        lines += [f"{len(rows):,} images are {kind}" for kind, rows in self.odd.items() if len(rows)]
+    def lines(self, test_copies: bool = True) -> list[str]:
+        """Return what should be looked at, a line for each finding.
+
+        Reports leave copies of test images to a section of their own.
+        """
+        lines = [f"{counted(len(files), 'file')} left out: {kind}" for kind, files in self.left_out.items()]
+        lines += [
+            f"{counted(len(rows), 'image is', 'images are')} {kind}" for kind, rows in self.odd.items() if len(rows)
+        ]
         if count := len(self.pairs.first):
             largest = int(np.bincount(self.groups).max())
             lines.append(
-                f"{count:,} pairs of near-duplicates (expected by chance {self.pairs.expected:.1f}); "
+                f"{counted(count, 'pair')} of near-duplicates (expected by chance {self.pairs.expected:.1f}); "
                 f"the largest group has {largest:,} images"
             )
-        for a, b in ((0, 2), (1, 2), (0, 1)):
-            sides = np.sort(np.stack([self.split[self.pairs.first], self.split[self.pairs.second]]), axis=0)
-            across = np.flatnonzero((sides[0] == a) & (sides[1] == b))
-            if len(across):
-                everything = np.concatenate([self.pairs.first[across], self.pairs.second[across]])
-                images = len(np.unique(everything[self.split[everything] == b]))
-                lines.append(f"{images:,} {SPLITS[b]} images have a near-duplicate among the {SPLITS[a]} images")
-        if len(self.contradictions):
-            lines.append(f"{len(self.contradictions):,} pairs of near-duplicates have different labels")
+        for a, b in (*(((0, 2), (1, 2)) if test_copies else ()), (0, 1)):
+            if images := self._copies_of(b, a):
+                copies = counted(images, f"{SPLIT_WORDS[b]} image has", f"{SPLIT_WORDS[b]} images have")
+                lines.append(f"{copies} a near-duplicate among the {SPLIT_WORDS[a]} images")
+        if count := len(self.contradictions):
+            lines.append(
+                counted(count, "pair of near-duplicates has", "pairs of near-duplicates have") + " different labels"
+            )
         if len(self.doubtful) > self.doubtful_by_chance + 3 * max(1.0, self.doubtful_by_chance) ** 0.5:
             lines.append(
-                f"{len(self.doubtful):,} labels are doubtful: a probe is sure of another class "
+                f"{counted(len(self.doubtful), 'label is', 'labels are')} doubtful: a probe is sure of another class "
                 f"(expected by chance {self.doubtful_by_chance:.1f})"
             )
         for what, accuracy in self.shortcuts.items():
             chance = 1 / self.classes
             is_content = what == "border pixels" and accuracy < self.further_inside + BEYOND_CONTENT
-            if accuracy > chance + LIMITS[what] * (1 - chance) and not is_content:
+            if accuracy > chance + max(LIMITS[what] * (1 - chance), self._luck()) and not is_content:
                 lines.append(f"your classes are told apart at {accuracy:.2f} by {what} alone (chance {chance:.2f})")
         return lines
+
+    def _luck(self) -> float:
+        """Return by how much a balanced accuracy may exceed chance without a reason."""
+        _, sizes = np.unique([] if self.labels is None else self.labels, return_counts=True)
+        seen = sizes * min(1.0, SEEN / len(self.images))
+        chance = 1 / len(sizes)
+        return float(DEVIATIONS * np.sqrt(np.sum(chance * (1 - chance) / seen)) / len(sizes))
+
+    def _copies_of(self, b: int, a: int) -> int:
+        """Return how many images of one split have a near-duplicate in another."""
+        pairs = np.stack([self.pairs.first, self.pairs.second])
+        across = pairs[:, (np.sort(self.split[pairs], axis=0) == [[min(a, b)], [max(a, b)]]).all(axis=0)]
+        return len(np.unique(across[self.split[across] == b]))
 
 
 def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
@@ -122,27 +148,39 @@ def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
     Raises:
         UserError: there are no images.
     """
+    ignore_expected_warnings()
     everything = labelled_images(data, *SPLITS)
     images, labels = everything
     if not len(images):
         raise UserError("there are no images to look at")
-    split = np.repeat(np.arange(3), [data.size(name) for name in SPLITS])
+    sizes = [data.size(name) for name in SPLITS]
+    split = np.repeat(np.arange(3), sizes)
     files = [data.paths(name) for name in SPLITS]
     paths = [path for part in files if part for path in part]
-    names = [str(path) for path in paths] or [f"{SPLITS[s]} {i}" for i, s in enumerate(split)]
+    numbered = [f"{word} image {i}" for word, n in zip(SPLIT_WORDS, sizes, strict=True) for i in range(n)]
+    names = [str(path) for path in paths] or numbered
     say(f"looking for near-duplicates among {len(images):,} images")
     pairs = find_near_duplicates(everything)
     groups = chains(len(images), pairs.first, pairs.second)
     facts: dict[str, object] = {"left_out": left_out, "odd": odd_images(images), "pairs": pairs, "groups": groups}
     if labels is not None and len(np.unique(labels)) > 1:
         say("shortcuts and doubtful labels")
-        some = stratified(labels, PROBED)
-        seen = {"file metadata": file_facts([paths[i] for i in some])} if paths else {}
-        seen |= {"mean colour": mean_colours(images[some]), "border pixels": borders(images[some])}
+        some = stratified(labels, SEEN)
+        seen = _seen_of_files([paths[i] for i in some]) if paths else {}
+        seen["mean colour"] = mean_colours(images[some])
+        if min(images.shape[2:]) >= FRAMED:
+            seen["border pixels"] = borders(images[some])
+            facts["further_inside"] = forest_accuracy(borders(without_border(images[some])), labels[some], groups[some])
         facts["shortcuts"] = {what: forest_accuracy(x, labels[some], groups[some]) for what, x in seen.items()}
-        facts["further_inside"] = forest_accuracy(borders(without_border(images[some])), labels[some], groups[some])
         facts |= doubtful_labels(images, labels, groups)
-    return Audit(names, split, labels, data.class_names, **facts)  # type: ignore[arg-type]
+    return Audit(names, images, split, labels, data.class_names, **facts)  # type: ignore[arg-type]
+
+
+def _seen_of_files(paths: Sequence[Path]) -> dict[str, Floats]:
+    """Return what is known of files, apart from their length, which depends on the content."""
+    facts = file_facts(paths)
+    lengths = [COLUMNS.index(name) for name in LENGTHS]
+    return {"file metadata": np.delete(facts, lengths, axis=1), "size of the file": facts[:, lengths]}
 
 
 def doubtful_labels(images: Array, labels: Ids, groups: Ids) -> dict[str, object]:

@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unsup.core.arrays import Array, Ids
+from unsup.core.arrays import Ids
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
-from unsup.data.base import ImageData
-from unsup.evaluation.audit import Audit
-from unsup.evaluation.copy_search import labelled_images
-from unsup.evaluation.encoded import SPLITS
+from unsup.evaluation.audit import SPLIT_WORDS, Audit
 from unsup.reports.format import Cells, accuracy, markdown_table
 
 SHEET = 60  # pairs on the sheet, evenly spaced from the most to the least alike
@@ -23,7 +20,7 @@ SIDE, GAP = 96, 12  # pixels
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins with one runs in a spreadsheet
 
 
-def write_audit(folder: Path, audit: Audit, data: ImageData, title: str) -> Path:
+def write_audit(folder: Path, audit: Audit, title: str) -> Path:
     """Write audit.md, the tables and the sheet, and return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / "pairs.csv", _table(("residual", "first", "split", "second", "split"), _pair_rows(audit)))
@@ -31,7 +28,7 @@ def write_audit(folder: Path, audit: Audit, data: ImageData, title: str) -> Path
     sheet = ""
     if len(audit.pairs.first):
         buffer = io.BytesIO()
-        pair_sheet(labelled_images(data, *SPLITS).images, audit).save(buffer, "PNG")
+        pair_sheet(audit).save(buffer, "PNG")
         replace_file(folder / "pairs.png", buffer.getvalue())
         sheet = "\n\n![pairs of near-duplicates, side by side](pairs.png)"
     page = folder / "audit.md"
@@ -62,13 +59,13 @@ def _page(audit: Audit) -> str:
 def enumerate_sizes(audit: Audit) -> str:
     """Return the numbers of classes and of images in each split."""
     counts = np.bincount(audit.split, minlength=3)
-    sizes = ", ".join(f"{n:,} {name}" for name, n in zip(SPLITS, counts, strict=True))
-    return f"{audit.classes or 'no'} classes; images: {sizes}."
+    training, validation, test = (f"{n:,} {name}" for name, n in zip(SPLIT_WORDS, counts, strict=True))
+    return f"{audit.classes or 'no'} classes, {training}, {validation} and {test} images."
 
 
 def _pair_rows(audit: Audit) -> Iterable[Sequence[str]]:
     for residual, *pair in zip(audit.pairs.residual, audit.pairs.first, audit.pairs.second, strict=True):
-        cells = [cell for i in pair for cell in (audit.names[i], SPLITS[audit.split[i]])]
+        cells = [cell for i in pair for cell in (audit.names[i], SPLIT_WORDS[audit.split[i]])]
         yield [f"{residual:.4f}", *cells]
 
 
@@ -92,7 +89,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     return text.getvalue().encode(errors="surrogateescape")
 
 
-def pair_sheet(images: Array, audit: Audit) -> Image.Image:
+def pair_sheet(audit: Audit) -> Image.Image:
     """Draw some pairs side by side, those across splits first."""
     order = np.concatenate([audit.leaks, np.setdiff1d(np.arange(len(audit.pairs.first)), audit.leaks)])
     some: Ids = order[np.linspace(0, len(order) - 1, min(SHEET, len(order))).astype(int)]
@@ -101,6 +98,6 @@ def pair_sheet(images: Array, audit: Audit) -> Image.Image:
     for n, at in enumerate(some):
         left, top = (n % COLUMNS) * (2 * SIDE + GAP), (n // COLUMNS) * (SIDE + GAP)
         for side, i in enumerate((audit.pairs.first[at], audit.pairs.second[at])):
-            picture = Image.fromarray(images[i].transpose(1, 2, 0).squeeze()).convert("RGB")
+            picture = Image.fromarray(audit.images[i].transpose(1, 2, 0).squeeze()).convert("RGB")
             sheet.paste(picture.resize((SIDE, SIDE)), (left + side * SIDE, top))
     return sheet

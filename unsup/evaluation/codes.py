@@ -10,8 +10,9 @@ from torch import Tensor
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.core.seeds import seed_noise
+from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData, Split
-from unsup.evaluation.encoded import SPLITS, Encoded, finite
+from unsup.evaluation.encoded import Encoded, finite
 from unsup.evaluation.progress import say
 from unsup.models.base import Model
 from unsup.models.frozen import frozen

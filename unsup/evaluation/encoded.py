@@ -1,14 +1,11 @@
 """Outputs of a frozen encoder as plain arrays, from which all scores are computed."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import UserError
-
-SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from unsup.core.arrays import Floats, Ids
-from unsup.evaluation.encoded import SPLITS, Encoded
+from unsup.core.splits import SPLITS
+from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes

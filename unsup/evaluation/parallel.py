@@ -9,6 +9,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.evaluation.progress import say
 
 Measures = dict[str, Callable[[], Any]]
@@ -20,6 +21,7 @@ def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
     They start in their order, `workers` of them at a time. An error in one of them is raised here. An error or an
     interrupt stops the others at their next line of Python.
     """
+    ignore_expected_warnings()  # in all threads, as a filter holds for the process
     todo = list(parts.items())[::-1]
     finished: SimpleQueue[tuple[str, float, Any, BaseException | None]] = SimpleQueue()
 

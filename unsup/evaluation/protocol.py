@@ -14,12 +14,12 @@ import torch
 
 from unsup.core.arrays import Ids
 from unsup.core.errors import UserError
+from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData
 from unsup.evaluation import measures
 from unsup.evaluation.arrays import CodeEvaluation, judge_arrays
 from unsup.evaluation.codes import encode_splits, samples
 from unsup.evaluation.copies import Copies
-from unsup.evaluation.encoded import SPLITS
 from unsup.evaluation.feature_space import FeatureSpace, has_classes
 from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say

@@ -10,11 +10,12 @@ import torch
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
+from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData
 from unsup.evaluation.baselines import BaselineResult, cache_key, compute_baselines, feature_spaces
 from unsup.evaluation.copy_search import find_copies
 from unsup.evaluation.draw import draw_figures
-from unsup.evaluation.encoded import SPLITS
+from unsup.evaluation.findings import find_faults
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
 from unsup.evaluation.selfcheck import selfcheck
@@ -55,6 +56,7 @@ class Judgement(NamedTuple):
     baselines: dict[ReferenceKey, BaselineResult]
     pretraining: Pretraining
     checks: list[tuple[str, bool, str]]  # (name, passed, measured) of the evaluator's check of itself
+    findings: list[str] | None  # of an audit of one's own images
 
 
 def evaluate_run(run: Run, data: ImageData) -> Report:
@@ -86,7 +88,8 @@ def _judge(run: Run, data: ImageData) -> Judgement:
     with about(run.config["recipe"]):
         evaluation = judge_model(model, data, layers=True, feature_spaces=spaces, copies=copies)
     baselines = compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces)
-    return Judgement(model, evaluation, baselines, pretraining, checks)
+    findings = find_faults(data, folder, cache_key(data))
+    return Judgement(model, evaluation, baselines, pretraining, checks, findings)
 
 
 def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
@@ -145,6 +148,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         baselines={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
         comparisons=_comparisons(evaluation, judged.baselines),
         start=started_from(run, versions),
+        findings=judged.findings,
         curves=curves,
         figures=dict(figures),
         pretrained_on=judged.pretraining,

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from unsup.core.splits import SPLITS
 from unsup.evaluation.copies import Copies, copy_scores
-from unsup.evaluation.encoded import SPLITS
 from unsup.metrics import clustering, diagnostics, generation, probes
 from unsup.metrics.classification import calibration_errors, class_scores
 from unsup.metrics.differences import Sample, differences
@@ -23,7 +23,7 @@ CheckResult = tuple[str, bool, str]  # what was checked, passed, what was measur
 
 
 def selfcheck() -> list[CheckResult]:
-    """Run all checks, with the same draws every time, in about a second."""
+    """Run all checks, with the same draws every time, in some seconds."""
     rng = np.random.default_rng(0)
     labels = [np.arange(n) % CLASSES for n in (TRAIN, VAL, TEST)]
     one_hot = Splits.of([np.eye(CLASSES, dtype=np.float32)[y] for y in labels], labels)

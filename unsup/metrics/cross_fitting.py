@@ -18,7 +18,7 @@ HARDLY = 0.1  # and at most that of its own
 
 def folds_by_group(labels: Ids, groups: Ids) -> list[tuple[Ids, Ids]]:
     """Return positions to fit on and to hold out, with no group (n,) on both sides."""
-    folds = min(FOLDS, len(np.unique(groups)))
+    folds = min(FOLDS, len(np.unique(groups)), int(np.unique(labels, return_counts=True)[1].max()))
     if folds < 2:
         return []
     shuffled = np.random.default_rng(0).permutation(len(labels))
@@ -42,7 +42,7 @@ def linear_probabilities(features: Floats, labels: Ids, groups: Ids, most: int) 
     """Return probabilities (n, K) of a linear probe on groups that it has not seen.
 
     K are the classes in label order; the probe is fitted on at most `most` images. All are 0 for an image that no fold
-    holds out.
+    holds out, and where the others are of one class or each of another.
     """
     classes = np.unique(labels)
     probabilities = np.zeros((len(labels), len(classes)))
@@ -50,7 +50,10 @@ def linear_probabilities(features: Floats, labels: Ids, groups: Ids, most: int) 
         part = fit[stratified(labels[fit], most)]
         scaler = StandardScaler().fit(features[part])
         x, y = scaler.transform(features[part]).astype(np.float32), labels[part]
-        probe = fit_with_chosen_c(x, y, stratified_folds(y, FOLDS)[:1])
+        inner = stratified_folds(y, FOLDS)[:1]
+        if len(np.unique(y)) < 2 or not inner:
+            continue
+        probe = fit_with_chosen_c(x, y, inner)
         at = np.searchsorted(classes, probe.classes_)
         logs = log_probabilities(probe, scaler.transform(features[held]).astype(np.float32))
         probabilities[np.ix_(held, at)] = np.exp(logs)

@@ -19,7 +19,8 @@ ACTIVE = 0.01  # nats of mean KL above which a latent dimension is said to be us
 def principal_components(train: NDArray[np.float32]) -> PCA:
     """Fit at most 256 components on at most 25,600 training codes (n, D)."""
     some = train[subsample(len(train), RANK_IMAGES)]
-    return PCA(min(COMPRESSED, *some.shape), svd_solver="randomized", random_state=0).fit(some)
+    with np.errstate(invalid="ignore"):  # shares of a variance of 0
+        return PCA(min(COMPRESSED, *some.shape), svd_solver="randomized", random_state=0).fit(some)
 
 
 @threadpool_limits.wrap(limits=1)

@@ -30,6 +30,7 @@ LOW_QUANTILE = 0.02  # of the residuals of 16th neighbours; fewer images have mo
 FEWEST = 50  # images with a candidate of another class that have a tail
 MOST_POWER = 8.0  # of a tail: residuals end at 1, which makes it look steeper than it is
 TINY = 1e-6
+SMALLEST = 2  # pixels of a side that can be aligned
 ROWS = 512  # images at a time
 
 
@@ -73,7 +74,8 @@ def find_near_duplicates(looked_up: LabelledImages, others: LabelledImages | Non
         others: the images that they may be copies of; None for themselves.
     """
     base = looked_up if others is None else others
-    if len(looked_up.images) == 0 or len(base.images) < 2 + (others is None):
+    smallest = min(looked_up.images.shape[2:])
+    if len(looked_up.images) == 0 or len(base.images) < 2 + (others is None) or smallest < SMALLEST:
         nothing = np.empty(0, np.int64)
         return NearDuplicates(nothing, nothing, nothing.astype(np.float32), 0.0, 0.0)
     candidates = _candidates(looked_up.images, base.images, alone=others is None)

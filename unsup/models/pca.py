@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA as SklearnPCA
 from threadpoolctl import threadpool_limits
@@ -54,7 +55,9 @@ class PCA(Model):
         code_dim = len(self.components)
         if len(x) < code_dim:
             raise UserError(f"PCA cannot find {code_dim} components in {len(x)} images: lower model.code_dim")
-        pca = SklearnPCA(code_dim, svd_solver=solver(len(x), x.shape[1], code_dim), random_state=0).fit(x.numpy())
+        pca = SklearnPCA(code_dim, svd_solver=solver(len(x), x.shape[1], code_dim), random_state=0)
+        with np.errstate(invalid="ignore"):  # shares of a variance of 0
+            pca.fit(x.numpy())
         self.mean.copy_(torch.from_numpy(pca.mean_))
         self.components.copy_(torch.from_numpy(pca.components_))
 

@@ -188,6 +188,7 @@ class Report(Record, kw_only=True):
     provenance: Provenance
     pretrained_on: Pretraining | None = None
     start: Start | None = None
+    findings: list[str] | None = None  # of an audit of the images, which a named data set does not need
     curves: dict[str, list[tuple[Count, float]]] | None = None
 
     @property

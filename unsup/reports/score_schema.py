@@ -113,6 +113,7 @@ class ClusterCount(Record, kw_only=True):
 
     k: Count | None = None
     by: str | None = None
+    used: Count | None = None  # by k-means, where equal codes leave some without an image
     silhouette: Count | None = None
     bic: Count | None = None
 

@@ -8,6 +8,7 @@ from unsup.reports.schema import ReferenceKey, Report, baseline_name
 from unsup.reports.score_schema import Layer, Scores
 from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, other_clusterings
 from unsup.reports.sections_copies import copies_of_test_images
+from unsup.reports.sections_images import about_these_images
 from unsup.reports.sections_new_images import new_images
 from unsup.reports.sections_origin import how_made, origin
 from unsup.reports.sections_probes import by_class, corrupted, draws, untested_classes
@@ -23,6 +24,7 @@ def sections(report: Report) -> list[Section]:
     content: list[tuple[str, list[Block]]] = [
         ("Summary", _summary(report)),
         ("Against the baselines", _comparisons(report)),
+        ("What to know about these images", about_these_images(report)),
         ("Copies of test images", copies_of_test_images(report)),
         ("Pictures", [Picture(path, alt) for path, alt in report.figures.items()]),
         ("Generation", _generation(report)),

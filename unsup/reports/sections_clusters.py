@@ -1,5 +1,6 @@
 """Sections on k-means, other clusterings and the number of clusters."""
 
+from unsup.core.words import counted
 from unsup.reports.blocks import Block, Note, Table, in_order
 from unsup.reports.format import Cells, accuracy, error
 from unsup.reports.methods import CLUSTERINGS
@@ -28,7 +29,16 @@ def kmeans_spaces(report: Report) -> list[Block]:
                     row["all images at once"] = _agreement(kmeans.transductive)
             rows.append(row)
     note = "ACC / NMI / ARI; in bold the space that the summary shows, fixed in advance."
-    return [Note(note), Table("k-means in both spaces", rows, texts=2)] if rows else []
+    notes = [text for text in (note, empty_clusters(report)) if text]
+    return [*map(Note, notes), Table("k-means in both spaces", rows, texts=2)] if rows else []
+
+
+def empty_clusters(report: Report) -> str:
+    """Return how many clusters equal codes leave to k-means, empty if all."""
+    clusters = report.scores.clusters
+    if clusters is None or clusters.used is None:
+        return ""
+    return f"{counted(int(clusters.used), 'distinct code')}: k-means uses {clusters.used} of {clusters.k} clusters"
 
 
 def other_clusterings(report: Report) -> list[Block]:

@@ -1,5 +1,6 @@
 """Data and models from a resolved configuration."""
 
+import copy
 import inspect
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.removed import current_options
 from unsup.data.base import ImageData
 from unsup.data.folder import Folder
+from unsup.data.npz import Npz
 from unsup.metrics.chains import chains
 from unsup.metrics.near_duplicates import LabelledImages, find_near_duplicates
 from unsup.models.base import Model
@@ -41,14 +43,15 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
     model = build_model(config, data)
     if model.needs_init and not config["init_from"]:
         raise UsageError(f"{config['recipe']} starts from the weights of another run: give --init_from RECIPE or RUN")
-    refuse_large_images(model, data, config, lambda size: build_model(config, build_data(with_size(config, size))))
+    refuse_large_images(model, data, config, lambda size: build_model(config, of_size(data, size)))
     return data, model
 
 
-def with_size(config: Config, size: int) -> Config:
-    """Return a configuration with images of another size."""
-    arguments = config["data"]["init_args"] | {"size": size}
-    return config | {"data": config["data"] | {"init_args": arguments}}
+def of_size(data: ImageData, size: int) -> ImageData:
+    """Return a data module, not to be loaded, that stands for images of another size."""
+    other = copy.copy(data)
+    other.shape = (data.shape[0], size, size)
+    return other
 
 
 def build_data(config: Config) -> ImageData:
@@ -56,7 +59,7 @@ def build_data(config: Config) -> ImageData:
     cls = load_class(config["data"]["class_path"], ImageData)
     data: ImageData = instantiate("data", cls, config["data"]["init_args"])
     data.seed = config["seed"]
-    if isinstance(data, Folder):
+    if isinstance(data, Folder | Npz):
         data.find_groups = found_groups
     return data
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unsup.core.errors import UsageError
 from unsup.data.base import ImageData
+from unsup.data.npz import Npz
 from unsup.models.base import Model
 
 SMALL = 64  # sides up to this are not checked
@@ -22,9 +23,9 @@ PROBED = (2, 4)  # images of the two steps that are compared
 def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], make: Callable[[int], Model]) -> None:
     """Refuse a size of images at which a model cannot be trained.
 
-    It applies to data sets whose size is an option. A model is refused if the size makes it larger than 100 million
-    weights, or a training step larger than 2.5 GiB (an eighth of the memory, if that is more; half of the memory of a
-    GPU), as measured on a few random images.
+    It applies to data sets whose size is an option, and to arrays of the user's own. A model is refused if the size
+    makes it larger than 100 million weights, or a training step larger than 2.5 GiB (an eighth of the memory, if that
+    is more; half of the memory of a GPU), as measured on a few random images.
 
     Args:
         model: built for these images.
@@ -35,8 +36,8 @@ def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], m
     Raises:
         UsageError: the size is too large; the message names the largest one that is not, a multiple of 8.
     """
-    size = config["data"]["init_args"].get("size")
-    if not isinstance(size, int) or size <= SMALL:
+    size = max(data.shape[1:])
+    if size <= SMALL or not (isinstance(config["data"]["init_args"].get("size"), int) or isinstance(data, Npz)):
         return
     precision, limit = str(config["trainer"].get("precision")), step_limit(config)
 
@@ -57,10 +58,12 @@ def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], m
         most = largest(size, fits)
         if most is None and num_weights(model) > MOST_WEIGHTS:
             return  # it is that large at any size
-        remedy = f"it takes up to data.size {most}" if most else "no smaller size helps"
+        limit_of_size = f"data.size {most}" if "size" in config["data"]["init_args"] else f"{most} x {most} pixels"
+        remedy = f"it takes up to {limit_of_size}" if most else "no smaller size helps"
+        height, width = data.shape[1:]
         raise UsageError(
-            f"{config['recipe']} {too_large} for images of {size} x {size}: {remedy}; or lower data.batch_size or the "
-            "widths of the model"
+            f"{config['recipe']} {too_large} for images of {height} x {width}: {remedy}; or lower data.batch_size or "
+            "the widths of the model"
         )
 
 

@@ -196,7 +196,8 @@ def plane_of(codes: Array) -> Plane:
     from threadpoolctl import threadpool_limits
 
     # t-SNE starts from the leading components of at most 50, so its time depends on n alone
-    leading = PCA(min(50, n, d), random_state=0).fit_transform(codes)
+    with np.errstate(invalid="ignore"):  # shares of a variance of 0
+        leading = PCA(min(50, n, d), random_state=0).fit_transform(codes)
     if n < 100 or leading[:, 0].std() == 0:
         return Plane("First two principal components", chosen, leading[:, :2])
     with threadpool_limits(1):  # a second thread mostly waits

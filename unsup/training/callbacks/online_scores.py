@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
 from unsup.evaluation.codes import encode_batches
+from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.metrics import clustering, diagnostics
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs
@@ -81,6 +82,7 @@ def quick_scores(codes: Floats, labels: Ids | None) -> dict[str, float]:
     if labels is None or len(np.unique(labels[::2])) < 2:
         return scores
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=FEW_LABEL_C))
+    ignore_expected_warnings()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 100 iterations are enough for a curve
         probe.fit(codes[::2], labels[::2])

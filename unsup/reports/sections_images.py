@@ -1,0 +1,22 @@
+"""Section on faults of the images that an audit found."""
+
+from unsup.reports.blocks import Block, Note
+from unsup.reports.schema import Report
+
+
+def about_these_images(report: Report) -> list[Block]:
+    """Return the findings, or that there are none, where an audit was made."""
+    if report.findings is None:
+        return []
+    if not report.findings:
+        return [Note("Nothing that needs a look: no odd files, near-duplicates, doubtful labels or shortcuts.")]
+    texts = [f"**{text}.**" for text in report.findings]
+    return [*map(Note, texts), Note("The audit of these images (`unsup audit`, `make audit`) names each of them.")]
+
+
+def findings_line(report: Report) -> str:
+    """Return copies of test images and other findings on one line, if any."""
+    texts = list(report.findings or ())
+    if (copies := report.scores.copies) and copies.test:
+        texts.insert(0, f"{copies.test:,} of {report.run.images.test:,} test images have a copy to learn from")
+    return "; ".join(texts)
