@@ -139,7 +139,7 @@ def test_rules_that_give_no_groups_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=why):
             Folder(str(tmp_path), groups=rule)  # before any file is looked at
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot read"):
         named_groups(tmp_path, ["a.png"], str(table))
     table.write_text("file,group\na.png,1\n")
     with pytest.raises(UserError, match=r"no group for 1 images \(the first: b.png\)"):

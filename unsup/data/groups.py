@@ -1,6 +1,5 @@
 """Groups of files that a split must not cut, such as the frames of a film."""
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.errors import UsageError, UserError
+from unsup.core.tables import FileNames, read_table
 from unsup.data.exif import bursts
 
 EXIF = re.compile(r"exif:(\d+(?:\.\d+)?)s")  # such as exif:60s
@@ -57,14 +57,10 @@ def named_groups(top: Path, files: Sequence[str], rule: str) -> NDArray[np.int64
 
 
 def _from_table(files: Sequence[str], path: Path) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"data.groups: {path} cannot be read ({error})") from error
-    if not rows or not {"file", "group"} <= rows[0].keys():
-        raise UserError(f"data.groups: {path} needs a first line file,group and a line for each image")
-    groups = {row["file"]: row["group"] for row in rows}
+    known, groups = FileNames(files), dict[str, str]()
+    for row in read_table(path, ("file", "group")):
+        if file := known.find(row["file"]):  # it may have lines on other images
+            groups[file] = row["group"].strip()
     if missing := [file for file in files if not groups.get(file)]:
         raise UserError(f"data.groups: {path} has no group for {len(missing)} images (the first: {missing[0]})")
     return [groups[file] for file in files]

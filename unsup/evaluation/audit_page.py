@@ -1,6 +1,5 @@
 """The files of an audit, which are a page, tables and a sheet of pairs."""
 
-import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,20 +10,20 @@ from PIL import Image
 from unsup.core.arrays import Ids
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
+from unsup.core.tables import table
 from unsup.evaluation.audit import SPLIT_WORDS, Audit
 from unsup.reports.format import Cells, accuracy, markdown_table
 
 SHEET = 60  # pairs on the sheet, evenly spaced from the most to the least alike
 COLUMNS = 6
 SIDE, GAP = 96, 12  # pixels
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins with one runs in a spreadsheet
 
 
 def write_audit(folder: Path, audit: Audit, title: str) -> Path:
     """Write audit.md, the tables and the sheet, and return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / "pairs.csv", _table(("residual", "first", "split", "second", "split"), _pair_rows(audit)))
-    replace_file(folder / "images.csv", _table(("file", "finding", "detail"), _image_rows(audit)))
+    replace_file(folder / "pairs.csv", table(("residual", "first", "split", "second", "split"), _pair_rows(audit)))
+    replace_file(folder / "images.csv", table(("file", "finding", "detail"), _image_rows(audit)))
     sheet = ""
     if len(audit.pairs.first):
         buffer = io.BytesIO()
@@ -79,14 +78,6 @@ def _image_rows(audit: Audit) -> Iterable[Sequence[str]]:
     for at in audit.contradictions:
         first, second = audit.pairs.first[at], audit.pairs.second[at]
         yield [audit.names[first], "label differs from that of a near-duplicate", audit.names[second]]
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
-    """Return a CSV file in which no cell runs as a formula."""
-    text = io.StringIO(newline="")
-    safe = ([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row] for row in rows)
-    csv.writer(text).writerows([columns, *safe])
-    return text.getvalue().encode(errors="surrogateescape")
 
 
 def pair_sheet(audit: Audit) -> Image.Image:

@@ -23,7 +23,7 @@ class Name(NamedTuple):
 def read_names(path: Path, images: Path) -> dict[str, Name]:
     """Return the name of each image in a CSV file.
 
-    It has the columns `file`, `name` and perhaps `asked`. Lines without a name are passed over, and so are other columns.
+    It has the columns `file`, `name` and perhaps `asked`. Lines without a name and other columns are passed over.
 
     Raises:
         UserError: the table cannot be read, names a file that is not below `images`, or gives an image two names.
