@@ -112,8 +112,8 @@ class Folder(ImageData):
             raise UsageError(f"data.value_range is {list(value_range)}: the first value must be below the second")
         self.images = Path(images).expanduser()
         self.class_folders: ClassFolders = class_folders
-        reading = Reading(None if value_range is None else (value_range[0], value_range[1]), max_megapixels)
-        self._cache = ImageCache(self.images, Path(self.root), (channels, size, size), reading)
+        self.reading = Reading(None if value_range is None else (value_range[0], value_range[1]), max_megapixels)
+        self._cache = ImageCache(self.images, Path(self.root), (channels, size, size), self.reading)
         self.skip_unreadable = skip_unreadable
         self.groups = groups
         self.find_groups: Callable[[NDArray[np.uint8]], NDArray[np.int64]] | None = None  # for groups "found"
