@@ -37,8 +37,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 # The verbs of unsup. Each takes some variables; unsup/core/commands.py has the same table.
-OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words ENCODER=--encoder \
-  IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs
+OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words \
+  IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs \
+  ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder
 LISTS := MODELS SEEDS GRID WORDS
 FLAGS := ONNX
 MODELS ?= $(MODEL)
@@ -57,7 +58,7 @@ models: TAKES := ## list the recipes with the score and the minutes to expect
 
 ##@ Evaluate and compare
 audit: TAKES := IMAGES DATA DATA_ROOT OUT RUNS ## look for copies, leaks, odd files, doubtful labels and shortcuts in IMAGES= or DATA= [OUT=]
-evaluate: TAKES := RUN IMAGES DATA_ROOT ## evaluate RUN= again [DATA_ROOT= IMAGES= if the images have moved]
+evaluate: TAKES := RUN ENCODER CODES DATA IMAGES DATA_ROOT RUNS ## evaluate RUN= again, or any ENCODER= or CODES= on IMAGES= or DATA= [RUNS=]
 compare: TAKES := DATA SORT A B LABELS RUNS ## print all reports of RUNS= side by side [DATA= SORT="few-label 10" A=simclr B=vicreg; LABELS=names.csv]
 results: TAKES := RUN ## record the reports of RUN="…" in results/ and write the tables and cards
 reproduce: TAKES := CARD SEEDS IMAGES DATA_ROOT RUNS ## train the row of CARD= (in results/cards) again and check its scores [SEEDS="0 1" or all]
@@ -67,7 +68,7 @@ selfcheck: TAKES := ## check the evaluator on codes with known scores
 classify: TAKES := RUN IMAGES OUT LABELS SORT ## sort the pictures of IMAGES= by RUN= [LABELS=names.csv SORT=copy|link OUT=]
 encode: TAKES := RUN IMAGES OUT ## write the codes of the pictures of IMAGES= by RUN= [OUT=codes.npz or codes.parquet]
 export: TAKES := RUN OUT ONNX ## write the encoder of RUN= for use elsewhere, and check the copy [OUT= ONNX=1]
-zero_shot: TAKES := RUN WORDS ENCODER IMAGES DATA_ROOT ## name the clusters of RUN= from WORDS="cat dog" by an image-text ENCODER=
+zero_shot: TAKES := RUN WORDS TEXT_ENCODER IMAGES DATA_ROOT ## name the clusters of RUN= from WORDS="cat dog" by an image-text TEXT_ENCODER=
 
 results: LISTS := RUN
 reproduce: override RUNS := $(RUNS)/reproduced

@@ -11,8 +11,8 @@ from tiny import SHAPE, TinyDigits
 from torch import Tensor
 
 from unsup.evaluation import baselines
-from unsup.evaluation.baselines import signature, untrained
 from unsup.evaluation.progress import say
+from unsup.evaluation.untrained import signature, untrained
 from unsup.models.ae import AE
 from unsup.models.base import Model
 from unsup.models.conv_ae import ConvAE

@@ -57,7 +57,7 @@ def taught() -> Tiny:
 def test_clusters_are_called_as_most_of_their_images_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = used.finished(tmp_path, "dae")
     words = [*WORDS, "ten", "cat", "house"]
-    assert main(["zero_shot", str(run), "--words", *words, "--encoder", f"{__name__}:taught"]) == 0
+    assert main(["zero_shot", str(run), "--words", *words, "--text_encoder", f"{__name__}:taught"]) == 0
     with (run / "zero_shot.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["cluster"] for row in rows] == [str(i) for i in range(10)]
@@ -75,7 +75,7 @@ def test_with_the_class_names_as_words_the_names_are_scored(
     net.words = lambda words, named=net.words: named([WORDS[int(word)] for word in words])  # type: ignore[method-assign, misc]
     monkeypatch.setattr(f"{__name__}.taught", lambda: net)
     run = used.finished(tmp_path, "dae")
-    assert main(["zero_shot", str(run), "--words", *"0123456789", "--encoder", f"{__name__}:taught"]) == 0
+    assert main(["zero_shot", str(run), "--words", *"0123456789", "--text_encoder", f"{__name__}:taught"]) == 0
     said = capsys.readouterr().out.partition("names fit the class of ")[2]
     accuracy, alone = float(said[:5]), float(said.partition("alone ")[2][:5])
     assert 0.6 < accuracy < alone and alone > 0.85

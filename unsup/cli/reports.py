@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from unsup.cli.encoders import encoder_config
 from unsup.cli.named import compare_on_names
 from unsup.cli.output import show_comparison, show_report
 from unsup.cli.parser import CommandLine, parse
@@ -18,14 +19,45 @@ from unsup.runs.run import Run
 OTHER = ("print_config", "runs")  # parameters of `train` that do not set an option
 
 
-def evaluate(run: str, *, data_root: str | None = None, images: str | None = None) -> None:
-    """Repeat the evaluation of a finished run.
+def evaluate(
+    run: str | None = None,
+    *,
+    line: CommandLine,
+    encoder: str | None = None,
+    codes: str | None = None,
+    data: str | None = None,
+    images: str | None = None,
+    data_root: str | None = None,
+    runs: Path = Path("runs"),
+) -> None:
+    """Repeat the evaluation of a run, or judge any encoder on any images.
+
+    Encoders are named torchvision:NAME, timm:NAME, hf:FOLDER, file.py:build, package.module:build, x.onnx, x.pt2 or
+    starter (EfficientNet-Lite0). Libraries may download their weights. Their options are:
+      --encoder.size 96  --encoder.crop 0.875  --encoder.interpolation bicubic  --encoder.mean "[0.5, 0.5, 0.5]"
+      --encoder.std "[0.5, 0.5, 0.5]"  --encoder.trained_on other  --encoder.supervision labels  --encoder.note TEXT
 
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
-        data_root: the folder of data sets, if it has moved
-        images: your folder of images, if it has moved
+        line: dotted options
+        encoder: an encoder that was trained elsewhere, instead of a run
+        codes: a file of codes, made anywhere: arrays train, train_labels, test, test_labels [val, val_labels, images]
+        data: with an encoder or codes: a data set in configs/data
+        images: your folder of images; of a run: if it has moved
+        data_root: the folder of data sets (data); of a run: if it has moved
+        runs: the folder of runs (runs)
     """
+    if sum(given is not None for given in (run, encoder, codes)) != 1:
+        others = f"{option('encoder', '<name>')} or {option('codes', '<file>')}"
+        raise UsageError(f"evaluate takes one of three: a run, {others}")
+    if run is None:
+        config = encoder_config(encoder, codes, data, images, data_root, line)
+        from unsup.evaluation.encoder_run import evaluate_encoder
+
+        show_report(evaluate_encoder(config, runs, line.text))
+        return
+    if data or line.options:
+        raise UsageError(f"{'--data' if data else f'--{line.options[0][0]}'} goes with --encoder, not with a run")
     trained, locations = Run.find(run), new_locations(data_root, images)
     from unsup.evaluation.run import evaluate_run
 

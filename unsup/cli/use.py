@@ -73,14 +73,14 @@ def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
 
 
 def zero_shot(
-    run: str, *, words: Sequence[str], encoder: str, data_root: str | None = None, images: str | None = None
+    run: str, *, words: Sequence[str], text_encoder: str, data_root: str | None = None, images: str | None = None
 ) -> None:
     """Name the clusters of a run with words, by an image-text encoder.
 
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
         words: two or more
-        encoder: a folder of the transformers library (CLIP, SigLIP), or module:name
+        text_encoder: a folder of the transformers library (CLIP, SigLIP), or module:name
         data_root: the folder of data sets, if it has moved
         images: your folder of images, if it has moved
     """
@@ -88,6 +88,6 @@ def zero_shot(
     from unsup.inference.zero_shot import cluster_table, name_run
 
     trained.relocate(locations)
-    path, names = name_run(trained, words, encoder)
+    path, names = name_run(trained, words, text_encoder)
     screen().print(cluster_table(names))
     print(f"names  {printable(str(short_path(path)))}")

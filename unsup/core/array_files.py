@@ -25,6 +25,7 @@ class HasArrays(Protocol):
 
 
 T = TypeVar("T", bound=HasArrays)
+Content = TypeVar("Content")
 
 
 def cached(folder: Path, name: str, key: str, compute: Callable[[], T], read: Callable[[Arrays], T]) -> T:
@@ -68,7 +69,7 @@ def array_shape(path: Path, name: str) -> tuple[int, ...]:
         return ()
 
 
-def load_arrays(path: Path, read: Callable[[Arrays], T]) -> T:
+def load_arrays(path: Path, read: Callable[[Arrays], Content]) -> Content:
     """Return the content of a file of arrays.
 
     Raises:

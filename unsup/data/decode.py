@@ -13,14 +13,14 @@ from tqdm import tqdm
 
 from unsup.core.errors import printable
 from unsup.data.formats import readable_formats
-from unsup.data.pixels import Picture, Reading, read_picture
+from unsup.data.pixels import Cut, Picture, Reading, read_picture
 
 IMAGES_PER_TASK = 4  # that a thread decodes at a time: few, so that all threads end together
 TASKS_AHEAD = 4  # tasks of each thread that may wait to be yielded
 
 
 def decode(
-    paths: list[Path], shape: tuple[int, int, int], reading: Reading | None = None
+    paths: list[Path], shape: tuple[int, int, int], reading: Reading | None = None, cut: Cut | None = None
 ) -> Iterator[list[Picture | str]]:
     """Yield images in order, a few at a time, or reasons why they cannot be read.
 
@@ -30,10 +30,11 @@ def decode(
         paths: the files.
         shape: (C, S, S) of an image.
         reading: how pixels are read.
+        cut: as in `read_picture`.
     """
 
     def task(start: int) -> list[Picture | str]:
-        return [_picture_or_reason(path, shape, reading) for path in paths[start : start + IMAGES_PER_TASK]]
+        return [_picture_or_reason(path, shape, reading, cut) for path in paths[start : start + IMAGES_PER_TASK]]
 
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # damaged files are reported in one line
     warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -52,9 +53,11 @@ def decode(
             yield pictures
 
 
-def _picture_or_reason(path: Path, shape: tuple[int, int, int], reading: Reading | None) -> Picture | str:
+def _picture_or_reason(
+    path: Path, shape: tuple[int, int, int], reading: Reading | None, cut: Cut | None
+) -> Picture | str:
     try:
-        return read_picture(path, shape, reading)
+        return read_picture(path, shape, reading, cut)
     except Exception as error:  # damaged files raise anything: OSError, SyntaxError, struct.error, …
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return str(text).splitlines()[0]

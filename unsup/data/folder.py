@@ -116,8 +116,8 @@ class Folder(ImageData):
         check_rule(groups)
         self.images = Path(images).expanduser()
         self.class_folders: ClassFolders = class_folders
-        reading = Reading(None if value_range is None else (value_range[0], value_range[1]), max_megapixels)
-        self._cache = ImageCache(self.images, Path(self.root), (channels, size, size), reading)
+        self.reading = Reading(None if value_range is None else (value_range[0], value_range[1]), max_megapixels)
+        self._cache = ImageCache(self.images, Path(self.root), (channels, size, size), self.reading)
         self.skip_unreadable = skip_unreadable
         self.groups = groups
         self.find_groups: Callable[[NDArray[np.uint8]], NDArray[np.int64]] | None = None  # for groups "found"

@@ -28,6 +28,9 @@ TURNS = {
 }
 
 
+Cut = Callable[[Image.Image], NDArray[Any]]  # an upright image without transparency -> its pixels
+
+
 @dataclass(frozen=True)
 class Reading:
     """How files are read, options of `Folder`."""
@@ -39,7 +42,7 @@ class Reading:
 class Picture(NamedTuple):
     """An image, and what a user may want to know about its file."""
 
-    pixels: NDArray[np.uint8]  # (C, S, S)
+    pixels: NDArray[Any]  # (C, S, S) uint8, or what `cut` returned
     file_size: tuple[int, int]  # width and height of the file, before it is turned
     is_first_frame: bool  # of an animation or of several pages
     highest: int | None  # value in an image of 16 bits whose range is not stated
@@ -50,11 +53,13 @@ def read_image(path: Path, shape: tuple[int, int, int], reading: Reading | None 
     return read_picture(path, shape, reading).pixels
 
 
-def read_picture(path: Path, shape: tuple[int, int, int], reading: Reading | None = None) -> Picture:
+def read_picture(
+    path: Path, shape: tuple[int, int, int], reading: Reading | None = None, cut: Cut | None = None
+) -> Picture:
     """Return one image (C, S, S), its shorter side scaled to S, cropped to the middle.
 
     It is turned as its EXIF data say and laid over white; 16-bit grey is divided by 257. Metadata that cannot be read
-    count as none.
+    count as none. With `cut` the pixels are what it makes of the whole image, decoded at its full size.
 
     Raises:
         Exception: the image cannot be read, by Pillow or by `reading`.
@@ -64,14 +69,14 @@ def read_picture(path: Path, shape: tuple[int, int, int], reading: Reading | Non
     reading = reading or Reading()
     with path.open("rb") as file:
         try:
-            return _picture(file, shape, reading)
+            return _picture(file, shape, reading, cut)
         except RefusedError:
             raise
         except Exception as error:
             file.seek(0)
             with suppress(Exception):  # of pixels that are damaged too
                 if content := without_metadata(file.read()):
-                    return _picture(io.BytesIO(content), shape, reading)
+                    return _picture(io.BytesIO(content), shape, reading, cut)
             raise error
 
 
@@ -79,14 +84,15 @@ class RefusedError(ValueError):
     """A readable image that the options do not allow."""
 
 
-def _picture(file: BinaryIO, shape: tuple[int, int, int], reading: Reading) -> Picture:
+def _picture(file: BinaryIO, shape: tuple[int, int, int], reading: Reading, cut: Cut | None) -> Picture:
     channels, size, _ = shape
     image = open_image(file)
     file_size = image.size
     megapixels = image.width * image.height / 1e6
     if megapixels > reading.max_megapixels:
         raise RefusedError(f"{megapixels:,.0f} megapixels, more than data.max_megapixels {reading.max_megapixels:g}")
-    image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at a half, quarter or eighth of its size
+    if cut is None:
+        image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at a half, quarter or eighth of its size
     is_deep_colour = _is_deep_colour(image)
     image.load()
     is_first_frame = image.format != "MPO" and _readable(lambda: image.is_animated)  # phones make MPO of one picture
@@ -104,6 +110,8 @@ def _picture(file: BinaryIO, shape: tuple[int, int, int], reading: Reading) -> P
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("RGB") if image.mode == "LAB" else image  # which has no way to grey
     image = image.convert("L" if channels == 1 else "RGB")
+    if cut is not None:
+        return Picture(cut(image), file_size, bool(is_first_frame), highest)
     image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)  # Pillow's resizing is antialiased
     pixels = np.ascontiguousarray(np.asarray(image).reshape(size, size, channels).transpose(2, 0, 1))
     return Picture(pixels, file_size, bool(is_first_frame), highest)

@@ -6,39 +6,35 @@ per data set and cached in runs/<data>/baselines/, next to the spaces in which g
 named after its content and a hash of all that the content depends on.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import sklearn
-import torch
 
 from unsup.core.array_files import Arrays, cached
 from unsup.core.arrays import Floats
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, texture
 from unsup.evaluation.chosen_pca import fit_chosen_pca, most_components
-from unsup.evaluation.codes import samples
-from unsup.evaluation.feature_space import FeatureSpace, has_classes, one_thread
+from unsup.evaluation.feature_space import FeatureSpace, has_classes
+from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource, sees_more_than_thumbnails
 from unsup.evaluation.image_statistics import ImageStatistics
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, judge_model
+from unsup.evaluation.untrained import num_initialisations, signature, untrained
 from unsup.metrics import mixtures
 from unsup.metrics.intervals import accuracy_interval
 from unsup.models.base import Model
-from unsup.models.frozen import frozen, weights_hash
-from unsup.models.optional_outputs import likelihood
-from unsup.models.parts.thumbnails import Thumbnail
+from unsup.models.foreign.encoder import ForeignEncoder
+from unsup.models.parts.thumbnails import SIDE, Thumbnail
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
 from unsup.reports.schema import ReferenceKey
-
-INITIALISATIONS = 3  # of the untrained network; one without gradients
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,12 @@ class BaselineResult:
 
 
 def compute_baselines(
-    model: Model, code_dim: int, data: ImageData, folder: Path, spaces: Sequence[FeatureSpace]
+    model: Model,
+    code_dim: int,
+    data: ImageData,
+    folder: Path,
+    spaces: Sequence[FeatureSpace],
+    source: PictureSource = NOT_CACHED,
 ) -> dict[ReferenceKey, BaselineResult]:
     """Compute the baselines of a model, or read them from the cache in a folder.
 
@@ -66,7 +67,8 @@ def compute_baselines(
     that are best on validation images, if there are labels. These two and the pixels are of thumbnails, if the images
     are larger than 32 x 32; "texture", a small `patches`, then reads what thumbnails lose. "untrained" exists only if
     the model has random initial weights. "real" exists only with spaces of generated images; it holds only the
-    generation scores of training images: no generator can honestly have a smaller distance.
+    generation scores of training images: no generator can honestly have a smaller distance. "thumbnails" is a control
+    of the resolution: an encoder from elsewhere on the images that pixels and PCA see, if those are smaller (`source`).
     """
     key = cache_key(data)
     digests = "".join(space.digest() for space in spaces)
@@ -97,7 +99,11 @@ def compute_baselines(
         return judged(texture.fit_patches(data), robustness=False)
 
     def untrained_mean() -> BaselineResult:
-        return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces)
+        return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces, source)
+
+    def on_thumbnails() -> BaselineResult:
+        small = replace(source, side=SIDE)
+        return judge_baseline(model, data, robustness=False, source=small)
 
     results: dict[ReferenceKey, BaselineResult] = {
         "pixels": _cached(folder, "pixels", key, pixels),
@@ -108,8 +114,10 @@ def compute_baselines(
         results["pca_chosen"] = _cached(folder, "pca-chosen", key, pca_chosen)
     if thumbnail.smaller and min(data.shape[1:]) > texture.PATCH:
         results["texture"] = _cached(folder, "texture", key, patches)
-    if initialisations := _num_initialisations(model):
+    if initialisations := num_initialisations(model):
         results["untrained"] = _cached(folder, "untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
+    if isinstance(model, ForeignEncoder) and sees_more_than_thumbnails(model, data):
+        results["thumbnails"] = _cached(folder, "thumbnails", f"{key}-{model.identity}", on_thumbnails)
     if spaces:
         results["real"] = _cached(folder, "real", f"{key}-{digests}", partial(_real_images, spaces))
     return results
@@ -159,13 +167,25 @@ def cache_key(data: ImageData) -> str:
 
 
 def judge_baseline(
-    model: Model, data: ImageData, layers: bool = False, robustness: bool = True, spaces: Sequence[FeatureSpace] = ()
+    model: Model,
+    data: ImageData,
+    layers: bool = False,
+    robustness: bool = True,
+    spaces: Sequence[FeatureSpace] = (),
+    source: PictureSource = NOT_CACHED,
 ) -> BaselineResult:
-    evaluation = judge_model(model, data, layers, extent="baseline", robustness=robustness, feature_spaces=spaces)
+    evaluation = judge_model(
+        model, data, layers, extent="baseline", robustness=robustness, feature_spaces=spaces, source=source
+    )
     return BaselineResult(evaluation.scores, evaluation.correct)
 
 
-def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[FeatureSpace]) -> BaselineResult:
+def mean_baseline(
+    models: list[Model],
+    data: ImageData,
+    spaces: Sequence[FeatureSpace],
+    source: PictureSource = NOT_CACHED,
+) -> BaselineResult:
     """Return the mean scores and correctness over initialisations.
 
     Layers and corrupted images are those of the first initialisation alone, because they take the most time.
@@ -174,7 +194,8 @@ def mean_baseline(models: list[Model], data: ImageData, spaces: Sequence[Feature
     results = []
     for i, model in enumerate(models, 1):
         with about(f"{i} of {len(models)}"):
-            results.append(judge_baseline(model, data, layers=i == 1, robustness=i == 1, spaces=spaces))
+            result = judge_baseline(model, data, layers=i == 1, robustness=i == 1, spaces=spaces, source=source)
+            results.append(result)
     first = results[0].scores
     correct = {name: np.mean([result.correct[name] for result in results], axis=0) for name in results[0].correct}
     of_first = {key: first.pop(key) for key in ("layers", "robustness") if key in first}
@@ -203,47 +224,3 @@ def _mean(values: list[Any]) -> Any:
     if isinstance(first, str) or all(value == first for value in values):
         return first
     return float(np.mean(values))
-
-
-def _num_initialisations(model: Model) -> int:
-    """Return how many untrained networks to average, 0 if no weight is random."""
-    if any(p.requires_grad for p in model.parameters()):
-        return INITIALISATIONS
-    random = weights_hash(_initialised(model, 0)) != weights_hash(_initialised(model, 1))
-    return 1 if random else 0
-
-
-def untrained(model: Model, seed: int) -> Model:
-    """Return the same architecture with new weights, on the device of `model`.
-
-    Batch-norm keeps the statistics that it is built with. Statistics of training images would make the baseline weaker
-    (linear probe on validation images of MNIST: simclr .83 -> .67, conv_ae .74 -> .51, vae .75 -> .62; ResNet-18 on
-    CIFAR-10: .37 -> .26).
-    """
-    return _initialised(model, seed).to(model.device).eval()
-
-
-def signature(model: Model, data: ImageData) -> str:
-    """Return a hash of outputs of the untrained network, equal for equal functions.
-
-    The outputs are computed on one thread of the CPU: with more threads the last bits differ.
-    """
-    digest = hashlib.sha256()
-    network: Any = _initialised(model, 0)
-    with one_thread():
-        x = next(data.batches("train", batch_size=64))
-        with frozen(network):
-            outputs = [network.encode(x), *(network.layers(x).values() if hasattr(network, "layers") else ())]
-            outputs += [network.reconstruct(x)] if hasattr(network, "reconstruct") else []
-            outputs += [network.assign(x)] if hasattr(network, "assign") else []
-            outputs += likelihood(network, x, 0).values()
-        outputs += samples(network, 64) if hasattr(network, "sample") else []
-    for output in outputs:
-        digest.update(output.contiguous().numpy().data)
-    return digest.hexdigest()
-
-
-def _initialised(model: Model, seed: int) -> Model:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return type(model)(**model.hparams)

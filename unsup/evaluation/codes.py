@@ -13,8 +13,12 @@ from unsup.core.seeds import seed_noise
 from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData, Split
 from unsup.evaluation.encoded import Encoded, finite
+from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource
 from unsup.evaluation.progress import say
+from unsup.evaluation.stored import stored_codes
 from unsup.models.base import Model
+from unsup.models.foreign.encoder import ForeignEncoder
+from unsup.models.foreign.stored_codes import StoredCodes
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import as_matrix, clusters_of, likelihood, view_distances
 
@@ -22,15 +26,22 @@ CHUNK = 500  # images sampled at a time
 REMEDY = "train the model again with a lower learning rate"  # what helps if its outputs are not finite
 
 
-def encode_splits(model: Model, data: ImageData, layers: bool) -> tuple[dict[str, Encoded], list[Tensor]]:
+def encode_splits(
+    model: Model, data: ImageData, layers: bool, source: PictureSource = NOT_CACHED
+) -> tuple[dict[str, Encoded], list[Tensor]]:
     """Return the model's outputs on each split, and the test images.
 
     There is one pass over each split. The test images are batches (n, C, H, W) on the model's device, so that nothing
-    reads them a second time.
+    reads them a second time. There are none of an encoder from elsewhere, which sees pictures of its own
+    (`source`), and of codes in a file.
 
     Raises:
         UserError: outputs of the model are not finite or have a wrong shape.
     """
+    if isinstance(model, ForeignEncoder) and not model.as_they_are:
+        return {split: Encoded(source.codes(model, data, split)) for split in SPLITS}, []
+    if isinstance(model, StoredCodes):
+        return {split: Encoded(codes) for split, codes in stored_codes(model, data).items()}, []
     encoded: dict[str, Encoded] = {}
     batches: Iterable[Tensor] = []
     for split in SPLITS:

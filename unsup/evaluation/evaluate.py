@@ -91,6 +91,10 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
     >>> model.fit(lambda: data.batches("train"))
     >>> print(unsup.evaluate(model, data).scores["knn"])
 
+    An encoder that was trained elsewhere sees pictures of its own size:
+
+    >>> unsup.evaluate(unsup.Encoder("torchvision:resnet18", size=96), data)
+
     With a finished run, its report is written again:
 
     >>> unsup.evaluate(run)
@@ -104,7 +108,9 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
     >>> print(result.scores["linear_probe"]["accuracy"])
 
     Args:
-        judged: a `unsup.Model`; or a run or its folder; or training codes (N, D).
+        judged: a `unsup.Model` or `unsup.Encoder`, the name of an encoder (timm:resnet18), or a module or function from
+            the images of the data set, as they are and in [0, 1], to codes; or a run or its folder; or training codes
+            (N, D).
         others: a `unsup.ImageData`; or nothing; or training labels (N,), test codes (M, D) and test labels (M,).
             Labels are numbers or names; None for both scores only what needs no labels.
         val_codes: (V, D) codes that choose the strength of probes.
@@ -122,8 +128,8 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
         raise UsageError(f"evaluate({types}): val_codes and val_labels go with codes alone: write {FORMS}")
     if not others and (isinstance(judged, str | Path) or hasattr(judged, "folder")):
         return _of_run(judged)
-    if len(others) == 1 and hasattr(judged, "encode") and hasattr(others[0], "batches"):
-        return _of_model(judged, others[0])
+    if len(others) == 1 and hasattr(others[0], "batches") and (isinstance(judged, str) or callable(judged)):
+        return _of_model(_as_model(judged, others[0]), others[0])
     raise UsageError(f"evaluate({types}): write {FORMS}")
 
 
@@ -137,19 +143,36 @@ def _of_run(run_or_folder: "str | Path | Run") -> Result:
     return Result(to_builtins(report.scores), lambda: to_builtins(report.baselines))
 
 
+def _as_model(judged: Any, data: "ImageData") -> "Model":
+    from unsup.models.base import Model
+    from unsup.models.foreign.encoder import ModuleEncoder, foreign_encoder
+    from unsup.models.foreign.loaded import Preparation
+    from unsup.runs.encoder import Encoder
+
+    if isinstance(judged, Encoder):
+        return judged.model
+    if isinstance(judged, Model):
+        return judged
+    if isinstance(judged, str):
+        return foreign_encoder(judged, {})
+    return ModuleEncoder.of(judged, data.shape, Preparation())
+
+
 def _of_model(model: "Model", data: "ImageData") -> Result:
     from unsup.evaluation.baselines import cache_key, compute_baselines, feature_spaces
     from unsup.evaluation.copy_search import find_copies
+    from unsup.evaluation.foreign_encoding import PictureSource
     from unsup.evaluation.protocol import judge_model
 
     data.prepare_data()
     data.setup()
     spaces = feature_spaces(data, _folder()) if hasattr(model, "sample") else []
     copies = find_copies(data, _folder(), cache_key(data))
-    scores = judge_model(model, data, feature_spaces=spaces, copies=copies).scores
+    source = PictureSource(_folder())
+    scores = judge_model(model, data, feature_spaces=spaces, copies=copies, source=source).scores
 
     def baselines() -> dict[str, ScoreTree]:
-        results = compute_baselines(model, scores["code_dim"], data, _folder(), spaces)
+        results = compute_baselines(model, scores["code_dim"], data, _folder(), spaces, source)
         return {name: result.scores for name, result in results.items()}
 
     return Result(scores, baselines)

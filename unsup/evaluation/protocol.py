@@ -21,6 +21,7 @@ from unsup.evaluation.arrays import CodeEvaluation, judge_arrays
 from unsup.evaluation.codes import encode_splits, samples
 from unsup.evaluation.copies import Copies
 from unsup.evaluation.feature_space import FeatureSpace, has_classes
+from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource
 from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import corrupted_accuracies
@@ -49,6 +50,7 @@ def judge_model(
     robustness: bool = True,
     feature_spaces: Sequence[FeatureSpace] = (),
     copies: Copies | None = None,
+    source: PictureSource = NOT_CACHED,
 ) -> Evaluation:
     """Judge a frozen model on a data set, by the same steps for every model.
 
@@ -75,12 +77,13 @@ def judge_model(
         robustness: probe corrupted test images too.
         feature_spaces: where images from the model's `sample` are judged; empty: not judged.
         copies: near-duplicates of test images; what they are worth is then scored (`copy_scores`).
+        source: what an encoder from elsewhere sees; its robustness is not probed.
 
     Raises:
         UserError: codes or samples are not finite or have a wrong shape, or weights or buffers change.
     """
     reads, before = data.test_reads, weights_hash(model)
-    encoded, images = encode_splits(model, data, layers)
+    encoded, images = encode_splits(model, data, layers, source)
     generation: Measures = {}
     for space in feature_spaces:
         say(f"sampling {len(space.test):,} images")
@@ -99,7 +102,7 @@ def judge_model(
         generation=generation,
         copies=copies,
     )
-    if robustness and labels is not None and (probe := judged.readout.probe) is not None:
+    if robustness and images and labels is not None and (probe := judged.readout.probe) is not None:
         judged.scores["robustness"] = corrupted_accuracies(model, images, labels["test"], probe)
     after = weights_hash(model)
     if after != before:

@@ -16,13 +16,16 @@ from unsup.evaluation.baselines import BaselineResult, cache_key, compute_baseli
 from unsup.evaluation.copy_search import find_copies
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.findings import find_faults
+from unsup.evaluation.foreign_encoding import PictureSource
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
 from unsup.evaluation.selfcheck import selfcheck
+from unsup.evaluation.stored import has_images
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.metrics.differences import Sample, differences
 from unsup.metrics.variance import initialisation_variance
 from unsup.models.base import Model
+from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.reports.catalogue import start_scores
 from unsup.reports.report import as_record
 from unsup.reports.schema import (
@@ -83,11 +86,14 @@ def _judge(run: Run, data: ImageData) -> Judgement:
     say("checking the evaluator")
     checks = selfcheck()
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
+    source = PictureSource(folder.parent / "codes")
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
-    copies = find_copies(data, folder, cache_key(data))
+    pictured = has_images(data)
+    copies = find_copies(data, folder, cache_key(data)) if pictured else None
     with about(run.config["recipe"]):
-        evaluation = judge_model(model, data, layers=True, feature_spaces=spaces, copies=copies)
-    baselines = compute_baselines(model, evaluation.codes.shape[1], data, folder, spaces)
+        evaluation = judge_model(model, data, layers=True, feature_spaces=spaces, copies=copies, source=source)
+    dim = evaluation.codes.shape[1]
+    baselines = compute_baselines(model, dim, data, folder, spaces, source) if pictured else {}
     findings = find_faults(data, folder, cache_key(data))
     return Judgement(model, evaluation, baselines, pretraining, checks, findings)
 
@@ -96,7 +102,10 @@ def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
     """Write everything that an evaluation leaves in the run folder."""
     say("report and figures")
     curves = curves_of(run.folder)
-    figures, pictures = draw_figures(run.folder, judged.model, data, judged.evaluation)
+    figures, drawn = draw_figures(run.folder, judged.model, data, judged.evaluation)
+    pictures = drawn if has_images(data) else None
+    if pictures is None:
+        figures = {path: title for path, title in figures.items() if "neighbours" not in path}
     report = _build_report(run, data, judged, curves, figures)
     correct = judged.evaluation.correct | {
         correct_key(probe, name): values
@@ -112,21 +121,24 @@ def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
 
 def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, figures: Mapping[str, str]) -> Report:
     """Return the content of report.json."""
-    evaluation, now = judged.evaluation, git_state()
+    evaluation, now, model = judged.evaluation, git_state(), judged.model
+    foreign = isinstance(model, ForeignEncoder)
     versions = {key: value for key, value in run.versions.items() if key != "command"}
     facts: dict[str, Any] = {
         "model": run.config["recipe"],
         "data": run.config["dataset"],
         "seed": run.config["seed"],
         "code_dim": evaluation.codes.shape[1],
-        "parameters": sum(p.numel() for p in judged.model.parameters() if p.requires_grad),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad or foreign),
         "augmentation": run.training.get("views", "none") != "none",
         "images": {split: data.size(split) for split in SPLITS},
-        **image_facts(data),
+        **(image_facts(data) if has_images(data) else {}),
         **run.training,
         **stages_cost(run),
+        "encoder": model.name if isinstance(model, ForeignEncoder) else None,
+        "pictures": model.preparation if isinstance(model, ForeignEncoder) else None,
         "bibtex": data.bibtex or None,
-        "method_bibtex": judged.model.bibtex or None,
+        "method_bibtex": model.bibtex or None,
         "command": run.versions["command"],
         "class_names": list(data.class_names),
     }
@@ -205,7 +217,7 @@ def _comparisons(
     The intervals of one probe hold for all baselines together.
     """
     by_baseline: dict[BaselineKey, dict[str, Any]] = {
-        name: {} for name, baseline in baselines.items() if name != "real" and baseline.correct
+        name: {} for name, baseline in baselines.items() if name != "real" and name != "thumbnails" and baseline.correct
     }
     for probe in ("linear_probe", "few_label_10"):
         names = [name for name in by_baseline if probe in baselines[name].correct]

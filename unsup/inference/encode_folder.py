@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from unsup.core.commands import install, option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
+from unsup.data.batches import images_at_a_time
 from unsup.data.decode import decode, unreadable_message
 from unsup.data.layout import held
 from unsup.data.pixels import Reading
 from unsup.data.remarks import Remarks
 from unsup.data.scan import scan
 from unsup.metrics.readout import Readout
+from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder, load_encoder
@@ -49,8 +51,8 @@ class EncodedFolder:
 def encode_folder(run: Run, images: Path, readout: Readout | None, only: Container[str] | None = None) -> EncodedFolder:
     """Encode all images below a folder, on the accelerator if there is one.
 
-    Images are resized and cut as in `unsup.data.folder.Folder`. A warning names files that cannot be read. Memory holds
-    the result and a few batches.
+    Images are resized and cut as in `unsup.data.folder.Folder`, or as an encoder from elsewhere does. A warning names
+    files that cannot be read. Memory holds the result and a few batches.
 
     Args:
         run: the run.
@@ -73,7 +75,7 @@ def encode_folder(run: Run, images: Path, readout: Readout | None, only: Contain
     files: list[str] = []
     columns: Columns = {}
     remarks = Remarks()
-    for batch, x in readable_batches(images, listed, encoder.shape, reading_of(run), remarks):
+    for batch, x in readable_batches(images, listed, encoder, reading_of(run), remarks):
         parts = code_columns(encoder, readout, x)
         if len(broken := np.flatnonzero(~np.isfinite(parts["codes"]).all(axis=1))):
             raise UserError(f"{run}: the code of {printable(batch[broken[0]])} is not finite: train the run again")
@@ -95,22 +97,25 @@ def encode_folder(run: Run, images: Path, readout: Readout | None, only: Contain
 
 
 def readable_batches(
-    images: Path, files: list[str], shape: tuple[int, int, int], reading: Reading, remarks: Remarks
+    images: Path, files: list[str], encoder: Encoder, reading: Reading, remarks: Remarks
 ) -> Iterator[tuple[list[str], torch.Tensor]]:
-    """Yield names and uint8 pixels (n, C, S, S) of about 512 readable files.
+    """Yield names and pixels (n, C, S, S) of some readable files at a time.
 
-    Files that cannot be read go into `remarks` with the reason.
+    Pixels are uint8, or what an encoder from elsewhere makes of each file. Files that cannot be read go into `remarks`
+    with the reason.
     """
     names: list[str] = []
     pixels: list[NDArray[np.uint8]] = []
     remaining = iter(files)
-    for pictures in decode([images / file for file in files], shape, reading):
+    cut = encoder.model.cut if isinstance(encoder.model, ForeignEncoder) else None
+    at_a_time = FILES_PER_BATCH if cut is None else images_at_a_time(encoder.shape)
+    for pictures in decode([images / file for file in files], encoder.shape, reading, cut):
         for picture, file in zip(pictures, remaining, strict=False):
             remarks.add(file, picture)
             if not isinstance(picture, str):
                 names.append(file)
                 pixels.append(picture.pixels)
-        if len(names) >= FILES_PER_BATCH:
+        if len(names) >= at_a_time:
             yield names, torch.from_numpy(np.stack(pixels))
             names, pixels = [], []
     if names:

@@ -15,6 +15,7 @@ from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import readme
 from unsup.metrics.readout import Probe
+from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.frozen import frozen
 from unsup.runs.encoder import WEIGHTS, Encoder, load_encoder, read_weights, write_weights
 from unsup.runs.run import Run
@@ -58,6 +59,7 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
     if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: {install('onnx')}")
     encoder = load_encoder(run)
+    dim = encoder(torch.zeros(1, *encoder.shape)).shape[1]
     out = create_folder(out or run.folder / "export")
     with fill_folder(out) as folder:
         write_weights(folder / WEIGHTS, encoder, run.config["model"]["class_path"])
@@ -75,7 +77,6 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
         probe = run.readout.probe if run.has_readout else None
         if probe is not None:
             write_probe(folder / "probe.npz", probe, run.class_names)
-        dim = encoder(torch.zeros(1, *encoder.shape)).shape[1]
         text = readme(report, encoder.shape, dim, differences, probe is not None, TEST_BATCH_SIZES)
         (folder / "README.md").write_text(text, encoding="utf-8")
     return out
@@ -83,10 +84,16 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
 
 def write_program(path: Path, encoder: Encoder) -> Encode:
     """Write encoder.pt2, and return the encoder that is loaded from it."""
-    example = torch.zeros(2, *encoder.shape)
+    example, sizes = torch.zeros(2, *encoder.shape), ({0: torch.export.Dim("n")},)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No complete tensor found")  # for views that share memory
-        program = torch.export.export(BareEncoder(encoder), (example,), dynamic_shapes=({0: torch.export.Dim("n")},))
+        try:
+            program = torch.export.export(BareEncoder(encoder), (example,), dynamic_shapes=sizes)
+        except Exception as e:
+            if not isinstance(encoder.model, ForeignEncoder):
+                raise
+            reason = next(iter(str(e).split("\n")), "")[:200]  # ONNX, and code that torch cannot trace
+            raise UserError(f"{encoder.model.name} cannot be exported by torch: {type(e).__name__}: {reason}") from e
         torch.export.save(program, path)
     loaded: Encode = torch.export.load(path).module()
     return loaded

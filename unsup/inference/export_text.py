@@ -69,6 +69,8 @@ DESCRIPTIONS = {
     "weights.safetensors": "parameters and buffers, for `unsup.load_encoder`",
     "encoder.onnx": "ONNX, for any runtime",
 }
+# In place of the second one for an encoder that was trained elsewhere
+NAMED = "name of the encoder and hash of its weights, for `unsup.load_encoder` where the encoder is found"
 
 
 def readme(
@@ -89,8 +91,10 @@ def readme(
         probe: whether there is a probe.
         batch_sizes: with which the encoders were tested.
     """
+    named = report is not None and report.run.encoder is not None
+    descriptions = DESCRIPTIONS | ({"weights.safetensors": NAMED} if named else {})
     rows = [
-        {"file": f"`{name}`", "what it is": DESCRIPTIONS[name], "difference": f"{value:.1g}"}
+        {"file": f"`{name}`", "what it is": descriptions[name], "difference": f"{value:.1g}"}
         for name, value in differences.items()
     ]
     text = README + (ONNX if "encoder.onnx" in differences else "") + (PROBE if probe else "")
@@ -102,6 +106,10 @@ def readme(
         files=markdown_table(rows, texts=2) + "\n",
         batches=", ".join(map(str, batch_sizes)),
     )
+    if report and report.run.pictures:
+        text += (
+            f"\nIts pictures: {report.run.pictures}. The files here take the mean and the deviation off themselves.\n"
+        )
     if report and report.scores.linear_probe:
         text += f"\nOn the test images: linear probe {with_interval(report.scores.linear_probe)}"
         few = report.scores.few_label.get("10")

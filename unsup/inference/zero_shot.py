@@ -1,6 +1,6 @@
 """Names for the clusters of a run, chosen by an image-text encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from unsup.core.errors import UserError, printable
 from unsup.core.files import replace_file
 from unsup.core.tables import table
 from unsup.data.base import ImageData, Split
+from unsup.data.originals import originals
 from unsup.inference.encode_folder import code_columns
 from unsup.inference.image_text import ImageText, load_image_text
 from unsup.metrics.diagnostics import subsample
 from unsup.metrics.readout import Readout
+from unsup.models.base import Model
+from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
 
@@ -69,9 +72,18 @@ def name_run(run: Run, words: Sequence[str], encoder: str) -> tuple[Path, Cluste
 
 def clustered_images(encoder: Encoder, readout: Readout, data: ImageData, split: Split) -> Clustered:
     """Return at most 2,000 images of a split with their clusters."""
-    images = list(data.batches(split, positions=subsample(data.size(split), MAX_IMAGES)))
-    columns = [code_columns(encoder, readout, x) for x in images]
+    positions = subsample(data.size(split), MAX_IMAGES)
+    images = list(data.batches(split, positions=positions))
+    columns = [code_columns(encoder, readout, x) for x in pictures_of(encoder.model, data, split, positions) or images]
     return torch.cat(images), np.concatenate([part.get("own_cluster", part["cluster"]) for part in columns])
+
+
+def pictures_of(model: Model, data: ImageData, split: Split, positions: Ids) -> Iterator[Tensor] | None:
+    """Return pictures that an encoder from elsewhere makes of images, None for others."""
+    if not isinstance(model, ForeignEncoder):
+        return None
+    batches = originals(data, split, positions)
+    return (torch.from_numpy(np.stack([image.picture(model.cut) for image in batch])) for batch in batches)
 
 
 def name_clusters(image_text: ImageText, words: Sequence[str], number: int, train: Clustered) -> list[dict[str, Any]]:

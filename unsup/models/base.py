@@ -70,6 +70,7 @@ class Model(TrainingHooks):
     pretrained_on: Mapping[str, Any] | None = (
         None  # of weights that the class brings: {"images", "supervision", "text"}
     )
+    untrained_options: Mapping[str, Any] | None = {}  # that differ in the untrained network; None if there is none
     bibtex: str = ""  # entry that cites the method, for reports
     views_per_image: int | None = None  # random views that a training step draws of each image, if known
     initialised: bool = False  # whether the method has started from another run's weights

@@ -9,7 +9,7 @@ from unsup.reports.score_schema import Count, Difference, Record, Scores
 SCHEMA = 4  # of report.json: raise with every layout change; docs/protocol/version-4.md describes it
 
 BaselineKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture"]
-ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture", "real"]
+ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture", "real", "thumbnails"]
 BASELINES: tuple[BaselineKey, ...] = get_args(BaselineKey)  # in the order of every table
 ComparedProbe = Literal["linear_probe", "few_label_10"]
 
@@ -74,6 +74,8 @@ class RunFacts(Record, kw_only=True):
     views_seen: int | None = None  # random views of them
     reference: ReferenceWorkload | None = None
     clock: Literal["cpu", "wall"] = "cpu"  # of `minutes`; wall time up to schema 3
+    encoder: str | None = None  # the name of one that was trained elsewhere
+    pictures: str | None = None  # how it prepares images
     bibtex: str | None = None  # of the data set
     method_bibtex: str | None = None
     command: str
@@ -208,9 +210,11 @@ class Report(Record, kw_only=True):
 
     @property
     def rows(self) -> list[tuple[str, Scores]]:
-        """Names and scores of this model and its baselines, in the order of tables."""
+        """Names and scores of this model, also on thumbnails, and its baselines."""
         baselines = [(baseline_name(key, scores.code_dim), scores) for key, scores in self.ordered_baselines.items()]
-        return [(self.run.model, self.scores), *baselines]
+        control = self.baselines.get("thumbnails")
+        small = [] if control is None else [(f"{self.run.model} on thumbnails", control)]
+        return [(self.run.model, self.scores), *small, *baselines]
 
 
 def protocol_name(version: int, draft: int) -> str:

@@ -88,6 +88,9 @@ def _about_baselines(report: Report) -> list[str]:
         texts.append(f"Chosen PCA: dimension and scaling ({scaling}) are the best on validation images.")
     if "statistics" in baselines:
         texts.append("Image statistics: brightness, contrast, edges and colours of the image as a whole.")
+    if "thumbnails" in baselines:
+        side = "those that raw pixels and PCA see" if pixels and pixels.thumbnail else "of at most 32 x 32 pixels"
+        texts.append(f"On thumbnails: the same encoder, whose pictures are made of small images, {side}.")
     if "texture" in baselines:
         texts.append("Patches: which of 100 small patterns are in which quadrant, at the resolution of the images.")
     if report.run.model == "patches" and "untrained" in baselines:

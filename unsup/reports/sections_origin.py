@@ -75,8 +75,10 @@ def origin(report: Report) -> list[Block]:
     facts = {
         "command": f"`{run.command}`",
         "started from": f"`{start.run}`, weights SHA-256 `{start.weights_sha256[:12]}`" if start else None,
-        "training": ", ".join(filter(None, training)),
-        "cost": _cost(run),
+        "encoder": f"`{run.encoder}`, trained elsewhere, {size}" if run.encoder else None,
+        "pictures": run.pictures,
+        "training": None if run.encoder else ", ".join(filter(None, training)),
+        "cost": None if run.encoder else _cost(run),
         "trained on": _trained_on(report),
         "augmentation": "none" if run.views == "none" else views if run.views is not None else None,
         "numbers of the recipe": CHOICES.get(run.chosen or "", run.chosen),

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from unsup.core.errors import UsageError, closest
+from unsup.core.own_modules import import_from_here
 from unsup.core.ranges import check_options
 from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
 from unsup.runs.length import adapt_length, adaptable
 from unsup.runs.likeness import data_options, variant_names
-from unsup.runs.lookup import config_file, config_names, find_config, import_from_here, variants
+from unsup.runs.lookup import config_file, config_names, find_config, variants
 from unsup.runs.options import converted_options
 from unsup.runs.sources import class_from_source
 

@@ -3,11 +3,13 @@
 import json
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from unsup.core.errors import UserError
 from unsup.data.batches import images_at_a_time, to_unit
 from unsup.models.base import Model
+from unsup.models.foreign.encoder import ForeignEncoder, foreign_encoder
 from unsup.models.frozen import frozen
 from unsup.runs.build import rebuild
 from unsup.runs.run import Run
@@ -25,20 +28,32 @@ WEIGHTS = "weights.safetensors"  # in the folder of an export
 
 
 class Encoder(nn.Module):
-    """The frozen model of a run, from images (N, C, H, W) to codes (N, D).
+    """A frozen encoder, from images (N, C, H, W) to codes (N, D).
 
     Always in eval mode, without gradients and with full float32 products, as in the evaluation. It runs on the device
     that it is moved to (`.to("cuda")`).
 
+    One that was trained elsewhere takes pictures of its own size; `picture` makes them of images of any size.
+
+    >>> encoder = unsup.Encoder("timm:resnet18", size=96)
+    >>> codes = encoder(torch.stack([encoder.picture(PIL.Image.open(path)) for path in paths]))
+
+    Args:
+        model: a model of unsup; or the name of an encoder as for `unsup evaluate`, such as timm:resnet18; or a module
+            or function from pictures to codes.
+        options: of the last two, as `unsup.models.foreign.encoder.ForeignEncoder` lists them.
+
     Attributes:
-        model: the trained model, which may offer more, such as `reconstruct`.
+        model: the model, which may offer more, such as `reconstruct`.
         shape: (C, H, W) of an image.
     """
 
     marker: Tensor
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model | str | Callable[[Tensor], Tensor], **options: Any) -> None:
         super().__init__()
+        if not isinstance(model, Model):
+            model = foreign_encoder(model, options)
         self.model = model.eval().requires_grad_(False)
         self.shape: tuple[int, int, int] = model.shape
         self.register_buffer("marker", torch.empty(0), persistent=False)  # moves along, and so shows the device
@@ -56,6 +71,16 @@ class Encoder(nn.Module):
         with frozen(self.model):
             parts = x.tensor_split(max(1, math.ceil(len(x) / images_at_a_time(self.shape))))
             return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
+
+    def picture(self, image: Image.Image) -> Tensor:
+        """Return the picture (C, S, S), in [0, 1], of an upright image.
+
+        Raises:
+            UserError: the encoder was trained here.
+        """
+        if not isinstance(self.model, ForeignEncoder):
+            raise UserError(f"{type(self.model).__name__} has no pictures of its own: give it arrays {self.shape}")
+        return self.model.picture(image)
 
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
         """Return the images as a tensor, on their device. UserError as in `forward`."""
@@ -123,7 +148,9 @@ def read_weights(path: Path) -> Encoder:
         with safe_open(path, "pt") as file:
             header = json.loads(file.metadata()["encoder"])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        arguments = header["arguments"] | {"shape": tuple(header["arguments"]["shape"])}
+        arguments = header["arguments"]
+        if "shape" in arguments:  # encoders from elsewhere have their own
+            arguments["shape"] = tuple(arguments["shape"])
         class_path, seed = str(header["class_path"]), int(header["seed"])
     except (OSError, SafetensorError, LookupError, TypeError, ValueError) as e:
         raise UserError(f"{path} cannot be read as an exported encoder: export the run again") from e

@@ -6,7 +6,6 @@ directory come after all installed ones.
 """
 
 import logging
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -74,13 +73,6 @@ def is_own(path: Path) -> bool:
 def warn_hidden(path: Path, resolved: Path) -> None:
     """Warn once for each file that it is used instead of the package's."""
     log.warning("%s of this folder is used, not the one of unsup", path)
-
-
-def import_from_here() -> None:
-    """Let Python find modules in the working directory, after all installed ones."""
-    here = str(Path.cwd())
-    if not {"", here} & set(sys.path):
-        sys.path.append(here)
 
 
 def checkout() -> Path | None:

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from unsup.runs.lookup import import_from_here
+from unsup.core.own_modules import import_from_here
 
 LIGHT = ("typing", "collections", "unsup.core.ranges")  # modules that annotations may come from
 

@@ -1,0 +1,1 @@
+"""Encoders that were trained elsewhere, one file for each source of them."""
