@@ -34,7 +34,7 @@ BATCH = 500
 PHOTOGRAPHS = 10_000
 
 
-def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
+def photographs(folder: Path, encoder: Encoder) -> Tensor:
     """Return some images below a folder as the encoder sees them, uint8 (n, C, S, S).
 
     Raises:
@@ -45,7 +45,7 @@ def photographs(folder: Path, shape: tuple[int, int, int]) -> Tensor:
         raise UserError(f"{folder} holds no images")
     remarks = Remarks()
     every = -(-len(files) // PHOTOGRAPHS)
-    found = [x for _, x in readable_batches(folder, files[::every], shape, Reading(), remarks)]
+    found = [x for _, x in readable_batches(folder, files[::every], encoder, Reading(), remarks)]
     if remarks.unreadable:
         raise UserError(unreadable_message(remarks.unreadable, len(files)))
     return torch.cat(found)
@@ -79,7 +79,7 @@ def measure(run: Run, others: Path | None) -> None:
     x = torch.cat(list(data.batches("test")))
     test = distances(x)
     print(f"{run}\n  {'test images (false alarms)':36} {100 * (test > 1).mean():5.1f}", flush=True)
-    more = [("photographs", photographs(others, encoder.shape))] if others else []
+    more = [("photographs", photographs(others, encoder))] if others else []
     for name, images in [*more, *kinds(x, torch.from_numpy(labels))]:
         found = distances(images)
         area = roc_auc_score(np.arange(len(test) + len(found)) >= len(test), np.concatenate([test, found]))

@@ -2,13 +2,17 @@
 
 import csv
 import io
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import used
+import yaml
 from sklearn.linear_model import LogisticRegression
 
+from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.inference.judge_names import NamedScores, compare_names, cross_validated, judge_names
 from unsup.inference.names import read_names
@@ -108,3 +112,48 @@ def test_the_column_asked_may_be_missing(pictures: Path, tmp_path: Path) -> None
     assert {file: tuple(name) for file, name in read_names(tmp_path / "labels.csv", pictures).items()} == {
         "000.png": ("x", "")
     }
+
+
+def test_the_commands_judge_runs_on_named_images(
+    run: Run, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    for i in (1, 2):
+        shutil.copytree(run.folder, runs / "folder-digits" / "dae" / f"0-00{i}")
+    config = yaml.safe_load((run.folder / "config.yaml").read_text())
+    config["data"] = {"class_path": "unsup.data.folder.Folder", "init_args": {"images": str(pictures)}}
+    for folder in (runs / "folder-digits" / "dae").iterdir():
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"dataset": "folder-digits"}))
+    labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
+    assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"dae/0-001 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
+XX
+    assert f"Accuracy on {NAMED} images named, each classified by the {NAMED - 1} other named ones" in out
+
+    one = runs / "folder-digits" / "dae" / "0-001"
+    assert main(["evaluate", str(one), "--labels", labels]) == 0
+    assert f"table  {one / 'named.csv'}" in capsys.readouterr().out
+    assert len((one / "named.csv").read_text().splitlines()) == NAMED + 1
+    assert main(["evaluate", str(run), "--labels", labels, "--images", str(pictures)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["compare", "--sort", "kNN"], "leave --sort"),
+        (["compare"], "has no evaluated run on a folder of images"),
+        (["evaluate", "--codes", "codes.npz"], "needs pictures"),
+    ],
+)
+def test_labels_with_other_words_are_one_line(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--labels", "x.csv", "--runs", str(tmp_path)]) > 0
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+def test_a_run_on_no_folder_needs_one(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(run.folder), "--labels", "x.csv"]) == 2
+    assert "was not trained on a folder of images: give --images" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from unsup.cli.encoders import encoder_config
-from unsup.cli.named import compare_on_names
+from unsup.cli.named import compare_on_names, evaluate_names
 from unsup.cli.output import show_comparison, show_report
 from unsup.cli.parser import CommandLine, parse
 from unsup.cli.training import checked_config, data_set_of, new_locations, overrides, train
@@ -28,6 +28,7 @@ def evaluate(
     data: str | None = None,
     images: str | None = None,
     data_root: str | None = None,
+    labels: Path | None = None,
     runs: Path = Path("runs"),
 ) -> None:
     """Repeat the evaluation of a run, or judge any encoder on any images.
@@ -45,20 +46,29 @@ def evaluate(
         data: with an encoder or codes: a data set in configs/data
         images: your folder of images; of a run: if it has moved
         data_root: the folder of data sets (data); of a run: if it has moved
+        labels: names of some images of a folder, in a CSV file with the columns file,name: judge a run on these alone
         runs: the folder of runs (runs)
     """
     if sum(given is not None for given in (run, encoder, codes)) != 1:
         others = f"{option('encoder', '<name>')} or {option('codes', '<file>')}"
         raise UsageError(f"evaluate takes one of three: a run, {others}")
+    if codes and labels:
+        raise UsageError(f"{option('labels')} needs pictures, which {option('codes')} has not")
     if run is None:
         config = encoder_config(encoder, codes, data, images, data_root, line)
         from unsup.evaluation.encoder_run import evaluate_encoder
 
-        show_report(evaluate_encoder(config, runs, line.text))
+        judged = evaluate_encoder(config, runs, line.text)
+        show_report(judged)
+        if labels:
+            evaluate_names(judged, images, labels)
         return
     if data or line.options:
         raise UsageError(f"{'--data' if data else f'--{line.options[0][0]}'} goes with --encoder, not with a run")
     trained, locations = Run.find(run), new_locations(data_root, images)
+    if labels:
+        evaluate_names(trained, images, labels)
+        return
     from unsup.evaluation.run import evaluate_run
 
     with trained.lock():
