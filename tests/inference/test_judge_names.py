@@ -128,7 +128,7 @@ def test_the_commands_judge_runs_on_named_images(
     assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
     out = capsys.readouterr().out
     assert re.search(r"dae/0-001 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
-XX
+    assert re.search(r"dae/0-002 .*\+0\.000 \[.*\], not separable", out)
     assert f"Accuracy on {NAMED} images named, each classified by the {NAMED - 1} other named ones" in out
 
     one = runs / "folder-digits" / "dae" / "0-001"
