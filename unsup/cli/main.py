@@ -4,9 +4,10 @@ import io
 import os
 import sys
 
+from unsup.cli.judging import audit, evaluate, selfcheck
 from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
-from unsup.cli.reports import audit, compare, evaluate, reproduce, results, selfcheck
+from unsup.cli.reports import compare, reproduce, results
 from unsup.cli.training import models, resume, sweep, train
 from unsup.cli.use import classify, encode, export, zero_shot
 from unsup.core.commands import in_typed_form
