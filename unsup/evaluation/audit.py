@@ -177,7 +177,10 @@ def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
 
 
 def _seen_of_files(paths: Sequence[Path]) -> dict[str, Floats]:
-    """Return facts about files, without lengths, which depend on the content."""
+    """Return what is known of files besides their pixels.
+
+    Their length is apart from the rest, since it depends on the content.
+    """
     facts = file_facts(paths)
     lengths = [COLUMNS.index(name) for name in LENGTHS]
     return {"file metadata": np.delete(facts, lengths, axis=1), "size of the file": facts[:, lengths]}
