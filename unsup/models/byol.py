@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.backbones import build_backbone
 from unsup.models.parts.layers import mlp, move_towards
 
 
@@ -26,7 +26,7 @@ class BYOL(Model):
     The loss itself is 0 for equal codes of all images; `quick/effective_rank` shows a collapse.
 
     Args:
-        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         hidden: hidden width of the projector and of the predictor.
         embedding: output width of both.
@@ -43,7 +43,7 @@ class BYOL(Model):
         self,
         shape: tuple[int, int, int],
         augmentation: str,
-        backbone: Backbone = "conv",
+        backbone: str = "conv",
         width: Annotated[int, AtLeast(1)] = 16,
         hidden: Annotated[int, AtLeast(1)] = 256,
         embedding: Annotated[int, AtLeast(1)] = 64,

@@ -12,7 +12,7 @@ from unsup.core.errors import UsageError
 from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.backbones import build_backbone
 from unsup.models.parts.layers import mlp
 
 
@@ -24,7 +24,7 @@ class EMPSSL(Model):
     of the projector, for the whole image or, as in the paper's evaluation, averaged over crops.
 
     Args:
-        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the embeddings.
         patches: random crops of an image in a step, at least 2.
@@ -44,7 +44,7 @@ class EMPSSL(Model):
         self,
         shape: tuple[int, int, int],
         augmentation: str,
-        backbone: Backbone = "conv",
+        backbone: str = "conv",
         width: Annotated[int, AtLeast(1)] = 16,
         projection: Annotated[int, AtLeast(1)] = 128,
         patches: Annotated[int, AtLeast(2)] = 20,

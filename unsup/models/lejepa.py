@@ -10,7 +10,7 @@ from unsup.core.distributed import gather, num_processes
 from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.backbones import build_backbone
 from unsup.models.parts.layers import mlp
 
 KNOTS, T_MAX = 17, 3.0  # knots on [0, T_MAX], as in the authors' code: the integrand is even
@@ -27,7 +27,7 @@ class LeJEPA(Model):
     on [-5, 5], whose spacing of .625 takes samples near ±10.05 for samples near 0.
 
     Args:
-        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the embeddings.
         views_per_image: number of views, at least 2.
@@ -46,7 +46,7 @@ class LeJEPA(Model):
         self,
         shape: tuple[int, int, int],
         augmentation: str,
-        backbone: Backbone = "conv",
+        backbone: str = "conv",
         width: Annotated[int, AtLeast(1)] = 16,
         projection: Annotated[int, AtLeast(1)] = 16,
         views_per_image: Annotated[int, AtLeast(2)] = 4,

@@ -14,7 +14,7 @@ from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.backbones import build_backbone
 from unsup.models.parts.layers import mlp
 from unsup.models.parts.spectral import neighbour_graph, spectral_clusters
 
@@ -36,7 +36,7 @@ class SelfLabel(Model):
     `backbone`, `width` and `projection` are those of the run that this one starts from.
 
     Args:
-        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the projector's output.
         num_clusters: number of clusters.
@@ -58,7 +58,7 @@ class SelfLabel(Model):
         self,
         shape: tuple[int, int, int],
         augmentation: str,
-        backbone: Backbone = "conv",
+        backbone: str = "conv",
         width: Annotated[int, AtLeast(1)] = 16,
         projection: Annotated[int, AtLeast(1)] = 128,
         num_clusters: Annotated[int, AtLeast(2)] = 10,

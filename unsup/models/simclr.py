@@ -10,7 +10,7 @@ from unsup.core.distributed import gather, rank
 from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.backbones import build_backbone
 from unsup.models.parts.layers import mlp
 
 
@@ -21,7 +21,7 @@ class SimCLR(Model):
     code is the input of the projector.
 
     Args:
-        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the projector's output.
         temperature: divides the cosines between projections.
@@ -40,7 +40,7 @@ class SimCLR(Model):
         self,
         shape: tuple[int, int, int],
         augmentation: str,
-        backbone: Backbone = "conv",
+        backbone: str = "conv",
         width: Annotated[int, AtLeast(1)] = 16,
         projection: Annotated[int, AtLeast(1)] = 128,
         temperature: Annotated[float, Above(0)] = 0.5,

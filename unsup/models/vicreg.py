@@ -10,7 +10,7 @@ from unsup.core.distributed import gather
 from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.backbones import Backbone, build_backbone
+from unsup.models.parts.backbones import build_backbone
 from unsup.models.parts.layers import mlp
 
 EPSILON = 1e-4  # added to a variance under its root: without it a collapsed dimension has an infinite gradient
@@ -27,7 +27,7 @@ class VICReg(Model):
     takes their mean, so that the same weight v counts half.
 
     Args:
-        backbone: encoder, "conv" or "resnet18" (`build_backbone`).
+        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
         width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
         projection: width of the expander's three layers.
         invariance: weight i of s, the mean squared distance of the two views' embeddings.
@@ -46,7 +46,7 @@ class VICReg(Model):
         self,
         shape: tuple[int, int, int],
         augmentation: str,
-        backbone: Backbone = "conv",
+        backbone: str = "conv",
         width: Annotated[int, AtLeast(1)] = 16,
         projection: Annotated[int, AtLeast(2)] = 128,
         invariance: Annotated[float, AtLeast(0)] = 25.0,

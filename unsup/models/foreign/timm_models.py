@@ -29,9 +29,7 @@ def load(name: str, options: Preparation, pretrained: bool) -> Loaded:
     timm: Any = import_module("timm")
     for library in ("timm", "huggingface_hub"):  # which report each attempt to download
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    architecture, tag = timm.models.split_model_name_tag(name)
-    if not timm.models.is_model(architecture):
-        raise UsageError(f"timm has no network {architecture!r} ({nearest(architecture, timm.list_models())})")
+    architecture, tag = known_architecture(name)
     known = [other.partition(".")[2] for other in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in known:
         raise UsageError(f"timm has no weights {tag!r} of {architecture} ({closest(tag, known) if known else 'none'})")
@@ -62,6 +60,19 @@ def load(name: str, options: Preparation, pretrained: bool) -> Loaded:
         origin(network.pretrained_cfg),
         builder=True,
     )
+
+
+def known_architecture(name: str) -> tuple[str, str]:
+    """Return the architecture and the tag in a name.
+
+    Raises:
+        UsageError: timm has no such network.
+    """
+    timm: Any = import_module("timm")
+    architecture, tag = timm.models.split_model_name_tag(name)
+    if not timm.models.is_model(architecture):
+        raise UsageError(f"timm has no network {architecture!r} ({nearest(architecture, timm.list_models())})")
+    return architecture, tag
 
 
 def nearest(name: str, known: list[str]) -> str:

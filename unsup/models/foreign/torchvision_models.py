@@ -12,6 +12,8 @@ from torchvision.transforms import InterpolationMode
 from unsup.core.errors import UsageError, UserError, closest
 from unsup.models.foreign.loaded import Loaded, Preparation, in_words, normalisation_in_words
 
+INCEPTION = ("googlenet", "inception_v3")
+
 
 def load(name: str, options: Preparation, pretrained: bool) -> Loaded:
     """Return a classifier with its default weights, which torchvision may download.
@@ -20,9 +22,7 @@ def load(name: str, options: Preparation, pretrained: bool) -> Loaded:
         UsageError: torchvision has none of this name.
         UserError: the weights cannot be downloaded.
     """
-    known = models.list_models(module=models)
-    if name not in known:
-        raise UsageError(f"torchvision has no classifier {name!r} ({closest(name, known)})")
+    known_classifier(name)
     weights = models.get_model_weights(name).DEFAULT
     network = without_last_layer(name, build(name))
     if pretrained:
@@ -45,15 +45,27 @@ def load(name: str, options: Preparation, pretrained: bool) -> Loaded:
     )
 
 
+def known_classifier(name: str) -> None:
+    """Raise `UsageError` unless torchvision has a classifier of this name."""
+    known = models.list_models(module=models)
+    if name not in known:
+        raise UsageError(f"torchvision has no classifier {name!r} ({closest(name, known)})")
+
+
 def build(name: str) -> nn.Module:
-    """Return a classifier with random weights, without heads for training."""
-    inception = name in ("googlenet", "inception_v3")  # whose inputs are transformed if there are weights
-    arguments: dict[str, Any] = (
-        {"aux_logits": False, "init_weights": True, "transform_input": True} if inception else {}
-    )
+    """Return a classifier with random weights for pictures as its weights expect them."""
+    arguments: dict[str, Any] = {}
+    if name in INCEPTION:
+        arguments["transform_input"] = True  # as it is if there are weights
     if name.startswith("vit_"):  # whose positions have a size
-        preset = models.get_model_weights(name).DEFAULT.transforms()
-        arguments["image_size"] = preset.crop_size[0]
+        arguments["image_size"] = models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
+    return network_of(name, **arguments)
+
+
+def network_of(name: str, **arguments: Any) -> nn.Module:
+    """Return a classifier with random weights, without heads for training."""
+    if name in INCEPTION:
+        arguments = {"aux_logits": False, "init_weights": True, **arguments}
     return models.get_model(name, weights=None, **arguments)
 
 

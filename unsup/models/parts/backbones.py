@@ -1,36 +1,40 @@
 """Convolutional encoders, for the joint-embedding methods."""
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unsup.core.errors import UsageError
+from unsup.models.parts.library_backbones import library_backbone
 
-Backbone = Literal["conv", "resnet18"]
-
+OWN = ("conv", "resnet18")
 LARGEST = 64  # shorter side from which the first layers halve an image
 
 
-def build_backbone(name: Backbone, shape: tuple[int, int, int], width: int) -> tuple[nn.Module, int]:
+def build_backbone(name: str, shape: tuple[int, int, int], width: int) -> tuple[nn.Module, int]:
     """Return an encoder (N, C, H, W) -> (N, D), maps and then their averages, and D.
 
     * "conv": five 3x3 convolutions, two of which halve the image. It suits digits on a CPU.
     * "resnet18": He et al. 2016, with the usual first layer for 32 x 32 pixels (a 3x3 convolution with stride 1, no
       pooling). Width 64 is the published network with 11.2 million parameters; 16 trains on a CPU.
 
-    Images whose shorter side is 64 pixels or more are halved by the first convolution, then by max-pooling until that
-    side is below 64 (224 -> 112 -> 56 as in the published network). The weights are the same for every size.
+    * "torchvision:NAME", "timm:NAME": any network of these libraries, with random weights and without its last layer
+      (`library_backbone`). It has no width.
+
+    The first two halve images whose shorter side is 64 pixels or more by their first convolution, then by max-pooling
+    until that side is below 64 (224 -> 112 -> 56 as in the published network). Their weights are the same for every
+    size.
 
     Args:
-        name: one of the two.
+        name: as above.
         shape: (C, H, W) of an image.
         width: channels after the first convolution, at least 1.
 
     Raises:
-        UsageError: the image is smaller than 8 x 8.
+        UsageError: the image is smaller than 8 x 8, or as in `library_backbone`.
     """
+    if name not in OWN:
+        return library_backbone(name, shape)
     if min(shape[1:]) < 8:
         raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for a convolutional encoder: 8 x 8 at least")
     layers: list[nn.Module] = []
