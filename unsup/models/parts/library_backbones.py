@@ -38,9 +38,9 @@ class LibraryBackbone(nn.Module):
 def library_backbone(name: str, shape: tuple[int, int, int]) -> tuple[LibraryBackbone, int]:
     """Return a network without its last layer, and the number of features.
 
-    Its weights are random. Residual networks whose first convolution has a stride and is followed by pooling begin with a 3x3 convolution of
-    stride 1 and no pooling for images below 64 pixels, as is usual for CIFAR (He et al. 2016, section 4.2). Vision
-    transformers are made for the size of the images.
+    Its weights are random. Residual networks whose first convolution has a stride and is followed by pooling begin with
+    a 3x3 convolution of stride 1 and no pooling for images below 64 pixels, as is usual for CIFAR (He et al. 2016,
+    section 4.2). Vision transformers are made for the size of the images.
 
     Args:
         name: torchvision:NAME or timm:NAME.
