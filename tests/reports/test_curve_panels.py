@@ -29,9 +29,9 @@ def test_a_loss_that_is_one_of_its_terms_is_drawn_once() -> None:
 
 def test_titles_are_words() -> None:
     two = [[0, 1.0], [10, 0.5]]
-    tags = ("train/grad_norm", "quick/kmeans_acc", "train/some_term")
+    tags = ("train/grad_norm", "online/kmeans_acc", "train/some_term")
     titles = [panel.title for panel in panels(dict.fromkeys(tags, two))]
-    assert titles == ["gradient norm", "k-means ACC, quick score", "some term"]
+    assert titles == ["gradient norm", "k-means ACC, online score", "some term"]
 
 
 def test_single_points_and_nothing_at_all_are_no_curves() -> None:

@@ -20,7 +20,7 @@ from unsup.cli.output import log_in_terminal
 from unsup.models.base import Model
 from unsup.training.callbacks.curves import FlushLoggers, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
-from unsup.training.callbacks.online_scores import TIMES, QuickScores
+from unsup.training.callbacks.online_scores import TIMES, OnlineScores
 from unsup.training.callbacks.progress import Progress
 from unsup.training.callbacks.schedule import evenly_spaced
 from unsup.training.callbacks.throughput import Stopwatch, Throughput
@@ -104,7 +104,7 @@ def test_training_is_the_same_with_and_without_callbacks(tmp_path: Path) -> None
     fit(plain, [])
     fit(watched, callbacks(Throughput()), logger=TensorBoardLogger(tmp_path, name="", version=""))
     assert same_weights(plain, watched)
-    assert images(tmp_path) and "quick/linear_probe" in scalars(tmp_path)  # it did look
+    assert images(tmp_path) and "online/linear_probe" in scalars(tmp_path)  # it did look
     assert not same_weights(plain, noisy())  # and training moved the weights
 
 
@@ -218,7 +218,7 @@ def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.C
     with log_in_terminal():
         fit(
             noisy(),
-            [throughput, Progress(throughput, QuickScores())],
+            [throughput, Progress(throughput, OnlineScores())],
             epochs=epochs,
             data=TinyDigits(n=60, batch_size=60),
         )
@@ -232,7 +232,7 @@ def test_plain_progress_is_a_few_lines(epochs: int, lines: int, capsys: pytest.C
 
 
 def test_progress_shows_a_probe_in_the_epochs_in_which_it_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
-    throughput, quick = Throughput(), QuickScores()
+    throughput, quick = Throughput(), OnlineScores()
     with log_in_terminal():
         fit(noisy(), [throughput, quick, Progress(throughput, quick)], epochs=20, logger=Memory())
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
@@ -243,7 +243,7 @@ def test_progress_shows_a_probe_in_the_epochs_in_which_it_was_measured(capsys: p
 def test_progress_counts_epochs_of_a_run_given_in_steps(capsys: pytest.CaptureFixture[str]) -> None:
     throughput = Throughput()
     with log_in_terminal():
-        fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=-1, max_steps=12)
+        fit(noisy(), [throughput, Progress(throughput, OnlineScores())], epochs=-1, max_steps=12)
     printed = capsys.readouterr().err
     assert "epoch 3/3  " in printed and " 5 steps an epoch, 12 steps (batches of " in printed
 
@@ -257,7 +257,7 @@ def test_terminal_gets_one_bar_for_the_whole_run(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "stderr", terminal)
     throughput = Throughput()
     with log_in_terminal():
-        fit(noisy(), [throughput, Progress(throughput, QuickScores())], epochs=3)
+        fit(noisy(), [throughput, Progress(throughput, OnlineScores())], epochs=3)
     shown = terminal.getvalue()
     assert shown.count("\n") == 2  # that of the length, and the bar stays on its line
     last = shown.strip().rsplit("\r", 1)[-1]
@@ -277,6 +277,14 @@ def test_curves_are_on_disk_before_a_checkpoint_is(tmp_path: Path, monkeypatch: 
 
 def test_callbacks_in_their_order() -> None:
     found = callbacks(Throughput())
-    assert [type(c) for c in found] == [Throughput, GradientNorm, QuickScores, Progress, Pictures, Layout, FlushLoggers]
+    assert [type(c) for c in found] == [
+        Throughput,
+        GradientNorm,
+        OnlineScores,
+        Progress,
+        Pictures,
+        Layout,
+        FlushLoggers,
+    ]
     progress = found[3]
     assert isinstance(progress, Progress) and progress.throughput is found[0] and progress.quick is found[2]

@@ -118,7 +118,7 @@ def test_tensorboard_has_every_promised_tag(run: Path) -> None:
     assert {f"{split}/{name}" for split in ("train", "val") for name in terms} <= scalars
     assert {"train/lr", "final/linear_probe/accuracy", "final/kmeans/test/acc"} <= scalars
     assert {"train/grad_norm", "train/images_per_second"} <= scalars
-    assert {f"quick/{name}" for name in ("linear_probe", "kmeans_acc", "kmeans_nmi", "effective_rank")} <= scalars
+    assert {f"online/{name}" for name in ("linear_probe", "kmeans_acc", "kmeans_nmi", "effective_rank")} <= scalars
     pictures = {f"pictures/{name}" for name in ("reconstructions", "traversals", "filters", "confusion")}
     assert pictures == set(events.Tags()["images"])
     assert {"custom_scalars__config__", *(f"probe/{c}" for c in range(10))} == tensors

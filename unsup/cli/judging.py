@@ -23,6 +23,7 @@ def evaluate(
     images: str | None = None,
     data_root: str | None = None,
     labels: Path | None = None,
+    quick: bool = False,
     runs: Path = Path("runs"),
 ) -> None:
     """Repeat the evaluation of a run, or judge any encoder on any images.
@@ -41,6 +42,7 @@ def evaluate(
         images: your folder of images; of a run: if it has moved
         data_root: the folder of data sets (data); of a run: if it has moved
         labels: names of some images of a folder, in a CSV file with the columns file,name: judge a run on these alone
+        quick: of a run: the first scores, and the baselines that are at hand
         runs: the folder of runs (runs)
     """
     if sum(given is not None for given in (run, encoder, codes)) != 1:
@@ -67,7 +69,7 @@ def evaluate(
 
     with trained.lock():
         trained.relocate(locations)
-        evaluate_run(trained, trained.data())
+        evaluate_run(trained, trained.data(), quick)
     show_report(trained)
 
 

@@ -104,6 +104,8 @@ def show_report(run: "Run") -> None:
         for name, text in (("images", findings_line(run.report)), ("clusters", empty_clusters(run.report))):
             if text:
                 print(f"{name:10} {printable(text)}")
+        if run.report.quick:
+            print(f"quick      the rest of the scores: {suggest('evaluate', run=run.folder)}")
         print(f"report     {short_path(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 

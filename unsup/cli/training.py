@@ -10,7 +10,7 @@ from unsup.core.commands import SHORTCUTS, option, suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import folder_of_images, unless_default
 from unsup.core.strict_yaml import dump_yaml
-from unsup.runs.config import CompileMode, Config, Precision, compose, precheck, read_layer, resolve
+from unsup.runs.config import CompileMode, Config, EvaluationExtent, Precision, compose, precheck, read_layer, resolve
 from unsup.runs.likeness import variant_names
 from unsup.runs.lookup import config_names, is_own, locate, variants
 from unsup.runs.recipes import header, header_field
@@ -30,6 +30,7 @@ def train(
     matmul_precision: Precision | None = None,
     compile: CompileMode | None = None,
     threads: int | Literal["auto"] | None = None,
+    evaluate: EvaluationExtent | None = None,
     config: tuple[Path, ...] = (),
     print_config: bool = False,
     runs: Path = Path("runs"),
@@ -51,13 +52,14 @@ def train(
         matmul_precision: precision of float32 products on a GPU (highest)
         compile: compile the losses; reduce-overhead uses CUDA graphs
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)
+        evaluate: full, quick (the first scores and the baselines at hand) or no (full)
         config: another YAML file, which overrides the recipes; can be repeated
         print_config: print the resolved configuration and stop
         runs: the folder of runs (runs)
     """
     data = data_set_of(data, images, must_exist=not print_config)
     values = {"seed": seed, "epochs": epochs, "images": images, "data_root": data_root, "init_from": init_from}
-    values |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads}
+    values |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads, "evaluate": evaluate}
     options = overrides(line, **values)
     use_default = data is None and not names_data_class(dict(options), config)
     resolved = checked_config(model, "mnist" if use_default else data, config, options)
@@ -124,6 +126,7 @@ def sweep(
     images: str | None = None,
     data_root: str | None = None,
     threads: int | Literal["auto"] | None = None,
+    evaluate: EvaluationExtent | None = None,
     runs: Path = Path("runs"),
 ) -> None:
     """Train every model with every seed, and skip finished runs.
@@ -143,12 +146,14 @@ def sweep(
         images: your folder of images; short for --data folder --data.images
         data_root: the folder of data sets (data)
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)
+        evaluate: full, quick (the first scores and the baselines at hand) or no (full)
         runs: the folder of runs (runs)
     """
     from unsup.training.plan import parse_grid, plan
 
     data, values = data_set_of(data, images), parse_grid(grid)
-    options, note = overrides(line, epochs=epochs, data_root=data_root, images=images, threads=threads), ""
+    given = {"epochs": epochs, "data_root": data_root, "images": images, "threads": threads, "evaluate": evaluate}
+    options, note = overrides(line, **given), ""
     use_default = data is None and not names_data_class({**dict(options), **values})
     jobs = plan(models, "mnist" if use_default else data, seeds, values, options, runs)
     from unsup.runs.build import find_mnist

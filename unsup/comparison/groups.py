@@ -93,8 +93,9 @@ def read_run(path: Path) -> ComparedRun:
 
 def require_sound(report: Report) -> None:
     """Raise UserError if the evaluator found a fault with itself."""
-    if report.selfcheck.passed != report.selfcheck.total:
-        raise UserError(f"the evaluator failed its own check ({report.selfcheck.passed} of {report.selfcheck.total})")
+    check = report.selfcheck
+    if check and check.passed != check.total:
+        raise UserError(f"the evaluator failed its own check ({check.passed} of {check.total})")
     if report.frozen.before != report.frozen.after:
         raise UserError("the evaluation changed the encoder")
     if report.test_reads != 1:

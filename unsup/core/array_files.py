@@ -34,12 +34,17 @@ def cached(folder: Path, name: str, key: str, compute: Callable[[], T], read: Ca
     Raises:
         UserError: the file is damaged, or cannot be written.
     """
-    path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    path = cached_path(folder, name, key)
     if path.exists():
         return load_arrays(path, read)
     computed = compute()
     save_arrays(path, computed.arrays())
     return computed
+
+
+def cached_path(folder: Path, name: str, key: str) -> Path:
+    """Return the path of a cached file, which need not exist."""
+    return folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import sklearn
 
-from unsup.core.array_files import Arrays, cached
+from unsup.core.array_files import Arrays, cached, cached_path
 from unsup.core.arrays import Floats
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, texture
@@ -60,6 +60,7 @@ def compute_baselines(
     folder: Path,
     spaces: Sequence[FeatureSpace],
     source: PictureSource = NOT_CACHED,
+    at_hand: bool = False,
 ) -> dict[ReferenceKey, BaselineResult]:
     """Compute the baselines of a model, or read them from the cache in a folder.
 
@@ -69,6 +70,8 @@ def compute_baselines(
     the model has random initial weights. "real" exists only with spaces of generated images; it holds only the
     generation scores of training images: no generator can honestly have a smaller distance. "thumbnails" is a control
     of the resolution: an encoder from elsewhere on the images that pixels and PCA see, if those are smaller (`source`).
+
+    With `at_hand` nothing is computed, and only what is in the cache returned.
     """
     key = cache_key(data)
     digests = "".join(space.digest() for space in spaces)
@@ -105,22 +108,24 @@ def compute_baselines(
         small = replace(source, side=SIDE)
         return judge_baseline(model, data, robustness=False, source=small)
 
-    results: dict[ReferenceKey, BaselineResult] = {
-        "pixels": _cached(folder, "pixels", key, pixels),
-        "pca": _cached(folder, f"pca-{dimension}", f"{key}-{dimension}", pca),
-        "statistics": _cached(folder, "statistics", key, statistics),
+    parts: dict[ReferenceKey, tuple[str, str, Callable[[], BaselineResult]]] = {
+        "pixels": ("pixels", key, pixels),
+        "pca": (f"pca-{dimension}", f"{key}-{dimension}", pca),
+        "statistics": ("statistics", key, statistics),
     }
     if has_classes(data):
-        results["pca_chosen"] = _cached(folder, "pca-chosen", key, pca_chosen)
+        parts["pca_chosen"] = ("pca-chosen", key, pca_chosen)
     if thumbnail.smaller and min(data.shape[1:]) > texture.PATCH:
-        results["texture"] = _cached(folder, "texture", key, patches)
+        parts["texture"] = ("texture", key, patches)
     if initialisations := num_initialisations(model):
-        results["untrained"] = _cached(folder, "untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
+        parts["untrained"] = ("untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
     if isinstance(model, ForeignEncoder) and sees_more_than_thumbnails(model, data):
-        results["thumbnails"] = _cached(folder, "thumbnails", f"{key}-{model.identity}", on_thumbnails)
+        parts["thumbnails"] = ("thumbnails", f"{key}-{model.identity}", on_thumbnails)
     if spaces:
-        results["real"] = _cached(folder, "real", f"{key}-{digests}", partial(_real_images, spaces))
-    return results
+        parts["real"] = ("real", f"{key}-{digests}", partial(_real_images, spaces))
+    if at_hand:
+        parts = {name: part for name, part in parts.items() if cached_path(folder, *part[:2]).exists()}
+    return {name: _cached(folder, *part) for name, part in parts.items()}
 
 
 def _cached(folder: Path, name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:

@@ -58,14 +58,15 @@ class Judgement(NamedTuple):
     evaluation: Evaluation
     baselines: dict[ReferenceKey, BaselineResult]
     pretraining: Pretraining
-    checks: list[tuple[str, bool, str]]  # (name, passed, measured) of the evaluator's check of itself
+    checks: list[tuple[str, bool, str]] | None  # of the evaluator: name, passed, measured; None: a quick evaluation
     findings: list[str] | None  # of an audit of one's own images
 
 
-def evaluate_run(run: Run, data: ImageData) -> Report:
+def evaluate_run(run: Run, data: ImageData, quick: bool = False) -> Report:
     """Judge a finished run, which the caller has locked, and write its report.
 
-    The same checkpoint and data give the same scores bit for bit.
+    The same checkpoint and data give the same scores bit for bit. A quick evaluation has the first of them, and the
+    baselines that are at hand; it draws no figures and does not check the evaluator.
 
     Raises:
         UserError: the run is not complete.
@@ -73,22 +74,29 @@ def evaluate_run(run: Run, data: ImageData) -> Report:
     if not run.trained:
         raise UserError(f"{run} is not trained to its end: {suggest('resume', run=run)} continues it")
     with use_threads(run.versions.get("threads")):
-        return _write_evaluation(run, data, _judge(run, data))
+        return _write_evaluation(run, data, _judge(run, data, quick))
 
 
-def _judge(run: Run, data: ImageData) -> Judgement:
+def _judge(run: Run, data: ImageData, quick: bool) -> Judgement:
     """Put the last checkpoint and the baselines of its images through the protocol."""
     torch.set_float32_matmul_precision("highest")
     model = run.model()
     if torch.cuda.is_available() and run.config["trainer"].get("accelerator") != "cpu":
         model = model.cuda()
     pretraining = pretrained_on(run, model)
-    say("checking the evaluator")
-    checks = selfcheck()
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
     source = PictureSource(folder.parent / "codes")
-    spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     pictured = has_images(data)
+    if quick:
+        say("quick: linear probe, few labels, kNN and k-means, and the baselines that are at hand")
+        with about(run.config["recipe"]):
+            evaluation = judge_model(model, data, layers=False, extent="quick", robustness=False, source=source)
+        dim = evaluation.codes.shape[1]
+        baselines = compute_baselines(model, dim, data, folder, [], source, at_hand=True) if pictured else {}
+        return Judgement(model, evaluation, baselines, pretraining, None, None)
+    say("checking the evaluator")
+    checks = selfcheck()
+    spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
     copies = find_copies(data, folder, cache_key(data)) if pictured else None
     with about(run.config["recipe"]):
         evaluation = judge_model(model, data, layers=True, feature_spaces=spaces, copies=copies, source=source)
@@ -100,12 +108,13 @@ def _judge(run: Run, data: ImageData) -> Judgement:
 
 def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
     """Write everything that an evaluation leaves in the run folder."""
-    say("report and figures")
-    curves = curves_of(run.folder)
-    figures, drawn = draw_figures(run.folder, judged.model, data, judged.evaluation)
-    pictures = drawn if has_images(data) else None
-    if pictures is None:
-        figures = {path: title for path, title in figures.items() if "neighbours" not in path}
+    curves, figures, pictures = curves_of(run.folder), dict[str, str](), None
+    if judged.checks is not None:
+        say("report and figures")
+        figures, drawn = draw_figures(run.folder, judged.model, data, judged.evaluation)
+        pictures = drawn if has_images(data) else None
+        if pictures is None:
+            figures = {path: title for path, title in figures.items() if "neighbours" not in path}
     report = _build_report(run, data, judged, curves, figures)
     correct = judged.evaluation.correct | {
         correct_key(probe, name): values
@@ -113,6 +122,8 @@ def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
         for probe, values in baseline.correct.items()
     }
     run.write_report(report, judged.evaluation.readout, correct, pictures)
+    if judged.checks is None:
+        return report
     say("dashboard")
     steps = [points[-1][0] for points in curves.values() if points]
     write_dashboard(run.folder, run.config, data, judged.evaluation, step=int(max(steps, default=0)))
@@ -121,7 +132,7 @@ def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
 
 def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, figures: Mapping[str, str]) -> Report:
     """Return the content of report.json."""
-    evaluation, now, model = judged.evaluation, git_state(), judged.model
+    evaluation, now, model, checks = judged.evaluation, git_state(), judged.model, judged.checks
     foreign = isinstance(model, ForeignEncoder)
     versions = {key: value for key, value in run.versions.items() if key != "command"}
     facts: dict[str, Any] = {
@@ -153,7 +164,8 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         draft=DRAFT,
         run=as_record(facts, RunFacts),
         provenance=as_record(made, Provenance),
-        selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in judged.checks), total=len(judged.checks)),
+        quick=judged.checks is None,
+        selfcheck=Selfcheck(passed=sum(passed for _, passed, _ in checks), total=len(checks)) if checks else None,
         frozen=EncoderHashes(before=evaluation.weight_hashes[0], after=evaluation.weight_hashes[1]),
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),

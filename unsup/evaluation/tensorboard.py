@@ -24,6 +24,7 @@ from unsup.reports.score_schema import Scores
 
 Curves = dict[str, list[tuple[int | float, float]]]  # tag -> (step, value) pairs, in the order of the steps
 
+ONLINE, EARLIER = "online/", "quick/"  # the scores of a model in training, now and in runs of earlier versions
 CURVE_POINTS = 200  # of a curve in a report, at most
 LEFT_OUT = ("train/lr", "train/images_per_second")  # curves that are no result of learning
 SUFFIX = ".evaluation"  # of the file that an evaluation writes and the next one replaces
@@ -96,18 +97,19 @@ def options_of(config: dict[str, Any]) -> dict[str, str | int | float]:
 
 
 def curves_of(run: Path) -> Curves:
-    """Return finite values that training logged as `train/…`, `val/…` and `quick/…`.
+    """Return finite values that training logged as `train/…`, `val/…` and `online/…`.
 
-    A curve keeps at most 200 points, its first and last among them.
+    A curve keeps at most 200 points, its first and last among them. Runs of earlier versions have `quick/…` in place of
+    `online/…`.
     """
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it warns about the repeated steps of a resumed run
     events = EventAccumulator(str(run), size_guidance={SCALARS: 0}).Reload()
     curves: Curves = {}
     for tag in events.Tags()[SCALARS]:
-        if not tag.startswith(("train/", "val/", "quick/")) or tag in LEFT_OUT:
+        if not tag.startswith(("train/", "val/", ONLINE, EARLIER)) or tag in LEFT_OUT:
             continue
         points = {event.step: event.value for event in events.Scalars(tag) if np.isfinite(event.value)}
         steps = sorted(points)
         at = np.unique(np.linspace(0, len(steps) - 1, min(CURVE_POINTS, len(steps))).round().astype(int))
-        curves[tag] = [(steps[i], points[steps[i]]) for i in at]
+        curves[tag.replace(EARLIER, ONLINE)] = [(steps[i], points[steps[i]]) for i in at]
     return curves

@@ -23,7 +23,7 @@ class BYOL(Model):
 
     Grill et al. 2020, "Bootstrap your own latent: a new approach to self-supervised learning", section 3. There are no
     negatives: codes do not collapse because only the online side has a predictor q, and no gradient reaches the target.
-    The loss itself is 0 for equal codes of all images; `quick/effective_rank` shows a collapse.
+    The loss itself is 0 for equal codes of all images; `online/effective_rank` shows a collapse.
 
     Args:
         backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).

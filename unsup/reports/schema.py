@@ -178,7 +178,8 @@ class Report(Record, kw_only=True):
 
     schema: int
     run: RunFacts
-    selfcheck: Selfcheck
+    quick: bool = False  # the first scores alone
+    selfcheck: Selfcheck | None = None  # absent if it is quick
     frozen: EncoderHashes
     test_reads: int
     scores: Scores

@@ -34,7 +34,9 @@ DEFAULTS: dict[str, Any] = {
     "matmul_precision": "highest",
     "compile": None,
     "threads": "auto",
+    "evaluate": "full",
 }
+EvaluationExtent = Literal["full", "quick", "no"]
 Precision = Literal["highest", "high", "medium"]
 CompileMode = Literal["default", "reduce-overhead", "max-autotune"]  # of torch.compile
 TOP_LEVEL_KEYS = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
@@ -174,7 +176,12 @@ def check_settings(config: dict[str, Any]) -> None:
     """
     if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
         raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
-    for key, known in (("matmul_precision", get_args(Precision)), ("compile", (None, *get_args(CompileMode)))):
+    choices = {
+        "matmul_precision": get_args(Precision),
+        "compile": (None, *get_args(CompileMode)),
+        "evaluate": get_args(EvaluationExtent),
+    }
+    for key, known in choices.items():
         if config[key] not in known:
             raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
     if not isinstance(config["init_from"], str | None):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import as_plain
-from unsup.runs.config import Config
+from unsup.runs.config import Config, EvaluationExtent
 from unsup.runs.init_from import source_config, source_recipe
 from unsup.runs.run import Run
 
@@ -43,7 +43,7 @@ class RunIndex:
 
     def progress(self, config: Config) -> tuple[State, Run | None]:
         """Return the most advanced run of a configuration, the newest of equals."""
-        states = [(progress_of(run), run) for run in self.matching(config)]
+        states = [(progress_of(run, config["evaluate"]), run) for run in self.matching(config)]
         for wanted in ("finished", "in use", "trained", "begun"):
             for state, run in states:
                 if state == wanted:
@@ -61,15 +61,24 @@ class RunIndex:
 
 
 def identity_of(config: Config) -> Config:
-    """Return a configuration without the folder of the data and the number of threads."""
+    """Return a configuration without what does not change the training.
+
+    That is the folder of the data, the number of threads and the extent of the evaluation.
+    """
     arguments = {key: value for key, value in config["data"]["init_args"].items() if key != "root"}
-    others = {key: value for key, value in config.items() if key != "threads"}
+    others = {key: value for key, value in config.items() if key not in ("threads", "evaluate")}
     return dict(as_plain(others | {"data": config["data"] | {"init_args": arguments}}))
 
 
-def progress_of(run: Run) -> State:
-    """Return the progress of a run, "trained" under another protocol or draft."""
-    if has_current_report(run):
+def progress_of(run: Run, evaluate: EvaluationExtent = "full") -> State:
+    """Return the progress of a run, "trained" under another protocol or draft.
+
+    A run that need not be evaluated is finished once it is trained, and one with a quick report only if `evaluate` asks
+    for no more.
+    """
+    if has_current_report(run) and (evaluate != "full" or not run.report.quick):
+        return "finished"
+    if evaluate == "no" and run.trained and not run.in_use():
         return "finished"
     if run.in_use():
         return "in use"

@@ -20,7 +20,7 @@ from unsup.runs.config import Config, compose, precheck, resolve
 from unsup.runs.init_from import check_stages
 
 Option = tuple[str, Any]  # dotted key, value
-UNDOTTED = ("init_from", "matmul_precision", "compile")  # options of `train` that have no dot
+UNDOTTED = ("init_from", "matmul_precision", "compile", "evaluate")  # options of `train` that have no dot
 SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # key -> option
 
 

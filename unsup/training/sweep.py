@@ -67,6 +67,7 @@ def run_sweep(jobs: Sequence[Job], runs_root: Path, data_root: str | None = None
             continue
         verb = {"new": "train", "begun": "resume", "trained": "evaluate"}[state]
         words = [verb, str(run), *(("--data_root", data_root) if data_root else ())] if run else list(job.words)
+        words += ["--quick"] if verb == "evaluate" and job.config["evaluate"] == "quick" else []
         left = seconds_left([other for other in jobs[i:] if other.name not in finished], took)
         parts = [
             f"sweep: {i + 1} of {len(jobs)}, {job.name}",

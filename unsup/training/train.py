@@ -108,9 +108,9 @@ def resume_run(run: Run) -> None:
     silence_libraries()
     with run_lock(run), use_threads(run.versions.get("threads")):
         if run.trained and not (len(run.checkpoints) > 1 and is_damaged(run.last_checkpoint)):
-            if run.evaluated:
+            if run.evaluated or run.config["evaluate"] == "no":
                 raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
-            evaluate_run(run, run.data())
+            evaluate_run(run, run.data(), quick=run.config["evaluate"] == "quick")
             return
         path, checkpoint = newest_checkpoint(str(run), run.checkpoints)
         data, model = prepare_training(run.config, run.data())
@@ -205,8 +205,11 @@ def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[st
     run.write_training(record | {"views": augmentation, "chosen": how_chosen(run.config)})
     if data.test_reads:
         raise UserError(f"training read the test images {data.test_reads} times: they cannot be used to evaluate {run}")
+    if run.config["evaluate"] == "no":
+        log.info("trained and not evaluated: %s does that", suggest("evaluate", run=run))
+        return
     try:
-        evaluate_run(run, data)
+        evaluate_run(run, data, quick=run.config["evaluate"] == "quick")
     except KeyboardInterrupt:
         log.warning("stopped: %s evaluates the trained model", suggest("evaluate", run=run))
         raise

@@ -20,7 +20,7 @@ from unsup.runs.config import Config
 from unsup.runs.records import LAST
 from unsup.training.callbacks.curves import FlushLoggers, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
-from unsup.training.callbacks.online_scores import QuickScores
+from unsup.training.callbacks.online_scores import OnlineScores
 from unsup.training.callbacks.progress import Progress
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process
@@ -115,5 +115,5 @@ def silence_libraries() -> None:
 
 def callbacks(throughput: Throughput) -> list[Callback]:
     """Return the callbacks of every training, those that measure time first."""
-    quick = QuickScores()
+    quick = OnlineScores()
     return [throughput, GradientNorm(), quick, Progress(throughput, quick), Pictures(), Layout(), FlushLoggers()]

@@ -50,6 +50,8 @@ def record_report(run: Path, results: Path) -> Path:
         raise UserError(
             f"{source} is of {report.protocol_name}: recording begins when the protocol is final (DRAFT = 0)"
         )
+    if report.quick:
+        raise UserError(f"{source} is of a quick evaluation: evaluate the run again to record it")
     if report.schema < SCHEMA:
         raise UserError(f"{source} is of {report.protocol_name}: evaluate the run again to record it")
     try:

@@ -18,10 +18,10 @@ TITLES = {  # of other terms: the term with spaces
     "grad_norm_d": "gradient norm of the discriminator",
     "grad_norm_g": "gradient norm of the generator",
     "grad_norm_eg": "gradient norm of encoder and generator",
-    "quick/linear_probe": "linear probe, quick score",
-    "quick/kmeans_acc": "k-means ACC, quick score",
-    "quick/kmeans_nmi": "k-means NMI, quick score",
-    "quick/effective_rank": "effective rank, quick score",
+    "online/linear_probe": "linear probe, online score",
+    "online/kmeans_acc": "k-means ACC, online score",
+    "online/kmeans_nmi": "k-means NMI, online score",
+    "online/effective_rank": "effective rank, online score",
 }
 
 

@@ -16,8 +16,8 @@ LAYOUT = {
         "images a second": ["train/images_per_second"],
     },
     "Representation": {
-        "quick scores of validation codes": ["quick/linear_probe", "quick/kmeans_acc", "quick/kmeans_nmi"],
-        "effective rank of validation codes": ["quick/effective_rank"],
+        "online scores of validation codes": ["online/linear_probe", "online/kmeans_acc", "online/kmeans_nmi"],
+        "effective rank of validation codes": ["online/effective_rank"],
     },
 }
 GAME_LAYOUT = {  # of two players

@@ -1,4 +1,4 @@
-"""Quick scores of a model in training."""
+"""Scores of a model in training."""
 
 import warnings
 from typing import Any
@@ -24,8 +24,8 @@ IMAGES = 2_000  # of the validation split, at most
 TIMES = 10  # in a run
 
 
-class QuickScores(Callback):
-    """`quick/…` in TensorBoard, after ten evenly spaced epochs of a run.
+class OnlineScores(Callback):
+    """`online/…` in TensorBoard, after ten evenly spaced epochs of a run.
 
     They come from the codes of the same 2,000 validation images at most, and change no random draw. The report's
     probe, which sees all training images, is the one to rely on.
@@ -35,6 +35,11 @@ class QuickScores(Callback):
         self.newest: dict[str, float] = {}  # scores, by name
         self._epochs: list[int] = []  # from 1, after which there are scores
         self._scored = 0  # training steps before the newest scores
+
+    @property
+    def state_key(self) -> str:
+        """Return the name in checkpoints, which is that of earlier versions too."""
+        return "QuickScores"
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._epochs = evenly_spaced(range(1, planned_epochs(trainer) + 1), TIMES)
@@ -60,14 +65,14 @@ class QuickScores(Callback):
         batches = map(trainer.precision_plugin.convert_input, data.batches("val", model.device, positions=at))
         with trainer.precision_plugin.forward_context():
             codes = encode_batches(model, batches, "val", layers=False, scored=False).codes
-        self.newest = quick_scores(codes, None if labels is None else labels[at])
+        self.newest = online_scores(codes, None if labels is None else labels[at])
         self._scored = model.iteration
         for logger in trainer.loggers:
-            logger.log_metrics({f"quick/{name}": value for name, value in self.newest.items()}, model.iteration)
+            logger.log_metrics({f"online/{name}": value for name, value in self.newest.items()}, model.iteration)
 
 
 @threadpool_limits.wrap(limits=1)
-def quick_scores(codes: Floats, labels: Ids | None) -> dict[str, float]:
+def online_scores(codes: Floats, labels: Ids | None) -> dict[str, float]:
     """Return scores of codes (n, D) with labels (n,), only the rank without classes.
 
     * `effective_rank`: see `diagnostics.rankme`, from 1 to D.

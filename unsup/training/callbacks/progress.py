@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from torch import Tensor
 from tqdm import tqdm
 
-from unsup.training.callbacks.online_scores import QuickScores
+from unsup.training.callbacks.online_scores import OnlineScores
 from unsup.training.callbacks.schedule import planned_epochs
 from unsup.training.callbacks.throughput import Throughput
 
@@ -23,13 +23,13 @@ LINES = 20  # of progress in a run whose output is not a terminal
 class Progress(ProgressBar):
     """One progress bar for the run in a terminal, or about 20 plain lines."""
 
-    def __init__(self, throughput: Throughput, quick: QuickScores) -> None:
+    def __init__(self, throughput: Throughput, online: OnlineScores) -> None:
         super().__init__()
-        self.throughput, self.quick = throughput, quick
+        self.throughput, self.online = throughput, online
         self._enabled = True
         self._bar: Any = None
         self._recorded: Tensor | None = None  # the last training loss shown
-        self._scores = quick.newest  # the last ones shown
+        self._scores = online.newest  # the last ones shown
 
     def enable(self) -> None:
         self._enabled = True
@@ -42,7 +42,7 @@ class Progress(ProgressBar):
         self._epochs = planned_epochs(trainer)
         if self._enabled:
             log.info(length(trainer.lightning_module, trainer.datamodule, self._epochs))  # type: ignore[attr-defined]
-        self._scores = self.quick.newest  # those of a resumed run were shown already
+        self._scores = self.online.newest  # those of a resumed run were shown already
         if self._enabled and sys.stderr.isatty():
             screen = shutil.get_terminal_size()  # tqdm shows nothing if it does not know the size
             self._bar = tqdm(
@@ -68,7 +68,7 @@ class Progress(ProgressBar):
         losses = {"train": None if train is not None and train == self._recorded else train, "val": val}  # new ones
         self._recorded = train
         values = [f"{title} {value:.4g}" for title, value in losses.items() if value is not None]
-        new, self._scores = self.quick.newest is not self._scores, self.quick.newest
+        new, self._scores = self.online.newest is not self._scores, self.online.newest
         if new and "linear_probe" in self._scores:
             values.append(f"probe {self._scores['linear_probe']:.3f}")
         text = "  ".join([*values, f"{self.throughput.epoch_rate:,.0f} images/s"])
