@@ -287,4 +287,4 @@ def test_callbacks_in_their_order() -> None:
         FlushLoggers,
     ]
     progress = found[3]
-    assert isinstance(progress, Progress) and progress.throughput is found[0] and progress.quick is found[2]
+    assert isinstance(progress, Progress) and progress.throughput is found[0] and progress.online is found[2]

@@ -1,11 +1,9 @@
 """Evaluation of a run and its baselines, into a report with figures."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from unsup.core.commands import suggest
@@ -17,6 +15,7 @@ from unsup.evaluation.copy_search import find_copies
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.findings import find_faults
 from unsup.evaluation.foreign_encoding import PictureSource
+from unsup.evaluation.image_facts import image_facts
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
 from unsup.evaluation.selfcheck import selfcheck
@@ -47,8 +46,6 @@ from unsup.runs.origin import pretrained_on, stages_cost
 from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
 from unsup.runs.threads import use_threads
-
-IMAGES_LOOKED_AT = 1000  # evenly spaced among the training images
 
 
 class Judgement(NamedTuple):
@@ -177,21 +174,6 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         figures=dict(figures),
         pretrained_on=judged.pretraining,
     )
-
-
-def image_facts(data: ImageData) -> dict[str, float]:
-    """Return the shares of one-coloured and of different training images.
-
-    Both are of a sample that is evenly spaced.
-    """
-    n = data.size("train")
-    positions = np.linspace(0, n - 1, min(n, IMAGES_LOOKED_AT)).round().astype(np.int64)
-    one_coloured, digests = 0, set[bytes]()
-    for x in data.batches("train", positions=positions):
-        pixels = x.flatten(2)  # (n, C, H * W)
-        one_coloured += int((pixels.amax(2) == pixels.amin(2)).all(1).sum())
-        digests |= {hashlib.sha256(image.numpy().data).digest() for image in pixels}
-    return {"one_coloured": one_coloured / len(positions), "distinct": len(digests) / len(positions)}
 
 
 def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:
