@@ -1,11 +1,12 @@
 """Codes of an encoder that was trained elsewhere, computed once for each picture.
 
-The cache is a file for each encoder and each way to prepare pictures. In it a code belongs to the content of a file, or
-to the pixels of an array, so that labels, splits, names and the order of images do not matter.
+The cache has files of some hundred codes for each encoder and each way to prepare pictures. In them a code belongs to
+the content of a file, or to the pixels of an array, so that labels, splits, names and the order of images do not
+matter. An interrupt loses the codes of one such file at most.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.core.files import write_atomically
 from unsup.data.base import ImageData, Split
-from unsup.data.originals import Original, originals
+from unsup.data.originals import AT_A_TIME, Original, originals
 from unsup.evaluation.encoded import finite
-from unsup.evaluation.progress import say
+from unsup.evaluation.progress import Remaining, say
 from unsup.metrics.diagnostics import subsample
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.frozen import frozen, weights_hash
@@ -30,6 +31,7 @@ from unsup.models.parts.thumbnails import SIDE
 
 Codes = dict[bytes, Floats]  # (D,) by the hash of the image
 
+PART = 1_000  # images in a file of codes, about
 LOOKED_AT = 100  # training images
 REMEDY = "look at its weights, and whether it expects other pixels (--encoder.mean, --encoder.std)"
 
@@ -52,22 +54,25 @@ class PictureSource:
         Raises:
             UserError: codes are not finite or no vectors, or the encoder changes its weights or buffers.
         """
-        say(f"encoding {data.size(split):,} {split} images")
-        path = self.cache / f"{model.identity[:16]}.npz" if self.cache else None
-        known = read_codes(path) if path else {}
-        before_this, rows = len(known), list[Floats]()
-        with unchanged(model), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for batch in originals(data, split, side=self.side):
-                keys = list(pool.map(lambda original: original.digest(), batch))
-                unknown = [i for i, key in enumerate(keys) if key not in known]
+        what = f"encoding {data.size(split):,} {split} images"
+        say(what)
+        known = read_codes(self.cache, model) if self.cache else {}
+        rows, progress = list[Floats](), Remaining(what, data.size(split))
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for part in parts(originals(data, split, side=self.side)):
+                keys = list(pool.map(lambda original: original.digest(), part))
+                unknown = {key: image for key, image in zip(keys, part, strict=True) if key not in known}
+                progress.pass_by(len(part) - len(unknown))
                 if unknown:
-                    codes = encoded_pictures(model, stacked(model, [batch[i] for i in unknown], pool))
-                    known |= {keys[i]: code for i, code in zip(unknown, codes, strict=True)}
+                    with unchanged(model):
+                        codes = encoded_images([*unknown.values()], model, pool, progress)
+                    codes = finite(codes, f"{model.name}: the codes", split, REMEDY)
+                    new = dict(zip(unknown, codes, strict=True))
+                    if self.cache:
+                        write_codes(self.cache, model, new)
+                    known |= new
                 rows += [known[key] for key in keys]
-        codes = finite(np.stack(rows), f"{model.name}: the codes", split, REMEDY)
-        if path and len(known) > before_this:
-            write_codes(path, known)
-        return codes
+        return np.stack(rows)
 
 
 NOT_CACHED = PictureSource()
@@ -82,6 +87,18 @@ def unchanged(model: ForeignEncoder) -> Iterator[None]:
         raise UserError(
             f"{model.name} changes its weights or buffers while it encodes: it must leave them alone in eval mode"
         )
+
+
+def encoded_images(
+    images: Sequence[Original], model: ForeignEncoder, pool: ThreadPoolExecutor, progress: Remaining
+) -> Floats:
+    """Return the codes (n, D) of images, encoded in batches."""
+    codes = []
+    for start in range(0, len(images), AT_A_TIME):
+        batch = images[start : start + AT_A_TIME]
+        codes.append(encoded_pictures(model, stacked(model, batch, pool)))
+        progress.say_after(len(batch))
+    return np.concatenate(codes)
 
 
 def stacked(model: ForeignEncoder, batch: Sequence[Original], pool: ThreadPoolExecutor) -> Tensor:
@@ -107,24 +124,40 @@ def encoded_pictures(model: ForeignEncoder, pictures: Tensor) -> Floats:
     return codes
 
 
-def read_codes(path: Path) -> Codes:
-    """Return the codes in a file, none if there is no file.
+def parts(batches: Iterable[list[Original]]) -> Iterator[list[Original]]:
+    """Yield the images of batches, about 1,000 at a time."""
+    part: list[Original] = []
+    for batch in batches:
+        part += batch
+        if len(part) >= PART:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def read_codes(folder: Path, model: ForeignEncoder) -> Codes:
+    """Return the codes of an encoder in a cache.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: a file is damaged.
     """
 
     def read(arrays: Arrays) -> Codes:
         keys = [key.tobytes() for key in arrays["keys"]]
         return dict(zip(keys, arrays["codes"], strict=True))
 
-    return load_arrays(path, read) if path.exists() else {}
+    codes: Codes = {}
+    for path in sorted(folder.glob(f"{model.identity[:16]}-*.npz")):
+        codes |= load_arrays(path, read)
+    return codes
 
 
-def write_codes(path: Path, codes: Codes) -> None:
-    """Write codes into a file atomically."""
+def write_codes(folder: Path, model: ForeignEncoder, codes: Codes) -> None:
+    """Write a new file of codes into a cache, atomically."""
     keys = np.frombuffer(b"".join(codes), np.uint8).reshape(len(codes), -1)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{model.identity[:16]}-{next(iter(codes)).hex()[:16]}.npz"
     with write_atomically(path) as temporary, temporary.open("wb") as file:
         np.savez(file, keys=keys, codes=np.stack(list(codes.values())))
 

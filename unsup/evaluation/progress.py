@@ -1,6 +1,7 @@
 """Progress of an evaluation, as records of the logger "unsup.evaluation"."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,3 +23,27 @@ def about(subject: str) -> Iterator[None]:
         yield
     finally:
         subjects.reset(token)
+
+
+class Remaining:
+    """Progress of work on many images, with the time that the rest is going to take."""
+
+    def __init__(self, what: str, count: int) -> None:
+        self.what, self.left, self.done, self.start = what, count, 0, time.monotonic()
+
+    def pass_by(self, count: int) -> None:
+        """Count images that needed no work."""
+        self.left -= count
+
+    def say_after(self, count: int) -> None:
+        """Count images that took their time."""
+        self.left, self.done = self.left - count, self.done + count
+        seconds = (time.monotonic() - self.start) / self.done * self.left
+        say(f"{self.what}, {duration(seconds)} left")
+
+
+def duration(seconds: float) -> str:
+    """Return a time to wait in words, such as "about 3 minutes"."""
+    if seconds < 100:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {round(seconds / 60)} minutes"
