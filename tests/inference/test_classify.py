@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 import unsup.inference.contact_sheet
 from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
+from unsup.data.thumbnail import thumbnail
 from unsup.inference.classify import FOLDS, Classification, classify_by_names, classify_folder
 from unsup.inference.sort import UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
@@ -409,9 +410,9 @@ def test_the_surest_come_first_and_the_rest_is_counted(
 def test_small_pictures_keep_their_pixels_and_large_ones_are_scaled(tmp_path: Path) -> None:
     used.write(tmp_path / "small.png", IMAGES[0])
     Image.effect_noise((400, 300), 50).convert("RGB").save(tmp_path / "large.jpg")
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "small.png").values()
+    source, side = thumbnail(tmp_path / "small.png", 112).values()
     assert source.startswith("data:image/png;base64,") and side == 8
-    source, side = unsup.inference.contact_sheet.thumbnail(tmp_path / "large.jpg").values()
+    source, side = thumbnail(tmp_path / "large.jpg", 112).values()
     assert source.startswith("data:image/jpeg;base64,") and side == 112 and len(source) < 15_000
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,14 @@ def code_map(n: int = 40, labelled: bool = True) -> CodeMap:
 def plane(method: str, points: NDArray[np.float64]) -> Plane:
     """A plane of all codes."""
     return Plane(method, np.arange(len(points)), points)
+
+
+def test_a_map_of_other_codes_says_so_and_names_the_files() -> None:
+    given = replace(code_map(labelled=False), files=[f"{i}.png" for i in range(40)], what="codes of a net")
+    drawing = draw(given)
+    assert drawing.title == "t-SNE map of 40 codes of a net, coloured by cluster"
+    words = {point.description for group in drawing.groups for point in group.points}
+    assert words == {f"{i}.png; cluster {i % 5}" for i in range(40)}
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -1,18 +1,15 @@
 """A contact sheet, one HTML file with thumbnails of every class."""
 
-import base64
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
-from unsup.data.pixels import Reading, read_picture
+from unsup.data.pixels import Reading
+from unsup.data.thumbnail import thumbnail
 from unsup.inference.classify import Classification
 from unsup.reports.page import render
 
@@ -20,7 +17,6 @@ MAX_PER_GROUP = 100  # thumbnails of a class, and of images unlike anything seen
 MAX_TOTAL = 2000  # with many classes there are fewer of each, but at least
 MIN_PER_GROUP = 10
 THUMBNAIL_SIDE = 112  # pixels
-BLOCKY_BELOW = 64  # pixels: smaller originals are not compressed, and shown in blocks
 
 
 def write_sheet(
@@ -43,7 +39,7 @@ def write_sheet(
         groups.append(("Unlike anything seen", "the least like first", classified.unfamiliar))
     visible = [i for _, _, members in groups for i in members[:most]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        thumbnails = pool.map(lambda i: thumbnail(images / classified.files[i], reading), visible)
+        thumbnails = pool.map(lambda i: thumbnail(images / classified.files[i], THUMBNAIL_SIDE, reading), visible)
         bar = tqdm(thumbnails, "sheet", len(visible), unit=" images", delay=2, leave=False, disable=None)
         pictures = {
             i: {"path": printable(classified.files[i]), "caption": caption(classified, i), **picture}
@@ -79,15 +75,3 @@ def caption(classified: Classification, i: int) -> str:
         return confidence
     label = printable((classified.classes or classified.cluster_names)[i])
     return f"{label} {confidence}".rstrip() + f", {classified.distance[i]:.2g} times the usual"
-
-
-def thumbnail(path: Path, reading: Reading | None = None) -> dict[str, Any]:
-    """Return the data URI and the side in pixels of an image, cropped to a square."""
-    picture = read_picture(path, (3, THUMBNAIL_SIDE, THUMBNAIL_SIDE), reading)
-    if (side := min(THUMBNAIL_SIDE, *picture.file_size)) < THUMBNAIL_SIDE:
-        picture = read_picture(path, (3, side, side), reading)
-    image = Image.fromarray(picture.pixels.transpose(1, 2, 0))
-    buffer = io.BytesIO()
-    kind = "png" if side < BLOCKY_BELOW else "jpeg"
-    image.save(buffer, kind, optimize=True, quality=82)  # PNG has no quality
-    return {"source": f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", "side": side}

@@ -1,4 +1,4 @@
-"""Single test images of a page, that is an interactive map of codes, and mistakes."""
+"""Single images of a page, that is an interactive map of codes, and mistakes."""
 
 import colorsys
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MISTAKES = 24  # at most
 
 @dataclass(frozen=True)
 class CodeMap:
-    """The plane and its test images, with arrays over all n test images."""
+    """The plane and its images, with arrays over all n images."""
 
     plane: Plane
     images: Array  # (n, C, H, W), uint8 or in [0, 1]
@@ -31,6 +31,8 @@ class CodeMap:
     labels: Array | None = None  # (n,) classes; None if unlabelled
     predicted: Array | None = None  # (n,) classes predicted by the linear probe
     names: Sequence[str] = ()  # one for each class, in label order
+    files: Sequence[str] = ()  # n names; without them images go unnamed
+    what: str = "test codes"
 
 
 class Point(NamedTuple):
@@ -83,7 +85,7 @@ def draw(code_map: CodeMap) -> Drawing:
         groups.append(Legend(name, short, colour, drawn, (round(x, 1), round(y, 1)) if room else None))
     by = "class" if labelled else "cluster"
     return Drawing(
-        title=f"{method} of {len(places):,} test codes, coloured by {by}",
+        title=f"{method} of {len(places):,} {code_map.what}, coloured by {by}",
         by=by,
         wrong=any(point.wrong for group in groups for point in group.points),
         groups=groups,
@@ -92,7 +94,7 @@ def draw(code_map: CodeMap) -> Drawing:
 
 
 def _point(code_map: CodeMap, i: int, place: Array) -> Point:
-    parts, wrong = [], False
+    parts, wrong = [code_map.files[i]] if code_map.files else [], False
     if code_map.labels is not None:
         parts.append(class_name(code_map.names, code_map.labels[i]))
         if code_map.predicted is not None and code_map.predicted[i] != code_map.labels[i]:
