@@ -14,7 +14,7 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-VERBS := train resume sweep audit evaluate classify encode export zero_shot models compare results reproduce selfcheck
+VERBS := start train resume sweep audit evaluate classify encode export zero_shot models compare results reproduce selfcheck
 .PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
 help: ## print this list
@@ -50,6 +50,9 @@ GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),
 checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: give it $(strip $(TAKES) ARGS)))
 passed = $(foreach v,$(TAKES),$(if $($v),$(call option,$v) $(call quoted,$v))) $(ARGS)
 
+##@ Look at your images first
+start: TAKES := IMAGES ENCODER DATA_ROOT RUNS ## show an audit, a map, clusters and neighbours of IMAGES= on one page, in a minute [ENCODER="one two"]
+
 ##@ Train
 train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT EVALUATE RUNS ## train MODEL=, evaluate it and write a report [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= EVALUATE=full|quick|no]
 resume: TAKES := RUN IMAGES DATA_ROOT ## continue the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= if the images have moved]
@@ -70,6 +73,7 @@ encode: TAKES := RUN IMAGES OUT ## write the codes of the pictures of IMAGES= by
 export: TAKES := RUN OUT ONNX ## write the encoder of RUN= for use elsewhere, and check the copy [OUT= ONNX=1]
 zero_shot: TAKES := RUN WORDS TEXT_ENCODER IMAGES DATA_ROOT ## name the clusters of RUN= from WORDS="cat dog" by an image-text TEXT_ENCODER=
 
+start: LISTS := ENCODER
 results: LISTS := RUN
 reproduce: override RUNS := $(RUNS)/reproduced
 

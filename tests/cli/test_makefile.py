@@ -101,6 +101,8 @@ def test_variables_become_options(project: Project) -> None:
     assert command == "-m unsup classify r --images my pictures --out o --labels names.csv --sort copy"
     (command,) = project.make("encode", py, "RUN=r", "IMAGES=i", "OUT=codes.parquet")[1]
     assert command == "-m unsup encode r --images i --out codes.parquet"
+    (command,) = project.make("start", py, "IMAGES=my pictures", "ENCODER=starter timm:resnet18")[1]
+    assert command == "-m unsup start --images my pictures --encoder starter timm:resnet18 --runs runs"
     assert project.make("export", py, "RUN=r", "ONNX=1")[1] == ["-m unsup export r --onnx"]
     (command,) = project.make("reproduce", py, "CARD=mnist-ae", "SEEDS=0 2", "DATA_ROOT=d")[1]
     assert command == "-m unsup reproduce mnist-ae --seeds 0 2 --data_root d --runs runs/reproduced"

@@ -8,6 +8,7 @@ from unsup.cli.judging import audit, evaluate, selfcheck
 from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
 from unsup.cli.reports import compare, reproduce, results
+from unsup.cli.start import start
 from unsup.cli.training import models, resume, sweep, train
 from unsup.cli.use import classify, encode, export, zero_shot
 from unsup.core.commands import in_typed_form
@@ -16,7 +17,7 @@ from unsup.core.errors import UserError, one_line
 COMMANDS = {
     command.__name__: command
     for command in (
-        *(train, sweep, resume, models),
+        *(start, train, sweep, resume, models),
         *(audit, evaluate, compare, selfcheck, results, reproduce),
         *(classify, encode, export, zero_shot),
     )

@@ -159,6 +159,10 @@ class Folder(ImageData):
     def left_out(self) -> dict[str, list[str]]:
         return self._contents[0].left_out
 
+    def summary(self) -> str:
+        """Return what was understood and what was left out, on one line."""
+        return self._contents[0].summary()
+
     def validation_rows(self) -> NDArray[np.int64] | None:
         splits = self._contents[0].splits
         n = len(splits["train"].files)

@@ -1,0 +1,137 @@
+"""A first look at a folder of pictures, before anything is trained or named."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from unsup.core.arrays import Array, Floats
+from unsup.core.errors import printable
+from unsup.core.files import replace_file
+from unsup.core.splits import SPLITS
+from unsup.data.folder import Folder
+from unsup.data.originals import originals
+from unsup.evaluation.asked_names import AskedNames, ask_for_names
+from unsup.evaluation.audit import ROWS, Audit, audit, small
+from unsup.evaluation.encoder_run import try_out
+from unsup.evaluation.foreign_encoding import PictureSource, encoded_pictures
+from unsup.evaluation.progress import about, duration
+from unsup.evaluation.similar_images import View, pixel_view
+from unsup.evaluation.start_page import StartPage, Suggestions, page
+from unsup.models.foreign.encoder import ForeignEncoder
+from unsup.runs.build import load_data
+from unsup.runs.config import Config
+from unsup.runs.threads import choose_threads, use_threads
+
+log = logging.getLogger(__name__)
+
+STARTER, STARTER_SIZE = "starter", 96
+TIMED = 16  # images
+AUDITED = 110  # images a second of one core, about
+SKIP = "--data.skip_unreadable true"
+NAMES = "names.csv"
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """The files that were written, and what the user should know of them."""
+
+    page: Path
+    names: Path | None  # None if folders give the classes
+    asked: AskedNames | None
+    findings: Audit
+
+
+def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str) -> FirstLook:
+    """Write a page about a folder of pictures, and a table in which to name some.
+
+    Codes are cached, about 1,000 images at a time, so that interrupted work goes on where it ended.
+
+    Args:
+        config: resolved, with the folder as its data set.
+        encoders: one or two names; pixels are the second one if there is none.
+        runs: the folder of runs.
+        images: the folder, as the user named it.
+
+    Raises:
+        UserError: an encoder or the folder cannot be used.
+    """
+    threads, note = choose_threads(config["threads"])
+    if note:
+        log.info(note)
+    with use_threads(threads):
+        models = [loaded(name) for name in encoders]
+        data = load_data(config)
+        assert isinstance(data, Folder)
+        dataset, folder = config["dataset"], runs / config["dataset"] / "start"
+        paths = [path for split in SPLITS for path in data.paths(split)]
+        files = [path.relative_to(data.images).as_posix() for path in paths]
+        labelled = bool(data.class_names)
+        asked = None if labelled else ask_for_names(folder / NAMES, files)
+        for model in models:
+            announce(model, data)
+        source = PictureSource(runs / dataset / "codes")
+        views = [view(model, data, source) for model in models]
+        log.info("audit: %s", duration(len(files) / AUDITED))
+        findings = audit(data, data.left_out())
+        views += [] if len(views) > 1 else [pixel_view(small_pictures(findings.images))]
+        names = None if asked is None else folder / NAMES
+        options = SKIP if "unreadable" in data.left_out() else ""
+        with_options = [(name, options_of(name)) for name in encoders]
+        content = page(
+            StartPage(
+                images=images,
+                summary=data.summary(),
+                paths=paths,
+                files=[printable(file) for file in files],
+                class_names=data.class_names,
+                reading=data.reading,
+                findings=findings,
+                views=(views[0], views[1]),
+                asked=asked,
+                suggestions=Suggestions.of(images, with_options, runs, dataset, names, options),
+            )
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / PAGE, content)
+    return FirstLook(folder / PAGE, names, asked, findings)
+
+
+def loaded(name: str) -> ForeignEncoder:
+    """Return an encoder, the starter with pictures of 96 pixels."""
+    model = ForeignEncoder(name, size=STARTER_SIZE if name == STARTER else None).eval()
+    return model.cuda() if torch.cuda.is_available() else model
+
+
+def options_of(name: str) -> str:
+    """Return the options with which `evaluate` sees the same pictures."""
+    return f"--encoder.size {STARTER_SIZE}" if name == STARTER else ""
+
+
+def announce(model: ForeignEncoder, data: Folder) -> None:
+    """Try an encoder, and log how long it is going to take for all images."""
+    try_out(model, data)
+    few = [original.picture(model.cut) for original in next(originals(data, "train"))[:TIMED]]
+    start = time.monotonic()
+    encoded_pictures(model, torch.from_numpy(np.stack(few)))
+    count = sum(data.size(split) for split in SPLITS)
+    seconds = (time.monotonic() - start) / len(few) * count
+    log.info("%s: %s", model.name, model.preparation)
+    log.info("%s: %s for %s codes, less what is cached", model.name, duration(seconds), f"{count:,}")
+
+
+def view(model: ForeignEncoder, data: Folder, source: PictureSource) -> View:
+    """Return the codes of all images by an encoder."""
+    with about(model.name):
+        codes = np.concatenate([source.codes(model, data, split) for split in SPLITS])
+    return View(model.name, model.preparation, codes)
+
+
+def small_pictures(images: Array) -> Floats:
+    """Return the pixels (n, d) of thumbnails of images (n, C, H, W)."""
+    return np.concatenate([small(images[at : at + ROWS]) for at in range(0, len(images), ROWS)])
