@@ -44,6 +44,12 @@ def plane(method: str, points: NDArray[np.float64]) -> Plane:
     return Plane(method, np.arange(len(points)), points)
 
 
+def test_coloured_noise_fits_into_a_sprite() -> None:
+    noise = RNG.integers(0, 256, (400, 3, 32, 32), np.uint8)  # a JPEG of more bytes than it has pixels
+    found = sprite(noise)
+    assert found.uri.startswith("data:image/jpeg;base64,") and decoded(found.uri).shape[:2] == found.size[::-1]
+
+
 def test_a_map_of_other_codes_says_so_and_names_the_files() -> None:
     given = replace(code_map(labelled=False), files=[f"{i}.png" for i in range(40)], what="codes of a net")
     drawing = draw(given)

@@ -26,5 +26,6 @@ def thumbnail(path: Path, most: int, reading: Reading | None = None) -> dict[str
     image = Image.fromarray(picture.pixels.transpose(1, 2, 0))
     buffer = io.BytesIO()
     kind = "png" if side < BLOCKY_BELOW else "jpeg"
-    image.save(buffer, kind, optimize=True, quality=82)  # PNG has no quality
+    # Pillow cannot optimize a JPEG of more bytes than it has pixels; PNG has no quality
+    image.save(buffer, kind, optimize=kind == "png", quality=82)
     return {"source": f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}", "side": side}

@@ -85,7 +85,8 @@ def _png(picture: "Image") -> bytes | None:
 
 def _encoded(picture: "Image", form: str, **options: int) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, form, optimize=True, **options)
+    # Pillow cannot optimize a JPEG of more bytes than it has pixels, such as one of noise
+    picture.save(buffer, form, optimize=form == "PNG", **options)
     return buffer.getvalue()
 
 
