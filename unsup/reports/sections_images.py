@@ -11,7 +11,7 @@ def about_these_images(report: Report) -> list[Block]:
     if not report.findings:
         return [Note("Nothing that needs a look: no odd files, near-duplicates, doubtful labels or shortcuts.")]
     texts = [f"**{text}.**" for text in report.findings]
-    return [*map(Note, texts), Note("The audit of these images (`unsup audit`, `make audit`) names each of them.")]
+    return [*map(Note, texts), Note("An audit of the data set names each of these images.")]
 
 
 def findings_line(report: Report) -> str:
