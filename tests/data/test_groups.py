@@ -181,7 +181,10 @@ def test_groups_of_arrays_are_not_cut(tmp_path: Path, options: dict[str, str], g
             r"clips.npz has train_groups of shape \(7,\): expected \(120,\) or \(120, 1\), one for each image$",
         ),
         (np.zeros(4 * CLIPS), "clips.npz has train_groups of float64: expected whole numbers or text$"),
-        (np.zeros(4 * CLIPS, int), "^120 images in 1 groups cannot be split without cutting one"),
+        (
+            np.zeros(4 * CLIPS, int),
+            "^about 20 of 120 images cannot be set aside in whole groups: of 1 groups",
+        ),
     ],
 )
 def test_groups_that_arrays_do_not_have_are_refused(tmp_path: Path, groups: np.ndarray, message: str) -> None:
@@ -202,5 +205,13 @@ def test_a_subset_of_whole_groups() -> None:
     assert np.array_equal(subset, grouped_subset(100, labels, groups))
     alone = grouped_subset(100, labels, np.arange(600))
     assert len(alone) == len(stratified_subset(600, 100, labels))
-    with pytest.raises(UserError, match="cannot be split without cutting one"):
+    with pytest.raises(UserError, match="cannot be set aside in whole groups"):
         grouped_subset(100, labels, np.zeros(600, np.int64))
+
+
+@pytest.mark.parametrize(("clips", "frames", "count"), [(5, 5, 5), (3, 20, 20)])
+def test_few_large_groups_give_one_of_each_class(clips: int, frames: int, count: int) -> None:
+    groups = np.repeat(np.arange(2 * clips), frames)
+    labels = (groups >= clips).astype(np.int64)
+    subset = grouped_subset(count, labels, groups)
+    assert len(subset) == 2 * frames and np.array_equal(np.bincount(labels[subset]), [frames, frames])

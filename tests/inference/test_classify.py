@@ -125,11 +125,11 @@ def test_class_cluster_and_what_is_unlike_anything_seen(
         left_out = list(csv.DictReader(file))
     assert [row["file"] for row in left_out] == ["</ul><script>broken.png", "notes.txt"]
     assert "cannot identify" in left_out[0]["reason"] or "not an image" in left_out[0]["reason"]
-    assert left_out[1]["reason"] == "no image: .txt"
+    assert left_out[1]["reason"] == "not an image: .txt"
     assert re.search(rf"{UNLIKE} +\d+\n", told.out) and re.search(r"unreadable +1\n", told.out)
 
     ratios = ["code_distance", "error", "distance", "p", "unlike"]
-    assert list(rows[0]) == ["file", "class", "confidence", "given", "cluster", "name", *ratios]
+    assert list(rows[0]) == ["file", "class", "confidence", "given", "cluster", "cluster_name", *ratios]
     assert len(rows) == N + 7
     known = [row for row in rows if row["file"].startswith(("left/", "right/"))]
     assert np.mean([row["class"] == label_of(row["file"]) for row in known]) > 0.8
@@ -139,7 +139,7 @@ def test_class_cluster_and_what_is_unlike_anything_seen(
         assert float(row["distance"]) == max(float(row["code_distance"]), float(row["error"]))
         assert (float(row["distance"]) > 1) == (row["unlike"] == "true") and row["given"] == "no"
         assert (float(row["p"]) <= Run(run).readout.false_alarm_rate) == (row["unlike"] == "true")
-        assert 0.1 <= float(row["confidence"]) <= 1 and row["name"] == f"cluster {row['cluster']}"
+        assert 0.1 <= float(row["confidence"]) <= 1 and row["cluster_name"] == f"cluster {row['cluster']}"
     counts = Counter(row["class"] for row in rows if row["unlike"] == "false")
     for digit, count in counts.items():
         assert re.search(rf"^{digit} +{count}$", told.out, re.M), "the terminal counts what the table holds"
@@ -165,7 +165,7 @@ def test_a_run_without_labels_gives_clusters(
 ) -> None:
     rows = classify(unlabelled, pictures, tmp_path / "out", "--sort", "link")
     assert {row["class"] for row in rows} == {row["confidence"] for row in rows} == {""}
-    groups = {row["name"] for row in rows if row["unlike"] == "false"}
+    groups = {row["cluster_name"] for row in rows if row["unlike"] == "false"}
     assert groups and all(re.fullmatch(r"cluster \d", name) for name in groups)
     assert {p.name for p in (tmp_path / "out").iterdir() if p.is_dir()} == groups | {UNLIKE}
     assert "the run had no labels" in Page(tmp_path / "out" / "sheet.html").text
@@ -207,7 +207,7 @@ def test_a_handful_of_names_makes_classes(unlabelled: Path, pictures: Path, tmp_
     for row in rows:
         counts = in_cluster[row["cluster"]]
         best = sorted(name for name in counts if counts[name] == max(counts.values()))
-        assert row["name"] == (best[0] if best else f"cluster {row['cluster']}")
+        assert row["cluster_name"] == (best[0] if best else f"cluster {row['cluster']}")
     assert "codes of the 30 images that were named" in Page(tmp_path / "out" / "sheet.html").text
 
 
@@ -326,7 +326,7 @@ def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, picture
     cluster = next(row["cluster"] for row in rows if row["file"] == "left/000.png")
     assert {row["class"] for row in rows} == {""}
     for row in rows:
-        assert row["name"] == ("mine" if row["cluster"] == cluster else f"cluster {row['cluster']}")
+        assert row["cluster_name"] == ("mine" if row["cluster"] == cluster else f"cluster {row['cluster']}")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, picture
     [
         ("left/000.png,a\n", "the first line must name the columns file,name"),
         ("file,label\nleft/000.png,a\n", "the first line must name the columns file,name (it is file,label)"),
-        ("file,name\nleft/00.png,a\n", "left/00.png is no image in"),
+        ("file,name\nleft/00.png,a\n", "a file that is no image in"),
         ("file,name\nleft/00.png,a\n", "(did you mean 'left/0"),
         ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
         ("file,name\nleft/000.png,\n", "names no images"),

@@ -55,6 +55,22 @@ def test_images_named_at_random_carry_the_estimate(run: Run, pictures: Path, tmp
     assert [row["counted"] for row in rows] == ["yes" if i % 3 else "no" for i in range(NAMED)]
 
 
+def test_a_table_of_classify_is_no_table_of_names(run: Run, pictures: Path, tmp_path: Path) -> None:
+    assert main(["classify", str(run.folder), "--images", str(pictures), "--out", str(tmp_path / "out")]) == 0
+    table = tmp_path / "out" / "classes.csv"
+    with pytest.raises(UserError, match="must name the columns file,name"):
+        read_names(table, pictures)
+    table.write_text(table.read_text().replace("cluster_name", "name", 1))  # as earlier versions wrote it
+    with pytest.raises(UserError, match="is a table that classify wrote"):
+        read_names(table, pictures)
+
+
+def test_all_unknown_files_are_counted(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,name\nnope.jpg,x\n0000.png,y\n")
+    with pytest.raises(UserError, match=r"names 2 files that are no image in .*: nope.jpg \("):
+        read_names(tmp_path / "labels.csv", pictures)
+
+
 def test_all_named_images_count_if_none_is_said_to_be_random(run: Run, pictures: Path, tmp_path: Path) -> None:
     scores = judge_names(run, pictures, labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "")))
     assert scores.counted.all()
@@ -81,12 +97,12 @@ def test_codes_without_information_are_separably_worse() -> None:
     files, counted = [f"{i}.png" for i in range(80)], np.ones(80, np.bool_)
     good = (names == "a")[:, None] * np.ones((1, 3)) * 5 + rng.normal(size=(80, 3))
     encoders = [
-        NamedScores(files, names, counted, cross_validated(codes.astype(np.float32), names))
+        NamedScores(files, names, counted, True, cross_validated(codes.astype(np.float32), names))
         for codes in (rng.normal(size=(80, 3)), good, good + 0.01 * rng.normal(size=(80, 3)))
     ]
     best, differences = compare_names(encoders, "probe")
     assert best == 1 and [row["separable"] for row in differences] == [True, False, False]
-    fewer = NamedScores(files[1:], names[1:], counted[1:], encoders[0].predicted)
+    fewer = NamedScores(files[1:], names[1:], counted[1:], True, encoders[0].predicted)
     with pytest.raises(UserError, match="different named images"):
         compare_names([encoders[0], fewer], "probe")
 
@@ -129,11 +145,14 @@ def test_the_commands_judge_runs_on_named_images(
     out = capsys.readouterr().out
     assert re.search(r"dae/0-001 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
     assert re.search(r"dae/0-002 .*\+0\.000 \[.*\], not separable", out)
-    assert f"Accuracy on {NAMED} images named, each classified by the {NAMED - 1} other named ones" in out
+    assert f"Accuracy on {NAMED} images named at random, each classified by the {NAMED - 1} other named ones" in out
 
     one = runs / "folder-digits" / "dae" / "0-001"
     assert main(["evaluate", str(one), "--labels", labels]) == 0
     assert f"table  {one / 'named.csv'}" in capsys.readouterr().out
+    (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text().replace(",random", ","))
+    assert main(["evaluate", str(one), "--labels", labels]) == 0
+    assert "does not say which images were drawn at random" in capsys.readouterr().out
     assert len((one / "named.csv").read_text().splitlines()) == NAMED + 1
     assert main(["evaluate", str(run), "--labels", labels, "--images", str(pictures)]) == 0
 

@@ -37,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
         command, arguments = parse(sys.argv[1:] if argv is None else argv, COMMANDS)
         with log_in_terminal():
             command(**arguments)
+    except BrokenPipeError:  # a program such as head reads no further
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        return 141
     except (UserError, OSError) as e:  # OSError: such as a full disk or a read-only folder
         if os.environ.get("UNSUP_DEBUG"):
             raise

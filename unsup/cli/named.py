@@ -85,8 +85,10 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
             cells.append("the best" if i == best else text + ("" if found["separable"] else ", not separable"))
         table.add_row(printable("/".join(run.folder.parts[-2:])), *cells)
     screen().print(table)
-    which = "named at random" if counted < named else "named"
+    which = "named at random" if scores[0].at_random else "named"
     print(
         f"Accuracy on {counted:,} images {which}, each classified by the {named - 1:,} other named ones "
         "(cross-validation); brackets: 95 % intervals."
     )
+    if not scores[0].at_random:
+        print("The table does not say which images were drawn at random (asked): only those stand for the folder.")

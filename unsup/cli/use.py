@@ -34,7 +34,7 @@ def classify(
 
     folder, classified = classify_into(trained, images, out, labels, sort)
     screen().print(classification_table(classified))
-    for sentence in notes(trained.report, classified):
+    for sentence in notes(trained.report, classified, images):
         print(sentence)
     for name in (TABLE, LEFT_OUT, SHEET):
         if (folder / name).exists():

@@ -38,6 +38,7 @@ def grouped_subset(count: int, labels: NDArray[np.int64] | None, groups: NDArray
 
     The classes have nearly equal shares, and every class keeps images outside. The choice is always the same. Groups
     come in a random order, and each is taken if it brings the numbers of images of the classes nearer to their shares.
+    If groups are so large that none does, it is the smallest group of each class, up to half of the images.
 
     Raises:
         UserError: no such choice exists, as with a single group.
@@ -54,8 +55,15 @@ def grouped_subset(count: int, labels: NDArray[np.int64] | None, groups: NDArray
             chosen.append(group)
             missing, left = missing - size, left - size
     if not chosen:
+        for number in range(sizes.shape[1]):
+            own = [i for i in np.flatnonzero(sizes[:, number]) if (left - sizes[i])[sizes[i] > 0].all()]
+            if own and not sizes[chosen, number].any():
+                smallest = min(own, key=lambda i: sizes[i].sum())
+                chosen, left = [*chosen, smallest], left - sizes[smallest]
+    if not 0 < sizes[chosen].sum() <= len(groups) / 2:
         raise UserError(
-            f"{len(groups)} images in {len(sizes)} groups cannot be split without cutting one: they need to be smaller"
+            f"about {count} of {len(groups)} images cannot be set aside in whole groups: of {len(sizes)} groups the "
+            f"smallest has {int(sizes.sum(axis=1).min())}; use smaller groups, or make the splits yourself"
         )
     return np.flatnonzero(np.isin(ids, chosen))
 

@@ -1,5 +1,6 @@
 """Images and labels of the user's own in one file of NumPy arrays."""
 
+import logging
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,11 @@ from unsup.core.array_files import DAMAGED, array_shape
 from unsup.core.errors import UserError
 from unsup.core.ranges import AtLeast, check_options
 from unsup.core.splits import SPLITS, grouped_subset, stratified_subset, test_size, validation_size
+from unsup.core.words import counted
 from unsup.data.base import UNLABELLED, Arrays, ImageData
 from unsup.data.listing import MIN_IMAGES
+
+log = logging.getLogger(__name__)
 
 GROUPS = "train_groups"
 KEYS = (*(f"{split}_{kind}" for split in SPLITS for kind in ("images", "labels")), GROUPS)
@@ -134,6 +138,10 @@ class Npz(ImageData):
         if len(parts["train"][0]) < MIN_IMAGES:
             self._refuse(f"has {len(parts['train'][0])} training images: at least {MIN_IMAGES} are needed")
         groups = self._groups(arrays, parts["train"][0])
+        sizes = ", ".join(f"{len(images):,} {split}" for split, (images, _) in parts.items())
+        classes = "no labels" if labels is None else counted(int(labels.max()) + 1, "class", "classes")
+        drawn = "" if "test" in parts else "; test images are drawn from these"
+        log.info("%s: %s; images: %s%s", self.file, classes, sizes, drawn)
         if "test" in parts:
             return parts, groups
         rows = self._draw_test(len(parts["train"][0]), labels, groups)

@@ -6,6 +6,7 @@ from pathlib import Path
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.core.tables import read_table, table, unquoted
+from unsup.core.words import counted
 from unsup.data.pixels import Picture
 
 DARK = 1 << 14  # 16-bit images without a value from here on hold fewer bits
@@ -45,7 +46,9 @@ class Remarks:
         lines = []
         if self.first_frame:
             example = printable(min(self.first_frame))
-            lines.append(f"{len(self.first_frame):,} animated or multi-page files: the first frame is read ({example})")
+            lines.append(
+                f"{counted(len(self.first_frame), 'animated or multi-page file')}: the first frame is read ({example})"
+            )
         if self.highest and (most := max(self.highest.values())) < DARK:
             bits = max(8, most.bit_length())
             lines.append(

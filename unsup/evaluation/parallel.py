@@ -9,6 +9,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from unsup.core.words import counted
 from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.evaluation.progress import say
 
@@ -42,7 +43,7 @@ def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
             finished.put((name, time.perf_counter() - start, result, error))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(parts)))]
-    say(f"scoring in {len(parts)} parts on {len(threads)} cores")
+    say(f"scoring in {len(parts)} parts on {counted(len(threads), 'core')}")
     done: dict[str, Any] = {}
     with threadpool_limits(limits=1):  # BLAS limits the whole process
         try:

@@ -97,6 +97,8 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     rows, names = np.array([row_of[file] for file in read], np.int64), np.array([*read.values()], np.str_)
     classes, confidence, correct = columns.get("class"), columns.get("confidence"), None
     by_names = len(set(names)) > 1
+    if len(set(names)) == 1:
+        log.warning("%s: all named images are called %s: classes need two names", labels, printable(str(names[0])))
     if by_names:
         classes, confidence, correct = classify_by_names(readout, columns["codes"], rows, names)
     if classes is not None and confidence is not None:

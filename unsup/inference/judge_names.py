@@ -24,7 +24,7 @@ from unsup.metrics.probes import FEW_LABEL_C
 from unsup.runs.run import Run
 
 FEWEST = 10  # images that an accuracy is said of
-CLASSIFIERS = {"probe": "linear probe", "knn": "kNN"}
+CLASSIFIERS = {"probe": "few-label probe", "knn": "kNN"}
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class NamedScores:
         files: the images, relative to their folder.
         names: (n,) by the user.
         counted: (n,) which images the accuracies are of: those named at random, or all if none is marked as such.
+        at_random: whether they are marked as such.
         predicted: names (n,) by each classifier.
     """
 
     files: list[str]
     names: NDArray[np.str_]
     counted: NDArray[np.bool_]
+    at_random: bool
     predicted: dict[str, NDArray[np.str_]]
 
     def correct(self, classifier: str) -> NDArray[np.float64]:
@@ -85,7 +87,7 @@ def judge_names(run: Run, images: Path, labels: Path) -> NamedScores:
     if len(np.unique(names)) < 2:
         raise UserError(f"{labels}: all images are called {names[0]}: give two names or more")
     codes = scaled(run.readout, encoded.columns["codes"])[0]
-    return NamedScores(encoded.files, names, counted, cross_validated(codes, names))
+    return NamedScores(encoded.files, names, counted, bool(is_random.any()), cross_validated(codes, names))
 
 
 @threadpool_limits.wrap(limits=1)

@@ -8,7 +8,6 @@ from unsup.core.tables import FileNames, decoded_text, read_table, unquoted
 from unsup.data.scan import find_images
 
 MOST_COMPARED = 1_000  # names of files that a misspelt one is compared with
-HINT = 120  # characters of a hint
 
 Asked = Literal["random", "chosen", ""]
 
@@ -30,19 +29,32 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
     """
     known = find_images(images)
     files, names = FileNames(known), dict[str, Name]()
-    for row in read_table(path, ("file", "name")):
+    rows, unknown = read_table(path, ("file", "name")), list[str]()
+    if rows and {"class", "confidence", "cluster"} <= rows[0].keys():
+        raise UserError(f"{path} is a table that classify wrote: its names are of clusters; give one with file,name")
+    for row in rows:
         text = decoded_text(unquoted(row["name"].strip()))
         if not text:
             continue
         image, asked = files.find(row["file"]), row.get("asked", "").strip().lower()
         if image is None:
-            hint = closest(row["file"], known) if len(known) <= MOST_COMPARED else "give paths relative to that folder"
-            raise UserError(f"{path}: {printable(row['file'])} is no image in {images} ({printable(hint)[:HINT]})")
+            unknown.append(row["file"])
+            continue
         if asked not in ("random", "chosen", ""):
             raise UserError(f"{path}: asked is {printable(asked)!r} for {printable(image)}: random, chosen or nothing")
         name = names.setdefault(image, Name(text, cast(Asked, asked)))
         if name.name != text:
             raise UserError(printable(f"{path} calls {image} both {name.name} and {text}"))
+    if unknown:
+        raise UserError(f"{path} names {_not_found(unknown, images, known)}")
     if not names:
         raise UserError(f"{path} names no images: a line is file,name")
     return names
+
+
+def _not_found(unknown: list[str], images: Path, known: list[str]) -> str:
+    """Return how many files of a table are missing, the first of them, and a hint."""
+    near = closest(unknown[0], known) if len(known) <= MOST_COMPARED else ""
+    hint = near if near.startswith("did you mean") else "give paths relative to that folder"
+    count = "a file that is" if len(unknown) == 1 else f"{len(unknown):,} files that are"
+    return f"{count} no image in {images}: {printable(unknown[0])} ({printable(hint)})"

@@ -24,7 +24,7 @@ from unsup.runs.run import Run
 
 TABLE, LEFT_OUT, SHEET = "classes.csv", "left_out.csv", "sheet.html"
 DISTANCES = ("code_distance", "error", "distance", "p", "unlike")
-TABLE_COLUMNS = ("file", "class", "confidence", "given", "cluster", "name", *DISTANCES)
+TABLE_COLUMNS = ("file", "class", "confidence", "given", "cluster", "cluster_name", *DISTANCES)
 UNLIKE = "unlike anything seen"  # a folder
 
 Sort = Literal["copy", "link"]
@@ -54,7 +54,7 @@ def classify_into(
     folder = create_folder(out) if out else next_folder(run.folder / "classified", safe_name(name))
     with fill_folder(folder) as temporary:
         write_tables(temporary, classified)
-        title, note = f"{name}, sorted by {run.report.heading}", " ".join(notes(run.report, classified))
+        title, note = f"{name}, sorted by {run.report.heading}", " ".join(notes(run.report, classified, images))
         write_sheet(temporary / SHEET, images, classified, title, note, reading_of(run))
         if sort:
             sort_into(temporary, images, classified, sort)
@@ -68,13 +68,19 @@ def classification_table(classified: Classification) -> Table:
     table.add_column("images", justify="right")
     rows = [(printable(label), len(members)) for label, members in classified.groups.items()]
     rows += [(UNLIKE, len(classified.unfamiliar)), ("unreadable", len(classified.unreadable))]
-    rows += [("left out, no images", len(classified.left_out))] if classified.left_out else []
+    rows += [("left out, not images", len(classified.left_out))] if classified.left_out else []
     for label, count in rows:
         table.add_row(Text(label), f"{count:,}")
     return table
 
 
-def notes(report: Report, classified: Classification) -> list[str]:
+def same_images(report: Report, images: Path) -> bool:
+    """Return whether a folder is the one that a run was trained on."""
+    own = report.provenance.config.get("data", {}).get("init_args", {}).get("images")
+    return bool(own) and Path(str(own)).expanduser().resolve() == images.resolve()
+
+
+def notes(report: Report, classified: Classification, images: Path) -> list[str]:
     """Say how the classes were found, and how far they and the novelty can be trusted."""
     sentences = [_about_classes(report, classified)]
     others = ~classified.is_named & ~classified.unlike
@@ -86,9 +92,11 @@ def notes(report: Report, classified: Classification) -> list[str]:
             expected = float(classified.confidence[others].mean())
             sentences.append(
                 f"By its confidence, calibrated on {'named' if by_names else 'held-out'} images, it is "
-                f"right for {expected:.0%} of the {others.sum():,} other pictures that are like them."
+                f"right for {expected:.0%} of the {others.sum():,} pictures that are not named and not {UNLIKE}."
             )
-    if rate := classified.false_alarm_rate:
+    if same_images(report, images):
+        sentences.append(f"These are the pictures of the run itself, so that whether one is {UNLIKE} says nothing.")
+    elif rate := classified.false_alarm_rate:
         unnamed = int((~classified.is_named).sum())
         sentences.append(
             f"{len(classified.unfamiliar):,} of {unnamed:,} pictures are {UNLIKE}. If all were like the training "
@@ -123,13 +131,13 @@ def write_tables(folder: Path, classified: Classification) -> None:
         is_named = "yes" if classified.is_named[i] else "no"
         error = columns["error"][i] if "error" in columns else ""
         ratios = [columns["code_distance"][i], error, classified.distance[i]]  # all digits
-        novelty = [*ratios, columns["p"][i], str(classified.unlike[i]).lower()]
+        novelty = [*ratios, f"{columns['p'][i]:.6g}", str(classified.unlike[i]).lower()]
         cluster = [classified.clusters[i], classified.cluster_names[i]]
         return [classified.files[i], label, confidence, is_named, *cluster, *novelty]
 
     replace_file(folder / TABLE, table(TABLE_COLUMNS, map(cells, range(len(classified.files)))))
     left_out = [*sorted(classified.unreadable.items())]
-    left_out += [(file, f"no image: {kind_of(file)}") for file in classified.left_out]
+    left_out += [(file, f"not an image: {kind_of(file)}") for file in classified.left_out]
     if left_out:
         replace_file(folder / LEFT_OUT, table(("file", "reason"), left_out))
 

@@ -29,6 +29,6 @@ def new_images(report: Report) -> list[Block]:
             f"If a class has no training codes (mean of {held_out.classes:,} classes, each held out in turn), the "
             "distance of its test images tells them from those of the others with an area under the ROC curve of "
             f"{accuracy(held_out.auroc)} (chance .500); {held_out.fpr95:.1%} of them pass where 95 % of the others do. "
-            "The encoder itself has seen the class. Noise and inverted images are much easier to notice."
+            "The encoder itself has seen the class."
         )
     return [Note(text) for text in texts]
