@@ -393,3 +393,12 @@ def test_a_damaged_array_is_named(tmp_path: Path) -> None:
         kept.write_bytes(kept.read_bytes()[:1000])
     text = line(tmp_path / "images", tmp_path / "root", size=8)
     assert str(tmp_path / "root" / "decoded") in text and text.endswith("delete it")
+
+
+def test_a_jpeg_that_a_phone_calls_heic_is_read(tmp_path: Path) -> None:
+    """Exports keep the suffix of the original; what is not read is left out as before."""
+    for i in range(24):
+        Image.new("RGB", (8, 8), (10 * i, 0, 0)).save(tmp_path / f"{i:02}.{'HEIC' if i % 2 else 'jpg'}", "JPEG")
+    (tmp_path / "real.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    data = Folder(str(tmp_path), size=8, channels=3)
+    assert len(data.listing.files) == 24 and data.left_out() == {".heic": ["real.heic"]}

@@ -1,7 +1,9 @@
 """The formats of images that can be read, and their suffixes."""
 
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 from PIL import Image, features
 
@@ -21,6 +23,7 @@ HEIF_BRANDS = {  # first bytes of such files and what reads them
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC needs pillow-heif"),
     **dict.fromkeys((b"avif", b"avis"), "AVIF needs a Pillow with libavif"),
 }
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n")  # of JPEG and PNG, which phones export under the suffixes above
 ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"))  # perhaps of pictures
 OTHER_PICTURES = ARCHIVES | frozenset(  # of which a folder may be full that holds no readable image
     (
@@ -48,6 +51,15 @@ def readable_formats() -> dict[str, tuple[str, ...]]:
         formats["HEIF"] = HEIF_SUFFIXES
     Image.init()  # loads all formats, before threads start
     return formats
+
+
+def is_renamed(path: Path) -> bool:
+    """Return whether a file called HEIC or AVIF is a JPEG or PNG."""
+    if not path.name.lower().endswith((*HEIF_SUFFIXES, *AVIF_SUFFIXES)):
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(8).startswith(SIGNATURES)
+    return False
 
 
 def image_suffixes() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from unsup.core.errors import UserError
-from unsup.data.formats import OTHER_PICTURES, image_suffixes
+from unsup.data.formats import OTHER_PICTURES, image_suffixes, is_renamed
 
 # Files and folders of operating systems, network drives and archives, besides those that begin with a dot
 SYSTEM_NAMES = frozenset(
@@ -107,7 +107,7 @@ def _scanned(folder: Path, path: str, above: tuple[Path, ...], suffixes: tuple[s
             below = folder / entry.name
             if not entry.is_symlink() or below.resolve() not in (*above, here):
                 node.entries.append(_scanned(below, f"{path}{entry.name}/", (*above, here), suffixes))
-        elif entry.name.lower().endswith(suffixes):
+        elif entry.name.lower().endswith(suffixes) or is_renamed(folder / entry.name):
             node.entries.append(path + entry.name)
         else:
             node.others.append(path + entry.name)

@@ -50,7 +50,7 @@ def _page(audit: Audit) -> str:
     about = (
         f"Two images are near-duplicates if at most {audit.pairs.threshold:.3f} of the variance differs after the best "
         f"shift, crop to 90 %, mirroring, brightness and contrast. By chance {audit.pairs.expected:.1f} such pairs are "
-        "expected. `pairs.csv` lists them, `images.csv` the images with findings."
+        "expected. `pairs.csv` lists them, `images.csv` images with other findings."
     )
     return "\n\n".join([*parts, "## Near-duplicates", about])
 
