@@ -125,7 +125,7 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--threads", "many"], "--threads many: give an integer, or auto"),
         (["sweep", "ae", "--threads", "1.5"], "--threads 1.5: give an integer, or auto"),
         (["evaluate", "x", "--threads", "2"], "evaluate has no option --threads"),
-        (["evaluate", "x", "--model.lr", "3"], "evaluate takes no model, data or trainer options (--model.lr)"),
+        (["evaluate", "x", "--model.lr", "3"], "--model.lr goes with --encoder, not with a run"),
         (["sweep"], "required: MODEL"),
         (["sweep", "ae", "--seeds", "0", "x"], "--seeds x: give integers"),
         (["sweep", "ae", "--data", "mnist", "--images", "x"], "--images goes with --data folder"),
@@ -235,7 +235,7 @@ for verb in ("resume", "evaluate", "export"):
     assert main([verb, "no/such/run"]) == 1
 for verb in ("classify", "encode"):
     assert main([verb, "no/such/run", "--images", "x"]) == 1
-assert main(["zero_shot", "no/such/run", "--words", "a", "b", "--encoder", "x"]) == 1
+assert main(["zero_shot", "no/such/run", "--words", "a", "b", "--text_encoder", "x"]) == 1
 assert main(["compare", "--runs", "no/such"]) == 1
 assert main(["reproduce", "no-such-card"]) == 2
 assert not {"torch", "lightning"} & set(sys.modules)
