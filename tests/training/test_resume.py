@@ -118,7 +118,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_is_judged_by_resume(
     code, run = start(tmp_path, "ae")
     assert code == 130 and f"unsup evaluate {run}" in capsys.readouterr().err
     judged: list[Path] = []
-    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, data: judged.append(run.folder))
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, data, quick: judged.append(run.folder))
     before = (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert main(["resume", str(run)]) == 0 and judged == [run.resolve()]
     assert (run / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
@@ -191,7 +191,7 @@ def test_a_run_is_one_process_s_until_that_process_is_gone(
 
 def test_a_run_is_locked_while_it_is_trained_and_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = []
-    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, data: held.append(run.in_use()))
+    monkeypatch.setattr(unsup.training.train, "evaluate_run", lambda run, data, quick: held.append(run.in_use()))
     _, run = start(tmp_path, "pixels", "--data", "digits")
     assert held == [True] and not Run(run).in_use()
 

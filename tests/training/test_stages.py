@@ -56,7 +56,7 @@ def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def root(tmp_path: Path, recipes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of runs without pictures and evaluation: they take seconds."""
 
-    def evaluated(run: Run, data: ImageData) -> None:
+    def evaluated(run: Run, data: ImageData, quick: bool) -> None:
         write_json(run.folder / "report.json", current(run.config["recipe"]))
 
     monkeypatch.setattr(unsup.training.train, "evaluate_run", evaluated)

@@ -21,7 +21,6 @@ from unsup.metrics.probes import FEW_LABEL_C
 from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs
 
 IMAGES = 2_000  # of the validation split, at most
-FEWEST = 40  # of fewer an accuracy is luck
 TIMES = 10  # in a run
 
 
@@ -76,7 +75,7 @@ class OnlineScores(Callback):
 def online_scores(codes: Floats, labels: Ids | None) -> dict[str, float]:
     """Return scores of codes (n, D) with labels (n,).
 
-    Of fewer than 40 codes, and without classes, only the rank.
+    Without classes there is only the rank.
 
     * `effective_rank`: see `diagnostics.rankme`, from 1 to D.
     * `linear_probe`: accuracy on every second image of a logistic regression on the others.
@@ -87,7 +86,7 @@ def online_scores(codes: Floats, labels: Ids | None) -> dict[str, float]:
     if codes.shape[1] > diagnostics.WIDE:
         codes = diagnostics.principal_components(codes).transform(codes)
     scores = {"effective_rank": diagnostics.rankme(codes)}
-    if labels is None or len(labels) < FEWEST or len(np.unique(labels[::2])) < 2:
+    if labels is None or len(np.unique(labels[::2])) < 2:
         return scores
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=FEW_LABEL_C))
     ignore_expected_warnings()
