@@ -138,7 +138,7 @@ class Npz(ImageData):
         if len(parts["train"][0]) < MIN_IMAGES:
             self._refuse(f"has {len(parts['train'][0])} training images: at least {MIN_IMAGES} are needed")
         groups = self._groups(arrays, parts["train"][0])
-        sizes = ", ".join(f"{len(images):,} {split}" for split, (images, _) in parts.items())
+        sizes = ", ".join(f"{len(part[0]):,} {split}" for split, part in parts.items())
         classes = "no labels" if labels is None else counted(int(labels.max()) + 1, "class", "classes")
         drawn = "" if "test" in parts else "; test images are drawn from these"
         log.info("%s: %s; images: %s%s", self.file, classes, sizes, drawn)
