@@ -140,8 +140,8 @@ class Npz(ImageData):
         groups = self._groups(arrays, parts["train"][0])
         sizes = ", ".join(f"{len(part[0]):,} {split}" for split, part in parts.items())
         classes = "no labels" if labels is None else counted(int(labels.max()) + 1, "class", "classes")
-        drawn = "" if "test" in parts else "; test images are drawn from these"
-        log.info("%s: %s; images: %s%s", self.file, classes, sizes, drawn)
+        note = "" if "test" in parts else "; test images are drawn from these"
+        log.info("%s: %s; images: %s%s", self.file, classes, sizes, note)
         if "test" in parts:
             return parts, groups
         rows = self._draw_test(len(parts["train"][0]), labels, groups)
