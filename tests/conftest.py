@@ -3,7 +3,9 @@ them tenfold where other work shares the cores."""
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,3 +46,15 @@ def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
     yield until
     signal.signal(signal.SIGINT, interrupts)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working directory, with the user's module."""
+    import foreign
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_nets.py").write_text(foreign.CODE)
+    yield tmp_path
+    sys.modules.pop("own_nets", None)

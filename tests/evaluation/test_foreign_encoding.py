@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import foreign
@@ -24,14 +23,9 @@ from unsup.models.pixels import Pixels
 from unsup.runs.run import Run
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "own_nets.py").write_text(foreign.CODE)
-    foreign.folder(tmp_path / "pictures")
-    yield tmp_path
-    sys.modules.pop("own_nets", None)
+@pytest.fixture(autouse=True)
+def folder_of_pictures(here: Path) -> None:
+    foreign.folder(here / "pictures")
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import csv
 import html
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import foreign
@@ -32,15 +30,6 @@ from unsup.evaluation.start_page import Suggestions
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 START = Path("runs", "folder-pictures", "start")
 WORDS = ("start", "--images", "pictures", "--encoder", "own_nets.py:Network")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "own_nets.py").write_text(foreign.CODE)
-    yield tmp_path
-    sys.modules.pop("own_nets", None)
 
 
 @pytest.fixture

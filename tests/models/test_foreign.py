@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,6 @@ from unsup.models.frozen import frozen, weights_hash
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     return foreign.photograph(tmp_path / "a.jpg", quality=90)
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working directory, with the user's module."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    (tmp_path / "own_nets.py").write_text(foreign.CODE)
-    yield tmp_path
-    sys.modules.pop("own_nets", None)
 
 
 def codes_of(encoder: ForeignEncoder, path: Path) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torchvision.models import mobilenet_v3_small, resnet18
 
 from unsup.core.errors import UsageError, UserError
+from unsup.models.foreign.loaded import IMAGENET
 from unsup.models.parts.backbones import build_backbone
-from unsup.models.parts.library_backbones import MEAN, STD
 from unsup.models.simclr import SimCLR
 
 needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="needs timm")
@@ -41,7 +41,8 @@ def test_it_is_the_network_of_the_library_on_normalised_images() -> None:
     published.classifier[-1] = torch.nn.Identity()
     published.load_state_dict(backbone.network.state_dict())
     x = torch.rand(2, 3, 64, 64)
-    normalised = (x - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in IMAGENET)
+    normalised = (x - mean) / deviation
     assert torch.equal(backbone.eval()(x), published.eval()(normalised))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unsup.cli.parser import CommandLine
-from unsup.cli.training import checked_config, data_set_of, overrides
+from unsup.cli.training import checked_config, data_set_of, named_data_set, overrides
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, closest
 from unsup.models.foreign.names import check_name
@@ -44,9 +44,7 @@ def encoder_config(
         UsageError: the images are not named, or an option is wrong.
         UserError: a file, a module or a package of the encoder is missing.
     """
-    name = data_set_of(data, images)
-    if name is None and codes is None:
-        raise UsageError(f"give {option('images', '<folder>')} or {option('data', '<data set>')}: which images?")
+    name = named_data_set(data, images) if codes is None else data_set_of(data, images)
     given: list[tuple[str, Any]]
     if codes is None:
         path, folder = ENCODER, check_name(str(encoder)).folder

@@ -6,7 +6,7 @@ from unsup.cli.encoders import encoder_config
 from unsup.cli.named import evaluate_names
 from unsup.cli.output import show_report
 from unsup.cli.parser import CommandLine
-from unsup.cli.training import checked_config, data_set_of, new_locations, overrides
+from unsup.cli.training import checked_config, named_data_set, new_locations, overrides
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import short_path
@@ -94,9 +94,7 @@ def audit(
         out: the folder to write into (<runs>/<data>/audit)
         runs: the folder of runs (runs)
     """
-    name = data_set_of(data, images)
-    if name is None:
-        raise UsageError(f"give {option('images', '<folder>')} or {option('data', '<data set>')}: which images?")
+    name = named_data_set(data, images)
     options = overrides(line, images=images, data_root=data_root)
     if name == "folder":
         options = [("data.skip_unreadable", True), *options]

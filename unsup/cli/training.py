@@ -101,6 +101,18 @@ def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -
     return "folder" if images else data
 
 
+def named_data_set(data: str | None, images: str | None) -> str:
+    """Return the data set that the user names.
+
+    Raises:
+        UsageError: there is none, or as in `data_set_of`.
+        UserError: there is no such folder.
+    """
+    if name := data_set_of(data, images):
+        return name
+    raise UsageError(f"give {option('images', '<folder>')} or {option('data', '<data set>')}: which images?")
+
+
 def names_data_class(options: Container[str], files: Sequence[Path] = ()) -> bool:
     """Return whether options or files name the class of the images."""
     return "data.class_path" in options or any("class_path" in read_layer(path).get("data", {}) for path in files)

@@ -20,11 +20,16 @@ class UsageError(UserError):
     exit_code = 2
 
 
+def similar(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a message, the most similar known name, empty without one."""
+    close = difflib.get_close_matches(name, sorted(known), 1, 0.5)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Return a hint for a message, the most similar known name or else all of them."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return similar(name, known) or f"known: {', '.join(known)}"
 
 
 def choices(hint: Any) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from unsup.core.errors import UserError, printable
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # text that begins with one runs in a spreadsheet
 QUOTE = "'"  # put before such text, so that a spreadsheet shows it
-BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # the marks that such files begin with
 SEPARATORS = ",;\t"
 
 
@@ -111,8 +111,8 @@ def _form(name: str) -> str:
 
 
 def _decoded(content: bytes) -> str:
-    if encoding := BYTE_ORDER_MARKS.get(content[:2]):
-        return content.decode(encoding, errors="replace")
+    if content.startswith(UTF_16):
+        return content.decode("utf-16", errors="replace")
     return content.decode("utf-8-sig", errors="surrogateescape")
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from unsup.core.array_files import DAMAGED
 from unsup.core.errors import UserError
+from unsup.core.splits import SPLITS
 from unsup.data.base import Arrays, ImageData
 
 NEEDED = ("train", "test")
@@ -46,7 +47,7 @@ class CodeFile(ImageData):
         if "images" not in self.arrays:
             return None
         images = self.arrays["images"]
-        total = sum(len(self.arrays[split]) for split in ("train", "val", "test") if split in self.arrays)
+        total = sum(len(self.arrays[split]) for split in SPLITS if split in self.arrays)
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) != total:
             raise UserError(
                 f"{self.path}: images are {images.dtype} {images.shape}: they must be uint8, one for each of the "
@@ -102,7 +103,7 @@ def read_code_file(path: Path) -> dict[str, NDArray[Any]]:
         raise UserError(f"{path} cannot be read as arrays (objects are not read): {' '.join(str(e).split())}") from e
     if missing := [name for name in NEEDED if name not in arrays]:
         raise UserError(f"{path} has no array {missing[0]!r}: it holds train, train_labels, test and test_labels")
-    splits = [split for split in ("train", "val", "test") if split in arrays]
+    splits = [split for split in SPLITS if split in arrays]
     for split in splits:
         codes = arrays[split]
         if codes.ndim != 2 or not codes.shape[1] or codes.dtype.kind not in "fiu":

@@ -39,7 +39,7 @@ def encode_splits(
         UserError: outputs of the model are not finite or have a wrong shape.
     """
     if isinstance(model, ForeignEncoder) and not model.as_they_are:
-        return {split: Encoded(source.codes(model, data, split)) for split in SPLITS}, []
+        return {split: Encoded(codes) for split, codes in source.codes_of_splits(model, data).items()}, []
     if isinstance(model, StoredCodes):
         return {split: Encoded(codes) for split, codes in stored_codes(model, data).items()}, []
     encoded: dict[str, Encoded] = {}

@@ -20,6 +20,7 @@ from unsup.core.array_files import Arrays, load_arrays
 from unsup.core.arrays import Floats
 from unsup.core.errors import UserError
 from unsup.core.files import write_atomically
+from unsup.core.splits import SPLITS, SplitName
 from unsup.data.base import ImageData, Split
 from unsup.data.originals import AT_A_TIME, Original, originals
 from unsup.evaluation.encoded import finite
@@ -54,9 +55,20 @@ class PictureSource:
         Raises:
             UserError: codes are not finite or no vectors, or the encoder changes its weights or buffers.
         """
+        return self._codes(model, data, split, self._known(model))
+
+    def codes_of_splits(self, model: ForeignEncoder, data: ImageData) -> dict[SplitName, Floats]:
+        """Return the codes (n, D) of each split, with the errors of `codes`."""
+        known = self._known(model)
+        return {split: self._codes(model, data, split, known) for split in SPLITS}
+
+    def _known(self, model: ForeignEncoder) -> Codes:
+        return read_codes(self.cache, model) if self.cache else {}
+
+    def _codes(self, model: ForeignEncoder, data: ImageData, split: Split, known: Codes) -> Floats:
+        """Return the codes of a split, and add new ones to the known ones."""
         what = f"encoding {data.size(split):,} {split} images"
         say(what)
-        known = read_codes(self.cache, model) if self.cache else {}
         rows, progress = list[Floats](), Remaining(what, data.size(split))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for part in parts(originals(data, split, side=self.side)):

@@ -47,6 +47,8 @@ from unsup.runs.provenance import git_state
 from unsup.runs.run import Run
 from unsup.runs.threads import use_threads
 
+QUICK = "quick: linear probe, few labels, kNN and k-means, and the baselines that are at hand"
+
 
 class Judgement(NamedTuple):
     """A run put through the protocol."""
@@ -84,22 +86,24 @@ def _judge(run: Run, data: ImageData, quick: bool) -> Judgement:
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
     source = PictureSource(folder.parent / "codes")
     pictured = has_images(data)
-    if quick:
-        say("quick: linear probe, few labels, kNN and k-means, and the baselines that are at hand")
-        with about(run.config["recipe"]):
-            evaluation = judge_model(model, data, layers=False, extent="quick", robustness=False, source=source)
-        dim = evaluation.codes.shape[1]
-        baselines = compute_baselines(model, dim, data, folder, [], source, at_hand=True) if pictured else {}
-        return Judgement(model, evaluation, baselines, pretraining, None, None)
-    say("checking the evaluator")
-    checks = selfcheck()
-    spaces = feature_spaces(data, folder) if hasattr(model, "sample") else []
-    copies = find_copies(data, folder, cache_key(data)) if pictured else None
+    say(QUICK if quick else "checking the evaluator")
+    checks = None if quick else selfcheck()
+    spaces = feature_spaces(data, folder) if hasattr(model, "sample") and not quick else []
+    copies = find_copies(data, folder, cache_key(data)) if pictured and not quick else None
     with about(run.config["recipe"]):
-        evaluation = judge_model(model, data, layers=True, feature_spaces=spaces, copies=copies, source=source)
+        evaluation = judge_model(
+            model,
+            data,
+            layers=not quick,
+            extent="quick" if quick else "full",
+            robustness=not quick,
+            feature_spaces=spaces,
+            copies=copies,
+            source=source,
+        )
     dim = evaluation.codes.shape[1]
-    baselines = compute_baselines(model, dim, data, folder, spaces, source) if pictured else {}
-    findings = find_faults(data, folder, cache_key(data))
+    baselines = compute_baselines(model, dim, data, folder, spaces, source, at_hand=quick) if pictured else {}
+    findings = None if quick else find_faults(data, folder, cache_key(data))
     return Judgement(model, evaluation, baselines, pretraining, checks, findings)
 
 

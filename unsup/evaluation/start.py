@@ -128,7 +128,7 @@ def announce(model: ForeignEncoder, data: Folder) -> None:
 def view(model: ForeignEncoder, data: Folder, source: PictureSource) -> View:
     """Return the codes of all images by an encoder."""
     with about(model.name):
-        codes = np.concatenate([source.codes(model, data, split) for split in SPLITS])
+        codes = np.concatenate([*source.codes_of_splits(model, data).values()])
     return View(model.name, model.preparation, codes)
 
 

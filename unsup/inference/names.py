@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
-from unsup.core.errors import UserError, closest, printable
+from unsup.core.errors import UserError, printable, similar
 from unsup.core.tables import FileNames, decoded_text, read_table, unquoted
 from unsup.data.scan import find_images
 
@@ -54,7 +54,7 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
 
 def _not_found(unknown: list[str], images: Path, known: list[str]) -> str:
     """Return how many files of a table are missing, the first of them, and a hint."""
-    near = closest(unknown[0], known) if len(known) <= MOST_COMPARED else ""
-    hint = near if near.startswith("did you mean") else "give paths relative to that folder"
+    near = similar(unknown[0], known) if len(known) <= MOST_COMPARED else ""
+    hint = near or "give paths relative to that folder"
     count = "a file that is" if len(unknown) == 1 else f"{len(unknown):,} files that are"
     return f"{count} no image in {images}: {printable(unknown[0])} ({printable(hint)})"

@@ -86,7 +86,8 @@ def notes(report: Report, classified: Classification, images: Path) -> list[str]
     others = ~classified.is_named & ~classified.unlike
     if classified.confidence is not None and others.any():
         by_names = classified.num_fitted > 0
-        if classified.cross_val_correct is None if by_names else not classified.false_alarm_rate:
+        calibrated = classified.cross_val_correct is not None if by_names else classified.false_alarm_rate > 0
+        if not calibrated:
             sentences.append("The confidences are not calibrated.")
         else:
             expected = float(classified.confidence[others].mean())

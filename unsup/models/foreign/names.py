@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from unsup.core.commands import install, option
-from unsup.core.errors import UsageError, UserError, closest
+from unsup.core.errors import UsageError, UserError, similar
 from unsup.core.own_modules import import_from_here
 
 Kind = Literal["torchvision", "timm", "hf", "code", "onnx", "pt2", "starter"]
@@ -59,7 +59,7 @@ def parse_name(text: str) -> EncoderName:
     if colon and attribute.isidentifier() and (place.endswith(".py") or is_dotted(place)):
         return EncoderName("code", text)
     hint = f"did you mean torchvision:{text}? " if is_dotted(text) else ""
-    hint = "did you mean starter? " if closest(text, ["starter"]).startswith("did") else hint
+    hint = "did you mean starter? " if similar(text, ["starter"]) else hint
     raise UsageError(f"no encoder is named {text!r}: {hint}{option('encoder')} is one of {FORMS}")
 
 
@@ -83,8 +83,8 @@ def check_name(text: str) -> EncoderName:
         import_from_here()
         top = place.partition(".")[0]
         if importlib.util.find_spec(top) is None:
-            near = closest(top, LIBRARIES)
-            hint = f" ({near})" if near.startswith("did") else ""
+            near = similar(top, LIBRARIES)
+            hint = f" ({near})" if near else ""
             raise UserError(f"{text}: Python finds no module {top} here{hint}")
     return parsed
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torchvision.transforms import Normalize
 
-from unsup.core.errors import UsageError, UserError, closest
+from unsup.core.errors import UsageError, UserError, closest, similar
 from unsup.models.foreign.loaded import Loaded, Preparation, normalisation_in_words
 
 # Words in the tag of some weights -> supervision
@@ -77,8 +77,7 @@ def known_architecture(name: str) -> tuple[str, str]:
 
 def nearest(name: str, known: list[str]) -> str:
     """Return a hint that does not name a thousand networks."""
-    hint = closest(name, known)
-    return hint if hint.startswith("did") else f"{len(known):,} are known, as timm.list_models() lists them"
+    return similar(name, known) or f"{len(known):,} are known, as timm.list_models() lists them"
 
 
 def pretrained_network(name: str, cfg: dict[str, Any], arguments: dict[str, Any]) -> torch.nn.Module:

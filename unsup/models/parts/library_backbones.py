@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from unsup.core.commands import install
 from unsup.core.errors import UsageError, UserError
+from unsup.models.foreign.loaded import IMAGENET
 from unsup.models.foreign.torchvision_models import known_classifier, network_of, without_last_layer
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which both libraries' networks expect
 SMALL = 64  # shorter side below which the first layers of a residual network keep the resolution
 CHANNELS = 3
 
@@ -28,8 +28,8 @@ class LibraryBackbone(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("mean", torch.tensor(MEAN).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(-1, 1, 1), persistent=False)
+        for name, values in zip(("mean", "std"), IMAGENET, strict=True):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network((x.expand(-1, CHANNELS, -1, -1) - self.mean) / self.std)
