@@ -132,7 +132,7 @@ def write_tables(folder: Path, classified: Classification) -> None:
         is_named = "yes" if classified.is_named[i] else "no"
         error = columns["error"][i] if "error" in columns else ""
         ratios = [columns["code_distance"][i], error, classified.distance[i]]  # all digits
-        novelty = [*ratios, f"{columns['p'][i]:.6g}", str(classified.unlike[i]).lower()]
+        novelty = [*ratios, columns["p"][i], str(classified.unlike[i]).lower()]
         cluster = [classified.clusters[i], classified.cluster_names[i]]
         return [classified.files[i], label, confidence, is_named, *cluster, *novelty]
 
