@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from unsup.metrics.classification import calibration_errors, class_scores
@@ -17,7 +18,7 @@ def probe_of(shares: np.ndarray, classes: np.ndarray, labels: np.ndarray) -> Lin
     nothing = np.zeros(1, np.float32)
     fitted = Probe(nothing, nothing, nothing[None], nothing, classes)
     logs = np.log(shares)
-    return LinearProbe(correct.mean(), 0, 1, 1.0, [], [], predicted, correct, logs, fitted)
+    return LinearProbe(correct.mean(), 0, 1, 1.0, [], [], predicted, correct, logs, fitted, LogisticRegression())
 
 
 def test_scores_by_hand() -> None:

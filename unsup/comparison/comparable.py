@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from unsup.comparison.entries import PROBE_OF_COLUMN
@@ -32,7 +33,7 @@ class Comparable:
     variance: dict[str, Deviations]
     choice: dict[str, Any]
 
-    @property
+    @cached_property
     def lines(self) -> list[Row]:
         """All rows, with those of untrained networks."""
         return [line for row in self.rows for line in row.lines]
@@ -45,12 +46,12 @@ class Comparable:
         """Return whether a row is not separable from the best, and so in bold."""
         return row.name in self.findings.best and row.kind != "untrained"
 
-    @property
+    @cached_property
     def columns(self) -> list[Score]:
         """The columns that any row has."""
         return [score for score in TABLE if any(score.name in line.statistics for line in self.lines)]
 
-    @property
+    @cached_property
     def tells_origin(self) -> bool:
         """Whether any model has learned from more than the training images."""
         return any(row.origin not in ("", "none", "these training images") for row in self.rows)

@@ -91,9 +91,9 @@ def evaluate(judged: Any, *others: Any, val_codes: Any = None, val_labels: Any =
     >>> model.fit(lambda: data.batches("train"))
     >>> print(unsup.evaluate(model, data).scores["knn"])
 
-    An encoder that was trained elsewhere sees pictures of its own size:
+    An encoder that was trained elsewhere sees pictures of its own size. The first time, it is downloaded:
 
-    >>> unsup.evaluate(unsup.Encoder("torchvision:resnet18", size=96), data)
+    >>> unsup.evaluate(unsup.Encoder("torchvision:resnet18", size=96), data)  # doctest: +SKIP
 
     With a finished run, its report is written again:
 
