@@ -179,7 +179,8 @@ def test_pca_and_pixels_are_models_like_any_other(root: Path, run: Path) -> None
         assert (made / "checkpoints" / "last.ckpt").exists()
         assert not report["comparisons"][model]["linear_probe"]["separable"]  # from itself
         if model == "pixels":
-            own = {key: report["scores"][key] for key in ("clusters", "copies", "new_images")}  # not counted for baselines
+            # not counted for baselines
+            own = {key: report["scores"][key] for key in ("clusters", "copies", "new_images")}
             assert report["scores"] == report["baselines"]["pixels"] | own
 
 
