@@ -110,7 +110,7 @@ def parse_report(content: Any) -> Report:
         content = schema_3.converted(content)
     try:
         for key, value in _unfit(content):
-            raise UserError(f"damaged: {key.removeprefix('.')} is {value!r}")
+            raise UserError(f"damaged: {key} is {value!r}")
         return msgspec.convert(content, Report)
     except RecursionError as e:
         raise UserError("damaged: it holds lists inside lists without end") from e
@@ -125,14 +125,18 @@ def as_record(content: dict[str, Any], kind: type[SomeRecord]) -> SomeRecord:
     return msgspec.convert(json.loads(json.dumps(content)), kind)  # NumPy's numbers become Python's
 
 
-def _unfit(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the key, with a dot before each name, and value of whatever is not finite or has no JSON form."""
+def _unfit(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and value of whatever is not finite or has no JSON form."""
+    yield from ((key.removeprefix("."), value) for key, value in _unfit_below(content))
+
+
+def _unfit_below(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from ((f".{name}{key}", bad) for key, bad in _unfit(inner))
+            yield from ((f".{name}{key}", bad) for key, bad in _unfit_below(inner))
     elif isinstance(value, list | tuple):
         for i, inner in enumerate(value):
-            yield from ((f"[{i}]{key}", bad) for key, bad in _unfit(inner))
+            yield from ((f"[{i}]{key}", bad) for key, bad in _unfit_below(inner))
     elif not isinstance(value, str) and not (isinstance(value, int | float) and abs(value) <= sys.float_info.max):
         yield "", value
 

@@ -5,16 +5,21 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags, check_array
 from torch import Tensor, nn
+from torchvision.transforms.v2.functional import to_pil_image
 
-from unsup.core.errors import UserError
+from unsup.core.arrays import Floats
+from unsup.core.errors import UsageError, UserError
 from unsup.data.batches import images_at_a_time, to_unit
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder, foreign_encoder
@@ -27,50 +32,124 @@ log = logging.getLogger(__name__)
 WEIGHTS = "weights.safetensors"  # in the folder of an export
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, TransformerMixin, BaseEstimator):
     """A frozen encoder, from images (N, C, H, W) to codes (N, D).
 
     Always in eval mode, without gradients and with full float32 products, as in the evaluation. It runs on the device
     that it is moved to (`.to("cuda")`).
 
-    One that was trained elsewhere takes pictures of its own size; `picture` makes them of images of any size.
+    One that was trained elsewhere takes pictures of its own size; `picture` makes them of images of any size, and with
+    `shape` images of that one size are scaled as files are.
 
     >>> encoder = unsup.Encoder("timm:resnet18", size=96)
     >>> codes = encoder(torch.stack([encoder.picture(PIL.Image.open(path)) for path in paths]))
 
+    It is a transformer of scikit-learn. `fit` learns nothing, clones share the weights, and X may be flattened.
+
+    >>> pipeline = make_pipeline(unsup.Encoder("starter", shape=(3, 32, 32)), LogisticRegression())
+
     Args:
         model: a model of unsup; or the name of an encoder as for `unsup evaluate`, such as timm:resnet18; or a module
             or function from pictures to codes.
-        options: of the last two, as `unsup.models.foreign.encoder.ForeignEncoder` lists them.
+        shape: (C, H, W) of an image; that of the model, or of its pictures, if left out.
+        options: of a name, module or function, as `unsup.models.foreign.encoder.ForeignEncoder` lists them.
 
     Attributes:
         model: the model, which may offer more, such as `reconstruct`.
         shape: (C, H, W) of an image.
+
+    Raises:
+        UsageError: there is no such encoder or option, or a model of unsup does not take images of this shape.
     """
 
     marker: Tensor
 
-    def __init__(self, model: Model | str | Callable[[Tensor], Tensor], **options: Any) -> None:
+    def __init__(
+        self,
+        model: Model | str | Callable[[Tensor], Tensor],
+        shape: tuple[int, int, int] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__()
         if not isinstance(model, Model):
             model = foreign_encoder(model, options)
+        elif options:
+            raise UsageError(f"{next(iter(options))} is no option of an encoder that is already built")
+        if shape and shape != model.shape and not isinstance(model, ForeignEncoder):
+            raise UsageError(f"shape is {shape}: {type(model).__name__} was built for images {model.shape}")
         self.model = model.eval().requires_grad_(False)
-        self.shape: tuple[int, int, int] = model.shape
+        self.given_shape = shape
+        self.shape: tuple[int, int, int] = shape or model.shape
         self.register_buffer("marker", torch.empty(0), persistent=False)  # moves along, and so shows the device
 
     def forward(self, images: Tensor | NDArray[Any]) -> Tensor:
         """Return the codes (N, D), float32, of images.
 
         Args:
-            images: (N, C, H, W), a tensor or an array, uint8 in 0..255 or floating point in [0, 1].
+            images: (N, C, H, W) or flattened, (N, C * H * W), a tensor or an array, uint8 in 0..255 or floating point
+                in [0, 1], which is rounded to 8 bits where images are scaled.
 
         Raises:
             UserError: another shape, another type, or values outside that range.
         """
         x = self.checked(images)
         with frozen(self.model):
-            parts = x.tensor_split(max(1, math.ceil(len(x) / images_at_a_time(self.shape))))
+            parts = x.tensor_split(max(1, math.ceil(len(x) / images_at_a_time(self.model.shape))))
             return torch.cat([self.model.encode(self.unit(part)).float() for part in parts])
+
+    # ---- the interface of scikit-learn
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Check the images. Errors as in `transform`."""
+        self.checked(check_array(X, allow_nd=True))
+        return self
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Return the codes (N, D) of images as an array, or as `set_output` says.
+
+        Raises:
+            UserError: as in `forward`.
+            ValueError: X is no array of finite numbers.
+        """
+        codes: Floats = self(check_array(X, allow_nd=True)).cpu().numpy()
+        return codes
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return encoder0, encoder1 and so on, a name for each dimension of a code."""
+        dimensions = self(torch.zeros(1, *self.shape)).shape[1]
+        return np.array([f"encoder{i}" for i in range(dimensions)], object)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the model, which holds its options, and the shape that was given."""
+        return {"model": self.model, "shape": self.given_shape}
+
+    def set_params(self, **params: Any) -> Self:
+        """Exchange the model or the shape. ValueError if there is no such parameter."""
+        if unknown := [name for name in params if name not in self.get_params()]:
+            raise ValueError(f"an encoder has no parameter {unknown[0]!r}: it has model and shape")
+        fresh = type(self)(**{**self.get_params(), **params})
+        self.__dict__.update(fresh.to(self.marker.device).__dict__)
+        return self
+
+    @property
+    def n_features_in_(self) -> int:
+        """Values of a flattened image."""
+        return math.prod(self.shape)
+
+    def __sklearn_clone__(self) -> "Encoder":
+        return Encoder(**self.get_params()).to(self.marker.device)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    # ---- images
 
     def picture(self, image: Image.Image) -> Tensor:
         """Return the picture (C, S, S), in [0, 1], of an upright image.
@@ -83,8 +162,12 @@ class Encoder(nn.Module):
         return self.model.picture(image)
 
     def checked(self, images: Tensor | NDArray[Any]) -> Tensor:
-        """Return the images as a tensor, on their device. UserError as in `forward`."""
+        """Return the images (N, C, H, W) as a tensor, with the errors of `forward`."""
+        if isinstance(images, np.ndarray) and not images.flags.writeable:
+            images = images.copy()  # torch takes no others
         x = torch.as_tensor(images)
+        if x.ndim == 2 and x.shape[1] == math.prod(self.shape):
+            x = x.reshape(-1, *self.shape)
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
             expected = ", ".join(map(str, self.shape))
             raise UserError(f"images of shape {tuple(x.shape)}: this encoder takes (N, {expected})")
@@ -97,7 +180,10 @@ class Encoder(nn.Module):
         return x
 
     def unit(self, x: Tensor) -> Tensor:
-        """Return images as float32 in [0, 1], on the encoder's device."""
+        """Return what the model takes, float32 in [0, 1], on the encoder's device."""
+        if self.shape != self.model.shape:
+            x = x if x.dtype == torch.uint8 else x.mul(255).round().to(torch.uint8)
+            x = torch.stack([self.picture(to_pil_image(image)) for image in x.cpu()])
         x = x.to(self.marker.device)
         return to_unit(x) if x.dtype == torch.uint8 else x.float()
 

@@ -122,7 +122,15 @@ class ForeignEncoder(Model):
             UserError: they are others.
         """
         if not torch.equal(state_dict[DIGEST], self.state_dict()[DIGEST]):
-            raise UserError(f"the weights of {self.name}, or its mean and deviation, changed since: evaluate it anew")
+            raise UserError(f"the weights of {self.name}, or its mean and deviation, changed since: evaluate it again")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what finds the weights again, for pickle and copies."""
+        return {"options": dict(self.hparams), "weights": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        type(self).__init__(self, **state["options"])
+        self.load_state_dict(state["weights"])
 
     @property
     def identity(self) -> str:
@@ -136,6 +144,8 @@ class ModuleEncoder(ForeignEncoder):
     Args:
         shape: (C, S, S) of a picture.
     """
+
+    __getstate__, __setstate__ = Model.__getstate__, Model.__setstate__
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         Model.__init__(self, shape)

@@ -52,4 +52,4 @@ class StoredCodes(Model):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Compare the hash of the file with that of a state. UserError if it changed."""
         if not torch.equal(state_dict["digest"], self.digest):
-            raise UserError(f"{self.file} changed since: evaluate it anew")
+            raise UserError(f"{self.file} changed since: evaluate it again")
