@@ -69,17 +69,33 @@ def test_models_that_start_at_random_have_an_untrained_baseline(
     assert (judged.count("AE"), judged.count("Patches")) == (3, 1)  # initialisations; without gradients one
 
 
-def test_a_mean_of_initialisations_keeps_the_accuracy_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = iter([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])
-
-    def judge(*args: Any, **kwargs: Any) -> baselines.BaselineResult:
-        return baselines.BaselineResult({"rankme": 1.0}, {"few_label_10": np.array(next(right), dtype=np.float32)})
-
-    monkeypatch.setattr(baselines, "judge_baseline", judge)
-    found = baselines.mean_baseline([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), [])
+def test_a_mean_of_initialisations_keeps_the_accuracy_of_each() -> None:
+    right = [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]]
+    found = baselines.mean_of_initialisations(
+        [baselines.BaselineResult({"rankme": 1.0}, {"few_label_10": np.array(row, np.float32)}) for row in right]
+    )
     assert found.scores["initialisations"] == 3
     assert found.scores["by_initialisation"] == {"few_label_10": [0.5, 0.25, 0.75]}
     assert found.correct["few_label_10"] == pytest.approx([1, 2 / 3, 1 / 3, 0])
+
+
+def test_an_interrupt_loses_one_initialisation_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    def judge(model: Model, *args: Any, **kwargs: Any) -> baselines.BaselineResult:
+        judged.append(type(model).__name__)
+        if judged.count("AE") == 3:
+            raise KeyboardInterrupt
+        return baselines.BaselineResult({"rankme": float(len(judged))}, {})
+
+    monkeypatch.setattr(baselines, "judge_baseline", judge)
+    with pytest.raises(KeyboardInterrupt):
+        baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
+    before, files = len(judged), {path.name.partition("-")[0] for path in tmp_path.iterdir()}
+    assert files == {"pixels", "pca", "statistics", "untrained"}
+    found = baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
+    assert judged[before:] == ["AE"] and found["untrained"].scores["initialisations"] == 3
+    assert len(list(tmp_path.glob("untrained*"))) == 1
 
 
 def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,16 +112,20 @@ def test_progress_names_what_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
     assert counted == [*simple, *untrained_lines]
 
 
-def test_layers_and_corrupted_images_are_of_the_first_initialisation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_and_corrupted_images_are_of_the_first_initialisation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     messages: list[tuple[bool, bool]] = []
 
-    def judge(*args: Any, layers: bool, robustness: bool, **kwargs: Any) -> baselines.BaselineResult:
+    def judge(model: Model, *args: Any, layers: bool = False, robustness: bool, **kwargs: Any) -> Any:
+        if not isinstance(model, AE):
+            return baselines.BaselineResult({}, {})
         messages.append((layers, robustness))
         found = {"layers": {"h": {"dim": 4}}, "robustness": {"images": 9, "blur": [0.5]}} if layers else {}
         return baselines.BaselineResult({"rankme": float(len(messages)), **found}, {})
 
     monkeypatch.setattr(baselines, "judge_baseline", judge)
-    scores = baselines.mean_baseline([AE(SHAPE, code_dim=4)] * 3, TinyDigits(), []).scores
+    scores = baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])["untrained"].scores
     assert messages == [(True, True), (False, False), (False, False)] and scores["rankme"] == 2
     assert scores["layers"] == {"h": {"dim": 4}}
     assert scores["robustness"] == {"images": 9, "blur": [0.5], "initialisations": 1}

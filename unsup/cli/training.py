@@ -48,7 +48,7 @@ def train(
         epochs: short for --trainer.max_epochs
         images: your folder of images; short for --data folder --data.images
         data_root: the folder of data sets (data)
-        init_from: a run folder, or the recipe of a run, to start from its weights
+        init_from: weights to start from: a run folder, the recipe of a run, torchvision:NAME or timm:NAME
         matmul_precision: precision of float32 products on a GPU (highest)
         compile: compile the losses; reduce-overhead uses CUDA graphs
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)

@@ -127,7 +127,7 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             current = without_removed(str(config.get("class_path")), value) if key == "init_args" else value
             options |= dotted_options(current, name)
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from another run
-            source = f"{config.get('dataset')}/{value}"
+            source = value if ":" in value else f"{config.get('dataset')}/{value}"
             options[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else source
         elif name not in IGNORED:
             options[name] = value

@@ -102,7 +102,17 @@ def compute_baselines(
         return judged(texture.fit_patches(data), robustness=False)
 
     def untrained_mean() -> BaselineResult:
-        return mean_baseline([untrained(model, seed) for seed in range(initialisations)], data, spaces, source)
+        return mean_of_initialisations([untrained_once(seed) for seed in range(initialisations)])
+
+    def untrained_once(seed: int) -> BaselineResult:
+        first = seed == 0  # which alone has what takes the most time
+
+        def judge() -> BaselineResult:
+            network = untrained(model, seed)
+            return judge_baseline(network, data, layers=first, robustness=first, spaces=spaces, source=source)
+
+        with about(f"{seed + 1} of {initialisations}"):
+            return cached(folder, f"untrained-{seed + 1}", untrained_key, judge, BaselineResult.from_arrays)
 
     def on_thumbnails() -> BaselineResult:
         small = replace(source, side=SIDE)
@@ -118,14 +128,18 @@ def compute_baselines(
     if thumbnail.smaller and min(data.shape[1:]) > texture.PATCH:
         parts["texture"] = ("texture", key, patches)
     if initialisations := num_initialisations(model):
-        parts["untrained"] = ("untrained", f"{key}-{signature(model, data)}{digests}", untrained_mean)
+        untrained_key = f"{key}-{signature(model, data)}{digests}"
+        parts["untrained"] = ("untrained", untrained_key, untrained_mean)
     if isinstance(model, ForeignEncoder) and sees_more_than_thumbnails(model, data):
         parts["thumbnails"] = ("thumbnails", f"{key}-{model.identity}", on_thumbnails)
     if spaces:
         parts["real"] = ("real", f"{key}-{digests}", partial(_real_images, spaces))
     if at_hand:
         parts = {name: part for name, part in parts.items() if cached_path(folder, *part[:2]).exists()}
-    return {name: _cached(folder, *part) for name, part in parts.items()}
+    results = {name: _cached(folder, *part) for name, part in parts.items()}
+    for number in range(1, initialisations + 1):  # of no use once their mean is cached
+        cached_path(folder, f"untrained-{number}", untrained_key).unlink(missing_ok=True)
+    return results
 
 
 def _cached(folder: Path, name: str, key: str, compute: Callable[[], BaselineResult]) -> BaselineResult:
@@ -185,22 +199,12 @@ def judge_baseline(
     return BaselineResult(evaluation.scores, evaluation.correct)
 
 
-def mean_baseline(
-    models: list[Model],
-    data: ImageData,
-    spaces: Sequence[FeatureSpace],
-    source: PictureSource = NOT_CACHED,
-) -> BaselineResult:
+def mean_of_initialisations(results: Sequence[BaselineResult]) -> BaselineResult:
     """Return the mean scores and correctness over initialisations.
 
-    Layers and corrupted images are those of the first initialisation alone, because they take the most time.
-    `by_initialisation` holds the accuracy of each initialisation, by the names in `correct`.
+    Layers and corrupted images are those of the first initialisation alone. `by_initialisation` holds the accuracy of
+    each, by the names in `correct`.
     """
-    results = []
-    for i, model in enumerate(models, 1):
-        with about(f"{i} of {len(models)}"):
-            result = judge_baseline(model, data, layers=i == 1, robustness=i == 1, spaces=spaces, source=source)
-            results.append(result)
     first = results[0].scores
     correct = {name: np.mean([result.correct[name] for result in results], axis=0) for name in results[0].correct}
     of_first = {key: first.pop(key) for key in ("layers", "robustness") if key in first}

@@ -58,7 +58,7 @@ def _training(report: Report) -> list[str]:
     first = f"The model {run.model} ({parameters}codes of {_count(run.code_dim, 'entry', 'entries')})"
     sentences = [f"{first} {', '.join(filter(None, learned))} (seed {run.seed})."]
     if start := report.provenance.init_from:
-        sentences.append(f"It started from the weights of the run {start.run}.")
+        sentences.append(f"It started from the weights of {'' if ':' in start.run else 'the run '}{start.run}.")
     if origin and (origin.images != ["these training images"] or origin.supervision != ["none"]):
         images, supervision = enumeration([*origin.images]), enumeration([*origin.supervision])
         about = f" ({origin.text})" if origin.text else ""

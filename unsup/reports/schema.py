@@ -120,7 +120,7 @@ class GitState(Record, kw_only=True):
 class Origin(Record, kw_only=True):
     """The run that a run was initialised from."""
 
-    run: str
+    run: str  # or torchvision:NAME, timm:NAME
     weights_sha256: str
     data_sha256: str | None = None
     pretrained_on: Pretraining | None = None

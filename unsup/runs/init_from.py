@@ -1,7 +1,8 @@
 """Methods in stages, where a training starts from the weights of another run.
 
-`init_from` is a run folder (it contains a slash) or a recipe. A recipe means the run of its current configuration on
-the same images with the same seed, without the options given to the later stage.
+`init_from` is a run folder (it contains a slash), a recipe, or the weights of a library (torchvision:NAME, timm:NAME).
+A recipe means the run of its current configuration on the same images with the same seed, without the options given to
+the later stage.
 """
 
 from typing import Any
@@ -16,7 +17,13 @@ LOADING = ("batch_size", "steps_per_call")  # options of a data set for the trai
 def source_recipe(config: Config) -> str | None:
     """Return the recipe that a configuration starts from, if `init_from` is one."""
     start: str | None = config["init_from"]
-    return start if start and "/" not in start else None
+    return start if start and "/" not in start and not library_source(config) else None
+
+
+def library_source(config: Config) -> str | None:
+    """Return the weights of a library that a configuration starts from, if any."""
+    start: str | None = config["init_from"]
+    return start if start and start.partition(":")[0] in ("torchvision", "timm") else None
 
 
 def source_config(config: Config) -> tuple[Config, list[tuple[str, Any]]]:

@@ -10,7 +10,7 @@ from unsup.core.errors import UserError
 from unsup.data.base import ImageData
 from unsup.runs.build import build, build_data
 from unsup.runs.config import Config, data_recipe, default_name
-from unsup.runs.init_from import check_stages, source_config, source_recipe
+from unsup.runs.init_from import check_stages, library_source, source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.distributed import is_main_process
 from unsup.training.existing_runs import RunIndex
@@ -36,7 +36,7 @@ def train_stages(
     `first_stages`.
     """
     start = None
-    if config["init_from"]:
+    if config["init_from"] and not library_source(config):
         data = data or build_data(config)
         start = yield from first_stages(config, runs_root, data)
     run = train_run(config, runs_root, command, notes, data, start)

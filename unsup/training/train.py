@@ -18,6 +18,7 @@ from unsup.models.base import Model
 from unsup.runs.build import build, load_weights
 from unsup.runs.checkpoints import is_damaged, newest_checkpoint
 from unsup.runs.config import Config
+from unsup.runs.init_from import library_source
 from unsup.runs.origin import origin_record
 from unsup.runs.recipes import how_chosen
 from unsup.runs.records import LAST
@@ -27,6 +28,7 @@ from unsup.runs.threads import choose_threads, use_threads
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run
 from unsup.training.failures import as_usage_errors, discard, raise_explained
+from unsup.training.library_weights import load_library_weights
 from unsup.training.trainer import bare_trainer, build_trainer, silence_libraries, uses_several_devices
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,8 @@ def train_run(
         UsageError: no max_epochs or max_steps, or incompatible options.
         UserError: data missing or damaged, run folder not writable, loss not finite, or weights that do not fit.
     """
-    assert bool(start) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
+    library = library_source(config)
+    assert bool(start or library) == bool(config["init_from"]), "unsup.training.stages finds the run to start from"
     threads = threads_for(config)
     extra_versions: dict[str, Any] = {"threads": threads} if threads else {}
     with use_threads(threads):
@@ -64,6 +67,9 @@ def train_run(
             model.initialise(source.state_dict())
             extra_versions["init_from"] = origin_record(start, source)
             notes = [*notes, f"from {short_path(start.folder)}"]
+        if library:
+            extra_versions["init_from"] = load_library_weights(model, library)
+            notes = [*notes, f"from {library}"]
 
         def create() -> Run:
             return Run.create(runs_root, config, command, data.fingerprint(), extra_versions)
