@@ -54,9 +54,9 @@ def read_image(path: Path, shape: tuple[int, int, int], reading: Reading | None 
 
 
 def read_picture(
-    path: Path, shape: tuple[int, int, int], reading: Reading | None = None, cut: Cut | None = None
+    source: Path | BinaryIO, shape: tuple[int, int, int], reading: Reading | None = None, cut: Cut | None = None
 ) -> Picture:
-    """Return one image (C, S, S), its shorter side scaled to S, cropped to the middle.
+    """Return one image (C, S, S) of a file, its shorter side scaled to S, cropped to the middle.
 
     It is turned as its EXIF data say and laid over white; 16-bit grey is divided by 257. Metadata that cannot be read
     count as none. With `cut` the pixels are what it makes of the whole image, decoded at its full size.
@@ -64,10 +64,10 @@ def read_picture(
     Raises:
         Exception: the image cannot be read, by Pillow or by `reading`.
     """
-    if path.exists() and not path.is_file():
+    if isinstance(source, Path) and source.exists() and not source.is_file():
         raise ValueError("not a regular file")  # reading a pipe may never end
     reading = reading or Reading()
-    with path.open("rb") as file:
+    with source.open("rb") if isinstance(source, Path) else source as file:
         try:
             return _picture(file, shape, reading, cut)
         except RefusedError:

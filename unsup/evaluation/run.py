@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from unsup.core.commands import suggest
+from unsup.core.devices import fastest_device
 from unsup.core.errors import UserError
 from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData
@@ -80,8 +81,8 @@ def _judge(run: Run, data: ImageData, quick: bool) -> Judgement:
     """Put the last checkpoint and the baselines of its images through the protocol."""
     torch.set_float32_matmul_precision("highest")
     model = run.model()
-    if torch.cuda.is_available() and run.config["trainer"].get("accelerator") != "cpu":
-        model = model.cuda()
+    if run.config["trainer"].get("accelerator") != "cpu":
+        model = model.to(fastest_device())
     pretraining = pretrained_on(run, model)
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
     source = PictureSource(folder.parent / "codes")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from unsup.core.arrays import Array, Floats
+from unsup.core.devices import fastest_device
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.core.splits import SPLITS
@@ -104,8 +105,7 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
 
 def loaded(name: str) -> ForeignEncoder:
     """Return an encoder, the starter with pictures of 96 pixels."""
-    model = ForeignEncoder(name, size=STARTER_SIZE if name == STARTER else None).eval()
-    return model.cuda() if torch.cuda.is_available() else model
+    return ForeignEncoder(name, size=STARTER_SIZE if name == STARTER else None).eval().to(fastest_device())
 
 
 def options_of(name: str) -> str:

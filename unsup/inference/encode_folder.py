@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from unsup.core.commands import install, option
+from unsup.core.devices import fastest_device
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, refuse_existing, write_atomically
 from unsup.data.batches import images_at_a_time
@@ -70,8 +71,7 @@ def encode_folder(run: Run, images: Path, readout: Readout | None, only: Contain
         raise UserError(f"{images} holds no images{held(tree)}")
     if note := held(tree):
         log.info("%d images%s", len(listed), note)
-    encoder = load_encoder(run)
-    encoder = encoder.cuda() if torch.cuda.is_available() else encoder
+    encoder = load_encoder(run).to(fastest_device())
     files: list[str] = []
     columns: Columns = {}
     remarks = Remarks()

@@ -26,8 +26,9 @@ def frozen(model: L.LightningModule, full_precision: bool = True) -> Iterator[No
     multiplied in float32 and convolutions are deterministic, whatever the settings of the process.
     """
     modes = {module: module.training for module in model.modules()}
-    devices = [model.device] if model.device.type == "cuda" else []
-    with torch.no_grad(), torch.random.fork_rng(devices), _precise() if full_precision else nullcontext():
+    kind = model.device.type
+    states = {"devices": [] if kind == "cpu" else [model.device], "device_type": "cuda" if kind == "cpu" else kind}
+    with torch.no_grad(), torch.random.fork_rng(**states), _precise() if full_precision else nullcontext():
         model.eval()
         try:
             yield
