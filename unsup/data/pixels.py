@@ -56,7 +56,7 @@ def read_image(path: Path, shape: tuple[int, int, int], reading: Reading | None 
 def read_picture(
     source: Path | BinaryIO, shape: tuple[int, int, int], reading: Reading | None = None, cut: Cut | None = None
 ) -> Picture:
-    """Return one image (C, S, S) of a file, its shorter side scaled to S, cropped to the middle.
+    """Return an image (C, S, S), its shorter side scaled to S, cropped to the middle.
 
     It is turned as its EXIF data say and laid over white; 16-bit grey is divided by 257. Metadata that cannot be read
     count as none. With `cut` the pixels are what it makes of the whole image, decoded at its full size.
