@@ -245,6 +245,15 @@ def test_what_is_not_comparable_is_in_another_table(
         assert f"the reports differ in {said}" in (tmp_path / "mnist" / name).read_text()
 
 
+def test_copies_of_test_images_are_said_once(tmp_path: Path) -> None:
+    for number in (1, 2):
+        content = comparable("ae", number)
+        content["scores"]["copies"] = {"pairs": 300, "expected": 0.5, "test": 290}
+        put(tmp_path, content, number)
+    (note,) = compare_folder(tmp_path / "mnist", None).notes
+    assert note.startswith("290 of 10,000 test images have a copy to learn from: these accuracies are too high")
+
+
 def test_older_schemas_are_named_once_and_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seeds(tmp_path)
     for seed in range(2):

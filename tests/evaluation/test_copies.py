@@ -15,6 +15,8 @@ from unsup.reports.blocks import Note, Table
 from unsup.reports.report import as_record
 from unsup.reports.score_schema import Scores
 from unsup.reports.sections_copies import copies_of_test_images
+from unsup.reports.sections_images import findings_line
+from unsup.reports.sections_origin import checks
 
 CLASSES = 4
 
@@ -101,3 +103,13 @@ def test_the_report_says_what_copies_are_worth() -> None:
     ]
     text, tables = section({"pairs": 150, "expected": 0.5, "test": 9990, "removed": 148, "without": 10})
     assert not tables and "too few training images" in text and "Only 10 test images have no copy" in text
+
+
+@pytest.mark.parametrize(("test", "warned"), [(142, True), (49, False)])
+def test_many_copies_stand_at_the_top_of_the_report(test: int, warned: bool) -> None:
+    content = report()
+    content["scores"]["copies"] = {"pairs": test, "expected": 0.5, "test": test}
+    text = f"{test} of 10,000 test images have a copy to learn from"
+    assert findings_line(typed(content)) == text
+    warning = f"**{text}: these accuracies are too high by what that is worth.**"
+    assert (warning in checks(typed(content))) == warned

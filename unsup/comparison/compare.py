@@ -109,6 +109,7 @@ def compare_folder(folder: Path, sort: str | None, contrast: Contrast | None = N
     parts = [comparable(version, several, sort, contrast) for version, several in groups.items()]
     if contrast and not any(part.findings.planned for part in parts):
         raise _no_contrast(parts, contrast)
+    notes += sorted({run.copies_warning for run in runs} - {""})
     notes += _older(runs)
     notes += [f"no report has a {sort}: sorted by {part.sort}" for part in parts if sort and part.sort != sort]
     for note in notes:

@@ -14,6 +14,7 @@ from unsup.reports.catalogue import SCORES, number
 from unsup.reports.report import load_report
 from unsup.reports.schema import BaselineKey, Pretraining, Report, RunFacts
 from unsup.reports.score_schema import Scores
+from unsup.reports.sections_copies import copies_warning
 
 Numbers = dict[str, float]  # by name of a score or of a source of chance
 
@@ -42,6 +43,7 @@ class ComparedRun:
     baselines: dict[BaselineKey, Numbers]  # in the order of tables
     initialisations: dict[str, list[float]]  # of the untrained network, by probe
     pretrained_on: Pretraining | None
+    copies_warning: str  # empty if there is none
     draws: dict[str, dict[str, list[float]]]  # accuracies by draw of labels; by baseline, "" for the run, and column
 
 
@@ -86,6 +88,7 @@ def read_run(path: Path) -> ComparedRun:
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
         initialisations=report.baselines.get("untrained", Scores()).by_initialisation,
         pretrained_on=report.pretrained_on,
+        copies_warning=copies_warning(report),
         draws={"": label_draws(report.scores)}
         | {key: label_draws(scores) for key, scores in report.ordered_baselines.items()},
     )

@@ -5,7 +5,24 @@ from unsup.reports.format import Cells, accuracy, with_bounds
 from unsup.reports.schema import Report
 from unsup.reports.score_schema import Copies
 
+SHARE = 0.005  # of the test images from which on their copies move accuracies
 PROBES = {"linear_probe": "linear probe", "knn": "kNN"}
+
+
+def copied_test_images(report: Report) -> str:
+    """Return how many test images have a copy to learn from, empty if none has."""
+    copies = report.scores.copies
+    if not copies or not copies.test:
+        return ""
+    return f"{copies.test:,} of {report.run.images.test:,} test images have a copy to learn from"
+
+
+def copies_warning(report: Report) -> str:
+    """Return that too many test images have a copy to learn from, empty if not."""
+    copies = report.scores.copies
+    if not copies or copies.test < SHARE * report.run.images.test:
+        return ""
+    return f"{copied_test_images(report)}: these accuracies are too high by what that is worth"
 
 
 def copies_of_test_images(report: Report) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from unsup.reports.blocks import Block, Note
 from unsup.reports.schema import Report
+from unsup.reports.sections_copies import copied_test_images
 
 
 def about_these_images(report: Report) -> list[Block]:
@@ -16,7 +17,4 @@ def about_these_images(report: Report) -> list[Block]:
 
 def findings_line(report: Report) -> str:
     """Return copies of test images and other findings on one line, if any."""
-    texts = list(report.findings or ())
-    if (copies := report.scores.copies) and copies.test:
-        texts.insert(0, f"{copies.test:,} of {report.run.images.test:,} test images have a copy to learn from")
-    return "; ".join(texts)
+    return "; ".join(filter(None, [copied_test_images(report), *(report.findings or ())]))

@@ -8,6 +8,7 @@ from unsup.reports.blocks import Block, Folded, Items, Table
 from unsup.reports.format import Cells
 from unsup.reports.methods import explanations
 from unsup.reports.schema import Report, RunFacts
+from unsup.reports.sections_copies import copies_warning
 
 CHOICES = {  # what a recipe states -> in words
     "validation": "chosen with the labels of validation images",
@@ -36,6 +37,8 @@ def checks(report: Report) -> list[str]:
         lines.append(f"Encoder unchanged by the evaluation (SHA-256 `{frozen.after[:12]}`).")
     else:
         lines.append("**The evaluation changed the encoder: do not trust any number here.**")
+    if warning := copies_warning(report):
+        lines.append(f"**{warning}.**")
     lines.append("Test images read once for these numbers." if reads == 1 else f"**Test images read {reads} times.**")
     return lines
 
