@@ -12,6 +12,7 @@ from unsup.core.splits import SPLITS
 from unsup.core.words import counted
 from unsup.data.base import ImageData
 from unsup.data.file_facts import COLUMNS, LENGTHS, file_facts
+from unsup.data.folder import Folder
 from unsup.evaluation.copy_search import labelled_images
 from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.evaluation.progress import say
@@ -40,7 +41,7 @@ class Audit:
     """The findings about a data set.
 
     Attributes:
-        names: of the images, training before validation before test images.
+        names: of the images, training before validation before test images; of files below their folder.
         images: (n, C, H, W).
         split: of each image, as a position in `SPLITS`.
         labels: of each image, None if unlabelled.
@@ -158,7 +159,7 @@ def audit(data: ImageData, left_out: Mapping[str, list[str]]) -> Audit:
     files = [data.paths(name) for name in SPLITS]
     paths = [path for part in files if part for path in part]
     numbered = [f"{word} image {i}" for word, n in zip(SPLIT_WORDS, sizes, strict=True) for i in range(n)]
-    names = [str(path) for path in paths] or numbered
+    names = [str(path.relative_to(data.images)) for path in paths] if isinstance(data, Folder) else numbered
     say(f"looking for near-duplicates among {len(images):,} images")
     pairs = find_near_duplicates(everything)
     groups = chains(len(images), pairs.first, pairs.second)

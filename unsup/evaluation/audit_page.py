@@ -5,18 +5,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from unsup.core.arrays import Ids
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.core.tables import table
+from unsup.core.words import counted
 from unsup.evaluation.audit import SPLIT_WORDS, Audit
 from unsup.reports.format import Cells, accuracy, markdown_table
 
 SHEET = 60  # pairs on the sheet, evenly spaced from the most to the least alike
 COLUMNS = 6
-SIDE, GAP = 96, 12  # pixels
+SIDE, GAP = 96, 14  # pixels
 
 
 def write_audit(folder: Path, audit: Audit, title: str) -> Path:
@@ -52,6 +53,13 @@ def _page(audit: Audit) -> str:
         f"shift, crop to 90 %, mirroring, brightness and contrast. By chance {audit.pairs.expected:.1f} such pairs are "
         "expected. `pairs.csv` lists them, `images.csv` images with other findings."
     )
+    if len(audit.pairs.first):
+        about += " Below each pair of the sheet is its line in `pairs.csv`."
+    if len(audit.doubtful):
+        about += (
+            f" {counted(len(audit.doubtful), 'label')} in `images.csv` that a probe contradicts "
+            f"(by chance {audit.doubtful_by_chance:.1f} are expected)."
+        )
     return "\n\n".join([*parts, "## Near-duplicates", about])
 
 
@@ -86,9 +94,11 @@ def pair_sheet(audit: Audit) -> Image.Image:
     some: Ids = order[np.linspace(0, len(order) - 1, min(SHEET, len(order))).astype(int)]
     rows = -(-len(some) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * (2 * SIDE + GAP), rows * (SIDE + GAP)), "white")
+    pen = ImageDraw.Draw(sheet)
     for n, at in enumerate(some):
         left, top = (n % COLUMNS) * (2 * SIDE + GAP), (n // COLUMNS) * (SIDE + GAP)
         for side, i in enumerate((audit.pairs.first[at], audit.pairs.second[at])):
             picture = Image.fromarray(audit.images[i].transpose(1, 2, 0).squeeze()).convert("RGB")
             sheet.paste(picture.resize((SIDE, SIDE)), (left + side * SIDE, top))
+        pen.text((left, top + SIDE), f"line {at + 2}", "black")  # the header is the first
     return sheet
