@@ -65,3 +65,16 @@ def test_the_badge_agrees_with_the_first_sentence() -> None:
     labelled = report()
     labelled["scores"]["rankme"] = 1.2
     assert outcome(labelled)[0] == "not learned"
+
+
+def test_a_short_run_that_lags_behind_baselines_is_told_to_train_longer() -> None:
+    said = "This run was short, 20 training steps: train longer, with --epochs 1000."
+    lagging = run([317, 218, 210], steps=20, epochs=20)
+    lagging["baselines"] = {"pca": {"code_dim": 30, "reconstruction": {"sse_per_image": 1.0, "mse_per_pixel": 0.1}}}
+    assert outcome(lagging)[0] == "below" and verdict_of(lagging).endswith(said)
+    assert said not in verdict_of(run([317, 218, 210], steps=20, epochs=20) | {"baselines": {}})
+    lagging["run"]["steps"] = 5000
+    assert "short" not in verdict_of(lagging)
+    ahead = run([317, 218, 210], steps=20, epochs=20)
+    ahead["baselines"] = {"pca": {"code_dim": 30, "reconstruction": {"sse_per_image": 1e9, "mse_per_pixel": 1e3}}}
+    assert outcome(ahead)[0] == "above" and "short" not in verdict_of(ahead)

@@ -1,6 +1,7 @@
 """Whether a run learned anything, and if not, for which reason."""
 
 from unsup.core.commands import option
+from unsup.core.words import counted
 from unsup.reports.format import enumeration
 from unsup.reports.schema import Report
 
@@ -26,12 +27,25 @@ def learning_failure(report: Report) -> str:
         cause = f"only {run.distinct:.0%} of the training images differ from each other"
         return f"**This run did not learn: {facts}; {cause}, so remove the copies.**"
     if run.steps is not None and run.steps < FEW_STEPS:
-        length = f"{run.steps:,} training step{'' if run.steps == 1 else 's'}"
-        remedy = option("epochs", str(_more_epochs(report)))
-        return f"**This run was short, {length}: {facts}; train longer, with {remedy}.**"
+        return f"**This run was short, {_length(report)}: {facts}; {_longer(report)}.**"
     if _validation_fell(report):
         return f"**The codes collapsed: {facts}, although the validation loss fell; try other weights in the loss.**"
     return f"**This run did not learn: {facts}; try a smaller learning rate.**"
+
+
+def short_run(report: Report) -> str:
+    """Return a sentence if the run had too few training steps to judge its method by."""
+    if not report.run.steps or report.run.steps >= FEW_STEPS:
+        return ""
+    return f"This run was short, {_length(report)}: {_longer(report)}."
+
+
+def _length(report: Report) -> str:
+    return counted(report.run.steps or 0, "training step")
+
+
+def _longer(report: Report) -> str:
+    return f"train longer, with {option('epochs', str(_more_epochs(report)))}"
 
 
 def _signs(report: Report) -> list[str]:

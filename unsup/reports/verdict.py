@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from unsup.reports.catalogue import SCORES
 from unsup.reports.format import accuracy, enumeration, error, with_bounds
-from unsup.reports.learning import learning_failure
+from unsup.reports.learning import learning_failure, short_run
 from unsup.reports.schema import ComparedProbe, Report, baseline_name
 
 COMPARED_BY: dict[ComparedProbe, tuple[str, str]] = {  # in a table, in a sentence
@@ -35,7 +35,9 @@ def verdict(report: Report) -> str:
         comparison = _labelled_verdict(report)
     else:
         comparison = _unlabelled_verdict(report)
-    return " ".join(filter(None, [learning_failure(report), comparison]))
+    failure = learning_failure(report)
+    lags = not failure and _comparison(report)[0] in (WORSE, UNCLEAR)
+    return " ".join(filter(None, [failure, comparison, short_run(report) if lags else ""]))
 
 
 def outcome(report: Report) -> tuple[str, str]:
