@@ -16,7 +16,6 @@ from unsup.cli.main import main
 from unsup.evaluation import foreign_encoding
 from unsup.evaluation.asked_names import ASKED, ask_for_names
 from unsup.evaluation.foreign_encoding import encoded_pictures
-from unsup.evaluation.progress import duration
 from unsup.evaluation.similar_images import (
     Neighbours,
     View,
@@ -159,10 +158,6 @@ def test_an_interrupt_loses_one_part_and_leaves_no_page(pictures: Path, monkeypa
     page = (START / "index.html").read_text()
     sizes.clear()
     assert main([*WORDS]) == 0 and not sizes and (START / "index.html").read_text() == page
-
-
-def test_waiting_is_told_in_words() -> None:
-    assert duration(0.1) == "about 1 s" and duration(42.4) == "about 42 s" and duration(250) == "about 4 minutes"
 
 
 # ---- names -----------------------------------------------------------------------------------------------------------

@@ -143,10 +143,10 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
 def held(folder: Node) -> str:
     """Return the files of a folder that are left out as a note, by kind."""
     kinds = Counter(map(kind_of, folder.left_out())).most_common()
-    return f" (left out: {counted(dict(kinds))})" if kinds else ""
+    return f" (left out: {by_kind(dict(kinds))})" if kinds else ""
 
 
-def counted(kinds: dict[str, int]) -> str:
+def by_kind(kinds: dict[str, int]) -> str:
     """Return numbers of files by kind, such as "9 .heic, 1 .txt"."""
     largest_first = sorted(kinds.items(), key=lambda item: -item[1])
     text = ", ".join(f"{n:,} {printable(kind)}" for kind, n in largest_first)

@@ -11,7 +11,7 @@ from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
 from unsup.core.splits import SplitName, grouped_subset, stratified_subset, test_size
 from unsup.data.formats import image_suffixes
-from unsup.data.layout import ClassFolders, Part, canonical, counted, held, read_part, split_nodes, unicode_form
+from unsup.data.layout import ClassFolders, Part, by_kind, canonical, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
 
 MIN_IMAGES = 20  # that can be split into training, validation and test
@@ -94,7 +94,7 @@ class FolderListing:
         if absent := self._absent_from_test():
             text += f"; no test image of {_some(absent)}"
         if self.left_out:
-            text += f"; left out: {counted({kind: len(files) for kind, files in self.left_out.items()})}"
+            text += f"; left out: {by_kind({kind: len(files) for kind, files in self.left_out.items()})}"
         return text
 
     def _classes(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from unsup.core.words import duration
+
 log = logging.getLogger(__package__)
 subjects: ContextVar[tuple[str, ...]] = ContextVar("subjects", default=())  # from the outermost to the innermost
 
@@ -39,11 +41,4 @@ class Remaining:
         """Count images that took their time."""
         self.left, self.done = self.left - count, self.done + count
         seconds = (time.monotonic() - self.start) / self.done * self.left
-        say(f"{self.what}, {duration(seconds)} left")
-
-
-def duration(seconds: float) -> str:
-    """Return a time to wait in words, such as "about 3 minutes"."""
-    if seconds < 100:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60)} minutes"
+        say(f"{self.what}, about {duration(max(1, seconds))} left")

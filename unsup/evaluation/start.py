@@ -14,13 +14,14 @@ from unsup.core.devices import fastest_device
 from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.core.splits import SPLITS
+from unsup.core.words import duration
 from unsup.data.folder import Folder
 from unsup.data.originals import originals
 from unsup.evaluation.asked_names import AskedNames, ask_for_names
 from unsup.evaluation.audit import ROWS, Audit, audit, small
 from unsup.evaluation.encoder_run import try_out
 from unsup.evaluation.foreign_encoding import PictureSource, encoded_pictures
-from unsup.evaluation.progress import about, duration
+from unsup.evaluation.progress import about
 from unsup.evaluation.similar_images import View, pixel_view
 from unsup.evaluation.start_page import StartPage, Suggestions, page
 from unsup.models.foreign.encoder import ForeignEncoder
@@ -78,7 +79,7 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
             announce(model, data)
         source = PictureSource(runs / dataset / "codes")
         views = [view(model, data, source) for model in models]
-        log.info("audit: %s", duration(len(files) / AUDITED))
+        log.info("audit: about %s", duration(len(files) / AUDITED))
         findings = audit(data, data.left_out())
         views += [] if len(views) > 1 else [pixel_view(small_pictures(findings.images))]
         names = None if asked is None else folder / NAMES
@@ -122,7 +123,7 @@ def announce(model: ForeignEncoder, data: Folder) -> None:
     count = sum(data.size(split) for split in SPLITS)
     seconds = (time.monotonic() - start) / len(few) * count
     log.info("%s: %s", model.name, model.preparation)
-    log.info("%s: %s for %s codes, less what is cached", model.name, duration(seconds), f"{count:,}")
+    log.info("%s: about %s for %s codes, less what is cached", model.name, duration(seconds), f"{count:,}")
 
 
 def view(model: ForeignEncoder, data: Folder, source: PictureSource) -> View:

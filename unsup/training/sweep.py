@@ -13,6 +13,7 @@ from statistics import fmean
 from types import FrameType
 from typing import NoReturn
 
+from unsup.core.words import duration
 from unsup.runs.build import load_data
 from unsup.training.existing_runs import RunIndex
 from unsup.training.plan import Job
@@ -116,13 +117,6 @@ def seconds_left(todo: Sequence[Job], took: Sequence[tuple[Job, float]]) -> floa
         return fmean(seconds for _, seconds in same_point or same_model or took)
 
     return sum(expected(job) for job in todo) if took else None
-
-
-def duration(seconds: float) -> str:
-    """Return a text such as "40 s", "14 min" or "2.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def exit_text(code: int) -> str:
