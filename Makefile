@@ -39,7 +39,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 # The verbs of unsup. Each takes some variables; unsup/core/commands.py has the same table.
 OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words \
   IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs \
-  EVALUATE=--evaluate ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder
+  EVALUATE=--evaluate LOGGER=--logger ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder
 LISTS := MODELS SEEDS GRID WORDS
 FLAGS := ONNX
 MODELS ?= $(MODEL)
@@ -54,9 +54,9 @@ passed = $(foreach v,$(TAKES),$(if $($v),$(call option,$v) $(call quoted,$v))) $
 start: TAKES := IMAGES ENCODER DATA_ROOT RUNS ## show an audit, a map, clusters and neighbours of IMAGES= on one page, in a minute [ENCODER="one two"]
 
 ##@ Train
-train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT EVALUATE RUNS ## train MODEL=, evaluate it and write a report [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= EVALUATE=full|quick|no]
+train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT EVALUATE LOGGER RUNS ## train MODEL=, evaluate it and write a report [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= EVALUATE=full|quick|no LOGGER=csv|wandb|mlflow]
 resume: TAKES := RUN IMAGES DATA_ROOT ## continue the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= if the images have moved]
-sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT EVALUATE RUNS ## train all combinations of MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= EVALUATE=]
+sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT EVALUATE LOGGER RUNS ## train all combinations of MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= EVALUATE= LOGGER=]
 models: TAKES := ## list the recipes with the score and the minutes to expect
 
 ##@ Evaluate and compare

@@ -12,6 +12,7 @@ from unsup.core.files import folder_of_images, unless_default
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import CompileMode, Config, EvaluationExtent, Precision, compose, precheck, read_layer, resolve
 from unsup.runs.likeness import variant_names
+from unsup.runs.logger_names import logger_named
 from unsup.runs.lookup import config_names, is_own, locate, variants
 from unsup.runs.recipes import header, header_field
 from unsup.runs.run import Run
@@ -31,6 +32,7 @@ def train(
     compile: CompileMode | None = None,
     threads: int | Literal["auto"] | None = None,
     evaluate: EvaluationExtent | None = None,
+    logger: str | None = None,
     config: tuple[Path, ...] = (),
     print_config: bool = False,
     runs: Path = Path("runs"),
@@ -53,6 +55,7 @@ def train(
         compile: compile the losses; reduce-overhead uses CUDA graphs
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)
         evaluate: full, quick (the first scores and the baselines at hand) or no (full)
+        logger: csv, wandb or mlflow, next to TensorBoard's; others by class as trainer.logger
         config: another YAML file, which overrides the recipes; can be repeated
         print_config: print the resolved configuration and stop
         runs: the folder of runs (runs)
@@ -60,7 +63,7 @@ def train(
     data = data_set_of(data, images, must_exist=not print_config)
     values = {"seed": seed, "epochs": epochs, "images": images, "data_root": data_root, "init_from": init_from}
     values |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads, "evaluate": evaluate}
-    options = overrides(line, **values)
+    options = overrides(line, **values, **logger_option(logger))
     use_default = data is None and not names_data_class(dict(options), config)
     resolved = checked_config(model, "mnist" if use_default else data, config, options)
     if print_config:
@@ -78,6 +81,11 @@ def train(
     notes += [f"with {path.name}" for path in variants(model, *variant_names(data, resolved["data"]["init_args"]))]
     for run in train_stages(resolved, runs, line.text, notes, prepared):
         show_report(run)
+
+
+def logger_option(name: str | None) -> dict[str, Any]:
+    """Return the option that a short name of a logger stands for. Errors as in `logger_named`."""
+    return {"trainer.logger": logger_named(name)} if name else {}
 
 
 def overrides(line: CommandLine, **values: Any) -> list[tuple[str, Any]]:
@@ -139,6 +147,7 @@ def sweep(
     data_root: str | None = None,
     threads: int | Literal["auto"] | None = None,
     evaluate: EvaluationExtent | None = None,
+    logger: str | None = None,
     runs: Path = Path("runs"),
 ) -> None:
     """Train every model with every seed, and skip finished runs.
@@ -159,13 +168,14 @@ def sweep(
         data_root: the folder of data sets (data)
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)
         evaluate: full, quick (the first scores and the baselines at hand) or no (full)
+        logger: csv, wandb or mlflow, next to TensorBoard's; others by class as trainer.logger
         runs: the folder of runs (runs)
     """
     from unsup.training.plan import parse_grid, plan
 
     data, values = data_set_of(data, images), parse_grid(grid)
     given = {"epochs": epochs, "data_root": data_root, "images": images, "threads": threads, "evaluate": evaluate}
-    options, note = overrides(line, **given), ""
+    options, note = overrides(line, **given, **logger_option(logger)), ""
     use_default = data is None and not names_data_class({**dict(options), **values})
     jobs = plan(models, "mnist" if use_default else data, seeds, values, options, runs)
     from unsup.runs.build import find_mnist

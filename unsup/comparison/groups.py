@@ -132,7 +132,7 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from another run
             source = value if ":" in value else f"{config.get('dataset')}/{value}"
             options[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else source
-        elif name not in IGNORED:
+        elif name not in IGNORED and not name.startswith("trainer.logger"):
             options[name] = value
     return options
 

@@ -47,10 +47,7 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     (run / "projector_config.pbtxt").unlink(missing_ok=True)
     shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
     with SummaryWriter(run, filename_suffix=SUFFIX) as board:
-        scores = as_record(evaluation.scores, Scores)
-        paths = [score.path for score in scores_in(Tables.SUMMARY) if score.spread]  # the code's size is an option
-        numbers = {path.partition(".")[2].replace(".", "/"): number(path, scores) for path in paths}
-        final = {f"final/{name}": value for name, value in numbers.items() if value is not None}
+        final = final_scores(as_record(evaluation.scores, Scores))
         for part in hparams(options_of(config), final):
             board._get_file_writer().add_summary(part)  # `add_hparams` would create another run
         for name, value in final.items():
@@ -66,6 +63,13 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
             for i, c in enumerate(probe.classes):
                 board.add_pr_curve(f"probe/{names[c]}", labels == c, shares[:, i], step)
         project(board, data, evaluation, labels, names)
+
+
+def final_scores(scores: Scores) -> dict[str, float]:
+    """Return the scores that loggers show, as `final/…`."""
+    paths = [score.path for score in scores_in(Tables.SUMMARY) if score.spread]  # the code's size is an option
+    numbers = {path.partition(".")[2].replace(".", "/"): number(path, scores) for path in paths}
+    return {f"final/{name}": value for name, value in numbers.items() if value is not None}
 
 
 def project(

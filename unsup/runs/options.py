@@ -8,7 +8,7 @@ from typing import Any
 from unsup.core.errors import UsageError, choices, closest
 
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
-RUN_OWNED = ("logger", "default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
+RUN_OWNED = ("default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
 FIXED = {
     "model": dict.fromkeys(LINKED, "comes from the data set"),
     "trainer": dict.fromkeys(RUN_OWNED, "is decided by the run folder"),

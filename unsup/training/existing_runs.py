@@ -63,11 +63,12 @@ class RunIndex:
 def identity_of(config: Config) -> Config:
     """Return a configuration without what does not change the training.
 
-    That is the folder of the data, the number of threads and the extent of the evaluation.
+    That is the folder of the data, the number of threads, the extent of the evaluation and the loggers.
     """
     arguments = {key: value for key, value in config["data"]["init_args"].items() if key != "root"}
     others = {key: value for key, value in config.items() if key not in ("threads", "evaluate")}
-    return dict(as_plain(others | {"data": config["data"] | {"init_args": arguments}}))
+    trainer = {key: value for key, value in config["trainer"].items() if key != "logger"}
+    return dict(as_plain(others | {"data": config["data"] | {"init_args": arguments}, "trainer": trainer}))
 
 
 def progress_of(run: Run, evaluate: EvaluationExtent = "full") -> State:

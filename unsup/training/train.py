@@ -14,6 +14,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.files import short_path
 from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
+from unsup.evaluation.tensorboard import final_scores
 from unsup.models.base import Model
 from unsup.runs.build import build, load_weights
 from unsup.runs.checkpoints import is_damaged, newest_checkpoint
@@ -29,6 +30,7 @@ from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run
 from unsup.training.failures import as_usage_errors, discard, raise_explained
 from unsup.training.library_weights import load_library_weights
+from unsup.training.loggers import log_final_scores
 from unsup.training.trainer import bare_trainer, build_trainer, silence_libraries, uses_several_devices
 
 log = logging.getLogger(__name__)
@@ -179,7 +181,10 @@ def fit(
     throughput = Throughput()
     try:
         with as_usage_errors():
-            trainer = build_trainer(run.config, run.folder, throughput, model.unused_parameters, resumed_at)
+            resumptions = len(run.versions.get("resumed", ()))
+            trainer = build_trainer(
+                run.config, run.folder, throughput, model.unused_parameters, resumed_at, resumptions
+            )
     except UsageError:
         discard(run)
         raise
@@ -215,7 +220,9 @@ def record_and_evaluate(run: Run, model: Model, data: ImageData, record: dict[st
         log.info("trained and not evaluated: %s does that", suggest("evaluate", run=run))
         return
     try:
-        evaluate_run(run, data, quick=run.config["evaluate"] == "quick")
+        report = evaluate_run(run, data, quick=run.config["evaluate"] == "quick")
     except KeyboardInterrupt:
         log.warning("stopped: %s evaluates the trained model", suggest("evaluate", run=run))
         raise
+    if further := model.loggers[1:]:  # TensorBoard's has them
+        log_final_scores(further, final_scores(report.scores), model.iteration)

@@ -24,6 +24,7 @@ from unsup.training.callbacks.online_scores import OnlineScores
 from unsup.training.callbacks.progress import Progress
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process
+from unsup.training.loggers import further_loggers
 
 HARMLESS_WARNINGS = (  # of Lightning
     "The '.*_dataloader' does not have many workers",  # batches come from memory
@@ -43,12 +44,12 @@ class NoProfiler(PassThroughProfiler):
         return self.nothing
 
 
-def trainer_arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
-    """Return the trainer's arguments in a configuration, with their objects built."""
+def trainer_arguments(options: dict[str, Any], config: Config, unused_parameters: bool) -> dict[str, Any]:
+    """Return the trainer's arguments from its options, with their objects built."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
-    parsed = parser.instantiate(parser.parse_object({"trainer": config["trainer"]}))["trainer"].as_dict()
-    arguments = {key: parsed[key] for key in config["trainer"]}
+    parsed = parser.instantiate(parser.parse_object({"trainer": options}))["trainer"].as_dict()
+    arguments = {key: parsed[key] for key in options}
     if unused_parameters and uses_several_devices(config) and arguments.get("strategy", "auto") in ("auto", "ddp"):
         arguments["strategy"] = "ddp_find_unused_parameters_true"
     return arguments
@@ -61,20 +62,27 @@ def uses_several_devices(config: Config) -> bool:
 
 def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
     """Return a trainer on the devices of a run that writes nothing."""
-    arguments = trainer_arguments(config, unused_parameters) | {"callbacks": None, "plugins": None}
+    options = {key: value for key, value in config["trainer"].items() if key not in ("callbacks", "logger", "plugins")}
+    arguments = trainer_arguments(options, config, unused_parameters)
     return L.Trainer(
         **arguments, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
     )
 
 
 def build_trainer(
-    config: Config, folder: Path, throughput: Throughput, unused_parameters: bool = False, resumed_at: int | None = None
+    config: Config,
+    folder: Path,
+    throughput: Throughput,
+    unused_parameters: bool = False,
+    resumed_at: int | None = None,
+    resumptions: int = 0,
 ) -> L.Trainer:
-    """Return Lightning's trainer, which writes into the run folder only.
+    """Return Lightning's trainer, which writes into the run folder.
 
-    Logged points after the training step `resumed_at` are discarded; the resumed run writes them again.
+    TensorBoard's points after the training step `resumed_at` are discarded; the resumed run writes them again.
     """
-    arguments = trainer_arguments(config, unused_parameters)
+    further = further_loggers(config["trainer"].get("logger"), folder, resumptions)
+    arguments = trainer_arguments(config["trainer"] | {"logger": further}, config, unused_parameters)
     checkpoint = ModelCheckpoint(  # `save_last` with `save_top_k=0` would write none before the end
         folder / "checkpoints",
         Path(LAST).stem,
@@ -84,11 +92,13 @@ def build_trainer(
     )
     extra, plugins = (arguments.pop(key, None) or [] for key in ("callbacks", "plugins"))
     purge = None if resumed_at is None else resumed_at + 1
+    board = TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge)
     if not torch.cuda.is_available():  # Lightning's "1" costs a failing library load in every optimizer step
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    loggers = [board, *arguments.pop("logger")]  # callbacks take the first
     return L.Trainer(
         **{"profiler": NoProfiler(), **arguments},
-        logger=TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge),
+        logger=loggers,
         plugins=[AtomicCheckpoints(), *(plugins if isinstance(plugins, list) else [plugins])],
         default_root_dir=folder,
         callbacks=[checkpoint, *callbacks(throughput), *(extra if isinstance(extra, list) else [extra])],

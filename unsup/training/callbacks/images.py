@@ -13,6 +13,7 @@ from unsup.evaluation.model_images import grid, grids_of, seeded_samples, thumbn
 from unsup.models.frozen import frozen
 from unsup.reports.figures.samples import COLUMNS, draw_progress
 from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs, tensorboard_loggers
+from unsup.training.loggers import log_picture
 
 IMAGES = 32  # in a picture
 PICTURES = 30  # of samples in a run
@@ -73,8 +74,8 @@ class Pictures(Callback):
         for name, picture in pictures.items():
             if self._newest.get(name) != model.iteration:
                 self._newest[name] = model.iteration
-                for board in tensorboard_loggers(trainer):
-                    board.experiment.add_image(f"pictures/{name}", picture.float().clamp(0, 1).cpu(), model.iteration)
+                for logger in trainer.loggers:
+                    log_picture(logger, f"pictures/{name}", picture.float().clamp(0, 1).cpu(), model.iteration)
 
 
 def _first_images(trainer: L.Trainer, device: torch.device) -> Tensor:
