@@ -84,7 +84,7 @@ def train(
 
 
 def logger_option(name: str | None) -> dict[str, Any]:
-    """Return the option that a short name of a logger stands for. Errors as in `logger_named`."""
+    """Return the option of a logger, with the errors of `logger_named`."""
     return {"trainer.logger": logger_named(name)} if name else {}
 
 

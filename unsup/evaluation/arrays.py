@@ -11,6 +11,7 @@ from unsup.core.arrays import Floats, Ids
 from unsup.evaluation import measures
 from unsup.evaluation.copies import Copies, copy_scores
 from unsup.evaluation.encoded import Encoded
+from unsup.evaluation.forecast import scoring_seconds
 from unsup.evaluation.new_images import held_out_measures, new_image_scores
 from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
@@ -100,7 +101,8 @@ def judge_arrays(
         todo |= counting | held_out_measures(compact, labels) if extent == "full" else {}
     if extent == "quick":
         todo = {name: todo[name] for name in measures.QUICK if name in todo}
-    done |= run_side_by_side(todo | generation, workers)
+    images = sum(map(len, codes.values()))
+    done |= run_side_by_side(todo | generation, workers, scoring_seconds(images, scores["code_dim"], extent))
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     if (used := len(np.unique(done["k-means raw"].clustering.train))) < k:

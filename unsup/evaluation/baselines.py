@@ -18,10 +18,13 @@ import sklearn
 
 from unsup.core.array_files import Arrays, cached, cached_path
 from unsup.core.arrays import Floats
+from unsup.core.splits import SPLITS
+from unsup.core.words import duration
 from unsup.data.base import ImageData
 from unsup.evaluation import feature_space, inception, texture
 from unsup.evaluation.chosen_pca import fit_chosen_pca, most_components
 from unsup.evaluation.feature_space import FeatureSpace, has_classes
+from unsup.evaluation.forecast import scoring_seconds
 from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource, sees_more_than_thumbnails
 from unsup.evaluation.image_statistics import ImageStatistics
 from unsup.evaluation.progress import about, say
@@ -136,6 +139,13 @@ def compute_baselines(
         parts["real"] = ("real", f"{key}-{digests}", partial(_real_images, spaces))
     if at_hand:
         parts = {name: part for name, part in parts.items() if cached_path(folder, *part[:2]).exists()}
+    elif missing := [name for name, part in parts.items() if not cached_path(folder, *part[:2]).exists()]:
+        dims, images = {"pixels": int(np.prod(thumbnail.shape))}, sum(map(data.size, SPLITS))
+        times = {name: scoring_seconds(images, dims.get(name, code_dim), "baseline") for name in missing}
+        seconds = sum(times.values()) + (initialisations - 1) * times.get("untrained", 0)
+        say(
+            f"baselines to compute, once for this data set: {', '.join(missing)}; about {duration(seconds)} of one core"
+        )
     results = {name: _cached(folder, *part) for name, part in parts.items()}
     for number in range(1, initialisations + 1):  # of no use once their mean is cached
         cached_path(folder, f"untrained-{number}", untrained_key).unlink(missing_ok=True)

@@ -9,17 +9,17 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from unsup.core.words import counted
+from unsup.core.words import counted, duration
 from unsup.evaluation.expected_warnings import ignore_expected_warnings
 from unsup.evaluation.progress import say
 
 Measures = dict[str, Callable[[], Any]]
 
 
-def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
+def run_side_by_side(parts: Measures, workers: int, seconds: float = 0) -> dict[str, Any]:
     """Run measures on one thread each, and return the result of each by name.
 
-    They start in their order, `workers` of them at a time. An error in one of them is raised here. An error or an
+    They start in their order, `workers` of them at a time; together they take about these CPU-seconds. An error in one of them is raised here. An error or an
     interrupt stops the others at their next line of Python.
     """
     ignore_expected_warnings()  # in all threads, as a filter holds for the process
@@ -43,7 +43,8 @@ def run_side_by_side(parts: Measures, workers: int) -> dict[str, Any]:
             finished.put((name, time.perf_counter() - start, result, error))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(parts)))]
-    say(f"scoring in {len(parts)} parts on {counted(len(threads), 'core')}")
+    about = f", about {duration(seconds / len(threads))}" if seconds else ""
+    say(f"scoring in {len(parts)} parts on {counted(len(threads), 'core')}{about}")
     done: dict[str, Any] = {}
     with threadpool_limits(limits=1):  # BLAS limits the whole process
         try:

@@ -205,7 +205,7 @@ def _without_nulls(value: Any) -> Any:
     """Return options without nulls, which a report does not hold."""
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return value
+    return [_without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _comparisons(

@@ -3,12 +3,14 @@
 import inspect
 import types
 import typing
+from pathlib import Path
 from typing import Any
 
 from unsup.core.errors import UsageError, choices, closest
 
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
 RUN_OWNED = ("default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
+PLAIN = (bool, int, float, str, list, tuple, dict)
 FIXED = {
     "model": dict.fromkeys(LINKED, "comes from the data set"),
     "trainer": dict.fromkeys(RUN_OWNED, "is decided by the run folder"),
@@ -51,8 +53,19 @@ def converted(name: str, hint: Any, value: Any) -> Any:
         if value is None and hint not in (None, Any) and types.NoneType not in typing.get_args(hint):
             raise TypeError("null")
         parser.add_argument("--value", type=hint)
-        return parser.parse_object({"value": value}).as_dict()["value"]
+        return _plain(vars(parser.parse_object({"value": value}))["value"])
     except Exception as e:  # it reads text as YAML again, which raises anything
         known = ", ".join(map(str, choices(hint)))
         expected = f"one of {known}" if known else inspect.formatannotation(hint).replace("typing.", "")
         raise UsageError(f"{name}: expected {expected}, got {value!r}") from e
+
+
+def _plain(value: Any) -> Any:
+    """Return what YAML can hold of a value; other objects are defaults."""
+    fields = value if isinstance(value, dict) else vars(value) if hasattr(value, "as_dict") else None
+    if fields is not None:
+        plain = {key: _plain(item) for key, item in fields.items()}
+        return {key: item for key, item in plain.items() if item is None or isinstance(item, PLAIN)}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return str(value) if isinstance(value, Path) else value

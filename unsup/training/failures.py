@@ -6,7 +6,8 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from traceback import walk_tb
+from typing import Any, NoReturn
 
 import lightning.pytorch as L
 import torch
@@ -45,11 +46,25 @@ def raise_explained(error: BaseException, run: Run, trainer: L.Trainer, model: M
         discard(run)
         text = " ".join(str(error).split())
         raise UsageError(text if isinstance(error, UsageError) else f"trainer: {text}") from error
+    if blamed := failed_callback(error, trainer):
+        discard(run)
+        raise UsageError(f"trainer.callbacks: {blamed}: {' '.join(str(error).split())}") from error
     if isinstance(error, UserError):
         if not model.iteration:
             discard(run)
         raise error
     raise explain(error, run, data) from error
+
+
+def failed_callback(error: BaseException, trainer: Any) -> str:
+    """Return the callback of Lightning that raised an error, empty if none."""
+    if not isinstance(error, RuntimeError | ValueError | TypeError | KeyError):
+        return ""
+    for frame, _ in walk_tb(error.__traceback__):
+        owner = frame.f_locals.get("self")
+        if owner in trainer.callbacks and type(owner).__module__.startswith("lightning.pytorch.callbacks"):
+            return type(owner).__name__
+    return ""
 
 
 def discard(run: Run) -> None:

@@ -14,13 +14,13 @@ Loggers = list[dict[str, Any]]  # class_path and init_args of each
 
 
 def further_loggers(value: Any, folder: Path, resumptions: int = 0) -> Loggers:
-    """Return the loggers of `trainer.logger` with the places and names that a run gives them.
+    """Return the loggers of a run, with its places and names.
 
     A logger without `save_dir` writes into the run folder, and one without a name has that of the run. Resumed runs
     have CSV files of their own, as Lightning's logger would delete the first ones.
 
     Args:
-        value: class_path and init_args, or a list of these.
+        value: of `trainer.logger`, class_path and init_args, or a list of these.
         folder: the run folder, which ends in <data>/<recipe>/<run>.
         resumptions: how often the run was resumed.
 

@@ -5,6 +5,7 @@ import os
 import threading
 import warnings
 from contextlib import nullcontext
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def trainer_arguments(options: dict[str, Any], config: Config, unused_parameters
     """Return the trainer's arguments from its options, with their objects built."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
-    parsed = parser.instantiate(parser.parse_object({"trainer": options}))["trainer"].as_dict()
+    parsed = parser.instantiate(parser.parse_object({"trainer": deepcopy(options)}))["trainer"].as_dict()
     arguments = {key: parsed[key] for key in options}
     if unused_parameters and uses_several_devices(config) and arguments.get("strategy", "auto") in ("auto", "ddp"):
         arguments["strategy"] = "ddp_find_unused_parameters_true"

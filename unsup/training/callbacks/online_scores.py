@@ -47,6 +47,9 @@ class OnlineScores(Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.current_epoch + 1 in self._epochs:
             self._score(trainer, pl_module)
+        if self.newest:  # for callbacks that monitor them
+            values = {f"online/{name}": value for name, value in self.newest.items()}
+            pl_module.log_dict(values, logger=False, rank_zero_only=True)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._score(trainer, pl_module)  # training may end early
