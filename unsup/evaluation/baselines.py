@@ -143,9 +143,7 @@ def compute_baselines(
         dims, images = {"pixels": int(np.prod(thumbnail.shape))}, sum(map(data.size, SPLITS))
         times = {name: scoring_seconds(images, dims.get(name, code_dim), "baseline") for name in missing}
         seconds = sum(times.values()) + (initialisations - 1) * times.get("untrained", 0)
-        say(
-            f"baselines to compute, once for this data set: {', '.join(missing)}; about {duration(seconds)} of one core"
-        )
+        say(f"baselines to compute, once per data set: {', '.join(missing)}; about {duration(seconds)} of one core")
     results = {name: _cached(folder, *part) for name, part in parts.items()}
     for number in range(1, initialisations + 1):  # of no use once their mean is cached
         cached_path(folder, f"untrained-{number}", untrained_key).unlink(missing_ok=True)

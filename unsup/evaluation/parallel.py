@@ -19,8 +19,8 @@ Measures = dict[str, Callable[[], Any]]
 def run_side_by_side(parts: Measures, workers: int, seconds: float = 0) -> dict[str, Any]:
     """Run measures on one thread each, and return the result of each by name.
 
-    They start in their order, `workers` of them at a time; together they take about these CPU-seconds. An error in one of them is raised here. An error or an
-    interrupt stops the others at their next line of Python.
+    They start in their order, `workers` of them at a time, and take about `seconds` of one core. An error in one of
+    them is raised here. An error or an interrupt stops the others at their next line of Python.
     """
     ignore_expected_warnings()  # in all threads, as a filter holds for the process
     todo = list(parts.items())[::-1]
