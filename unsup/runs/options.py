@@ -3,6 +3,7 @@
 import inspect
 import types
 import typing
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -68,4 +69,5 @@ def _plain(value: Any) -> Any:
         return {key: item for key, item in plain.items() if item is None or isinstance(item, PLAIN)}
     if isinstance(value, list | tuple):
         return type(value)(map(_plain, value))
+    value = value.value if isinstance(value, Enum) else value
     return str(value) if isinstance(value, Path) else value
