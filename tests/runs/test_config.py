@@ -30,10 +30,15 @@ def line(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_recipe_goes_with_every_data_set(model: str, data: str) -> None:
-    places = {"folder": ("images", "somewhere"), "streamed": ("stream", "elsewhere"), "npz": ("file", "a/cells.npz")}
+    places = {
+        "folder": ("images", "somewhere"),
+        "streamed": ("stream", "elsewhere"),
+        "npz": ("file", "a/cells.npz"),
+        "hf": ("path", "b/beans"),
+    }
     options = [(f"data.{places[data][0]}", places[data][1])] if data in places else []
     resolved = resolve(compose(model, data, [], options))
-    name = {"folder": "folder-somewhere", "npz": "npz-cells"}.get(data, data)
+    name = {"folder": "folder-somewhere", "npz": "npz-cells", "hf": "hf-beans"}.get(data, data)
     assert resolved["recipe"] == model and resolved["dataset"] == name
     assert resolved["seed"] == 0
 
@@ -111,7 +116,10 @@ def test_options_are_split_from_words() -> None:
         (["train", "ae", "--data", "digits", "--data.batch_sise", "3"], "(did you mean 'batch_size'?)"),
         (["train", "ae", "--data", "digits", "--trainer.max_epoch", "3"], "(did you mean 'max_epochs'?)"),
         (["train", "ae", "--data", "digits", "--trainer.max_epochs", "x"], "trainer.max_epochs: expected"),
-        (["train", "ae", "--data", "digits", "--trainer.logger", "false"], "trainer.logger is decided by the run"),
+        (
+            ["train", "ae", "--data", "digits", "--trainer.logger", "false"],
+            "trainer.logger is False: TensorBoard's is always there",
+        ),
         (["train", "ae", "--data", "digits", "--modell.lr", "3"], "unknown key 'modell' (did you mean 'model'?)"),
         (["train", "ae", "--data", "digits", "--matmul_precision", "low"], "'highest', 'high', 'medium'"),
         (["train", "ae", "--data", "digits", "--compile", "fast"], "'default', 'reduce-overhead', 'max-autotune'"),

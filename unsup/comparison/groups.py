@@ -18,7 +18,14 @@ from unsup.reports.sections_copies import copies_warning
 
 Numbers = dict[str, float]  # by name of a score or of a source of chance
 
-IGNORED = ("seed", "threads", "data.root", "data.images")  # options that do not say what is trained
+IGNORED = (
+    "seed",
+    "threads",
+    "data.root",
+    "data.images",
+    "data.file",
+    "data.path",
+)  # options that do not say what is trained
 
 
 class Version(NamedTuple):

@@ -24,6 +24,7 @@ from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
 from unsup.runs.length import adapt_length, adaptable
 from unsup.runs.likeness import data_options, variant_names
+from unsup.runs.logger_names import check_loggers
 from unsup.runs.lookup import config_file, config_names, find_config, variants
 from unsup.runs.options import converted_options
 from unsup.runs.sources import class_from_source
@@ -92,7 +93,7 @@ def default_name(class_path: str) -> str:
 def data_set_name(data: str, config: Config) -> str:
     """Return the name of a data set, with that of its folder or file, if any."""
     options = config["data"].get("init_args", {})
-    images, file = options.get("images"), options.get("file")
+    images, file = options.get("images") or options.get("path"), options.get("file")
     if isinstance(images, str) and images:  # `resolve` refuses other types
         name = Path(os.path.realpath(images)).name
     elif isinstance(file, str) and file:
@@ -187,6 +188,7 @@ def check_settings(config: dict[str, Any]) -> None:
     if not isinstance(config["init_from"], str | None):
         raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
     checked_threads(config["threads"])
+    check_loggers(config.get("trainer", {}).get("logger"))
 
 
 def precheck(config: Config) -> None:

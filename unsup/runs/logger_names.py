@@ -32,3 +32,15 @@ def logger_named(name: str) -> dict[str, Any]:
     if name != "csv" and find_spec(name) is None:
         raise UserError(f"the logger {name} needs its package: pip install {name}")
     return LOGGERS[name]
+
+
+def check_loggers(value: Any) -> None:
+    """Refuse a value of `trainer.logger` that names no class.
+
+    Raises:
+        UsageError: it is none of None, class_path and init_args, and a list of these.
+    """
+    loggers = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(logger, dict) for logger in loggers):
+        there = "TensorBoard's is always there, as reports draw its curves"
+        raise UsageError(f"trainer.logger is {value}: {there}; give others by class")

@@ -3,6 +3,7 @@
 import inspect
 import types
 import typing
+from copy import deepcopy
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def converted(name: str, hint: Any, value: Any) -> Any:
         if value is None and hint not in (None, Any) and types.NoneType not in typing.get_args(hint):
             raise TypeError("null")
         parser.add_argument("--value", type=hint)
-        return _plain(vars(parser.parse_object({"value": value}))["value"])
+        return _plain(vars(parser.parse_object({"value": deepcopy(value)}))["value"])
     except Exception as e:  # it reads text as YAML again, which raises anything
         known = ", ".join(map(str, choices(hint)))
         expected = f"one of {known}" if known else inspect.formatannotation(hint).replace("typing.", "")

@@ -8,8 +8,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
-from unsup.core.errors import UsageError
-
 Loggers = list[dict[str, Any]]  # class_path and init_args of each
 
 
@@ -23,14 +21,8 @@ def further_loggers(value: Any, folder: Path, resumptions: int = 0) -> Loggers:
         value: of `trainer.logger`, class_path and init_args, or a list of these.
         folder: the run folder, which ends in <data>/<recipe>/<run>.
         resumptions: how often the run was resumed.
-
-    Raises:
-        UsageError: the value is another one.
     """
     loggers = [] if value is None else value if isinstance(value, list) else [value]
-    if not all(isinstance(logger, dict) for logger in loggers):
-        there = "TensorBoard's is always there, as reports draw its curves"
-        raise UsageError(f"trainer.logger is {value}: {there}; give others by class")
     name = "/".join(folder.resolve().parts[-3:])
     version = f"resumed_{resumptions}" if resumptions else ""
     own = {

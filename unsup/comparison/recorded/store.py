@@ -86,8 +86,8 @@ def without_local_paths(report: Report) -> Report:
     config = recorded.provenance.config
     options = config.get("data", {}).get("init_args", {})
     options.pop("root", None)
-    if "images" in options:
-        options["images"] = PurePath(options["images"]).name
+    for place in options.keys() & {"images", "file", "path"}:
+        options[place] = PurePath(options[place]).name
     if "/" in config.get("init_from", ""):
         config["init_from"] = f"runs/{start}"
     return recorded
