@@ -34,7 +34,7 @@ def test_intervals_cover_the_truth(table: str) -> None:
     check_coverage(table, deviation=0.12, times=100)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("table", simulated.TABLES)
 @pytest.mark.parametrize("deviation", simulated.DEVIATIONS)
 def test_intervals_cover_the_truth_as_often_as_they_say(table: str, deviation: float) -> None:
@@ -51,7 +51,7 @@ def test_intervals_of_few_labels_cover_all_draws() -> None:
     check_few_labels(seeds=1, times=150)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("seeds", [1, 3, 5])
 def test_intervals_of_few_labels_cover_all_draws_as_often_as_they_say(seeds: int) -> None:
     check_few_labels(seeds, SLOW)
@@ -66,7 +66,7 @@ def test_twenty_equal_models_are_seldom_called_different() -> None:
     check_equal_models([1, 3] * 10, times=60)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("seeds", [[1, 3], [3, 3], [5, 5]])
 def test_twenty_equal_models_are_called_different_as_seldom_as_is_said(seeds: list[int]) -> None:
     check_equal_models(seeds * 10, SLOW)

@@ -45,12 +45,12 @@ class NoProfiler(PassThroughProfiler):
         return self.nothing
 
 
-def trainer_arguments(options: dict[str, Any], config: Config, unused_parameters: bool) -> dict[str, Any]:
-    """Return the trainer's arguments from its options, with their objects built."""
+def trainer_arguments(config: Config, unused_parameters: bool) -> dict[str, Any]:
+    """Return the trainer's arguments in a configuration, with their objects built."""
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(L.Trainer, "trainer", instantiate=False)
-    parsed = parser.instantiate(parser.parse_object({"trainer": deepcopy(options)}))["trainer"].as_dict()
-    arguments = {key: parsed[key] for key in options}
+    parsed = parser.instantiate(parser.parse_object({"trainer": deepcopy(config["trainer"])}))["trainer"].as_dict()
+    arguments = {key: parsed[key] for key in config["trainer"]}
     if unused_parameters and uses_several_devices(config) and arguments.get("strategy", "auto") in ("auto", "ddp"):
         arguments["strategy"] = "ddp_find_unused_parameters_true"
     return arguments
@@ -64,7 +64,7 @@ def uses_several_devices(config: Config) -> bool:
 def bare_trainer(config: Config, unused_parameters: bool) -> L.Trainer:
     """Return a trainer on the devices of a run that writes nothing."""
     options = {key: value for key, value in config["trainer"].items() if key not in ("callbacks", "logger", "plugins")}
-    arguments = trainer_arguments(options, config, unused_parameters)
+    arguments = trainer_arguments(config | {"trainer": options}, unused_parameters)
     return L.Trainer(
         **arguments, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
     )
@@ -83,7 +83,8 @@ def build_trainer(
     TensorBoard's points after the training step `resumed_at` are discarded; the resumed run writes them again.
     """
     further = further_loggers(config["trainer"].get("logger"), folder, resumptions)
-    arguments = trainer_arguments(config["trainer"] | {"logger": further}, config, unused_parameters)
+    options = config["trainer"] | {"logger": further}
+    arguments = trainer_arguments(config | {"trainer": options}, unused_parameters)
     checkpoint = ModelCheckpoint(  # `save_last` with `save_top_k=0` would write none before the end
         folder / "checkpoints",
         Path(LAST).stem,
