@@ -113,6 +113,19 @@ def arrays(train: int = 40, val: int = 8, test: int = 12, size: tuple[int, ...] 
     return content
 
 
+def saved_dataset(folder: Path) -> None:
+    """The images of `arrays`, as the library `datasets` saves them."""
+    import datasets  # type: ignore[import-not-found]
+
+    content, splits = arrays(), {}
+    for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
+        pictures = [Image.fromarray(image) for image in content[f"{split}_images"]]
+        columns = {"image": pictures, "label": content[f"{split}_labels"][:, 0]}
+        features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["even", "odd"])}
+        splits[name] = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    datasets.DatasetDict(splits).save_to_disk(folder)
+
+
 class Numbered(ImageData):
     """Image i is (i, i // 256)."""
 

@@ -246,6 +246,7 @@ def test_mistakes_are_one_line(model: Any, data: Any, options: dict[str, Any], s
 # ---- examples -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_minimal_example_runs_and_is_seeded() -> None:
     source = (TOP / "examples" / "minimal.py").read_text()
     assert len(source.splitlines()) <= 30

@@ -166,6 +166,7 @@ def test_pipes_and_circles_among_the_images_are_named(tmp_path: Path) -> None:
     assert "pipe.png (not a regular file)" in message and "zeros.png (not a regular file)" in message
 
 
+@pytest.mark.slow
 def test_class_names_that_are_code_or_no_text_stay_text(tmp_path: Path) -> None:
     """A whole run on classes with hostile names: its report escapes them, and can be read again."""
     names = ["<script>alert(1)<", "caf\udce9\n", r"$\frac{$"]

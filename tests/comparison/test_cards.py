@@ -293,6 +293,7 @@ def test_the_recorded_rows_of_protocol_3_are_refused_in_one_line(capsys: pytest.
         assert line.startswith(f"unsup: {name} is of protocol 3, and this code measures by protocol 4, draft ")
 
 
+@pytest.mark.slow
 def test_a_new_card_is_reproduced(reproduced: tuple[int, list[str], Path], fresh: Path) -> None:
     code, lines, run = reproduced
     assert code == 0 and lines[0] == str(run)

@@ -209,6 +209,7 @@ def test_the_options_of_every_source_are_the_fields_of_the_corruption() -> None:
 OPTIONS = ("--data.missing", "0.3", "--data.noise", "0.1", "--data.imbalance", "4", "--data.outliers", "0.1")
 
 
+@pytest.mark.slow
 def test_a_run_learns_from_the_corrupted_images_and_its_report_says_so(tmp_path: Path) -> None:
     code, run = start(tmp_path, "pca", "--data", "digits", *OPTIONS)
     report = json.loads((run / "report.json").read_text())

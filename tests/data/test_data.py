@@ -23,6 +23,7 @@ from unsup.data.download import Downloaded
 from unsup.data.folder import Folder
 from unsup.data.mnist import MNIST
 from unsup.data.npz import Npz
+from unsup.data.saved_dataset import SavedDataset
 from unsup.data.stl10 import STL10
 from unsup.data.streamed import Streamed
 from unsup.testing import check_data
@@ -47,6 +48,10 @@ def recipe(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[t
         for i, kind in enumerate(("cat", "dog")):
             synthetic.pictures(root / "images" / kind, 15, seed=i)
         options["images"] = str(root / "images")
+    elif issubclass(cls, SavedDataset):
+        pytest.importorskip("datasets")
+        synthetic.saved_dataset(root / "saved")
+        options["path"] = str(root / "saved")
     elif issubclass(cls, Npz):
         np.savez(root / "arrays.npz", **synthetic.arrays())
         options["file"] = str(root / "arrays.npz")

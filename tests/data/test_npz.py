@@ -160,6 +160,7 @@ def test_what_is_not_such_a_file_is_refused(tmp_path: Path) -> None:
         Npz(str(path), augmentation="letters")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_folder_and_the_same_arrays_give_the_same_scores(tmp_path: Path) -> None:
     """Digits as PNG class folders, and the arrays in the order of these files: bit for bit."""
     digits, content = Digits(), {}
@@ -188,6 +189,7 @@ def test_a_folder_and_the_same_arrays_give_the_same_scores(tmp_path: Path) -> No
     assert first.scores.linear_probe is not None and first.scores.linear_probe.accuracy > 0.5
 
 
+@pytest.mark.slow
 def test_a_run_on_arrays_is_continued_where_the_file_has_moved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -490,6 +490,7 @@ def test_baselines_are_cached_by_what_the_untrained_network_generates(
         compute_baselines(Blobs(SHAPE), 4, data, tmp_path, [space])
 
 
+@pytest.mark.slow
 def test_a_run_reports_what_it_generates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

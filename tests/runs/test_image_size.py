@@ -24,11 +24,13 @@ def built(recipe: str, size: int, folder: Path, *options: tuple[str, object]) ->
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", TAKES_224)
 def test_recipes_that_take_224(recipe: str, tmp_path: Path) -> None:
     assert built(recipe, 224, tmp_path).shape == (3, 224, 224)
 
 
+@pytest.mark.slow
 def test_dense_layers_of_large_images_are_refused(tmp_path: Path) -> None:
     line = (
         r"^deep_ae has 302 million weights \(at most 100\) for images of 224 x 224: it takes up to data.size 128; or "
@@ -41,6 +43,7 @@ def test_dense_layers_of_large_images_are_refused(tmp_path: Path) -> None:
         built("deep_ae", 136, tmp_path)
 
 
+@pytest.mark.slow
 def test_large_arrays_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "arrays.npz"
     np.savez_compressed(path, train_images=np.zeros((24, 224, 200, 3), np.uint8))
@@ -58,6 +61,7 @@ def test_narrower_layers_are_taken(tmp_path: Path) -> None:
     assert num_weights(built("deep_ae", 224, tmp_path, ("model.widths", [100]))) == pytest.approx(30.3e6, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_step_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unsup.runs.image_size.step_limit", lambda config: 2.0 * 2**30)
     line = (

@@ -117,6 +117,7 @@ def test_a_process_that_dies_while_it_writes_a_checkpoint(tmp_path: Path, whole:
     assert_ends_like(run, whole)
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path, whole: Path, unjudged: None) -> None:
     done = train_with("full", tmp_path)
     assert done.returncode == 1
@@ -321,6 +322,7 @@ for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
 """
 
 
+@pytest.mark.slow
 def test_signals_leave_a_run_that_goes_on(tmp_path: Path, unjudged: None) -> None:
     script = SIGNALLED.replace("{OPTIONS}", repr(OPTIONS))
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=TOP, capture_output=True, text=True)

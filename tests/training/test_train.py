@@ -129,6 +129,7 @@ def test_tensorboard_has_every_promised_tag(run: Path) -> None:
     assert len(steps) == EPOCHS and steps == sorted(set(steps))
 
 
+@pytest.mark.slow
 def test_evaluate_repeats_scores_and_floors_bit_for_bit(run: Path) -> None:
     before, figures = report_of(run), {p: p.read_bytes() for p in (run / "figures").iterdir()}
     kept = sorted((run.parents[1] / "baselines").iterdir())
@@ -154,6 +155,7 @@ def test_the_run_can_be_started_again_from_its_config(
     assert capsys.readouterr().out == (run / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_other_seed_others(run: Path, root: Path) -> None:
     again = train(root, "deep_ae_layerwise", "--epochs", str(EPOCHS))
     other = train(root, "deep_ae_layerwise", "--epochs", str(EPOCHS), "--seed", "1")
@@ -163,6 +165,7 @@ def test_same_seed_same_weights_other_seed_others(run: Path, root: Path) -> None
     assert report_of(run)["scores"] == report_of(again)["scores"]
 
 
+@pytest.mark.slow
 def test_kept_floors_serve_the_next_run(run: Path, root: Path) -> None:
     folder = root / "digits" / "baselines"
     stamps = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
@@ -171,6 +174,7 @@ def test_kept_floors_serve_the_next_run(run: Path, root: Path) -> None:
     assert report_of(again)["baselines"] == report_of(run)["baselines"]
 
 
+@pytest.mark.slow
 def test_pca_and_pixels_are_models_like_any_other(root: Path, run: Path) -> None:
     for model in ("pca", "pixels"):
         made = train(root, model)
@@ -198,6 +202,7 @@ def test_own_unlabelled_images(root: Path, tmp_path: Path) -> None:
     assert "label" in (run / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_other_images_than_those_of_the_training_are_refused(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -170,11 +170,7 @@ def merge(base: Config, top: Config) -> Config:
 
 
 def check_settings(config: dict[str, Any]) -> None:
-    """Refuse impossible values of the keys in `DEFAULTS`.
-
-    Raises:
-        UsageError: the message names the key.
-    """
+    """Refuse impossible values of the keys in `DEFAULTS`, with a `UsageError`."""
     if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
         raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
     choices = {

@@ -63,7 +63,7 @@ def converted(name: str, hint: Any, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return what YAML can hold of a value; other objects are defaults."""
+    """Return what YAML can hold of a value, without objects of defaults."""
     fields = value if isinstance(value, dict) else vars(value) if hasattr(value, "as_dict") else None
     if fields is not None:
         plain = {key: _plain(item) for key, item in fields.items()}
