@@ -25,6 +25,7 @@ def medmnist(path: Path, channels: tuple[int, ...] = (), classes: int = 3, colum
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [(), (3,)], ids=["pneumoniamnist", "pathmnist"])
 def test_a_model_is_trained_on_them(channels: tuple[int, ...], tmp_path: Path) -> None:
     path = medmnist(tmp_path / "arrays.npz", channels)

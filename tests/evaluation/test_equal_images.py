@@ -21,6 +21,7 @@ def write(top: Path, classes: int, each: int, different: int) -> None:
             Image.fromarray(pictures[at]).save(top / f"{c:02}" / f"{i}.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "line"),
     [

@@ -59,6 +59,7 @@ def process(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_and_the_gradient_of_one(tmp_path: Path) -> None:
     torch.manual_seed(0)
     x1, x2, weight = torch.randn(6, 5), torch.randn(6, 5), torch.randn(5, 4)

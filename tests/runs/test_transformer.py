@@ -90,6 +90,7 @@ def test_images_that_cannot_be_written_to_are_read(encoder: Encoder, recwarn: py
     assert np.array_equal(encoder.transform(images), encoder(IMAGES)) and not recwarn.list
 
 
+@pytest.mark.slow
 def test_a_search_over_encoders_and_options_runs_in_two_processes(encoder: Encoder) -> None:
     grid = {"encoder": [encoder, Encoder(Pixels((1, 8, 8)))], "probe__C": [0.01, 1.0]}
     pipeline = Pipeline([("encoder", encoder), ("probe", LogisticRegression(max_iter=1000))])

@@ -38,6 +38,7 @@ def train(root: Path, *options: str) -> int:
     return main(["train", "simclr", "--data", "digits", "--runs", str(root), *options])
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_weights_of_a_library(
     published: torch.nn.Module, tmp_path: Path, unjudged: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

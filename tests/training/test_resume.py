@@ -78,6 +78,7 @@ def test_a_killed_run_ends_as_one_that_was_never_killed(
         assert strips[0] == strips[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_says_how_to_go_on_and_is_evaluated_in_the_end(
     tmp_path: Path, stop: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
