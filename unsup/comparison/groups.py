@@ -18,14 +18,8 @@ from unsup.reports.sections_copies import copies_warning
 
 Numbers = dict[str, float]  # by name of a score or of a source of chance
 
-IGNORED = (
-    "seed",
-    "threads",
-    "data.root",
-    "data.images",
-    "data.file",
-    "data.path",
-)  # options that do not say what is trained
+# Options that do not say what is trained
+IGNORED = ("seed", "threads", "data.root", "data.images", "data.file", "data.path")
 
 
 class Version(NamedTuple):

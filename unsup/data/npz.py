@@ -99,9 +99,9 @@ class Npz(ImageData):
         return len(self._parts["train"][0]) + np.arange(len(self._parts["val"][0]))
 
     def learning_images(self) -> int:
-        shapes = {split: array_shape(self.file, f"{split}_images") for split in SPLITS}
-        n = shapes["train"][0] - (0 if shapes["test"] else test_size(shapes["train"][0]))
-        return n if shapes["val"] else n - validation_size(n)
+        sizes = self._sizes()
+        n = sizes["train"] - (0 if "test" in sizes else test_size(sizes["train"]))
+        return n if "val" in sizes else n - validation_size(n)
 
     def load(self, train: bool) -> Arrays:
         parts = [self._parts[split] for split in (("train", "val") if train else ("test",)) if split in self._parts]
@@ -111,6 +111,11 @@ class Npz(ImageData):
 
     def groups_of_training(self) -> NDArray[np.int64] | None:
         return None if "val" in self._parts else self._contents[1]
+
+    def _sizes(self) -> dict[str, int]:
+        """Return the number of images in each split that the source has."""
+        shapes = {split: array_shape(self.file, f"{split}_images") for split in SPLITS}
+        return {split: shape[0] for split, shape in shapes.items() if shape}
 
     @property
     def _parts(self) -> dict[str, Arrays]:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from unsup.core.commands import install
 from unsup.core.errors import UsageError, UserError, closest
 from unsup.core.ranges import AtLeast, check_options
-from unsup.core.splits import test_size, validation_size
 from unsup.data.base import ImageData
 from unsup.data.npz import Npz
 from unsup.data.pixels import read_picture
@@ -86,10 +85,8 @@ class SavedDataset(Npz):
         used = len(super().class_names)
         return tuple(map(str, feature.names))[:used] if feature else ()
 
-    def learning_images(self) -> int:
-        n = len(self._splits["train"])
-        n -= 0 if "test" in self._splits else test_size(n)
-        return n if "val" in self._splits else n - validation_size(n)
+    def _sizes(self) -> dict[str, int]:
+        return {split: len(rows) for split, rows in self._splits.items()}
 
     def _saved_splits(self) -> dict[str, Any]:
         """Return the splits of the folder by our names, whose images are not decoded."""

@@ -24,7 +24,7 @@ from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
 from unsup.runs.length import adapt_length, adaptable
 from unsup.runs.likeness import data_options, variant_names
-from unsup.runs.logger_names import check_loggers
+from unsup.runs.logger_names import listed_loggers
 from unsup.runs.lookup import config_file, config_names, find_config, variants
 from unsup.runs.options import converted_options
 from unsup.runs.sources import class_from_source
@@ -184,7 +184,7 @@ def check_settings(config: dict[str, Any]) -> None:
     if not isinstance(config["init_from"], str | None):
         raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
     checked_threads(config["threads"])
-    check_loggers(config.get("trainer", {}).get("logger"))
+    listed_loggers(config.get("trainer", {}).get("logger"))
 
 
 def precheck(config: Config) -> None:

@@ -166,7 +166,7 @@ class Encoder(nn.Module, TransformerMixin, BaseEstimator):
         if isinstance(images, np.ndarray) and not images.flags.writeable:
             images = images.copy()  # torch takes no others
         x = torch.as_tensor(images)
-        if x.ndim == 2 and x.shape[1] == math.prod(self.shape):
+        if x.ndim == 2 and x.shape[1] == self.n_features_in_:
             x = x.reshape(-1, *self.shape)
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
             expected = ", ".join(map(str, self.shape))

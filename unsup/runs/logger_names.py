@@ -34,8 +34,8 @@ def logger_named(name: str) -> dict[str, Any]:
     return LOGGERS[name]
 
 
-def check_loggers(value: Any) -> None:
-    """Refuse a value of `trainer.logger` that names no class.
+def listed_loggers(value: Any) -> list[dict[str, Any]]:
+    """Return class_path and init_args of each logger in a `trainer.logger`.
 
     Raises:
         UsageError: it is none of None, class_path and init_args, and a list of these.
@@ -44,3 +44,4 @@ def check_loggers(value: Any) -> None:
     if not all(isinstance(logger, dict) for logger in loggers):
         there = "TensorBoard's is always there, as reports draw its curves"
         raise UsageError(f"trainer.logger is {value}: {there}; give others by class")
+    return loggers

@@ -8,10 +8,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
-Loggers = list[dict[str, Any]]  # class_path and init_args of each
+from unsup.runs.logger_names import listed_loggers
 
 
-def further_loggers(value: Any, folder: Path, resumptions: int = 0) -> Loggers:
+def further_loggers(value: Any, folder: Path, resumptions: int = 0) -> list[dict[str, Any]]:
     """Return the loggers of a run, with its places and names.
 
     A logger without `save_dir` writes into the run folder, and one without a name has that of the run. Resumed runs
@@ -22,7 +22,6 @@ def further_loggers(value: Any, folder: Path, resumptions: int = 0) -> Loggers:
         folder: the run folder, which ends in <data>/<recipe>/<run>.
         resumptions: how often the run was resumed.
     """
-    loggers = [] if value is None else value if isinstance(value, list) else [value]
     name = "/".join(folder.resolve().parts[-3:])
     version = f"resumed_{resumptions}" if resumptions else ""
     own = {
@@ -31,7 +30,7 @@ def further_loggers(value: Any, folder: Path, resumptions: int = 0) -> Loggers:
         "MLFlowLogger": {"run_name": name},
     }
     placed = []
-    for logger in loggers:
+    for logger in listed_loggers(value):
         given = {key: value for key, value in logger.get("init_args", {}).items() if value not in (None, "")}
         if "save_dir" in logger.get("init_args", {}):
             given = {"save_dir": str(folder)} | given
