@@ -289,6 +289,20 @@ def test_comparisons_and_kept_reports_name_the_recipe_and_no_folder() -> None:
     assert "some" not in kept and kept.count("runs/mnist/ae/3-001") == 2
 
 
+@pytest.mark.parametrize("place", ["images", "file", "path"])
+def test_no_place_of_images_or_loggers_is_recorded(place: str) -> None:
+    content = report()
+    content["run"]["command"] = f"unsup train ae --data.{place} /some/where/beans --logger csv --epochs 3"
+    logger = {"class_path": "a.Logger", "init_args": {"save_dir": "/some/where"}}
+    content["provenance"]["config"] = {
+        "data": {"init_args": {place: "/some/where/beans"}},
+        "trainer": {"max_epochs": 3, "logger": logger},
+    }
+    made = without_local_paths(typed(content))
+    assert made.run.command == f"unsup train ae --data.{place} beans --epochs 3"
+    assert made.provenance.config == {"data": {"init_args": {place: "beans"}}, "trainer": {"max_epochs": 3}}
+
+
 # ---- models ----------------------------------------------------------------------------------------------------------
 
 

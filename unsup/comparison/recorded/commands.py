@@ -8,7 +8,8 @@ from unsup.core.commands import VARIABLES, suggest
 from unsup.core.errors import UserError
 from unsup.reports.schema import RunFacts
 
-PATH_OPTIONS = ("--data_root", "--runs")
+PATH_OPTIONS = ("--data_root", "--runs", "--logger", "--trainer.logger")  # of this machine alone
+IMAGES = ("--images", "--data.images", "--data.file", "--data.path")
 
 
 def make_command(run: RunFacts) -> str:
@@ -52,7 +53,7 @@ def without_paths(command: str, start: str) -> str:
     """
     words = []
     for name, value, written in _options(shlex.split(command)):
-        if name == "--images":
+        if name in IMAGES:
             words.append(shlex.join([name, PurePath(value).name]))
         elif name == "--init_from" and "/" in value:
             words.append(shlex.join([name, f"runs/{start}"]))

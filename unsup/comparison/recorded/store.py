@@ -86,6 +86,7 @@ def without_local_paths(report: Report) -> Report:
     config = recorded.provenance.config
     options = config.get("data", {}).get("init_args", {})
     options.pop("root", None)
+    config.get("trainer", {}).pop("logger", None)
     for place in options.keys() & {"images", "file", "path"}:
         options[place] = PurePath(options[place]).name
     if "/" in config.get("init_from", ""):
