@@ -78,7 +78,7 @@ def by_hand(images: Tensor) -> Iterator[Tensor]:
 
 def resident(images: Tensor) -> ResidentBatches:
     """Cut batches from resident images, as training does."""
-    return ResidentBatches(1, CPU, images, torch.arange(len(images)), BATCH, shuffle=True, seed=0)
+    return ResidentBatches(1, CPU, False, images, torch.arange(len(images)), BATCH, shuffle=True, seed=0)
 
 
 # ---- augmentation ---------------------------------------------------------------------------------------------------

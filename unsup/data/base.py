@@ -20,7 +20,7 @@ from torch import Tensor
 from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import AtLeast, Between, check_options
 from unsup.core.splits import train_val_split
-from unsup.data.batches import ResidentBatches, as_tensor, images_at_a_time, num_batches, to_unit
+from unsup.data.batches import ResidentBatches, as_tensor, images_at_a_time, num_batches, overfits, to_unit
 from unsup.data.corruption import Corruption
 
 # Models learn from "learn", that is "train" and the images without a label. Probes are fitted to "train".
@@ -38,8 +38,8 @@ class ImageData(L.LightningDataModule):
         root: folder that holds the files (`DATA_ROOT`).
         batch_size: maximum number of images in an optimizer step, per device; batches differ by at most one image.
         steps_per_call: optimizer steps in one call of `training_step`. 16 removes most of Lightning's bookkeeping,
-            0.5 to 1 ms a step, and gives the same weights bit for bit. Lightning's batch hooks, and options that count
-            batches, then count calls. Set to 1 where several processes train, or gradients are clipped or accumulated.
+            0.5 to 1 ms a step, and gives the same weights bit for bit. It is set to 1 where options or callbacks count
+            batches or need Lightning's own steps (`unsup.models.parts.single_steps`).
         missing: fraction of the pixels of each training image that are set to their mean over the training images.
         noise: standard deviation of Gaussian noise in training images, for pixels in [0, 1].
         imbalance: size of the largest class in units of the smallest, in training; from 1, or 0 to keep all images.
@@ -241,6 +241,7 @@ class ImageData(L.LightningDataModule):
         return ResidentBatches(
             steps_per_call=self.steps_per_call if split == "learn" else 1,
             device=device,
+            same_order=split == "val" or overfits(self.trainer),
             images=self._get_images(split, device),
             rows=torch.from_numpy(self._get_rows(split)),
             batch_size=self.batch_size,

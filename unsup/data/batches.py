@@ -5,11 +5,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import SequentialSampler
 
 from unsup.core.batch import Batch
 from unsup.core.distributed import num_processes, rank
@@ -46,6 +48,11 @@ def images_at_a_time(shape: tuple[int, ...]) -> int:
     return max(16, min(MOST_IMAGES, MOST_IMAGES * FULL_BATCH // math.prod(shape)))
 
 
+def overfits(trainer: Any) -> bool:
+    """Return whether a training, if any, sees the same few batches in every epoch."""
+    return bool(trainer and trainer.overfit_batches)
+
+
 class BatchGroup:  # no dataclass: Lightning would copy its fields to the device
     """Batches for one call of `training_step`, each cut when it is needed."""
 
@@ -70,12 +77,14 @@ class Batches:
 
     steps_per_call: int
     device: torch.device  # of x
+    same_order: bool  # in every epoch
 
     batch_sampler = None  # Lightning looks here before `sampler`
 
     def __post_init__(self) -> None:
         self.epoch = 0
-        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+        # Lightning announces the epoch to `loader.sampler.set_epoch`
+        self.sampler: Batches | SequentialSampler = SequentialSampler(()) if self.same_order else self
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

@@ -18,7 +18,7 @@ from unsup.core.errors import UserError
 from unsup.core.ranges import check_options
 from unsup.core.seeds import derived_seed
 from unsup.data.base import Arrays, ImageData, Split
-from unsup.data.batches import Batches, Part, images_at_a_time, to_unit
+from unsup.data.batches import Batches, Part, images_at_a_time, overfits, to_unit
 
 
 class Streamed(ImageData):
@@ -91,7 +91,7 @@ class Streamed(ImageData):
 
     def train_dataloader(self) -> Any:
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        return StreamedBatches(self.steps_per_call, device, self)
+        return StreamedBatches(self.steps_per_call, device, overfits(self.trainer), self)
 
     def _open(self, part: str, **options: Any) -> Any:
         try:

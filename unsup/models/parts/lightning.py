@@ -7,12 +7,14 @@ from typing import Any, cast
 import lightning.pytorch as L
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LRScheduler
 
 from unsup.core.batch import Batch
 from unsup.core.errors import UsageError, UserError
 from unsup.core.seeds import seed_noise
 from unsup.models.parts.loss_guard import LossGuard
+from unsup.models.parts.single_steps import needs_single_steps
 
 
 class TrainingHooks(L.LightningModule):
@@ -93,14 +95,25 @@ class TrainingHooks(L.LightningModule):
         """Choose the optimization mode that the loader's batches need."""
         if stage != "fit":
             return
-        trainer = self.trainer
-        if trainer.world_size > 1 or trainer.gradient_clip_val or trainer.accumulate_grad_batches > 1:
-            self._data.steps_per_call = 1  # these need Lightning's own steps; the weights are the same
+        self._refuse_lone_images()
+        if needs_single_steps(self.trainer):
+            self._data.steps_per_call = 1
         several = self._data.steps_per_call > 1
         if type(self).training_step is TrainingHooks.training_step:
             self.automatic_optimization = not several
         elif several:
             raise UsageError(f"{type(self).__name__} has its own training_step: set data.steps_per_call to 1")
+
+    def _refuse_lone_images(self) -> None:
+        """Raise `UsageError` if batch normalisation would see batches of one image."""
+        images = self._data.size("learn") // self.trainer.world_size
+        if not any(isinstance(module, _BatchNorm) for module in self.modules()) or not images:
+            return
+        if images // self._data.steps_per_epoch < 2:
+            raise UsageError(
+                f"{type(self).__name__} normalises over the images of a batch, and some batches would have only one: "
+                f"raise data.batch_size (now {self._data.batch_size})"
+            )
 
     def on_fit_start(self) -> None:
         """Call `fit` with the training images, unless the run is resumed."""

@@ -19,6 +19,8 @@ class Throughput(Callback):
     `train/images_per_second` is logged once an epoch.
     """
 
+    takes_groups = True  # of batches, of `unsup.models.parts.single_steps`
+
     def __init__(self) -> None:
         self.images = 0  # training images seen, by all processes
         self.epoch_rate = 0.0  # images a second in the epoch that ended last
