@@ -21,7 +21,7 @@ from torchvision.transforms import v2
 
 from unsup.data.base import ImageData
 from unsup.data.folder import Folder
-from unsup.models.parts.optim import annealed_adam
+from unsup.models.parts.optim import adamw, annealed
 from unsup.models.simclr import SimCLR
 
 ONE_BY_ONE = v2.Compose(
@@ -46,7 +46,7 @@ def train(cls: type[SimCLR], x: Tensor, epochs: int, batch: int, seed: int) -> t
     torch.manual_seed(seed)
     model = cls((3, 32, 32), "natural", backbone="resnet18", width=16)
     steps = len(x) // batch
-    plan = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: steps * epochs)
+    plan = annealed(model, adamw(model.lr, model.beta2), model.weight_decay, lambda: steps * epochs)
     optimizer, schedule = plan["optimizer"], plan["lr_scheduler"]["scheduler"]
     for _ in range(epochs):
         for index in torch.randperm(len(x))[: steps * batch].split(batch):

@@ -17,7 +17,7 @@ from unsup.data.batches import as_tensor
 from unsup.models.ae import AE
 from unsup.models.base import Model
 from unsup.models.conv_ae import ConvAE
-from unsup.models.parts.optim import annealed_adam
+from unsup.models.parts.optim import adamw, annealed
 
 COUNTS = (1_000, 10_000, 60_000, 250_000, 1_000_000)
 QUICK_COUNTS = (1_000, 60_000)
@@ -81,7 +81,7 @@ def private() -> float:
 def of_model(model: Model, batch: int, steps: int) -> dict[str, Any]:
     """Measure the optimizer steps of a plain loop in float32."""
     x = torch.rand(batch, *model.shape)
-    made = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: 1000)
+    made = annealed(model, adamw(model.lr, model.beta2), model.weight_decay, lambda: 1000)
     seconds = [step(model, made["optimizer"], x) for _ in range(steps + 1)][1:]
     parameters = sum(p.numel() for p in model.parameters())
     return {

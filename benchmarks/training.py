@@ -31,7 +31,7 @@ from unsup.data.batches import to_unit
 from unsup.models.base import Model
 from unsup.models.gan import GAN, ema_step_size
 from unsup.models.parts.layers import keep_statistics, move_towards
-from unsup.models.parts.optim import annealed_adam
+from unsup.models.parts.optim import adamw, annealed
 from unsup.runs.build import build_data
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
@@ -126,7 +126,7 @@ def plain(plan: Plan) -> tuple[Seconds, Seconds, Model]:
 
 def descent(model: Model, total: int) -> Callable[[Tensor], None]:
     """Take a step of one optimizer on a batch x."""
-    made = annealed_adam(model, model.lr, model.beta2, model.weight_decay, lambda: total)
+    made = annealed(model, adamw(model.lr, model.beta2), model.weight_decay, lambda: total)
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
 
     def step(x: Tensor) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 
+from unsup.core.errors import UsageError
 from unsup.models.base import Model
 from unsup.runs.build import build_data, build_model
 from unsup.runs.config import compose, resolve
@@ -65,3 +66,44 @@ def test_nothing_decays_where_nothing_is_stated() -> None:
         model, found = optimizer(recipe, **options)
         assert [group["weight_decay"] for group in found.param_groups] == [0]
         assert len(found.param_groups[0]["params"]) == len([p for p in model.parameters() if p.requires_grad])
+
+
+class Own(torch.optim.SGD):
+    """An optimizer of the user's."""
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"name": "SGD", "momentum": 0.9}, torch.optim.SGD),
+        ({"name": "RMSprop", "alpha": 0.5}, torch.optim.RMSprop),
+        ({"name": f"{__name__}.Own"}, Own),
+    ],
+)
+def test_another_optimizer_has_its_options_and_the_same_schedule(options: dict[str, Any], kind: type) -> None:
+    model, _ = optimizer("simclr", lr=0.008)
+    model.optimizer = options
+    made = model.configure_optimizers()
+    assert type(made["optimizer"]).__name__ == kind.__name__
+    for group in made["optimizer"].param_groups:
+        assert group["initial_lr"] == 0.008 and group["lr"] == pytest.approx(0.002)
+        assert all(group[name] == value for name, value in options.items() if name != "name")
+    assert {group["weight_decay"] for group in made["optimizer"].param_groups} == {0.0, 1e-4}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "sgd"}, "no optimizer of torch.optim .*SGD"),
+        ({"name": "nowhere.Own"}, "No module named 'nowhere'"),
+        ({"name": "torch.nn.Linear"}, "no optimizer"),
+        ({"name": "SGD", "momentun": 0.9}, "SGD has no such option .*'momentum'"),
+        ({"name": "SGD", "momentum": -1}, "cannot be made with these options: Invalid momentum"),
+        ({"name": "SGD", "lr": 1}, "the learning rate is model.lr"),
+    ],
+)
+def test_a_wrong_optimizer_is_one_line(options: dict[str, Any], message: str) -> None:
+    model, _ = optimizer("ae")
+    model.optimizer = options
+    with pytest.raises(UsageError, match=message):
+        model.configure_optimizers()

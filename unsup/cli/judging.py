@@ -24,6 +24,7 @@ def evaluate(
     data_root: str | None = None,
     labels: Path | None = None,
     quick: bool = False,
+    checkpoint: str | None = None,
     runs: Path = Path("runs"),
 ) -> None:
     """Repeat the evaluation of a run, or judge any encoder on any images.
@@ -43,11 +44,14 @@ def evaluate(
         data_root: the folder of data sets (data); of a run: if it has moved
         labels: names of some images of a folder, in a CSV file with the columns file,name: judge a run on these alone
         quick: of a run: the first scores, and the baselines that are at hand
+        checkpoint: of a run: a file in its checkpoints/ other than last.ckpt, such as best.ckpt of a callback
         runs: the folder of runs (runs)
     """
     if sum(given is not None for given in (run, encoder, codes)) != 1:
         others = f"{option('encoder', '<name>')} or {option('codes', '<file>')}"
         raise UsageError(f"evaluate takes one of three: a run, {others}")
+    if checkpoint and (run is None or labels):
+        raise UsageError(f"{option('checkpoint', checkpoint)} goes with a run, whose whole evaluation it repeats")
     if codes and labels:
         raise UsageError(f"{option('labels')} needs pictures, which {option('codes')} has not")
     if run is None:
@@ -65,11 +69,12 @@ def evaluate(
     if labels:
         evaluate_names(trained, images, labels)
         return
+    weights = trained.named_checkpoint(checkpoint)
     from unsup.evaluation.run import evaluate_run
 
     with trained.lock():
         trained.relocate(locations)
-        evaluate_run(trained, trained.data(), quick)
+        evaluate_run(trained, trained.data(), quick, weights)
     show_report(trained)
 
 

@@ -10,12 +10,13 @@ from unsup.core.commands import SHORTCUTS, option, suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import folder_of_images, unless_default
 from unsup.core.strict_yaml import dump_yaml
-from unsup.runs.config import CompileMode, Config, EvaluationExtent, Precision, compose, precheck, read_layer, resolve
+from unsup.runs.config import Config, compose, precheck, read_layer, resolve
 from unsup.runs.likeness import variant_names
 from unsup.runs.logger_names import logger_named
 from unsup.runs.lookup import config_names, is_own, locate, variants
 from unsup.runs.recipes import header, header_field
 from unsup.runs.run import Run
+from unsup.runs.settings import CompileMode, EvaluationExtent, Precision
 
 
 def train(

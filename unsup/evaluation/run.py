@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -45,6 +46,7 @@ from unsup.reports.schema import (
 from unsup.reports.score_schema import Scores
 from unsup.runs.origin import pretrained_on, stages_cost
 from unsup.runs.provenance import git_state
+from unsup.runs.records import LAST
 from unsup.runs.run import Run
 from unsup.runs.threads import use_threads
 
@@ -54,7 +56,8 @@ QUICK = "quick: linear probe, few labels, kNN and k-means, and the baselines tha
 class Judgement(NamedTuple):
     """A run put through the protocol."""
 
-    model: Model  # of the last checkpoint, on the device where it was judged
+    model: Model  # on the device where it was judged
+    checkpoint: str  # the name of the file that its weights come from
     evaluation: Evaluation
     baselines: dict[ReferenceKey, BaselineResult]
     pretraining: Pretraining
@@ -62,11 +65,12 @@ class Judgement(NamedTuple):
     findings: list[str] | None  # of an audit of one's own images
 
 
-def evaluate_run(run: Run, data: ImageData, quick: bool = False) -> Report:
+def evaluate_run(run: Run, data: ImageData, quick: bool = False, checkpoint: Path | None = None) -> Report:
     """Judge a finished run, which the caller has locked, and write its report.
 
     The same checkpoint and data give the same scores bit for bit. A quick evaluation has the first of them, and the
-    baselines that are at hand; it draws no figures and does not check the evaluator.
+    baselines that are at hand; it draws no figures and does not check the evaluator. The weights are those of
+    `checkpoint`, by default the last ones, and whatever uses the run has them from then on.
 
     Raises:
         UserError: the run is not complete.
@@ -74,13 +78,14 @@ def evaluate_run(run: Run, data: ImageData, quick: bool = False) -> Report:
     if not run.trained:
         raise UserError(f"{run} is not trained to its end: {suggest('resume', run=run)} continues it")
     with use_threads(run.versions.get("threads")):
-        return _write_evaluation(run, data, _judge(run, data, quick))
+        checkpoint = checkpoint or run.last_checkpoint
+        return _write_evaluation(run, data, _judge(run, data, quick, checkpoint))
 
 
-def _judge(run: Run, data: ImageData, quick: bool) -> Judgement:
-    """Put the last checkpoint and the baselines of its images through the protocol."""
+def _judge(run: Run, data: ImageData, quick: bool, checkpoint: Path) -> Judgement:
+    """Put a checkpoint and the baselines of its images through the protocol."""
     torch.set_float32_matmul_precision("highest")
-    model = run.model()
+    model = run.model(checkpoint)
     if run.config["trainer"].get("accelerator") != "cpu":
         model = model.to(fastest_device())
     pretraining = pretrained_on(run, model)
@@ -105,7 +110,7 @@ def _judge(run: Run, data: ImageData, quick: bool) -> Judgement:
     dim = evaluation.codes.shape[1]
     baselines = compute_baselines(model, dim, data, folder, spaces, source, at_hand=quick) if pictured else {}
     findings = None if quick else find_faults(data, folder, cache_key(data))
-    return Judgement(model, evaluation, baselines, pretraining, checks, findings)
+    return Judgement(model, checkpoint.name, evaluation, baselines, pretraining, checks, findings)
 
 
 def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
@@ -148,6 +153,8 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         **(image_facts(data) if has_images(data) else {}),
         **run.training,
         **stages_cost(run),
+        "checkpoint": judged.checkpoint,
+        **({} if judged.checkpoint == LAST else {"averaged_by": None}),  # it is known of the last weights
         "encoder": model.name if isinstance(model, ForeignEncoder) else None,
         "pictures": model.preparation if isinstance(model, ForeignEncoder) else None,
         "bibtex": data.bibtex or None,

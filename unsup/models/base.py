@@ -12,7 +12,7 @@ from unsup.core.errors import UserError
 from unsup.core.ranges import Above, AtLeast, check_options
 from unsup.models.frozen import frozen
 from unsup.models.parts.lightning import TrainingHooks
-from unsup.models.parts.optim import annealed_adam
+from unsup.models.parts.optim import adamw, annealed, named_optimizer
 
 __all__ = ["Batch", "Model"]
 
@@ -56,7 +56,7 @@ class Model(TrainingHooks):
 
     Args:
         shape: (C, H, W) of an image.
-        lr: peak learning rate of Adam, warmed up over the first tenth of all steps, then annealed to 0 (cosine).
+        lr: peak learning rate, warmed up over the first tenth of all steps, then annealed to 0 (cosine).
 
     Raises:
         UsageError: an option is outside its range, or is none of the values of its `Literal`.
@@ -90,8 +90,9 @@ class Model(TrainingHooks):
         raise UserError(f"{type(self).__name__} does not define encode(x)")
 
     def configure_optimizers(self) -> Any:
-        """Return Adam with its schedule, or None for a method without parameters."""
-        return annealed_adam(self, self.lr, self.beta2, self.weight_decay, self.total_steps)
+        """Return the optimizer with its schedule, or None for a method without parameters."""
+        build = named_optimizer(self.optimizer, self.lr) if self.optimizer else adamw(self.lr, self.beta2)
+        return annealed(self, build, self.weight_decay, self.total_steps)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
         """Start from another run's weights (`init_from`), all of which must fit.

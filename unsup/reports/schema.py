@@ -63,6 +63,8 @@ class RunFacts(Record, kw_only=True):
     steps: int | None = None  # batches trained on
     train_seconds: float
     images_per_second: float | None = None
+    checkpoint: str = "last.ckpt"  # the file with the weights that were judged
+    averaged_by: str | None = None  # the callback that averaged these weights in training
     views: str | None = None
     chosen: str | None = None
     stages_seconds: float | None = None  # includes the runs that it started from
@@ -80,6 +82,11 @@ class RunFacts(Record, kw_only=True):
     method_bibtex: str | None = None
     command: str
     class_names: list[str] = field(default_factory=list)
+
+    @property
+    def of_last_weights(self) -> bool:
+        """Whether the weights that the training ended with were judged."""
+        return self.checkpoint == "last.ckpt"
 
     @property
     def minutes(self) -> float | None:

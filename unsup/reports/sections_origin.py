@@ -85,6 +85,7 @@ def origin(report: Report) -> list[Block]:
         "pictures": run.pictures,
         "training": None if run.encoder else ", ".join(filter(None, training)),
         "cost": None if run.encoder else _cost(run),
+        "weights": None if run.encoder else _weights(run),
         "trained on": _trained_on(report),
         "augmentation": "none" if run.views == "none" else views if run.views is not None else None,
         "numbers of the recipe": CHOICES.get(run.chosen or "", run.chosen),
@@ -97,6 +98,13 @@ def origin(report: Report) -> list[Block]:
     }
     known = [(name, fact) for name, fact in facts.items() if fact is not None]
     return [Items(known), Folded("Configuration", yaml.safe_dump(made.config, sort_keys=False).strip(), "yaml")]
+
+
+def _weights(run: RunFacts) -> str | None:
+    """Return which weights were judged, None for those that every training ends with."""
+    if run.of_last_weights and run.averaged_by is None:
+        return None
+    return f"those of `checkpoints/{run.checkpoint}`" + (f", averaged by {run.averaged_by}" if run.averaged_by else "")
 
 
 def corruptions(config: dict[str, Any]) -> str | None:

@@ -14,32 +14,20 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from unsup.core.errors import UsageError, closest
 from unsup.core.own_modules import import_from_here
 from unsup.core.ranges import check_options
 from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
-from unsup.core.threads import checked_threads
 from unsup.runs.length import adapt_length, adaptable
 from unsup.runs.likeness import data_options, variant_names
-from unsup.runs.logger_names import listed_loggers
 from unsup.runs.lookup import config_file, config_names, find_config, variants
 from unsup.runs.options import converted_options
+from unsup.runs.settings import DEFAULTS, check_settings
 from unsup.runs.sources import class_from_source
 
-DEFAULTS: dict[str, Any] = {
-    "seed": 0,
-    "init_from": None,
-    "matmul_precision": "highest",
-    "compile": None,
-    "threads": "auto",
-    "evaluate": "full",
-}
-EvaluationExtent = Literal["full", "quick", "no"]
-Precision = Literal["highest", "high", "medium"]
-CompileMode = Literal["default", "reduce-overhead", "max-autotune"]  # of torch.compile
 TOP_LEVEL_KEYS = ("recipe", "dataset", *DEFAULTS, "model", "data", "trainer")
 TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
 
@@ -167,24 +155,6 @@ def merge(base: Config, top: Config) -> Config:
             new_class = "class_path" in new and new["class_path"] != old.get("class_path", new["class_path"])
             merged[key] = merge({} if new_class else old, new)
     return merged
-
-
-def check_settings(config: dict[str, Any]) -> None:
-    """Refuse impossible values of the keys in `DEFAULTS`, with a `UsageError`."""
-    if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
-        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
-    choices = {
-        "matmul_precision": get_args(Precision),
-        "compile": (None, *get_args(CompileMode)),
-        "evaluate": get_args(EvaluationExtent),
-    }
-    for key, known in choices.items():
-        if config[key] not in known:
-            raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
-    if not isinstance(config["init_from"], str | None):
-        raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
-    checked_threads(config["threads"])
-    listed_loggers(config.get("trainer", {}).get("logger"))
 
 
 def precheck(config: Config) -> None:

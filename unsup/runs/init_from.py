@@ -8,8 +8,9 @@ the later stage.
 from typing import Any
 
 from unsup.core.errors import UsageError
-from unsup.runs.config import DEFAULTS, Config, compose, data_recipe, resolve
+from unsup.runs.config import Config, compose, data_recipe, resolve
 from unsup.runs.lookup import config_file
+from unsup.runs.settings import DEFAULTS
 
 LOADING = ("batch_size", "steps_per_call")  # options of a data set for the training, which do not change the images
 

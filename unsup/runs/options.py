@@ -70,5 +70,7 @@ def _plain(value: Any) -> Any:
         return {key: item for key, item in plain.items() if item is None or isinstance(item, PLAIN)}
     if isinstance(value, list | tuple):
         return type(value)(map(_plain, value))
+    if isinstance(value, type) or inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
     value = value.value if isinstance(value, Enum) else value
     return str(value) if isinstance(value, Path) else value

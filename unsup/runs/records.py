@@ -41,9 +41,18 @@ class Training(TypedDict):
     cpu_seconds: NotRequired[Seconds]
     gpu_seconds: NotRequired[Seconds]
     views: NotRequired[str]
+    averaged_by: NotRequired[str]
 
 
-SCHEMAS = {"versions.json": Versions, "training.json": Training}
+class JudgedRun(TypedDict):
+    checkpoint: NotRequired[str]
+
+
+class Judged(TypedDict):
+    run: JudgedRun
+
+
+SCHEMAS = {"versions.json": Versions, "training.json": Training, "report.json": Judged}
 
 
 def next_folder(parent: Path, name: str) -> Path:
@@ -61,7 +70,9 @@ def next_folder(parent: Path, name: str) -> Path:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Return the content of versions.json or training.json.
+    """Return the content of versions.json, training.json or report.json.
+
+    Of a report only its checkpoint is checked.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -71,4 +82,5 @@ def read_record(path: Path) -> dict[str, Any]:
         msgspec.convert(record, SCHEMAS[path.name])
         return record
     except (OSError, ValueError, RecursionError, msgspec.DecodeError) as e:
-        raise UserError(f"{path} is missing or damaged: train this run again") from e
+        remedy = "evaluate" if path.name == "report.json" else "train"
+        raise UserError(f"{path} is missing or damaged: {remedy} this run again") from e

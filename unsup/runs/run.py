@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unsup.core.commands import option, suggest
-from unsup.core.errors import UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.core.files import replace_file, write_json
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
@@ -124,8 +124,23 @@ class Run:
 
     @property
     def last_checkpoint(self) -> Path:
-        """The path of the last checkpoint, which is evaluated."""
+        """The path of the last checkpoint, which is evaluated unless the user names another."""
         return self.folder / "checkpoints" / LAST
+
+    @property
+    def judged_checkpoint(self) -> Path:
+        """The path of the checkpoint whose weights were judged, the last one before an evaluation."""
+        judged = read_record(self.folder / "report.json")["run"].get("checkpoint", LAST) if self.evaluated else LAST
+        return self.last_checkpoint.with_name(judged)
+
+    def named_checkpoint(self, name: str | None) -> Path:
+        """Return the path of a checkpoint of the run, the last one for None. UsageError if there is none."""
+        existing = {path.name: path for path in sorted(self.last_checkpoint.parent.glob("*.ckpt"))}
+        if name is None:
+            return self.last_checkpoint
+        if match := existing.get(Path(name).name) or existing.get(f"{Path(name).name}.ckpt"):
+            return match
+        raise UsageError(f"{self} has no checkpoint {name} (known: {', '.join(existing)})")
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -154,8 +169,8 @@ class Run:
         """Whether there is a fitted readout for new images."""
         return (self.folder / "heads.npz").exists()
 
-    def model(self) -> "Model":
-        """Return the model with its last weights, in eval mode.
+    def model(self, checkpoint: Path | None = None) -> "Model":
+        """Return the model with the weights of a checkpoint, the judged ones by default, in eval mode.
 
         The images need not be available. The random state of the process is not changed.
 
@@ -165,16 +180,17 @@ class Run:
         from unsup.runs.build import rebuild
         from unsup.runs.checkpoints import DamagedCheckpoint, load_checkpoint
 
-        path = self.last_checkpoint
+        path = checkpoint or self.judged_checkpoint
         if not path.is_file():
-            raise UserError(f"{self} has no checkpoints/{LAST}: its training did not get that far, or it was deleted")
+            name = f"checkpoints/{path.name}"
+            raise UserError(f"{self} has no {name}: its training did not get that far, or it was deleted")
         try:
-            checkpoint = load_checkpoint(path)
+            content = load_checkpoint(path)
         except DamagedCheckpoint as e:
-            if len(self.checkpoints) == 1:
+            if len(self.checkpoints) == 1 or path.name != LAST:
                 raise
             raise UserError(f"{e}; {suggest('resume', run=self)} continues from the previous one") from e
-        return rebuild(self.config["model"]["class_path"], checkpoint, self.config["seed"], path)
+        return rebuild(self.config["model"]["class_path"], content, self.config["seed"], path)
 
     def relocate(self, locations: Mapping[str, str]) -> None:
         """Set the options `root` and `images` (or `file`) of the data set in `config`."""

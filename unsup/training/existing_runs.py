@@ -5,9 +5,10 @@ from typing import Literal
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import as_plain
-from unsup.runs.config import Config, EvaluationExtent
+from unsup.runs.config import Config
 from unsup.runs.init_from import source_config, source_recipe
 from unsup.runs.run import Run
+from unsup.runs.settings import EvaluationExtent
 
 State = Literal["finished", "in use", "trained", "begun", "new"]
 

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+from argparse import ArgumentError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import walk_tb
@@ -23,13 +24,23 @@ from unsup.training.distributed import is_main_process
 
 log = logging.getLogger(__name__)
 
+OPTION_ERRORS = (  # of Lightning and of jsonargparse
+    ArgumentError,
+    ArithmeticError,
+    MemoryError,
+    MisconfigurationException,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 @contextmanager
 def as_usage_errors() -> Iterator[None]:
     """Turn Lightning's errors about options into `UsageError`."""
     try:
         yield
-    except (MisconfigurationException, TypeError, ValueError, RuntimeError, OverflowError, MemoryError) as e:
+    except OPTION_ERRORS as e:
         raise UsageError(f"trainer: {' '.join(str(e).split()) or type(e).__name__}") from e
 
 
@@ -46,9 +57,9 @@ def raise_explained(error: BaseException, run: Run, trainer: L.Trainer, model: M
         discard(run)
         text = " ".join(str(error).split())
         raise UsageError(text if isinstance(error, UsageError) else f"trainer: {text}") from error
-    if blamed := failed_callback(error, trainer):
+    if blamed := failed_part(error, trainer, model):
         discard(run)
-        raise UsageError(f"trainer.callbacks: {blamed}: {' '.join(str(error).split())}") from error
+        raise UsageError(f"{blamed}: {' '.join(str(error).split())}") from error
     if isinstance(error, UserError):
         if not model.iteration:
             discard(run)
@@ -56,14 +67,17 @@ def raise_explained(error: BaseException, run: Run, trainer: L.Trainer, model: M
     raise explain(error, run, data) from error
 
 
-def failed_callback(error: BaseException, trainer: Any) -> str:
-    """Return the callback of Lightning that raised an error, empty if none."""
-    if not isinstance(error, RuntimeError | ValueError | TypeError | KeyError):
+def failed_part(error: BaseException, trainer: Any, model: Model) -> str:
+    """Return the user's optimizer or callback of Lightning that raised an error, empty if none."""
+    if not isinstance(error, Exception) or isinstance(error, UserError):
         return ""
     for frame, _ in walk_tb(error.__traceback__):
         owner = frame.f_locals.get("self")
-        if owner in trainer.callbacks and type(owner).__module__.startswith("lightning.pytorch.callbacks"):
-            return type(owner).__name__
+        if model.optimizer and isinstance(owner, torch.optim.Optimizer):
+            return f"optimizer: {type(owner).__name__}"
+        ours = type(owner).__module__.startswith("lightning.pytorch.callbacks")
+        if ours and any(owner is callback for callback in trainer.callbacks):
+            return f"trainer.callbacks: {type(owner).__name__}"
     return ""
 
 

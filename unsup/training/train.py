@@ -16,6 +16,7 @@ from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
 from unsup.evaluation.tensorboard import final_scores
 from unsup.models.base import Model
+from unsup.models.parts.optim import named_optimizer
 from unsup.runs.build import build, load_weights
 from unsup.runs.checkpoints import is_damaged, newest_checkpoint
 from unsup.runs.config import Config
@@ -26,6 +27,7 @@ from unsup.runs.records import LAST
 from unsup.runs.reference import reference_seconds
 from unsup.runs.run import Run
 from unsup.runs.threads import choose_threads, use_threads
+from unsup.training.averaging import averaging_callback, differs
 from unsup.training.callbacks.throughput import Throughput
 from unsup.training.distributed import is_main_process, leave_process_group, share_run
 from unsup.training.failures import as_usage_errors, discard, raise_explained
@@ -138,6 +140,11 @@ def prepare_training(config: Config, data: ImageData | None = None) -> tuple[Ima
     torch.set_float32_matmul_precision(config["matmul_precision"])
     L.seed_everything(config["seed"], verbose=False)
     data, model = build(config, data)
+    model.optimizer = config["optimizer"]
+    if model.optimizer:
+        named_optimizer(model.optimizer, model.lr)  # raises before there is a run folder
+        if not has_gradients(model):
+            raise UsageError(f"optimizer: {config['recipe']} is not trained by gradients: leave it out")
     if mode := config["compile"]:
         if type(model).training_step is not Model.training_step:
             raise UsageError(f"compile: {type(model).__name__} has its own training_step: set it to null")
@@ -195,9 +202,12 @@ def fit(
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (Exception, SystemExit) as e:
         raise_explained(e, run, trainer, model, data)
-    if not run.last_checkpoint.exists():  # zero epochs write none
+    # Zero epochs write none. A callback may change the weights when training has ended.
+    if not run.last_checkpoint.exists() or (run.config["trainer"].get("callbacks") and differs(model, run)):
         trainer.save_checkpoint(run.last_checkpoint)
     record: dict[str, Any] = {"epochs": trainer.current_epoch, "steps": model.iteration, **throughput.record()}
+    if averaging := averaging_callback(trainer):
+        record["averaged_by"] = averaging
     if is_main_process():
         device = trainer.strategy.root_device
         seconds = reference_seconds(device)

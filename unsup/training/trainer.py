@@ -19,6 +19,7 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from unsup.runs.checkpoints import AtomicCheckpoints
 from unsup.runs.config import Config
 from unsup.runs.records import LAST
+from unsup.training.averaging import NoEmptyAverage
 from unsup.training.callbacks.curves import FlushLoggers, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.online_scores import OnlineScores
@@ -30,6 +31,7 @@ from unsup.training.loggers import further_loggers
 HARMLESS_WARNINGS = (  # of Lightning
     "The '.*_dataloader' does not have many workers",  # batches come from memory
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    "SWA is currently only supported every epoch",  # its schedule takes the place of the method's
     "Checkpoint directory .* exists and is not empty",
     ".*configure_optimizers` returned `None`",
     "The number of training batches .* is smaller than the logging interval",  # validation losses are logged anyway
@@ -128,4 +130,5 @@ def silence_libraries() -> None:
 def callbacks(throughput: Throughput) -> list[Callback]:
     """Return the callbacks of every training, those that measure time first."""
     quick = OnlineScores()
-    return [throughput, GradientNorm(), quick, Progress(throughput, quick), Pictures(), Layout(), FlushLoggers()]
+    progress = Progress(throughput, quick)
+    return [throughput, GradientNorm(), quick, progress, Pictures(), Layout(), FlushLoggers(), NoEmptyAverage()]

@@ -52,6 +52,9 @@ def record_report(run: Path, results: Path) -> Path:
         )
     if report.quick:
         raise UserError(f"{source} is of a quick evaluation: evaluate the run again to record it")
+    if not report.run.of_last_weights:
+        problem = f"{source} is of checkpoints/{report.run.checkpoint}, and recorded rows are of the last weights"
+        raise UserError(f"{problem}: {suggest('evaluate', run=run)} first")
     if report.schema < SCHEMA:
         raise UserError(f"{source} is of {report.protocol_name}: evaluate the run again to record it")
     try:

@@ -1,7 +1,7 @@
 """The hooks that Lightning calls while a model trains."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import lightning.pytorch as L
@@ -26,6 +26,7 @@ class TrainingHooks(L.LightningModule):
 
     losses: Callable[[Tensor], dict[str, Tensor]]
     seed: int = 0  # the run's seed, from which all noise derives, set by the training code
+    optimizer: Mapping[str, Any] | None = None  # name and options, instead of AdamW, set by the training code
     compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # compiled `losses`, set by the training code
 
     def __init__(self, lr: float) -> None:
@@ -121,6 +122,11 @@ class TrainingHooks(L.LightningModule):
         if fit is not None and self.trainer.ckpt_path is None:
             seed_noise(self.device, self.seed, "fit")
             fit(self.training_images)
+
+    def on_train_start(self) -> None:
+        """Refuse a named optimizer that the method does not use, with a `UsageError`."""
+        if self.optimizer and len(self.trainer.optimizers) != 1:
+            raise UsageError(f"optimizer: {type(self).__name__} has optimizers of its own, and takes no other")
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the noise of a step, which depends on seed, step and process alone."""

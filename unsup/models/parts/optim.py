@@ -1,28 +1,77 @@
 """Optimizers that methods share, their schedule, and gradient norms."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from unsup.core.errors import UsageError, closest
 
-def annealed_adam(network: nn.Module, lr: float, beta2: float, weight_decay: float, steps: Callable[[], int]) -> Any:
-    """Return Adam and its schedule, or None if there is nothing to train.
 
-    `lr` is the peak learning rate, `beta2` the decay of the average of squared gradients. Weights decay (AdamW,
-    Loshchilov & Hutter 2019), biases and scales do not. `steps` returns the number of optimizer steps.
+def annealed(network: nn.Module, build: Callable[..., Optimizer], weight_decay: float, steps: Callable[[], int]) -> Any:
+    """Return an optimizer and its schedule, or None if there is nothing to train.
+
+    The learning rate of `build(parameter groups)` is the peak one. Weights decay if `weight_decay` is above 0, biases
+    and scales do not. `steps` returns the number of optimizer steps.
     """
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
         return None
-    groups = decaying(trained, weight_decay) if weight_decay else [{"params": trained}]
     total = steps()
-    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, beta2), weight_decay=weight_decay, fused=True)
+    optimizer = build(decaying(trained, weight_decay) if weight_decay else [{"params": trained}])
     schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def adamw(lr: float, beta2: float) -> Callable[..., Optimizer]:
+    """Return what builds AdamW (Loshchilov & Hutter 2019) from parameter groups.
+
+    `lr` is the learning rate, `beta2` the decay of the average of squared gradients.
+    """
+    return partial(AdamW, lr=lr, betas=(0.9, beta2), weight_decay=0.0, fused=True)
+
+
+def named_optimizer(options: Mapping[str, Any], lr: float) -> Callable[..., Optimizer]:
+    """Return what builds an optimizer of torch, or of one's own, from parameter groups.
+
+    Args:
+        options: `name`, of a class in torch.optim or as package.Class, and its options.
+        lr: the learning rate, which `options` may not have.
+
+    Raises:
+        UsageError: there is no such optimizer, or it does not take these options.
+    """
+    name, arguments = str(options["name"]), {key: value for key, value in options.items() if key != "name"}
+    module, _, title = name.rpartition(".")
+    known = {key: value for key, value in vars(torch.optim).items() if isinstance(value, type) and key != "Optimizer"}
+    try:
+        cls: Any = getattr(import_module(module), title, None) if module else known.get(title)
+    except ImportError as e:
+        raise UsageError(f"optimizer.name {name}: {e}") from e
+    if not (isinstance(cls, type) and issubclass(cls, Optimizer)):
+        raise UsageError(f"optimizer.name {name}: no optimizer of torch.optim ({closest(title, known)})")
+    if "lr" in arguments:
+        raise UsageError("optimizer.lr: the learning rate is model.lr")
+    parameters = signature(cls).parameters
+    for key in arguments:
+        if key not in parameters:
+            raise UsageError(f"optimizer.{key}: {title} has no such option ({closest(key, parameters)})")
+
+    def build(groups: list[dict[str, Any]]) -> Optimizer:
+        try:
+            optimizer: Optimizer = cls(groups, **{"lr": lr, **arguments})
+            return optimizer
+        except (TypeError, ValueError) as e:
+            raise UsageError(f"optimizer: {title} cannot be made with these options: {e}") from e
+
+    return build
 
 
 def decaying(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:

@@ -16,7 +16,6 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 AUTOMATIC = (GradientAccumulationScheduler, StochasticWeightAveraging)  # need Lightning's own optimization
-HALF_OR_MIXED = ("32-true", "16-mixed", "bf16-mixed")  # convert no batches
 
 
 def needs_single_steps(trainer: Any) -> bool:
@@ -31,7 +30,6 @@ def needs_single_steps(trainer: Any) -> bool:
         or trainer.overfit_batches
         or trainer.limit_train_batches != 1.0
         or trainer.val_check_interval != 1.0
-        or trainer.precision not in HALF_OR_MIXED
         or any(map(counts_steps, trainer.callbacks))
     )
 
