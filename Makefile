@@ -55,7 +55,7 @@ start: TAKES := IMAGES ENCODER DATA_ROOT RUNS ## show an audit, a map, clusters 
 
 ##@ Train
 train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT EVALUATE LOGGER RUNS ## train MODEL=, evaluate it and write a report [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= EVALUATE=full|quick|no LOGGER=csv|wandb|mlflow]
-resume: TAKES := RUN IMAGES DATA_ROOT ## continue the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= if the images have moved]
+resume: TAKES := RUN EPOCHS IMAGES DATA_ROOT ## continue the interrupted RUN=, then evaluate it [EPOCHS= in all, to train a finished one longer; DATA_ROOT= IMAGES= if the images have moved]
 sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT EVALUATE LOGGER RUNS ## train all combinations of MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= EVALUATE= LOGGER=]
 models: TAKES := ## list the recipes with the score and the minutes to expect
 

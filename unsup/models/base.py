@@ -1,6 +1,7 @@
 """The contract of a method, from images to losses and codes, without labels."""
 
 from collections.abc import Mapping
+from functools import partial
 from inspect import signature
 from typing import Any, cast
 
@@ -91,7 +92,8 @@ class Model(TrainingHooks):
 
     def configure_optimizers(self) -> Any:
         """Return Adam with its schedule, or None for a method without parameters."""
-        return annealed_adam(self, self.lr, self.beta2, self.weight_decay, self.total_steps)
+        steps = partial(self.total_steps, "the learning rate")
+        return annealed_adam(self, self.lr, self.beta2, self.weight_decay, steps)
 
     def initialise(self, state: dict[str, Tensor]) -> None:
         """Start from another run's weights (`init_from`), all of which must fit.

@@ -115,6 +115,7 @@ class GitState(Record, kw_only=True):
 
     commit: str | None = None
     dirty: bool | None = None
+    epochs: int | None = None  # of a resumption: the new length of the run
 
 
 class Origin(Record, kw_only=True):
