@@ -39,7 +39,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 # The verbs of unsup. Each takes some variables; unsup/core/commands.py has the same table.
 OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words \
   IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs \
-  SHARE=--share SCRATCH=--scratch EVALUATE=--evaluate LOGGER=--logger ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder
+  EVALUATE=--evaluate LOGGER=--logger ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder \
+  SHARE=--share SCRATCH=--scratch
 LISTS := MODELS SEEDS GRID WORDS
 FLAGS := ONNX SCRATCH
 MODELS ?= $(MODEL)

@@ -29,7 +29,7 @@ def provenance() -> dict[str, Any]:
 
 
 def with_epochs(command: str, epochs: int) -> str:
-    """Return a recorded `unsup train …` of another length; other texts as they are."""
+    """Return a recorded `unsup train …` of another length, other texts as they are."""
     words = shlex.split(command)
     if words[:2] != ["unsup", "train"]:
         return command

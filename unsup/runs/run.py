@@ -222,7 +222,7 @@ class Run:
         self.config = config
 
     def write_resumption(self, epochs: int | None = None) -> None:
-        """Record the commit of the code that continues the run, and its new length, if any."""
+        """Record the commit of the code that continues the run, and a new length."""
         how: dict[str, Any] = git_state()
         if epochs is not None:
             how["epochs"] = epochs

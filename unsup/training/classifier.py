@@ -61,7 +61,7 @@ class LabelledBatches:
 
 @dataclass(frozen=True)
 class Best:
-    """The epoch with the highest validation accuracy, and of equals with the least loss."""
+    """The epoch of the highest validation accuracy, of equals the least loss."""
 
     epoch: int  # from 1
     accuracy: float
@@ -123,7 +123,7 @@ class Classifier(L.LightningModule):
             self.best = Best(epoch, correct, losses, state)
 
     def correct(self, data: ImageData) -> Floats:
-        """Load the best weights, and return which test images (n,) they classify correctly."""
+        """Load the best weights, and return which test images (n,) they get right."""
         self.load_state_dict(self.best.state)
         with frozen(self):
             predicted = torch.cat([self(x).argmax(1).cpu() for x in data.batches("test", self.device)]).numpy()

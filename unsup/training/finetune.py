@@ -11,6 +11,10 @@ regularisation, and few optimizer steps (188 with 1 % of ImageNet's labels, 940 
 * Views are those of the data set's preset if the method is trained on views, in the mild form: crops and mirror images
   (deformation, for digits), as in the source. Other methods see the images as they are.
 
+On digits with 10 % of the labels (two choices of images; accuracy and loss on 130 validation images) views matter and
+their strength does not: `simclr` .965, .155 with mild views, .965, .146 with its own, .946, .199 without. `deep_ae` at
+rates 3e-4, 1e-3, 3e-3: .931, .278; .927, .265; .919, .282.
+
 A run and a fresh initialisation are trained alike.
 """
 
@@ -52,9 +56,9 @@ VALIDATIONS = 20  # of a training, about
 
 
 def finetune_run(run: Run, share: float, scratch: bool = False, seed: int = 0, epochs: int | None = None) -> FineTuned:
-    """Train the encoder of a run and a linear head with labels, and write the result below the run.
+    """Train the encoder of a run and a linear head with labels.
 
-    The weights of the run stay as they are. Its report, if any, gets the result in a section of its own.
+    The result is written below the run. The weights of the run stay as they are. Its report, if any, gets the result in a section of its own.
 
     Args:
         run: the run.
@@ -100,7 +104,7 @@ def refuse_fixed(run: Run, model: Model) -> None:
 
 
 def labelled_images(labels: Ids, share: float, seed: int) -> Ids:
-    """Return positions of a share of the training images (n,), at least one of each class."""
+    """Return positions of a share of the training images, one of each class at least."""
     return stratified(labels, max(len(np.unique(labels)), round(share * len(labels))), draw=seed)
 
 
