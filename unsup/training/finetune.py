@@ -7,7 +7,7 @@ regularisation, and few optimizer steps (188 with 1 % of ImageNet's labels, 940 
 * Adam with a rate that is warmed up and annealed, as every method here is trained, in place of momentum with a rate for
   batches of 4,096.
 * `STEPS` optimizer steps, or `EPOCHS` epochs where that is more. The source counts epochs, which few images make short.
-* Validation images choose the epoch, as the source chose its numbers on a held-out part.
+* Validation images choose the epoch, so that few labels are not trained on for too long.
 * Views are those of the data set's preset if the method is trained on views, in the mild form: crops and mirror images
   (deformation, for digits), as in the source. Other methods see the images as they are.
 
@@ -58,7 +58,8 @@ VALIDATIONS = 20  # of a training, about
 def finetune_run(run: Run, share: float, scratch: bool = False, seed: int = 0, epochs: int | None = None) -> FineTuned:
     """Train the encoder of a run and a linear head with labels.
 
-    The result is written below the run. The weights of the run stay as they are. Its report, if any, gets the result in a section of its own.
+    The result is written below the run, whose weights stay as they are. The run's report, if any, gets it in a section
+    of its own.
 
     Args:
         run: the run.
