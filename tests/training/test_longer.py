@@ -160,6 +160,7 @@ def test_the_suggested_command_trains_a_new_run_from_these_weights(
 def test_a_run_is_not_shortened(tmp_path: Path, unjudged: None, capsys: pytest.CaptureFixture[str]) -> None:
     run = train(tmp_path, "gan", 2, "--evaluate", "no")
     before = files(run)
+    capsys.readouterr()
     for epochs, code in (("1", 1), ("0", 2)):
         assert main(["resume", str(run), "--epochs", epochs]) == code
     assert main(["resume", str(run), "--epochs", "2"]) == 1

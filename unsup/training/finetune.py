@@ -2,7 +2,7 @@
 
 The recipe follows Chen et al. 2020, "A simple framework for contrastive learning of visual representations", appendix
 B.5, where a share of the labels fine-tunes the whole network under a linear head: mild views, no weight decay, no other
-regularisation, and few optimizer steps (188 with 1 % of ImageNet's labels, 940 with 10 %). What differs, and why:
+regularisation, and few optimizer steps. What differs, and why:
 
 * Adam with a rate that is warmed up and annealed, as every method here is trained, in place of momentum with a rate for
   batches of 4,096.
