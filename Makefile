@@ -14,7 +14,7 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-VERBS := start train resume sweep audit evaluate classify encode export zero_shot models compare results reproduce selfcheck
+VERBS := start train resume sweep finetune audit evaluate classify encode export zero_shot models compare results reproduce selfcheck
 .PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
 help: ## print this list
@@ -39,9 +39,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 # The verbs of unsup. Each takes some variables; unsup/core/commands.py has the same table.
 OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words \
   IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs \
-  EVALUATE=--evaluate LOGGER=--logger ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder
+  EVALUATE=--evaluate LOGGER=--logger ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder \
+  SHARE=--share SCRATCH=--scratch
 LISTS := MODELS SEEDS GRID WORDS
-FLAGS := ONNX
+FLAGS := ONNX SCRATCH
 MODELS ?= $(MODEL)
 option = $(patsubst $1=%,%,$(filter $1=%,$(OPTIONS)))
 quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,"$($1)"))
@@ -55,8 +56,9 @@ start: TAKES := IMAGES ENCODER DATA_ROOT RUNS ## show an audit, a map, clusters 
 
 ##@ Train
 train: TAKES := MODEL DATA SEED EPOCHS IMAGES DATA_ROOT EVALUATE LOGGER RUNS ## train MODEL=, evaluate it and write a report [DATA= SEED= EPOCHS= DATA_ROOT= IMAGES= EVALUATE=full|quick|no LOGGER=csv|wandb|mlflow]
-resume: TAKES := RUN IMAGES DATA_ROOT ## continue the interrupted RUN=, then evaluate it [DATA_ROOT= IMAGES= if the images have moved]
+resume: TAKES := RUN EPOCHS IMAGES DATA_ROOT ## continue the interrupted RUN=, then evaluate it [EPOCHS= in all, to train a finished one longer; DATA_ROOT= IMAGES= if the images have moved]
 sweep: TAKES := MODELS SEEDS DATA GRID EPOCHS IMAGES DATA_ROOT EVALUATE LOGGER RUNS ## train all combinations of MODELS="ae vae" SEEDS="0 1 2" [GRID="model.code_dim=10,30" DATA= EPOCHS= EVALUATE= LOGGER=]
+finetune: TAKES := RUN SHARE SCRATCH SEED EPOCHS IMAGES DATA_ROOT ## train the encoder of RUN= further with labels, no frozen probe [SHARE=0.01|0.1|1 of the labels SCRATCH=1 SEED= EPOCHS=]
 models: TAKES := ## list the recipes with the score and the minutes to expect
 
 ##@ Evaluate and compare

@@ -132,6 +132,10 @@ def test_variables_of_a_sweep_and_of_a_resumed_run_become_options(project: Proje
     assert command == "-m unsup sweep ae --images my pictures --runs r"
     (command,) = project.make("resume", py, "RUN=a b", "DATA_ROOT=d")[1]
     assert command == "-m unsup resume a b --data_root d"
+    (command,) = project.make("resume", py, "RUN=r", "EPOCHS=9")[1]
+    assert command == "-m unsup resume r --epochs 9"
+    (command,) = project.make("finetune", py, "RUN=r", "SHARE=0.1", "SCRATCH=1", "SEED=2")[1]
+    assert command == "-m unsup finetune r --share 0.1 --scratch --seed 2"
 
 
 def test_a_port_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
@@ -154,6 +158,7 @@ def test_help_lists_every_verb() -> None:
         "train",
         "resume",
         "sweep",
+        "finetune",
         "audit",
         "evaluate",
         "classify",

@@ -30,7 +30,7 @@ def optimizer(recipe: str, **options: Any) -> tuple[Model, torch.optim.Optimizer
     changes = [(f"model.{name}", value) for name, value in options.items()]
     config = resolve(compose(recipe, "mnist", [], changes))
     model = build_model(config, build_data(config))
-    model.total_steps = lambda: 40  # type: ignore[method-assign]
+    model.total_steps = lambda schedule: 40  # type: ignore[method-assign]
     return model, model.configure_optimizers()["optimizer"]
 
 

@@ -211,6 +211,14 @@ def test_bold_and_code_nest_properly(text: str, expected: str) -> None:
     assert inline(text) == expected
 
 
+def test_a_page_that_is_written_again_keeps_its_test_images(folder: Path) -> None:
+    page = to_html(full(), folder, everything())
+    drawn = PageImages.of_page(page)
+    assert drawn.drawn.keys() == {"Map of the codes", "Hardest test images"}
+    assert to_html(full(), folder, drawn).split() == page.split()
+    assert PageImages.of_page(to_html(full(), folder)) == PageImages()
+
+
 def test_pictures_are_embedded_where_they_belong(folder: Path) -> None:
     content = full()
     content["figures"] = {

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 
+from unsup.cli.finetune import finetune
 from unsup.cli.judging import audit, evaluate, selfcheck
 from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
@@ -17,7 +18,7 @@ from unsup.core.errors import UserError, one_line
 COMMANDS = {
     command.__name__: command
     for command in (
-        *(start, train, sweep, resume, models),
+        *(start, train, sweep, resume, finetune, models),
         *(audit, evaluate, compare, selfcheck, results, reproduce),
         *(classify, encode, export, zero_shot),
     )

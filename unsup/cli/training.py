@@ -195,20 +195,25 @@ def sweep(
         raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
 
 
-def resume(run: str, *, data_root: str | None = None, images: str | None = None) -> None:
+def resume(run: str, *, epochs: int | None = None, data_root: str | None = None, images: str | None = None) -> None:
     """Continue an interrupted run from its last checkpoint, then evaluate it.
+
+    With --epochs a finished run is trained longer, unless something in it depends on its length.
 
     Args:
         run: a run folder, such as runs/mnist/deep_ae/0-001
+        epochs: how many in all, instead of those that were planned
         data_root: the folder of data sets, if it has moved
         images: your folder of images, or your file of arrays, if it has moved
     """
+    if epochs is not None and epochs < 1:
+        raise UsageError(f"--epochs {epochs}: give the number of epochs in all, at least 1")
     unfinished_run, locations = Run.find(run), new_locations(data_root, images)
     from unsup.training.distributed import is_main_process
     from unsup.training.train import resume_run
 
     unfinished_run.relocate(locations)
-    resume_run(unfinished_run)
+    resume_run(unfinished_run, epochs)
     if is_main_process():
         show_report(unfinished_run)
 

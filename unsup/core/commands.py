@@ -8,7 +8,7 @@ from pathlib import Path
 # Variables of the Makefile and the options of `unsup` that they stand for; "" is an argument without a name.
 OPTIONS = (
     *("seeds", "data", "seed", "grid", "epochs", "words", "images", "data_root", "out", "labels", "sort"),
-    *("a", "b", "onnx", "runs", "evaluate", "logger", "encoder", "codes", "text_encoder"),
+    *("a", "b", "onnx", "runs", "evaluate", "logger", "encoder", "codes", "text_encoder", "share", "scratch"),
 )
 VARIABLES = dict.fromkeys(("MODEL", "MODELS", "RUN", "CARD"), "") | {name.upper(): f"--{name}" for name in OPTIONS}
 # Options of `train` that stand for a key of the configuration

@@ -44,6 +44,7 @@ from unsup.reports.schema import (
     correct_key,
 )
 from unsup.reports.score_schema import Scores
+from unsup.runs.finetuned import finetuned_results
 from unsup.runs.origin import pretrained_on, stages_cost
 from unsup.runs.provenance import git_state
 from unsup.runs.records import LAST
@@ -181,6 +182,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         baselines={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
         comparisons=_comparisons(evaluation, judged.baselines),
         start=started_from(run, versions),
+        finetuned=finetuned_results(run.folder),
         findings=judged.findings,
         curves=curves,
         figures=dict(figures),

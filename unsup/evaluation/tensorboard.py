@@ -34,6 +34,14 @@ PLACES = ("root", "images")  # options that name folders
 COMMON = {"lr": "lr", "code_dim": "code_dim", "batch_size": "batch_size", "max_epochs": "epochs"}  # without a prefix
 
 
+def remove_dashboard(run: Path) -> None:
+    """Remove what `write_dashboard` has written into a run folder."""
+    for old in run.glob(f"events.out.tfevents.*{SUFFIX}"):
+        old.unlink()
+    (run / "projector_config.pbtxt").unlink(missing_ok=True)
+    shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
+
+
 def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation, step: int) -> None:
     """Write an evaluation for TensorBoard, in place of an earlier evaluation.
 
@@ -42,10 +50,7 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     * `probe/<class>`: precision-recall curves of the probe, for at most 20 classes;
     * the projector: codes of at most 2,500 test images with the images; wide codes as principal components.
     """
-    for old in run.glob(f"events.out.tfevents.*{SUFFIX}"):
-        old.unlink()
-    (run / "projector_config.pbtxt").unlink(missing_ok=True)
-    shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
+    remove_dashboard(run)
     with SummaryWriter(run, filename_suffix=SUFFIX) as board:
         final = final_scores(as_record(evaluation.scores, Scores))
         for part in hparams(options_of(config), final):

@@ -1,6 +1,7 @@
 """The contract of a method, from images to losses and codes, without labels."""
 
 from collections.abc import Mapping
+from functools import partial
 from inspect import signature
 from typing import Any, cast
 
@@ -92,7 +93,7 @@ class Model(TrainingHooks):
     def configure_optimizers(self) -> Any:
         """Return the optimizer with its schedule, or None for a method without parameters."""
         build = named_optimizer(self.optimizer, self.lr) if self.optimizer else adamw(self.lr, self.beta2)
-        return annealed(self, build, self.weight_decay, self.total_steps)
+        return annealed(self, build, self.weight_decay, partial(self.total_steps, "the learning rate"))
 
     def initialise(self, state: dict[str, Tensor]) -> None:
         """Start from another run's weights (`init_from`), all of which must fit.

@@ -76,7 +76,7 @@ class BYOL(Model):
 
     def configure_optimizers(self) -> Any:
         """Return the online network's optimizer, whose steps the target follows."""
-        configured, total = super().configure_optimizers(), self.total_steps()
+        configured, total = super().configure_optimizers(), self.total_steps("the decay of the moving average")
         configured["optimizer"].register_step_post_hook(
             lambda *_: self.follow(decay_at(self.iteration, total, self.decay))  # the step is not counted yet: 0 first
         )

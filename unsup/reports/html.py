@@ -4,8 +4,8 @@ Every number comes from the content of report.json; pictures and test images are
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 INLINE = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
+DRAWN = re.compile(r"<section id=.*\n<h2 id=[^>]*>(?P<title>.*)</h2>\n(?P<content>(?s:.*?))</section>")
+MAP, HARDEST = "Map of the codes", "Hardest test images"
 FIRST = (  # sections of the page in this order, before all others
     "Summary",
     "Against the baselines",
     "Learning curves",
     "Pictures",
     "Generation",
-    "Map of the codes",
+    MAP,
     "Classes",
-    "Hardest test images",
+    HARDEST,
 )
 SECTION = {"confusion": "Classes", "clusters": "k-means", "own_clusters": "Clusterings"}  # of others: "Pictures"
 MARKS = {
@@ -53,6 +55,13 @@ class PageImages:
 
     code_map: CodeMap | None = None
     hardest: Sequence[Mistake] = ()
+    drawn: Mapping[str, str] = field(default_factory=dict)  # HTML of sections of an earlier page, by title
+
+    @classmethod
+    def of_page(cls, page: str) -> "PageImages":
+        """Return the test images of a page of the same weights and images."""
+        found = {match["title"]: match["content"] for match in DRAWN.finditer(page)}
+        return cls(drawn={title: found[title] for title in (MAP, HARDEST) if title in found})
 
 
 class PagePart(NamedTuple):
@@ -85,17 +94,20 @@ def to_html(report: Report, folder: Path, images: PageImages | None = None) -> s
 
 def _sections(report: Report, folder: Path, images: PageImages) -> list[tuple[str, str, list[PagePart]]]:
     """Return (id, title, parts) of the sections that have parts."""
+    from markupsafe import Markup
+
     blocks = {section.title: [*section.blocks] for section in sections(report)}
-    _place_pictures(blocks, without_map=images.code_map is not None)
+    _place_pictures(blocks, without_map=images.code_map is not None or MAP in images.drawn)
     content = {title: [_part(block, folder) for block in some] for title, some in blocks.items()}
     content["Checks"] = [_part(block, folder) for block in checks_in_full(report)]
     content[TITLE] = content.pop(TITLE)  # the last one
     if curves := panels(report.curves or {}):
         content["Learning curves"] = [PagePart("curves", curves)]
     if images.code_map:
-        content["Map of the codes"] = [PagePart("map", code_map.draw(images.code_map))]
+        content[MAP] = [PagePart("map", code_map.draw(images.code_map))]
     if images.hardest:
-        content["Hardest test images"] = [PagePart("mistakes", [_mistake(one) for one in images.hardest])]
+        content[HARDEST] = [PagePart("mistakes", [_mistake(one) for one in images.hardest])]
+    content |= {title: [PagePart("drawn", Markup(text))] for title, text in images.drawn.items()}
     order = dict.fromkeys((*FIRST, *content))
     titles = [title for title in order if content.get(title)]
     return [(f"s{i}", title, content[title]) for i, title in enumerate(titles, 1)]

@@ -47,6 +47,17 @@ def write_report(folder: Path, report: Report, pictures: PageImages | None = Non
     replace_file(folder / "report.html", to_html(report, folder, pictures))
 
 
+def rewrite_report(folder: Path, report: Report) -> None:
+    """Write a report of the same evaluation again, with the test images of its page.
+
+    Raises:
+        UserError: as in `write_report`.
+    """
+    page = folder / "report.html"
+    pictures = PageImages.of_page(page.read_text(encoding="utf-8")) if page.exists() else None
+    write_report(folder, report, pictures)
+
+
 def to_json(report: Report) -> str:
     """Return the text of report.json.
 

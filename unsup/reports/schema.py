@@ -4,6 +4,7 @@ from typing import Any, Literal, get_args
 
 from msgspec import field
 
+from unsup.reports.finetuned import FineTuned
 from unsup.reports.score_schema import Count, Difference, Record, Scores
 
 SCHEMA = 4  # of report.json: raise with every layout change; docs/protocol/version-4.md describes it
@@ -122,6 +123,7 @@ class GitState(Record, kw_only=True):
 
     commit: str | None = None
     dirty: bool | None = None
+    epochs: int | None = None  # of a resumption: the new length of the run
 
 
 class Origin(Record, kw_only=True):
@@ -198,6 +200,7 @@ class Report(Record, kw_only=True):
     provenance: Provenance
     pretrained_on: Pretraining | None = None
     start: Start | None = None
+    finetuned: list[FineTuned] = field(default_factory=list)  # results of training with labels, no frozen probes
     findings: list[str] | None = None  # of an audit of the images, which a named data set does not need
     curves: dict[str, list[tuple[Count, float]]] | None = None
 

@@ -8,6 +8,7 @@ from unsup.reports.schema import ReferenceKey, Report, baseline_name
 from unsup.reports.score_schema import Layer, Scores
 from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, other_clusterings
 from unsup.reports.sections_copies import copies_of_test_images
+from unsup.reports.sections_finetuned import TITLE, fine_tuned
 from unsup.reports.sections_images import about_these_images
 from unsup.reports.sections_new_images import new_images
 from unsup.reports.sections_origin import QUICK, how_made, origin
@@ -38,6 +39,7 @@ def sections(report: Report) -> list[Section]:
         ("Number of clusters", cluster_numbers(report)),
         (spread[0].title if spread else "", [*spread]),
         ("Other measures", _others(report)),
+        (TITLE, fine_tuned(report)),
         ("How the numbers were made", how_made(report)),
         ("Where it comes from", origin(report)),
         (citation.TITLE, citation.blocks(report)),

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 LAYOUT = 1  # of the content of a checkpoint; others are refused
 NEEDED = {"state_dict": dict, "hyper_parameters": dict, "global_step": int}
+OPTIONAL = {"epoch": int, "schedules": list}  # not in checkpoints of earlier code
 
 
 class DamagedCheckpoint(UserError):
@@ -60,7 +61,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint, with tensors on the CPU.
 
-    These are `state_dict`, `hyper_parameters` and `global_step` (optimizer steps). Code in the file never runs.
+    These are `state_dict`, `hyper_parameters` and `global_step` (optimizer steps), and `epoch` (from 0) and `schedules`
+    (that follow the length of the training) if it has them. Code in the file never runs.
 
     Raises:
         UserError: it is damaged, not a checkpoint of a model, or of another layout.
@@ -70,8 +72,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             if file.testzip() is not None:
                 raise ValueError("checksum")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        content = {key: checkpoint[key] for key in NEEDED}
-        if not all(isinstance(content[key], kind) for key, kind in NEEDED.items()):
+        content = {key: checkpoint[key] for key in (*NEEDED, *(OPTIONAL.keys() & checkpoint.keys()))}
+        if not all(isinstance(value, (NEEDED | OPTIONAL)[key]) for key, value in content.items()):
             raise TypeError
         if not all(isinstance(name, str) and isinstance(w, torch.Tensor) for name, w in content["state_dict"].items()):
             raise TypeError

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from unsup.runs.lookup import checkout
 
+EPOCHS = ("--epochs", "--trainer.max_epochs")  # one option
 PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "numpy")
 
 
@@ -24,6 +26,21 @@ def provenance() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:  # run from a checkout without an install
             versions[package] = "not installed"
     return {"versions": versions, **git_state(), "hardware": hardware()}
+
+
+def with_epochs(command: str, epochs: int) -> str:
+    """Return a recorded `unsup train …` of another length, other texts as they are."""
+    words = shlex.split(command)
+    if words[:2] != ["unsup", "train"]:
+        return command
+    rest, others = iter(words), list[str]()
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if name not in EPOCHS:
+            others.append(word)
+        elif not equals:
+            next(rest, None)
+    return shlex.join([*others, EPOCHS[0], str(epochs)])
 
 
 def git_state() -> dict[str, Any]:

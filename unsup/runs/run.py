@@ -14,6 +14,7 @@ Next to the recipes, runs/<data>/baselines/ caches the baselines of the data set
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -26,7 +27,7 @@ from unsup.core.files import replace_file, write_json
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
-from unsup.runs.provenance import git_state, provenance
+from unsup.runs.provenance import git_state, provenance, with_epochs
 from unsup.runs.records import LAST, PREVIOUS, next_folder, read_record
 
 if TYPE_CHECKING:
@@ -225,9 +226,24 @@ class Run:
         write_json(self.folder / "training.json", record)
         self.training = record
 
-    def write_resumption(self) -> None:
-        """Record the commit of the code that continues the run."""
-        self.versions = self.versions | {"resumed": [*self.versions.get("resumed", []), git_state()]}
+    def reopen(self, config: Config) -> None:
+        """Take back the end of the training and its evaluation, for another length."""
+        for name in ("report.json", "report.md", "report.html", "heads.npz", "correct.npz"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "figures", ignore_errors=True)
+        (self.folder / "training.json").unlink(missing_ok=True)
+        replace_file(self.folder / "config.yaml", dump_yaml(config))
+        for name in ("report", "readout", "training"):
+            self.__dict__.pop(name, None)
+        self.config = config
+
+    def write_resumption(self, epochs: int | None = None) -> None:
+        """Record the commit of the code that continues the run, and a new length."""
+        how: dict[str, Any] = git_state()
+        if epochs is not None:
+            how["epochs"] = epochs
+            self.versions = self.versions | {"command": with_epochs(self.versions["command"], epochs)}
+        self.versions = self.versions | {"resumed": [*self.versions.get("resumed", []), how]}
         write_json(self.folder / "versions.json", self.versions)
 
     def write_report(

@@ -22,7 +22,7 @@ class RunIndex:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._known: dict[Path, Config | None] = {}  # a run's configuration never changes
+        self._known: dict[Path, Config | None] = {}  # only `unsup resume --epochs` changes it
 
     def matching(self, config: Config) -> list[Run]:
         """Return the runs of a configuration, the newest first.

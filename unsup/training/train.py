@@ -14,7 +14,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.files import short_path
 from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
-from unsup.evaluation.tensorboard import final_scores
+from unsup.evaluation.tensorboard import final_scores, remove_dashboard
 from unsup.models.base import Model
 from unsup.models.parts.optim import named_optimizer
 from unsup.runs.build import build, load_weights
@@ -33,6 +33,7 @@ from unsup.training.distributed import is_main_process, leave_process_group, sha
 from unsup.training.failures import as_usage_errors, discard, raise_explained
 from unsup.training.library_weights import load_library_weights
 from unsup.training.loggers import log_final_scores
+from unsup.training.longer import longer_config, refuse_other_length
 from unsup.training.trainer import bare_trainer, build_trainer, silence_libraries, uses_several_devices
 
 log = logging.getLogger(__name__)
@@ -105,29 +106,44 @@ def threads_for(config: Config) -> int | None:
     return threads
 
 
-def resume_run(run: Run) -> None:
+def resume_run(run: Run, epochs: int | None = None) -> None:
     """Continue an unfinished run from its last checkpoint, then evaluate it.
+
+    With `epochs` a run, finished or not, is continued to so many in all (`unsup.training.longer`).
 
     As checkpoints are written at the ends of epochs, and all random draws derive from the seed, the weights are those
     of an uninterrupted run, bit for bit. A run that only lacks its report is evaluated. If the last checkpoint of a
     finished run is damaged, the last epoch is trained again.
 
     Raises:
-        UserError: the run is finished or in use, has no readable checkpoint, or its images have changed.
+        UserError: the run is finished or in use, has no readable checkpoint, its images have changed, or it cannot have
+            another length. Nothing has changed then.
     """
     silence_libraries()
     with run_lock(run), use_threads(run.versions.get("threads")):
-        if run.trained and not (len(run.checkpoints) > 1 and is_damaged(run.last_checkpoint)):
+        other_length = epochs is not None and epochs != run.config["trainer"].get("max_epochs")
+        damaged = len(run.checkpoints) > 1 and is_damaged(run.last_checkpoint)
+        if run.trained and not damaged and not other_length:
             if run.evaluated or run.config["evaluate"] == "no":
-                raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again")
+                longer = suggest("resume", run=run, epochs="…")
+                raise UserError(
+                    f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again, {longer} trains it longer"
+                )
             evaluate_run(run, run.data(), quick=run.config["evaluate"] == "quick")
             return
         path, checkpoint = newest_checkpoint(str(run), run.checkpoints)
-        data, model = prepare_training(run.config, run.data())
+        config = longer_config(run, epochs) if epochs is not None and other_length else run.config
+        data, model = prepare_training(config, run.data())
         load_weights(model, checkpoint, path)
+        if epochs is not None and other_length:
+            refuse_other_length(run, epochs, model, checkpoint)
+            if is_main_process():
+                remove_dashboard(run.folder)
+                run.reopen(config)
+            run.config = config
         iteration = checkpoint["global_step"] // model.steps_per_batch
         if is_main_process():
-            run.write_resumption()
+            run.write_resumption(epochs if other_length else None)
             if path.name != LAST:  # the damaged one must not replace this one
                 run.last_checkpoint.unlink(missing_ok=True)
         record = fit(run, model, data, f"{run} continues after training step {iteration:,}", path, iteration)

@@ -78,14 +78,14 @@ def record_report(run: Path, results: Path) -> Path:
 
 
 def without_local_paths(report: Report) -> Report:
-    """Return the report without its curves and without paths on this machine.
+    """Return the report without curves, fine-tuning and paths on this machine.
 
     The name of a folder of images stays, and that of a run which this one started from, below runs/.
     """
     recorded = copy.deepcopy(report)
     start = recorded.provenance.init_from.run if recorded.provenance.init_from else "another"
     recorded.run.command = without_paths(report.run.command, start)
-    recorded.curves = None
+    recorded.curves, recorded.finetuned = None, []  # a card checks frozen probes alone
     config = recorded.provenance.config
     options = config.get("data", {}).get("init_args", {})
     options.pop("root", None)

@@ -32,6 +32,7 @@ class TrainingHooks(L.LightningModule):
     def __init__(self, lr: float) -> None:
         super().__init__()
         self.lr = lr
+        self.schedules: set[str] = set()  # that follow the length of the training, by name
         self._loss_guard = LossGuard(lr)
         self._batch_index: Tensor | None = None  # (n,) of the batch in training
         self._held_out: dict[str, tuple[Any, int]] = {}  # during validation: sums over images, and their number
@@ -59,11 +60,17 @@ class TrainingHooks(L.LightningModule):
         """The number of training batches of an epoch in this process."""
         return min(int(self.trainer.num_training_batches) * self._data.steps_per_call, self._data.steps_per_epoch)
 
-    def total_steps(self) -> int:
-        """Return how many training batches the run has.
+    def total_steps(self, schedule: str = "a schedule") -> int:
+        """Return how many training batches the run has, for a schedule over all of them.
 
         They equal optimizer steps, unless a model makes several steps per batch.
+        A run with such a schedule cannot be made longer, and the message names it.
         """
+        self.schedules.add(schedule)
+        return self.planned_steps()
+
+    def planned_steps(self) -> int:
+        """Return how many training batches the run has, for a display."""
         total = self.trainer.estimated_stepping_batches  # calls of training_step, or inf; creates the loaders
         if not self.automatic_optimization and self.trainer.max_epochs != -1:
             total = self.batches_per_epoch * (self.trainer.max_epochs or 0)
@@ -188,8 +195,9 @@ class TrainingHooks(L.LightningModule):
             logger.log_metrics(means, self.iteration)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to save after a loss that was not finite."""
+        """Record the schedules, and refuse to save after a loss that was not finite."""
         self._loss_guard.check()
+        checkpoint["schedules"] = sorted(self.schedules)
 
 
 def check_losses(model: TrainingHooks, values: Any) -> None:

@@ -88,6 +88,6 @@ class Progress(ProgressBar):
 
 def length(model: Any, data: Any, epochs: int) -> str:
     """Return the images, steps and epochs of a training, for its first line."""
-    each, total = (f"{n:,} step{'' if n == 1 else 's'}" for n in (model.batches_per_epoch, model.total_steps()))
+    each, total = (f"{n:,} step{'' if n == 1 else 's'}" for n in (model.batches_per_epoch, model.planned_steps()))
     batches = f"batches of {data.batch_size:,}, {epochs:,} epoch{'' if epochs == 1 else 's'}"
     return f"{data.size('learn'):,} training images, {each} an epoch, {total} ({batches})"
