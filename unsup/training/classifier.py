@@ -20,7 +20,7 @@ from unsup.data.batches import num_batches
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
 from unsup.models.parts.augment import augment
-from unsup.models.parts.optim import annealed_adam
+from unsup.models.parts.optim import adamw, annealed
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Classifier(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         total = int(self.trainer.estimated_stepping_batches)
-        return annealed_adam(self, RATE, beta2=0.999, weight_decay=0.0, steps=lambda: total)
+        return annealed(self, adamw(RATE, beta2=0.999), 0.0, lambda: total)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, labels = batch

@@ -1,19 +1,17 @@
 """Fine-tuning, which trains the encoder of a run with labels.
 
-The recipe follows Chen et al. 2020, "A simple framework for contrastive learning of visual representations", appendix
-B.5, where a share of the labels fine-tunes the whole network under a linear head: mild views, no weight decay, no other
-regularisation, and few optimizer steps. What differs, and why:
+A linear head on the encoder and the encoder are trained together by cross-entropy, as in the few-label results of Chen
+et al. 2020, "A simple framework for contrastive learning of visual representations" (section 4.2 and appendix B.5):
 
-* Adam with a rate that is warmed up and annealed, as every method here is trained, in place of momentum with a rate for
-  batches of 4,096.
-* `STEPS` optimizer steps, or `EPOCHS` epochs where that is more. The source counts epochs, which few images make short.
+* Adam with a rate that is warmed up and annealed, as every method here is trained, without weight decay.
+* `STEPS` optimizer steps, or `EPOCHS` epochs where that is more, as few images make epochs short.
 * Validation images choose the epoch, so that few labels are not trained on for too long.
 * Views are those of the data set's preset if the method is trained on views, in the mild form: crops and mirror images
-  (deformation, for digits), as in the source. Other methods see the images as they are.
+  (deformation, for digits). Other methods see the images as they are.
 
-On digits with 10 % of the labels (two choices of images; accuracy and loss on 130 validation images) views matter and
-their strength does not: `simclr` .965, .155 with mild views, .965, .146 with its own, .946, .199 without. `deep_ae` at
-rates 3e-4, 1e-3, 3e-3: .931, .278; .927, .265; .919, .282.
+On digits with 10 % of the labels (two choices of images; accuracy and loss on 130 validation images, so that only large
+differences count): `simclr` .965, .155 with mild views, .965, .146 with its own, .946, .199 without. `deep_ae` at rates
+3e-4, 1e-3, 3e-3: .931, .278; .927, .265; .919, .282.
 
 A run and a fresh initialisation are trained alike.
 """
