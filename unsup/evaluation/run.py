@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, NamedTuple
 
 import torch
@@ -158,6 +159,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
     made = {
         **versions,
         "config": _without_nulls(run.config),
+        "date": date.today().isoformat(),
         **({} if now.items() <= versions.items() else {"evaluation": now}),
     }
     return Report(
