@@ -203,14 +203,15 @@ def test_a_single_table_does_not_repeat_the_heading_of_its_section(folder: Path)
     assert captions["Classes"] == ["Classes and probabilities of the linear probe", "Linear probe by class"]
 
 
-def test_commands_that_come_next_name_this_run(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commands_that_come_next_name_this_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "other runs" / "mnist" / "deep_ae" / "0-001"
     content = full()
     for via, words in (
-        ("unsup", ["unsup compare --data mnist --runs &#39;other runs&#39;", "tensorboard --logdir &#39;other runs&#39;"]),
+        (
+            "unsup",
+            ["unsup compare --data mnist --runs &#39;other runs&#39;", "tensorboard --logdir &#39;other runs&#39;"],
+        ),
         ("make", ["make compare DATA=mnist &#39;RUNS=other runs&#39;", "make dashboard &#39;RUNS=other runs&#39;"]),
     ):
         monkeypatch.setenv("UNSUP_VIA", via)

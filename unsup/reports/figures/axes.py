@@ -4,6 +4,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+MOST = 6  # numbers on an axis
+INTERVALS = 4  # between those of a linear axis
+
 
 class Tick(NamedTuple):
     at: float  # position on the drawing
@@ -20,18 +23,19 @@ def padded(low: float, high: float, logarithmic: bool) -> tuple[float, float]:
 
 
 def ticks(low: float, high: float, logarithmic: bool, whole: bool = False) -> list[float]:
-    """Return at most six round numbers within a range."""
-    from matplotlib.ticker import LogLocator, MaxNLocator
-
+    """Return at most six round numbers within a range, without loading Matplotlib."""
     if logarithmic:
-        for digits in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
-            values = LogLocator(subs=digits, numticks=100).tick_values(low, high)
-            inside = [float(value) for value in values if low <= value <= high]
-            if len(inside) <= 6:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for digits in ((1, 2, 5), (1, 3), (1,)):
+            inside = [value for k in powers for digit in digits if low <= (value := digit * 10.0**k) <= high]
+            if 1 < len(inside) <= MOST:
                 return inside
-        return inside[:: math.ceil(len(inside) / 6)]
-    values = MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole).tick_values(low, high)
-    return [float(value) for value in values if low <= value <= high]
+        if len(inside) > MOST:
+            return inside[:: math.ceil(len(inside) / MOST)]
+    power = 10.0 ** math.floor(math.log10((high - low) / INTERVALS))
+    step = next(step for digit in (1, 2, 5, 10) if (step := digit * power) * INTERVALS >= (high - low) * (1 - 1e-9))
+    step = max(step, 1.0) if whole else step
+    return [i * step for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def labelled(values: list[float], place: Callable[[float], float]) -> list[Tick]:

@@ -61,7 +61,9 @@ def draw_lines(
     height, width = next(image for image in lines[0] if image is not None).shape[1:]
     gap = max(1, round(width / 14))
     columns = max(map(len, lines))
-    canvas = np.zeros((len(lines) * (height + gap) - gap, columns * (width + gap) - gap, 4))  # red, green, blue, opacity
+    canvas = np.zeros(
+        (len(lines) * (height + gap) - gap, columns * (width + gap) - gap, 4)
+    )  # red, green, blue, opacity
     for i, line in enumerate(lines):
         for j, image in enumerate(line):
             top, left = i * (height + gap), j * (width + gap)

@@ -15,6 +15,14 @@ LOGARITHMIC = 5.0  # ratio of the largest to the smallest value from which an ax
 PARTS = ("train", "val")
 NAMES = {"train": "training", "val": "validation"}
 TITLES = {  # of other terms: the term with spaces
+    "kl": "KL divergence",
+    "negative_elbo": "negative ELBO",
+    "d_loss": "loss of the discriminator",
+    "g_loss": "loss of the generator",
+    "eg_loss": "loss of encoder and generator",
+    "d_real": "D(x), real images",
+    "log_d_real": "log D(x), real images",
+    "d_fake": "D(G(z)), generated images",
     "lr": "learning rate",
     "grad_norm": "gradient norm",
     "grad_norm_d": "gradient norm of the discriminator",
