@@ -46,8 +46,8 @@ def grids_of(model: Any, x: Tensor) -> dict[str, Tensor]:
 def pixel_weights(model: Any, x: Tensor) -> Tensor | None:
     """Return the weights (D, C, H, W) of a dense layer that sees the pixels, if any.
 
-    It is the first layer with parameters that encoding an image (1, C, H, W) reaches. A later layer, such as a head, may
-    have as many inputs by chance.
+    It is the first layer with parameters that encoding an image (1, C, H, W) reaches. A later layer, such as a head,
+    may have as many inputs by chance.
     """
     reached: list[nn.Module] = []
     layers = [m for m in model.modules() if [*m.parameters(recurse=False)] and not [*m.children()]]

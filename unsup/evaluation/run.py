@@ -129,7 +129,8 @@ def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
         return report
     say("dashboard")
     steps = [points[-1][0] for points in curves.values() if points]
-    write_dashboard(run.folder, run.config, data, judged.evaluation, step=int(max(steps, default=0)))
+    last = int(max(steps, default=0))
+    write_dashboard(run.folder, run.config, data, judged.evaluation, step=last, command=run.versions["command"])
     return report
 
 

@@ -56,9 +56,9 @@ def unequal_batches(report: Report) -> str:
     if val >= SIMILAR * train:
         return ""
     return (
-        f"Batches have {train:,.0f} images in training and {val:,.0f} in validation. A loss that compares the images of "
-        "a batch with each other, as contrastive ones do, is lower in a smaller batch: read the shape of both curves, "
-        "not which is lower."
+        f"Batches have {train:,.0f} images in training and {val:,.0f} in validation. A loss that compares the images "
+        "of a batch with each other, as contrastive ones do, is lower in a smaller batch: read the shape of both "
+        "curves, not which is lower."
     )
 
 
