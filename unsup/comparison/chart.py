@@ -1,4 +1,4 @@
-"""The chart of a comparison, with scores and their intervals, and scores against costs."""
+"""The chart of a comparison, with intervals and against costs."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ AROUND = ((13, 0), (-13, 0), (0, -12), (0, 12), (13, -12), (13, 12), (-13, -12),
 
 
 class Mark(NamedTuple):
-    """A row of the table; positions are percentages from left to right."""
+    """A row of the table, at positions in percent from left to right."""
 
     number: int
     name: str
@@ -75,7 +75,7 @@ class Chart:
 
     @property
     def note(self) -> str:
-        """What the marks are, and what they do not say."""
+        """An explanation of the marks."""
         kinds = {mark.over_seeds for mark in self.marks if mark.whisker}
         notes = ["dots: means over training seeds"]
         notes += ["thick lines: 95 % intervals of these means, from three seeds on"] if True in kinds else []
@@ -102,7 +102,7 @@ def _value(row: Row, score: Score) -> float:
 
 
 def _interval(row: Row, score: Score) -> tuple[float, float] | None:
-    """Return the interval over seeds, or else that of the linear probe over test images."""
+    """Return the interval over seeds, or that over test images."""
     statistics = row.statistics[score.name]
     if "low" in statistics:
         return statistics["low"], statistics["high"]
@@ -140,7 +140,7 @@ def _chart(rows: list[Row], score: Score) -> Chart:
 
 
 def _range(rows: Sequence[Row], score: Score) -> tuple[float, float]:
-    """Return the ends of the axis, which worse baselines than all models do not stretch."""
+    """Return the ends of the axis, not stretched by baselines worse than all models."""
     values: list[float] = []
     for row in sorted(rows, key=lambda row: row.kind == "baseline"):
         value, interval = _value(row, score), _interval(row, score)
@@ -194,7 +194,7 @@ def _panel(rows: Sequence[Row], score: Score, cost: str) -> CostPanel | None:
 
 
 def _labels(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return where the numbers of points are drawn, off all points and other numbers if there is room."""
+    """Return where the numbers of points are drawn, off all other marks."""
     taken: list[tuple[float, float]] = []
     for x, y in places:
         around = [(x + dx, y + dy) for dx, dy in AROUND]
