@@ -89,7 +89,9 @@ def read_run(path: Path) -> ComparedRun:
         options=options,
         numbers=score_values(report.scores, report.run),
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
-        intervals=_intervals({"": report.scores, **report.ordered_baselines}),
+        intervals=_intervals(
+            {"": report.scores} | {str(key): scores for key, scores in report.ordered_baselines.items()}
+        ),
         initialisations=report.baselines.get("untrained", Scores()).by_initialisation,
         pretrained_on=report.pretrained_on,
         copies_warning=copies_warning(report),
