@@ -724,7 +724,7 @@ def test_the_page_is_complete_in_itself_and_escapes_what_it_shows(tmp_path: Path
     assert not page.open and not page.loaded
     assert page.seen.count("script") == 1 and "link" not in page.seen and "b" not in page.seen
     assert "@import" not in text and "url(" not in text and "prefers-color-scheme: dark" in text
-    assert page.seen.count("table") == 2 and 'aria-sort="descending"' in text
+    assert page.seen.count("table") == 3 and 'aria-sort="descending"' in text
 
 
 def test_all_files_hold_the_same_rows_and_are_the_same_again(tmp_path: Path) -> None:

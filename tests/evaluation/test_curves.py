@@ -15,7 +15,7 @@ def test_curves_are_read_back_and_thinned(tmp_path: Path) -> None:
         for step, value in ((10, 0.5), (20, float("nan")), (30, 0.25)):
             writer.add_scalar("val/loss", value, step)
         writer.add_scalar("train/lr", 0.1, 0)
-        writer.add_scalar("final/linear_probe", 0.9, 0)
+        writer.add_scalar("report/linear_probe", 0.9, 0)
     found = curves_of(tmp_path)
     assert found.keys() == {"train/loss", "val/loss"}
     assert found["val/loss"] == [(10, 0.5), (30, 0.25)]

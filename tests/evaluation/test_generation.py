@@ -515,7 +515,7 @@ def test_a_run_reports_what_it_generates(
     events = EventAccumulator(str(run)).Reload()
     for name in ("generation/frechet", "generation/precision", "likelihood/elbo", "likelihood/log_likelihood"):
         first, _, second = name.partition("/")
-        final = events.Scalars(f"final/{name}")[-1].value
+        final = events.Scalars(f"report/{name}")[-1].value
         assert final == pytest.approx(report["scores"][first][second])
     assert "Fréchet" in shown and "NLL, k = 100" in shown and "## Generation" in (run / "report.md").read_text()
     assert main(["evaluate", str(run)]) == 0  # from the cached space and baselines

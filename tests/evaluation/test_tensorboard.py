@@ -39,7 +39,9 @@ def written(folder: Path, data: TinyDigits) -> EventAccumulator:
     torch.manual_seed(0)
     evaluation = judge_model(Coder(), data, layers=False)
     for _ in range(2):  # the second one replaces the first
-        write_dashboard(folder, CONFIG, data, evaluation, step=40)
+        write_dashboard(
+            folder, CONFIG, data, evaluation, 40, "unsup train coder --trainer.max_epochs 4 --model.depth=2"
+        )
     return EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
 
 
@@ -49,8 +51,21 @@ def test_scores_stand_beside_options(tmp_path: Path) -> None:
     options = dict(plugin_data_pb2.HParamsPluginData.FromString(start).session_start_info.hparams)
     assert set(options) == {"seed", "model", "data", "code_dim", "batch_size", "epochs"}  # not where things lie
     assert options["code_dim"].number_value == 3
-    assert [event.step for event in events.Scalars("final/linear_probe/accuracy")] == [40]
+    assert [event.step for event in events.Scalars("report/linear_probe/accuracy")] == [40]
     assert len(list(tmp_path.glob("events.*"))) == 1
+    table = events.summary_metadata["_hparams_/experiment"].plugin_data.content
+    experiment = plugin_data_pb2.HParamsPluginData.FromString(table).experiment
+    assert {info.name for info in experiment.hparam_infos} == {"model", "code_dim", "lr", "epochs"}
+    scores = [info.name.tag for info in experiment.metric_infos]
+    assert scores[:2] == ["report/linear_probe/accuracy", "report/few_label/10/mean"]
+
+
+def test_time_series_open_on_what_was_learned(tmp_path: Path) -> None:
+    """TensorBoard unfolds the first two groups of tags, in the order of the alphabet."""
+    groups = {tag.partition("/")[0] for tag in written(tmp_path, TinyDigits()).Tags()["scalars"]}
+    assert sorted(groups | {"train", "val", "online", "pictures"})[:2] == ["online", "pictures"] and groups == {
+        "report"
+    }
 
 
 def test_recall_begins_at_one_for_every_class(tmp_path: Path) -> None:
@@ -81,6 +96,6 @@ def test_the_projector_shows_codes_with_their_images(tmp_path: Path, monkeypatch
 
 def test_without_labels_there_are_clusters(tmp_path: Path) -> None:
     events = written(tmp_path, Unlabelled())
-    assert not events.Tags()["tensors"] and "final/rankme" in events.Tags()["scalars"]
+    assert not events.Tags()["tensors"] and "report/rankme" in events.Tags()["scalars"]
     head, *rows = (tmp_path / "00000" / "codes" / "metadata.tsv").read_text().splitlines()
     assert len(head.split("\t")) == 1 and len(rows) in (399, 400)  # one column has no head in TensorBoard's format

@@ -43,7 +43,9 @@ def kmeans(clusters: NDArray[np.int64]) -> PicturedClusters:
 
 
 def pixels(path: Path) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(path).convert("RGB"))
+    """A picture as it looks on a white page."""
+    picture = Image.open(path).convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
 
 
 def assert_shows_something(path: Path, size: int = 1_000_000) -> None:

@@ -14,7 +14,7 @@ def places(path: str) -> list[tuple[float, float]]:
 def test_training_and_validation_share_a_panel_and_the_loss_comes_first() -> None:
     two, kl = [[0, 1.0], [10, 0.5]], [[0, 0.1], [10, 0.2]]
     found = panels({"train/lr": two, "train/kl": kl, "train/loss": two, "val/loss": two, "val/kl": kl, "scores/x": two})
-    assert [panel.title for panel in found] == ["loss", "kl", "learning rate", "scores/x"]
+    assert [panel.title for panel in found] == ["loss", "KL divergence", "learning rate", "scores/x"]
     assert [[line.kind for line in panel.lines] for panel in found] == [["train", "val"]] * 2 + [["train"], ["other"]]
 
 

@@ -150,6 +150,7 @@ def test_all_sections_are_there_in_order(folder: Path) -> None:
         "Map of the codes",
         "Classes",
         "Hardest test images",
+        "What to do next",
         "Layers",
         "Robustness",
         "Draws and class imbalance",
@@ -163,6 +164,8 @@ def test_all_sections_are_there_in_order(folder: Path) -> None:
         "Checks",
         "To cite this report",
     ]
+    content["figures"]["figures/neighbours.png"] = "The neighbours"
+    assert list(Page(to_html(content, folder)).sections)[:4] == [*titles[:2], "Nearest neighbours", "Learning curves"]
     generating = list(Page(to_html(generative(), folder)).sections)
     assert "Generation" in generating and "Map of the codes" not in generating and "Learning curves" not in generating
 
@@ -171,12 +174,73 @@ def test_all_sections_are_there_in_order(folder: Path) -> None:
 def test_the_tables_are_those_of_the_markdown(content: dict[str, Any], folder: Path) -> None:
     page = Page(to_html(content, folder, everything()))
     expected = {block.title: block.rows for s in sections(content) for block in s.blocks if isinstance(block, Table)}
-    assert sorted(page.captions) == sorted(expected) and len(page.tables) == len(expected)
-    for caption, (head, *body) in zip(page.captions, page.tables, strict=True):
-        rows = expected[caption]
+    titles = [attributes["aria-label"] for attributes in page.all("div") if attributes.get("class") == "scroll"]
+    assert sorted(titles) == sorted(expected) and len(page.tables) == len(expected)
+    for title, (head, *body) in zip(titles, page.tables, strict=True):
+        rows = expected[title]
         assert head == list(dict.fromkeys(column for row in rows for column in row))
         assert body == [[re.sub(r"\*\*|`", "", row.get(column, "")) for column in head] for row in rows]
     assert all(cell["scope"] in ("col", "row") for cell in page.all("th"))
+
+
+def test_what_is_after_the_hardest_images_is_folded(folder: Path) -> None:
+    page = Page(to_html(full(), folder, everything()))
+    unfolded = ["Summary", "Against the baselines", "Learning curves", "Pictures", "Map of the codes", "Classes"]
+    unfolded += ["Hardest test images", "What to do next"]
+    text = to_html(full(), folder, everything())
+    folded = re.findall(r'<details class="folded"><summary><h2 id="s\d+-title">(.*?)</h2>', text)
+    assert [title for title in page.sections if title not in folded] == unfolded and len(folded) > 9
+
+
+def test_a_single_table_does_not_repeat_the_heading_of_its_section(folder: Path) -> None:
+    text = to_html(full(), folder)
+    captions = {
+        part.partition("</h2>")[0].rpartition(">")[2]: re.findall("<caption>(.*?)</caption>", part)
+        for part in text.split("<section")[1:]
+    }
+    assert captions["Number of clusters"] == captions["Alignment and uniformity"] == []
+    assert captions["Against the baselines"] == ["Differences of test accuracy"]
+    assert captions["Classes"] == ["Classes and probabilities of the linear probe", "Linear probe by class"]
+
+
+def test_commands_that_come_next_name_this_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "other runs" / "mnist" / "deep_ae" / "0-001"
+    content = full()
+    for via, words in (
+        (
+            "unsup",
+            ["unsup compare --data mnist --runs &#39;other runs&#39;", "tensorboard --logdir &#39;other runs&#39;"],
+        ),
+        ("make", ["make compare DATA=mnist &#39;RUNS=other runs&#39;", "make dashboard &#39;RUNS=other runs&#39;"]),
+    ):
+        monkeypatch.setenv("UNSUP_VIA", via)
+        text = to_html(content, run)
+        assert all(f"<code>{command}</code>" in text for command in words)
+        assert "make evaluate" not in text and "unsup evaluate" not in text
+    assert "evaluate &#39;RUN=other runs/mnist/deep_ae/0-001&#39;" in to_html(content | {"quick": True}, run)
+    content["run"]["encoder"] = "torchvision:resnet18"
+    assert "make train" not in to_html(content, run) and "make encode" in to_html(content, run)
+
+
+def test_the_date_of_the_evaluation_is_at_the_top_of_newer_reports(folder: Path) -> None:
+    content = full()
+    assert "<time" not in to_html(content, folder)
+    content["provenance"]["date"] = "2026-01-31"
+    head = to_html(content, folder).partition("<main>")[0]
+    assert '<time datetime="2026-01-31">2026-01-31</time>' in head
+
+
+def test_a_loss_of_smaller_validation_batches_has_a_caution(folder: Path) -> None:
+    content, caution = full(), "lower in a smaller batch"
+    content["run"] |= {"steps": 100, "images_seen": 22_500, "images": {"train": 225, "val": 25, "test": 60}}
+    content["provenance"]["config"]["data"] = {"init_args": {"batch_size": 256}}
+    text = to_html(content, folder)
+    assert "Batches have 225 images in training and 25 in validation." in text and caution in text
+    content["run"]["views"] = "none"  # a loss of each image by itself
+    assert caution not in to_html(content, folder)
+    content["run"] |= {"views": "digits", "images": {"train": 225, "val": 230, "test": 60}}
+    assert caution not in to_html(content, folder)
 
 
 def test_hostile_names_stay_text(folder: Path) -> None:

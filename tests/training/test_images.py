@@ -1,5 +1,6 @@
 """What training shows of a model: bounded in number, from the same noise, and without leaving a trace in it."""
 
+import math
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tiny import SHAPE, TinyDigits, same_weights, trainer
 from torch import Tensor
 from toys import Coder, Decoder, Generator, Still, Variational
 
-from unsup.evaluation.model_images import filter_grid, reconstruction_grid, thumbnails
+from unsup.evaluation.model_images import filter_grid, grids_of, pixel_weights, reconstruction_grid, thumbnails
 from unsup.models.base import Model
 from unsup.models.frozen import frozen
 from unsup.training.callbacks.images import Pictures
@@ -186,6 +187,28 @@ def test_evenly() -> None:
     for n in range(11, 60):
         few = evenly_spaced(range(1, n + 1), 10)
         assert len(few) == 10 and few[0] == 1 and few[-1] == n
+
+
+class Headed(Coder):
+    """Its code has as many entries as an image has pixels, and so has the input of its head."""
+
+    def __init__(self) -> None:
+        super().__init__(code_dim=math.prod(SHAPE))
+        self.head = torch.nn.Linear(math.prod(SHAPE), 5)
+        self.maps = torch.nn.Conv2d(SHAPE[0], 4, 3, stride=2, padding=1)
+        self.to_code = torch.nn.Linear(4 * 4 * 4, math.prod(SHAPE))
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.to_code(self.maps(x).flatten(1))
+
+
+def test_only_a_layer_that_sees_the_pixels_is_shown_as_filters() -> None:
+    x, dense, headed = torch.rand(2, *SHAPE), new(Coder), new(Headed)
+    with frozen(dense), frozen(headed):
+        seen = pixel_weights(dense, x)
+        assert seen is not None and torch.equal(seen.flatten(1), dense.encoder[1].weight)
+        assert "filters" in grids_of(dense, x)
+        assert "filters" not in grids_of(headed, x)
 
 
 def test_filters_are_grey_where_they_look_at_nothing() -> None:

@@ -42,7 +42,7 @@ def test_csv_has_the_curves_of_tensorboard_and_the_final_scores(tmp_path: Path) 
     report = json.loads((run / "report.json").read_text(encoding="utf-8"))
     for name in ("train/loss", "val/loss", "online/linear_probe"):
         assert dict(values(run / "csv" / "metrics.csv", name)) == pytest.approx(dict(report["curves"][name]))
-    ((step, accuracy),) = values(run / "csv" / "metrics.csv", "final/linear_probe/accuracy")
+    ((step, accuracy),) = values(run / "csv" / "metrics.csv", "report/linear_probe/accuracy")
     assert accuracy == pytest.approx(report["scores"]["linear_probe"]["accuracy"])
     assert step == report["run"]["steps"]
 
@@ -55,7 +55,7 @@ def test_a_resumed_run_keeps_what_it_has_logged(tmp_path: Path, stop: Callable[.
     stop()
     assert main(["resume", str(run)]) == 0
     assert (run / "csv" / "metrics.csv").read_bytes() == before
-    assert values(run / "csv" / "resumed_1" / "metrics.csv", "final/knn/accuracy")
+    assert values(run / "csv" / "resumed_1" / "metrics.csv", "report/knn/accuracy")
 
 
 def test_loggers_of_ones_own_take_pictures_and_change_no_weight(

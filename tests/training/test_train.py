@@ -116,14 +116,14 @@ def test_tensorboard_has_every_promised_tag(run: Path) -> None:
     scalars, tensors = set(events.Tags()["scalars"]), set(events.Tags()["tensors"])
     terms = {"loss", "reconstruction", "layers", "relative_1", "norm_1", "relative_2", "norm_2"}
     assert {f"{split}/{name}" for split in ("train", "val") for name in terms} <= scalars
-    assert {"train/lr", "final/linear_probe/accuracy", "final/kmeans/test/acc"} <= scalars
+    assert {"train/lr", "report/linear_probe/accuracy", "report/kmeans/test/acc"} <= scalars
     assert {"train/grad_norm", "train/images_per_second"} <= scalars
     assert {f"online/{name}" for name in ("linear_probe", "kmeans_acc", "kmeans_nmi", "effective_rank")} <= scalars
     pictures = {f"pictures/{name}" for name in ("reconstructions", "traversals", "filters", "confusion")}
     assert pictures == set(events.Tags()["images"])
     assert {"custom_scalars__config__", *(f"probe/{c}" for c in range(10))} == tensors
     assert "_hparams_/session_start_info" in events.summary_metadata
-    final = events.Scalars("final/linear_probe/accuracy")[-1].value
+    final = events.Scalars("report/linear_probe/accuracy")[-1].value
     assert final == pytest.approx(report_of(run)["scores"]["linear_probe"]["accuracy"])
     steps = [event.step for event in events.Scalars("val/loss")]
     assert len(steps) == EPOCHS and steps == sorted(set(steps))
@@ -138,7 +138,7 @@ def test_evaluate_repeats_scores_and_floors_bit_for_bit(run: Path) -> None:
     after = report_of(run)
     events = EventAccumulator(str(run)).Reload()
     assert len(list(run.glob("events.*"))) == 2  # the curves, and what the last evaluation found
-    assert len(events.Scalars("final/linear_probe/accuracy")) == len(events.Tensors("probe/3")) == 1
+    assert len(events.Scalars("report/linear_probe/accuracy")) == len(events.Tensors("probe/3")) == 1
     assert after["scores"] == before["scores"]
     assert after["baselines"] == before["baselines"]  # computed anew, without the kept ones
     assert after["comparisons"] == before["comparisons"]

@@ -52,6 +52,11 @@ class Comparable:
         return [score for score in TABLE if any(score.name in line.statistics for line in self.lines)]
 
     @cached_property
+    def costs(self) -> list[str]:
+        """The columns on what a training took, which baselines do not have."""
+        return [column.name for column in self.columns if column.path.startswith("run.")]
+
+    @cached_property
     def tells_origin(self) -> bool:
         """Whether any model has learned from more than the training images."""
         return any(row.origin not in ("", "none", "these training images") for row in self.rows)

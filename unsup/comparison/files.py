@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from unsup.comparison.chart import chart
 from unsup.comparison.comparable import Comparable
 from unsup.comparison.groups import Version
 from unsup.comparison.pairs import Statement
@@ -178,6 +179,7 @@ def comparison_html(comparison: Comparison) -> str:
         title=_title(comparison),
         again=suggest("compare", data=folder.name, runs=unless_default(folder.parent)),
         comparison=comparison,
+        chart_of=chart,
         table_notes=_table_notes,
         variance_rows=variance_rows,
         choice_rows=choice_rows,

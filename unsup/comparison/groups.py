@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from unsup.reports.score_schema import Scores
 from unsup.reports.sections_copies import copies_warning
 
 Numbers = dict[str, float]  # by name of a score or of a source of chance
+Interval = tuple[float, float]
 
 # Options that do not say what is trained
 IGNORED = ("seed", "threads", "data.root", "data.images", "data.file", "data.path")
@@ -42,6 +43,7 @@ class ComparedRun:
     options: dict[str, Any]  # resolved configuration by dotted name, without IGNORED
     numbers: Numbers
     baselines: dict[BaselineKey, Numbers]  # in the order of tables
+    intervals: dict[str, Interval]  # of the linear probe, over test images; by baseline, "" for the run
     initialisations: dict[str, list[float]]  # of the untrained network, by probe
     pretrained_on: Pretraining | None
     copies_warning: str  # empty if there is none
@@ -87,6 +89,9 @@ def read_run(path: Path) -> ComparedRun:
         options=options,
         numbers=score_values(report.scores, report.run),
         baselines={key: score_values(scores) for key, scores in report.ordered_baselines.items()},
+        intervals=_intervals(
+            {"": report.scores} | {str(key): scores for key, scores in report.ordered_baselines.items()}
+        ),
         initialisations=report.baselines.get("untrained", Scores()).by_initialisation,
         pretrained_on=report.pretrained_on,
         copies_warning=copies_warning(report),
@@ -112,6 +117,15 @@ def score_values(scores: Scores, run: RunFacts | None = None) -> Numbers:
     for score in SCORES:
         values |= {source: number(path, scores) for source, path in score.deviations.items()}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _intervals(scores: Mapping[str, Scores]) -> dict[str, Interval]:
+    probes = {key: own.linear_probe for key, own in scores.items()}
+    return {
+        key: (probe.low, probe.high)
+        for key, probe in probes.items()
+        if probe and probe.low is not None and probe.high is not None
+    }
 
 
 def label_draws(scores: Scores) -> dict[str, list[float]]:

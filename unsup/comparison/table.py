@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from unsup.comparison.entries import column_spread
-from unsup.comparison.groups import Group, Numbers
+from unsup.comparison.groups import Group, Interval, Numbers
 from unsup.core.errors import UsageError, closest
 from unsup.metrics.intervals import accuracy_over_seeds, seeds_interval
 from unsup.metrics.variance import SeedSpread
@@ -34,6 +34,7 @@ class Row:
     statistics: Statistics
     group: Group | None = None  # of a model
     untrained: "Row | None" = None  # the same network, of a model
+    interval: Interval | None = None  # of the linear probe over test images, for a single run or a baseline
 
     @property
     def lines(self) -> list["Row"]:
@@ -140,22 +141,22 @@ def _model_row(group: Group, spreads: Mapping[str, SeedSpread | None]) -> Row:
     }
     numbers = group.runs[0].baselines.get("untrained")
     untrained = _baseline_row("untrained", "untrained", numbers) if numbers else None
-    return Row("model", group.name, statistics, group, untrained)
+    interval = group.runs[0].intervals.get("") if len(group.runs) == 1 else None
+    return Row("model", group.name, statistics, group, untrained, interval)
 
 
 def _baseline_rows(groups: Sequence[Group]) -> list[Row]:
     """Return the baselines of all runs, PCA at each dimension of the codes."""
     rows: dict[str, Row] = {}
     keys = [key for key in BASELINES if key != "untrained"]  # which has a row below each model
-    for baselines in (run.baselines for group in groups for run in group.runs):
+    for run in (run for group in groups for run in group.runs):
         for key in keys:
-            if key in baselines:
-                name = baseline_name(key, baselines[key].get("dim"))
-                rows.setdefault(name, _baseline_row("baseline", name, baselines[key]))
+            if key in run.baselines:
+                name = baseline_name(key, run.baselines[key].get("dim"))
+                rows.setdefault(name, _baseline_row("baseline", name, run.baselines[key], run.intervals.get(key)))
     return list(rows.values())
 
 
-def _baseline_row(kind: str, name: str, numbers: Numbers) -> Row:
-    return Row(
-        kind, name, {score.name: {"n": 1, "mean": numbers[score.name]} for score in TABLE if score.name in numbers}
-    )
+def _baseline_row(kind: str, name: str, numbers: Numbers, interval: Interval | None = None) -> Row:
+    statistics = {score.name: {"n": 1, "mean": numbers[score.name]} for score in TABLE if score.name in numbers}
+    return Row(kind, name, statistics, interval=interval)

@@ -38,11 +38,29 @@ def grids_of(model: Any, x: Tensor) -> dict[str, Tensor]:
         _, _, paths = geometry.walks(model.encode(x).float().cpu().numpy())
         if len(paths):  # none if all codes are equal
             grids["traversals"] = grid(along_paths(model.decode, paths, x).flatten(0, 1), len(geometry.OFFSETS))
-    pixels = math.prod(model.shape)
-    dense = (m.weight for m in model.modules() if isinstance(m, nn.Linear) and m.in_features == pixels)
-    if (weight := next(dense, None)) is not None:
-        grids["filters"] = filter_grid(weight.detach().float().unflatten(1, model.shape))
+    if (weight := pixel_weights(model, x[:1])) is not None:
+        grids["filters"] = filter_grid(weight.detach().float())
     return grids
+
+
+def pixel_weights(model: Any, x: Tensor) -> Tensor | None:
+    """Return the weights (D, C, H, W) of a dense layer that sees the pixels, if any.
+
+    It is the first layer with parameters that encoding an image (1, C, H, W) reaches. A later layer, such as a head,
+    may have as many inputs by chance.
+    """
+    reached: list[nn.Module] = []
+    layers = [m for m in model.modules() if [*m.parameters(recurse=False)] and not [*m.children()]]
+    hooks = [layer.register_forward_pre_hook(lambda layer, _: reached.append(layer)) for layer in layers]
+    try:
+        model.encode(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    first = next(iter(reached), None)
+    if not isinstance(first, nn.Linear) or first.in_features != math.prod(model.shape):
+        return None
+    return first.weight.unflatten(1, model.shape)
 
 
 def grid(images: Tensor, columns: int = 8) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,7 +135,8 @@ def _write_evaluation(run: Run, data: ImageData, judged: Judgement) -> Report:
         return report
     say("dashboard")
     steps = [points[-1][0] for points in curves.values() if points]
-    write_dashboard(run.folder, run.config, data, judged.evaluation, step=int(max(steps, default=0)))
+    last = int(max(steps, default=0))
+    write_dashboard(run.folder, run.config, data, judged.evaluation, step=last, command=run.versions["command"])
     return report
 
 
@@ -166,6 +168,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
     made = {
         **versions,
         "config": _without_nulls(run.config),
+        "date": date.today().isoformat(),
         **({} if now.items() <= versions.items() else {"evaluation": now}),
     }
     return Report(

@@ -1,6 +1,7 @@
 """TensorBoard records of an evaluated run, and the curves of its training."""
 
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,9 @@ PROJECTED = 2_500  # test images in the projector
 PROJECTED_DIM = 128  # dimensions of their codes, at most, because they are written as text
 PLACES = ("root", "images")  # options that name folders
 COMMON = {"lr": "lr", "code_dim": "code_dim", "batch_size": "batch_size", "max_epochs": "epochs"}  # without a prefix
+COLUMNS: dict[str, Any] = {"model": "", "code_dim": 0, "lr": 0.0}  # options that are columns in HPARAMS for every run
+GIVEN = re.compile(r"--(?:model|data|trainer)\.(\w+)")  # options on a command line
+PREFIX = "report/"  # of the final scores: TensorBoard opens on the groups that sort before it
 
 
 def remove_dashboard(run: Path) -> None:
@@ -42,10 +46,13 @@ def remove_dashboard(run: Path) -> None:
     shutil.rmtree(run / "00000", ignore_errors=True)  # where TensorBoard's writer puts the codes of step 0
 
 
-def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation, step: int) -> None:
+def write_dashboard(
+    run: Path, config: dict[str, Any], data: ImageData, evaluation: Evaluation, step: int, command: str = ""
+) -> None:
     """Write an evaluation for TensorBoard, in place of an earlier evaluation.
 
-    * `final/…`: the scores, and in the HPARAMS tab the options of model, data and trainer;
+    * `report/…`: the scores; in the HPARAMS tab next to model, size of the code, learning rate and the options that the
+      command of the training names;
     * `pictures/confusion`: the confusion matrix, from the figures of the report;
     * `probe/<class>`: precision-recall curves of the probe, for at most 20 classes;
     * the projector: codes of at most 2,500 test images with the images; wide codes as principal components.
@@ -53,7 +60,10 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
     remove_dashboard(run)
     with SummaryWriter(run, filename_suffix=SUFFIX) as board:
         final = final_scores(as_record(evaluation.scores, Scores))
-        for part in hparams(options_of(config), final):
+        options = options_of(config) | {"code_dim": evaluation.codes.shape[1]}
+        # the table shows the first five columns, so that more options would hide the scores; all are kept
+        columns = COLUMNS | {name: value for name, value in options.items() if name in _given(command)}
+        for part in (hparams(columns, final)[0], *hparams(options, final)[1:]):
             board._get_file_writer().add_summary(part)  # `add_hparams` would create another run
         for name, value in final.items():
             board.add_scalar(name, value, step)
@@ -71,10 +81,10 @@ def write_dashboard(run: Path, config: dict[str, Any], data: ImageData, evaluati
 
 
 def final_scores(scores: Scores) -> dict[str, float]:
-    """Return the scores that loggers show, as `final/…`."""
+    """Return the scores that loggers show, as `report/…`, the headline first."""
     paths = [score.path for score in scores_in(Tables.SUMMARY) if score.spread]  # the code's size is an option
     numbers = {path.partition(".")[2].replace(".", "/"): number(path, scores) for path in paths}
-    return {f"final/{name}": value for name, value in numbers.items() if value is not None}
+    return {f"{PREFIX}{name}": value for name, value in numbers.items() if value is not None}
 
 
 def project(
@@ -96,8 +106,13 @@ def project(
     board.add_embedding(codes[at], rows, downscaled(images), global_step=0, tag="codes", metadata_header=list(known))
 
 
+def _given(command: str) -> set[str]:
+    """Return the options that a command line names, as in `options_of`."""
+    return {COMMON.get(match[1], match[0].removeprefix("--")) for match in GIVEN.finditer(command)}
+
+
 def options_of(config: dict[str, Any]) -> dict[str, str | int | float]:
-    """Return options for the HPARAMS tab, common ones without a prefix to sort first."""
+    """Return all options of a run by name, common ones without a prefix."""
     options = {"seed": config["seed"], "model": config["recipe"], "data": config["dataset"]}
     for section in ("model", "data", "trainer"):
         values = config[section].get("init_args", config[section] if section == "trainer" else {})

@@ -16,9 +16,11 @@ from unsup.reports.figures.code_map import CodeMap, Mistake
 from unsup.reports.figures.curves import panels
 from unsup.reports.figures.data_uri import encoded_picture, image
 from unsup.reports.format import accuracy
+from unsup.reports.learning import unequal_batches
 from unsup.reports.page import render
 from unsup.reports.schema import Report
 from unsup.reports.sections import sections
+from unsup.reports.sections_next import what_next
 from unsup.reports.sections_origin import checks, checks_in_full
 from unsup.reports.verdict import outcome, verdict
 
@@ -26,19 +28,26 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 INLINE = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
-DRAWN = re.compile(r"<section id=.*\n<h2 id=[^>]*>(?P<title>.*)</h2>\n(?P<content>(?s:.*?))</section>")
+UNBROKEN = re.compile(r"\[[^][<>]*\]|± [\d.]+|(-?[\d.]+ / )+-?[\d.]+")  # an interval, a deviation, ACC / NMI / ARI
+EARLIER = re.compile(r"<section id=.*\n<h2 id=[^>]*>(?P<title>.*)</h2>\n(?P<content>(?s:.*?))</section>")
+NEIGHBOURS, NEXT = "Nearest neighbours", "What to do next"
 MAP, HARDEST = "Map of the codes", "Hardest test images"
-FIRST = (  # sections of the page in this order, before all others
+OPEN = (  # sections of the page in this order, before all others, which are folded
     "Summary",
     "Against the baselines",
+    "What to know about these images",
+    "Copies of test images",
+    NEIGHBOURS,
     "Learning curves",
     "Pictures",
     "Generation",
     MAP,
     "Classes",
     HARDEST,
+    NEXT,
 )
 SECTION = {"confusion": "Classes", "clusters": "k-means", "own_clusters": "Clusterings"}  # of others: "Pictures"
+DRAWN = ("confusion", "map")  # figures without images, whose colours may be inverted
 MARKS = {
     "above": "▲ above",
     "mixed": "◆ mixed",
@@ -60,13 +69,20 @@ class PageImages:
     @classmethod
     def of_page(cls, page: str) -> "PageImages":
         """Return the test images of a page of the same weights and images."""
-        found = {match["title"]: match["content"] for match in DRAWN.finditer(page)}
+        found = {match["title"]: match["content"] for match in EARLIER.finditer(page)}
         return cls(drawn={title: found[title] for title in (MAP, HARDEST) if title in found})
 
 
 class PagePart(NamedTuple):
     kind: str  # name of the macro of blocks.html.j2 that draws the content
     content: Any
+
+
+class PageSection(NamedTuple):
+    id: str
+    title: str
+    folded: bool
+    parts: list[PagePart]
 
 
 def to_html(report: Report, folder: Path, images: PageImages | None = None) -> str:
@@ -86,38 +102,40 @@ def to_html(report: Report, folder: Path, images: PageImages | None = None) -> s
         mark=MARKS[word],
         sentence=sentence,
         verdict=inline(verdict(report)),
+        date=report.provenance.date,
         checks=[inline(line) for line in lines],
         wrong=any("**" in line for line in lines),
         sections=_sections(report, folder, images or PageImages()),
     )
 
 
-def _sections(report: Report, folder: Path, images: PageImages) -> list[tuple[str, str, list[PagePart]]]:
-    """Return (id, title, parts) of the sections that have parts."""
+def _sections(report: Report, folder: Path, images: PageImages) -> list[PageSection]:
+    """Return the sections that have parts."""
     from markupsafe import Markup
 
     blocks = {section.title: [*section.blocks] for section in sections(report)}
     _place_pictures(blocks, without_map=images.code_map is not None or MAP in images.drawn)
     content = {title: [_part(block, folder) for block in some] for title, some in blocks.items()}
     content["Checks"] = [_part(block, folder) for block in checks_in_full(report)]
+    content[NEXT] = [_part(block, folder) for block in what_next(report, folder)]
     content[TITLE] = content.pop(TITLE)  # the last one
     if curves := panels(report.curves or {}):
-        content["Learning curves"] = [PagePart("curves", curves)]
+        caution = [PagePart("note", text)] if (text := unequal_batches(report)) else []
+        content["Learning curves"] = [PagePart("curves", curves), *caution]
     if images.code_map:
         content[MAP] = [PagePart("map", code_map.draw(images.code_map))]
     if images.hardest:
         content[HARDEST] = [PagePart("mistakes", [_mistake(one) for one in images.hardest])]
     content |= {title: [PagePart("drawn", Markup(text))] for title, text in images.drawn.items()}
-    order = dict.fromkeys((*FIRST, *content))
-    titles = [title for title in order if content.get(title)]
-    return [(f"s{i}", title, content[title]) for i, title in enumerate(titles, 1)]
+    titles = [title for title in dict.fromkeys((*OPEN, *content)) if content.get(title)]
+    return [PageSection(f"s{i}", title, title not in OPEN, content[title]) for i, title in enumerate(titles, 1)]
 
 
 def _place_pictures(blocks: dict[str, list[Block]], without_map: bool) -> None:
     """Move pictures to the sections of their numbers."""
     for picture in blocks.pop("Pictures", []):
         stem = PurePosixPath(picture.path).stem if isinstance(picture, Picture) else ""
-        section = SECTION[stem] if SECTION.get(stem) in blocks else "Pictures"
+        section = SECTION[stem] if SECTION.get(stem) in blocks else NEIGHBOURS if stem == "neighbours" else "Pictures"
         if not (without_map and stem == "map"):
             blocks.setdefault(section, []).append(picture)
 
@@ -127,13 +145,14 @@ def _part(block: Block, folder: Path) -> PagePart:
         case Note(text):
             return PagePart("note", inline(text))
         case Table(title, rows, texts):
-            cells = [{column: inline(text) for column, text in row.items()} for row in rows]
+            cells = [{column: _cell(text) for column, text in row.items()} for row in rows]
             return PagePart("table", {"title": title, "rows": cells, "texts": texts})
         case Picture(path, alt):
             if not (folder / path).is_file():
                 return PagePart("picture", {"missing": path, "alt": alt})
             uri, width, height = encoded_picture((folder / path).read_bytes())
-            return PagePart("picture", {"uri": uri, "width": width, "height": height, "alt": alt})
+            drawn = PurePosixPath(path).stem in DRAWN
+            return PagePart("picture", {"uri": uri, "width": width, "height": height, "alt": alt, "drawn": drawn})
         case Items(pairs):
             return PagePart("items", [(name, inline(text)) for name, text in pairs])
         case Folded():
@@ -142,6 +161,13 @@ def _part(block: Block, folder: Path) -> PagePart:
 
 def _mistake(one: Mistake) -> dict[str, Any]:
     return one._asdict() | {"uri": image(one.image), "confidence": accuracy(one.confidence)}
+
+
+def _cell(text: str) -> "Markup":
+    """Return a cell that may break before an interval or a deviation, but not within."""
+    from markupsafe import Markup
+
+    return Markup(UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(inline(text))))
 
 
 def inline(text: str) -> "Markup":

@@ -1,5 +1,7 @@
 """Whether a run learned anything, and if not, for which reason."""
 
+import math
+
 from unsup.core.commands import option
 from unsup.core.words import counted
 from unsup.reports.format import enumeration
@@ -7,6 +9,7 @@ from unsup.reports.schema import Report
 
 ONE_DIRECTION = 1.5  # codes with a smaller effective rank are multiples of one vector, or nearly
 FEW_STEPS = 300  # a training of fewer steps may simply be too short
+SIMILAR = 0.9  # ratio of sizes of batches from which on losses compare
 MOST = 0.5  # share of the training images from which on they explain what is wrong
 
 
@@ -38,6 +41,25 @@ def short_run(report: Report) -> str:
     if not report.run.steps or report.run.steps >= FEW_STEPS:
         return ""
     return f"This run was short, {_length(report)}: {_longer(report)}."
+
+
+def unequal_batches(report: Report) -> str:
+    """Return a caution on losses of views if validation batches are smaller ones.
+
+    A loss that compares the images of a batch is lower in a smaller batch, as if validation images were easier.
+    """
+    run, data = report.run, report.provenance.config.get("data", {}).get("init_args", {})
+    if run.views in (None, "none") or not run.images_seen or not run.steps or "batch_size" not in data:
+        return ""
+    train = run.images_seen / run.steps
+    val = run.images.val / math.ceil(run.images.val / data["batch_size"])
+    if val >= SIMILAR * train:
+        return ""
+    return (
+        f"Batches have {train:,.0f} images in training and {val:,.0f} in validation. A loss that compares the images "
+        "of a batch with each other, as contrastive ones do, is lower in a smaller batch: read the shape of both "
+        "curves, not which is lower."
+    )
 
 
 def _length(report: Report) -> str:

@@ -150,6 +150,7 @@ class Provenance(Record, kw_only=True):
     resumed: list[GitState] | None = None
     config: dict[str, Any]
     evaluation: GitState | None = None  # if it was evaluated by other code
+    date: str | None = None  # of the evaluation, as in 2026-01-31
 
 
 class Selfcheck(Record, kw_only=True):

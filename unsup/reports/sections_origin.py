@@ -64,7 +64,7 @@ def how_made(report: Report) -> list[Block]:
         times = f"; mean over {count} initialisations" if count is not None else ""
         made.append(("untrained network", f"the same network before training{times}", "as above"))
     rows: list[Cells] = [{"number": number, "how": how, "labels": labels} for number, how, labels in made]
-    return [Table("How each number was made, and which labels it used", rows, texts=3)] if rows else []
+    return [Table("How the numbers were made, and which labels they used", rows, texts=3)] if rows else []
 
 
 def origin(report: Report) -> list[Block]:
@@ -79,6 +79,7 @@ def origin(report: Report) -> list[Block]:
     training = [f"{run.epochs} epoch{'s' * (run.epochs != 1)}", minutes, speed, size]
     views = f"random views of the images in training, preset `{run.views}`"
     facts = {
+        "evaluated on": made.date,
         "command": f"`{run.command}`",
         "started from": f"`{start.run}`, weights SHA-256 `{start.weights_sha256[:12]}`" if start else None,
         "encoder": f"`{run.encoder}`, trained elsewhere, {size}" if run.encoder else None,

@@ -51,7 +51,7 @@ def log_picture(logger: Any, name: str, picture: Tensor, step: int) -> None:
 
 
 def log_final_scores(loggers: Iterable[Any], scores: Mapping[str, float], step: int) -> None:
-    """Give loggers the scores of an evaluation, as `final/…`."""
+    """Give loggers the scores of an evaluation, as `report/…`."""
     for logger in loggers:
         logger.log_metrics(dict(scores), step)
         logger.save()

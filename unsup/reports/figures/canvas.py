@@ -1,6 +1,5 @@
 """The style of all pictures, and lines of images with texts."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +14,13 @@ if TYPE_CHECKING:
 
 
 INK = "#333333"
+BETWEEN = "#767676"  # of text without a ground, as easy to read on white as on black
 STYLE: dict[Any, Any] = {
     "figure.dpi": 120,
     "savefig.dpi": 120,
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "text.parse_math": False,  # a class may be called "$x$"
-    "figure.titlesize": 11,
-    "figure.titleweight": "bold",
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": "#cccccc",
@@ -34,51 +32,57 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def figure_at(path: Path, size: tuple[float, float], title: str) -> Iterator["Figure"]:
-    """Yield a figure in the common style, and save it at the end."""
+def figure_at(path: Path, size: tuple[float, float], ground: str = "white") -> Iterator["Figure"]:
+    """Yield a figure in the common style, and save it at the end.
+
+    Its title is a caption of the page, which has the size of the page's text on every screen.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained", facecolor="white")
+        figure = Figure(figsize=size, layout="constrained", facecolor=ground)
         FigureCanvasAgg(figure)
-        figure.suptitle("\n".join(_wrapped(title, size[0])))
         yield figure
         figure.savefig(path, bbox_inches="tight", pad_inches=0.15)
 
 
 def draw_lines(
     path: Path,
-    title: str,
-    lines: Sequence[Array | Sequence[Array]],
+    lines: Sequence[Array | Sequence[Array | None]],
     texts: Sequence[str] = (),
     heads: Sequence[str] = (),
 ) -> None:
-    """Draw lines of images (C, H, W), with a text for each line and each column."""
-    height, width = lines[0][0].shape[1:]
+    """Draw lines of images (C, H, W), with a text for each line and each column.
+
+    None leaves a place free. There is no ground, so that pages may be light or dark.
+    """
+    height, width = next(image for image in lines[0] if image is not None).shape[1:]
     gap = max(1, round(width / 14))
     columns = max(map(len, lines))
-    canvas = np.ones((len(lines) * (height + gap) - gap, columns * (width + gap) - gap, 3))
+    canvas = np.zeros(
+        (len(lines) * (height + gap) - gap, columns * (width + gap) - gap, 4)
+    )  # red, green, blue, opacity
     for i, line in enumerate(lines):
         for j, image in enumerate(line):
             top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = rgb(image)
+            if image is not None:
+                canvas[top : top + height, left : left + width, :3] = rgb(image)
+                canvas[top : top + height, left : left + width, 3] = 1
     side = 0.7  # inches an image
     wide = max(4.0, side * columns + (1.2 if texts else 0))
-    high = side * len(lines) * height / width + 0.2 * (1 + len(_wrapped(title, wide)) + bool(heads))
-    with figure_at(path, (wide, high), title) as figure:
+    high = side * len(lines) * height / width + 0.2 * bool(heads)
+    with figure_at(path, (wide, high), ground="none") as figure:
         axis = figure.subplots()
         axis.set_anchor("N")
+        axis.patch.set_visible(False)
+        axis.tick_params(labelcolor=BETWEEN)
         axis.imshow(canvas)
         axis.spines[:].set_visible(False)
         axis.xaxis.tick_top()
         axis.set_xticks([j * (width + gap) + width / 2 - 0.5 for j in range(len(heads))], heads)
         axis.set_yticks([i * (height + gap) + height / 2 - 0.5 for i in range(len(texts))], texts)
-
-
-def _wrapped(title: str, inches: float) -> list[str]:
-    return textwrap.wrap(title, round(11 * inches))  # of the title's letters
 
 
 def rgb(image: Array) -> Array:

@@ -11,9 +11,10 @@ from unsup.core.arrays import Array
 from unsup.reports.figures.canvas import class_name, short_name
 from unsup.reports.figures.codes import MAX_COLOURS, Plane
 from unsup.reports.figures.data_uri import Sprite, sprite
+from unsup.reports.figures.labels import label_places
 
 WIDTH, HEIGHT, MARGIN = 1000, 720, 16  # of the map, in its own units
-LETTER = 16  # width of a letter of a name on the map
+LETTER, LINE = 22, 40  # width and height of a letter of a name on the map, on a phone
 COLOURS = (  # distinct from each other, from white and from black
     "#1f77b4", "#d9660a", "#2b9a2b", "#d62728", "#9467bd", "#9a5f52", "#d05fae", "#7f7f7f", "#93921f", "#1495a6",
 )  # fmt: skip
@@ -69,28 +70,30 @@ def draw(code_map: CodeMap) -> Drawing:
     labelled = code_map.labels is not None
     of = (code_map.clusters if code_map.labels is None else code_map.labels)[chosen]
     ids, places = np.unique(of), _places(points)
-    taken: list[Array] = []
-    groups, order = [], []
-    for group, colour in zip(ids, palette(len(ids)), strict=True):
-        members = np.flatnonzero(of == group)
-        order.append(chosen[members])
-        name = class_name(code_map.names, group) if labelled else f"cluster {group}"
-        short = short_name(name)
-        half = min(LETTER * len(short) / 2, WIDTH / 2)
-        x, y = middle = np.median(places[members], axis=0).clip((half, 0), (WIDTH - half, HEIGHT))
-        room = len(ids) <= MAX_COLOURS and not any((np.abs(middle - other) < (90, 30)).all() for other in taken)
-        if room:
-            taken.append(middle)
-        drawn = [_point(code_map, chosen[i], places[i]) for i in members]
-        groups.append(Legend(name, short, colour, drawn, (round(x, 1), round(y, 1)) if room else None))
+    members = [np.flatnonzero(of == group) for group in ids]
+    names = [class_name(code_map.names, group) if labelled else f"cluster {group}" for group in ids]
+    middles = _middles([places[some] for some in members], names)
+    groups = [
+        Legend(name, short_name(name), colour, [_point(code_map, chosen[i], places[i]) for i in some], middle)
+        for name, colour, some, middle in zip(names, palette(len(ids)), members, middles, strict=True)
+    ]
     by = "class" if labelled else "cluster"
     return Drawing(
         title=f"{method} of {len(places):,} {code_map.what}, coloured by {by}",
         by=by,
         wrong=any(point.wrong for group in groups for point in group.points),
         groups=groups,
-        sprite=sprite(code_map.images[np.concatenate(order)]),
+        sprite=sprite(code_map.images[chosen[np.concatenate(members)]]),
     )
+
+
+def _middles(groups: Sequence[Array], names: Sequence[str]) -> list[tuple[float, float] | None]:
+    """Return where each group's name is drawn, if anywhere."""
+    if len(groups) > MAX_COLOURS:
+        return [None] * len(groups)
+    sizes = np.array([(LETTER * len(short_name(name)), LINE) for name in names])
+    places = label_places(groups, sizes, np.zeros(2), np.array([WIDTH, HEIGHT]))
+    return [None if place is None else (round(float(place[0]), 1), round(float(place[1]), 1)) for place in places]
 
 
 def _point(code_map: CodeMap, i: int, place: Array) -> Point:

@@ -8,11 +8,13 @@ import numpy as np
 
 from unsup.core.arrays import Array
 from unsup.reports.figures.canvas import INK, draw_lines, figure_at, short_name
+from unsup.reports.figures.labels import label_places
 
 PAIRS = 16  # reconstructions shown
 MEMBERS = 7  # typical images of a cluster, and as many borderline ones
 ROWS = 20  # clusters shown, largest first
 MAX_COLOURS = 20  # classes that still get a colour and a number each
+LETTER, LINE = 0.018, 0.04  # width and height of a letter of a name, as shares of the map
 POINTS = 2000  # codes in the map: t-SNE of these takes 5 s of one core
 
 
@@ -82,7 +84,7 @@ def draw_reconstructions(path: Path, originals: Array, reconstructions: Array) -
     title = "Test images and their reconstructions"
     pairs = [*zip(originals[:PAIRS], reconstructions[:PAIRS], strict=False)]
     lines = [line for i in range(0, len(pairs), 8) for line in zip(*pairs[i : i + 8], strict=True)]
-    draw_lines(path, title, lines, ["original", "reconstructed"] * (len(lines) // 2))
+    draw_lines(path, lines, ["original", "reconstructed"] * (len(lines) // 2))
     return title
 
 
@@ -106,9 +108,9 @@ def draw_clusters(
         typical, rest = np.split(members, [min(MEMBERS, (len(members) + 1) // 2)])
         rest = rest[np.isfinite(margins[rest])]
         borderline = rest[np.argsort(margins[rest], kind="stable")][:MEMBERS]
-        line = [np.ones(images.shape[1:])] * (2 * MEMBERS + 1)
-        line[: len(typical)] = images[typical]
-        line[MEMBERS + 1 : MEMBERS + 1 + len(borderline)] = images[borderline]
+        line: list[Array | None] = [None] * (2 * MEMBERS + 1)
+        line[: len(typical)] = [*images[typical]]
+        line[MEMBERS + 1 : MEMBERS + 1 + len(borderline)] = [*images[borderline]]
         lines.append(line)
         text = f"cluster {ids[i]}: {sizes[i]:,} image{'s' if sizes[i] > 1 else ''}"
         if labels is not None:
@@ -119,7 +121,7 @@ def draw_clusters(
     title = f"{which}: the test images nearest to its centre, and those about as near to another"
     heads = [""] * (2 * MEMBERS + 1)
     heads[MEMBERS // 2], heads[-1 - MEMBERS // 2] = "typical", "borderline"
-    draw_lines(path, title, lines, texts, heads)
+    draw_lines(path, lines, texts, heads)
     return title
 
 
@@ -131,7 +133,7 @@ def draw_confusion(path: Path, labels: Array, predicted: Array, names: tuple[str
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     title = "Linear probe: percent of each true class by the class it was given"
     side = max(6.0, 0.5 * k) if k <= MAX_COLOURS else 8.0
-    with figure_at(path, (side, side), title) as figure:
+    with figure_at(path, (side, side)) as figure:
         axis = figure.subplots()
         # the square root separates 1 % from 0 % without drowning the diagonal
         axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1.1)
@@ -161,22 +163,20 @@ def draw_map(path: Path, plane: Plane, groups: Array, names: tuple[str, ...], by
     ids = np.unique(groups)
     title = f"{method} of {len(chosen):,} test codes, coloured by {by}"
     palette = colormaps["tab10" if len(ids) <= 10 else "tab20" if len(ids) <= MAX_COLOURS else "turbo"]
-    with figure_at(path, (8.0, 6.5), title) as figure:
+    texts = [short_name(names[group]) if names else str(group) for group in ids]
+    low, high = points.min(axis=0), points.max(axis=0)
+    members = [points[groups == group] for group in ids]
+    sizes = np.array([(LETTER * len(text), LINE) for text in texts]) * (high - low)
+    places = label_places(members, sizes, low, high) if len(ids) <= MAX_COLOURS else [None] * len(ids)
+    with figure_at(path, (8.0, 6.5)) as figure:
         axis = figure.subplots()
-        occupied: list[Array] = []  # by names
-        span = np.ptp(points, axis=0) + 1e-12
-        for i, group in enumerate(ids):
-            mine = points[groups == group]
-            middle = np.median(mine, axis=0)
-            name = short_name(names[group]) if names else str(group)
+        for i, (mine, text) in enumerate(zip(members, texts, strict=True)):
             colour = palette(i if len(ids) <= MAX_COLOURS else i / len(ids))
-            axis.scatter(mine[:, 0], mine[:, 1], s=10, color=colour, alpha=0.75, linewidths=0, label=name)
-            if len(ids) <= MAX_COLOURS and not any(
-                (np.abs(middle - other) < (0.12, 0.03) * span).all() for other in occupied
-            ):
-                occupied.append(middle)
-                text = axis.text(middle[0], middle[1], name, weight="bold", size=11, ha="center", va="center")
-                text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+            axis.scatter(mine[:, 0], mine[:, 1], s=10, color=colour, alpha=0.75, linewidths=0, label=text)
+        for text, place in zip(texts, places, strict=True):
+            if place is not None:
+                drawn = axis.text(place[0], place[1], text, weight="bold", size=11, ha="center", va="center")
+                drawn.set_path_effects([withStroke(linewidth=3, foreground="white")])
         axis.set_xticks([])
         axis.set_yticks([])
         if len(ids) <= MAX_COLOURS:

@@ -1,9 +1,11 @@
 """Learning curves as vector drawings, with a panel for each term of the loss."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from unsup.reports.figures.axes import Tick, labelled, padded, ticks
 
 Points = Sequence[tuple[float, float]]  # (step, value)
 
@@ -13,6 +15,14 @@ LOGARITHMIC = 5.0  # ratio of the largest to the smallest value from which an ax
 PARTS = ("train", "val")
 NAMES = {"train": "training", "val": "validation"}
 TITLES = {  # of other terms: the term with spaces
+    "kl": "KL divergence",
+    "negative_elbo": "negative ELBO",
+    "d_loss": "loss of the discriminator",
+    "g_loss": "loss of the generator",
+    "eg_loss": "loss of encoder and generator",
+    "d_real": "D(x), real images",
+    "log_d_real": "log D(x), real images",
+    "d_fake": "D(G(z)), generated images",
     "lr": "learning rate",
     "grad_norm": "gradient norm",
     "grad_norm_d": "gradient norm of the discriminator",
@@ -23,11 +33,6 @@ TITLES = {  # of other terms: the term with spaces
     "online/kmeans_nmi": "k-means NMI, online score",
     "online/effective_rank": "effective rank, online score",
 }
-
-
-class Tick(NamedTuple):
-    at: float  # position on the panel
-    text: str
 
 
 class Line(NamedTuple):
@@ -71,7 +76,7 @@ def _panel(term: str, parts: dict[str, Points]) -> Panel:
     steps = [step for points in parts.values() for step, _ in points]
     values = [value for points in parts.values() for _, value in points]
     logarithmic = min(values) > 0 and max(values) / min(values) >= LOGARITHMIC
-    low, high = _padded(min(values), max(values), logarithmic)
+    low, high = padded(min(values), max(values), logarithmic)
     first, last = min(steps), max(max(steps), min(steps) + 1)
 
     def x(step: float) -> float:
@@ -94,39 +99,6 @@ def _panel(term: str, parts: dict[str, Points]) -> Panel:
         description=f"{term} over {last - first:,.0f} steps: {', '.join(changes)}; {scale} axis",
         scale=scale,
         lines=lines,
-        x_ticks=[Tick(x(step), f"{step:,.0f}") for step in _ticks(first, last, False, whole=True)],
-        y_ticks=_labelled(_ticks(low, high, logarithmic), y),
+        x_ticks=[Tick(x(step), f"{step:,.0f}") for step in ticks(first, last, False, whole=True)],
+        y_ticks=labelled(ticks(low, high, logarithmic), y),
     )
-
-
-def _padded(low: float, high: float, logarithmic: bool) -> tuple[float, float]:
-    """Widen a range a little, so that no line runs along the border."""
-    if logarithmic:
-        factor = (high / low) ** 0.05
-        return low / factor, high * factor
-    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - margin, high + margin
-
-
-def _ticks(low: float, high: float, logarithmic: bool, whole: bool = False) -> list[float]:
-    """Return at most six round numbers within a range."""
-    from matplotlib.ticker import LogLocator, MaxNLocator
-
-    if logarithmic:
-        for digits in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
-            values = LogLocator(subs=digits, numticks=100).tick_values(low, high)
-            inside = [float(value) for value in values if low <= value <= high]
-            if len(inside) <= 6:
-                return inside
-        return inside[:: math.ceil(len(inside) / 6)]
-    values = MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole).tick_values(low, high)
-    return [float(value) for value in values if low <= value <= high]
-
-
-def _labelled(values: list[float], place: Callable[[float], float]) -> list[Tick]:
-    """Label ticks as in 20,000, 0.5 and 1e-06, with enough digits to be distinct."""
-    for digits in range(4, 18):
-        texts = [f"{v:,.0f}" if 1000 <= abs(v) < 1e6 and v == round(v) else f"{v:.{digits}g}" for v in values]
-        if len(set(texts)) == len(texts):
-            break
-    return [Tick(place(value), text) for value, text in zip(values, texts, strict=True)]

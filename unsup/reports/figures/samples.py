@@ -11,13 +11,13 @@ PROGRESS = "Samples from the same noise while training went on"  # the title of 
 
 def draw_progress(path: Path, rows: dict[int, Array]) -> None:
     """Draw a line of samples (n, C, H, W) for each epoch."""
-    draw_lines(path, PROGRESS, [*rows.values()], [f"epoch {epoch:,}" for epoch in rows])
+    draw_lines(path, [*rows.values()], [f"epoch {epoch:,}" for epoch in rows])
 
 
 def draw_samples(path: Path, samples: Array) -> str:
     """Draw lines of samples (n, C, H, W)."""
     title = "Samples drawn from the model, not selected"
-    draw_lines(path, title, [samples[i : i + COLUMNS] for i in range(0, len(samples), COLUMNS)])
+    draw_lines(path, [samples[i : i + COLUMNS] for i in range(0, len(samples), COLUMNS)])
     return title
 
 
@@ -35,7 +35,7 @@ def draw_nearest(path: Path, samples: Array, neighbours: Array, distances: Array
         f"Samples above their nearest training images; mean squared distance {distances.mean():,.2f}, "
         f"for validation images {usual.mean():,.2f} ({len(usual)} of each)"
     )
-    draw_lines(path, title, [samples, neighbours], ["sample", "nearest\ntraining image"])
+    draw_lines(path, [samples, neighbours], ["sample", "nearest\ntraining image"])
     return title
 
 
@@ -43,7 +43,7 @@ def draw_neighbours(path: Path, images: Array, neighbours: Array) -> str:
     """Draw test images (q, C, H, W), each before its neighbours (q, r, C, H, W)."""
     title = "Test images and their nearest training images, by the cosine of centred codes"
     lines = [[image, *others] for image, others in zip(images, neighbours, strict=True)]
-    draw_lines(path, title, lines, heads=["test", "nearest", *[""] * (neighbours.shape[1] - 1)])
+    draw_lines(path, lines, heads=["test", "nearest", *[""] * (neighbours.shape[1] - 1)])
     return title
 
 
@@ -65,7 +65,7 @@ def draw_walks(path: Path, images: Array, entries: Array, deviations: Array, off
     )
     heads = [f"{offset:+g} sd" if offset else "mean" for offset in offsets]
     texts = [f"entry {entry}\nsd {deviation:.2g}" for entry, deviation in zip(entries, deviations, strict=True)]
-    draw_lines(path, title, [*images], texts, heads)
+    draw_lines(path, [*images], texts, heads)
     return title
 
 
@@ -74,12 +74,12 @@ def draw_lines_between(path: Path, images: Array, originals: Array, kind: str) -
     title = f"Straight lines between the codes of test images of different {kind}, decoded"
     lines = [[*ends[:1], *line, *ends[1:]] for line, ends in zip(images, originals, strict=True)]
     heads = ["original", "decoded", *[""] * (images.shape[1] - 2), "decoded", "original"]
-    draw_lines(path, title, lines, heads=heads)
+    draw_lines(path, lines, heads=heads)
     return title
 
 
 def draw_arcs(path: Path, images: Array) -> str:
     """Draw lines of samples, (r, s, C, H, W), along arcs of noise."""
     title = "Samples along arcs between random noise vectors"
-    draw_lines(path, title, [*images])
+    draw_lines(path, [*images])
     return title

@@ -1,0 +1,32 @@
+"""Section of commands that go on from a report."""
+
+from pathlib import Path
+
+from unsup.core.commands import suggest
+from unsup.core.files import short_path, unless_default
+from unsup.reports.blocks import Block, Items
+from unsup.reports.schema import Report
+
+PICTURES = "…"  # in place of a folder that the user fills in
+
+
+def what_next(report: Report, folder: Path) -> list[Block]:
+    """Return commands for this run, in the form that the user typed, make or unsup.
+
+    Args:
+        report: of the run.
+        folder: of the run, in <runs>/<data>/<model>.
+    """
+    place = folder.absolute()
+    run, runs = short_path(place), unless_default(place.parents[2])
+    commands = [("next to other runs", suggest("compare", data=report.run.data, runs=runs))]
+    if report.quick:
+        commands.insert(0, ("the other scores and figures", suggest("evaluate", run=run)))
+    if not report.run.encoder:
+        again = f"--config {run / 'config.yaml'}"
+        commands.append(("the same with another seed", suggest("train", again, seed=report.run.seed + 1, runs=runs)))
+        commands.append(("curves, pictures and codes", suggest("dashboard", runs=runs)))
+    commands.append(("sort new pictures", suggest("classify", run=run, images=PICTURES)))
+    commands.append(("codes of new pictures", suggest("encode", run=run, images=PICTURES)))
+    commands.append(("the encoder for use elsewhere", suggest("export", run=run)))
+    return [Items([(words, f"`{command}`") for words, command in commands])]
