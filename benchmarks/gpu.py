@@ -30,7 +30,7 @@ from unsup.models.base import Model
 from unsup.runs.build import load_data
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import prepare_training
+from unsup.training.prepare import prepare_training
 from unsup.training.trainer import build_trainer, silence_libraries
 
 DRIVER = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")

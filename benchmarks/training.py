@@ -35,7 +35,7 @@ from unsup.models.parts.optim import adamw, annealed
 from unsup.runs.build import build_data
 from unsup.runs.config import Config, compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import prepare_training
+from unsup.training.prepare import prepare_training
 from unsup.training.trainer import build_trainer
 
 MOST, LEAST = 25, 60  # rounds at most, unless they take fewer seconds than this

@@ -16,7 +16,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Batch, Model
 from unsup.models.parts.optim import warmup_cosine
 from unsup.runs.config import compose, resolve
-from unsup.training.train import prepare_training
+from unsup.training.prepare import prepare_training
 
 
 class Linear(Model):

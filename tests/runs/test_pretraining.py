@@ -10,7 +10,7 @@ from tiny import SHAPE
 from unsup.core.errors import UsageError
 from unsup.models.base import Model
 from unsup.models.pixels import Pixels
-from unsup.reports.schema import Pretraining
+from unsup.reports.provenance_schema import Pretraining
 from unsup.runs.origin import stages_cost
 from unsup.runs.pretraining import pretraining, stated_pretraining
 from unsup.runs.reference import reference_seconds

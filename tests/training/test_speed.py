@@ -18,7 +18,7 @@ from tiny import same_weights
 from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
 from unsup.training.callbacks.throughput import Throughput
-from unsup.training.train import prepare_training
+from unsup.training.prepare import prepare_training
 from unsup.training.trainer import build_trainer
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from unsup.core.errors import UserError
 from unsup.core.removed import without_removed
 from unsup.reports.catalogue import SCORES, number
+from unsup.reports.provenance_schema import Pretraining
 from unsup.reports.report import load_report
-from unsup.reports.schema import BaselineKey, Pretraining, Report, RunFacts
+from unsup.reports.schema import BaselineKey, Report, RunFacts
 from unsup.reports.score_schema import Scores
 from unsup.reports.sections_copies import copies_warning
 

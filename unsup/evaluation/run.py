@@ -1,7 +1,6 @@
 """Evaluation of a run and its baselines, into a report with figures."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from unsup.core.devices import fastest_device
 from unsup.core.errors import UserError
 from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData
+from unsup.evaluation.baseline_differences import compare_with_baselines
 from unsup.evaluation.baselines import BaselineResult, cache_key, compute_baselines, feature_spaces
 from unsup.evaluation.copy_search import find_copies
 from unsup.evaluation.draw import draw_figures
@@ -24,26 +24,12 @@ from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
 from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.stored import has_images
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
-from unsup.metrics.differences import Sample, differences
-from unsup.metrics.variance import initialisation_variance
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.reports.catalogue import start_scores
+from unsup.reports.provenance_schema import Pretraining, Provenance
 from unsup.reports.report import as_record
-from unsup.reports.schema import (
-    SCHEMA,
-    BaselineKey,
-    Comparison,
-    EncoderHashes,
-    Pretraining,
-    Provenance,
-    ReferenceKey,
-    Report,
-    RunFacts,
-    Selfcheck,
-    Start,
-    correct_key,
-)
+from unsup.reports.schema import SCHEMA, EncoderHashes, ReferenceKey, Report, RunFacts, Selfcheck, Start, correct_key
 from unsup.reports.score_schema import Scores
 from unsup.runs.finetuned import finetuned_results
 from unsup.runs.origin import pretrained_on, stages_cost
@@ -183,7 +169,7 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         test_reads=evaluation.test_reads,
         scores=as_record(evaluation.scores, Scores),
         baselines={name: as_record(baseline.scores, Scores) for name, baseline in judged.baselines.items()},
-        comparisons=_comparisons(evaluation, judged.baselines),
+        comparisons=compare_with_baselines(evaluation, judged.baselines),
         start=started_from(run, versions),
         finetuned=finetuned_results(run.folder),
         findings=judged.findings,
@@ -218,37 +204,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _comparisons(
-    evaluation: Evaluation, baselines: Mapping[ReferenceKey, BaselineResult]
-) -> dict[BaselineKey, Comparison]:
-    """Return paired differences from the baselines on the same test images.
-
-    The intervals of one probe hold for all baselines together.
-    """
-    by_baseline: dict[BaselineKey, dict[str, Any]] = {
-        name: {} for name, baseline in baselines.items() if name != "real" and name != "thumbnails" and baseline.correct
-    }
-    for probe in ("linear_probe", "few_label_10"):
-        names = [name for name in by_baseline if probe in baselines[name].correct]
-        if probe not in evaluation.correct or not names:
-            continue
-        samples = [Sample.of(evaluation.correct[probe], draws=_draws(evaluation.scores, probe))]
-        for name in names:
-            baseline = baselines[name]
-            sample = Sample.of(baseline.correct[probe], draws=_draws(baseline.scores, probe))
-            if accuracies := baseline.scores.get("by_initialisation", {}).get(probe):
-                own = samples[0].share
-                variance, df = initialisation_variance(accuracies, float(own.mean()), len(own), seeds=1)
-                sample = replace(sample, variance=variance, df=df)
-            samples.append(sample)
-        results = differences(samples, [(0, i) for i in range(1, len(samples))])
-        for name, result in zip(names, results, strict=True):
-            by_baseline[name][probe] = result
-    return {name: as_record(found, Comparison) for name, found in by_baseline.items()}
-
-
-def _draws(scores: Mapping[str, Any], probe: str) -> Sequence[float]:
-    """Return the accuracy with each draw of few labels, empty for the linear probe."""
-    return scores["few_label"]["10"]["by_draw"] if probe == "few_label_10" else ()

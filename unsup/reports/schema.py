@@ -1,10 +1,11 @@
 """The content of report.json as types, except for its scores."""
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from msgspec import field
 
 from unsup.reports.finetuned import FineTuned
+from unsup.reports.provenance_schema import Pretraining, Provenance
 from unsup.reports.score_schema import Count, Difference, Record, Scores
 
 SCHEMA = 4  # of report.json: raise with every layout change; docs/protocol/version-4.md describes it
@@ -13,24 +14,6 @@ BaselineKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", 
 ReferenceKey = Literal["untrained", "pca", "pca_chosen", "pixels", "statistics", "texture", "real", "thumbnails"]
 BASELINES: tuple[BaselineKey, ...] = get_args(BaselineKey)  # in the order of every table
 ComparedProbe = Literal["linear_probe", "few_label_10"]
-
-
-Images = Literal["none", "these training images", "these with test", "other", "unknown"]
-Supervision = Literal["none", "labels", "text", "unknown"]
-
-
-class Pretraining(Record, kw_only=True):
-    """The images and supervision that weights come from, in all stages together."""
-
-    images: list[Images]  # "these with test": training and test images of this data set
-    supervision: list[Supervision]
-    text: str = ""
-
-    @property
-    def summary(self) -> str:
-        """The images, with the supervision in brackets if there was any."""
-        images, supervision = " and ".join(self.images), ", ".join(self.supervision)
-        return images if supervision in ("none", images) else f"{images} ({supervision})"
 
 
 class ReferenceWorkload(Record, kw_only=True):
@@ -103,54 +86,6 @@ class RunFacts(Record, kw_only=True):
     def gpu_minutes(self) -> float | None:
         """GPU-minutes of training with the runs that it started from, None without a GPU."""
         return None if self.stages_gpu_seconds is None else self.stages_gpu_seconds / 60
-
-
-class Machine(Record, kw_only=True):
-    processor: str | None = None
-    cores: int
-    memory_gib: int | None = None
-    platform: str | None = None
-    accelerator: str | None = None
-
-    @property
-    def description(self) -> str:
-        """Accelerator, processor and cores."""
-        return ", ".join(part for part in (self.accelerator, self.processor, f"{self.cores} cores") if part)
-
-
-class GitState(Record, kw_only=True):
-    """The commit of the code, empty outside a git checkout."""
-
-    commit: str | None = None
-    dirty: bool | None = None
-    epochs: int | None = None  # of a resumption: the new length of the run
-
-
-class Origin(Record, kw_only=True):
-    """The run that a run was initialised from."""
-
-    run: str  # or torchvision:NAME, timm:NAME
-    weights_sha256: str
-    data_sha256: str | None = None
-    pretrained_on: Pretraining | None = None
-    stages_seconds: float | None = None
-    stages_cpu_seconds: float | None = None
-    stages_gpu_seconds: float | None = None
-    views: str | None = None
-
-
-class Provenance(Record, kw_only=True):
-    versions: dict[str, str]
-    commit: str | None = None
-    dirty: bool | None = None
-    hardware: Machine
-    data_sha256: str
-    threads: int | None = None  # of PyTorch, in training and evaluation
-    init_from: Origin | None = None
-    resumed: list[GitState] | None = None
-    config: dict[str, Any]
-    evaluation: GitState | None = None  # if it was evaluated by other code
-    date: str | None = None  # of the evaluation, as in 2026-01-31
 
 
 class Selfcheck(Record, kw_only=True):

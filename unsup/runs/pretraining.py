@@ -7,7 +7,7 @@ import msgspec
 
 from unsup.core.errors import UsageError
 from unsup.models.base import Model
-from unsup.reports.schema import Images, Pretraining, Supervision
+from unsup.reports.provenance_schema import Images, Pretraining, Supervision
 
 OWN = Pretraining(images=["these training images"], supervision=["none"])  # labels never reach a model's losses
 

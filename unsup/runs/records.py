@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from unsup.core.errors import UserError
 from unsup.core.threads import MAX_THREADS
-from unsup.reports.schema import Pretraining
+from unsup.reports.provenance_schema import Pretraining
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"  # checkpoints
 Seconds = Annotated[float, Meta(le=sys.float_info.max)]

@@ -14,7 +14,6 @@ Next to the recipes, runs/<data>/baselines/ caches the baselines of the data set
 """
 
 import os
-import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -225,17 +224,6 @@ class Run:
         """Record that the training is finished."""
         write_json(self.folder / "training.json", record)
         self.training = record
-
-    def reopen(self, config: Config) -> None:
-        """Take back the end of the training and its evaluation, for another length."""
-        for name in ("report.json", "report.md", "report.html", "heads.npz", "correct.npz"):
-            (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / "figures", ignore_errors=True)
-        (self.folder / "training.json").unlink(missing_ok=True)
-        replace_file(self.folder / "config.yaml", dump_yaml(config))
-        for name in ("report", "readout", "training"):
-            self.__dict__.pop(name, None)
-        self.config = config
 
     def write_resumption(self, epochs: int | None = None) -> None:
         """Record the commit of the code that continues the run, and a new length."""

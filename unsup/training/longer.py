@@ -6,6 +6,7 @@ from the training itself: the checkpoint names those for which the method asked 
 """
 
 import inspect
+import shutil
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
@@ -14,8 +15,10 @@ from lightning.pytorch.callbacks import ProgressBar
 
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
-from unsup.core.files import unless_default
+from unsup.core.files import replace_file, unless_default
+from unsup.core.strict_yaml import dump_yaml
 from unsup.core.words import counted
+from unsup.evaluation.tensorboard import remove_dashboard
 from unsup.models.base import Model
 from unsup.reports.format import enumeration
 from unsup.runs.config import Config
@@ -106,3 +109,15 @@ def _remedy(run: Run, epochs: int, model: Model, checkpoint: dict[str, Any]) -> 
     )
     first = "" if run.trained or not start else f"{suggest('resume', run=run)} ends it as planned, then "
     return f"{first}{again} trains a new run {whence}"
+
+
+def reopen(run: Run, config: Config) -> None:
+    """Take back the end of a training and its evaluation, for another length."""
+    remove_dashboard(run.folder)
+    for name in ("report.json", "report.md", "report.html", "heads.npz", "correct.npz"):
+        (run.folder / name).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / "figures", ignore_errors=True)
+    (run.folder / "training.json").unlink(missing_ok=True)
+    replace_file(run.folder / "config.yaml", dump_yaml(config))
+    for name in ("report", "readout", "training"):
+        run.__dict__.pop(name, None)

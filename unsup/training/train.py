@@ -6,18 +6,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
-import torch
-
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import short_path
 from unsup.data.base import ImageData
 from unsup.evaluation.run import evaluate_run
-from unsup.evaluation.tensorboard import final_scores, remove_dashboard
+from unsup.evaluation.tensorboard import final_scores
 from unsup.models.base import Model
-from unsup.models.parts.optim import named_optimizer
-from unsup.runs.build import build, load_weights
+from unsup.runs.build import load_weights
 from unsup.runs.checkpoints import is_damaged, newest_checkpoint
 from unsup.runs.config import Config
 from unsup.runs.init_from import library_source
@@ -33,7 +29,8 @@ from unsup.training.distributed import is_main_process, leave_process_group, sha
 from unsup.training.failures import as_usage_errors, discard, raise_explained
 from unsup.training.library_weights import load_library_weights
 from unsup.training.loggers import log_final_scores
-from unsup.training.longer import longer_config, refuse_other_length
+from unsup.training.longer import longer_config, refuse_other_length, reopen
+from unsup.training.prepare import has_gradients, prepare_training
 from unsup.training.trainer import bare_trainer, build_trainer, silence_libraries, uses_several_devices
 
 log = logging.getLogger(__name__)
@@ -138,8 +135,7 @@ def resume_run(run: Run, epochs: int | None = None) -> None:
         if epochs is not None and other_length:
             refuse_other_length(run, epochs, model, checkpoint)
             if is_main_process():
-                remove_dashboard(run.folder)
-                run.reopen(config)
+                reopen(run, config)
             run.config = config
         iteration = checkpoint["global_step"] // model.steps_per_batch
         if is_main_process():
@@ -148,40 +144,6 @@ def resume_run(run: Run, epochs: int | None = None) -> None:
                 run.last_checkpoint.unlink(missing_ok=True)
         record = fit(run, model, data, f"{run} continues after training step {iteration:,}", path, iteration)
         record_and_evaluate(run, model, data, record)
-
-
-def prepare_training(config: Config, data: ImageData | None = None) -> tuple[ImageData, Model]:
-    """Return the prepared images, and the model initialised from the seed."""
-    silence_libraries()
-    torch.set_float32_matmul_precision(config["matmul_precision"])
-    L.seed_everything(config["seed"], verbose=False)
-    data, model = build(config, data)
-    model.optimizer = config["optimizer"]
-    if model.optimizer:
-        named_optimizer(model.optimizer, model.lr)  # raises before there is a run folder
-        if not has_gradients(model):
-            raise UsageError(f"optimizer: {config['recipe']} is not trained by gradients: leave it out")
-    if mode := config["compile"]:
-        if type(model).training_step is not Model.training_step:
-            raise UsageError(f"compile: {type(model).__name__} has its own training_step: set it to null")
-        model.compiled_losses = torch.compile(model.losses, mode=mode, dynamic=False)
-    refuse_no_steps(config, model)
-    data.prepare_data()
-    data.setup("fit")
-    return data, model
-
-
-def refuse_no_steps(config: Config, model: Model) -> None:
-    """Raise `UsageError` if a gradient-trained model would take zero steps."""
-    learns_otherwise = hasattr(model, "fit") or not has_gradients(model)
-    for option in ("max_epochs", "max_steps"):
-        if config["trainer"].get(option) == 0 and not learns_otherwise and not config["init_from"]:
-            raise UsageError(f"trainer.{option} is 0: {config['recipe']} would learn nothing, train at least 1")
-
-
-def has_gradients(model: Model) -> bool:
-    """Return whether any parameter is trained by gradients."""
-    return any(p.requires_grad for p in model.parameters())
 
 
 def run_lock(run: Run) -> AbstractContextManager[None]:

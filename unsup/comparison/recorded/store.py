@@ -13,8 +13,9 @@ from unsup.comparison.recorded.tables import full_tables, readme_tables
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.core.files import replace_file
+from unsup.reports.provenance_schema import GitState
 from unsup.reports.report import read_report, to_json
-from unsup.reports.schema import SCHEMA, GitState, Report
+from unsup.reports.schema import SCHEMA, Report
 
 WRITER = suggest("results", via="make")
 CHECK = suggest("reproduce", via="make", card="mnist-simclr")
