@@ -4,11 +4,11 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from unsup.cli.output import show_report
+from unsup.cli.output import show_report, show_tables
 from unsup.cli.parser import CommandLine
-from unsup.core.commands import SHORTCUTS, option, suggest
+from unsup.core.commands import SHORTCUTS, option
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import folder_of_images, unless_default
+from unsup.core.files import folder_of_images
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import CompileMode, Config, EvaluationExtent, Precision, compose, precheck, read_layer, resolve
 from unsup.runs.likeness import variant_names
@@ -155,7 +155,8 @@ def sweep(
     Options for all runs are given as for train: --model.lr 0.01
     A grid combines the values of several options; values are a YAML list without its brackets:
       --grid model.code_dim=10,30 "model.widths=[500,250],[100]"
-    The same command continues a sweep that was stopped.
+    The same command continues a sweep that was stopped. Given twice at once, the two divide the work.
+    At the end comes the comparison, and which configuration is best on validation images.
 
     Args:
         models: recipes in configs/model
@@ -189,7 +190,8 @@ def sweep(
     outcome = run_sweep(jobs, runs, None if root is None else str(root), note)
     print(f"\n{sweep_summary(jobs, outcome)}")
     for dataset in sorted({job.config["dataset"] for job in jobs}):
-        print(f"next: {suggest('compare', data=dataset, runs=unless_default(runs))}", flush=True)
+        show_tables(runs, dataset)
+    print(outcome.standings.best(), flush=True)
     if outcome.failed:
         raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
 

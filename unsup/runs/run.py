@@ -8,6 +8,7 @@ runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training:
   new images)
 * TensorBoard's files: events, hparams.yaml, and the map of codes in projector_config.pbtxt and 00000/
 * what was made with the run: classified/, encoded/, export/, zero_shot.csv
+* sweep.log, the output of the command that a sweep gave
 * .lock, which the process that trains or evaluates the run locks
 
 Next to the recipes, runs/<data>/baselines/ caches the baselines of the data set.
