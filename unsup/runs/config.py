@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from unsup.core.commands import option
 from unsup.core.errors import UsageError, closest
 from unsup.core.own_modules import import_from_here
 from unsup.core.ranges import check_options
@@ -183,8 +184,13 @@ def check_settings(config: dict[str, Any]) -> None:
             raise UsageError(f"{key}: one of {', '.join(c or 'null' for c in known)}, got {config[key]!r}")
     if not isinstance(config["init_from"], str | None):
         raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
+    trainer = config.get("trainer", {})
+    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps")
+    if isinstance(epochs, int) and epochs < 0 and not (isinstance(steps, int) and steps > 0):
+        example = f"{option('epochs', '20')}, or trainer.max_steps"
+        raise UsageError(f"trainer.max_epochs is {epochs}: say how long to train, such as {example}")
     checked_threads(config["threads"])
-    listed_loggers(config.get("trainer", {}).get("logger"))
+    listed_loggers(trainer.get("logger"))
 
 
 def precheck(config: Config) -> None:

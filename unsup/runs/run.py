@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UserError
-from unsup.core.files import replace_file, write_json
+from unsup.core.files import replace_file, short_path, write_json
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
@@ -81,10 +81,11 @@ class Run:
         folder = Path(os.path.realpath(Path(text).expanduser()))
         if (folder / "config.yaml").is_file():
             return cls(folder)
-        existing = Path("runs").glob("*/*/*/config.yaml")
-        newest = max(existing, key=lambda path: path.stat().st_mtime, default=None)
-        hint = f"newest: {newest.parent}" if newest else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
-        raise UserError(f"no run folder {text!r} ({hint})")
+        near = [folder, *folder.parents[: min(2, len(Path(text).parts) - 1)]]
+        top = next((path for path in near if _newest_below(path)), Path("runs"))
+        if newest := _newest_below(top):
+            raise UserError(f"no run folder {text!r} (newest in {short_path(top)}: {short_path(newest)})")
+        raise UserError(f"no run folder {text!r} (none in runs/ yet: {suggest('train', model='deep_ae')})")
 
     @cached_property
     def config(self) -> Config:
@@ -230,3 +231,10 @@ class Run:
         save_arrays(self.folder / "correct.npz", correct)
         write_report(self.folder, report, pictures)
         self.report, self.readout = report, readout
+
+
+def _newest_below(folder: Path) -> Path | None:
+    """Return the newest run that is up to three levels below a folder."""
+    runs = [path for depth in (1, 2, 3) for path in folder.glob("*/" * depth + "config.yaml")]
+    newest = max(runs, key=lambda path: path.stat().st_mtime, default=None)
+    return newest.parent if newest else None

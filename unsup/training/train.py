@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 
+from unsup.core.commands import option as option_text
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import short_path
@@ -153,7 +154,8 @@ def refuse_no_steps(config: Config, model: Model) -> None:
     learns_otherwise = hasattr(model, "fit") or not has_gradients(model)
     for option in ("max_epochs", "max_steps"):
         if config["trainer"].get(option) == 0 and not learns_otherwise and not config["init_from"]:
-            raise UsageError(f"trainer.{option} is 0: {config['recipe']} would learn nothing, train at least 1")
+            more = option_text("epochs", "1") if option == "max_epochs" else f"trainer.{option} 1"
+            raise UsageError(f"trainer.{option} is 0: {config['recipe']} would learn nothing, give at least {more}")
 
 
 def has_gradients(model: Model) -> bool:

@@ -31,6 +31,7 @@ HARMLESS_WARNINGS = (  # of Lightning
     "The '.*_dataloader' does not have many workers",  # batches come from memory
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
     "Checkpoint directory .* exists and is not empty",
+    "The dirpath has changed",  # a run folder that was moved
     ".*configure_optimizers` returned `None`",
     "The number of training batches .* is smaller than the logging interval",  # validation losses are logged anyway
 )
