@@ -47,10 +47,10 @@ def test_a_name_is_near_or_none_is(name: str, known: list[str], expected: str | 
         ("sweep deep_ae --grid epochs=8,16", "did you mean trainer.max_epochs?", ""),
         ("sweep deep_ae --grid colour=8,16", "such are model.lr", ""),
         ("sweep deep_ae --grid seed=8,16", "seeds are given with --seeds", "seeds are given with SEEDS"),
-        ("train ae --data folder --data.images 2024", "2024: YAML reads it so; --images <text> takes", "IMAGES=<text> takes"),
-        ("train ae --data folder --data.images no", "False: YAML reads it so; --images <text>", "IMAGES=<text> takes it as text"),
+        ("train ae --data folder --data.images 2024", "2024: YAML reads it so; --images <text>", "IMAGES=<text> takes"),
+        ("train ae --data folder --data.images no", "False: YAML reads it so; --images <text>", "IMAGES=<text> takes"),
         ("train ae --data npz --data.file 7", "so; in two pairs of quotes, --data.file '\"…\"',", ""),
-        ("train ae --data digits --images .", "--images goes with --data folder, not", "IMAGES goes with DATA=folder, not"),
+        ("train ae --data digits --images .", "--images goes with --data folder,", "IMAGES goes with DATA=folder,"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_with_what_was_meant(
