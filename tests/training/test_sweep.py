@@ -114,7 +114,7 @@ def test_the_command_of_a_run_gives_its_configuration(capsys: pytest.CaptureFixt
         (["ae", "--grid", "model.code_dim=3,0"], "ae model.code_dim=0: model.code_dim is 0: it must be at least 1"),
         (["ae", "--grid", "model.lr=1", "--model.lr", "2"], "model.lr is an option of all runs and in the grid"),
         (["ae", "--seeds", "0", "-1"], "ae: seed: expected a whole number"),
-        (["ae", "--trainer.max_epochs", "-1"], "must say how long to train"),
+        (["ae", "--trainer.max_epochs", "-1"], "trainer.max_epochs is -1: say how long to train"),
     ],
 )
 def test_a_mistake_anywhere_is_found_before_the_first_run(

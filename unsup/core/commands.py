@@ -56,7 +56,7 @@ def key_option(key: str, value: str = "") -> str:
 
 
 def install(extra: str = "", python: str = "") -> str:
-    """Return the command that installs the packages of an extra, or all that are needed.
+    """Return the command that installs the packages of an extra, or all needed ones.
 
     Without a Python it is for the one of the shell.
     """

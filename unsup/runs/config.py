@@ -16,14 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from unsup.core.commands import option
 from unsup.core.errors import UsageError, closest
 from unsup.core.own_modules import import_from_here
 from unsup.core.ranges import check_options
 from unsup.core.removed import current_options
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.threads import checked_threads
-from unsup.runs.length import adapt_length, adaptable
+from unsup.runs.length import adapt_length, adaptable, refuse_endless
 from unsup.runs.likeness import data_options, variant_names
 from unsup.runs.logger_names import listed_loggers
 from unsup.runs.lookup import config_file, config_names, find_config, variants
@@ -185,10 +184,7 @@ def check_settings(config: dict[str, Any]) -> None:
     if not isinstance(config["init_from"], str | None):
         raise UsageError(f"init_from: expected a recipe or a run folder, got {config['init_from']!r}")
     trainer = config.get("trainer", {})
-    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps")
-    if isinstance(epochs, int) and epochs < 0 and not (isinstance(steps, int) and steps > 0):
-        example = f"{option('epochs', '20')}, or trainer.max_steps"
-        raise UsageError(f"trainer.max_epochs is {epochs}: say how long to train, such as {example}")
+    refuse_endless(trainer)
     checked_threads(config["threads"])
     listed_loggers(trainer.get("logger"))
 

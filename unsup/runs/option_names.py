@@ -10,7 +10,7 @@ from unsup.runs.sources import class_from_source
 
 
 def near_option(name: str, model: str | None, data: str | None) -> str | None:
-    """Return the dotted option of this name, or else the nearest one, None if none is near.
+    """Return the dotted option of this name, or else the nearest one, if any.
 
     Args:
         name: without a dot, such as lr.
@@ -23,7 +23,7 @@ def near_option(name: str, model: str | None, data: str | None) -> str | None:
 
 
 def dotted_options(model: str | None, data: str | None) -> dict[str, str]:
-    """Return the sections of all options of a model, a data set and the trainer, by name."""
+    """Return the section of each option of a model, a data set and the trainer."""
     options: dict[str, str] = {}
     with suppress(UsageError):
         config = compose(model, data or "mnist")

@@ -74,7 +74,7 @@ def documented_options(path: str) -> dict[str, str]:
 
 
 def lineage(module: str, name: str) -> Iterator[tuple[ast.Module, ast.ClassDef]]:
-    """Yield a class and its bases, with their modules, as far as these are plain names.
+    """Yield a class and its bases with their modules, if these are plain names.
 
     Raises:
         LookupError: the source of a base is not found.

@@ -1,4 +1,4 @@
-"""Claims of sweeps on runs, by configuration, so that several sweeps divide the work.
+"""Claims of sweeps on runs, by which several sweeps divide the work.
 
 A claim is a lock on the log file of a job, as `unsup.runs.lock` locks a run (`flock`, which NFS honours as well). The
 child that does the job inherits it. So a job is claimed until both have ended, however they end, and free afterwards.

@@ -1,4 +1,4 @@
-"""The validation scores of a sweep's runs, and the configuration that is best by them.
+"""The validation scores of a sweep's runs, and the best configuration.
 
 They are those of the online probe, which is fitted on one half of the validation images and scored on the other, or the
 validation loss where there are no labels. No test image has a part in them.
