@@ -48,7 +48,11 @@ option = $(patsubst $1=%,%,$(filter $1=%,$(OPTIONS)))
 quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,"$($1)"))
 # A variable that is misspelt, or that the verb does not take, is an error.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
-checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: give it $(strip $(TAKES) ARGS)))
+upper = $(shell printf %s '$1' | tr '[:lower:]' '[:upper:]')
+meant = $(if $(filter $(call upper,$1),$(TAKES)),did you mean $(call upper,$1)=?,give it $(strip $(TAKES) ARGS))
+checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: $(call meant,$v)))$(runnable)
+# An interpreter that is named must be there.
+runnable = $(if $(shell command -v "$(PY)"),,$(error PY=$(PY) is no program: leave it out, or name a Python that has the packages of unsup))
 passed = $(foreach v,$(TAKES),$(if $($v),$(call option,$v) $(call quoted,$v))) $(ARGS)
 
 ##@ Look at your images first

@@ -189,7 +189,7 @@ def test_a_chain_starts_from_the_old_run(root: Path, unjudged: None) -> None:
 
 def test_a_sweep_evaluates_the_old_runs_again_and_trains_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     children: list[list[str]] = []
-    monkeypatch.setattr("unsup.training.sweep.run_child", lambda words: children.append(list(words)) or 0)
+    monkeypatch.setattr("unsup.training.sweep.run_child", lambda words, *_: children.append(list(words)) or 0)
     for model, epochs in (("ae", "10"), ("selflabel", "6"), ("simclr", "60")):
         assert main(["sweep", model, "--data", "digits", "--seeds", "0", "--epochs", epochs, "--runs", str(root)]) == 0
     assert children == [["evaluate", str(root / "digits" / model / "0-001")] for model in ("ae", "selflabel", "simclr")]

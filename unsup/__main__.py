@@ -14,5 +14,7 @@ try:
 except ModuleNotFoundError as e:
     if os.environ.get("UNSUP_DEBUG"):
         raise
-    remedy = "install the packages of unsup into it, or leave PY= out" if os.environ.get("UNSUP_VIA") else "install it"
+    from unsup.core.commands import install, uses_make
+
+    remedy = f"{install(python=sys.executable)}{', or leave PY= out' if uses_make() else ''}"
     sys.exit(f"unsup: {sys.executable} has no module {e.name}: {remedy}")

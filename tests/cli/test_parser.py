@@ -139,4 +139,4 @@ def test_an_interpreter_without_the_packages_is_one_line() -> None:
     command = [sys.executable, "-S", "-m", "unsup", "models"]  # -S: no site-packages
     done = subprocess.run(command, cwd=TOP, env={"UNSUP_VIA": "make"}, capture_output=True, text=True)
     assert done.returncode == 1 and not done.stdout
-    assert re.fullmatch(r"unsup: \S+ has no module \w+: install .* or leave PY= out\n", done.stderr)
+    assert re.fullmatch(r"unsup: (\S+) has no module \w+: \1 -m pip install -e \S+, or leave PY= out\n", done.stderr)

@@ -846,3 +846,37 @@ def test_a_column_that_no_report_has_is_reported(tmp_path: Path, caplog: pytest.
     put(tmp_path, comparable("ae"))
     compare_folder(tmp_path / "mnist", "Fréchet")
     assert "no report has a Fréchet: sorted by linear probe" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "deep_ae, untrained"),
+        ({"parameters": 0}, "deep_ae, max_epochs=0"),  # it has nothing to train
+        ({"encoder": "timm:resnet18"}, "deep_ae, max_epochs=0"),
+        ({"steps": 5}, "deep_ae, max_epochs=0"),
+    ],
+)
+def test_a_run_that_trained_nothing_is_a_row_named_untrained(change: dict[str, Any], name: str, tmp_path: Path) -> None:
+    put(tmp_path, report())
+    content = report(probe=0.97)  # the best, by chance
+    content["run"] |= {"epochs": 0} | change
+    content["provenance"]["config"]["trainer"] |= {"max_epochs": 0}
+    put(tmp_path, content, number=2)
+    (part,) = compare_folder(tmp_path / "mnist", None).parts
+    (row,) = (row for row in part.rows if row.group and row.name == name)
+    trained = name != "deep_ae, untrained"
+    assert part.is_best(row) is trained and any(statement.a == name for statement in part.statements) is trained
+
+
+@pytest.mark.parametrize("where", ["init_from", "pretrain_epochs"])
+def test_weights_from_elsewhere_are_not_untrained(where: str, tmp_path: Path) -> None:
+    content = report()
+    content["run"]["epochs"] = 0
+    if where == "init_from":
+        content["provenance"]["init_from"] = {"run": "mnist/dae/0-001", "weights_sha256": "ab"}
+    else:
+        content["provenance"]["config"]["model"] = {"init_args": {"pretrain_epochs": 5}}
+    put(tmp_path, content)
+    (part,) = compare_folder(tmp_path / "mnist", None).parts
+    assert [group.untrained for group in part.groups] == [False]

@@ -69,7 +69,7 @@ def used_baselines(runs: Path) -> None:
 
 def test_a_sweep_goes_as_far_as_it_is_told(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     children: list[list[str]] = []
-    monkeypatch.setattr(unsup.training.sweep, "run_child", lambda words: children.append(list(words)) or 0)
+    monkeypatch.setattr(unsup.training.sweep, "run_child", lambda words, *_: children.append(list(words)) or 0)
     words = ["sweep", "ae", "--data", "digits", "--seeds", "0", "--epochs", "1", "--runs", str(runs)]
     (runs / "digits" / "ae" / "0-001" / "report.json").unlink(missing_ok=True)
     run = str(runs / "digits" / "ae" / "0-001")

@@ -108,7 +108,7 @@ def test_resume_and_evaluate_use_the_recorded_number(
     tmp_path: Path, stop: Callable[..., None], evaluated_with: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained_with = []
-    prepare_training = unsup.training.prepare.prepare_training
+    prepare_training = unsup.training.train.prepare_training
 
     def begun(*args: Any) -> Any:
         trained_with.append(torch.get_num_threads())

@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unsup.core.commands import suggest
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 PROGRESS = "unsup.evaluation"  # logger of the progress of an evaluation
 EPOCHS = "unsup.training.callbacks"  # and of a training
+NOW = "unsup.training.sweep.running"  # and of what a sweep does now
 QUIET_SECONDS = 10  # between lines of progress without a terminal
 
 
@@ -40,6 +43,8 @@ class Terminal(logging.Handler):
             self._line(printable(text), error=True)
         elif record.name == PROGRESS:
             self._progress(f"evaluating: {text}")
+        elif record.name == NOW:
+            self._move(text)
         else:
             self._line(text, error=record.name.startswith(EPOCHS))
 
@@ -54,18 +59,24 @@ class Terminal(logging.Handler):
         print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
     def _progress(self, text: str) -> None:
-        if sys.stderr.isatty():  # `console.is_terminal` trusts variables that ask for colours
-            from rich.console import Console
-
-            self._status = self._status or Console(stderr=True).status("evaluating")
-            self._status.update(text)
-            self._status.start()
+        if self._move(text):
             return
         now = time.monotonic()
         self._last = now if self._last is None else self._last
         if now - self._last > QUIET_SECONDS:
             self._last = now
             print(text, file=sys.stderr, flush=True)
+
+    def _move(self, text: str) -> bool:
+        """Show a moving line in a terminal, and return whether there is one."""
+        if not sys.stderr.isatty():  # `console.is_terminal` trusts variables that ask for colours
+            return False
+        from rich.console import Console
+
+        self._status = self._status or Console(stderr=True).status(text)
+        self._status.update(text)
+        self._status.start()
+        return True
 
 
 @contextmanager
@@ -107,6 +118,26 @@ def show_report(run: "Run") -> None:
         if run.report.quick:
             print(f"quick      the rest of the scores: {suggest('evaluate', run=run.folder)}")
         print(f"report     {short_path(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
+
+
+def show_tables(runs: Path, data: str) -> None:
+    """Print the comparison of a data set as tables alone, if it has reports."""
+    from unsup.comparison.compare import REPORTS, compare_all
+    from unsup.comparison.terminal import renderables
+
+    if not any((runs / data).glob(REPORTS)):
+        print(f"{data}: no run is evaluated, so there is nothing to compare")
+        return
+    comparisons, unusable = compare_all(runs, data)
+    console = screen()
+    for comparison in comparisons:
+        for part in comparison.parts:
+            title, table = islice(renderables(part, console.width), 2)
+            console.print(f"\n{data}, ", end="", markup=False, style="bold")
+            console.print(title, table, sep="\n")
+        print(f"\nwhich is better: {suggest('compare', data=data, runs=unless_default(runs))}")
+    for error in unusable:
+        print(printable(str(error)))
 
 
 def show_comparison(comparison: "Comparison") -> None:

@@ -1,23 +1,22 @@
 """Argument parser built from the signatures of the command functions."""
 
 import argparse
-import difflib
 import inspect
 import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
-from unsup.core.errors import UsageError, choices, closest
+from unsup.cli.model_help import model_help
+from unsup.core.commands import suggest
+from unsup.core.errors import UsageError, choices, closest, nearest
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.version import __version__
-from unsup.runs.config import TRAINER, compose
 from unsup.runs.lookup import config_names
-from unsup.runs.sources import class_from_source
+from unsup.runs.option_names import near_option
 
 Command = Callable[..., None]
 
@@ -52,6 +51,8 @@ def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command
         answer_without_command(words, commands)
     verb, command = words[0], commands[words[0]]
     parser = parser_of(verb, command)
+    if {"-h", "--help"} & set(words):
+        parser.epilog = model_help(words[1:])
     takes_line = "line" in inspect.signature(command).parameters
     arguments, unknown = parser.parse_known_args(words[1:])
     if unknown:
@@ -70,25 +71,17 @@ def refuse_unknown(verb: str, word: str, known: Sequence[str], dotted: bool, arg
     """
     if not word.startswith("-"):
         hint = f" (did you mean --data {word}?)" if dotted and word in config_names("data") else ""
+        if dotted and word in config_names("model"):
+            several = [str(arguments["model"]), word]
+            hint = f": {suggest('sweep', models=several, data=arguments.get('data'))} trains several models"
         raise UsageError(f"{verb}: unexpected argument {word!r}{hint}")
-    similar = dotted_options(arguments, word.lstrip("-")) if dotted else []
-    similar += difflib.get_close_matches(word.lstrip("-"), [text.lstrip("-") for text in known], 1, 0.5)
-    hint = f"did you mean '--{similar[0]}'?" if similar else "" if dotted else f"known: {', '.join(sorted(known))}"
+    name, plain = word.lstrip("-"), [text.lstrip("-") for text in known]
+    models = arguments.get("model") or next(iter(arguments.get("models") or []), None)
+    near = near_option(name, models, arguments.get("data")) if dotted else None
+    if near is None or near.rpartition(".")[2] != name:  # not the very name
+        near = nearest(name, plain) or near
+    hint = f"did you mean '--{near}'?" if near else "" if dotted else f"known: {', '.join(sorted(known))}"
     raise UsageError(f"{verb} has no option {word}{f' ({hint})' if hint else ''}")
-
-
-def dotted_options(arguments: Mapping[str, Any], name: str) -> list[str]:
-    """Return the dotted options of this name, of model, data set and trainer."""
-    model = arguments.get("model") or next(iter(arguments.get("models") or []), None)
-    options = []
-    with suppress(UsageError):
-        config = compose(model, arguments.get("data") or "mnist")
-        paths = {section: config[section]["class_path"] for section in ("model", "data")} | {"trainer": TRAINER}
-        for section, path in paths.items():
-            cls = class_from_source(path)
-            if cls and name in inspect.signature(cls).parameters:
-                options.append(f"{section}.{name}")
-    return options
 
 
 def parser_of(verb: str, command: Command) -> Parser:

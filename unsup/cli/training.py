@@ -4,11 +4,11 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from unsup.cli.output import show_report
+from unsup.cli.output import show_report, show_tables
 from unsup.cli.parser import CommandLine
 from unsup.core.commands import SHORTCUTS, option, suggest
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import folder_of_images, unless_default
+from unsup.core.files import folder_of_images
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, precheck, read_layer, resolve
 from unsup.runs.likeness import variant_names
@@ -62,6 +62,8 @@ def train(
         runs: the folder of runs (runs)
     """
     data = data_set_of(data, images, must_exist=not print_config)
+    if model and len(several := model.split()) > 1:
+        raise UsageError(f"{model!r} is no recipe: {suggest('sweep', models=several, data=data)} trains several models")
     values = {"seed": seed, "epochs": epochs, "images": images, "data_root": data_root, "init_from": init_from}
     values |= {"matmul_precision": matmul_precision, "compile": compile, "threads": threads, "evaluate": evaluate}
     options = overrides(line, **values, **logger_option(logger))
@@ -104,7 +106,7 @@ def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -
     if images and images.endswith(".npz"):
         raise UsageError(f"{images} is a file of arrays: give {option('data', 'npz')} and --data.file {images}")
     if images and data not in (None, "folder"):
-        raise UsageError(f"--images goes with --data folder, not with --data {data}")
+        raise UsageError(f"{option('images')} goes with {option('data', 'folder')}, not with {option('data', data)}")
     if images and must_exist:
         folder_of_images(images)
     return "folder" if images else data
@@ -156,7 +158,8 @@ def sweep(
     Options for all runs are given as for train: --model.lr 0.01
     A grid combines the values of several options; values are a YAML list without its brackets:
       --grid model.code_dim=10,30 "model.widths=[500,250],[100]"
-    The same command continues a sweep that was stopped.
+    The same command continues a sweep that was stopped. Given twice at once, the two divide the work.
+    At the end comes the comparison, and which configuration is best on validation images.
 
     Args:
         models: recipes in configs/model
@@ -174,7 +177,8 @@ def sweep(
     """
     from unsup.training.plan import parse_grid, plan
 
-    data, values = data_set_of(data, images), parse_grid(grid)
+    data = data_set_of(data, images)
+    values = parse_grid(grid, models[0], data)
     given = {"epochs": epochs, "data_root": data_root, "images": images, "threads": threads, "evaluate": evaluate}
     options, note = overrides(line, **given, **logger_option(logger)), ""
     use_default = data is None and not names_data_class({**dict(options), **values})
@@ -190,7 +194,8 @@ def sweep(
     outcome = run_sweep(jobs, runs, None if root is None else str(root), note)
     print(f"\n{sweep_summary(jobs, outcome)}")
     for dataset in sorted({job.config["dataset"] for job in jobs}):
-        print(f"next: {suggest('compare', data=dataset, runs=unless_default(runs))}", flush=True)
+        show_tables(runs, dataset)
+    print(outcome.standings.best(), flush=True)
     if outcome.failed:
         raise UserError(f"{len(outcome.failed)} of {len(jobs)} runs failed")
 

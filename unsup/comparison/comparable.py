@@ -96,7 +96,7 @@ def comparable(
         planned: two rows that are compared by a plain interval of their own, if both are here.
     """
     rows, column = sorted_rows(groups, sort)
-    ordered = [row.group for row in rows if row.group]
+    ordered = [row.group for row in rows if row.group and not row.group.untrained]
     probe = column if column in PROBE_OF_COLUMN else DEFAULT
     found = findings(ordered, probe, planned)
     return Comparable(version, rows, column, probe, found, variance_by_source(ordered), label_free_choice(ordered))

@@ -49,6 +49,7 @@ class ComparedRun:
     pretrained_on: Pretraining | None
     copies_warning: str  # empty if there is none
     draws: dict[str, dict[str, list[float]]]  # accuracies by draw of labels; by baseline, "" for the run, and column
+    untrained: bool  # though its method trains
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,13 @@ class Group:
 
     @property
     def learned(self) -> bool:
-        """Whether seeds change it, as they do not of a baseline run as a model."""
-        return self.runs[0].recipe not in ("pca", "pixels")
+        """Whether seeds change it by training, unlike a baseline run as a model."""
+        return self.runs[0].recipe not in ("pca", "pixels") and not self.untrained
+
+    @property
+    def untrained(self) -> bool:
+        """Whether nothing was trained, though the method trains."""
+        return self.runs[0].untrained
 
     def values(self, number: str) -> list[float]:
         """Return one value for each run that has this number."""
@@ -98,7 +104,18 @@ def read_run(path: Path) -> ComparedRun:
         copies_warning=copies_warning(report),
         draws={"": label_draws(report.scores)}
         | {key: label_draws(scores) for key, scores in report.ordered_baselines.items()},
+        untrained=took_no_steps(report, options),
     )
+
+
+def took_no_steps(report: Report, options: dict[str, Any]) -> bool:
+    """Return whether a run with weights to train has those that it was built with.
+
+    Methods without gradients, such as PCA, have no such weights. Weights may also come from another run, from elsewhere
+    or from a pre-training of the method's own.
+    """
+    run, elsewhere = report.run, report.provenance.init_from or report.run.encoder
+    return not (run.epochs or run.steps or elsewhere or options.get("model.pretrain_epochs")) and run.parameters > 0
 
 
 def require_sound(report: Report) -> None:
@@ -191,6 +208,8 @@ def _named_groups(groups: Sequence[Sequence[ComparedRun]]) -> list[Group]:
         for runs in siblings:
             own = runs[0].options
             options = [f"{word}={_option_text(own[key])}" for key, word in words.items() if own.get(key) is not None]
+            if runs[0].untrained:
+                options = ["untrained", *(text for text in options if "max_epochs=" not in text)]
             named.append(Group(", ".join([recipe, *options]), runs))
     return sorted(named, key=lambda group: group.name)
 

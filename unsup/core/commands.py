@@ -13,6 +13,7 @@ OPTIONS = (
 VARIABLES = dict.fromkeys(("MODEL", "MODELS", "RUN", "CARD"), "") | {name.upper(): f"--{name}" for name in OPTIONS}
 # Options of `train` that stand for a key of the configuration
 SHORTCUTS = {"epochs": "trainer.max_epochs", "data_root": "data.root", "images": "data.images"}
+SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # key -> option
 
 
 def suggest(verb: str, further: str = "", via: str | None = None, **words: object) -> str:
@@ -22,15 +23,16 @@ def suggest(verb: str, further: str = "", via: str | None = None, **words: objec
         verb: the command.
         further: more of the command line, as `unsup` reads it.
         via: "make" or "unsup"; without it the one that the user typed.
-        words: values of parameters by name, such as `run`; None leaves one out.
+        words: values of parameters by name, such as `run`; None leaves one out, and a list is several words.
     """
-    values = {name: str(value) for name, value in words.items() if value is not None}
+    lists = {name: value if isinstance(value, list) else [str(value)] for name, value in words.items() if value}
+    values = {name: " ".join(value) for name, value in lists.items()}
     if uses_make(via):
         variables = [quoted(f"{name.upper()}={value}") for name, value in values.items()]
         return " ".join(filter(None, ["make", verb, *variables, further and f'ARGS="{further}"']))
     if verb == "dashboard":
         return f"tensorboard --logdir {quoted(values.get('runs', 'runs'))}"
-    options = [f"{VARIABLES[name.upper()]} {quoted(value)}".lstrip() for name, value in values.items()]
+    options = [f"{VARIABLES[name.upper()]} {' '.join(map(quoted, value))}".lstrip() for name, value in lists.items()]
     return " ".join(filter(None, ["unsup", verb, *options, further]))
 
 
@@ -43,12 +45,25 @@ def option(name: str, value: str = "") -> str:
     return f"{name.upper()}={value}" if value else name.upper()
 
 
-def install(extra: str) -> str:
-    """Return the command that installs the packages of an extra."""
-    top = Path(__file__).parents[2]
-    if not (top / "pyproject.toml").is_file():
-        return f"pip install 'unsup[{extra}]'"
-    return f"pip install -e '{'.' if top == Path.cwd() else top}[{extra}]'"
+def key_option(key: str, value: str = "") -> str:
+    """Return the option of a key of the configuration as the user types it.
+
+    data.images is `IMAGES=x` or `--images x`, and data.file is `--data.file x`.
+    """
+    if key in SHORT_NAMES:
+        return option(SHORT_NAMES[key], value)
+    return f'ARGS="--{key} {value}"' if uses_make() else f"--{key} {value}".rstrip()
+
+
+def install(extra: str = "", python: str = "") -> str:
+    """Return the command that installs the packages of an extra, or all needed ones.
+
+    Without a Python it is for the one of the shell.
+    """
+    pip, top = f"{quoted(python)} -m pip" if python else "pip", Path(__file__).parents[2]
+    source = "unsup" if not (top / "pyproject.toml").is_file() else "." if top == Path.cwd() else str(top)
+    wanted = f"'{source}[{extra}]'" if extra else quoted(source)
+    return f"{pip} install {wanted if source == 'unsup' else f'-e {wanted}'}"
 
 
 def in_typed_form(message: str) -> str:

@@ -1,11 +1,14 @@
 """Errors that the user can fix, shown as one line without a traceback."""
 
 import difflib
+import re
 from collections.abc import Iterable
+from itertools import takewhile
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 LONGEST = 2000  # characters of a message
+NEAR = 0.6  # likeness from which on a name is suggested
 
 
 class UserError(Exception):
@@ -22,8 +25,26 @@ class UsageError(UserError):
 
 def similar(name: str, known: Iterable[str]) -> str:
     """Return a hint for a message, the most similar known name, empty without one."""
-    close = difflib.get_close_matches(name, sorted(known), 1, 0.5)
-    return f"did you mean {close[0]!r}?" if close else ""
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the most similar known name in any case, None if none is near.
+
+    A shared beginning, such as digits- of two cards, does not make names similar. The last word of one is near, as dim
+    is to code_dim.
+    """
+
+    def likeness(other: str) -> float:
+        a, b = (re.split(r"(?<=[-_.:/ ])", text.lower()) for text in (name, other))
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a[:-1], b[:-1], strict=False))))
+        pairs = [("".join(a[start:]), "".join(b[start:])) for start in (0, shared)]
+        whole = min(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+        return max(whole, NEAR) if a == b[-1:] else whole
+
+    best = max(sorted(known), key=likeness, default=None)
+    return best if best is not None and likeness(best) >= NEAR else None
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -10,12 +10,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from unsup.core.errors import UserError
+from unsup.core.commands import option
+from unsup.core.errors import UsageError, UserError
 
 BATCH_SIZE, MAX_EPOCHS = ("data", "init_args", "batch_size"), ("trainer", "max_epochs")
 STEPS_PER_EPOCH = 8  # at least: batches are halved until an epoch has so many
 SMALLEST_BATCH = 32  # to which they are halved
 MANY_IMAGES = 45_000  # to learn from, as of CIFAR-10: on so many or more, a recipe is not changed
+
+
+def refuse_endless(trainer: dict[str, Any]) -> None:
+    """Raise `UsageError` if the options of a trainer do not say how long to train."""
+    epochs, steps = trainer.get("max_epochs"), trainer.get("max_steps")
+    if isinstance(epochs, int) and epochs < 0 and not (isinstance(steps, int) and steps > 0):
+        example = f"{option('epochs', '20')}, or trainer.max_steps"
+        raise UsageError(f"trainer.max_epochs is {epochs}: say how long to train, such as {example}")
 
 
 def adaptable(layers: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

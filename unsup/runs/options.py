@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from unsup.core.commands import SHORT_NAMES, key_option
 from unsup.core.errors import UsageError, choices, closest
 
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
@@ -36,7 +37,8 @@ def converted_options(cls: type, section: str, values: dict[str, Any]) -> dict[s
     options = {key: parameter.default for key, parameter in parameters.items()} | values
     for key, value in options.items():
         if value is inspect.Parameter.empty:
-            raise UsageError(f"{section}.{key} must be given: {cls.__name__} has no default for it")
+            given = key_option(f"{section}.{key}", "<folder>" if key == "images" else f"<{key}>")
+            raise UsageError(f"{section}.{key} must be given: {given}")
         if key in values:
             options[key] = converted(f"{section}.{key}", hints.get(key, Any), value)
     return options
@@ -59,7 +61,16 @@ def converted(name: str, hint: Any, value: Any) -> Any:
     except Exception as e:  # it reads text as YAML again, which raises anything
         known = ", ".join(map(str, choices(hint)))
         expected = f"one of {known}" if known else inspect.formatannotation(hint).replace("typing.", "")
-        raise UsageError(f"{name}: expected {expected}, got {value!r}") from e
+        raise UsageError(f"{name}: expected {expected}, got {value!r}{_as_text(name, hint)}") from e
+
+
+def _as_text(name: str, hint: Any) -> str:
+    """Return how to write a text that YAML reads as a number, a date or the like."""
+    if hint is not str:
+        return ""
+    if name in SHORT_NAMES:
+        return f": YAML reads it so; {key_option(name, '<text>')} takes it as text"
+    return f""": YAML reads it so; in two pairs of quotes, --{name} '"…"', it is text"""
 
 
 def _plain(value: Any) -> Any:

@@ -8,12 +8,12 @@ runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training:
   new images)
 * TensorBoard's files: events, hparams.yaml, and the map of codes in projector_config.pbtxt and 00000/
 * what was made with the run: classified/, encoded/, export/, zero_shot.csv
+* sweep.log, the output of the command that a sweep gave
 * .lock, which the process that trains or evaluates the run locks
 
 Next to the recipes, runs/<data>/baselines/ caches the baselines of the data set.
 """
 
-import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -26,6 +26,7 @@ from unsup.core.files import replace_file, write_json
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
+from unsup.runs.named_run import run_folder
 from unsup.runs.provenance import git_state, provenance, with_epochs
 from unsup.runs.records import LAST, PREVIOUS, next_folder, read_record
 
@@ -77,13 +78,7 @@ class Run:
     @classmethod
     def find(cls, text: str) -> "Run":
         """Return the run whose folder the user names. UserError if there is none."""
-        folder = Path(os.path.realpath(Path(text).expanduser()))
-        if (folder / "config.yaml").is_file():
-            return cls(folder)
-        existing = Path("runs").glob("*/*/*/config.yaml")
-        newest = max(existing, key=lambda path: path.stat().st_mtime, default=None)
-        hint = f"newest: {newest.parent}" if newest else f"none in runs/ yet: {suggest('train', model='deep_ae')}"
-        raise UserError(f"no run folder {text!r} ({hint})")
+        return cls(run_folder(text))
 
     @cached_property
     def config(self) -> Config:

@@ -4,6 +4,7 @@ from typing import Any, Literal, get_args
 
 from unsup.core.errors import UsageError
 from unsup.core.threads import checked_threads
+from unsup.runs.length import refuse_endless
 from unsup.runs.logger_names import listed_loggers
 
 DEFAULTS: dict[str, Any] = {
@@ -44,6 +45,7 @@ def check_settings(config: dict[str, Any]) -> None:
 
 def _check_trainer(trainer: dict[str, Any]) -> None:
     """Refuse options of Lightning's trainer that contradict the run folder or the evaluation."""
+    refuse_endless(trainer)
     listed_loggers(trainer.get("logger"))
     precision = trainer.get("precision")
     if precision not in WEIGHTS_IN_FLOAT32:

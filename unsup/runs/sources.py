@@ -3,7 +3,10 @@
 import ast
 import builtins
 import importlib.util
+import re
 import typing
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +52,46 @@ def is_light(node: ast.stmt) -> bool:
 
 def constructor(module: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:
     """Return the `__init__` that a class has or inherits, and its module."""
-    tree = ast.parse(file_of(module).read_bytes())
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.level]
-    imported = {alias.asname or alias.name: (str(n.module), alias.name) for n in imports for alias in n.names}
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    if name not in classes:
-        return constructor(*imported[name])
-    cls = classes[name]
-    if cls.decorator_list or cls.keywords:
-        raise LookupError("its `__init__` may be generated")
-    for node in cls.body:
-        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            return tree, node
-    (base,) = cls.bases
-    if not isinstance(base, ast.Name):
-        raise LookupError("its base is not a plain name")
-    return constructor(*imported.get(base.id, (module, base.id)))
+    for tree, cls in lineage(module, name):
+        if cls.decorator_list or cls.keywords:
+            raise LookupError("its `__init__` may be generated")
+        for node in cls.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                return tree, node
+    raise LookupError("no `__init__`")
+
+
+def documented_options(path: str) -> dict[str, str]:
+    """Return what the docstrings of a class and of its bases say of its options."""
+    module, _, name = path.rpartition(".")
+    texts: dict[str, str] = {}
+    with suppress(LookupError, ValueError, OSError, SyntaxError, StopIteration):  # where the source is not found
+        for _, cls in lineage(module, name):
+            section = (ast.get_docstring(cls) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
+            found = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section, re.M)
+            texts = {option: " ".join(text.split()) for option, text in found} | texts
+    return texts
+
+
+def lineage(module: str, name: str) -> Iterator[tuple[ast.Module, ast.ClassDef]]:
+    """Yield a class and its bases with their modules, if these are plain names.
+
+    Raises:
+        LookupError: the source of a base is not found.
+    """
+    while True:
+        tree = ast.parse(file_of(module).read_bytes())
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.level]
+        imported = {alias.asname or alias.name: (str(n.module), alias.name) for n in imports for alias in n.names}
+        classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        if name not in classes:
+            module, name = imported[name]
+            continue
+        cls = classes[name]
+        yield tree, cls
+        if len(cls.bases) != 1 or not isinstance(cls.bases[0], ast.Name):
+            raise LookupError("its base is not a plain name")
+        module, name = imported.get(cls.bases[0].id, (module, cls.bases[0].id))
 
 
 def file_of(module: str) -> Path:

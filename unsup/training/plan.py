@@ -13,15 +13,15 @@ from typing import Any
 
 import yaml
 
-from unsup.core.commands import SHORTCUTS
+from unsup.core.commands import SHORT_NAMES, SHORTCUTS, option
 from unsup.core.errors import UsageError
 from unsup.core.strict_yaml import parse_yaml
 from unsup.runs.config import Config, compose, precheck, resolve
 from unsup.runs.init_from import check_stages
+from unsup.runs.option_names import near_option
 
 Option = tuple[str, Any]  # dotted key, value
 UNDOTTED = ("init_from", "matmul_precision", "compile", "evaluate")  # options of `train` that have no dot
-SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # key -> option
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,15 @@ class Job:
         return " ".join([self.model, f"seed {self.seed}", *option_texts(self.point)])
 
 
-def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
+def parse_grid(words: Sequence[str], model: str | None = None, data: str | None = None) -> dict[str, list[Any]]:
     """Return the values of each option in a grid.
 
     After the equals sign follows a YAML list without its brackets, as in "model.widths=[500,250],[100]".
+
+    Args:
+        words: one for each option.
+        model: a recipe, whose options are suggested.
+        data: a data set, whose options are suggested.
 
     Raises:
         UsageError: not KEY=VALUES, no option of `train`, or the same option twice.
@@ -53,8 +58,7 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
         if not equals:
             raise UsageError(f"--grid {word}: write KEY=VALUE,VALUE such as model.code_dim=10,30, without spaces")
         if "." not in key and key not in UNDOTTED:
-            hint = "seeds are given with --seeds" if key == "seed" else "such are model.lr and data.batch_size"
-            raise UsageError(f"--grid {key}: a grid is made of dotted options; {hint}")
+            raise UsageError(f"--grid {key}: a grid is made of dotted options; {_dotted_hint(key, model, data)}")
         try:
             values = parse_yaml(f"[{text}]")
         except ValueError as e:
@@ -67,6 +71,14 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Any]]:
             raise UsageError(f"--grid has {key} twice: write all of its values in one list")
         grid[key] = values
     return grid
+
+
+def _dotted_hint(key: str, model: str | None, data: str | None) -> str:
+    if key in ("seed", "seeds"):
+        return f"seeds are given with {option('seeds')}"
+    if near := SHORTCUTS.get(key) or near_option(key, model, data):
+        return f"did you mean {near}?"
+    return "such are model.lr and data.batch_size"
 
 
 def plan(

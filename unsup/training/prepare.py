@@ -3,6 +3,7 @@
 import lightning.pytorch as L
 import torch
 
+from unsup.core.commands import option as option_text
 from unsup.core.errors import UsageError
 from unsup.data.base import ImageData
 from unsup.models.base import Model
@@ -36,9 +37,10 @@ def prepare_training(config: Config, data: ImageData | None = None) -> tuple[Ima
 def refuse_no_steps(config: Config, model: Model) -> None:
     """Raise `UsageError` if a gradient-trained model would take zero steps."""
     learns_otherwise = hasattr(model, "fit") or not has_gradients(model)
-    for option in ("max_epochs", "max_steps"):
+    for option in ("max_epochs", "max_steps", "limit_train_batches"):
         if config["trainer"].get(option) == 0 and not learns_otherwise and not config["init_from"]:
-            raise UsageError(f"trainer.{option} is 0: {config['recipe']} would learn nothing, train at least 1")
+            more = option_text("epochs", "1") if option == "max_epochs" else f"trainer.{option} 1"
+            raise UsageError(f"trainer.{option} is 0: {config['recipe']} would learn nothing, give at least {more}")
 
 
 def has_gradients(model: Model) -> bool:

@@ -33,6 +33,7 @@ HARMLESS_WARNINGS = (  # of Lightning
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
     "SWA is currently only supported every epoch",  # its schedule takes the place of the method's
     "Checkpoint directory .* exists and is not empty",
+    "The dirpath has changed",  # a run folder that was moved
     ".*configure_optimizers` returned `None`",
     "The number of training batches .* is smaller than the logging interval",  # validation losses are logged anyway
 )
