@@ -100,6 +100,16 @@ def test_other_weights_and_other_preparation_have_codes_of_their_own(
     assert len(list(Path("codes").iterdir())) == 5
 
 
+def test_other_code_with_the_same_weights_has_other_codes(encoder: ForeignEncoder, encoded: list[int]) -> None:
+    source = PictureSource(Path("codes"))
+    first = source.codes(encoder, pictures(), "val")
+    encode = type(encoder.network).forward
+    encoder.network.forward = lambda x: 2 * encode(encoder.network, x)  # as after an edit of its file
+    encoded.clear()
+    second = source.codes(encoder, pictures(), "val")
+    assert sum(encoded) == len(first) and np.allclose(second, 2 * first, rtol=1e-5)
+
+
 def test_a_damaged_cache_is_one_line(encoder: ForeignEncoder) -> None:
     source = PictureSource(Path("codes"))
     source.codes(encoder, pictures(), "val")

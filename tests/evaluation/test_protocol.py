@@ -472,6 +472,25 @@ def test_codes_that_are_not_finite_are_refused_by_name(broken):
         judge_model(Broken((1, 4, 4)), Toy(thirds(300), thirds(90)))
 
 
+def test_codes_whose_squares_leave_float32_are_refused_by_name():
+    class Huge(Pixels):
+        def encode(self, x):
+            return x.flatten(1) * 1e18
+
+    with pytest.raises(UserError, match=r"Huge: the codes are beyond 1e\+15 for 270 of 270 train images"):
+        judge_model(Huge((1, 4, 4)), Toy(thirds(300), thirds(90)))
+
+
+@pytest.mark.parametrize("scale", [0, 1e-38, 1e-20, 1e12])
+def test_codes_of_any_other_size_are_scored(scale):
+    class Scaled(Pixels):
+        def encode(self, x):
+            return x.flatten(1) * scale
+
+    scores = judge_model(Scaled((1, 4, 4)), Toy(thirds(300), thirds(90))).scores
+    assert (scores["linear_probe"]["accuracy"] > 0.9) == (scale > 1e-30)
+
+
 def test_codes_that_are_no_matrix_are_refused_by_name():
     class Maps(Pixels):
         def encode(self, x):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsup.core.array_files import DAMAGED
+from unsup.core.arrays import LARGEST
 from unsup.core.errors import UserError
 from unsup.core.splits import SPLITS
 from unsup.data.base import Arrays, ImageData
@@ -112,8 +113,8 @@ def read_code_file(path: Path) -> dict[str, NDArray[Any]]:
             raise UserError(f"{path}: {split} has {codes.shape[1]} dimensions and train {arrays['train'].shape[1]}")
         if len(codes) < FEWEST and split != "val":
             raise UserError(f"{path}: {split} has {len(codes)} rows: at least {FEWEST} are needed")
-        if not np.isfinite(codes).all():
-            raise UserError(f"{path}: {split} has values that are not finite")
+        if not (np.abs(codes) <= LARGEST).all():  # NaN compares as False
+            raise UserError(f"{path}: {split} has values that are not finite, or beyond {LARGEST:g}")
         check_labels(path, split, arrays, any(f"{s}_labels" in arrays for s in splits))
     return arrays
 

@@ -25,7 +25,7 @@ from unsup.evaluation import feature_space, inception, texture
 from unsup.evaluation.chosen_pca import fit_chosen_pca, most_components
 from unsup.evaluation.feature_space import FeatureSpace, has_classes
 from unsup.evaluation.forecast import scoring_seconds
-from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource, sees_more_than_thumbnails
+from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource, identity, sees_more_than_thumbnails
 from unsup.evaluation.image_statistics import ImageStatistics
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, judge_model
@@ -134,7 +134,7 @@ def compute_baselines(
         untrained_key = f"{key}-{signature(model, data)}{digests}"
         parts["untrained"] = ("untrained", untrained_key, untrained_mean)
     if isinstance(model, ForeignEncoder) and sees_more_than_thumbnails(model, data):
-        parts["thumbnails"] = ("thumbnails", f"{key}-{model.identity}", on_thumbnails)
+        parts["thumbnails"] = ("thumbnails", f"{key}-{identity(model)}", on_thumbnails)
     if spaces:
         parts["real"] = ("real", f"{key}-{digests}", partial(_real_images, spaces))
     if at_hand:

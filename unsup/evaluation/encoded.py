@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from unsup.core.arrays import Floats, Ids
+from unsup.core.arrays import LARGEST, SMALLEST, Floats, Ids
 from unsup.core.errors import UserError
 
 
@@ -21,13 +21,17 @@ class Encoded:
 
 
 def finite(values: Floats, what: str, split: str, remedy: str) -> Floats:
-    """Return the values (n, ...) if all of them are finite.
+    """Return the values (n, ...) if all of them are finite, and small enough for sums of squares in float32.
+
+    Values that are all below SMALLEST become 0.
 
     Raises:
         UserError: some are not; the message names them, how many they are and the first of them, then the remedy.
     """
-    broken = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-    if len(broken):
-        share = f"{len(broken)} of {len(values)} {split} images (the first: {broken[0]})"
-        raise UserError(f"{what} are not finite for {share}: {remedy}")
-    return values
+    flat = np.abs(values.reshape(len(values), -1))
+    for limit, problem in ((np.finfo(np.float32).max, "not finite"), (LARGEST, f"beyond {LARGEST:g}")):
+        broken = np.flatnonzero(~(flat <= limit).all(axis=1))
+        if len(broken):
+            share = f"{len(broken)} of {len(values)} {split} images (the first: {broken[0]})"
+            raise UserError(f"{what} are {problem} for {share}: {remedy}")
+    return values if flat.max(initial=0) >= SMALLEST else np.zeros_like(values)

@@ -5,6 +5,7 @@ the content of a file, or to the pixels of an array, so that labels, splits, nam
 matter. An interrupt loses the codes of one such file at most.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from unsup.core.splits import SPLITS, SplitName
 from unsup.data.base import ImageData, Split
 from unsup.data.originals import AT_A_TIME, Original, originals
 from unsup.evaluation.encoded import finite
+from unsup.evaluation.feature_space import one_thread
 from unsup.evaluation.progress import Remaining, say
 from unsup.metrics.diagnostics import subsample
 from unsup.models.foreign.encoder import ForeignEncoder
@@ -124,6 +126,10 @@ def encoded_pictures(model: ForeignEncoder, pictures: Tensor) -> Floats:
     Raises:
         UserError: the network fails, or returns something else.
     """
+    return _network_codes(model, pictures)
+
+
+def _network_codes(model: ForeignEncoder, pictures: Tensor) -> Floats:
     try:
         with frozen(model):
             codes: Floats = model.encode(pictures.to(model.device)).float().cpu().numpy()
@@ -134,6 +140,17 @@ def encoded_pictures(model: ForeignEncoder, pictures: Tensor) -> Floats:
         size = " x ".join(map(str, pictures.shape[2:]))
         raise UserError(f"{model.name} fails on pictures of {size}: {type(e).__name__}: {reason}") from e
     return codes
+
+
+def identity(model: ForeignEncoder) -> str:
+    """Return a hash of the weights, of the preparation of pictures, and of the codes of two random pictures.
+
+    Equal weights under other code give other codes. They are computed on one thread: with more the last bits differ.
+    """
+    pictures = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(0))
+    with one_thread():
+        codes = _network_codes(model, pictures)
+    return hashlib.sha256(f"{model.identity} {hashlib.sha256(codes.tobytes()).hexdigest()}".encode()).hexdigest()
 
 
 def parts(batches: Iterable[list[Original]]) -> Iterator[list[Original]]:
@@ -160,7 +177,7 @@ def read_codes(folder: Path, model: ForeignEncoder) -> Codes:
         return dict(zip(keys, arrays["codes"], strict=True))
 
     codes: Codes = {}
-    for path in sorted(folder.glob(f"{model.identity[:16]}-*.npz")):
+    for path in sorted(folder.glob(f"{identity(model)[:16]}-*.npz")):
         codes |= load_arrays(path, read)
     return codes
 
@@ -169,7 +186,7 @@ def write_codes(folder: Path, model: ForeignEncoder, codes: Codes) -> None:
     """Write a new file of codes into a cache, atomically."""
     keys = np.frombuffer(b"".join(codes), np.uint8).reshape(len(codes), -1)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{model.identity[:16]}-{next(iter(codes)).hex()[:16]}.npz"
+    path = folder / f"{identity(model)[:16]}-{next(iter(codes)).hex()[:16]}.npz"
     with write_atomically(path) as temporary, temporary.open("wb") as file:
         np.savez(file, keys=keys, codes=np.stack(list(codes.values())))
 

@@ -10,6 +10,7 @@ from unsup.core.errors import UserError
 from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData, Split
 from unsup.data.code_file import CodeFile, read_code_file
+from unsup.evaluation.encoded import finite
 from unsup.models.foreign.stored_codes import StoredCodes
 
 
@@ -35,7 +36,7 @@ def stored_codes(model: StoredCodes, data: ImageData) -> dict[str, Floats]:
                 f"{model.file}: {name} has {len(arrays[name]):,} rows, the data set {expected:,} such images"
             )
         check_labels(model, data, split, arrays.get(f"{name}_labels"), rows)
-        codes[split] = arrays[name][rows].astype(np.float32)
+        codes[split] = finite(arrays[name][rows].astype(np.float32), f"{model.file}: codes", split, "make them again")
     return codes
 
 

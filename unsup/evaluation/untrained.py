@@ -8,6 +8,7 @@ import torch
 from unsup.data.base import ImageData
 from unsup.evaluation.codes import samples
 from unsup.evaluation.feature_space import one_thread
+from unsup.evaluation.foreign_encoding import identity
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.frozen import frozen, weights_hash
@@ -44,7 +45,7 @@ def signature(model: Model, data: ImageData) -> str:
     digest = hashlib.sha256()
     network: Any = _initialised(model, 0)
     if isinstance(network, ForeignEncoder):  # whose pictures are not those of the data set
-        return network.identity
+        return identity(network)
     with one_thread():
         x = next(data.batches("train", batch_size=64))
         with frozen(network):
