@@ -13,7 +13,7 @@ from unsup.core.errors import UserError
 from unsup.core.ranges import Above, AtLeast, check_options
 from unsup.models.frozen import frozen
 from unsup.models.parts.lightning import TrainingHooks
-from unsup.models.parts.optim import adamw, annealed, named_optimizer
+from unsup.models.parts.optim import adamw, annealed, clips_mixed_gradients, named_optimizer
 
 __all__ = ["Batch", "Model"]
 
@@ -92,7 +92,8 @@ class Model(TrainingHooks):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer with its schedule, or None for a method without parameters."""
-        build = named_optimizer(self.optimizer, self.lr) if self.optimizer else adamw(self.lr, self.beta2)
+        default = adamw(self.lr, self.beta2, fused=not clips_mixed_gradients(self._trainer))
+        build = named_optimizer(self.optimizer, self.lr) if self.optimizer else default
         return annealed(self, build, self.weight_decay, partial(self.total_steps, "the learning rate"))
 
     def initialise(self, state: dict[str, Tensor]) -> None:

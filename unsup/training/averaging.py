@@ -33,8 +33,10 @@ def averaging_callback(trainer: Any) -> str | None:
     for callback in trainer.callbacks:
         if isinstance(callback, WeightAveraging) and updated(callback):
             return type(callback).__name__
-        if isinstance(callback, StochasticWeightAveraging) and trainer.current_epoch > callback.swa_end:
-            return type(callback).__name__
+        if isinstance(callback, StochasticWeightAveraging):
+            ended = trainer.current_epoch > callback.swa_end or callback._max_epochs == -1
+            if callback.n_averaged and ended:
+                return type(callback).__name__
     return None
 
 

@@ -32,6 +32,7 @@ HARMLESS_WARNINGS = (  # of Lightning
     "The '.*_dataloader' does not have many workers",  # batches come from memory
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
     "SWA is currently only supported every epoch",  # its schedule takes the place of the method's
+    "Using ModelCheckpoint with manual optimization",  # its weights are those after the step, as elsewhere
     "Checkpoint directory .* exists and is not empty",
     "The dirpath has changed",  # a run folder that was moved
     ".*configure_optimizers` returned `None`",

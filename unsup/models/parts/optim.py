@@ -30,12 +30,18 @@ def annealed(network: nn.Module, build: Callable[..., Optimizer], weight_decay: 
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def adamw(lr: float, beta2: float) -> Callable[..., Optimizer]:
+def adamw(lr: float, beta2: float, fused: bool = True) -> Callable[..., Optimizer]:
     """Return what builds AdamW (Loshchilov & Hutter 2019) from parameter groups.
 
-    `lr` is the learning rate, `beta2` the decay of the average of squared gradients.
+    `lr` is the learning rate, `beta2` the decay of the average of squared gradients. A fused step is faster, and
+    unscales gradients itself.
     """
-    return partial(AdamW, lr=lr, betas=(0.9, beta2), weight_decay=0.0, fused=True)
+    return partial(AdamW, lr=lr, betas=(0.9, beta2), weight_decay=0.0, fused=fused)
+
+
+def clips_mixed_gradients(trainer: Any) -> bool:
+    """Return whether Lightning clips gradients in mixed precision, which a fused step forbids."""
+    return bool(trainer and trainer.gradient_clip_val and "mixed" in str(trainer.precision))
 
 
 def named_optimizer(options: Mapping[str, Any], lr: float) -> Callable[..., Optimizer]:
