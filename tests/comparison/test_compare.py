@@ -869,14 +869,14 @@ def test_a_run_that_trained_nothing_is_a_row_named_untrained(change: dict[str, A
     assert part.is_best(row) is trained and any(statement.a == name for statement in part.statements) is trained
 
 
-@pytest.mark.parametrize("where", ["init_from", "pretrain_epochs"])
+@pytest.mark.parametrize("where", ["init_from", "fit"])
 def test_weights_from_elsewhere_are_not_untrained(where: str, tmp_path: Path) -> None:
     content = report()
     content["run"]["epochs"] = 0
     if where == "init_from":
         content["provenance"]["init_from"] = {"run": "mnist/dae/0-001", "weights_sha256": "ab"}
     else:
-        content["provenance"]["config"]["model"] = {"init_args": {"pretrain_epochs": 5}}
+        content["pretrained_on"] = {"images": ["these training images"], "supervision": ["none"]}
     put(tmp_path, content)
     (part,) = compare_folder(tmp_path / "mnist", None).parts
     assert [group.untrained for group in part.groups] == [False]

@@ -98,7 +98,8 @@ def words(row: Mapping[str, str], folder: Path) -> list[str]:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that dec starts from."""
     root = tmp_path_factory.mktemp("source")
-    assert main(["train", "dae_wide", "--data", "digits", "--epochs", "1", "--evaluate", "no", "--runs", str(root)]) == 0
+    options = ["--data", "digits", "--epochs", "1", "--evaluate", "no", "--runs", str(root)]
+    assert main(["train", "dae_wide", *options]) == 0
     return root / "digits" / "dae_wide" / "0-001"
 
 

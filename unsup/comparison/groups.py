@@ -104,18 +104,19 @@ def read_run(path: Path) -> ComparedRun:
         copies_warning=copies_warning(report),
         draws={"": label_draws(report.scores)}
         | {key: label_draws(scores) for key, scores in report.ordered_baselines.items()},
-        untrained=took_no_steps(report, options),
+        untrained=took_no_steps(report),
     )
 
 
-def took_no_steps(report: Report, options: dict[str, Any]) -> bool:
+def took_no_steps(report: Report) -> bool:
     """Return whether a run with weights to train has those that it was built with.
 
     Methods without gradients, such as PCA, have no such weights. Weights may also come from another run, from elsewhere
-    or from a pre-training of the method's own.
+    or from the method's own `fit`.
     """
     run, elsewhere = report.run, report.provenance.init_from or report.run.encoder
-    return not (run.epochs or run.steps or elsewhere or options.get("model.pretrain_epochs")) and run.parameters > 0
+    fitted = report.pretrained_on is not None and "these training images" in report.pretrained_on.images
+    return not (run.epochs or run.steps or elsewhere or fitted) and run.parameters > 0
 
 
 def require_sound(report: Report) -> None:
