@@ -21,7 +21,7 @@ class Encoded:
 
 
 def finite(values: Floats, what: str, split: str, remedy: str) -> Floats:
-    """Return the values (n, ...) if all of them are finite, and small enough for sums of squares in float32.
+    """Return the values (n, ...) if all of them are finite and not too large.
 
     Values that are all below SMALLEST become 0.
 

@@ -143,9 +143,10 @@ def _network_codes(model: ForeignEncoder, pictures: Tensor) -> Floats:
 
 
 def identity(model: ForeignEncoder) -> str:
-    """Return a hash of the weights, of the preparation of pictures, and of the codes of two random pictures.
+    """Return a hash of the weights, of the preparation, and of two codes.
 
-    Equal weights under other code give other codes. They are computed on one thread: with more the last bits differ.
+    The codes are of random pictures. Equal weights under other code give other codes. They are computed on one thread,
+    as with more the last bits differ.
     """
     pictures = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(0))
     with one_thread():

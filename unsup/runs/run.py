@@ -119,17 +119,20 @@ class Run:
 
     @property
     def last_checkpoint(self) -> Path:
-        """The path of the last checkpoint, which is evaluated unless the user names another."""
+        """The path of the last checkpoint."""
         return self.folder / "checkpoints" / LAST
 
     @property
     def judged_checkpoint(self) -> Path:
-        """The path of the checkpoint whose weights were judged, the last one before an evaluation."""
+        """The path of the judged checkpoint, without a report the last one."""
         judged = read_record(self.folder / "report.json")["run"].get("checkpoint", LAST) if self.evaluated else LAST
         return self.last_checkpoint.with_name(judged)
 
     def named_checkpoint(self, name: str | None) -> Path:
-        """Return the path of a checkpoint of the run, the last one for None. UsageError if there is none."""
+        """Return the path of a checkpoint, the last one for None.
+
+        UsageError if there is none of this name.
+        """
         existing = {path.name: path for path in sorted(self.last_checkpoint.parent.glob("*.ckpt"))}
         if name is None:
             return self.last_checkpoint
@@ -165,7 +168,7 @@ class Run:
         return (self.folder / "heads.npz").exists()
 
     def model(self, checkpoint: Path | None = None) -> "Model":
-        """Return the model with the weights of a checkpoint, the judged ones by default, in eval mode.
+        """Return the model with the judged weights, or others, in eval mode.
 
         The images need not be available. The random state of the process is not changed.
 

@@ -23,7 +23,7 @@ WEIGHTS_IN_FLOAT32 = (None, 16, "16", 32, "32", "32-true", "16-mixed", "bf16-mix
 
 
 def check_settings(config: dict[str, Any]) -> None:
-    """Refuse impossible values of the keys in `DEFAULTS` and of the trainer, with a `UsageError`."""
+    """Raise `UsageError` for impossible values of these keys and the trainer."""
     if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
         raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
     choices = {
@@ -44,7 +44,7 @@ def check_settings(config: dict[str, Any]) -> None:
 
 
 def _check_trainer(trainer: dict[str, Any]) -> None:
-    """Refuse options of Lightning's trainer that contradict the run folder or the evaluation."""
+    """Raise `UsageError` for options that contradict a run or its evaluation."""
     refuse_endless(trainer)
     listed_loggers(trainer.get("logger"))
     precision = trainer.get("precision")

@@ -29,7 +29,7 @@ def updated(callback: WeightAveraging) -> bool:
 
 
 def averaging_callback(trainer: Any) -> str | None:
-    """Return the name of the callback whose average the model has after training, if any."""
+    """Return the callback whose average a trained model has, None without one."""
     for callback in trainer.callbacks:
         if isinstance(callback, WeightAveraging) and updated(callback):
             return type(callback).__name__
@@ -41,6 +41,6 @@ def averaging_callback(trainer: Any) -> str | None:
 
 
 def differs(model: Model, run: Run) -> bool:
-    """Return whether the weights of a model are not those of the run's last checkpoint."""
+    """Return whether a model is not as in the last checkpoint of its run."""
     saved = load_checkpoint(run.last_checkpoint)["state_dict"]
     return not all(torch.equal(weights.cpu(), saved[name]) for name, weights in model.state_dict().items())

@@ -68,7 +68,7 @@ def raise_explained(error: BaseException, run: Run, trainer: L.Trainer, model: M
 
 
 def failed_part(error: BaseException, trainer: Any, model: Model) -> str:
-    """Return the user's optimizer or callback of Lightning that raised an error, empty if none."""
+    """Return the named optimizer or callback that raised an error, or nothing."""
     if not isinstance(error, Exception) or isinstance(error, UserError):
         return ""
     for frame, _ in walk_tb(error.__traceback__):

@@ -40,12 +40,15 @@ def adamw(lr: float, beta2: float, fused: bool = True) -> Callable[..., Optimize
 
 
 def clips_mixed_gradients(trainer: Any) -> bool:
-    """Return whether Lightning clips gradients in mixed precision, which a fused step forbids."""
+    """Return whether gradients are clipped in mixed precision.
+
+    Lightning refuses that of a fused optimizer.
+    """
     return bool(trainer and trainer.gradient_clip_val and "mixed" in str(trainer.precision))
 
 
 def named_optimizer(options: Mapping[str, Any], lr: float) -> Callable[..., Optimizer]:
-    """Return what builds an optimizer of torch, or of one's own, from parameter groups.
+    """Return what builds an optimizer that the user names.
 
     Args:
         options: `name`, of a class in torch.optim or as package.Class, and its options.
