@@ -40,7 +40,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words \
   IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs \
   EVALUATE=--evaluate LOGGER=--logger ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder \
-  SHARE=--share SCRATCH=--scratch
+  SHARE=--share SCRATCH=--scratch CHECKPOINT=--checkpoint
 LISTS := MODELS SEEDS GRID WORDS
 FLAGS := ONNX SCRATCH
 MODELS ?= $(MODEL)

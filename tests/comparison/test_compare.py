@@ -880,3 +880,17 @@ def test_weights_from_elsewhere_are_not_untrained(where: str, tmp_path: Path) ->
     put(tmp_path, content)
     (part,) = compare_folder(tmp_path / "mnist", None).parts
     assert [group.untrained for group in part.groups] == [False]
+
+
+def test_callbacks_are_named_by_class_and_by_the_arguments_that_differ(tmp_path: Path) -> None:
+    package = "lightning.pytorch.callbacks"
+    for number, patience in enumerate((None, 1, 3), 1):
+        content = report()
+        if patience:
+            stop = {"class_path": f"{package}.EarlyStopping", "init_args": {"patience": patience, "mode": "min"}}
+            average = {"class_path": f"{package}.EMAWeightAveraging", "init_args": {"decay": 0.9}}
+            content["provenance"]["config"]["trainer"]["callbacks"] = [stop, average]
+        put(tmp_path, content, number=number)
+    (part,) = compare_folder(tmp_path / "mnist", None).parts
+    both = "deep_ae, callbacks=EarlyStopping+EMAWeightAveraging"
+    assert sorted(group.name for group in part.groups) == ["deep_ae", f"{both}, patience=1", f"{both}, patience=3"]

@@ -169,7 +169,7 @@ def test_unreadable_images_are_all_counted_and_five_named(tmp_path: Path) -> Non
     (cat / "g.gif").write_bytes(b"GIF89a")
     text = line(top, tmp_path / "root")
     assert text.startswith("7 of 37 images cannot be read: ") and " and 2 more, as " in text
-    assert text.endswith(": repair or remove them, or set data.skip_unreadable to true")
+    assert text.endswith(": repair or remove them, or give --data.skip_unreadable true")
     for name, reason in (
         ("a.jpg", "not an image"),
         ("b.png", "image file is truncated"),

@@ -358,6 +358,10 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
     )
     assert outcome(mixed)[0] == outcome(collapsed)[0] == "mixed"
     assert "reconstructs worse than PCA-30: 20.00 against 13.87" in outcome(mixed)[1]
+    mixed["baselines"]["pca"]["code_dim"] = 22  # of few images: its smaller error counts all the same
+    assert outcome(mixed)[0] == "mixed" and "worse than PCA-22: 20.00 against 13.87" in outcome(mixed)[1]
+    mixed["scores"]["reconstruction"]["sse_per_image"] = 9.0  # and its larger error says nothing
+    assert outcome(mixed) == ("above", "Reconstructs better than untrained network: 9.00 against 52.31.")
     assert outcome(collapsed)[1].endswith("the codes use about 2 of 30 dimensions.")
     assert outcome(below)[0] == "not above"
     below["scores"]["rankme"] = 22.0

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from unsup.evaluation.protocol import DRAFT, VERSION
-from unsup.reports import finetuned, schema, score_schema
+from unsup.reports import finetuned, provenance_schema, schema, score_schema
 from unsup.reports.catalogue import SCORES
 from unsup.reports.schema import SCHEMA
 from unsup.reports.score_schema import Record
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "protocol" / f"version-{VERSION}.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 RECORDS = [
     kind
-    for module in (schema, score_schema, finetuned)
+    for module in (schema, provenance_schema, score_schema, finetuned)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Record) and kind is not Record and kind.__module__ == module.__name__
 ]

@@ -120,7 +120,7 @@ def test_another_checkpoint_is_judged_and_used(tmp_path: Path, capsys: pytest.Ca
     [
         ("EarlyStopping", {"monitor": "val/los"}, "metric `val/los` which is not available"),
         ("ModelCheckpoint", {"monitor": "val/los"}, "could not find the monitored key"),
-        ("EarlyStoping", {}, "trainer.callbacks: expected"),
+        ("EarlyStoping", {}, "no class lightning.pytorch.callbacks.EarlyStoping (did you mean 'EarlyStopping'?)"),
         ("BackboneFinetuning", {}, "BackboneFinetuning: 'AE' object has no attribute 'backbone'"),
         ("ModelCheckpoint", {"save_last": True}, "save_last is for the run's own last.ckpt"),
     ],

@@ -166,8 +166,20 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         elif name == "init_from" and isinstance(value, str):  # <data>/<recipe>: each seed starts from another run
             source = value if ":" in value else f"{config.get('dataset')}/{value}"
             options[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else source
+        elif name == "trainer.callbacks" and isinstance(value, list):
+            options |= _callback_options(name, value)
         elif name not in IGNORED and not name.startswith("trainer.logger"):
             options[name] = value
+    return options
+
+
+def _callback_options(name: str, callbacks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the classes of callbacks as one option, and their arguments as Class.argument."""
+    options: dict[str, Any] = {}
+    for callback in callbacks:
+        title = str(callback["class_path"]).rpartition(".")[2]
+        options[name] = f"{options[name]}+{title}" if name in options else title
+        options |= {f"{title}.{key}": value for key, value in callback.get("init_args", {}).items()}
     return options
 
 
@@ -216,9 +228,13 @@ def _named_groups(groups: Sequence[Sequence[ComparedRun]]) -> list[Group]:
 
 
 def _differing(siblings: Sequence[dict[str, Any]]) -> list[str]:
-    """Return options that differ, and "dim" only if it follows from no other."""
+    """Return options that differ, and "dim" only if it follows from no other.
+
+    Arguments of a callback differ if those who have the callback have different ones.
+    """
     keys = dict.fromkeys(key for options in siblings for key in options)
-    differing = [key for key in keys if len({_option_text(options.get(key)) for options in siblings}) > 1]
+    having = {key: [one for one in siblings if key in one] if key[0].isupper() else siblings for key in keys}
+    differing = [key for key in keys if len({_option_text(options.get(key)) for options in having[key]}) > 1]
     without_dim = [key for key in differing if key != "dim"]
     distinct = {tuple(_option_text(options.get(key)) for key in without_dim) for options in siblings}
     return without_dim if len(distinct) == len(siblings) else differing

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unsup.core.commands import key_option
 from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast, check_options
 from unsup.core.splits import validation_size
@@ -209,7 +210,9 @@ class Folder(ImageData):
             table = self._cache.path(listing.files, ".csv")
             message += f", as {table} lists" if table.exists() else ""
             if not self.skip_unreadable:
-                raise UserError(f"{message}: repair or remove them, or set data.skip_unreadable to true")
+                raise UserError(
+                    f"{message}: repair or remove them, or give {key_option('data.skip_unreadable', 'true')}"
+                )
             log.warning("left out: %s", message)
             listing = self._draw_test(self.listing.without(set(remarks.unreadable)))
             images, remarks = self._cache.images(listing.files)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from unsup.core.commands import install
+from unsup.core.commands import install, key_option
 from unsup.core.errors import UserError, printable
 from unsup.core.splits import SPLITS, SplitName
 from unsup.data.formats import ARCHIVES, HEIF_SUFFIXES
@@ -100,7 +100,7 @@ def _unclear_splits(top: Path, node: Node, named: list[str], others: list[str], 
         fault = f"{folders}, of which two are named like the same split"
     remedy = "move all images into train/, test/ and perhaps val/, one folder for each"
     if is_one:
-        remedy += ", or if these are classes, set data.class_folders to top"
+        remedy += f", or if these are classes, give {key_option('data.class_folders', 'top')}"
     return f"{top / node.path} holds {fault}: {remedy}"
 
 
@@ -118,7 +118,7 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
     if rule == "none" or (rule == "auto" and is_album(node)):
         return Part(files, None, "data.class_folders is none" if rule == "none" else "folders of an album or archive")
     at = top / node.path
-    escape = "or set data.class_folders to none to read all images without classes"
+    escape = f"or give {key_option('data.class_folders', 'none')} to read all images without classes"
     if node.images:
         deep = next(file for folder in node.classes for file in folder.files())
         raise UserError(
@@ -187,10 +187,8 @@ def is_album(node: Node) -> bool:
 def _too_deep(at: Path, folder: Node, escape: str) -> str:
     below = ", ".join(f"{inner.name}/" for inner in folder.folders[:3])
     holds = "images and also" if folder.images else "only"
-    return (
-        f"{at / folder.name} holds {holds} folders ({below}): {EXPECTED}; set data.class_folders to top to take the "
-        f"first folder as the class ({folder.name}), {escape}"
-    )
+    first = f"give {key_option('data.class_folders', 'top')} to take the first folder as the class ({folder.name})"
+    return f"{at / folder.name} holds {holds} folders ({below}): {EXPECTED}; {first}, {escape}"
 
 
 def _refuse_masks(at: Path, node: Node) -> None:
@@ -199,7 +197,7 @@ def _refuse_masks(at: Path, node: Node) -> None:
     if layers and masks:
         raise UserError(
             f"{at} holds {layers[0]}/ and {masks[0]}/, which look like images and their masks: leave only the images, "
-            "or if these are classes, set data.class_folders to top"
+            f"or if these are classes, give {key_option('data.class_folders', 'top')}"
         )
 
 

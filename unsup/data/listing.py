@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unsup.core.commands import key_option
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
 from unsup.core.splits import SplitName, grouped_subset, stratified_subset, test_size
@@ -140,8 +141,8 @@ def list_folder(top: Path, class_folders: ClassFolders = "auto") -> FolderListin
             for unlabelled in (False, True)
         )
         raise UserError(
-            f"{top}: class folders are in {with_classes} and not in {without}: use them everywhere or nowhere, or set "
-            "data.class_folders to none to read all images without classes"
+            f"{top}: class folders are in {with_classes} and not in {without}: use them everywhere or nowhere, or give "
+            f"{key_option('data.class_folders', 'none')} to read all images without classes"
         )
     names = sorted(set(parts["train"].classes or ()))
     number = {name: i for i, name in enumerate(names)}

@@ -114,14 +114,16 @@ def _labelled_verdict(report: Report) -> str:
 def _reconstruction_results(report: Report) -> tuple[str, list[Result]]:
     """Return this model's squared error per image, and the baselines it compares with.
 
-    These have as many dimensions at least: with fewer images than ten for each, PCA has fewer, and a larger error.
+    One of fewer dimensions, as PCA of a few images, counts if its error is smaller all the same.
     """
     if not report.scores.reconstruction:
         return "", []
     own, results = report.scores.reconstruction.sse_per_image, []
     for name, scores in report.rows[1:]:
-        if scores.reconstruction and (scores.code_dim or 0) >= (report.scores.code_dim or 0):
-            sse = scores.reconstruction.sse_per_image
+        if not scores.reconstruction:
+            continue
+        sse = scores.reconstruction.sse_per_image
+        if sse < own or (scores.code_dim or 0) >= (report.scores.code_dim or 0):
             results.append(Result(name, BETTER if own < sse else WORSE if own > sse else UNCLEAR, error(sse)))
     return error(own), results
 

@@ -1,5 +1,6 @@
 """Options of a class, checked against the types that its `__init__` declares."""
 
+import importlib
 import inspect
 import types
 import typing
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unsup.core.commands import SHORT_NAMES, key_option
-from unsup.core.errors import UsageError, choices, closest
+from unsup.core.errors import UsageError, choices, closest, similar
 
 LINKED = ("shape", "augmentation")  # arguments of a model that its data set decides
 RUN_OWNED = ("default_root_dir", "enable_checkpointing", "enable_progress_bar", "barebones")
@@ -59,6 +60,8 @@ def converted(name: str, hint: Any, value: Any) -> Any:
         parser.add_argument("--value", type=hint)
         return _plain(vars(parser.parse_object({"value": deepcopy(value)}))["value"])
     except Exception as e:  # it reads text as YAML again, which raises anything
+        if missing := _missing_class(value):
+            raise UsageError(f"{name}: {missing}") from e
         known = ", ".join(map(str, choices(hint)))
         expected = f"one of {known}" if known else inspect.formatannotation(hint).replace("typing.", "")
         raise UsageError(f"{name}: expected {expected}, got {value!r}{_as_text(name, hint)}") from e
@@ -71,6 +74,23 @@ def _as_text(name: str, hint: Any) -> str:
     if name in SHORT_NAMES:
         return f": YAML reads it so; {key_option(name, '<text>')} takes it as text"
     return f""": YAML reads it so; in two pairs of quotes, --{name} '"…"', it is text"""
+
+
+def _missing_class(value: Any) -> str:
+    """Return which class of an option is nowhere to be found, empty if all are there."""
+    for one in value if isinstance(value, list) else [value]:
+        path = one.get("class_path") if isinstance(one, dict) else None
+        if not isinstance(path, str):
+            continue
+        module, _, title = path.rpartition(".")
+        try:
+            known = vars(importlib.import_module(module or "lightning.pytorch.callbacks"))
+        except ImportError as e:
+            return f"there is no class {path} ({e})"
+        if title not in known:
+            classes = [key for key, member in known.items() if isinstance(member, type)]
+            return f"there is no class {path} ({similar(title, classes) or f'not in {module}'})"
+    return ""
 
 
 def _plain(value: Any) -> Any:

@@ -122,10 +122,9 @@ def resume_run(run: Run, epochs: int | None = None) -> None:
         damaged = len(run.checkpoints) > 1 and is_damaged(run.last_checkpoint)
         if run.trained and not damaged and not other_length:
             if run.evaluated or run.config["evaluate"] == "no":
-                longer = suggest("resume", run=run, epochs="…")
-                raise UserError(
-                    f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again, {longer} trains it longer"
-                )
+                schedules = newest_checkpoint(str(run), run.checkpoints)[1].get("schedules", ["unknown"])
+                longer = "" if schedules else f", {suggest('resume', run=run, epochs='…')} trains it longer"
+                raise UserError(f"{run} is finished: {suggest('evaluate', run=run)} evaluates it again{longer}")
             evaluate_run(run, run.data(), quick=run.config["evaluate"] == "quick")
             return
         path, checkpoint = newest_checkpoint(str(run), run.checkpoints)
@@ -180,6 +179,8 @@ def fit(
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (Exception, SystemExit) as e:
         raise_explained(e, run, trainer, model, data)
+    if trainer.should_stop and trainer.current_epoch < (trainer.max_epochs or 0):
+        log.info("stopped by a callback or max_time after %d of %d epochs", trainer.current_epoch, trainer.max_epochs)
     # Zero epochs write none. A callback may change the weights when training has ended.
     if not run.last_checkpoint.exists() or (run.config["trainer"].get("callbacks") and differs(model, run)):
         trainer.save_checkpoint(run.last_checkpoint)
