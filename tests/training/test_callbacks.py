@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unsup.cli.output import log_in_terminal
 from unsup.models.base import Model
+from unsup.training.averaging import NoEmptyAverage
 from unsup.training.callbacks.curves import FlushLoggers, GradientNorm, Layout
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.online_scores import TIMES, OnlineScores
@@ -285,6 +286,7 @@ def test_callbacks_in_their_order() -> None:
         Pictures,
         Layout,
         FlushLoggers,
+        NoEmptyAverage,
     ]
     progress = found[3]
     assert isinstance(progress, Progress) and progress.throughput is found[0] and progress.online is found[2]
