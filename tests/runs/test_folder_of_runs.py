@@ -56,7 +56,7 @@ def test_unknown_and_unfinished_runs_are_named(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(UserError, match="no run folder 'x'.*unsup train"):
         Run.find("x")
     run = Run.create(Path("runs"), CONFIG, "", "")
-    with pytest.raises(UserError, match=r"newest: runs/digits/ae/2-001"):
+    with pytest.raises(UserError, match=r"newest in runs: runs/digits/ae/2-001"):
         Run.find("x")
     assert Run.find(str(run)).folder == run.folder.resolve()
     with pytest.raises(UserError, match=r"no checkpoints/last\.ckpt"):

@@ -35,6 +35,8 @@ import unsup.training.trainer
 from unsup.cli.main import main
 
 class Kill(L.Callback):
+    takes_groups = True  # the resumed run is without it, and groups steps
+
     def on_train_batch_end(self, trainer, *args):
         if trainer.current_epoch == 1:
             trainer.logger.save()  # what was drawn after the checkpoint is on disk, too

@@ -77,9 +77,11 @@ def lineage(module: str, name: str) -> Iterator[tuple[ast.Module, ast.ClassDef]]
     """Yield a class and its bases with their modules, if these are plain names.
 
     Raises:
-        LookupError: the source of a base is not found.
+        LookupError: the source of a base is not found, or a class is its own base.
     """
-    while True:
+    seen = set[tuple[str, str]]()
+    while (module, name) not in seen:
+        seen.add((module, name))
         tree = ast.parse(file_of(module).read_bytes())
         imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and not node.level]
         imported = {alias.asname or alias.name: (str(n.module), alias.name) for n in imports for alias in n.names}
@@ -92,6 +94,7 @@ def lineage(module: str, name: str) -> Iterator[tuple[ast.Module, ast.ClassDef]]
         if len(cls.bases) != 1 or not isinstance(cls.bases[0], ast.Name):
             raise LookupError("its base is not a plain name")
         module, name = imported.get(cls.bases[0].id, (module, cls.bases[0].id))
+    raise LookupError("a class is its own base")
 
 
 def file_of(module: str) -> Path:
