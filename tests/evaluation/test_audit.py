@@ -114,6 +114,7 @@ def test_a_confound_in_the_border_is_found(tmp_path: Path, capsys: pytest.Captur
     assert "by border pixels alone" in text and "by mean colour alone" not in text
 
 
+@pytest.mark.slow
 def test_each_folder_has_an_audit_of_its_own(
     sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +191,7 @@ def test_very_small_images_have_an_audit(side: int, tmp_path: Path) -> None:
     assert not [line for line in look(data, {}).lines() if "doubtful" in line or "told apart" in line]
 
 
+@pytest.mark.slow
 def test_findings_are_part_of_a_report_and_are_made_once(
     sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -188,6 +188,7 @@ def test_pca_and_pixels_are_models_like_any_other(root: Path, run: Path) -> None
             assert report["scores"] == report["baselines"]["pixels"] | own
 
 
+@pytest.mark.slow
 def test_own_unlabelled_images(root: Path, tmp_path: Path) -> None:
     from PIL import Image
 
@@ -220,6 +221,7 @@ def test_other_images_than_those_of_the_training_are_refused(
     assert "are not those that" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_that_was_moved_is_evaluated_where_it_is(run: Path, tmp_path: Path) -> None:
     moved = tmp_path / "kept"
     shutil.copytree(run, moved)
@@ -278,6 +280,7 @@ def test_a_generator_stands_between_real_images_and_its_untrained_twin(model: st
         assert {f"val/{name}" for name in game} <= set(events.Tags()["scalars"])
 
 
+@pytest.mark.slow
 def test_the_last_weights_are_judged_whatever_the_validation_cadence(root: Path) -> None:
     run = train(root, "ae", "--epochs", "3", "--trainer.check_val_every_n_epoch", "2")
     saved = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
@@ -298,6 +301,7 @@ def test_a_missing_checkpoint_or_a_damaged_one_is_one_line(
     assert "has no checkpoints/last.ckpt" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_of_another_run_start_a_new_one(run: Path, root: Path) -> None:
     started = train(root, "deep_ae_layerwise", "--epochs", "0", "--init_from", str(run))
     first, second = Run(run).model().state_dict(), Run(started).model().state_dict()
@@ -315,6 +319,7 @@ def test_weights_of_another_run_start_a_new_one(run: Path, root: Path) -> None:
         Run.find("nowhere")
 
 
+@pytest.mark.slow
 def test_no_data_named_and_no_mnist_at_hand_takes_digits(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
