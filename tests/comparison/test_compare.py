@@ -882,6 +882,15 @@ def test_weights_from_elsewhere_are_not_untrained(where: str, tmp_path: Path) ->
     assert [group.untrained for group in part.groups] == [False]
 
 
+def test_another_checkpoint_is_another_row(tmp_path: Path) -> None:
+    put(tmp_path, report())
+    content = report()
+    content["run"]["checkpoint"] = "best.ckpt"
+    put(tmp_path, content, number=2)
+    (part,) = compare_folder(tmp_path / "mnist", None).parts
+    assert [group.name for group in part.groups] == ["deep_ae", "deep_ae, checkpoint=best"]
+
+
 def test_callbacks_are_named_by_class_and_by_the_arguments_that_differ(tmp_path: Path) -> None:
     package = "lightning.pytorch.callbacks"
     for number, patience in enumerate((None, 1, 3), 1):
@@ -892,5 +901,5 @@ def test_callbacks_are_named_by_class_and_by_the_arguments_that_differ(tmp_path:
             content["provenance"]["config"]["trainer"]["callbacks"] = [stop, average]
         put(tmp_path, content, number=number)
     (part,) = compare_folder(tmp_path / "mnist", None).parts
-    both = "deep_ae, callbacks=EarlyStopping+EMAWeightAveraging"
+    both = "deep_ae, callbacks=EarlyStopping + EMAWeightAveraging"
     assert sorted(group.name for group in part.groups) == ["deep_ae", f"{both}, patience=1", f"{both}, patience=3"]

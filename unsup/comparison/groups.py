@@ -87,6 +87,7 @@ def read_run(path: Path) -> ComparedRun:
     if report.scores.code_dim is None:
         raise UserError("incomplete: scores.code_dim is missing")
     options = dotted_options(report.provenance.config) | {"dim": report.scores.code_dim}
+    options |= {} if report.run.of_last_weights else {"checkpoint": Path(report.run.checkpoint).stem}
     require_sound(report)
     return ComparedRun(
         folder=path.parent,
@@ -111,8 +112,7 @@ def read_run(path: Path) -> ComparedRun:
 def took_no_steps(report: Report) -> bool:
     """Return whether a run with weights to train has those that it was built with.
 
-    Methods without gradients, such as PCA, have no such weights. Weights may also come from another run, from elsewhere
-    or from the method's own `fit`.
+    PCA has no such weights. Others may come from another run, from elsewhere or from the method's own `fit`.
     """
     run, elsewhere = report.run, report.provenance.init_from or report.run.encoder
     fitted = report.pretrained_on is not None and "these training images" in report.pretrained_on.images
@@ -174,11 +174,11 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _callback_options(name: str, callbacks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the classes of callbacks as one option, and their arguments as Class.argument."""
+    """Return the classes of callbacks, and their arguments as Class.argument."""
     options: dict[str, Any] = {}
     for callback in callbacks:
         title = str(callback["class_path"]).rpartition(".")[2]
-        options[name] = f"{options[name]}+{title}" if name in options else title
+        options[name] = f"{options[name]} + {title}" if name in options else title
         options |= {f"{title}.{key}": value for key, value in callback.get("init_args", {}).items()}
     return options
 
