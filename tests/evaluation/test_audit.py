@@ -170,6 +170,13 @@ def test_one_of_a_kind_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture
         assert line in text
 
 
+def test_a_class_of_a_few_images_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, number in (("many", 40), ("two", 2), ("three", 3)):
+        write(tmp_path / "pictures" / name, scenes(number))
+    text, _ = audit(tmp_path / "pictures", capsys)
+    assert "\n2 classes have fewer than 10 images, too few to be judged by\n" in text
+
+
 def test_arrays_are_named_by_their_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = scenes(60).transpose(0, 2, 3, 1)
     images[40] = 90

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
 from unsup.cli.model_help import model_help
-from unsup.core.commands import suggest
+from unsup.core.commands import suggest, uses_make
 from unsup.core.errors import UsageError, choices, closest, nearest
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.version import __version__
@@ -37,7 +37,9 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser with one-line errors."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see: {self.prog} --help)")
+        verb = self.prog.removeprefix("unsup").strip()
+        page = f"make {verb} ARGS=--help" if verb and uses_make() else f"{self.prog} --help"
+        raise UsageError(f"{message} (see: {page})")
 
 
 def parse(argv: Sequence[str], commands: Mapping[str, Command]) -> tuple[Command, dict[str, Any]]:

@@ -27,6 +27,7 @@ PROBED = 5_000  # images that the probe of labels is fitted on, at most
 SEEN = 2_000  # images that shortcuts are looked for in, at most
 ROWS = 1_000  # images at a time
 FLAT, BLACK, NARROW = 2.0, 4.0, 32.0  # of 255: deviation, mean and range of an odd image
+FEW = 10  # images of a class
 EDGE = 0.05  # width of the border in units of the side
 SMALL_SIDE = 16  # of the thumbnails that labels are predicted from
 # The share of the way from chance to 1 above which classes are told apart without looking at the content
@@ -99,6 +100,10 @@ class Audit:
         lines += [
             f"{counted(len(rows), 'image is', 'images are')} {kind}" for kind, rows in self.odd.items() if len(rows)
         ]
+        if few := int((self._class_sizes() < FEW).sum()):
+            lines.append(
+                f"{counted(few, 'class has', 'classes have')} fewer than {FEW} images, too few to be judged by"
+            )
         if count := len(self.pairs.first):
             largest = int(np.bincount(self.groups).max())
             lines.append(
@@ -125,9 +130,12 @@ class Audit:
                 lines.append(f"your classes are told apart at {accuracy:.2f} by {what} alone (chance {chance:.2f})")
         return lines
 
+    def _class_sizes(self) -> Ids:
+        return np.unique([] if self.labels is None else self.labels, return_counts=True)[1]
+
     def _luck(self) -> float:
         """Return by how much a balanced accuracy may exceed chance without a reason."""
-        _, sizes = np.unique([] if self.labels is None else self.labels, return_counts=True)
+        sizes = self._class_sizes()
         seen = sizes * min(1.0, SEEN / len(self.images))
         chance = 1 / len(sizes)
         return float(DEVIATIONS * np.sqrt(np.sum(chance * (1 - chance) / seen)) / len(sizes))
