@@ -64,7 +64,7 @@ def trainings(page: Path) -> list[list[str]]:
     found = []
     for command in shell_commands(page):
         words = arguments(command)
-        if not words or words[0] != "train" or "--print_config" in words:
+        if not words or words[0] != "train" or {"--print_config", "--help"} & set(words):
             continue
         if "--images" not in words and "stripes" not in words:
             words += ["--data", "digits"]
