@@ -104,9 +104,19 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(method: str, row: Mapping[str, str], folder: Path, source: Path, evaluate: str = "quick") -> list[str]:
-    start = ["--init_from", str(source)] if method == "dec" else []
+    narrow = ["--model.code_dim", "16"]  # as wide codes take long to judge
+    further = {"dec": ["--init_from", str(source)], "gan": narrow}
     epochs = [] if method == "pca" else ["--epochs", "2"]
-    options = ["--data", "digits", *epochs, "--evaluate", evaluate, "--runs", str(folder / "runs"), *start]
+    options = [
+        "--data",
+        "digits",
+        *epochs,
+        "--evaluate",
+        evaluate,
+        "--runs",
+        str(folder / "runs"),
+        *further.get(method, []),
+    ]
     return ["train", method, *options, *words(row, folder)]
 
 
