@@ -110,14 +110,14 @@ def _interval(row: Row, score: Score) -> tuple[float, float] | None:
 
 
 def _chart(rows: list[Row], score: Score) -> Chart:
-    shown = rows[:MOST]
-    low, high = _range(shown, score)
+    drawn = rows[:MOST]
+    low, high = _range(drawn, score)
 
     def at(value: float) -> float:
         return round(100 * (value - low) / (high - low), 2)
 
     marks = []
-    for number, row in enumerate(shown, 1):
+    for number, row in enumerate(drawn, 1):
         value, interval = _value(row, score), _interval(row, score)
         before = row.untrained.value(score.name) if row.untrained else None
         beyond = not low <= value <= high
@@ -134,9 +134,9 @@ def _chart(rows: list[Row], score: Score) -> Chart:
                 beyond=beyond,
             )
         )
-    inside = [row for row, mark in zip(shown, marks, strict=True) if not mark.beyond]
+    inside = [row for row, mark in zip(drawn, marks, strict=True) if not mark.beyond]
     panels = [panel for cost in _costs(inside) if (panel := _panel(inside, score, cost))]
-    return Chart(score.name, marks, labelled(ticks(low, high, logarithmic=False), at), panels, len(rows) - len(shown))
+    return Chart(score.name, marks, labelled(ticks(low, high, logarithmic=False), at), panels, len(rows) - len(drawn))
 
 
 def _range(rows: Sequence[Row], score: Score) -> tuple[float, float]:

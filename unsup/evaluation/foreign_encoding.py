@@ -126,10 +126,6 @@ def encoded_pictures(model: ForeignEncoder, pictures: Tensor) -> Floats:
     Raises:
         UserError: the network fails, or returns something else.
     """
-    return _network_codes(model, pictures)
-
-
-def _network_codes(model: ForeignEncoder, pictures: Tensor) -> Floats:
     try:
         with frozen(model):
             codes: Floats = model.encode(pictures.to(model.device)).float().cpu().numpy()
@@ -149,8 +145,8 @@ def identity(model: ForeignEncoder) -> str:
     as with more the last bits differ.
     """
     pictures = torch.rand(2, *model.shape, generator=torch.Generator().manual_seed(0))
-    with one_thread():
-        codes = _network_codes(model, pictures)
+    with one_thread(), frozen(model):  # encoders are tried out before they have a cache
+        codes = model.encode(pictures.to(model.device)).float().cpu().numpy()
     return hashlib.sha256(f"{model.identity} {hashlib.sha256(codes.tobytes()).hexdigest()}".encode()).hexdigest()
 
 

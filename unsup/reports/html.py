@@ -69,8 +69,8 @@ class PageImages:
     @classmethod
     def of_page(cls, page: str) -> "PageImages":
         """Return the test images of a page of the same weights and images."""
-        found = {match["title"]: match["content"] for match in EARLIER.finditer(page)}
-        return cls(drawn={title: found[title] for title in (MAP, HARDEST) if title in found})
+        content = {match["title"]: match["content"] for match in EARLIER.finditer(page)}
+        return cls(drawn={title: content[title] for title in (MAP, HARDEST) if title in content})
 
 
 class PagePart(NamedTuple):

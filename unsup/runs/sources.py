@@ -68,8 +68,8 @@ def documented_options(path: str) -> dict[str, str]:
     with suppress(LookupError, ValueError, OSError, SyntaxError, StopIteration):  # where the source is not found
         for _, cls in lineage(module, name):
             section = (ast.get_docstring(cls) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
-            found = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section, re.M)
-            texts = {option: " ".join(text.split()) for option, text in found} | texts
+            entries = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", section, re.M)
+            texts = {option: " ".join(text.split()) for option, text in entries} | texts
     return texts
 
 
