@@ -19,7 +19,7 @@ from unsup.metrics.chains import chains
 from unsup.metrics.near_duplicates import LabelledImages, find_near_duplicates
 from unsup.models.base import Model
 from unsup.runs.config import Config, load_class
-from unsup.runs.image_size import refuse_large_images
+from unsup.runs.image_size import refuse_large_batches, refuse_large_images
 from unsup.runs.options import LINKED
 
 # Raised by constructors for bad arguments
@@ -40,6 +40,7 @@ def build(config: Config, data: ImageData | None = None) -> tuple[ImageData, Mod
     if trainer.get("max_epochs", -1) == -1 and trainer.get("max_steps", -1) == -1:
         raise UsageError("trainer.max_epochs or trainer.max_steps must say how long to train")
     data = data or build_data(config)
+    refuse_large_batches(data, config)
     model = build_model(config, data)
     if model.needs_init and not config["init_from"]:
         raise UsageError(f"{config['recipe']} starts from the weights of another run: give --init_from RECIPE or RUN")

@@ -1,7 +1,10 @@
 """Refusal of images that are too large for a model, before any of them is read."""
 
+import functools
+import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -18,6 +21,22 @@ LEAST_STEP = 5 * 2**29  # bytes that a training step may take on any machine, 2.
 SHARE = 8  # the part of a larger memory that a step may take is one of so many
 STEP = 8  # sizes that are suggested are multiples of this
 PROBED = (2, 4)  # images of the two steps that are compared
+DROP = 4  # memory for a pixel differs at most by this factor between sizes, as backbones halve images from 64 pixels on
+REFUSED = 1.5  # stands for the excess of a size that a model does not take
+
+
+def refuse_large_batches(data: ImageData, config: dict[str, Any]) -> None:
+    """Refuse a size of images of which a batch alone, as float32, takes more than a training step may.
+
+    Raises:
+        UsageError: it does, and the size can be chosen.
+    """
+    limit, batch = step_limit(config), 4.0 * data.batch_size * math.prod(data.shape)
+    if size_is_free(data, config) and batch > limit:
+        raise UsageError(
+            f"a batch of {data.batch_size} images of {pixels(data)} takes {gigabytes(batch)} GiB (at most "
+            f"{gigabytes(limit)}): lower their size or data.batch_size"
+        )
 
 
 def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], make: Callable[[int], Model]) -> None:
@@ -31,40 +50,63 @@ def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], m
         model: built for these images.
         data: its images need not be loaded.
         config: resolved.
-        make: builds the model for images of another size.
+        make: builds the model for images of another size; may raise UsageError.
 
     Raises:
         UsageError: the size is too large; the message names the largest one that is not, a multiple of 8.
     """
-    size = max(data.shape[1:])
-    if size <= SMALL or not (isinstance(config["data"]["init_args"].get("size"), int) or isinstance(data, Npz)):
+    if not size_is_free(data, config):
         return
-    precision, limit = str(config["trainer"].get("precision")), step_limit(config)
+    size, precision, limit = max(data.shape[1:]), str(config["trainer"].get("precision")), step_limit(config)
 
-    def problem(model: Model) -> str:
-        if (weights := num_weights(model)) > MOST_WEIGHTS:
-            return f"has {weights / 1e6:,.0f} million weights (at most {MOST_WEIGHTS / 1e6:,.0f})"
-        if (step := step_bytes(model, data.batch_size, precision)) > limit:
-            return f"needs {step / 2**30:.1f} GiB for a step on {data.batch_size} images (at most {limit / 2**30:.1f})"
-        return ""
-
-    def fits(smaller: int) -> bool:
+    @functools.cache
+    def weights_at(side: int) -> int:
         with torch.device("meta"):  # counts weights without drawing them
-            if num_weights(make(smaller)) > MOST_WEIGHTS:
-                return False
-        return not problem(make(smaller))
+            return num_weights(model if side == size else make(side))
 
-    if too_large := problem(model):
-        most = largest(size, fits)
-        if most is None and num_weights(model) > MOST_WEIGHTS:
+    @functools.cache
+    def step_at(side: int) -> tuple[float, float]:
+        weights, image = step_bytes(model if side == size else make(side), precision)
+        return weights, image * data.batch_size
+
+    def excess(side: int) -> float:
+        """Return what images of a side need at least, as a multiple of what they may."""
+        try:
+            weights = weights_at(side) / MOST_WEIGHTS
+            return weights if weights > 1 else least_step(side, step_at, limit) / limit
+        except UsageError:  # the model takes no images of this side
+            return REFUSED
+
+    if excess(size) <= 1:
+        return
+    most = largest(size, excess)
+    if weights_at(size) > MOST_WEIGHTS:
+        if most is None:
             return  # it is that large at any size
-        limit_of_size = f"data.size {most}" if "size" in config["data"]["init_args"] else f"{most} x {most} pixels"
-        remedy = f"it takes up to {limit_of_size}" if most else "no smaller size helps"
-        height, width = data.shape[1:]
-        raise UsageError(
-            f"{config['recipe']} {too_large} for images of {height} x {width}: {remedy}; or lower data.batch_size or "
-            "the widths of the model"
-        )
+        too_large = f"has {weights_at(size) / 1e6:,.0f} million weights (at most {MOST_WEIGHTS / 1e6:,.0f})"
+    else:
+        step = gigabytes(least_step(size, step_at, limit))
+        too_large = f"needs at least {step} GiB for a step on {data.batch_size} images (at most {gigabytes(limit)})"
+    limit_of_size = f"data.size {most}" if "size" in config["data"]["init_args"] else f"{most} x {most} pixels"
+    remedy = f"it takes up to {limit_of_size}" if most else "no smaller size helps"
+    raise UsageError(
+        f"{config['recipe']} {too_large} for images of {pixels(data)}: {remedy}; or lower data.batch_size or the "
+        "widths of the model"
+    )
+
+
+def size_is_free(data: ImageData, config: dict[str, Any]) -> bool:
+    """Return whether images are larger than small ones, and of a size that is an option or the user's own."""
+    chosen = isinstance(config["data"]["init_args"].get("size"), int) or isinstance(data, Npz)
+    return chosen and max(data.shape[1:]) > SMALL
+
+
+def pixels(data: ImageData) -> str:
+    return "{} x {}".format(*data.shape[1:])
+
+
+def gigabytes(size: float) -> str:
+    return f"{size / 2**30:,.1f}"
 
 
 def num_weights(model: Model) -> int:
@@ -78,15 +120,15 @@ def step_limit(config: dict[str, Any]) -> float:
     return max(LEAST_STEP, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / SHARE)
 
 
-def step_bytes(model: Model, batch_size: int, precision: str) -> float:
-    """Return about how much memory a training step takes, in bytes.
+def step_bytes(model: Model, precision: str) -> tuple[float, float]:
+    """Return about how much memory a training step takes for the weights, and for each image, in bytes.
 
-    It is that of weights, gradients and two averages of them, and of what the backward pass needs of each image, by the
-    difference between four images and two. 0 for a model that is not trained by gradients.
+    For weights, gradients and two averages of them, and for what the backward pass needs of an image, by the difference
+    between four images and two. (0, 0) for a model that is not trained by gradients.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
-        return 0
+        return 0, 0
     modes, state = {m: m.training for m in model.modules()}, {k: v.clone() for k, v in model.named_buffers()}
     with torch.random.fork_rng(devices=[]), torch.autocast("cpu", torch.bfloat16, enabled=precision.startswith("bf16")):
         model.train()
@@ -96,7 +138,7 @@ def step_bytes(model: Model, batch_size: int, precision: str) -> float:
     for name, buffer in model.named_buffers():
         buffer.copy_(state[name])
     optimised = 4 * sum(parameter.numel() * parameter.element_size() for parameter in trained)
-    return optimised + max(0, more - few) * batch_size / (PROBED[1] - PROBED[0])
+    return optimised, max(0, more - few) / (PROBED[1] - PROBED[0])
 
 
 def kept_bytes(model: Model, x: Tensor) -> int:
@@ -113,9 +155,34 @@ def kept_bytes(model: Model, x: Tensor) -> int:
     return sum(storage.nbytes() for storage in storages.values())
 
 
-def largest(size: int, fits: Callable[[int], bool]) -> int | None:
-    """Return the largest multiple of 8 below a size that fits, or None.
+def least_step(side: int, step_at: Callable[[int], tuple[float, float]], limit: float) -> float:
+    """Return what a training step takes at a side, or a bound from below that is above the limit, in bytes.
 
-    All are tried from above: a size may fit where a smaller one does not, as backbones halve images from 64 pixels on.
+    A side is measured only if no half, quarter, … of it tells that it is too large, so that the measurement fits into
+    the memory.
+
+    Args:
+        side: in pixels.
+        step_at: what weights and what a batch of images of a side take.
+        limit: bytes.
     """
-    return next((smaller for smaller in range((size - 1) // STEP * STEP, 0, -STEP) if fits(smaller)), None)
+    for smaller in [side // 2**k // STEP * STEP for k in range(side.bit_length(), 0, -1)]:
+        if smaller >= SMALL:
+            with suppress(UsageError):  # a size that the model does not take tells nothing
+                if (bound := step_at(smaller)[1] * (side / smaller) ** 2 / DROP) > limit:
+                    return bound
+    return sum(step_at(side))
+
+
+def largest(size: int, excess: Callable[[int], float]) -> int | None:
+    """Return the largest multiple of 8 below a size whose excess is at most 1, or None.
+
+    They are tried from above: a size may fit where a smaller one does not, as backbones halve images from 64 pixels on.
+    Those that are too large even so are left out.
+    """
+    side = size
+    while side > STEP:
+        side = min(side - 1, int(side * math.sqrt(DROP / excess(side)))) // STEP * STEP
+        if side and excess(side) <= 1:
+            return side
+    return None
