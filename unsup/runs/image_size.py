@@ -4,7 +4,6 @@ import functools
 import math
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ SHARE = 8  # the part of a larger memory that a step may take is one of so many
 STEP = 8  # sizes that are suggested are multiples of this
 PROBED = (2, 4)  # images of the two steps that are compared
 DROP = 4  # memory for a pixel differs at most by this factor between sizes, as backbones halve images from 64 pixels on
+MEASURED = 256  # largest side of the images of such a step
 REFUSED = 1.5  # stands for the excess of a size that a model does not take
 
 
@@ -65,15 +65,21 @@ def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], m
             return num_weights(model if side == size else make(side))
 
     @functools.cache
-    def step_at(side: int) -> tuple[float, float]:
-        weights, image = step_bytes(model if side == size else make(side), precision)
-        return weights, image * data.batch_size
+    def measured(side: int) -> tuple[float, float]:
+        return step_bytes(model if side == size else make(side), precision)
+
+    def step_at(side: int) -> float:
+        try:
+            weights, image = measured(small := probed_side(side))
+        except UsageError:  # the model does not take the small one
+            weights, image = measured(small := side)
+        return weights + image * data.batch_size * (side / small) ** 2
 
     def excess(side: int) -> float:
         """Return what images of a side need at least, as a multiple of what they may."""
         try:
             weights = weights_at(side) / MOST_WEIGHTS
-            return weights if weights > 1 else least_step(side, step_at, limit) / limit
+            return weights if weights > 1 else step_at(side) / limit
         except UsageError:  # the model takes no images of this side
             return REFUSED
 
@@ -85,8 +91,8 @@ def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], m
             return  # it is that large at any size
         too_large = f"has {weights_at(size) / 1e6:,.0f} million weights (at most {MOST_WEIGHTS / 1e6:,.0f})"
     else:
-        step = gigabytes(least_step(size, step_at, limit))
-        too_large = f"needs at least {step} GiB for a step on {data.batch_size} images (at most {gigabytes(limit)})"
+        step = gigabytes(step_at(size))
+        too_large = f"needs {step} GiB for a step on {data.batch_size} images (at most {gigabytes(limit)})"
     limit_of_size = f"data.size {most}" if "size" in config["data"]["init_args"] else f"{most} x {most} pixels"
     remedy = f"it takes up to {limit_of_size}" if most else "no smaller size helps"
     raise UsageError(
@@ -155,23 +161,12 @@ def kept_bytes(model: Model, x: Tensor) -> int:
     return sum(storage.nbytes() for storage in storages.values())
 
 
-def least_step(side: int, step_at: Callable[[int], tuple[float, float]], limit: float) -> float:
-    """Return what a training step takes at a side, or a bound from below that is above the limit, in bytes.
-
-    A side is measured only if no half, quarter, … of it tells that it is too large, so that the measurement fits into
-    the memory.
-
-    Args:
-        side: in pixels.
-        step_at: what weights and what a batch of images of a side take.
-        limit: bytes.
-    """
-    for smaller in [side // 2**k // STEP * STEP for k in range(side.bit_length(), 0, -1)]:
-        if smaller >= SMALL:
-            with suppress(UsageError):  # a size that the model does not take tells nothing
-                if (bound := step_at(smaller)[1] * (side / smaller) ** 2 / DROP) > limit:
-                    return bound
-    return sum(step_at(side))
+def probed_side(side: int) -> int:
+    """Return the side on which a step is measured for one, as memory grows with the pixels above it."""
+    halved = side
+    while halved > MEASURED:
+        halved //= 2
+    return halved if halved == side else halved // STEP * STEP
 
 
 def largest(size: int, excess: Callable[[int], float]) -> int | None:
