@@ -186,6 +186,7 @@ def resolve(config: Config) -> Config:
 
     from unsup.data.base import ImageData
     from unsup.models.base import Model
+    from unsup.runs.precision import adapt_precision
 
     resolved: Config = DEFAULTS | {"trainer": {}} | config
     check_settings(resolved)
@@ -195,6 +196,7 @@ def resolve(config: Config) -> Config:
         resolved[section] = {"class_path": path, "init_args": values}
     values = converted_options(Trainer, "trainer", resolved["trainer"])
     resolved["trainer"] = {key: values[key] for key in resolved["trainer"]}
+    adapt_precision(resolved)
     adapt_length(resolved, load_class(resolved["data"]["class_path"], ImageData))
     return {key: resolved[key] for key in TOP_LEVEL_KEYS}
 

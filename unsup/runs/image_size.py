@@ -26,7 +26,7 @@ REFUSED = 1.5  # stands for the excess of a size that a model does not take
 
 
 def refuse_large_batches(data: ImageData, config: dict[str, Any]) -> None:
-    """Refuse a size of images of which a batch alone, as float32, takes more than a training step may.
+    """Refuse a size of images of which no batch fits into a training step.
 
     Raises:
         UsageError: it does, and the size can be chosen.
@@ -102,7 +102,7 @@ def refuse_large_images(model: Model, data: ImageData, config: dict[str, Any], m
 
 
 def size_is_free(data: ImageData, config: dict[str, Any]) -> bool:
-    """Return whether images are larger than small ones, and of a size that is an option or the user's own."""
+    """Return whether images are not small, and their size is the user's choice."""
     chosen = isinstance(config["data"]["init_args"].get("size"), int) or isinstance(data, Npz)
     return chosen and max(data.shape[1:]) > SMALL
 
@@ -127,7 +127,7 @@ def step_limit(config: dict[str, Any]) -> float:
 
 
 def step_bytes(model: Model, precision: str) -> tuple[float, float]:
-    """Return about how much memory a training step takes for the weights, and for each image, in bytes.
+    """Return the bytes that a training step takes for the weights and for an image.
 
     For weights, gradients and two averages of them, and for what the backward pass needs of an image, by the difference
     between four images and two. (0, 0) for a model that is not trained by gradients.
@@ -162,7 +162,7 @@ def kept_bytes(model: Model, x: Tensor) -> int:
 
 
 def probed_side(side: int) -> int:
-    """Return the side on which a step is measured for one, as memory grows with the pixels above it."""
+    """Return the side of images on which a step is measured."""
     halved = side
     while halved > MEASURED:
         halved //= 2
@@ -170,7 +170,7 @@ def probed_side(side: int) -> int:
 
 
 def largest(size: int, excess: Callable[[int], float]) -> int | None:
-    """Return the largest multiple of 8 below a size whose excess is at most 1, or None.
+    """Return the largest multiple of 8 below a size with an excess up to 1, or None.
 
     They are tried from above: a size may fit where a smaller one does not, as backbones halve images from 64 pixels on.
     Those that are too large even so are left out.

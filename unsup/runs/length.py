@@ -14,6 +14,7 @@ from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
 
 BATCH_SIZE, MAX_EPOCHS = ("data", "init_args", "batch_size"), ("trainer", "max_epochs")
+PRECISION = ("trainer", "precision")  # adapted in unsup.runs.precision
 STEPS_PER_EPOCH = 8  # at least: batches are halved until an epoch has so many
 SMALLEST_BATCH = 32  # to which they are halved
 MANY_IMAGES = 45_000  # to learn from, as of CIFAR-10: on so many or more, a recipe is not changed
@@ -29,7 +30,7 @@ def refuse_endless(trainer: dict[str, Any]) -> None:
 
 def adaptable(layers: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """Return the options that may be adapted, those that no layer of the user sets."""
-    keys = (BATCH_SIZE, MAX_EPOCHS)
+    keys = (BATCH_SIZE, MAX_EPOCHS, PRECISION)
     return [key for key in keys if not any(_has(layer, key) for layer in layers)]
 
 
