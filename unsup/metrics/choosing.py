@@ -2,7 +2,7 @@
 
 The first names of a folder are those of a random sample, which carries every estimate. Those that follow are chosen by
 the codes: at first images that are typical of groups without a name (TypiClust: Hacohen, Dekel & Weinshall 2022,
-"Active learning on a budget", section 3), and from 40 chosen names on images between two names, one of each kind. The
+"Active learning on a budget", section 3), and, once few names are new, images between two names, one of each kind. The
 random sample has no part in the choice, apart from not being asked for again, so that it stays a sample of the rest.
 """
 
@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
 
-TYPICAL = 40  # chosen images that are typical ones; those after them are uncertain ones
+ROUND = 20  # images that are chosen at a time
+NEW = 0.2  # typical images are chosen while more than this share of the chosen ones has a name that no other one has
 DIMENSIONS = 128  # of codes that are clustered; longer ones are reduced to their principal components
 FEW_CLUSTERS = 50  # more are found by mini-batches, as the authors of TypiClust do
 SMALLEST = 5  # images of a cluster that is asked about
@@ -42,7 +43,9 @@ class Choice(NamedTuple):
 
 
 @threadpool_limits.wrap(limits=1)
-def next_to_name(codes: Floats, chosen: Ids, labels: Ids, taken: Ids, count: int = 20, seed: int = 0) -> list[Choice]:
+def next_to_name(
+    codes: Floats, chosen: Ids, labels: Ids, taken: Ids, count: int = ROUND, seed: int = 0
+) -> list[Choice]:
     """Return the images to name next, the most useful first.
 
     Args:
@@ -61,9 +64,18 @@ def next_to_name(codes: Floats, chosen: Ids, labels: Ids, taken: Ids, count: int
     x = directions(codes, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct codes than clusters
-        if len(chosen) < TYPICAL or len(np.unique(labels)) < 2:
+        if len(np.unique(labels)) < 2 or names_are_new(labels):
             return [Choice(image, None) for image in typical(x, chosen, free, count, seed)]
         return uncertain(x, chosen, labels, free, count, seed)
+
+
+def names_are_new(labels: Ids) -> bool:
+    """Return whether the next image is likely to have a name that none has yet.
+
+    Its probability is about the share of images (m,) with a name of their own (Good 1953).
+    """
+    single = np.bincount(labels) == 1
+    return len(labels) < ROUND or bool(single.sum() > NEW * len(labels))
 
 
 def directions(codes: Floats, seed: int) -> Floats:
