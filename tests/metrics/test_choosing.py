@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unsup.metrics.choosing import TYPICAL, Choice, directions, next_to_name, typical
+from unsup.metrics.choosing import ROUND, Choice, directions, names_are_new, next_to_name, typical
 
 GROUPS, IMAGES = 12, 60
 NOBODY = np.empty(0, np.int64)
@@ -49,13 +49,19 @@ def test_later_images_lie_between_two_names() -> None:
     angles = rng.uniform(0, np.pi, 600)  # two names that meet at a right angle
     codes = np.stack([np.cos(angles), np.sin(angles), 0.05 * rng.normal(size=600)], axis=1).astype(np.float32)
     codes -= [0, 2 / np.pi, 0]
-    chosen = np.concatenate(
-        [np.flatnonzero(angles < 0.8)[: TYPICAL // 2], np.flatnonzero(angles > 2.3)[: TYPICAL // 2]]
-    )
+    chosen = np.concatenate([np.flatnonzero(angles < 0.8)[: ROUND // 2], np.flatnonzero(angles > 2.3)[: ROUND // 2]])
     choices = next_to_name(codes, chosen, (angles[chosen] > 1.5).astype(np.int64), NOBODY, 10)
     assert np.abs(angles[images(choices)] - np.pi / 2).max() < np.abs(angles - np.pi / 2).max() / 2
     assert all(set(choice.between or ()) == {0, 1} for choice in choices)
     assert not set(images(choices)) & set(chosen)
+
+
+def test_names_are_new_while_many_have_one_image() -> None:
+    assert names_are_new(np.arange(5) % 2)  # too few to tell
+    assert not names_are_new(np.arange(ROUND) % 4)
+    assert names_are_new(np.arange(ROUND))
+    assert not names_are_new(np.array([*range(4), *[4] * 16]))
+    assert names_are_new(np.array([*range(5), *[5] * 15]))
 
 
 def test_the_random_sample_is_left_out_and_has_no_other_part(groups: tuple[np.ndarray, np.ndarray]) -> None:
@@ -75,5 +81,5 @@ def test_odd_codes_are_asked_about_without_repetition(codes: np.ndarray) -> None
 
 def test_equal_codes_with_two_names_still_give_as_many() -> None:
     codes = np.zeros((100, 4), np.float32)
-    choices = next_to_name(codes, np.arange(TYPICAL), np.arange(TYPICAL) % 2, NOBODY, 20)
+    choices = next_to_name(codes, np.arange(ROUND), np.arange(ROUND) % 2, NOBODY, 20)
     assert len(set(images(choices))) == 20
