@@ -60,8 +60,8 @@ def test_names_are_new_while_many_have_one_image() -> None:
     assert names_are_new(np.arange(5) % 2)  # too few to tell
     assert not names_are_new(np.arange(ROUND) % 4)
     assert names_are_new(np.arange(ROUND))
-    assert not names_are_new(np.array([*range(4), *[4] * 16]))
-    assert names_are_new(np.array([*range(5), *[5] * 15]))
+    assert not names_are_new(np.array([*range(2), *[2] * 18]))
+    assert names_are_new(np.array([*range(3), *[3] * 17]))
 
 
 def test_the_random_sample_is_left_out_and_has_no_other_part(groups: tuple[np.ndarray, np.ndarray]) -> None:

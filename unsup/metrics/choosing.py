@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from unsup.core.arrays import Floats, Ids
 
 ROUND = 20  # images that are chosen at a time
-NEW = 0.2  # typical images are chosen while more than this share of the chosen ones has a name that no other one has
+NEW = 0.1  # typical images are chosen while more than this share of the chosen ones has a name that no other one has
 DIMENSIONS = 128  # of codes that are clustered; longer ones are reduced to their principal components
 FEW_CLUSTERS = 50  # more are found by mini-batches, as the authors of TypiClust do
 SMALLEST = 5  # images of a cluster that is asked about
