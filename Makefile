@@ -14,7 +14,7 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-VERBS := start train resume sweep finetune audit evaluate classify encode export zero_shot models compare results reproduce selfcheck
+VERBS := start train resume sweep finetune audit evaluate classify similar encode export zero_shot models compare results reproduce selfcheck
 .PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
 help: ## print this list
@@ -40,7 +40,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 OPTIONS := SEEDS=--seeds DATA=--data SEED=--seed GRID=--grid EPOCHS=--epochs WORDS=--words \
   IMAGES=--images DATA_ROOT=--data_root OUT=--out LABELS=--labels SORT=--sort A=--a B=--b ONNX=--onnx RUNS=--runs \
   EVALUATE=--evaluate LOGGER=--logger ENCODER=--encoder CODES=--codes TEXT_ENCODER=--text_encoder \
-  SHARE=--share SCRATCH=--scratch CHECKPOINT=--checkpoint
+  SHARE=--share SCRATCH=--scratch CHECKPOINT=--checkpoint PICTURE=--picture
 LISTS := MODELS SEEDS GRID WORDS
 FLAGS := ONNX SCRATCH
 MODELS ?= $(MODEL)
@@ -75,6 +75,7 @@ selfcheck: TAKES := ## check the evaluator on codes with known scores
 
 ##@ Use a trained run
 classify: TAKES := RUN IMAGES OUT LABELS SORT ## sort the pictures of IMAGES= by RUN= [LABELS=names.csv SORT=copy|link OUT=]
+similar: TAKES := RUN PICTURE IMAGES OUT ## show the images nearest to PICTURE=, of RUN= or of IMAGES= [OUT=]
 encode: TAKES := RUN IMAGES OUT ## write the codes of the pictures of IMAGES= by RUN= [OUT=codes.npz or codes.parquet]
 export: TAKES := RUN OUT ONNX ## write the encoder of RUN= for use elsewhere, and check the copy [OUT= ONNX=1]
 zero_shot: TAKES := RUN WORDS TEXT_ENCODER IMAGES DATA_ROOT ## name the clusters of RUN= from WORDS="cat dog" by an image-text TEXT_ENCODER=

@@ -162,6 +162,7 @@ def test_help_lists_every_verb() -> None:
         "audit",
         "evaluate",
         "classify",
+        "similar",
         "encode",
         "export",
         "models",

@@ -21,10 +21,12 @@ import unsup.inference.contact_sheet
 from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
 from unsup.data.thumbnail import thumbnail
-from unsup.inference.classify import FOLDS, Classification, classify_by_names, classify_folder
+from unsup.inference.by_names import classify_by_names
+from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.sort import UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
+from unsup.metrics.rule_choice import FOLDS
 from unsup.runs.run import Run
 
 IMAGES, LABELS = used.digits()
@@ -251,16 +253,18 @@ def test_how_well_names_can_be_distinguished_is_said(
     apart = [(file, "zero") for file in zeros] + [(file, "one") for file in ones]
     mixed = [(file, "ab"[i % 2]) for i, file in enumerate(zeros)]  # each is nearest to those of the other name, or so
     for name, given, expected in (
-        ("apart", apart, r"Cross-validated accuracy: 8 of them \(100%\)\."),
-        ("mixed", mixed, r"Cross-validated accuracy: [012] of them"),
-        ("single", [*apart, (by_label["2"][0], "two")], "accuracy is not known: name at least two images of each"),
+        ("apart", apart, r"cross-validation on 8 of them it is right for 8 \(100%\), label propagation for 8 \(100%\)"),
+        ("mixed", mixed, r"cross-validation on 4 of them it is right for [012] \("),
+        ("single", [*apart, (by_label["2"][0], "two")], "1 image with a name of its own counted as wrong"),
+        ("nothing", [(zeros[0], "a"), (ones[0], "b")], r"right for 0 \(0%\), label propagation for 0"),
     ):
         names = table(tmp_path / f"{name}.csv", given)
         classify(unlabelled, pictures, tmp_path / name, "--labels", str(names))
         for text in (capsys.readouterr().out, Page(tmp_path / name / "sheet.html").text):
             assert re.search(expected, text)
             assert "Every other image gets one of the given names: name images of all classes." in text
-            assert ("The confidences are not calibrated." in text) == (name == "single")
+            assert ("The confidences are not calibrated" in text) == (name == "nothing")
+            assert "no named images are said to be drawn at random" in text and "carry no estimate" in text
 
 
 def test_each_named_image_is_judged_without_it() -> None:
@@ -271,7 +275,8 @@ def test_each_named_image_is_judged_without_it() -> None:
     mean, scale = readout.reference.mean(0), np.sqrt(readout.reference.var(0).mean())
     for m in (40, 120):
         names = np.where(codes[:m, 0] + rng.normal(size=m) > 0, "b", "a")
-        *_, recognised = classify_by_names(readout, codes, np.arange(m), names)
+        found = classify_by_names(readout, codes, np.arange(m), names, np.zeros(m, np.bool_))
+        recognised = int(found.choice.correct("probe").sum())
         order = np.argsort(names, kind="stable")
         right = 0
         for fold in range(min(m, FOLDS)):
@@ -314,10 +319,30 @@ def test_confidence_by_names_is_calibrated() -> None:
     codes = rng.standard_normal((400, 60)).astype(np.float32)
     readout = Readout.fit(codes[:2], codes, codes)
     names = rng.choice(["a", "b"], 400)
-    classes, confidence, correct = classify_by_names(readout, codes, np.arange(40), names[:40])
-    assert correct is not None and correct < 30
-    accuracy = float((classes[40:] == names[40:]).mean())
-    assert accuracy < 0.6 and abs(float(confidence[40:].mean()) - accuracy) < 0.1
+    found = classify_by_names(readout, codes, np.arange(40), names[:40], np.zeros(40, np.bool_))
+    assert found.choice.correct(found.rule).sum() < 30
+    accuracy = float((found.classes[40:] == names[40:]).mean())
+    assert accuracy < 0.6 and abs(float(found.confidence[40:].mean()) - accuracy) < 0.1
+
+
+def test_images_named_at_random_say_how_many_of_the_others_are_right(
+    unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The interval holds the truth; chosen images, all misnamed, neither choose nor calibrate nor count."""
+    files = [f"{'left' if i < N // 2 else 'right'}/{i % (N // 2):03}.png" for i in range(N)]
+    asked = dict.fromkeys(range(0, N, 2), "random") | dict.fromkeys(range(1, 20, 2), "chosen")
+    path = tmp_path / "names.csv"
+    lines = [f"{files[i]},{LABELS[i] if how == 'random' else 10 + i},{how}" for i, how in asked.items()]
+    path.write_text("\n".join(["file,name,asked", *lines]), encoding="utf-8")
+    rows = {row["file"]: row for row in classify(unlabelled, pictures, tmp_path / "out", "--labels", str(path))}
+    text = capsys.readouterr().out
+    assert "named at random it is right for" in text and "no estimate" not in text
+    found = re.search(r"About (\d+)% \[(\d+)%, (\d+)%\] of the 57 other pictures are right, judging by the 60", text)
+    assert found is not None and re.search(r"above 90% confidence|none is above 90%", text)
+    others = [i for i in range(N) if i not in asked]
+    truth = float(np.mean([rows[files[i]]["class"] == str(LABELS[i]) for i in others]))
+    assert int(found[2]) - 5 <= 100 * truth <= int(found[3]) + 5
+    assert Page(tmp_path / "out" / "sheet.html").text.count("judging by the 60 named at random") == 1
 
 
 def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
@@ -579,8 +604,7 @@ def test_groups_leave_out_what_is_unlike() -> None:
         false_alarm_rate=0.01,
         false_alarm_limit=0.02,
         is_named=np.zeros(5, np.bool_),
-        num_fitted=0,
-        cross_val_correct=None,
+        by_names=None,
     )
     assert list(found.groups.items()) == [("cluster 9", [1]), ("cluster 10", [2, 0])]
     assert found.unfamiliar == [4, 3]

@@ -79,6 +79,18 @@ def test_each_point_has_its_own_image_and_words(labelled: bool) -> None:
     assert drawing.wrong == labelled
 
 
+def test_each_point_knows_the_points_with_the_nearest_codes() -> None:
+    """Image i of the plane has i + 1 and i + 2 as neighbours, wherever the points of its class are drawn."""
+    nearest = (np.arange(40)[:, None] + [1, 2]) % 40
+    drawing = draw(replace(code_map(), nearest=nearest))
+    sheet, found = decoded(drawing.sprite.uri), drawing.sprite
+    tops = [(k // found.columns * found.height, k % found.columns * found.width) for k in range(40)]
+    image_of = [int(sheet[top, left, 0]) // 5 for top, left in tops]  # the image that each point shows
+    rows = [[image_of[int(k)] for k in row.split()] for row in drawing.nearest.split(",")]
+    assert rows == [nearest[i].tolist() for i in image_of]
+    assert draw(code_map()).nearest == ""
+
+
 def test_places_follow_the_plane_and_stay_on_the_map() -> None:
     given = code_map()
     points = {point.description + group.name: point for group in draw(given).groups for point in group.points}

@@ -11,7 +11,7 @@ from unsup.cli.parser import parse
 from unsup.cli.reports import compare, reproduce, results
 from unsup.cli.start import start
 from unsup.cli.training import models, resume, sweep, train
-from unsup.cli.use import classify, encode, export, zero_shot
+from unsup.cli.use import classify, encode, export, similar, zero_shot
 from unsup.core.commands import in_typed_form
 from unsup.core.errors import UserError, one_line
 
@@ -20,7 +20,7 @@ COMMANDS = {
     for command in (
         *(start, train, sweep, resume, finetune, models),
         *(audit, evaluate, compare, selfcheck, results, reproduce),
-        *(classify, encode, export, zero_shot),
+        *(classify, similar, encode, export, zero_shot),
     )
 }
 

@@ -7,7 +7,9 @@ from typing import Literal
 from unsup.cli.output import screen
 from unsup.cli.training import new_locations
 from unsup.core.errors import printable
-from unsup.core.files import folder_of_images, short_path
+from unsup.core.files import check_file, folder_of_images, refuse_existing, short_path
+from unsup.data.decode import check_picture
+from unsup.runs.reading import reading_of
 from unsup.runs.run import Run
 
 
@@ -39,6 +41,38 @@ def classify(
     for name in (TABLE, LEFT_OUT, SHEET):
         if (folder / name).exists():
             print(f"{name.partition('.')[0].replace('_', ' '):8}  {printable(str(short_path(folder / name)))}")
+
+
+def similar(run: str, *, picture: Path, images: Path | None = None, out: Path | None = None) -> None:
+    """Find the images nearest to a picture, as a table and a page.
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        picture: a file, perhaps one of the images
+        images: a folder of images to search, in any arrangement (the images of the run, all splits)
+        out: the folder to make (RUN/similar/<name of PICTURE>-<number>)
+    """
+    trained = Run.find(run)
+    check_file(picture, "picture")
+    if images:
+        folder_of_images(images)
+    if out:
+        refuse_existing(out)
+    check_picture(picture, reading_of(trained))
+    from unsup.evaluation.image_codes import codes_of_images
+    from unsup.inference.similar import SHEET, TABLE, Gallery, find_similar, similar_table, write_similar
+
+    if images:
+        gallery = Gallery.of_folder(trained, images)
+    else:
+        data = trained.data()
+        gallery = Gallery.of_data(data, codes_of_images(trained, data))
+    found = find_similar(trained, picture, gallery)
+    folder = write_similar(trained, picture, found, out)
+    screen().print(similar_table(found))
+    print(found.note)
+    for name in (TABLE, SHEET):
+        print(f"{name.partition('.')[0]:8} {printable(str(short_path(folder / name)))}")
 
 
 def encode(run: str, *, images: Path, out: Path | None = None) -> None:

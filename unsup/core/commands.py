@@ -9,7 +9,7 @@ from pathlib import Path
 OPTIONS = (
     *("seeds", "data", "seed", "grid", "epochs", "words", "images", "data_root", "out", "labels", "sort"),
     *("a", "b", "onnx", "runs", "evaluate", "logger", "encoder", "codes", "text_encoder", "share", "scratch"),
-    "checkpoint",
+    *("checkpoint", "picture"),
 )
 VARIABLES = dict.fromkeys(("MODEL", "MODELS", "RUN", "CARD"), "") | {name.upper(): f"--{name}" for name in OPTIONS}
 # Options of `train` that stand for a key of the configuration

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unsup.core.commands import option
-from unsup.core.errors import UserError
+from unsup.core.errors import UsageError, UserError
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
@@ -61,6 +61,22 @@ def folder_of_images(path: str | Path) -> Path:
     if not folder.is_dir():
         raise UserError(f"{path} is not a folder: {option('images')} names the folder that holds your images")
     return folder
+
+
+def check_file(path: Path, name: str) -> None:
+    """Refuse a path that is no file.
+
+    Args:
+        path: of the user.
+        name: the option that takes it.
+
+    Raises:
+        UsageError: there is nothing, or something else.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: {option(name)} is one file")
+    if not path.exists():
+        raise UsageError(f"there is no file {path}: {option(name)} is one file")
 
 
 def create_folder(folder: Path) -> Path:

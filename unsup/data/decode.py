@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from unsup.core.errors import printable
+from unsup.core.errors import UserError, printable
 from unsup.data.formats import readable_formats
 from unsup.data.pixels import Cut, Picture, Reading, read_picture
 
@@ -61,6 +61,13 @@ def _picture_or_reason(
     except Exception as error:  # damaged files raise anything: OSError, SyntaxError, struct.error, …
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return str(text).splitlines()[0]
+
+
+def check_picture(path: Path, reading: Reading) -> None:
+    """Raise UserError if a file cannot be read as an image."""
+    picture = _picture_or_reason(path, (3, 1, 1), reading, None)
+    if isinstance(picture, str):
+        raise UserError(printable(f"{path} cannot be read as an image: {picture}"))
 
 
 def unreadable_message(unreadable: dict[str, str], total: int) -> str:

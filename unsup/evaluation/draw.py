@@ -12,6 +12,7 @@ from unsup.core.arrays import Array
 from unsup.data.base import ImageData
 from unsup.evaluation.model_images import along_paths, seeded_samples
 from unsup.evaluation.protocol import Evaluation
+from unsup.evaluation.similar_images import nearest_on_map
 from unsup.metrics import geometry
 from unsup.models.frozen import frozen
 from unsup.reports.figures.code_map import CodeMap, hardest
@@ -70,7 +71,15 @@ def draw_figures(run: Path, model: Any, data: ImageData, evaluation: Evaluation)
     titles["neighbours"] = draw_neighbours(folder / "neighbours.png", images[at], found)
     plane = plane_of(evaluation.codes)
     titles |= write_figures(folder, images, plane, clusterings, labels, evaluation.predicted, data.class_names)
-    code_map = CodeMap(plane, images, clusterings[-1].clusters, labels, evaluation.predicted, data.class_names)
+    code_map = CodeMap(
+        plane,
+        images,
+        clusterings[-1].clusters,
+        labels,
+        evaluation.predicted,
+        data.class_names,
+        nearest=nearest_on_map(evaluation.codes[plane.chosen]),
+    )
     probe, mistakes = evaluation.readout.probe, []
     if probe is not None and labels is not None:
         shares = probe.probabilities(evaluation.codes)

@@ -18,6 +18,7 @@ TYPICAL = 8  # images of a cluster
 LEADING = 50  # components that clusters and the map go by
 COMPARED = 2_000  # images whose neighbours two encoders are compared by, at most
 NEAREST = 5
+ON_MAP = 8  # nearest images of one on a map
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,11 @@ def nearest_others(codes: Floats, rows: Ids, count: int) -> Ids:
     other = nearest != rows[:, None]
     other[other.all(axis=1), -1] = False  # where more than `count` others are equal to the image
     return nearest[other].reshape(len(rows), count)
+
+
+def nearest_on_map(codes: Floats) -> Ids:
+    """Return for each of the codes (m, D) on a map positions (m, k) of the nearest others."""
+    return nearest_others(codes, np.arange(len(codes)), min(ON_MAP, len(codes) - 1))
 
 
 @threadpool_limits.wrap(limits=1)

@@ -27,6 +27,7 @@ from unsup.evaluation.similar_images import (
     compare_neighbours,
     leading_components,
     levels,
+    nearest_on_map,
 )
 from unsup.metrics.sample_size import images_needed
 from unsup.models.foreign.names import parse_name
@@ -119,14 +120,16 @@ def page(content: StartPage) -> str:
     partitions = [clusters(components, k) for k in levels(len(components))]
     neighbours = compare_neighbours(*content.views)
     say("map")
+    plane = plane_of(components)
     code_map = CodeMap(
-        plane=plane_of(components),
+        plane=plane,
         images=content.findings.images,
         clusters=[partition for partition in partitions if len(partition.typical) <= COLOURS][-1].of,
         labels=content.findings.labels,
         names=content.class_names,
         files=content.files,
         what=f"codes of {printable(content.views[0].name)}",
+        nearest=nearest_on_map(content.views[0].codes[plane.chosen]),
     )
     asked = content.asked or AskedNames({}, 0)
     queries = range(min(QUERIES, len(neighbours.images)))

@@ -8,24 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import PredefinedSplit, cross_val_predict
-from threadpoolctl import threadpool_limits
 
-from unsup.core.arrays import Floats, Ids
+from unsup.core.arrays import Floats
 from unsup.core.commands import suggest
 from unsup.core.errors import printable
+from unsup.inference.by_names import ByNames, classify_by_names
 from unsup.inference.encode_folder import EncodedFolder, encode_folder
 from unsup.inference.names import read_names
-from unsup.metrics.calibration import temperature
-from unsup.metrics.probes import FEW_LABEL_C
-from unsup.metrics.readout import Probe, Readout
 from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
-
-ROWS_AT_A_TIME = 10_000  # codes
-FOLDS = 50  # cross-validation folds; with at most 50 named images this is leave-one-out
 
 
 @dataclass(frozen=True)
@@ -36,8 +28,7 @@ class Classification(EncodedFolder):
     confidence: Floats | None  # of the class, in (0, 1]
     cluster_names: list[str]  # for each image
     is_named: NDArray[np.bool_]  # whether the user named the image
-    num_fitted: int  # images whose names decided the classes, 0 if only one name was given
-    cross_val_correct: int | None  # of `num_fitted`; None if not known
+    by_names: ByNames | None  # how names decided the classes; None if they did not
     false_alarm_rate: float  # of images like the training images that count as unlike; 0: novelty is not known
     false_alarm_limit: float  # that this share exceeds in 1 of 20 cases
 
@@ -72,14 +63,14 @@ class Classification(EncodedFolder):
 def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Classification:
     """Classify all images below a folder.
 
-    Classes come from the linear probe of the evaluation, or, if the user gives at least two names, from a classifier
-    fitted to the named images. These keep their names as classes, with confidence 1. Clusters are the model's own, or
+    Classes come from the linear probe of the evaluation, or, if the user gives at least two names, from those
+    (`classify_by_names`). Named images keep their names as classes, with confidence 1. Clusters are the model's own, or
     those of k-means if it has none. The name of a cluster is the most frequent one given to its images, or "cluster 7".
 
     Args:
         run: the run, evaluated.
         images: the folder of images, in any arrangement.
-        labels: names of some images, a CSV with the columns `file` (relative to `images`) and `name`.
+        labels: names of some images, as `read_names` reads them.
 
     Raises:
         UserError: the run is not evaluated, `labels` does not fit the images, or as in `encode_folder`.
@@ -95,12 +86,13 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         log.warning("%s was evaluated by an earlier version: %s: %s", run, why, suggest("evaluate", run=run))
     read = {file: given.name for file, given in user_names.items() if file in row_of}
     rows, names = np.array([row_of[file] for file in read], np.int64), np.array([*read.values()], np.str_)
-    classes, confidence, correct = columns.get("class"), columns.get("confidence"), None
-    by_names = len(set(names)) > 1
+    classes, confidence, by_names = columns.get("class"), columns.get("confidence"), None
     if len(set(names)) == 1:
         log.warning("%s: all named images are called %s: classes need two names", labels, printable(str(names[0])))
-    if by_names:
-        classes, confidence, correct = classify_by_names(readout, columns["codes"], rows, names)
+    if len(set(names)) > 1:
+        is_random = np.array([user_names[file].asked == "random" for file in read], np.bool_)
+        by_names = classify_by_names(readout, columns["codes"], rows, names, is_random)
+        classes, confidence = by_names.classes, by_names.confidence
     if classes is not None and confidence is not None:
         classes, confidence = classes.astype(object), confidence.copy()  # object: names of any length
         classes[rows], confidence[rows] = names, 1
@@ -110,62 +102,10 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         confidence=confidence,
         cluster_names=names_of_clusters(encoded.clusters, rows, names),
         is_named=np.isin(np.arange(len(encoded.files)), rows),
-        num_fitted=len(rows) if by_names else 0,
-        cross_val_correct=correct,
+        by_names=by_names,
         false_alarm_rate=readout.false_alarm_rate,
         false_alarm_limit=readout.false_alarm_limit,
     )
-
-
-@threadpool_limits.wrap(limits=1)
-def classify_by_names(
-    readout: Readout, codes: Floats, rows: NDArray[np.int64], names: NDArray[np.str_]
-) -> tuple[NDArray[np.str_], Floats, int | None]:
-    """Classify all codes by a logistic regression on the named ones.
-
-    The settings are those of the few-label score. Codes are centred, and divided by one number, their standard
-    deviation over training images.
-
-    Args:
-        readout: of the run.
-        codes: (n, D) of all images.
-        rows: (m,) of the named ones.
-        names: (m,) of these, at least two different ones.
-
-    Returns:
-        Class and confidence of each image, which cross-validation calibrates; how many named ones are right in it. If a
-        name has a single image, there is none, and the count is None.
-    """
-    classes, labels = np.unique(names, return_inverse=True)
-    named_codes, mean, scale = scaled(readout, codes[rows])
-    regression = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
-    correct, heat = None, 1.0
-    if np.bincount(labels).min() > 1:
-        cv = folds_of(labels)
-        shares = cross_val_predict(regression, named_codes, labels, cv=cv, method="predict_proba")
-        correct = int((shares.argmax(axis=1) == labels).sum())
-        heat = temperature([(np.log(np.maximum(shares, np.finfo(np.float64).tiny)), labels.astype(np.int64))])
-    probe = Probe.of(regression.fit(named_codes, labels), mean, np.full_like(mean, scale)).calibrated(heat)
-    parts = [codes[start : start + ROWS_AT_A_TIME] for start in range(0, len(codes), ROWS_AT_A_TIME)]
-    probabilities = np.concatenate([probe.probabilities(readout.compact(part)) for part in parts])
-    return classes[probabilities.argmax(axis=1)], probabilities.max(axis=1), correct
-
-
-def scaled(readout: Readout, codes: Floats) -> tuple[Floats, Floats, float]:
-    """Return codes (n, d) centred and divided by one scale, that mean and scale.
-
-    The mean (d,) and the scale are those of the training images.
-    """
-    mean = readout.reference.mean(axis=0)
-    scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0
-    return (readout.compact(codes) - mean) / scale, mean, scale
-
-
-def folds_of(labels: Ids) -> PredefinedSplit:
-    """Return folds for labels (n,), so that not all images of a name are in one."""
-    folds = np.empty(len(labels), np.int64)
-    folds[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % FOLDS
-    return PredefinedSplit(folds)
 
 
 def names_of_clusters(clusters: NDArray[np.int64], rows: NDArray[np.int64], names: NDArray[np.str_]) -> list[str]:

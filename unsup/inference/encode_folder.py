@@ -25,6 +25,7 @@ from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder, load_encoder
+from unsup.runs.reading import reading_of
 from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -120,13 +121,6 @@ def readable_batches(
             names, pixels = [], []
     if names:
         yield names, torch.from_numpy(np.stack(pixels))
-
-
-def reading_of(run: Run) -> Reading:
-    """Return how the images that a run was trained on were read."""
-    options = run.config["data"]["init_args"]
-    given = {name: options[name] for name in ("value_range", "max_megapixels") if options.get(name) is not None}
-    return Reading(**given)
 
 
 def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
@@ -14,13 +13,13 @@ from threadpoolctl import threadpool_limits
 
 from unsup.core.errors import UserError
 from unsup.core.tables import table
-from unsup.inference.classify import folds_of, scaled
+from unsup.inference.by_names import scaled
 from unsup.inference.encode_folder import encode_folder
 from unsup.inference.names import read_names
 from unsup.metrics.differences import Sample, differences_from_best
 from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.neighbours import NEIGHBOURS
-from unsup.metrics.probes import FEW_LABEL_C
+from unsup.metrics.rule_choice import folds_of, held_out_logs
 from unsup.runs.run import Run
 
 FEWEST = 10  # images that an accuracy is said of
@@ -86,7 +85,7 @@ def judge_names(run: Run, images: Path, labels: Path) -> NamedScores:
         raise UserError(f"{labels}: {counted.sum()} {which}: an accuracy needs {FEWEST} or more")
     if len(np.unique(names)) < 2:
         raise UserError(f"{labels}: all images are called {names[0]}: give two names or more")
-    codes = scaled(run.readout, encoded.columns["codes"])[0]
+    codes = scaled(run.readout, encoded.columns["codes"])
     return NamedScores(encoded.files, names, counted, bool(is_random.any()), cross_validated(codes, names))
 
 
@@ -95,10 +94,9 @@ def cross_validated(codes: NDArray[np.float32], names: NDArray[np.str_]) -> dict
     """Return the name (n,) of each code by classifiers fitted without it."""
     classes, labels, counts = np.unique(names, return_inverse=True, return_counts=True)
     k = min(NEIGHBOURS, max(1, int(counts.min()) - 1))
-    probe = LogisticRegression(C=FEW_LABEL_C, max_iter=10_000)
     neighbours = KNeighborsClassifier(k, metric="euclidean")  # of unit length: by the cosine
     return {
-        "probe": classes[cross_val_predict(probe, codes, labels, cv=folds_of(labels))],
+        "probe": classes[held_out_logs(codes, labels, folds_of(labels)).argmax(axis=1)],
         "knn": classes[cross_val_predict(neighbours, normalize(codes), labels, cv=LeaveOneOut())],
     }
 

@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +18,9 @@ from unsup.core.tables import table
 from unsup.data.scan import kind_of
 from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.contact_sheet import write_sheet
-from unsup.inference.encode_folder import reading_of
 from unsup.reports.format import with_interval
 from unsup.reports.schema import Report
+from unsup.runs.reading import reading_of
 from unsup.runs.records import next_folder
 from unsup.runs.run import Run
 
@@ -82,19 +84,13 @@ def same_images(report: Report, images: Path) -> bool:
 
 def notes(report: Report, classified: Classification, images: Path) -> list[str]:
     """Say how the classes were found, and how far they and the novelty can be trusted."""
-    sentences = [_about_classes(report, classified)]
     others = ~classified.is_named & ~classified.unlike
-    if classified.confidence is not None and others.any():
-        by_names = classified.num_fitted > 0
-        calibrated = classified.cross_val_correct is not None if by_names else classified.false_alarm_rate > 0
-        if not calibrated:
-            sentences.append("The confidences are not calibrated.")
-        else:
-            expected = float(classified.confidence[others].mean())
-            sentences.append(
-                f"By its confidence, calibrated on {'named' if by_names else 'held-out'} images, it is "
-                f"right for {expected:.0%} of the {others.sum():,} pictures that are not named and not {UNLIKE}."
-            )
+    if classified.by_names:
+        sentences = classified.by_names.sentences(~classified.is_named)
+    else:
+        sentences = [_about_classes(report, classified)]
+        if classified.confidence is not None and others.any():
+            sentences.append(_about_confidence(classified, others))
     if same_images(report, images):
         sentences.append(f"These are the pictures of the run itself, so that whether one is {UNLIKE} says nothing.")
     elif rate := classified.false_alarm_rate:
@@ -107,19 +103,21 @@ def notes(report: Report, classified: Classification, images: Path) -> list[str]
 
 
 def _about_classes(report: Report, classified: Classification) -> str:
-    correct, fitted = classified.cross_val_correct, classified.num_fitted
-    if fitted:
-        text = f"Classes by a logistic regression on the codes of the {fitted:,} images that were named."
-        accuracy = "Its accuracy is not known: name at least two images of each."
-        if correct is not None:
-            accuracy = f"Cross-validated accuracy: {correct:,} of them ({correct / fitted:.0%})."
-        return f"{text} {accuracy} Every other image gets one of the given names: name images of all classes."
     probe = report.scores.linear_probe
     if classified.classes is None or probe is None:
         by = "the model itself" if "own_cluster" in classified.columns else "k-means of the codes"
         return f"Clusters by {by}: the run had no labels."
     right = f"{with_interval(probe)} of the test images of {report.run.data}"
     return f"Classes by the linear probe of the run. Its accuracy: {right}."
+
+
+def _about_confidence(classified: Classification, others: NDArray[np.bool_]) -> str:
+    if not classified.false_alarm_rate or classified.confidence is None:
+        return "The confidences are not calibrated."
+    return (
+        f"By its confidence, calibrated on held-out images, it is right for {classified.confidence[others].mean():.0%} "
+        f"of the {others.sum():,} pictures that are not named and not {UNLIKE}."
+    )
 
 
 def write_tables(folder: Path, classified: Classification) -> None:

@@ -7,7 +7,7 @@ runs/<data>/<recipe>/<seed>-<nnn>/ holds the result of one training:
 * report.{json,md,html}, figures/, correct.npz (the correctness of each test image), heads.npz (the fitted readout for
   new images)
 * TensorBoard's files: events, hparams.yaml, and the map of codes in projector_config.pbtxt and 00000/
-* what was made with the run: classified/, encoded/, export/, zero_shot.csv
+* what was made with the run: classified/, similar/, encoded/, export/, zero_shot.csv
 * sweep.log, the output of the command that a sweep gave
 * .lock, which the process that trains or evaluates the run locks
 

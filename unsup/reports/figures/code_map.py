@@ -34,6 +34,7 @@ class CodeMap:
     names: Sequence[str] = ()  # one for each class, in label order
     files: Sequence[str] = ()  # n names; without them images go unnamed
     what: str = "test codes"
+    nearest: Array | None = None  # (m, k) for each code on the plane, those on it with the nearest codes
 
 
 class Point(NamedTuple):
@@ -59,6 +60,7 @@ class Drawing(NamedTuple):
     wrong: bool  # some points are drawn as mistakes
     groups: list[Legend]
     sprite: Sprite  # images in the order of the groups' points
+    nearest: str  # numbers of the points with the nearest codes, such as "4 7,0 2"; empty if they are not known
 
 
 def draw(code_map: CodeMap) -> Drawing:
@@ -78,12 +80,16 @@ def draw(code_map: CodeMap) -> Drawing:
         for name, colour, some, middle in zip(names, palette(len(ids)), members, middles, strict=True)
     ]
     by = "class" if labelled else "cluster"
+    order, nearest = np.concatenate(members), ""
+    if code_map.nearest is not None:
+        nearest = ",".join(" ".join(map(str, row)) for row in np.argsort(order)[code_map.nearest[order]].tolist())
     return Drawing(
         title=f"{method} of {len(places):,} {code_map.what}, coloured by {by}",
         by=by,
         wrong=any(point.wrong for group in groups for point in group.points),
         groups=groups,
-        sprite=sprite(code_map.images[chosen[np.concatenate(members)]]),
+        sprite=sprite(code_map.images[chosen[order]]),
+        nearest=nearest,
     )
 
 

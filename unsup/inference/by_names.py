@@ -1,0 +1,129 @@
+"""Classes of all images by the names of a few, by the better of two rules."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from unsup.core.arrays import Floats, Ids
+from unsup.core.words import counted
+from unsup.metrics.intervals import accuracy_interval
+from unsup.metrics.logistic import Doubles, log_probabilities
+from unsup.metrics.propagation import NEIGHBOURS, propagated
+from unsup.metrics.readout import Readout
+from unsup.metrics.rule_choice import Rule, RuleChoice, folds_of, held_out_logs, probe
+
+FEWEST_RANDOM = 20  # images named at random that carry an estimate
+SURE = 0.9  # confidence
+TITLES: dict[Rule, str] = {"probe": "a logistic regression", "propagation": "label propagation"}
+
+
+@dataclass(frozen=True)
+class ByNames:
+    """Classes of n images, found from m named ones.
+
+    Attributes:
+        classes: (n,).
+        confidence: (n,) of the classes, in (0, 1].
+        rule: how they were found.
+        choice: what the rule was chosen by.
+        num_random: how many named images are said to be drawn at random.
+    """
+
+    classes: NDArray[np.str_]
+    confidence: Floats
+    rule: Rule
+    choice: RuleChoice
+    num_random: int
+
+    def sentences(self, others: NDArray[np.bool_]) -> list[str]:
+        """Say how the classes were found, and how many of the others (n,) are right."""
+        sentences = [self._about_rule(), "Every other image gets one of the given names: name images of all classes."]
+        if not self.choice.is_calibrated:
+            sentences.append("The confidences are not calibrated: name at least two images of each.")
+        if self.num_random < FEWEST_RANDOM:
+            sentences.append(
+                f"How many of the others are right is not known: {self.num_random or 'no'} named images are said to be "
+                f"drawn at random (column asked), and chosen ones carry no estimate; name {FEWEST_RANDOM} at random."
+            )
+        else:
+            sentences.append(self._about_others(others))
+        return sentences
+
+    def _about_rule(self) -> str:
+        m, judges, labels = len(self.choice.labels), int(self.choice.judges.sum()), self.choice.labels
+        other: Rule = "propagation" if self.rule == "probe" else "probe"
+        by = f"Classes by {TITLES[self.rule]} on the codes of the {m:,} images that were named"
+        if self.rule == "propagation":
+            by += f", over the graph of the {NEIGHBOURS} nearest neighbours of all {len(self.classes):,} codes"
+        right = {rule: int(self.choice.correct(rule)[self.choice.judges].sum()) for rule in TITLES}
+        own, rival = (f"{right[rule]:,} ({right[rule] / judges:.0%})" for rule in (self.rule, other))
+        which = f"{judges:,} of them" + (" named at random" if self.num_random >= FEWEST_RANDOM else "")
+        why = "better by more" if self.rule == "propagation" else "so that propagation is not better by more"
+        text = (
+            f"{by}. In cross-validation on {which} it is right for {own}, {TITLES[other]} for {rival}: {why} than the "
+            "standard error of the difference."
+        )
+        if single := int((np.bincount(labels) == 1).sum()):
+            text += f" {counted(single, 'image')} with a name of its own counted as wrong."
+        return text
+
+    def _about_others(self, others: NDArray[np.bool_]) -> str:
+        correct, confidence = self.choice.judgement()
+        sure, above = confidence > SURE, int((others & (self.confidence > SURE)).sum())
+        among = f"above {SURE:.0%} confidence {share(correct[sure])}" if sure.any() else f"none is above {SURE:.0%}"
+        return (
+            f"About {share(correct)} of the {others.sum():,} other pictures are right, judging by the {len(correct):,} "
+            f"named at random, each without its own name; {among} ({above:,} of the others are)."
+        )
+
+
+def share(correct: NDArray[np.bool_]) -> str:
+    """Return a share with its 95 % interval."""
+    low, high = accuracy_interval(correct)
+    return f"{correct.mean():.0%} [{low:.0%}, {high:.0%}]"
+
+
+@threadpool_limits.wrap(limits=1)
+def classify_by_names(
+    readout: Readout, codes: Floats, rows: Ids, names: NDArray[np.str_], is_random: NDArray[np.bool_]
+) -> ByNames:
+    """Classify all codes by the named ones.
+
+    A logistic regression on the named codes competes with label propagation over all codes. Images drawn at random
+    choose between them and calibrate the confidence, if there are 20 of these, otherwise all named images.
+
+    Args:
+        readout: of the run.
+        codes: (n, D) of all images.
+        rows: (m,) of the named ones.
+        names: (m,) of these, at least two different ones.
+        is_random: (m,) which of these were drawn at random.
+    """
+    classes, labels = np.unique(names, return_inverse=True)
+    x, folds, num_random = scaled(readout, codes), folds_of(labels), int(is_random.sum())
+    spread, spread_held_out = propagated(x, rows, labels, folds)
+    judges = is_random if num_random >= FEWEST_RANDOM else np.ones(len(rows), np.bool_)
+    logs: dict[Rule, Doubles] = {"probe": held_out_logs(x[rows], labels, folds), "propagation": spread_held_out}
+    choice = RuleChoice(logs, labels, folds, judges)
+    chosen = choice.chosen()
+    found = spread if chosen.rule == "propagation" else log_probabilities(probe().fit(x[rows], labels), x)
+    shares = chosen.probabilities(found)
+    return ByNames(
+        classes=classes[shares.argmax(axis=1)],
+        confidence=shares.max(axis=1).astype(np.float32),
+        rule=chosen.rule,
+        choice=choice,
+        num_random=num_random,
+    )
+
+
+def scaled(readout: Readout, codes: Floats) -> Floats:
+    """Return codes (n, d) centred and divided by one number.
+
+    Mean and number, the standard deviation, are those of the training images.
+    """
+    mean = readout.reference.mean(axis=0)
+    scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0
+    return np.asarray((readout.compact(codes) - mean) / scale, np.float32)
