@@ -130,8 +130,8 @@ class Browser:
     def middle(self, selector: str) -> tuple[float, float]:
         """Return the middle of an element, scrolled into sight."""
         x, y, *size = self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-            " const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2, b.width, b.height]; })()"
+            f"(e => {{ e.scrollIntoView({{block: 'center'}}); const {{x, y, width, height}} = e.getBoundingClientRect();"
+            f"return [x + width / 2, y + height / 2, width, height]; }})(document.querySelector({json.dumps(selector)}))"
         )
         assert all(size), f"{selector} is not visible"
         return x, y

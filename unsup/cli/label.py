@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+from unsup.cli.named import images_of
 from unsup.cli.parser import CommandLine
 from unsup.cli.training import checked_config, data_set_of, overrides
 from unsup.core.commands import option
-from unsup.core.errors import UsageError, UserError, printable
+from unsup.core.errors import UsageError, printable
 from unsup.core.files import folder_of_images, refuse_existing, short_path
 from unsup.inference.names import read_names
 from unsup.models.foreign.names import check_name, parse_name
+from unsup.runs.config import Config
 from unsup.runs.run import Run
 
 PAGE = "label.html"
@@ -26,7 +28,7 @@ def label(
 ) -> None:
     """Write a page on which you name pictures, in any browser and offline.
 
-    It first asks for 60 pictures drawn at random; then whole clusters, or a part of a map, are named at once. What it
+    It first asks for 60 pictures drawn at random. Then whole clusters, or a part of a map, are named at once. What it
     saves, labels.csv, is read by classify, evaluate and compare.
     With an encoder, any option of the data set can be set by its dotted name: --data.class_folders none
 
@@ -46,38 +48,32 @@ def label(
             raise UsageError(f"label has no option --{key}: with an encoder give options of the data set, --data.…")
     if out is not None:
         refuse_existing(out)
-    if encoder is not None:
-        if images is None:
-            raise UsageError(f"{option('encoder', encoder)} needs {option('images', '<folder>')}: which images?")
-        name, folder = data_set_of(None, images), folder_of_images(images)
-        check_name(encoder)
-        options = [("data.skip_unreadable", True), *overrides(line, images=images)]
-        config = checked_config("pixels", name, (), options)
-        page = out or runs / config["dataset"] / "label" / f"{parse_name(encoder).folder}.html"
-        given = read_names(labels, folder) if labels else {}
-        from unsup.evaluation.folder_codes import folder_codes
-        from unsup.inference.label import write_label_page
-
-        write_label_page(page, folder_codes(config, encoder, runs), given)
+    if run is not None:
+        trained = Run.find(run)
+        folder, page = images_of(trained, images), trained.folder / PAGE
     else:
-        trained = Run.find(str(run))
-        folder = folder_of_images(images) if images else images_of(trained)
-        page = out or trained.folder / PAGE
-        given = read_names(labels, folder) if labels else {}
-        from unsup.inference.label import run_codes, write_label_page
+        config = encoder_config(str(encoder), images, line)
+        folder = folder_of_images(str(images))
+        page = runs / config["dataset"] / "label" / f"{parse_name(str(encoder)).folder}.html"
+    names = read_names(labels, folder) if labels else {}
+    from unsup.evaluation.folder_codes import folder_codes
+    from unsup.inference.label import run_codes, write_label_page
 
-        write_label_page(page, run_codes(trained, folder), given)
-    print(f"page   {printable(str(short_path(page)))}")
+    pictures = folder_codes(config, str(encoder), runs) if run is None else run_codes(trained, folder)
+    write_label_page(out or page, pictures, names)
+    print(f"page   {printable(str(short_path(out or page)))}")
 
 
-def images_of(run: Run) -> Path:
-    """Return the folder of images that a run was trained on.
+def encoder_config(encoder: str, images: str | None, line: CommandLine) -> Config:
+    """Return the configuration of a folder that an encoder from elsewhere sees.
 
     Raises:
-        UserError: it is not a folder of images, or not there.
+        UsageError: no folder is named, or the encoder or an option is wrong.
+        UserError: there is no such folder.
     """
-    own = run.config["data"]["init_args"].get("images")
-    if not own:
-        hint = option("images", "<folder>")
-        raise UserError(f"{run} was trained on {run.config['dataset']}, which is no folder of files: give {hint}")
-    return folder_of_images(str(own))
+    if images is None:
+        raise UsageError(f"{option('encoder', encoder)} needs {option('images', '<folder>')}: which images?")
+    name = data_set_of(None, images)
+    check_name(encoder)
+    options = [("data.skip_unreadable", True), *overrides(line, images=images)]
+    return checked_config("pixels", name, (), options)

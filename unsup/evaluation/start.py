@@ -15,9 +15,9 @@ from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.core.splits import SPLITS
 from unsup.core.words import duration
+from unsup.data.asked_names import AskedNames, ask_for_names
 from unsup.data.folder import Folder
 from unsup.data.originals import originals
-from unsup.data.asked_names import AskedNames, ask_for_names
 from unsup.evaluation.audit import ROWS, Audit, audit, small
 from unsup.evaluation.encoder_run import try_out
 from unsup.evaluation.foreign_encoding import PictureSource, encoded_pictures

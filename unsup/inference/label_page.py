@@ -126,8 +126,8 @@ def html_of(pictures: EncodedPictures, content: dict[str, Any], shown: int) -> s
 
 def remark_of(content: dict[str, Any]) -> str:
     """Return how the map was made."""
-    remark = f"{content['method']} of {content['mapped']:,} pictures"
-    return remark + ("." if content["mapped"] == len(content["files"]) else "; each other one beside the nearest of these.")
+    others = "" if content["mapped"] == len(content["files"]) else "; each other one beside the nearest of these"
+    return f"{content['method']} of {content['mapped']:,} pictures{others}."
 
 
 def shown_pictures(files: Sequence[str], lists: Sequence[AskList], given: Mapping[str, Name]) -> Ids:
@@ -156,10 +156,12 @@ def partitions(codes: Floats) -> list[Members]:
 def clusters(codes: Floats, k: int) -> Members:
     """Return the positions of the pictures of each cluster, as in `partitions`."""
     fitted = kmeans(codes, codes, k, 1)
+    sizes = np.bincount(fitted.train, minlength=k)[fitted.train, None]
     centres = fitted.centres[fitted.train]
     order = np.argsort(np.linalg.norm(codes - centres, axis=1), kind="stable")
-    # by the cosine, as centres near the middle of all codes have near pictures of any kind
-    cosines = (unit(codes) * unit(centres)).sum(axis=1)
+    # by the cosine, as centres near the middle of all codes have near pictures of any kind; with the mean of the others
+    others = unit(sizes * centres - codes) * (sizes > 1)
+    cosines = (unit(codes) * others).sum(axis=1)
     members = [order[fitted.train[order] == i] for i in np.unique(fitted.train)]
     return [rows.tolist() for rows in sorted(members, key=lambda rows: -float(cosines[rows].mean()))]
 

@@ -36,9 +36,7 @@ def thumbnail_sheets(paths: Sequence[Path], reading: Reading, budget: int) -> li
         estimate = len(sprite(sample, side, QUALITY).uri) / len(some) * len(paths)
         if estimate > MARGIN * budget and side != sides[-1]:
             continue
-        starts = tqdm(
-            range(0, len(paths), PER_SHEET), "thumbnails", unit=" sheets", delay=2, leave=False, disable=None
-        )
+        starts = tqdm(range(0, len(paths), PER_SHEET), "thumbnails", unit=" sheets", delay=2, leave=False, disable=None)
         sheets = [sprite(read(paths[i : i + PER_SHEET], side, reading), side, QUALITY) for i in starts]
         if sum(len(sheet.uri) for sheet in sheets) <= budget or side == sides[-1]:
             return sheets
