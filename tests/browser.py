@@ -18,6 +18,11 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 MODIFIERS = {"Alt": 1, "Control": 2, "Meta": 4, "Shift": 8}
 CODES = {"Enter": 13, "Escape": 27, " ": 32, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 CODES |= {"Tab": 9, "Backspace": 8, "Delete": 46}
+MIDDLE = """e => {
+  e.scrollIntoView({block: "center"});
+  const {x, y, width, height} = e.getBoundingClientRect();
+  return [x + width / 2, y + height / 2, width, height];
+}"""
 PATIENCE = 60.0  # seconds that something on a page may take on a busy machine
 
 
@@ -41,7 +46,6 @@ class Browser:
         self.downloads.mkdir()
         self.requests: list[str] = []
         self.errors: list[str] = []
-        self.events: list[dict[str, Any]] = []
         self.number = 0
         command = [program() or "", "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
         command += ["--no-first-run", "--hide-scrollbars", f"--user-data-dir={profile}", "about:blank"]
@@ -54,6 +58,7 @@ class Browser:
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "DOM", "Log"):
             self.send(f"{domain}.enable")
+        self.send("Performance.enable", timeDomain="threadTicks")
         self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads))
 
     async def _connect(self, port: str, path: str) -> None:
@@ -79,7 +84,6 @@ class Browser:
 
     def _note(self, message: dict[str, Any]) -> None:
         method, params = message.get("method"), message.get("params", {})
-        self.events.append(message)
         if method == "Network.requestWillBeSent" and not params["request"]["url"].startswith(("data:", "blob:")):
             self.requests.append(params["request"]["url"])
         elif method == "Runtime.exceptionThrown":
@@ -118,6 +122,11 @@ class Browser:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
+    def busy(self) -> float:
+        """Return the processor seconds of the page's main thread so far, whatever else runs on the machine."""
+        metrics = self.send("Performance.getMetrics")["metrics"]
+        return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
+
     def text(self, selector: str) -> str:
         return str(self.run(f"document.querySelector({json.dumps(selector)}).textContent"))
 
@@ -129,10 +138,7 @@ class Browser:
 
     def middle(self, selector: str) -> tuple[float, float]:
         """Return the middle of an element, scrolled into sight."""
-        x, y, *size = self.run(
-            f"(e => {{ e.scrollIntoView({{block: 'center'}}); const {{x, y, width, height}} = e.getBoundingClientRect();"
-            f"return [x + width / 2, y + height / 2, width, height]; }})(document.querySelector({json.dumps(selector)}))"
-        )
+        x, y, *size = self.run(f"({MIDDLE})(document.querySelector({json.dumps(selector)}))")
         assert all(size), f"{selector} is not visible"
         return x, y
 

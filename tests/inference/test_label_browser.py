@@ -371,7 +371,7 @@ def test_nothing_can_be_sent(chromium: Browser, page: Path) -> None:
     assert chromium.run("document.querySelectorAll('link, iframe, script[src]').length") == 0
     refused = {error.split()[0] for error in chromium.errors if "Content Security Policy" in error}
     chromium.errors.clear()
-    assert refused == {"Connecting", "Loading"}
+    assert {"Connecting", "Loading"} <= refused
 
 
 @pytest.mark.nightly
@@ -406,16 +406,11 @@ CONTRAST = """(() => {
     .filter(e => e.checkVisibility() && texts(e)).map(e => [e.textContent.slice(0, 40), ratio(e)]);
 })()"""
 
-UNNAMED = """[...document.querySelectorAll(
-  "button, input:not([type=file]), select, canvas, [role=option], [role=gridcell]")]
-  .filter(e => e.checkVisibility() && !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length)).length"""
+UNNAMED = """[...document.querySelectorAll("button, input:not([type=file]), select, canvas, .cell")].filter(e =>
+  e.checkVisibility() && !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length)).length"""
 
 
 # ---- many pictures ---------------------------------------------------------------------------------------------------
-
-
-LONG_TASKS = """window.tasks = [];
-new PerformanceObserver(list => tasks.push(...list.getEntries().map(e => e.duration))).observe({type: "longtask"})"""
 
 
 @pytest.fixture(scope="module")
@@ -431,24 +426,25 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_ten_thousand_pictures_open_and_scroll_without_a_pause(chromium: Browser, large: Any) -> None:
     page = large(10_000)
     assert page.stat().st_size < 20_000_000
+    before = chromium.busy()
     chromium.open(page)
-    opened = chromium.run("performance.getEntriesByType('navigation')[0].loadEventEnd")
-    assert opened < 3_000, opened
-    chromium.click("#to-rows")
-    most, longest = 0, []
+    opened = chromium.busy() - before
+    assert opened < 3, "processor seconds"
+    most, longest = 0, 0.0
     for size in ((1280, 900), (2560, 1440), (390, 800)):
         chromium.open(page, size, phone=size[0] < 500)
         chromium.click("#to-rows")
-        chromium.run(LONG_TASKS)
+        chromium.run("document.fonts.ready")
         for _ in range(25):
+            before = chromium.busy()
             chromium.send("Input.dispatchMouseEvent", type="mouseWheel", x=size[0] / 2, y=300, deltaX=0, deltaY=700)
             time.sleep(0.05)
             most = max(most, chromium.run("document.querySelectorAll('*').length"))
+            longest = max(longest, chromium.busy() - before)  # all tasks of a turn of the wheel together
         assert chromium.run("scrollY") > 3_000
-        longest.append(max(chromium.run("tasks"), default=0))
-    print(f"opened in {opened:.0f} ms; {most} nodes at most; longest tasks {longest} ms")
+    print(f"opened in {opened:.2f} s; {most} nodes at most; {1000 * longest:.0f} ms at most for a turn of the wheel")
     assert most <= 600
-    assert max(longest) < 100
+    assert longest < 0.1
 
 
 @pytest.mark.nightly
