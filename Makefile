@@ -14,7 +14,7 @@ endif
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-VERBS := start train resume sweep finetune audit evaluate classify similar encode export zero_shot models compare results reproduce selfcheck
+VERBS := start train resume sweep finetune audit evaluate label classify similar encode export zero_shot models compare results reproduce selfcheck
 .PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
 
 help: ## print this list
@@ -74,6 +74,7 @@ reproduce: TAKES := CARD SEEDS IMAGES DATA_ROOT RUNS ## train the row of CARD= (
 selfcheck: TAKES := ## check the evaluator on codes with known scores
 
 ##@ Use a trained run
+label: TAKES := RUN ENCODER IMAGES LABELS OUT RUNS ## make a page on which people name pictures by RUN= or ENCODER= [IMAGES= LABELS=labels.csv OUT=]
 classify: TAKES := RUN IMAGES OUT LABELS SORT ## sort the pictures of IMAGES= by RUN= [LABELS=names.csv SORT=copy|link OUT=]
 similar: TAKES := RUN PICTURE IMAGES OUT ## show the images nearest to PICTURE=, of RUN= or of IMAGES= [OUT=]
 encode: TAKES := RUN IMAGES OUT ## write the codes of the pictures of IMAGES= by RUN= [OUT=codes.npz or codes.parquet]

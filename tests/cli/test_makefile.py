@@ -99,6 +99,9 @@ def test_variables_become_options(project: Project) -> None:
     words = ["RUN=r", "IMAGES=my pictures", "OUT=o", "LABELS=names.csv", "SORT=copy"]
     (command,) = project.make("classify", py, *words)[1]
     assert command == "-m unsup classify r --images my pictures --out o --labels names.csv --sort copy"
+    (command,) = project.make("label", py, "ENCODER=x", "IMAGES=my pictures", "LABELS=l.csv", "OUT=o.html")[1]
+    assert command == "-m unsup label --encoder x --images my pictures --labels l.csv --out o.html --runs runs"
+    assert project.make("label", py, "RUN=r")[1] == ["-m unsup label r --runs runs"]
     (command,) = project.make("encode", py, "RUN=r", "IMAGES=i", "OUT=codes.parquet")[1]
     assert command == "-m unsup encode r --images i --out codes.parquet"
     (command,) = project.make("start", py, "IMAGES=my pictures", "ENCODER=starter timm:resnet18")[1]
@@ -161,6 +164,7 @@ def test_help_lists_every_verb() -> None:
         "finetune",
         "audit",
         "evaluate",
+        "label",
         "classify",
         "similar",
         "encode",

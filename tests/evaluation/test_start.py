@@ -13,8 +13,8 @@ from PIL import Image
 
 import unsup.models.foreign.names
 from unsup.cli.main import main
+from unsup.data.asked_names import ASKED, ask_for_names
 from unsup.evaluation import foreign_encoding
-from unsup.evaluation.asked_names import ASKED, ask_for_names
 from unsup.evaluation.foreign_encoding import encoded_pictures
 from unsup.evaluation.similar_images import (
     Neighbours,

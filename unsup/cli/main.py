@@ -6,6 +6,7 @@ import sys
 
 from unsup.cli.finetune import finetune
 from unsup.cli.judging import audit, evaluate, selfcheck
+from unsup.cli.label import label
 from unsup.cli.output import log_in_terminal
 from unsup.cli.parser import parse
 from unsup.cli.reports import compare, reproduce, results
@@ -20,7 +21,7 @@ COMMANDS = {
     for command in (
         *(start, train, sweep, resume, finetune, models),
         *(audit, evaluate, compare, selfcheck, results, reproduce),
-        *(classify, similar, encode, export, zero_shot),
+        *(label, classify, similar, encode, export, zero_shot),
     )
 }
 

@@ -15,9 +15,9 @@ from unsup.core.errors import printable
 from unsup.core.files import replace_file
 from unsup.core.splits import SPLITS
 from unsup.core.words import duration
+from unsup.data.asked_names import AskedNames, ask_for_names
 from unsup.data.folder import Folder
 from unsup.data.originals import originals
-from unsup.evaluation.asked_names import AskedNames, ask_for_names
 from unsup.evaluation.audit import ROWS, Audit, audit, small
 from unsup.evaluation.encoder_run import try_out
 from unsup.evaluation.foreign_encoding import PictureSource, encoded_pictures
@@ -71,7 +71,7 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
         data = load_data(config)
         assert isinstance(data, Folder)
         dataset, folder = config["dataset"], runs / config["dataset"] / "start"
-        paths = [path for split in SPLITS for path in data.paths(split)]
+        paths = every_path(data)
         files = [path.relative_to(data.images).as_posix() for path in paths]
         labelled = bool(data.class_names)
         asked = None if labelled else ask_for_names(folder / NAMES, files)
@@ -102,6 +102,11 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
         folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / PAGE, content)
     return FirstLook(folder / PAGE, names, asked, findings)
+
+
+def every_path(data: Folder) -> list[Path]:
+    """Return the files of all splits, in the order of their codes."""
+    return [path for split in SPLITS for path in data.paths(split)]
 
 
 def loaded(name: str) -> ForeignEncoder:

@@ -13,9 +13,9 @@ from unsup.core.arrays import Ids
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError, printable
 from unsup.core.files import short_path, unless_default
+from unsup.data.asked_names import AskedNames
 from unsup.data.pixels import Reading
 from unsup.data.thumbnail import thumbnail
-from unsup.evaluation.asked_names import AskedNames
 from unsup.evaluation.audit import Audit
 from unsup.evaluation.progress import say
 from unsup.evaluation.similar_images import (

@@ -43,15 +43,15 @@ def image(pixels: Array) -> str:
     return _uri(_png(picture) or _encoded(picture, "PNG"), "png")
 
 
-def sprite(images: Array) -> Sprite:
+def sprite(images: Array, side: int = SIDE, quality: int = JPEG_QUALITY) -> Sprite:
     """Return images (n, C, H, W), uint8 or in [0, 1], in one picture.
 
-    It is a PNG if they are grey and otherwise a JPEG. Images larger than 40 pixels are downscaled.
+    It is a PNG if they are grey and otherwise a JPEG. Images larger than `side` pixels are downscaled.
     """
     from PIL import Image
 
     n, channels, height, width = images.shape
-    scale = min(1.0, SIDE / max(height, width))
+    scale = min(1.0, side / max(height, width))
     width, height = max(1, round(scale * width)), max(1, round(scale * height))
     columns = math.ceil(math.sqrt(n))
     size = (columns * width, math.ceil(n / columns) * height)
@@ -64,7 +64,7 @@ def sprite(images: Array) -> Sprite:
     if channels == 1:
         uri = _uri(_encoded(sheet.convert("L"), "PNG"), "png")
     else:  # photographs as PNG would take five times as much; no subsampling, so that colours stay inside their image
-        uri = _uri(_encoded(sheet, "JPEG", quality=JPEG_QUALITY, subsampling=0), "jpeg")
+        uri = _uri(_encoded(sheet, "JPEG", quality=quality, subsampling=0), "jpeg")
     return Sprite(uri, columns, width, height, size)
 
 

@@ -25,6 +25,12 @@ class AskedNames(NamedTuple):
     named: int
 
 
+def drawn_at_random(files: Sequence[str]) -> list[int]:
+    """Return the positions of 60 files, always the same ones of a folder."""
+    order = sorted(range(len(files)), key=files.__getitem__)  # of the names alone, whatever the splits
+    return [order[i] for i in np.random.default_rng(0).permutation(len(files))[:ASKED]]
+
+
 def ask_for_names(path: Path, files: Sequence[str]) -> AskedNames:
     """Write a table of 60 images drawn at random, unless there is one with names.
 
@@ -43,8 +49,7 @@ def ask_for_names(path: Path, files: Sequence[str]) -> AskedNames:
         position = {file: i for i, file in enumerate(files)}
         asked = {i: known.find(row["file"]) for i, row in enumerate(rows, 2)}
         return AskedNames({i: position[file] for i, file in asked.items() if file is not None}, named)
-    order = sorted(range(len(files)), key=files.__getitem__)  # of the names alone, whatever the splits
-    drawn = [order[i] for i in np.random.default_rng(0).permutation(len(files))[:ASKED]]
+    drawn = drawn_at_random(files)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, table(COLUMNS, [(files[i], "", "random") for i in drawn]))
     return AskedNames(dict(enumerate(drawn, 2)), 0)

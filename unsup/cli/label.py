@@ -1,0 +1,79 @@
+"""The command that makes a page on which people name pictures."""
+
+from pathlib import Path
+
+from unsup.cli.named import images_of
+from unsup.cli.parser import CommandLine
+from unsup.cli.training import checked_config, data_set_of, overrides
+from unsup.core.commands import option
+from unsup.core.errors import UsageError, printable
+from unsup.core.files import folder_of_images, refuse_existing, short_path
+from unsup.inference.names import read_names
+from unsup.models.foreign.names import check_name, parse_name
+from unsup.runs.config import Config
+from unsup.runs.run import Run
+
+PAGE = "label.html"
+
+
+def label(
+    run: str | None = None,
+    *,
+    line: CommandLine,
+    encoder: str | None = None,
+    images: str | None = None,
+    labels: Path | None = None,
+    out: Path | None = None,
+    runs: Path = Path("runs"),
+) -> None:
+    """Write a page on which you name pictures, in any browser and offline.
+
+    It first asks for 60 pictures drawn at random. Then whole clusters, or a part of a map, are named at once. What it
+    saves, labels.csv, is read by classify, evaluate and compare.
+    With an encoder, any option of the data set can be set by its dotted name: --data.class_folders none
+
+    Args:
+        run: a run folder, such as runs/mnist/deep_ae/0-001
+        line: dotted options
+        encoder: an encoder that was trained elsewhere, instead of a run; named as for evaluate
+        images: your folder of images (of a run: those that it was trained on)
+        labels: names so far, in a CSV file with the columns file,name
+        out: the file to write (RUN/label.html, or <runs>/<data>/label/<encoder>.html)
+        runs: the folder of runs (runs)
+    """
+    if (run is None) == (encoder is None):
+        raise UsageError(f"label takes one of two: a run or {option('encoder', '<name>')}")
+    for key, _ in line.options:
+        if run is not None or not key.startswith("data."):
+            raise UsageError(f"label has no option --{key}: with an encoder give options of the data set, --data.…")
+    if out is not None:
+        refuse_existing(out)
+    if run is not None:
+        trained = Run.find(run)
+        folder, page = images_of(trained, images), trained.folder / PAGE
+    else:
+        config = encoder_config(str(encoder), images, line)
+        folder = folder_of_images(str(images))
+        page = runs / config["dataset"] / "label" / f"{parse_name(str(encoder)).folder}.html"
+    names = read_names(labels, folder) if labels else {}
+    from unsup.evaluation.folder_codes import folder_codes
+    from unsup.inference.label import run_codes, write_label_page
+
+    pictures = folder_codes(config, str(encoder), runs) if run is None else run_codes(trained, folder)
+    write_label_page(out or page, pictures, names)
+    print(f"page   {printable(str(short_path(out or page)))}")
+
+
+def encoder_config(encoder: str, images: str | None, line: CommandLine) -> Config:
+    """Return the configuration of a folder that an encoder from elsewhere sees.
+
+    Raises:
+        UsageError: no folder is named, or the encoder or an option is wrong.
+        UserError: there is no such folder.
+    """
+    if images is None:
+        raise UsageError(f"{option('encoder', encoder)} needs {option('images', '<folder>')}: which images?")
+    name = data_set_of(None, images)
+    check_name(encoder)
+    options = [("data.skip_unreadable", True), *overrides(line, images=images)]
+    return checked_config("pixels", name, (), options)

@@ -1,0 +1,37 @@
+"""Codes of a folder of pictures, by an encoder that was trained elsewhere."""
+
+import logging
+from pathlib import Path
+
+from unsup.data.encoded_pictures import EncodedPictures
+from unsup.data.folder import Folder
+from unsup.evaluation.foreign_encoding import PictureSource
+from unsup.evaluation.start import announce, every_path, loaded, view
+from unsup.runs.build import load_data
+from unsup.runs.config import Config
+from unsup.runs.threads import choose_threads, use_threads
+
+log = logging.getLogger(__name__)
+
+
+def folder_codes(config: Config, encoder: str, runs: Path) -> EncodedPictures:
+    """Return the codes of all pictures of a folder, cached as those of `first_look`.
+
+    Args:
+        config: resolved, with the folder as its data set.
+        encoder: its name.
+        runs: the folder of runs.
+
+    Raises:
+        UserError: the encoder or the folder cannot be used.
+    """
+    threads, note = choose_threads(config["threads"])
+    if note:
+        log.info(note)
+    with use_threads(threads):
+        model, data = loaded(encoder), load_data(config)
+        assert isinstance(data, Folder)
+        announce(model, data)
+        codes = view(model, data, PictureSource(runs / config["dataset"] / "codes")).codes
+    files = [path.relative_to(data.images).as_posix() for path in every_path(data)]
+    return EncodedPictures(data.images, files, data.reading, codes, encoder, model.identity)

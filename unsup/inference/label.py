@@ -1,0 +1,43 @@
+"""The pages on which people name the pictures of a folder."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from unsup.core.files import replace_file
+from unsup.data.asked_names import drawn_at_random
+from unsup.data.encoded_pictures import EncodedPictures
+from unsup.inference.encode_folder import encode_folder, reading_of
+from unsup.inference.label_page import AskList, label_page
+from unsup.inference.names import Name
+from unsup.runs.run import Run
+
+
+def run_codes(run: Run, images: Path) -> EncodedPictures:
+    """Return the codes of all pictures of a folder, by the encoder of a run.
+
+    Raises:
+        UserError: as in `encode_folder`.
+    """
+    encoded = encode_folder(run, images, None)
+    with run.judged_checkpoint.open("rb") as file:
+        identity = hashlib.file_digest(file, "sha256").hexdigest()
+    codes = encoded.columns["codes"]
+    return EncodedPictures(images, encoded.files, reading_of(run), codes, str(run.config["recipe"]), identity)
+
+
+def write_label_page(path: Path, pictures: EncodedPictures, given: Mapping[str, Name]) -> None:
+    """Write the page, which asks for 60 pictures drawn at random first.
+
+    Args:
+        path: the file.
+        pictures: of the folder, with their codes.
+        given: names so far, by file.
+
+    Raises:
+        UserError: a file cannot be read any more.
+    """
+    lists = [AskList("Drawn at random", "random", drawn_at_random(pictures.files))]
+    page = label_page(pictures, lists, given)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, page)
