@@ -2,10 +2,10 @@
 
 python benchmarks/replay_names.py mnist.npz cifar.npz [--repetitions 10 --images 4000 --names 90 200 500]
 
-The files are those of `unsup encode`, of folders whose subfolders are the classes. A repetition draws images from all of
-them, a random sample of 60 to be named first, and lets each rule choose the others, 20 at a time; names are the true
-classes. It prints how many of the images without a name are then in their class, as `unsup classify` would say, and
-differences from random names on the same images with 95 % intervals over the repetitions (Student's t).
+The files are those of `unsup encode`, of folders whose subfolders are the classes. A repetition draws images from all
+of them and a random sample of 60 to be named first, and lets each rule choose the others, 20 at a time. Names are the
+true classes. It prints how many of the images without a name are then in their class, as `unsup classify` would say,
+and differences from random names of the same images, with 95 % intervals over the repetitions (Student's t).
 """
 
 import argparse
@@ -19,10 +19,11 @@ from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
 from unsup.core.arrays import Floats, Ids
-from unsup.metrics.choosing import C, directions, next_to_name, typical
+from unsup.inference.by_names import classify_by_names
+from unsup.metrics.choosing import C, ROUND, directions, next_to_name, typical
 from unsup.metrics.intervals import seeds_interval
 
-FIRST, ROUND = 60, 20  # names of the random sample, and of each round
+FIRST = 60  # names of the random sample
 PURE = 0.95  # share of images with neighbours of their own cluster only, by which ProbCover chooses its radius
 
 
@@ -128,7 +129,7 @@ def replay(codes: Floats, labels: Ids, names: list[int], seed: int) -> dict[str,
     first = rng.permutation(len(codes))[:FIRST]
     order = rng.permutation(np.setdiff1d(np.arange(len(codes)), first))
     x = directions(codes, seed)
-    shares = {}
+    shares: dict[str, list[float]] = {}
     for name, rule in RULES.items():
         chosen, shares[name] = np.empty(0, np.int64), []
         for total in names:
@@ -140,3 +141,45 @@ def replay(codes: Floats, labels: Ids, names: list[int], seed: int) -> dict[str,
                 chosen = np.concatenate([chosen, rule(stand, min(ROUND, missing))])
             shares[name].append(share_right(codes, labels, np.concatenate([first, chosen])))
     return shares
+
+
+def share_right(codes: Floats, labels: Ids, named: Ids) -> float:
+    """Return the share of the other images that get their class from the named ones, of which the first are random."""
+    x = (codes - codes.mean(axis=0)) / (np.sqrt(codes.var(axis=0).mean()) or 1)
+    is_random = np.arange(len(named)) < FIRST
+    classes = classify_by_names(x, named, labels[named].astype(str), is_random).classes
+    others = np.setdiff1d(np.arange(len(codes)), named)
+    return float((classes[others] == labels[others].astype(str)).mean())
+
+
+def report(path: Path, repetitions: int, images: int, names: list[int]) -> None:
+    """Print the table of a file of codes."""
+    with np.load(path) as arrays:
+        codes = arrays["codes"].astype(np.float32)
+        labels = np.unique([str(Path(file).parent) for file in arrays["files"]], return_inverse=True)[1]
+    shares: dict[str, list[list[float]]] = {name: [] for name in RULES}
+    for seed in range(repetitions):
+        at = np.random.default_rng(1_000 + seed).permutation(len(codes))[:images]
+        for name, row in replay(codes[at], labels[at], names, seed).items():
+            shares[name].append(row)
+    print(f"{path.name}: {min(images, len(codes)):,} images, {codes.shape[1]}-d codes, {repetitions} repetitions")
+    print("names      " + "".join(f"{total:>32}" for total in names))
+    for name, rows in shares.items():
+        table = np.array(rows)
+        differences = [seeds_interval(column) for column in (table - np.array(shares["random"])).T]
+        cells = [
+            f"{mean:.3f}" + ("" if name == "random" else " {mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(**difference))
+            for mean, difference in zip(table.mean(axis=0), differences, strict=True)
+        ]
+        print(f"{name:<11}" + "".join(f"{cell:>32}" for cell in cells), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--repetitions", type=int, default=10)
+    parser.add_argument("--images", type=int, default=4_000)
+    parser.add_argument("--names", type=int, nargs="+", default=[90, 200, 500])
+    given = parser.parse_args()
+    for file in given.files:
+        report(file, given.repetitions, given.images, given.names)

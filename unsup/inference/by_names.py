@@ -86,23 +86,20 @@ def share(correct: NDArray[np.bool_]) -> str:
 
 
 @threadpool_limits.wrap(limits=1)
-def classify_by_names(
-    readout: Readout, codes: Floats, rows: Ids, names: NDArray[np.str_], is_random: NDArray[np.bool_]
-) -> ByNames:
+def classify_by_names(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: NDArray[np.bool_]) -> ByNames:
     """Classify all codes by the named ones.
 
     A logistic regression on the named codes competes with label propagation over all codes. Images drawn at random
     choose between them and calibrate the confidence, if there are 20 of these, otherwise all named images.
 
     Args:
-        readout: of the run.
-        codes: (n, D) of all images.
+        x: (n, d) codes of all images, as `scaled` returns them.
         rows: (m,) of the named ones.
         names: (m,) of these, at least two different ones.
         is_random: (m,) which of these were drawn at random.
     """
     classes, labels = np.unique(names, return_inverse=True)
-    x, folds, num_random = scaled(readout, codes), folds_of(labels), int(is_random.sum())
+    folds, num_random = folds_of(labels), int(is_random.sum())
     spread, spread_held_out = propagated(x, rows, labels, folds)
     judges = is_random if num_random >= FEWEST_RANDOM else np.ones(len(rows), np.bool_)
     logs: dict[Rule, Doubles] = {"probe": held_out_logs(x[rows], labels, folds), "propagation": spread_held_out}
