@@ -60,7 +60,8 @@ def similar(run: str, *, picture: Path, images: Path | None = None, out: Path | 
         refuse_existing(out)
     check_picture(picture, reading_of(trained))
     from unsup.evaluation.image_codes import codes_of_images
-    from unsup.inference.similar import SHEET, TABLE, Gallery, find_similar, similar_table, write_similar
+    from unsup.inference.similar import TABLE, Gallery, find_similar, similar_table, write_similar
+    from unsup.inference.sort import SHEET
 
     if images:
         gallery = Gallery.of_folder(trained, images)
