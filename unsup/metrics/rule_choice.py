@@ -92,7 +92,7 @@ class RuleChoice:
 
 
 def folds_of(labels: Ids) -> Ids:
-    """Return the fold of each image (n,), so that not all images of a label are in one.
+    """Return a fold for each image (n,), never one for all images of a label.
 
     A label of a single image cannot be in two.
     """
