@@ -330,7 +330,8 @@ def test_images_named_at_random_say_how_many_of_the_others_are_right(
 ) -> None:
     """The interval holds the truth; chosen images, all misnamed, neither choose nor calibrate nor count."""
     files = [f"{'left' if i < N // 2 else 'right'}/{i % (N // 2):03}.png" for i in range(N)]
-    asked = dict.fromkeys(range(0, N, 2), "random") | dict.fromkeys(range(1, 20, 2), "chosen")
+    drawn = np.random.default_rng(0).permutation(N).tolist()
+    asked = dict.fromkeys(drawn[:60], "random") | dict.fromkeys(drawn[60:70], "chosen")
     path = tmp_path / "names.csv"
     lines = [f"{files[i]},{LABELS[i] if how == 'random' else 10 + i},{how}" for i, how in asked.items()]
     path.write_text("\n".join(["file,name,asked", *lines]), encoding="utf-8")

@@ -111,6 +111,14 @@ def test_a_label_in_one_fold_alone_is_unknown_there() -> None:
         assert not choice.correct("probe").any() and not choice.is_calibrated and choice.chosen() == ("probe", 1.0)
 
 
+@pytest.mark.filterwarnings("error")
+def test_nearly_all_images_may_have_a_label() -> None:
+    codes, truth = moons()
+    rows = np.arange(38)
+    logs, held_out = propagated(codes[:40], rows, truth[rows], folds_of(truth[rows]))
+    assert logs.shape == (40, 2) and np.isfinite(held_out).all()
+
+
 def test_images_where_no_label_arrives_get_the_most_frequent_one() -> None:
     near = np.random.default_rng(0).standard_normal((40, 2)).astype(np.float32)
     codes = np.concatenate([near, near + 1000])

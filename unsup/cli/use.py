@@ -9,7 +9,6 @@ from unsup.cli.training import new_locations
 from unsup.core.errors import printable
 from unsup.core.files import check_file, folder_of_images, refuse_existing, short_path
 from unsup.data.decode import check_picture
-from unsup.runs.reading import reading_of
 from unsup.runs.run import Run
 
 
@@ -58,9 +57,10 @@ def similar(run: str, *, picture: Path, images: Path | None = None, out: Path | 
         folder_of_images(images)
     if out:
         refuse_existing(out)
-    check_picture(picture, reading_of(trained))
+    check_picture(picture)
     from unsup.evaluation.image_codes import codes_of_images
-    from unsup.inference.similar import SHEET, TABLE, Gallery, find_similar, similar_table, write_similar
+    from unsup.inference.similar import TABLE, Gallery, find_similar, similar_table, write_similar
+    from unsup.inference.sort import SHEET
 
     if images:
         gallery = Gallery.of_folder(trained, images)

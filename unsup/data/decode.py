@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 from unsup.core.errors import UserError, printable
 from unsup.data.formats import readable_formats
-from unsup.data.pixels import Cut, Picture, Reading, read_picture
+from unsup.data.pixels import Cut, Picture, Reading, open_image, read_picture
 
 IMAGES_PER_TASK = 4  # that a thread decodes at a time: few, so that all threads end together
 TASKS_AHEAD = 4  # tasks of each thread that may wait to be yielded
@@ -63,11 +64,13 @@ def _picture_or_reason(
         return str(text).splitlines()[0]
 
 
-def check_picture(path: Path, reading: Reading) -> None:
-    """Raise UserError if a file cannot be read as an image."""
-    picture = _picture_or_reason(path, (3, 1, 1), reading, None)
-    if isinstance(picture, str):
-        raise UserError(printable(f"{path} cannot be read as an image: {picture}"))
+def check_picture(path: Path) -> None:
+    """Raise UserError if a file does not begin as an image does."""
+    try:
+        with path.open("rb") as file:
+            open_image(file)
+    except UnidentifiedImageError as e:
+        raise UserError(printable(f"{path} cannot be read as an image: {e}")) from e
 
 
 def unreadable_message(unreadable: dict[str, str], total: int) -> str:

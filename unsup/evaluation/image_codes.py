@@ -13,7 +13,7 @@ from unsup.runs.run import Run
 
 
 def codes_of_images(run: Run, data: ImageData) -> dict[SplitName, Floats]:
-    """Return the codes (n, D) of the images of each split, cached ones where there are.
+    """Return codes (n, D) of the images of each split, cached ones if there are.
 
     Raises:
         UserError: the checkpoint cannot be used, or codes are not finite.
@@ -25,5 +25,7 @@ def codes_of_images(run: Run, data: ImageData) -> dict[SplitName, Floats]:
     if isinstance(model, ForeignEncoder) and not model.as_they_are:
         cache = run.root / run.config["dataset"] / "codes" if run.root else None
         return PictureSource(cache).codes_of_splits(model, data)
-    batches = {split: data.batches(split, model.device) for split in SPLITS}
-    return {split: encode_batches(model, x, split, layers=False, scored=False).codes for split, x in batches.items()}
+    codes: dict[SplitName, Floats] = {}
+    for split in SPLITS:
+        codes[split] = encode_batches(model, data.batches(split, model.device), split, layers=False, scored=False).codes
+    return codes

@@ -111,7 +111,7 @@ def nearest_others(codes: Floats, rows: Ids, count: int) -> Ids:
 
 
 def nearest_on_map(codes: Floats) -> Ids:
-    """Return for each of the codes (m, D) on a map positions (m, k) of the nearest others."""
+    """Return positions (m, k) of the codes (m, D) on a map nearest to each."""
     return nearest_others(codes, np.arange(len(codes)), min(ON_MAP, len(codes) - 1))
 
 

@@ -1,5 +1,7 @@
 """Labels that spread from a few codes over the graph of all nearest neighbours."""
 
+import warnings
+
 import numpy as np
 from sklearn.neighbors import kneighbors_graph
 from sklearn.semi_supervised import LabelSpreading
@@ -38,7 +40,10 @@ def propagated(codes: Floats, rows: Ids, labels: Ids, folds: Ids) -> tuple[Doubl
     (source_folds, source_labels), sources = np.unique([folds, labels], axis=1, return_inverse=True)
     given = np.full(len(codes), -1)  # unknown
     given[rows] = sources
-    spreading = LabelSpreading(kernel=lambda *_: graph, alpha=ALPHA, max_iter=STEPS).fit(codes, given)
+    spreading = LabelSpreading(kernel=lambda *_: graph, alpha=ALPHA, max_iter=STEPS)
+    with warnings.catch_warnings():  # there are many sources if most of the images are labelled
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
+        spreading.fit(codes, given)
     amounts, counts = spreading.label_distributions_, np.bincount(sources)  # (n, sources): how much of each arrives
     one_hot = np.eye(labels.max() + 1)[source_labels]
     held_out = np.empty((len(rows), labels.max() + 1))

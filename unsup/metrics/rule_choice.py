@@ -92,7 +92,7 @@ class RuleChoice:
 
 
 def folds_of(labels: Ids) -> Ids:
-    """Return the fold of each image (n,), so that not all images of a label are in one.
+    """Return a fold for each image (n,), never one for all images of a label.
 
     A label of a single image cannot be in two.
     """
@@ -107,7 +107,7 @@ def probe() -> LogisticRegression:
 
 
 def held_out_logs(codes: Floats, labels: Ids, folds: Ids) -> Doubles:
-    """Return log probabilities (m, K) of codes (m, D) by probes fitted without their fold.
+    """Return log probabilities (m, K) by probes fitted without the fold of a code.
 
     They are -inf for a label that only images of the fold have.
     """
