@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 
 from unsup.core.arrays import Floats, Ids
 from unsup.inference.by_names import classify_by_names
-from unsup.metrics.choosing import C, ROUND, directions, next_to_name, typical
+from unsup.metrics.choosing import ROUND, C, directions, next_to_name, typical
 from unsup.metrics.intervals import seeds_interval
 
 FIRST = 60  # names of the random sample

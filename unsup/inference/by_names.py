@@ -60,10 +60,9 @@ class ByNames:
         right = {rule: int(self.choice.correct(rule)[self.choice.judges].sum()) for rule in TITLES}
         own, rival = (f"{right[rule]:,} ({right[rule] / judges:.0%})" for rule in (self.rule, other))
         which = f"{judges:,} of them" + (" named at random" if self.num_random >= FEWEST_RANDOM else "")
-        why = "better by more" if self.rule == "propagation" else "so that propagation is not better by more"
         text = (
-            f"{by}. In cross-validation on {which} it is right for {own}, {TITLES[other]} for {rival}: {why} than the "
-            "standard error of the difference."
+            f"{by}. In cross-validation on {which} it is right for {own}, {TITLES[other]} for {rival}; it was chosen "
+            "by the likelihood of the names that were held out."
         )
         if single := int((np.bincount(labels) == 1).sum()):
             text += f" {counted(single, 'image')} with a name of its own counted as wrong."
@@ -90,7 +89,7 @@ def classify_by_names(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: 
     """Classify all codes by the named ones.
 
     A logistic regression on the named codes competes with label propagation over all codes. Images drawn at random
-    choose between them and calibrate the confidence, if there are 20 of these, otherwise all named images.
+    calibrate the confidence, if there are 20 of these, otherwise all named images.
 
     Args:
         x: (n, d) codes of all images, as `scaled` returns them.

@@ -7,9 +7,10 @@ from pathlib import Path
 from unsup.core.files import replace_file
 from unsup.data.asked_names import drawn_at_random
 from unsup.data.encoded_pictures import EncodedPictures
-from unsup.inference.encode_folder import encode_folder, reading_of
+from unsup.inference.encode_folder import encode_folder
 from unsup.inference.label_page import AskList, label_page
 from unsup.inference.names import Name
+from unsup.runs.reading import reading_of
 from unsup.runs.run import Run
 
 

@@ -25,18 +25,19 @@ def temperature(parts: Sequence[tuple[Doubles, Ids]]) -> float:
         parts: log probabilities (n, K) of some classifiers for images that they were not fitted on, and the columns
             (n,) of the right classes. K >= 2 may differ.
     """
-    n = sum(len(columns) for _, columns in parts)
-    if not n:
+    if not any(len(columns) for _, columns in parts):
         return 1.0
-    rest = 1 / (n + 2)
+    fit = minimize_scalar(lambda log: held_out_loss(parts, np.exp(log)), bounds=BOUNDS, method="bounded")
+    return float(np.exp(fit.x))
 
-    def loss(log_temperature: float) -> float:
-        total = 0.0
-        for logs, columns in parts:
-            scaled = log_softmax(logs / np.exp(log_temperature), axis=1)
-            right = scaled[np.arange(len(columns)), columns]
-            others = (scaled.sum(axis=1) - right) / (logs.shape[1] - 1)
-            total -= float(((1 - rest) * right + rest * others).sum())
-        return total / n
 
-    return float(np.exp(minimize_scalar(loss, bounds=BOUNDS, method="bounded").x))
+def held_out_loss(parts: Sequence[tuple[Doubles, Ids]], temperature: float) -> float:
+    """Return the mean cross-entropy at a temperature, of labels smoothed as in `temperature`."""
+    n = sum(len(columns) for _, columns in parts)
+    rest, total = 1 / (n + 2), 0.0
+    for logs, columns in parts:
+        scaled = log_softmax(logs / temperature, axis=1)
+        right = scaled[np.arange(len(columns)), columns]
+        others = (scaled.sum(axis=1) - right) / (logs.shape[1] - 1)
+        total -= float(((1 - rest) * right + rest * others).sum())
+    return total / n

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.neighbors import kneighbors_graph
+from sklearn.preprocessing import normalize
 from sklearn.semi_supervised import LabelSpreading
 from threadpoolctl import threadpool_limits
 
@@ -20,14 +21,15 @@ PRIOR = 1e-6  # weight of how frequent the labels are, which decides where none 
 def propagated(codes: Floats, rows: Ids, labels: Ids, folds: Ids) -> tuple[Doubles, Doubles]:
     """Return log probabilities of all codes, and held-out ones of the labelled codes.
 
-    Labels spread over the graph in which two codes are joined if one is among the 10 nearest of the other. What a code
-    gets is a sum over the labels, so that one run tells what it gets without those of a fold. Memory is that of n times
-    the number of pairs of a fold and a class.
+    Labels spread over the graph in which two codes are joined if one is among the 10 nearest of the other, by the
+    cosine. What a code gets is a sum over the labels, so that one run tells what it gets without those of a fold. Each
+    label counts by the share of its images, as chosen images say nothing about how frequent it is. Memory is that of n
+    times the number of pairs of a fold and a class.
 
     Source: D. Zhou et al., Learning with Local and Global Consistency, NIPS 2003.
 
     Args:
-        codes: (n, D) of all images.
+        codes: (n, D) of all images, centred.
         rows: (m,) of those with a label.
         labels: (m,) 0 to K - 1.
         folds: (m,) the fold that each of them is held out in.
@@ -35,7 +37,7 @@ def propagated(codes: Floats, rows: Ids, labels: Ids, folds: Ids) -> tuple[Doubl
     Returns:
         (n, K), and (m, K) without the labels of the fold of the row, -inf for labels that only the fold has.
     """
-    graph = kneighbors_graph(codes, min(NEIGHBOURS, len(codes) - 1))
+    graph = kneighbors_graph(normalize(codes), min(NEIGHBOURS, len(codes) - 1))
     graph = graph.maximum(graph.T)
     (source_folds, source_labels), sources = np.unique([folds, labels], axis=1, return_inverse=True)
     given = np.full(len(codes), -1)  # unknown
@@ -55,7 +57,7 @@ def propagated(codes: Floats, rows: Ids, labels: Ids, folds: Ids) -> tuple[Doubl
 
 def _logs(amounts: Doubles, one_hot: Doubles, counts: Ids) -> Doubles:
     """Return log probabilities (n, K) from what arrives of each source (n, S)."""
-    shares = amounts @ one_hot
+    shares = amounts @ one_hot / np.maximum(counts @ one_hot, 1)
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     shares += PRIOR * (counts @ one_hot) / counts.sum()
     with np.errstate(divide="ignore"):

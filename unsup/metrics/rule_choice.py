@@ -9,13 +9,14 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from unsup.core.arrays import Floats, Ids
-from unsup.metrics.calibration import temperature
+from unsup.metrics.calibration import held_out_loss, temperature
 from unsup.metrics.logistic import Doubles, log_probabilities
 from unsup.metrics.probes import FEW_LABEL_C
 
 FOLDS = 50  # of a cross-validation; with at most 50 labelled images this is leave-one-out
 
 Rule = Literal["probe", "propagation"]
+RULES: tuple[Rule, ...] = ("probe", "propagation")  # the first is preferred where they are equal
 
 
 class Choice(NamedTuple):
@@ -37,7 +38,7 @@ class RuleChoice:
         logs: log probabilities (m, K) by each rule, -inf for a label that only images of the fold have.
         labels: (m,) 0 to K - 1.
         folds: (m,).
-        judges: (m,) which of the images choose and calibrate.
+        judges: (m,) which of the images calibrate, and tell how many are right.
     """
 
     logs: dict[Rule, Doubles]
@@ -60,23 +61,32 @@ class RuleChoice:
         return bool((self.judges & (np.bincount(self.labels)[self.labels] > 1)).any())
 
     def chosen(self, without: int | None = None) -> Choice:
-        """Return the choice by all images that judge, or by those outside a fold.
+        """Return the choice by all images, or by those outside a fold.
 
-        Propagation is chosen if it gets more of them right by more than the standard error of the paired difference.
-        The temperature is fitted on their held-out probabilities.
+        The rule is the one with the smaller held-out loss at its best temperature, the probe where they are equal. Its
+        temperature is fitted on the images that judge.
         """
-        by = self.judges if without is None else self.judges & (self.folds != without)
-        difference = self.correct("propagation")[by].astype(int) - self.correct("probe")[by]
-        rule: Rule = "propagation" if difference.sum() > np.sqrt(np.abs(difference).sum()) else "probe"
+        by = np.ones(len(self.labels), np.bool_) if without is None else self.folds != without
+        losses = {rule: self._loss(rule, by) for rule in RULES}
+        rule = min(RULES, key=lambda rule: losses[rule])
+        return Choice(rule, temperature(self._parts(rule, by & self.judges)))
+
+    def _loss(self, rule: Rule, by: NDArray[np.bool_]) -> float:
+        """Return the held-out loss of a rule on some images (m,), 0 if none of them tells."""
+        parts = self._parts(rule, by)
+        return held_out_loss(parts, temperature(parts)) if parts else 0.0
+
+    def _parts(self, rule: Rule, by: NDArray[np.bool_]) -> list[tuple[Doubles, Ids]]:
+        """Return log probabilities and right columns of images (m,) by the labels that were known."""
         logs, labels = self.logs[rule][by], self.labels[by]
         known = np.isfinite(logs)
         patterns, pattern = np.unique(known, axis=0, return_inverse=True)
         parts = []
         for i, columns in enumerate(patterns):  # one, but for folds that hold all images of a label
             at = (pattern == i) & known[np.arange(len(labels)), labels]
-            if columns.sum() > 1:
+            if columns.sum() > 1 and at.any():
                 parts.append((logs[at][:, columns], np.searchsorted(np.flatnonzero(columns), labels[at])))
-        return Choice(rule, temperature(parts))
+        return parts
 
     def judgement(self) -> tuple[NDArray[np.bool_], Doubles]:
         """Return which of the images that judge are right, and their confidences.
