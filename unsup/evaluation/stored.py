@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import UserError
-from unsup.core.splits import SPLITS
+from unsup.core.splits import SPLITS, SplitName
 from unsup.data.base import ImageData, Split
 from unsup.data.code_file import CodeFile, read_code_file
 from unsup.evaluation.encoded import finite
 from unsup.models.foreign.stored_codes import StoredCodes
 
 
-def stored_codes(model: StoredCodes, data: ImageData) -> dict[str, Floats]:
+def stored_codes(model: StoredCodes, data: ImageData) -> dict[SplitName, Floats]:
     """Return the codes (n, D) of each split, float32.
 
     A call counts as a pass over the test images.
@@ -24,7 +24,7 @@ def stored_codes(model: StoredCodes, data: ImageData) -> dict[str, Floats]:
     Raises:
         UserError: their numbers or labels are not those of the data set.
     """
-    arrays, codes = read_code_file(model.file), dict[str, Floats]()
+    arrays, codes = read_code_file(model.file), dict[SplitName, Floats]()
     data.test_reads += 1
     for split in SPLITS:
         whole = split == "test" or "val" in arrays  # otherwise validation rows are among those of train

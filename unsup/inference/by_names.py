@@ -42,14 +42,7 @@ class ByNames:
         sentences = [self._about_rule(), "Every other image gets one of the given names: name images of all classes."]
         if not self.choice.is_calibrated:
             sentences.append("The confidences are not calibrated: name at least two images of each.")
-        if self.num_random < FEWEST_RANDOM:
-            sentences.append(
-                f"How many of the others are right is not known: {self.num_random or 'no'} named images are said to be "
-                f"drawn at random (column asked), and chosen ones carry no estimate; name {FEWEST_RANDOM} at random."
-            )
-        else:
-            sentences.append(self._about_others(others))
-        return sentences
+        return [*sentences, self.about_others(others)]
 
     def _about_rule(self) -> str:
         m, judges, labels = len(self.choice.labels), int(self.choice.judges.sum()), self.choice.labels
@@ -68,7 +61,13 @@ class ByNames:
             text += f" {counted(single, 'image')} with a name of its own counted as wrong."
         return text
 
-    def _about_others(self, others: NDArray[np.bool_]) -> str:
+    def about_others(self, others: NDArray[np.bool_]) -> str:
+        """Say how many of the other images (n,) are right, or why that is not known."""
+        if self.num_random < FEWEST_RANDOM:
+            return (
+                f"How many of the others are right is not known: {self.num_random or 'no'} named images are said to be "
+                f"drawn at random (column asked), and chosen ones carry no estimate; name {FEWEST_RANDOM} at random."
+            )
         correct, confidence = self.choice.judgement()
         sure, above = confidence > SURE, int((others & (self.confidence > SURE)).sum())
         among = f"above {SURE:.0%} confidence {share(correct[sure])}" if sure.any() else f"none is above {SURE:.0%}"

@@ -55,7 +55,9 @@ class AskList:
     reasons: Sequence[str] = ()
 
 
-def label_page(pictures: EncodedPictures, lists: Sequence[AskList], given: Mapping[str, Name]) -> str:
+def label_page(
+    pictures: EncodedPictures, lists: Sequence[AskList], given: Mapping[str, Name], notes: Sequence[str] = ()
+) -> str:
     """Return the HTML of the page.
 
     Of more than 20,000 pictures it has those that are asked for, those that are named, and others drawn at random.
@@ -64,6 +66,7 @@ def label_page(pictures: EncodedPictures, lists: Sequence[AskList], given: Mappi
         pictures: of the folder, with their codes.
         lists: pictures to ask for.
         given: names so far, by file.
+        notes: sentences about these.
 
     Raises:
         UserError: a file cannot be read any more.
@@ -101,21 +104,22 @@ def label_page(pictures: EncodedPictures, lists: Sequence[AskList], given: Mappi
     order = [i for members in levels[0] for i in members]  # so that a row of pictures needs few sheets
     log.info("thumbnails")
     paths = [pictures.images / files[i] for i in order]
-    sheets = thumbnail_sheets(paths, pictures.reading, BYTES - len(html_of(pictures, content, len(files))))
+    sheets = thumbnail_sheets(paths, pictures.reading, BYTES - len(html_of(pictures, content, notes)))
     content["slots"] = np.argsort(order).tolist()
     content["sheets"] = [(sheet.uri, sheet.columns, sheet.size[1] // sheet.height) for sheet in sheets]
     content["side"] = sheets[0].width
-    return html_of(pictures, content, len(files))
+    return html_of(pictures, content, notes)
 
 
-def html_of(pictures: EncodedPictures, content: dict[str, Any], shown: int) -> str:
+def html_of(pictures: EncodedPictures, content: dict[str, Any], notes: Sequence[str]) -> str:
     """Return the page with some content."""
     script = render("label.js.j2", title="")
     return render(
         "label.html.j2",
         title=f"Name the pictures of {printable(pictures.images.resolve().name)}",
         encoder=printable(pictures.encoder),
-        shown=shown,
+        shown=len(content["files"]),
+        notes=notes,
         total=len(pictures.files),
         remark=remark_of(content),
         script=script,
