@@ -134,7 +134,7 @@ def savings(report: Report) -> list[str]:
     better, worse = ([_needs(curve, at) for curve in by_standing[word]] for word in ("more", "fewer"))
     if phrases := [*better, *(f"**{text}**" for text in worse)]:
         read = f"{at.labels:,} labels with these codes read {accuracy(at.accuracy)}"
-        sentences.append(f"{read}; for the same {enumeration(phrases)}.")
+        sentences.append(f"{read}; for the same it takes {enumeration(phrases)}.")
     if same := [curve.name for curve in by_standing["same"]]:
         sentences.append(
             f"With {at.labels:,} labels there is **no difference beyond the spread from {enumeration(same)}**."
@@ -155,10 +155,10 @@ def _standing(one: Point, other: Point) -> str:
 def _needs(curve: Curve, at: Point) -> str:
     needed = labels_needed(curve.points, at.accuracy)
     if needed is None:
-        return f"all {curve.points[-1].labels:,} are not enough for {curve.name}"
+        return f"more than all {curve.points[-1].labels:,} with {curve.name}"
     if needed <= curve.points[0].labels:
-        return f"{curve.points[0].labels:,} or fewer are enough for {curve.name}"
-    return f"{curve.name} needs {'only ' if needed < at.labels else ''}about {_rounded(needed)}"
+        return f"{curve.points[0].labels:,} or fewer with {curve.name}"
+    return f"{'only ' if needed < at.labels else ''}about {_rounded(needed)} with {curve.name}"
 
 
 def _against_scratch(own: Sequence[Point], point: Point) -> str:

@@ -43,8 +43,8 @@ def _how(report: Report) -> str:
     text = (
         f"Linear probe on labels drawn at random, without regard to class: mean of {draws} draws, the same for all "
         "codes. C: by cross-validation among the drawn labels. Last column: the linear probe of all training and "
-        "validation images. Brackets: 95 % interval over draws and test images. Numbers of labels in sentences: between "
-        "two points the accuracy is taken as linear in the logarithm of the number."
+        "validation images. Brackets: 95 % interval over draws and test images. Sentences: between two points the "
+        "accuracy is taken as linear in the logarithm of the number of labels."
     )
     untrained = report.baselines.get("untrained")
     if untrained and untrained.label_curve and (untrained.initialisations or 1) > 1:

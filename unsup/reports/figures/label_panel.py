@@ -10,6 +10,7 @@ from unsup.reports.label_efficiency import Curve, Point
 
 WIDTH, HEIGHT = 640, 360  # in its own units: about pixels
 LEFT, RIGHT, TOP, BOTTOM = 48, 14, 12, 40  # margins around the lines
+WIDE = 0.5  # range of accuracies from which they are marked in steps of 0.2
 APART = 3  # between points of the same number of labels
 SIZE = 3.5  # of a point, half
 APART_KINDS = ("tuned", "scratch")  # whose points are not joined
@@ -59,8 +60,13 @@ def label_panel(curves: Sequence[Curve]) -> LabelPanel:
         description="test accuracy by number of labels: " + "; ".join(map(_in_words, curves)),
         curves=drawn,
         x_ticks=[Tick(x(value), f"{value:,.0f}") for value in ticks(first, last, True)],
-        y_ticks=labelled(ticks(low, high, False), y),
+        y_ticks=labelled(_accuracies(low, high), y),
     )
+
+
+def _accuracies(low: float, high: float) -> list[float]:
+    fifths = [i / 5 for i in range(6) if low <= i / 5 <= high]
+    return fifths if high - low > WIDE else ticks(low, high, False)
 
 
 def _square(x: float, y: float) -> str:
