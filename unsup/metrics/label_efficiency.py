@@ -62,7 +62,7 @@ def label_curve(splits: Splits, drawing: Drawing) -> list[CurvePoint]:
 
 
 def _predicted(splits: Splits, at: Ids, scale: Floats, test: Floats) -> Ids:
-    """Return the classes (n_test,) of test codes by a probe of the training images `at`.
+    """Return the classes (n_test,) of test codes by a probe of some training images.
 
     C is the one of the grid with the least cross-entropy in a three-fold, stratified cross-validation, from 1,000
     labels on in its first fold alone. The only label of a class is never held out; if no class has two, C is that of

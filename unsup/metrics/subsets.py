@@ -50,14 +50,17 @@ def labelled_draws(labels: Ids, per_class: int, draws: int) -> list[Ids]:
 
 
 def random_draws(labels: Ids, total: int, draws: int) -> list[Ids]:
-    """Return draws of `total` positions without regard to class; more labels contain fewer."""
+    """Return draws of `total` positions without regard to class.
+
+    A larger draw contains the smaller ones.
+    """
     return [np.random.default_rng(draw).permutation(len(labels))[:total] for draw in range(draws)]
 
 
 def balanced_draws(labels: Ids, total: int, draws: int) -> list[Ids]:
-    """Return draws of `total` positions with as many of each class, or one more of some.
+    """Return draws of `total` positions with as many of each class, or one more.
 
-    More labels contain fewer. There are no draws if a class has too few images.
+    A larger draw contains the smaller ones. There are no draws if a class has too few images.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() * len(classes) < total:

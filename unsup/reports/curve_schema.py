@@ -6,7 +6,7 @@ from unsup.reports.record import Record
 
 
 class CurvePoint(Record, kw_only=True):
-    """Test accuracy of a linear probe with a number of labels, mean over draws of them."""
+    """Mean test accuracy of a linear probe over draws of a number of labels."""
 
     labels: int
     accuracy: float

@@ -107,7 +107,7 @@ def labels_needed(points: Sequence[Point], value: float) -> float | None:
 
 
 def between(points: Sequence[Point], labels: int) -> Point | None:
-    """Return the accuracy and interval at a number of labels, None outside of the points."""
+    """Return the accuracy at a number of labels, None outside of the points."""
     for left, right in pairwise(points):
         if left.labels <= labels <= right.labels:
             share = math.log(labels / left.labels) / math.log(right.labels / left.labels)
@@ -162,7 +162,10 @@ def _needs(curve: Curve, at: Point) -> str:
 
 
 def _against_scratch(own: Sequence[Point], point: Point) -> str:
-    """Compare the codes with the same network trained on labels alone, if they have a point on both sides."""
+    """Compare the codes with the same network trained on labels alone.
+
+    Empty outside of the points of the codes.
+    """
     read = f"The same network trained from scratch on {point.labels:,} labels reads {accuracy(point.accuracy)}"
     if (here := between(own, point.labels)) is None:
         return ""
