@@ -12,9 +12,10 @@ from unsup.comparison.groups import score_values
 from unsup.core.errors import UserError
 from unsup.reports.catalogue import SCORES, Tables, find_score, number, row_of, scores_in, start_scores
 from unsup.reports.methods import explanations
+from unsup.reports.record import Record
 from unsup.reports.report import parse_report, read_report, to_json
 from unsup.reports.schema import Report
-from unsup.reports.score_schema import Record, Scores
+from unsup.reports.score_schema import Scores
 
 TOP = Path(__file__).parents[2]
 OLD = sorted(TOP.glob("tests/old_runs/digits/*/0-001/report.json"))

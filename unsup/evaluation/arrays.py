@@ -1,5 +1,6 @@
 """Scores of codes from arrays alone, without torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -16,6 +17,7 @@ from unsup.evaluation.new_images import held_out_measures, new_image_scores
 from unsup.evaluation.parallel import Measures, run_side_by_side
 from unsup.evaluation.progress import say
 from unsup.metrics import diagnostics, mixtures
+from unsup.metrics.label_efficiency import DRAWINGS, Drawing
 from unsup.metrics.neighbours import nearest_by_cosine
 from unsup.metrics.probes import LinearProbe
 from unsup.metrics.readout import Readout
@@ -58,6 +60,7 @@ def judge_arrays(
     output_scores: dict[str, Any] | None = None,
     generation: Measures | None = None,
     copies: Copies | None = None,
+    curves: Sequence[Drawing] = DRAWINGS,
 ) -> CodeEvaluation:
     """Score the codes of each split as `judge_model` of the protocol does.
 
@@ -75,6 +78,7 @@ def judge_arrays(
         output_scores: scores of the model's other outputs on test images.
         generation: functions that return scores of generated images, by name.
         copies: near-duplicates of test images, if they were looked for.
+        curves: draws of labels whose accuracy is measured against their number; "quick" leaves them out.
     """
     generation = generation or {}
     codes = {split: outputs.codes for split, outputs in encoded.items()}
@@ -97,7 +101,7 @@ def judge_arrays(
     todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
     if labels is not None:
         judged = measures.layer_measures(encoded, labels) | measures.knn_measures(codes, labels)
-        todo = judged | measures.probe_measures(encoded, labels, extent) | todo
+        todo = judged | measures.probe_measures(encoded, labels, extent, curves) | todo
         todo |= counting | held_out_measures(compact, labels) if extent == "full" else {}
     if extent == "quick":
         todo = {name: todo[name] for name in measures.QUICK if name in todo}

@@ -32,12 +32,15 @@ from unsup.evaluation.protocol import DRAFT, VERSION, judge_model
 from unsup.evaluation.untrained import num_initialisations, signature, untrained
 from unsup.metrics import mixtures
 from unsup.metrics.intervals import accuracy_interval
+from unsup.metrics.label_efficiency import Drawing
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.parts.thumbnails import SIDE, Thumbnail
 from unsup.models.pca import PCA
 from unsup.models.pixels import Pixels
 from unsup.reports.schema import ReferenceKey
+
+CURVES: tuple[Drawing, ...] = ("random",)  # label curves of a baseline
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,8 @@ def compute_baselines(
     thumbnail = Thumbnail(data.shape)
     reduced: dict[str, Any] = {"thumbnail": list(thumbnail.shape[1:])} if thumbnail.smaller else {}
 
-    def judged(baseline: Model, robustness: bool = True, **facts: Any) -> BaselineResult:
-        result = judge_baseline(baseline.to(model.device), data, robustness=robustness)
+    def judged(baseline: Model, full: bool = True, **facts: Any) -> BaselineResult:
+        result = judge_baseline(baseline.to(model.device), data, robustness=full, curves=CURVES if full else ())
         return BaselineResult(result.scores | facts, result.correct)
 
     def pixels() -> BaselineResult:
@@ -96,13 +99,13 @@ def compute_baselines(
 
     def pca_chosen() -> BaselineResult:
         pca, choice = fit_chosen_pca(data)
-        return judged(pca, robustness=False, whitened=choice.whitened, **reduced)
+        return judged(pca, full=False, whitened=choice.whitened, **reduced)
 
     def statistics() -> BaselineResult:
-        return judged(ImageStatistics(data.shape), robustness=False)
+        return judged(ImageStatistics(data.shape), full=False)
 
     def patches() -> BaselineResult:
-        return judged(texture.fit_patches(data), robustness=False)
+        return judged(texture.fit_patches(data), full=False)
 
     def untrained_mean() -> BaselineResult:
         return mean_of_initialisations([untrained_once(seed) for seed in range(initialisations)])
@@ -111,8 +114,10 @@ def compute_baselines(
         first = seed == 0  # which alone has what takes the most time
 
         def judge() -> BaselineResult:
-            network = untrained(model, seed)
-            return judge_baseline(network, data, layers=first, robustness=first, spaces=spaces, source=source)
+            network, curves = untrained(model, seed), CURVES if first else ()
+            return judge_baseline(
+                network, data, layers=first, robustness=first, spaces=spaces, source=source, curves=curves
+            )
 
         with about(f"{seed + 1} of {initialisations}"):
             return cached(folder, f"untrained-{seed + 1}", untrained_key, judge, BaselineResult.from_arrays)
@@ -200,22 +205,21 @@ def judge_baseline(
     robustness: bool = True,
     spaces: Sequence[FeatureSpace] = (),
     source: PictureSource = NOT_CACHED,
+    curves: Sequence[Drawing] = (),
 ) -> BaselineResult:
-    evaluation = judge_model(
-        model, data, layers, extent="baseline", robustness=robustness, feature_spaces=spaces, source=source
-    )
+    evaluation = judge_model(model, data, layers, "baseline", robustness, spaces, source=source, curves=curves)
     return BaselineResult(evaluation.scores, evaluation.correct)
 
 
 def mean_of_initialisations(results: Sequence[BaselineResult]) -> BaselineResult:
     """Return the mean scores and correctness over initialisations.
 
-    Layers and corrupted images are those of the first initialisation alone. `by_initialisation` holds the accuracy of
-    each, by the names in `correct`.
+    Layers, label curve and corrupted images are those of the first initialisation alone. `by_initialisation` holds the
+    accuracy of each, by the names in `correct`.
     """
     first = results[0].scores
     correct = {name: np.mean([result.correct[name] for result in results], axis=0) for name in results[0].correct}
-    of_first = {key: first.pop(key) for key in ("layers", "robustness") if key in first}
+    of_first = {key: first.pop(key) for key in ("layers", "label_curve", "robustness") if key in first}
     scores = _mean([result.scores for result in results])
     if len(results) > 1:
         scores["initialisations"] = len(results)

@@ -13,6 +13,7 @@ from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
 from unsup.metrics import clustering, diagnostics, mixtures, probes
 from unsup.metrics.classification import ClassScores, class_scores
+from unsup.metrics.label_efficiency import DRAWINGS, Drawing, label_curve
 from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
 from unsup.metrics.probes import Splits
 from unsup.metrics.subsets import RATIOS
@@ -44,7 +45,8 @@ class SpaceKMeans(NamedTuple):
     all_images: Ids  # (n_train + n_val + n_test,) clusters after a fit on all of them
 
 
-def probe_measures(encoded: dict[str, Encoded], labels: Labels, extent: Extent) -> Measures:
+def probe_measures(encoded: dict[str, Encoded], labels: Labels, extent: Extent, curves: Sequence[Drawing]) -> Measures:
+    """Return the probes of the codes, with label curves of these kinds of draws."""
     splits = _standardised([encoded[split].codes for split in SPLITS], labels)
 
     def linear_probe() -> Probed:
@@ -60,6 +62,7 @@ def probe_measures(encoded: dict[str, Encoded], labels: Labels, extent: Extent) 
         "linear probe": linear_probe,
         "few-label probe": partial(_few_labels, splits),
         "few-label probe, standardised": partial(_few_labels, splits, standardised=True),
+        **{_curve_name(drawing): partial(label_curve, splits, drawing) for drawing in curves},
     }
 
 
@@ -165,6 +168,8 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
         scores["probe_draws"] = _draw_scores(probed.draws)
     if probed.imbalance:
         scores["imbalance"] = {str(ratio): _draw_scores(draws) for ratio, draws in probed.imbalance.items()}
+    if curves := {drawing: done[name] for drawing in DRAWINGS if done.get(name := _curve_name(drawing))}:
+        scores["label_curve"] = {drawing: [vars(point) for point in points] for drawing, points in curves.items()}
     votes: NeighbourVotes = done["kNN"]
     scores["knn"] = {
         "accuracy": votes.centred,
@@ -224,6 +229,10 @@ def _kmeans_of(done: dict[str, Any]) -> dict[str, SpaceKMeans]:
 
 def _standardised(codes: Sequence[Floats], labels: Labels) -> Splits:
     return Splits.of(codes, [labels[split] for split in SPLITS]).standardised()
+
+
+def _curve_name(drawing: Drawing) -> str:
+    return f"label curve, {drawing} draws"
 
 
 def _few_labels(splits: Splits, standardised: bool = False) -> FewLabels:

@@ -25,12 +25,13 @@ from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource
 from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import corrupted_accuracies
+from unsup.metrics.label_efficiency import DRAWINGS, Drawing
 from unsup.models.base import Model
 from unsup.models.frozen import weights_hash
 from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
 VERSION = 4
-DRAFT = 3  # 0: final
+DRAFT = 4  # 0: final
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def judge_model(
     feature_spaces: Sequence[FeatureSpace] = (),
     copies: Copies | None = None,
     source: PictureSource = NOT_CACHED,
+    curves: Sequence[Drawing] = DRAWINGS,
 ) -> Evaluation:
     """Judge a frozen model on a data set, by the same steps for every model.
 
@@ -78,6 +80,7 @@ def judge_model(
         feature_spaces: where images from the model's `sample` are judged; empty: not judged.
         copies: near-duplicates of test images; what they are worth is then scored (`copy_scores`).
         source: what an encoder from elsewhere sees; its robustness is not probed.
+        curves: as in `judge_arrays`.
 
     Raises:
         UserError: codes or samples are not finite or have a wrong shape, or weights or buffers change.
@@ -101,6 +104,7 @@ def judge_model(
         output_scores=measures.output_scores(encoded["test"], int(np.prod(data.shape)), IMPORTANCE_SAMPLES),
         generation=generation,
         copies=copies,
+        curves=curves,
     )
     if robustness and images and labels is not None and (probe := judged.readout.probe) is not None:
         judged.scores["robustness"] = corrupted_accuracies(model, images, labels["test"], probe)

@@ -56,6 +56,23 @@ def accuracy_over_seeds(values: Sequence[float], spread: SeedSpread | None) -> d
     return scores
 
 
+def accuracy_over_draws(correct: NDArray[Any]) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy over test images and draws of labels.
+
+    It is Wilson's for the variance of both, with a quantile between that of the normal distribution and that of
+    Student's t, weighted by their parts of the variance.
+
+    Args:
+        correct: (draws, n) whether a probe of each draw, of two or more, is right on each test image.
+    """
+    by_draw, share = correct.mean(axis=1), correct.mean(axis=0)
+    images, draws = float(share.var() / len(share)), float(by_draw.var(ddof=1) / len(by_draw))
+    at, variance = (1 + LEVEL) / 2, images + draws
+    weighted = images * ndtri(at) + draws * stdtrit(len(by_draw) - 1, at)
+    quantile = float(weighted / variance) if variance > 0 else float(ndtri(at))
+    return _wilson(float(share.mean()), variance, len(share), quantile)
+
+
 def _wilson(p: float, variance: float, images: float, quantile: float) -> tuple[float, float]:
     """Return Wilson's interval of p with this variance.
 

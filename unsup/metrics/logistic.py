@@ -26,7 +26,9 @@ Fold = tuple[Ids, Ids]  # positions of images to fit on, and of those held out
 Moments = Callable[[], Doubles]  # second moments of some codes, (D, D)
 
 
-def fit_with_chosen_c(x: Floats, labels: Ids, folds: Sequence[Fold]) -> LogisticRegression:
+def fit_with_chosen_c(
+    x: Floats, labels: Ids, folds: Sequence[Fold], grid: Sequence[float] = C_GRID
+) -> LogisticRegression:
     """Fit on all codes (n, D) with the C of the grid that has the least cross-entropy.
 
     It is the mean over the images held out in all folds, after fits on the others; of equal ones the smallest C. The
@@ -37,7 +39,7 @@ def fit_with_chosen_c(x: Floats, labels: Ids, folds: Sequence[Fold]) -> Logistic
     moments = cache(lambda: second_moments(x[folds[0][0]]))
     losses: dict[float, Doubles] = {}
     solutions: dict[float, list[LogisticRegression]] = {}
-    for c in C_GRID:
+    for c in grid:
         starts = solutions[max(solutions)] if solutions else [None] * len(folds)
         solutions[c] = [
             fit_logistic(x[fit], labels[fit], c, start, moments) for (fit, _), start in zip(folds, starts, strict=True)

@@ -49,6 +49,29 @@ def labelled_draws(labels: Ids, per_class: int, draws: int) -> list[Ids]:
     ]
 
 
+def random_draws(labels: Ids, total: int, draws: int) -> list[Ids]:
+    """Return draws of `total` positions without regard to class.
+
+    A larger draw contains the smaller ones.
+    """
+    return [np.random.default_rng(draw).permutation(len(labels))[:total] for draw in range(draws)]
+
+
+def balanced_draws(labels: Ids, total: int, draws: int) -> list[Ids]:
+    """Return draws of `total` positions with as many of each class, or one more.
+
+    A larger draw contains the smaller ones. There are no draws if a class has too few images.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() * len(classes) < total:
+        return []
+    drawn = []
+    for rng in map(np.random.default_rng, range(draws)):
+        by_class = [rng.permutation(np.flatnonzero(labels == c))[: counts.min()] for c in rng.permutation(classes)]
+        drawn.append(np.stack(by_class, axis=1).ravel()[:total])  # one of each class after the other
+    return drawn
+
+
 def imbalanced_draws(labels: Ids, ratio: int, draws: int) -> list[Ids]:
     """Return draws of positions of images whose K class sizes fall exponentially.
 

@@ -1,6 +1,6 @@
 """The content of finetune.json, the result of training an encoder with labels."""
 
-from unsup.reports.score_schema import Record
+from unsup.reports.record import Record
 
 
 class FineTuned(Record, kw_only=True):

@@ -15,11 +15,14 @@ from unsup.reports.figures import code_map
 from unsup.reports.figures.code_map import CodeMap, Mistake
 from unsup.reports.figures.curves import panels
 from unsup.reports.figures.data_uri import encoded_picture, image
+from unsup.reports.figures.label_panel import label_panel
 from unsup.reports.format import accuracy
+from unsup.reports.label_efficiency import label_curves
 from unsup.reports.learning import unequal_batches
 from unsup.reports.page import render
 from unsup.reports.schema import Report
 from unsup.reports.sections import sections
+from unsup.reports.sections_labels import TITLE as LABELS
 from unsup.reports.sections_next import what_next
 from unsup.reports.sections_origin import checks, checks_in_full
 from unsup.reports.verdict import outcome, verdict
@@ -35,6 +38,7 @@ MAP, HARDEST = "Map of the codes", "Hardest test images"
 OPEN = (  # sections of the page in this order, before all others, which are folded
     "Summary",
     "Against the baselines",
+    LABELS,
     "What to know about these images",
     "Copies of test images",
     NEIGHBOURS,
@@ -122,6 +126,8 @@ def _sections(report: Report, folder: Path, images: PageImages) -> list[PageSect
     if curves := panels(report.curves or {}):
         caution = [PagePart("note", text)] if (text := unequal_batches(report)) else []
         content["Learning curves"] = [PagePart("curves", curves), *caution]
+    if efficiency := label_curves(report):
+        content[LABELS].insert(0, PagePart("label_curves", label_panel(efficiency)))
     if images.code_map:
         content[MAP] = [PagePart("map", code_map.draw(images.code_map))]
     if images.hardest:

@@ -59,6 +59,10 @@ def _with_labels(scores: Scores) -> Iterator[Explanation]:
         yield f"few-label {n}", f"{how}; mean and standard deviation of {probe.draws} draws", f"{n} per class"
     for n in scores.few_label_standardised:
         yield f"few-label {n}, standardised", "the same on codes standardised entry by entry", f"{n} per class"
+    if scores.label_curve:
+        how = "logistic regression with that many labels in all; codes scaled as for few-label probes"
+        mean = f"mean of {len(scores.label_curve.random[0].by_draw)} draws"
+        yield "label efficiency", f"{how}; C by cross-validation among these labels; {mean}", "that many"
     if draws := scores.probe_draws:
         how = f"the linear probe with its C, fitted on {draws.images:,} training images; {draws.draws} draws of them"
         yield "draws of the linear probe", how, FITTED

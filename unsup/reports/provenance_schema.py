@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from unsup.reports.score_schema import Record
+from unsup.reports.record import Record
 
 Images = Literal["none", "these training images", "these with test", "other", "unknown"]
 Supervision = Literal["none", "labels", "text", "unknown"]

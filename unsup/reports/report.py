@@ -17,8 +17,8 @@ from unsup.reports import schema_3
 from unsup.reports.catalogue import Tables, row_of
 from unsup.reports.html import PageImages, to_html
 from unsup.reports.markdown import to_markdown
+from unsup.reports.record import Record
 from unsup.reports.schema import Report
-from unsup.reports.score_schema import Record
 from unsup.reports.verdict import verdict
 
 if TYPE_CHECKING:

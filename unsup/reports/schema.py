@@ -6,7 +6,8 @@ from msgspec import field
 
 from unsup.reports.finetuned import FineTuned
 from unsup.reports.provenance_schema import Pretraining, Provenance
-from unsup.reports.score_schema import Count, Difference, Record, Scores
+from unsup.reports.record import Record
+from unsup.reports.score_schema import Count, Difference, Scores
 
 SCHEMA = 4  # of report.json: raise with every layout change; docs/protocol/version-4.md describes it
 

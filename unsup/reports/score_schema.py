@@ -6,13 +6,12 @@ report of later code can be read. Field order is the order in the file.
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
+
+from unsup.reports.curve_schema import LabelCurve
+from unsup.reports.record import Record
 
 Count = int | float  # a mean over initialisations is a float
-
-
-class Record(Struct, kw_only=True, omit_defaults=True):
-    """Named values of a report."""
 
 
 class Agreement(Record, kw_only=True):
@@ -227,6 +226,7 @@ class Scores(Record, kw_only=True):
     linear_probe: ProbeScores | None = None
     few_label: dict[str, DrawScores] = field(default_factory=dict)  # by labelled images of a class
     few_label_standardised: dict[str, DrawScores] = field(default_factory=dict)
+    label_curve: LabelCurve | None = None
     probe_draws: DrawScores | None = None
     imbalance: dict[str, DrawScores] = field(default_factory=dict)  # by ratio of the largest class to the smallest
     knn: Neighbours | None = None

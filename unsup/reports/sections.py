@@ -10,6 +10,8 @@ from unsup.reports.sections_clusters import cluster_numbers, kmeans_spaces, othe
 from unsup.reports.sections_copies import copies_of_test_images
 from unsup.reports.sections_finetuned import TITLE, fine_tuned
 from unsup.reports.sections_images import about_these_images
+from unsup.reports.sections_labels import TITLE as LABELS
+from unsup.reports.sections_labels import label_efficiency
 from unsup.reports.sections_new_images import new_images
 from unsup.reports.sections_origin import QUICK, how_made, origin
 from unsup.reports.sections_probes import by_class, corrupted, draws, untested_classes
@@ -25,6 +27,7 @@ def sections(report: Report) -> list[Section]:
     content: list[tuple[str, list[Block]]] = [
         ("Summary", _summary(report)),
         ("Against the baselines", _comparisons(report)),
+        (LABELS, label_efficiency(report)),
         ("What to know about these images", about_these_images(report)),
         ("Copies of test images", copies_of_test_images(report)),
         ("Pictures", [Picture(path, alt) for path, alt in report.figures.items()]),
