@@ -32,7 +32,10 @@ def temperature(parts: Sequence[tuple[Doubles, Ids]]) -> float:
 
 
 def held_out_loss(parts: Sequence[tuple[Doubles, Ids]], temperature: float) -> float:
-    """Return the mean cross-entropy at a temperature, of labels smoothed as in `temperature`."""
+    """Return the mean cross-entropy at a temperature.
+
+    Labels are smoothed as in `temperature`.
+    """
     n = sum(len(columns) for _, columns in parts)
     rest, total = 1 / (n + 2), 0.0
     for logs, columns in parts:

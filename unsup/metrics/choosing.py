@@ -88,7 +88,7 @@ def directions(codes: Floats, seed: int) -> Floats:
 
 
 def typical(x: Floats, chosen: Ids, free: NDArray[np.bool_], count: int, seed: int) -> list[int]:
-    """Return the most typical image of each of the clusters with the fewest chosen images, the largest ones first.
+    """Return typical images, of the clusters with the fewest chosen ones first.
 
     There are as many clusters as images that have been chosen by then.
 
@@ -119,7 +119,10 @@ def typical(x: Floats, chosen: Ids, free: NDArray[np.bool_], count: int, seed: i
 
 
 def most_typical(x: Floats, candidates: Ids, members: Ids, rng: np.random.Generator) -> int:
-    """Return the candidate that is nearest to its 20 nearest neighbours in its cluster, on average."""
+    """Return the candidate that is nearest to its neighbours, on average.
+
+    These are the 20 nearest ones in its cluster.
+    """
     few, others = (
         rows if len(rows) <= COMPARED else rng.choice(rows, COMPARED, False) for rows in (candidates, members)
     )
@@ -129,7 +132,7 @@ def most_typical(x: Floats, candidates: Ids, members: Ids, rng: np.random.Genera
 
 
 def uncertain(x: Floats, chosen: Ids, labels: Ids, free: NDArray[np.bool_], count: int, seed: int) -> list[Choice]:
-    """Return images between two names, one of each of as many clusters of uncertain images.
+    """Return images between two names, one of each cluster of uncertain images.
 
     Uncertain are the ten times as many images with the smallest difference between the probabilities of the two
     likeliest names (margin sampling: Scheffer et al. 2001).
