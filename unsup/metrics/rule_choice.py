@@ -76,8 +76,8 @@ class RuleChoice:
         parts = self._parts(rule, by)
         return held_out_loss(parts, temperature(parts)) if parts else 0.0
 
+    def _parts(self, rule: Rule, by: NDArray[np.bool_]) -> list[tuple[Doubles, Ids]]:
         """Return log probabilities and right columns by the labels that were known."""
-        """Return log probabilities and right columns of images (m,) by the labels that were known."""
         logs, labels = self.logs[rule][by], self.labels[by]
         known = np.isfinite(logs)
         patterns, pattern = np.unique(known, axis=0, return_inverse=True)
