@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 
 from unsup.metrics import label_efficiency
 from unsup.metrics.intervals import accuracy_over_draws
-from unsup.metrics.label_efficiency import C_GRID, DRAWINGS, Drawing, label_curve
-from unsup.metrics.probes import DRAWS, FEW_LABEL_C, Splits
+from unsup.metrics.label_efficiency import C_GRID, DRAWINGS, DRAWS, Drawing, label_curve
+from unsup.metrics.probes import FEW_LABEL_C, Splits
 from unsup.metrics.subsets import balanced_draws, random_draws
 
 

@@ -27,7 +27,11 @@ Moments = Callable[[], Doubles]  # second moments of some codes, (D, D)
 
 
 def fit_with_chosen_c(
-    x: Floats, labels: Ids, folds: Sequence[Fold], grid: Sequence[float] = C_GRID
+    x: Floats,
+    labels: Ids,
+    folds: Sequence[Fold],
+    grid: Sequence[float] = C_GRID,
+    tolerance: float = TOLERANCE,
 ) -> LogisticRegression:
     """Fit on all codes (n, D) with the C of the grid that has the least cross-entropy.
 
@@ -42,7 +46,8 @@ def fit_with_chosen_c(
     for c in grid:
         starts = solutions[max(solutions)] if solutions else [None] * len(folds)
         solutions[c] = [
-            fit_logistic(x[fit], labels[fit], c, start, moments) for (fit, _), start in zip(folds, starts, strict=True)
+            fit_logistic(x[fit], labels[fit], c, start, moments, tolerance)
+            for (fit, _), start in zip(folds, starts, strict=True)
         ]
         losses[c] = np.concatenate(
             [cross_entropies(probe, x[at], labels[at]) for probe, (_, at) in zip(solutions[c], folds, strict=True)]
@@ -52,7 +57,9 @@ def fit_with_chosen_c(
             break
     best = min(losses, key=lambda c: losses[c].mean())
     alike = best * len(x) / len(folds[0][0])
-    return fit_logistic(x, labels, best, solutions[min(solutions, key=lambda c: abs(np.log(c / alike)))][0], moments)
+    return fit_logistic(
+        x, labels, best, solutions[min(solutions, key=lambda c: abs(np.log(c / alike)))][0], moments, tolerance
+    )
 
 
 def cross_entropies(probe: LogisticRegression, x: Floats, labels: Ids) -> Doubles:
@@ -71,7 +78,12 @@ def log_probabilities(probe: LogisticRegression, x: Floats) -> Doubles:
 
 
 def fit_logistic(
-    x: Floats, labels: Ids, c: float, start: LogisticRegression | None = None, moments: Moments | None = None
+    x: Floats,
+    labels: Ids,
+    c: float,
+    start: LogisticRegression | None = None,
+    moments: Moments | None = None,
+    tolerance: float = TOLERANCE,
 ) -> LogisticRegression:
     """Fit scikit-learn's logistic regression, on wide codes from next to its optimum.
 
@@ -80,7 +92,7 @@ def fit_logistic(
     inverse L2 strength on the summed loss. The fit starts from `start` if that has the same classes.
     """
     # lbfgs stops at its gradient tolerance; if it gives up before, scikit-learn shows a ConvergenceWarning
-    probe = LogisticRegression(C=c, tol=TOLERANCE, warm_start=True, max_iter=10_000)
+    probe = LogisticRegression(C=c, tol=tolerance, warm_start=True, max_iter=10_000)
     at = None
     if start is not None and np.array_equal(start.classes_, np.unique(labels)):
         at = start.coef_, start.intercept_
