@@ -28,6 +28,7 @@ from unsup.runs.encoder import Encoder, read_weights, write_weights
 
 IMAGES, _ = used.digits()
 WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX_PACKAGES)
+OF_EACH_KIND = ("ae", "bigan", "conv_ae", "dec", "mae", "patches", "simclr")  # with the layers of all others
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,7 @@ def exported(run: Path) -> Path:
     return run / "export"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_is_exported_to_the_last_bit(name: str, tmp_path: Path) -> None:
     model = build(name)
@@ -62,7 +64,10 @@ def test_every_recipe_is_exported_to_the_last_bit(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not WITH_ONNX, reason="onnx, onnxscript and onnxruntime are not installed")
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in OF_EACH_KIND else pytest.mark.nightly) for name in RECIPES],
+)
 def test_every_recipe_is_exported_as_onnx(name: str, tmp_path: Path) -> None:
     encoder = Encoder(build(name))
     write_program(tmp_path / "encoder.pt2", encoder)
