@@ -43,6 +43,7 @@ def rounds(count: int, distance: float = 8.0) -> tuple[NextRound, dict[int, Aske
     return next_round(pictures(distance), names_of(named)), named
 
 
+@pytest.mark.slow
 def test_twenty_others_are_asked_for_with_a_reason() -> None:
     first, named = rounds(0)
     assert first.pictures.asked == "chosen" and len(set(first.pictures.images) - set(named)) == ROUND
@@ -59,6 +60,7 @@ def test_names_drawn_at_random_have_no_part_in_the_choice() -> None:
     assert without.images == with_them.images and not set(without.images) & set(drawn_at_random(FILES))
 
 
+@pytest.mark.slow
 def test_what_the_names_are_worth_is_said() -> None:
     (about_others, gain, overlap) = rounds(2)[0].sentences
     assert f"of the {IMAGES - ASKED - 2 * ROUND:,} other pictures are right, judging by the {ASKED:,}" in about_others
