@@ -24,6 +24,20 @@ from unsup.runs.run import Run
 
 TOP = Path(__file__).parents[2]
 MODELS = ("ae", "gan", "vae")  # steps in one call, two optimizers by hand, one step a call
+OF_EACH_KIND = (
+    "ae",
+    "bigan",
+    "byol",
+    "dbn",
+    "deep_ae",
+    "gan",
+    "ladder",
+    "mae",
+    "patches",
+    "selflabel",
+    "simclr",
+    "vae",
+)
 NARROW = {"simclr_resnet18": ("--model.width", "8")}  # networks that are made for a GPU
 
 # Trains each model in a process of its own that kills itself after the first batch of the second epoch.
@@ -200,8 +214,13 @@ def test_a_run_is_locked_while_it_is_trained_and_evaluated(tmp_path: Path, monke
     assert held == [True] and not Run(run).in_use()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", config_names("model"))
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(recipe, marks=pytest.mark.slow if recipe in OF_EACH_KIND else pytest.mark.nightly)
+        for recipe in config_names("model")
+    ],
+)
 def test_every_recipe_goes_on_exactly(
     recipe: str, tmp_path: Path, stop: Callable[..., None], unjudged: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
