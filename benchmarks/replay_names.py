@@ -13,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import unsup  # noqa: F401  (before scikit-learn: it sets how threads wait)
+
+# isort: split
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
