@@ -22,7 +22,7 @@ from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
 from unsup.core.arrays import Floats, Ids
-from unsup.inference.by_names import classify_by_names
+from unsup.inference.by_names import classify_by_names, scaled_by
 from unsup.metrics.choosing import ROUND, C, directions, next_to_name, typical
 from unsup.metrics.intervals import seeds_interval
 
@@ -148,7 +148,7 @@ def replay(codes: Floats, labels: Ids, names: list[int], seed: int) -> dict[str,
 
 def share_right(codes: Floats, labels: Ids, named: Ids) -> float:
     """Return the share of the other images that get their class from the named ones, of which the first are random."""
-    x = (codes - codes.mean(axis=0)) / (np.sqrt(codes.var(axis=0).mean()) or 1)
+    x = scaled_by(codes, codes)
     is_random = np.arange(len(named)) < FIRST
     classes = classify_by_names(x, named, labels[named].astype(str), is_random).classes
     others = np.setdiff1d(np.arange(len(codes)), named)

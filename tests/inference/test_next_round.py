@@ -84,8 +84,7 @@ def test_the_interval_of_the_estimate_covers_the_truth() -> None:
 
 
 def covers(seed: int) -> bool:
-    from unsup.inference.by_names import classify_by_names
-    from unsup.inference.next_round import centred
+    from unsup.inference.by_names import classify_by_names, scaled_by
     from unsup.metrics.choosing import next_to_name
     from unsup.metrics.intervals import accuracy_interval
 
@@ -98,7 +97,7 @@ def covers(seed: int) -> bool:
         choices = next_to_name(codes, chosen, truth[chosen], np.concatenate([random, chosen]), ROUND, seed)
         chosen = np.concatenate([chosen, [choice.image for choice in choices]])
     rows = np.concatenate([random, chosen])
-    by_names = classify_by_names(centred(codes), rows, truth[rows].astype(str), np.arange(len(rows)) < ASKED)
+    by_names = classify_by_names(scaled_by(codes, codes), rows, truth[rows].astype(str), np.arange(len(rows)) < ASKED)
     others = np.setdiff1d(np.arange(IMAGES), rows)
     right = float((by_names.classes[others] == truth[others].astype(str)).mean())
     low, high = accuracy_interval(by_names.choice.judgement()[0])

@@ -115,10 +115,14 @@ def classify_by_names(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: 
 
 
 def scaled(readout: Readout, codes: Floats) -> Floats:
-    """Return codes (n, d) centred and divided by one number.
+    """Return codes (n, d) scaled by those of the training images."""
+    return scaled_by(readout.reference, readout.compact(codes))
 
-    Mean and number, the standard deviation, are those of the training images.
+
+def scaled_by(reference: Floats, codes: Floats) -> Floats:
+    """Return codes (n, d) less the mean of reference codes, over their deviation.
+
+    The deviation is one number for all entries.
     """
-    mean = readout.reference.mean(axis=0)
-    scale = float(np.sqrt(readout.reference.var(axis=0).mean())) or 1.0
-    return np.asarray((readout.compact(codes) - mean) / scale, np.float32)
+    scale = float(np.sqrt(reference.var(axis=0).mean())) or 1.0
+    return np.asarray((codes - reference.mean(axis=0)) / scale, np.float32)

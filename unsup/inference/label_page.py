@@ -130,7 +130,7 @@ def html_of(pictures: EncodedPictures, content: dict[str, Any], notes: Sequence[
 
 def remark_of(content: dict[str, Any]) -> str:
     """Return how the map was made."""
-    others = "" if content["mapped"] == len(content["files"]) else "; each other one beside the nearest of these"
+    others = "" if content["mapped"] == len(content["files"]) else "; each other one next to the nearest of these"
     return f"{content['method']} of {content['mapped']:,} pictures{others}."
 
 
@@ -184,7 +184,7 @@ def small_codes(codes: Floats) -> np.ndarray[Any, np.dtype[np.int8]]:
 def map_places(codes: Floats) -> dict[str, Any]:
     """Return the places of all pictures on the map of the report.
 
-    It is made of 2,000 of them. Each other one is put beside the nearest of these.
+    It is made of 2,000 of them. Each other one is put next to the nearest of these.
     """
     method, chosen, points = plane_of(codes)
     low, span = points.min(axis=0), np.ptp(points, axis=0)

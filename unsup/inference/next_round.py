@@ -11,12 +11,12 @@ from unsup.core.arrays import Floats, Ids
 from unsup.core.errors import printable
 from unsup.data.asked_names import drawn_at_random
 from unsup.data.encoded_pictures import EncodedPictures
-from unsup.inference.by_names import FEWEST_RANDOM, ByNames, classify_by_names
+from unsup.inference.by_names import FEWEST_RANDOM, ByNames, classify_by_names, scaled_by
 from unsup.inference.label_page import AskList
 from unsup.inference.names import Name
 from unsup.metrics.choosing import ROUND, next_to_name
 from unsup.metrics.differences import Sample, differences
-from unsup.metrics.rule_choice import folds_of, held_out_logs
+from unsup.metrics.rule_choice import RuleChoice, folds_of, held_out_logs
 
 DRAWS = 5  # of names that are left out
 FEWEST_CONFUSED = 2  # pictures with one of two names that are taken for the other, from which on that is said
@@ -52,13 +52,7 @@ def next_round(pictures: EncodedPictures, given: Mapping[str, Name]) -> NextRoun
         for choice in choices
     ]
     chosen = AskList("Chosen next", "chosen", [choice.image for choice in choices], reasons)
-    return NextRound(chosen, sentences(centred(pictures.codes), rows, names, is_random))
-
-
-def centred(codes: Floats) -> Floats:
-    """Return codes (n, d) centred and divided by one number, their standard deviation."""
-    scale = float(np.sqrt(codes.var(axis=0).mean())) or 1.0
-    return np.asarray((codes - codes.mean(axis=0)) / scale, np.float32)
+    return NextRound(chosen, sentences(scaled_by(pictures.codes, pictures.codes), rows, names, is_random))
 
 
 def sentences(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: NDArray[np.bool_]) -> list[str]:
@@ -108,9 +102,9 @@ def about_gain(x: Floats, labels: Ids, is_random: NDArray[np.bool_]) -> str:
 def right_at_random(x: Floats, labels: Ids, is_random: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return 0 or 1 for each picture drawn at random, by a probe on the others."""
     _, labels = np.unique(labels, return_inverse=True)
-    logs = held_out_logs(x, labels, folds_of(labels))
-    known = np.isfinite(logs[np.arange(len(labels)), labels])
-    return ((logs.argmax(axis=1) == labels) & known)[is_random].astype(np.float64)
+    folds = folds_of(labels)
+    choice = RuleChoice({"probe": held_out_logs(x, labels, folds)}, labels, folds, is_random)
+    return choice.correct("probe")[is_random].astype(np.float64)
 
 
 def about_overlap(by_names: ByNames, classes: NDArray[np.str_]) -> str:
