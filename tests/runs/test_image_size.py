@@ -20,8 +20,8 @@ TAKES_224 = ("simclr", "vicreg", "byol", "mae", "conv_ae", "pca", "pixels", "ae"
 
 
 def built(recipe: str, size: int, folder: Path, *options: tuple[str, object]) -> torch.nn.Module:
-    """The model, for a folder without a single image."""
-    arguments = [("data.images", str(folder)), ("data.size", size), *options]
+    """The model, for a folder without a single image, in bfloat16 on every machine."""
+    arguments = [("data.images", str(folder)), ("data.size", size), ("trainer.precision", "bf16-mixed"), *options]
     _, model = build(resolve(compose(recipe, "folder", [], arguments)))
     return model
 

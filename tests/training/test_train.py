@@ -184,8 +184,10 @@ def test_pca_and_pixels_are_models_like_any_other(root: Path, run: Path) -> None
         assert not report["comparisons"][model]["linear_probe"]["separable"]  # from itself
         if model == "pixels":
             # not counted for baselines
-            own = {key: report["scores"][key] for key in ("clusters", "copies", "new_images")}
-            assert report["scores"] == report["baselines"]["pixels"] | own
+            scores, baseline = report["scores"], report["baselines"]["pixels"]
+            own = {key: scores[key] for key in ("clusters", "copies", "new_images")}
+            curves = {"label_curve": baseline["label_curve"] | {"balanced": scores["label_curve"]["balanced"]}}
+            assert scores == baseline | own | curves
 
 
 @pytest.mark.slow
