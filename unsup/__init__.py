@@ -13,6 +13,7 @@ All names are loaded when they are first used: `import unsup` imports no torch.
 
 import importlib
 
+from unsup.core.light_imports import import_lightly
 from unsup.core.threads import wait_briefly
 from unsup.core.version import __version__
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from unsup.training.by_name import train
 
 wait_briefly()  # before torch is imported
+import_lightly()
 
 __all__ = [
     "Encoder",

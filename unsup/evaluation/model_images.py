@@ -7,7 +7,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.utils import make_grid
 
 from unsup.core.arrays import Array
 from unsup.core.seeds import seed_noise
@@ -65,7 +64,7 @@ def pixel_weights(model: Any, x: Tensor) -> Tensor | None:
 
 def grid(images: Tensor, columns: int = 8) -> Tensor:
     """(N, C, H, W), cut to [0, 1] -> (3, h, w)."""
-    return make_grid(downscaled(images.clamp(0, 1)), nrow=columns, pad_value=1)
+    return tiled(downscaled(images.clamp(0, 1)), columns)
 
 
 def filter_grid(weight: Tensor) -> Tensor:
@@ -80,7 +79,14 @@ def reconstruction_grid(x: Tensor, x_hat: Tensor) -> Tensor:
     columns = min(8, len(x))
     whole = len(x) - len(x) % columns
     lines = torch.stack([x[:whole].unflatten(0, (-1, columns)), x_hat[:whole].unflatten(0, (-1, columns))], dim=1)
-    return make_grid(lines.flatten(0, 2), nrow=columns, pad_value=1)
+    return tiled(lines.flatten(0, 2), columns)
+
+
+def tiled(images: Tensor, columns: int) -> Tensor:
+    """(N, C, H, W) -> (3, h, w), with white lines between the images."""
+    from torchvision.utils import make_grid
+
+    return make_grid(images, nrow=columns, pad_value=1)
 
 
 def downscaled(x: Tensor) -> Tensor:

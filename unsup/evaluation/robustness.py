@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from unsup.core.arrays import Ids
 from unsup.core.seeds import derived_seed
@@ -39,6 +38,8 @@ def gaussian_noise(x: Tensor, severity: int, index: Tensor) -> Tensor:
 
 def blur(x: Tensor, severity: int, index: Tensor) -> Tensor:
     """Apply Gaussian blur to the image, mirrored at its border."""
+    from torchvision.transforms.v2.functional import gaussian_blur
+
     sigma = max(0.4, BLUR[severity] * _side(x))
     radius = min(math.ceil(3 * sigma), _side(x) - 1)
     return gaussian_blur(x, [2 * radius + 1] * 2, [sigma] * 2).clamp(0, 1)

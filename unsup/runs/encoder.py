@@ -16,7 +16,6 @@ from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags, check_array
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import to_pil_image
 
 from unsup.core.arrays import Floats
 from unsup.core.errors import UsageError, UserError
@@ -182,6 +181,8 @@ class Encoder(nn.Module, TransformerMixin, BaseEstimator):
     def unit(self, x: Tensor) -> Tensor:
         """Return what the model takes, float32 in [0, 1], on the encoder's device."""
         if self.shape != self.model.shape:
+            from torchvision.transforms.v2.functional import to_pil_image
+
             x = x if x.dtype == torch.uint8 else x.mul(255).round().to(torch.uint8)
             x = torch.stack([self.picture(to_pil_image(image)) for image in x.cpu()])
         x = x.to(self.marker.device)

@@ -6,7 +6,6 @@ from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
-from torchvision.transforms.v2.functional import to_pil_image
 
 from unsup.runs.logger_names import listed_loggers
 
@@ -41,6 +40,8 @@ def further_loggers(value: Any, folder: Path, resumptions: int = 0) -> list[dict
 
 def log_picture(logger: Any, name: str, picture: Tensor, step: int) -> None:
     """Give a logger a picture (C, H, W) in [0, 1], if it takes any."""
+    from torchvision.transforms.v2.functional import to_pil_image
+
     experiment: Any = logger.experiment
     if isinstance(logger, TensorBoardLogger):
         experiment.add_image(name, picture, step)

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 Interpolation = Literal["bilinear", "bicubic"]
 Prepare = Callable[[Image.Image], Tensor]  # RGB, or grey for one channel -> (C, S, S) float32 in [0, 1]
@@ -92,6 +91,8 @@ def standard(
         std: of the pixels.
         facts: further fields of `Loaded`.
     """
+    from torchvision.transforms import v2
+
     size, crop = options.size or size, options.crop or crop
     scale = round(size / crop)
     how = options.interpolation or interpolation

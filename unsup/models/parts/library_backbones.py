@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from unsup.core.commands import install
 from unsup.core.errors import UsageError, UserError
 from unsup.models.foreign.loaded import IMAGENET
-from unsup.models.foreign.torchvision_models import known_classifier, network_of, without_last_layer
 
 SMALL = 64  # shorter side below which the first layers of a residual network keep the resolution
 CHANNELS = 3
@@ -59,6 +58,8 @@ def library_backbone(name: str, shape: tuple[int, int, int]) -> tuple[LibraryBac
 
 
 def _of_torchvision(name: str, shape: tuple[int, int, int]) -> nn.Module:
+    from unsup.models.foreign.torchvision_models import known_classifier, network_of, without_last_layer
+
     known_classifier(name)
     size = {"image_size": shape[1]} if name.startswith("vit_") else {}
     try:
