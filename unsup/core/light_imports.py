@@ -141,7 +141,7 @@ def import_lightly() -> None:
 
 
 def disabled_later(function: Callable[..., Any], recursive: bool = True, *, reason: str | None = None) -> Any:
-    """Decorate as torch.compiler.disable does, but import the compiler at the first call.
+    """Decorate as torch.compiler.disable does, and import the compiler at a call.
 
     Optimizers of torch do the same.
     """
