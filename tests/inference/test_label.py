@@ -187,7 +187,7 @@ def test_a_run_makes_a_page_of_its_own_folder_or_another(here: Path, capsys: pyt
         (["--encoder", "starter"], "needs --images <folder>"),
         (["--encoder", "starter", "--images", "gone"], "gone is not a folder"),
         (["--encoder", "resnet18", "--images", "pictures"], "resnet18"),
-        (["--encoder", "starter", "--images", "pictures", "--model.lr", "1"], "label has no option --model.lr"),
+        (["--encoder", "starter", "--images", "pictures", "--model.lr", "1"], "there is no option --model.lr here"),
         (["--encoder", "starter", "--images", "pictures", "--labels", "gone.csv"], "cannot read gone.csv"),
         (["--encoder", "starter", "--images", "pictures", "--out", "own_nets.py"], "exists and is not overwritten"),
         (["gone"], "gone"),

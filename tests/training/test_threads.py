@@ -18,7 +18,7 @@ from unsup.core.threads import Cores
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
-from unsup.runs.threads import choose_threads, use_threads
+from unsup.runs.threads import threads_and_note, use_threads
 from unsup.training.existing_runs import RunIndex, identity_of
 from unsup.training.plan import parse_grid, plan
 from unsup.training.train import threads_for
@@ -64,15 +64,15 @@ def record(run: Path, threads: Any) -> None:
 
 @pytest.mark.usefixtures("four_threads")
 def test_idle_cores_the_environment_and_the_option_in_this_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_threads("auto") == (2, "2 of 4 cores are busy: 2 threads (--threads sets a number)")
+    assert threads_and_note("auto") == (2, "2 of 4 cores are busy: 2 threads (--threads sets a number)")
     monkeypatch.setattr("unsup.runs.threads.cores_now", lambda: None)
-    assert choose_threads("auto") == (4, "")
+    assert threads_and_note("auto") == (4, "")
     monkeypatch.setattr("unsup.runs.threads.cores_now", lambda: pytest.fail("the environment says it"))
     monkeypatch.setenv(NUMBER, "4")
-    assert choose_threads("auto") == (4, "")
+    assert threads_and_note("auto") == (4, "")
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert choose_threads(4) == (4, "")
-    assert choose_threads(1000) == (1000, "1000 threads on 4 cores get in each other's way")
+    assert threads_and_note(4) == (4, "")
+    assert threads_and_note(1000) == (1000, "1000 threads on 4 cores get in each other's way")
 
 
 def test_children_work_with_the_same_number_and_afterwards_all_is_as_before() -> None:

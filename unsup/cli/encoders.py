@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,23 @@ def encoder_config(
         return checked_config(None, name, (), options)
     except UsageError as e:
         raise UsageError(str(e).replace("model.", PREFIX)) from e
+
+
+def pictures_config(encoders: Sequence[str], images: str, data_root: str | None, line: CommandLine) -> Config:
+    """Return the resolved configuration of a folder that encoders see, unreadable files left out.
+
+    Raises:
+        UsageError: the name of an encoder or an option is wrong.
+        UserError: there is no such folder.
+    """
+    for key, _ in line.options:
+        if not key.startswith("data."):
+            raise UsageError(f"there is no option --{key} here: give options of the data set, --data.…")
+    name = data_set_of(None, images)
+    for encoder in encoders:
+        check_name(encoder)
+    options = [("data.skip_unreadable", True), *overrides(line, images=images, data_root=data_root)]
+    return checked_config("pixels", name, (), options)
 
 
 def check_keys(path: str, own: list[str], others: list[str]) -> None:

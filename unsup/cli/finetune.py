@@ -7,6 +7,7 @@ from unsup.core.commands import suggest
 from unsup.core.errors import UsageError
 from unsup.core.files import short_path
 from unsup.runs.run import Run
+from unsup.runs.settings import check_seed
 
 
 def finetune(
@@ -34,8 +35,7 @@ def finetune(
     """
     if epochs is not None and epochs < 1:
         raise UsageError(f"--epochs {epochs}: give 1 or more")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"--seed {seed}: give a whole number from 0 to 4294967295")
+    check_seed(seed)
     trained, locations = Run.find(run), new_locations(data_root, images)
     from unsup.reports.format import accuracy
     from unsup.reports.sections_finetuned import WORDS

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
+from unsup.cli.encoders import pictures_config
 from unsup.cli.named import images_of
 from unsup.cli.parser import CommandLine
-from unsup.cli.training import checked_config, data_set_of, overrides
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, printable
 from unsup.core.files import folder_of_images, refuse_existing, short_path
 from unsup.inference.names import read_names
-from unsup.models.foreign.names import check_name, parse_name
-from unsup.runs.config import Config
+from unsup.models.foreign.names import parse_name
 from unsup.runs.run import Run
 
 PAGE = "label.html"
@@ -43,16 +42,17 @@ def label(
     """
     if (run is None) == (encoder is None):
         raise UsageError(f"label takes one of two: a run or {option('encoder', '<name>')}")
-    for key, _ in line.options:
-        if run is not None or not key.startswith("data."):
-            raise UsageError(f"label has no option --{key}: with an encoder give options of the data set, --data.…")
+    if run is not None and line.options:
+        raise UsageError(f"label has no option --{line.options[0][0]}: a run keeps the options of its training")
+    if encoder is not None and images is None:
+        raise UsageError(f"{option('encoder', encoder)} needs {option('images', '<folder>')}: which images?")
     if out is not None:
         refuse_existing(out)
     if run is not None:
         trained = Run.find(run)
         folder, page = images_of(trained, images), trained.folder / PAGE
     else:
-        config = encoder_config(str(encoder), images, line)
+        config = pictures_config([str(encoder)], str(images), None, line)
         folder = folder_of_images(str(images))
         page = runs / config["dataset"] / "label" / f"{parse_name(str(encoder)).folder}.html"
     names = read_names(labels, folder) if labels else {}
@@ -62,18 +62,3 @@ def label(
     pictures = folder_codes(config, str(encoder), runs) if run is None else run_codes(trained, folder)
     write_label_page(out or page, pictures, names)
     print(f"page   {printable(str(short_path(out or page)))}")
-
-
-def encoder_config(encoder: str, images: str | None, line: CommandLine) -> Config:
-    """Return the configuration of a folder that an encoder from elsewhere sees.
-
-    Raises:
-        UsageError: no folder is named, or the encoder or an option is wrong.
-        UserError: there is no such folder.
-    """
-    if images is None:
-        raise UsageError(f"{option('encoder', encoder)} needs {option('images', '<folder>')}: which images?")
-    name = data_set_of(None, images)
-    check_name(encoder)
-    options = [("data.skip_unreadable", True), *overrides(line, images=images)]
-    return checked_config("pixels", name, (), options)

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from unsup.cli.encoders import pictures_config
 from unsup.cli.parser import CommandLine
-from unsup.cli.training import checked_config, data_set_of, overrides
 from unsup.core.errors import UsageError, printable
 from unsup.core.files import short_path
-from unsup.models.foreign.names import check_name
 
 MOST = 2  # encoders
 
@@ -35,14 +34,7 @@ def start(
     """
     if len(encoder) > MOST:
         raise UsageError(f"--encoder takes one or two encoders, not {len(encoder)}")
-    for key, _ in line.options:
-        if not key.startswith("data."):
-            raise UsageError(f"start has no option --{key}: give options of the data set, --data.…")
-    name = data_set_of(None, images)
-    for one in encoder:
-        check_name(one)
-    options = [("data.skip_unreadable", True), *overrides(line, images=images, data_root=data_root)]
-    config = checked_config("pixels", name, (), options)
+    config = pictures_config(encoder, images, data_root, line)
     from unsup.evaluation.start import first_look
 
     look = first_look(config, encoder, runs, images)

@@ -38,7 +38,7 @@ def evaluate_encoder(config: Config, runs_root: Path = Path("runs"), command: st
     Raises:
         UserError: the encoder cannot be loaded or breaks a promise, or images are missing. No run folder is left then.
     """
-    threads, _ = choose_threads(config["threads"])
+    threads = choose_threads(config["threads"])
     with use_threads(threads):
         data = build_data(config)
         model = build_model(config, data)

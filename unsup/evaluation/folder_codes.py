@@ -1,6 +1,5 @@
 """Codes of a folder of pictures, by an encoder that was trained elsewhere."""
 
-import logging
 from pathlib import Path
 
 from unsup.data.encoded_pictures import EncodedPictures
@@ -10,8 +9,6 @@ from unsup.evaluation.start import announce, every_path, loaded, view
 from unsup.runs.build import load_data
 from unsup.runs.config import Config
 from unsup.runs.threads import choose_threads, use_threads
-
-log = logging.getLogger(__name__)
 
 
 def folder_codes(config: Config, encoder: str, runs: Path) -> EncodedPictures:
@@ -25,10 +22,7 @@ def folder_codes(config: Config, encoder: str, runs: Path) -> EncodedPictures:
     Raises:
         UserError: the encoder or the folder cannot be used.
     """
-    threads, note = choose_threads(config["threads"])
-    if note:
-        log.info(note)
-    with use_threads(threads):
+    with use_threads(choose_threads(config["threads"])):
         model, data = loaded(encoder), load_data(config)
         assert isinstance(data, Folder)
         announce(model, data)

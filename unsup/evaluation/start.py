@@ -63,10 +63,7 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
     Raises:
         UserError: an encoder or the folder cannot be used.
     """
-    threads, note = choose_threads(config["threads"])
-    if note:
-        log.info(note)
-    with use_threads(threads):
+    with use_threads(choose_threads(config["threads"])):
         models = [loaded(name) for name in encoders]
         data = load_data(config)
         assert isinstance(data, Folder)

@@ -22,10 +22,15 @@ CompileMode = Literal["default", "reduce-overhead", "max-autotune"]  # of torch.
 WEIGHTS_IN_FLOAT32 = (None, 16, "16", 32, "32", "32-true", "16-mixed", "bf16-mixed", "bf16")  # of trainer.precision
 
 
+def check_seed(seed: Any) -> None:
+    """Raise `UsageError` unless a seed is one that all generators take."""
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {seed!r}")
+
+
 def check_settings(config: dict[str, Any]) -> None:
     """Raise `UsageError` for impossible values of these keys and the trainer."""
-    if type(config["seed"]) is not int or not 0 <= config["seed"] < 2**32:
-        raise UsageError(f"seed: expected a whole number from 0 to 4294967295, got {config['seed']!r}")
+    check_seed(config["seed"])
     choices = {
         "matmul_precision": get_args(Precision),
         "compile": (None, *get_args(CompileMode)),

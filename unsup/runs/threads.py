@@ -1,5 +1,6 @@
 """The number of PyTorch's threads, on which the last bits of results depend."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +9,20 @@ import torch
 
 from unsup.core.threads import Threads, cores_now
 
+log = logging.getLogger(__name__)
+
 NUMBER = "OMP_NUM_THREADS"
 
 
-def choose_threads(option: Threads) -> tuple[int, str]:
+def choose_threads(option: Threads) -> int:
+    """Return the number of threads of a new run, and log why it is not the usual one."""
+    threads, note = threads_and_note(option)
+    if note:
+        log.info(note)
+    return threads
+
+
+def threads_and_note(option: Threads) -> tuple[int, str]:
     """Return the number of threads of a new run, and a line for the user or "".
 
     The option `threads` comes first, then the environment, then the number of idle cores.

@@ -97,10 +97,7 @@ def threads_for(config: Config) -> int | None:
     """
     if uses_several_devices(config) and config["threads"] == "auto":
         return None
-    threads, note = choose_threads(config["threads"])
-    if note:
-        log.info(note)
-    return threads
+    return choose_threads(config["threads"])
 
 
 def resume_run(run: Run, epochs: int | None = None) -> None:
