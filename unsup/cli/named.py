@@ -80,9 +80,9 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
     for i, (run, one) in enumerate(zip(runs, scores, strict=True)):
         cells = ["{} [{}, {}]".format(*map(accuracy, one.accuracy(key))) for key in CLASSIFIERS]
         if len(runs) > 1:
-            found = differences[i]
-            text = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**found)
-            cells.append("the best" if i == best else text + ("" if found["separable"] else ", not separable"))
+            difference = differences[i]
+            text = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**difference)
+            cells.append("the best" if i == best else text + ("" if difference["separable"] else ", not separable"))
         table.add_row(printable("/".join(run.folder.parts[-2:])), *cells)
     screen().print(table)
     which = "named at random" if scores[0].at_random else "named"

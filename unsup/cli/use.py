@@ -67,10 +67,10 @@ def similar(run: str, *, picture: Path, images: Path | None = None, out: Path | 
     else:
         data = trained.data()
         gallery = Gallery.of_data(data, codes_of_images(trained, data))
-    found = find_similar(trained, picture, gallery)
-    folder = write_similar(trained, picture, found, out)
-    screen().print(similar_table(found))
-    print(found.note)
+    nearest = find_similar(trained, picture, gallery)
+    folder = write_similar(trained, picture, nearest, out)
+    screen().print(similar_table(nearest))
+    print(nearest.note)
     for name in (TABLE, SHEET):
         print(f"{name.partition('.')[0]:8} {printable(str(short_path(folder / name)))}")
 

@@ -103,8 +103,8 @@ def classify_by_names(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: 
     logs: dict[Rule, Doubles] = {"probe": held_out_logs(x[rows], labels, folds), "propagation": spread_held_out}
     choice = RuleChoice(logs, labels, folds, judges)
     chosen = choice.chosen()
-    found = spread if chosen.rule == "propagation" else log_probabilities(probe().fit(x[rows], labels), x)
-    shares = chosen.probabilities(found)
+    logs_of_all = spread if chosen.rule == "propagation" else log_probabilities(probe().fit(x[rows], labels), x)
+    shares = chosen.probabilities(logs_of_all)
     return ByNames(
         classes=classes[shares.argmax(axis=1)],
         confidence=shares.max(axis=1).astype(np.float32),

@@ -132,10 +132,10 @@ class Similar:
     @property
     def rows(self) -> list[tuple[int, str, str, str, str]]:
         """The lines of the table."""
-        gallery, found = self.gallery, zip(self.at.tolist(), self.similarity.tolist(), strict=True)
+        gallery, nearest = self.gallery, zip(self.at.tolist(), self.similarity.tolist(), strict=True)
         return [
             (rank, gallery.names[i], gallery.splits[i], f"{similarity:.4f}", gallery.labels[i])
-            for rank, (i, similarity) in enumerate(found, 1)
+            for rank, (i, similarity) in enumerate(nearest, 1)
         ]
 
     @property
