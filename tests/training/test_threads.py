@@ -46,7 +46,7 @@ def evaluated_with(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(torch.get_num_threads())
         raise UserError("far enough")
 
-    monkeypatch.setattr("unsup.evaluation.run.selfcheck", evaluate)
+    monkeypatch.setattr("unsup.evaluation.run.cached_selfcheck", evaluate)
     return seen
 
 

@@ -69,7 +69,9 @@ def encoder_config(
 
 
 def pictures_config(encoders: Sequence[str], images: str, data_root: str | None, line: CommandLine) -> Config:
-    """Return the resolved configuration of a folder that encoders see, unreadable files left out.
+    """Return the resolved configuration of a folder that encoders see.
+
+    Unreadable files are left out.
 
     Raises:
         UsageError: the name of an encoder or an option is wrong.

@@ -14,7 +14,12 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-LEFT_OUT = {"lightning": ("torchvision", "transformers", "torch._dynamo"), "torchvision": ("torch._dynamo",)}
+COMPILER = ("torch._dynamo",)
+LEFT_OUT = {
+    "lightning": ("torchvision", "transformers", *COMPILER),
+    "torchvision": COMPILER,
+    "torchvision.tv_tensors": COMPILER,  # of its transforms
+}
 
 
 class StandIn:

@@ -14,6 +14,7 @@ from unsup.core.splits import SPLITS
 from unsup.data.base import ImageData
 from unsup.evaluation.baseline_differences import compare_with_baselines
 from unsup.evaluation.baselines import BaselineResult, cache_key, compute_baselines, feature_spaces
+from unsup.evaluation.cached_selfcheck import cached_selfcheck
 from unsup.evaluation.copy_search import find_copies
 from unsup.evaluation.draw import draw_figures
 from unsup.evaluation.findings import find_faults
@@ -21,7 +22,6 @@ from unsup.evaluation.foreign_encoding import PictureSource
 from unsup.evaluation.image_facts import image_facts
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
-from unsup.evaluation.selfcheck import selfcheck
 from unsup.evaluation.stored import has_images
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.models.base import Model
@@ -80,8 +80,9 @@ def _judge(run: Run, data: ImageData, quick: bool, checkpoint: Path) -> Judgemen
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
     source = PictureSource(folder.parent / "codes")
     pictured = has_images(data)
-    say(QUICK if quick else "checking the evaluator")
-    checks = None if quick else selfcheck()
+    if quick:
+        say(QUICK)
+    checks = None if quick else cached_selfcheck(folder)
     spaces = feature_spaces(data, folder) if hasattr(model, "sample") and not quick else []
     copies = find_copies(data, folder, cache_key(data)) if pictured and not quick else None
     with about(run.config["recipe"]):
