@@ -10,11 +10,15 @@ from nbclient import NotebookClient
 TOP = Path(__file__).parents[1]
 NOTEBOOKS = sorted((TOP / "notebooks").glob("*.ipynb"))
 PAGES = TOP / "docs" / "notebooks"
+IN_CI = ("01_train_and_look", "04_add_a_model")  # the others take minutes
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
-@pytest.mark.slow
-@notebooks
+def marks_of(path: Path) -> pytest.MarkDecorator:
+    return pytest.mark.slow if path.stem in IN_CI else pytest.mark.nightly
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, marks=marks_of(p), id=p.stem) for p in NOTEBOOKS])
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     (tmp_path / "notebooks").mkdir()

@@ -381,11 +381,14 @@ def test_layers_can_be_left_out(digits, result):
     assert scores == {name: value for name, value in result[0].scores.items() if name != "layers"}
 
 
-def test_a_baseline_lacks_the_number_of_clusters_and_scores_of_new_images(digits, result):
+def test_a_baseline_lacks_what_no_comparison_reads(digits, result):
     scores = judge_model(Net(digits.shape), digits, extent="baseline").scores
     assert scores["clusters"] == {"k": 10, "by": "classes"}
-    left_out = {name: result[0].scores[name] for name in ("clusters", "new_images")}
-    assert scores | left_out == result[0].scores and "new_images" not in scores
+    full = result[0].scores
+    left_out = {name: full[name] for name in ("clusters", "new_images")}
+    left_out |= {name: scores[name] | {"l2": full[name]["l2"]} for name in ("kmeans", "silhouette")}
+    assert scores | left_out == full
+    assert "new_images" not in scores and not any("l2" in scores[name] for name in ("kmeans", "silhouette"))
 
 
 def test_unlabelled_images_get_the_label_free_part_and_say_so():
@@ -567,8 +570,12 @@ def test_the_own_check_notices_a_broken_evaluator(monkeypatch):
         return (range(min(counts.shape)), range(min(counts.shape)))
 
     monkeypatch.setattr(clustering, "linear_sum_assignment", unmatched)
-    votes = NeighbourVotes(20, 0.5, 0.5, 0.5, 200, 0.5, np.ones(0, np.float32))
-    monkeypatch.setattr(check, "neighbour_votes", lambda *z: votes._replace(correct=np.ones(len(z[2]), np.float32)))
+
+    def votes(train, labels, test, test_labels, without=None):
+        right = np.ones(len(test), np.float32)
+        return NeighbourVotes(20, 0.5, 0.5, 0.5, 200, 0.5, right, right)
+
+    monkeypatch.setattr(check, "neighbour_votes", votes)
     monkeypatch.setattr(check, "calibration_errors", lambda confidence, correct: (0.0, 0.5))
     monkeypatch.setattr(generation, "precision_recall", lambda generated, real: (1.0, 1.0))
     failed = {name for name, passed, _ in selfcheck() if not passed}

@@ -43,6 +43,19 @@ def test_majorities_are_those_of_brute_force(digits: tuple[np.ndarray, ...]) -> 
         assert abs(getattr(votes, name) - share) <= limit, name  # three or one of 500 images
 
 
+def test_images_without_a_vote_are_as_if_they_were_not_there(digits: tuple[np.ndarray, ...]) -> None:
+    train, labels, test, truth = digits
+    mean = train.astype(np.float64).mean(axis=0)
+    closeness = cosines(test - mean, train - mean)
+    nearest = np.unique(closeness.argmax(axis=1))
+    votes = neighbour_votes(train, labels, test, truth, nearest)
+    closeness[:, nearest] = -np.inf
+    expected = majority(closeness, labels, 20) == truth
+    assert np.mean(votes.correct_without != expected) <= 0.0041
+    assert votes.correct_without.mean() < votes.centred
+    assert np.array_equal(neighbour_votes(train, labels, test, truth).correct_without, votes.correct)
+
+
 def weighted_votes(
     train: np.ndarray, labels: np.ndarray, test: np.ndarray, k: int, temperature: float, classes: int
 ) -> np.ndarray:

@@ -73,8 +73,9 @@ def judge_arrays(
         classes: the number of classes and clusters; None takes it from the training labels.
         num_clusters: the number of the model's own clusters, if it assigns any.
         extent: "baseline" leaves out what no comparison reads: an estimate of the number of clusters where the number
-            of classes is known, and scores of what `classify` says of new images. "quick" leaves out all but the linear
-            probe, few labels, kNN and k-means of raw codes, whose scores are those of "full".
+            of classes is known, k-means of codes of unit length, and scores of what `classify` says of new images.
+            "quick" leaves out all but the linear probe, few labels, kNN and k-means of raw codes, whose scores are
+            those of "full".
         output_scores: scores of the model's other outputs on test images.
         generation: functions that return scores of generated images, by name.
         copies: near-duplicates of test images, if they were looked for.
@@ -98,9 +99,12 @@ def judge_arrays(
         k = done["number of clusters"]["silhouette"]
     else:
         done, k = {}, classes or len(np.unique(labels["train"]))
+    if extent == "baseline":
+        del spaces["l2"]
     todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
     if labels is not None:
-        judged = measures.layer_measures(encoded, labels) | measures.knn_measures(codes, labels)
+        duplicates = None if copies is None else copies.train_val[copies.train_val < len(codes["train"])]
+        judged = measures.layer_measures(encoded, labels) | measures.knn_measures(codes, labels, duplicates)
         todo = judged | measures.probe_measures(encoded, labels, extent, curves) | todo
         todo |= counting | held_out_measures(compact, labels) if extent == "full" else {}
     if extent == "quick":
@@ -128,7 +132,7 @@ def judge_arrays(
     if copies is not None:
         say("scores without near-duplicates")
         standardised = probed.splits if probed else None
-        scores["copies"] = copy_scores(copies, standardised, codes, probe, done.get("kNN"))
+        scores["copies"] = copy_scores(copies, standardised, probe, done.get("kNN"))
     pictured = diagnostics.subsample(len(codes["test"]), PICTURED)
     kmeans = done["k-means raw"].clustering
     readout = Readout.fit(

@@ -6,11 +6,11 @@ from typing import Any, Self
 import numpy as np
 
 from unsup.core.array_files import Arrays
-from unsup.core.arrays import Floats, Ids
+from unsup.core.arrays import Ids
 from unsup.metrics.differences import Sample, differences
 from unsup.metrics.logistic import fit_logistic
 from unsup.metrics.near_duplicates import NearDuplicates
-from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
+from unsup.metrics.neighbours import NeighbourVotes
 from unsup.metrics.probes import LinearProbe, Splits
 
 FEWEST_OF_A_CLASS = 5  # training images that must be left to fit a probe again
@@ -51,21 +51,19 @@ class Copies:
 def copy_scores(
     copies: Copies,
     splits: Splits | None,
-    codes: dict[str, Floats],
     probe: LinearProbe | None,
     votes: NeighbourVotes | None,
 ) -> dict[str, Any]:
     """Return how many copies there are, and scores without them.
 
-    The probe, with the same C, and the neighbours are fitted again without the copies, and score all test images; the
-    difference is paired. The scores of test images without a copy are those of the first fit.
+    The probe, with the same C, is fitted again without the copies, and neighbours are counted without them; both score
+    all test images, and the difference is paired. The scores of test images without a copy are those of the first fit.
 
     Args:
         copies: of the test images.
         splits: standardised codes; None without labels, and so are `probe` and `votes`.
-        codes: of each split, as they are.
         probe: fitted on all training and validation images.
-        votes: of all training images.
+        votes: of training images, with the copies and without.
     """
     scores: dict[str, Any] = {"pairs": copies.pairs, "expected": copies.expected, "test": len(copies.test)}
     if not copies.pairs or splits is None or probe is None or votes is None:
@@ -78,8 +76,7 @@ def copy_scores(
     left = np.bincount(splits.train_val_labels[train], minlength=int(splits.train_val_labels.max()) + 1)
     if left.min() >= FEWEST_OF_A_CLASS:
         fitted = fit_logistic(splits.train_val[keep], splits.train_val_labels[keep], probe.C)
-        voted = neighbour_votes(codes["train"][train], splits.train_labels[train], codes["test"], splits.test_labels)
-        after = {"linear_probe": fitted.predict(splits.test) == splits.test_labels, "knn": voted.correct}
+        after = {"linear_probe": fitted.predict(splits.test) == splits.test_labels, "knn": votes.correct_without}
         for name, correct in after.items():
             (paired,) = differences([Sample.of(before[name]), Sample.of(correct)], [(1, 0)])
             results[name] = {"accuracy": float(np.mean(correct)), "difference": paired}

@@ -20,6 +20,7 @@ from unsup.metrics.subsets import RATIOS
 
 Extent = Literal["full", "quick", "baseline"]  # "baseline": what a comparison reads; "quick": the first scores alone
 QUICK = ("linear probe", "few-label probe", "kNN", "k-means raw")
+LAYER_IMAGES = 10_000  # training images on which probes of inner layers are fitted
 FEW_LABELS = (1, 10)  # labelled images per class
 Labels = dict[str, Ids]  # of each split
 Spaces = dict[str, dict[str, Floats]]  # "raw", "l2" -> codes of each split
@@ -67,18 +68,24 @@ def probe_measures(encoded: dict[str, Encoded], labels: Labels, extent: Extent, 
 
 
 def layer_measures(encoded: dict[str, Encoded], labels: Labels) -> Measures:
-    """Return the linear and few-label probes of each inner layer."""
+    """Return the linear and few-label probes of each inner layer.
+
+    They are fitted on at most 10,000 training images, and the linear one on the validation images too.
+    """
+    some = diagnostics.subsample(len(labels["train"]), LAYER_IMAGES)
+    seen = labels | {"train": labels["train"][some]}
 
     def layer(name: str) -> tuple[probes.LinearProbe, FewLabels]:
-        splits = _standardised([encoded[split].layers[name] for split in SPLITS], labels)
+        train, val, test = (encoded[split].layers[name] for split in SPLITS)
+        splits = _standardised([train[some], val, test], seen)
         return probes.linear_probe(splits), _few_labels(splits)
 
     return {f"layer {name}": partial(layer, name) for name in encoded["test"].layers}
 
 
-def knn_measures(codes: dict[str, Floats], labels: Labels) -> Measures:
-    """Return the votes of neighbours, whatever the number of dimensions."""
-    votes = partial(neighbour_votes, codes["train"], labels["train"], codes["test"], labels["test"])
+def knn_measures(codes: dict[str, Floats], labels: Labels, copies: Ids | None) -> Measures:
+    """Return the votes of neighbours, also without training images that are copies."""
+    votes = partial(neighbour_votes, codes["train"], labels["train"], codes["test"], labels["test"], copies)
     return {"kNN": votes}
 
 

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from unsup.core.splits import SPLITS
 from unsup.evaluation.copies import Copies, copy_scores
 from unsup.metrics import clustering, diagnostics, generation, probes
 from unsup.metrics.classification import calibration_errors, class_scores
@@ -134,8 +133,9 @@ def _copied(rng: np.random.Generator) -> list[CheckResult]:
     splits = Splits.of(codes, [label[at] for at in scenes])
     copied = np.flatnonzero(np.concatenate(scenes[:2]) < 40)
     copies = Copies(len(copied), 0.0, np.arange(TEST), copied)
-    votes = neighbour_votes(splits.train, splits.train_labels, splits.test, splits.test_labels)
-    scores = copy_scores(copies, splits, dict(zip(SPLITS, codes, strict=True)), probes.linear_probe(splits), votes)
+    in_training = copied[copied < TRAIN]
+    votes = neighbour_votes(splits.train, splits.train_labels, splits.test, splits.test_labels, in_training)
+    scores = copy_scores(copies, splits, probes.linear_probe(splits), votes)
     values = {name: scores[name]["accuracy"] for name in ("linear_probe", "knn")}
     helped = all(scores[name]["difference"]["high"] < -0.5 for name in values)
     return [

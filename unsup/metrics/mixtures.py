@@ -185,5 +185,5 @@ def estimate_k(codes: Floats) -> dict[str, int]:
 
     return {
         "silhouette": max(range(2, min(most, len(seen) - 1) + 1), key=mean_silhouette, default=1),
-        "bic": min(range(1, most + 1), key=lambda k: fit_mixture(seen, k, restarts=2).bic(seen)),
+        "bic": min(range(1, most + 1), key=lambda k: fit_mixture(seen, k, restarts=1).bic(seen)),
     }

@@ -23,7 +23,7 @@ class NeighbourVotes(NamedTuple):
     `centred`, `raw` and `unit_length` are majorities of k images, by the cosine after the mean training code is
     subtracted, by the Euclidean distance, and by the cosine of the codes as they are. `weighted` is the vote of
     `weighted_k` images by that last cosine, each with the weight exp(cosine / 0.1). `correct` (m,) is 1 for test images
-    that the first of them classifies correctly.
+    that the first of them classifies correctly, and `correct_without` the same if some training images have no vote.
     """
 
     k: int
@@ -33,21 +33,38 @@ class NeighbourVotes(NamedTuple):
     weighted_k: int
     weighted: float
     correct: Floats
+    correct_without: Floats
 
 
 @threadpool_limits.wrap(limits=1)
-def neighbour_votes(train: Floats, labels: Ids, test: Floats, test_labels: Ids) -> NeighbourVotes:
+def neighbour_votes(
+    train: Floats, labels: Ids, test: Floats, test_labels: Ids, without: Ids | None = None
+) -> NeighbourVotes:
     """Classify test codes (m, D) by training codes (n, D), with nothing chosen.
 
     k is 20, or the size of the smallest class if that is less. All votes come from one product of the codes.
+
+    Args:
+        train: codes of training images.
+        labels: (n,) of these.
+        test: codes of test images.
+        test_labels: (m,) of these.
+        without: positions of training images that `correct_without` leaves out, fewer than n - k.
     """
+    left_out = np.zeros(len(train), np.bool_)
+    left_out[without if without is not None else []] = True
     classes, ids, counts = np.unique(labels, return_inverse=True, return_counts=True)
     k, weighted_k = min(NEIGHBOURS, int(counts.min())), min(LITERATURE_NEIGHBOURS, len(train))
-    right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in ("centred", "raw", "unit_length", "weighted")}
+    right: dict[str, list[NDArray[np.bool_]]] = {
+        name: [] for name in ("centred", "raw", "unit_length", "weighted", "without")
+    }
     for rows, closeness in _closeness(train, test):
         cosines = closeness["unit_length"]
         nearest = {name: largest(scores, k) for name, scores in closeness.items()}
         nearest["weighted"] = largest(cosines, weighted_k)
+        nearest["without"] = nearest["centred"].copy()
+        if (lost := left_out[nearest["centred"]].any(axis=1)).any():
+            nearest["without"][lost] = largest(np.where(left_out, -np.inf, closeness["centred"][lost]), k)
         for name, at in nearest.items():
             weights = np.ones(at.shape)
             if name == "weighted":
@@ -56,8 +73,16 @@ def neighbour_votes(train: Floats, labels: Ids, test: Floats, test_labels: Ids) 
             votes = np.bincount(cells.ravel(), weights.ravel(), len(at) * len(classes)).reshape(len(at), -1)
             right[name].append(classes[votes.argmax(axis=1)] == test_labels[rows])
     correct = {name: np.concatenate(parts) for name, parts in right.items()}
-    accuracies = {name: float(values.mean()) for name, values in correct.items()}
-    return NeighbourVotes(k=k, weighted_k=weighted_k, **accuracies, correct=correct["centred"].astype(np.float32))
+    return NeighbourVotes(
+        k=k,
+        centred=float(correct["centred"].mean()),
+        raw=float(correct["raw"].mean()),
+        unit_length=float(correct["unit_length"].mean()),
+        weighted_k=weighted_k,
+        weighted=float(correct["weighted"].mean()),
+        correct=correct["centred"].astype(np.float32),
+        correct_without=correct["without"].astype(np.float32),
+    )
 
 
 @threadpool_limits.wrap(limits=1)
