@@ -126,14 +126,14 @@ RULES: dict[str, Rule] = {
 }
 
 
-def replay(codes: Floats, labels: Ids, names: list[int], seed: int) -> dict[str, list[float]]:
-    """Return the share right after each number of names, by each rule."""
+def replay(codes: Floats, labels: Ids, names: list[int], seed: int, rules: list[str]) -> dict[str, list[float]]:
+    """Return the share right after each number of names, by each of these rules."""
     rng = np.random.default_rng(seed)
     first = rng.permutation(len(codes))[:FIRST]
     order = rng.permutation(np.setdiff1d(np.arange(len(codes)), first))
     x = directions(codes, seed)
     shares: dict[str, list[float]] = {}
-    for name, rule in RULES.items():
+    for name in rules:
         chosen, shares[name] = np.empty(0, np.int64), []
         for total in names:
             while (missing := total - FIRST - len(chosen)) > 0:
@@ -141,7 +141,7 @@ def replay(codes: Floats, labels: Ids, names: list[int], seed: int) -> dict[str,
                 free = np.ones(len(codes), bool)
                 free[taken] = False
                 stand = Stand(x, codes, chosen, labels[chosen], taken, free, order, int(labels.max()) + 1, seed)
-                chosen = np.concatenate([chosen, rule(stand, min(ROUND, missing))])
+                chosen = np.concatenate([chosen, RULES[name](stand, min(ROUND, missing))])
             shares[name].append(share_right(codes, labels, np.concatenate([first, chosen])))
     return shares
 
@@ -155,17 +155,17 @@ def share_right(codes: Floats, labels: Ids, named: Ids) -> float:
     return float((classes[others] == labels[others].astype(str)).mean())
 
 
-def report(path: Path, repetitions: int, images: int, names: list[int]) -> None:
-    """Print the table of a file of codes."""
+def report(path: Path, seeds: range, images: int, names: list[int], rules: list[str]) -> None:
+    """Print the table of a file of codes, with a repetition for each seed."""
     with np.load(path) as arrays:
         codes = arrays["codes"].astype(np.float32)
         labels = np.unique([str(Path(file).parent) for file in arrays["files"]], return_inverse=True)[1]
-    shares: dict[str, list[list[float]]] = {name: [] for name in RULES}
-    for seed in range(repetitions):
+    shares: dict[str, list[list[float]]] = {name: [] for name in rules}
+    for seed in seeds:
         at = np.random.default_rng(1_000 + seed).permutation(len(codes))[:images]
-        for name, row in replay(codes[at], labels[at], names, seed).items():
+        for name, row in replay(codes[at], labels[at], names, seed, rules).items():
             shares[name].append(row)
-    print(f"{path.name}: {min(images, len(codes)):,} images, {codes.shape[1]}-d codes, {repetitions} repetitions")
+    print(f"{path.name}: {min(images, len(codes)):,} images, {codes.shape[1]}-d codes, {len(seeds)} repetitions")
     print("names      " + "".join(f"{total:>32}" for total in names))
     for name, rows in shares.items():
         table = np.array(rows)
@@ -181,8 +181,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--repetitions", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the first repetition")
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=[*RULES], help="random is always among them")
     parser.add_argument("--images", type=int, default=4_000)
     parser.add_argument("--names", type=int, nargs="+", default=[90, 200, 500])
     given = parser.parse_args()
     for file in given.files:
-        report(file, given.repetitions, given.images, given.names)
+        rules = list(dict.fromkeys(["random", *given.rules]))
+        report(file, range(given.seed, given.seed + given.repetitions), given.images, given.names, rules)
