@@ -77,8 +77,9 @@ def test_commands_are_those_of_the_user(monkeypatch: pytest.MonkeyPatch, picture
     assert f"make compare DATA=folder-pictures {names} RUNS=my" in page
     assert f"make classify RUN=my/folder-pictures/own_nets.Network/0-001 IMAGES=pictures {names}" in page
     monkeypatch.delenv("UNSUP_VIA")
-    given = Suggestions.of("p", [("starter", "--encoder.size 96")], Path("runs"), "folder-p", None, "")
-    assert given.evaluate == ["unsup evaluate --encoder starter --images p --encoder.size 96"]
+    given = Suggestions.of("p", ["starter"], Path("runs"), "folder-p", None, "")
+    assert given.evaluate == ["unsup evaluate --encoder starter --images p"]
+    assert given.label == "unsup label --encoder starter --images p"
     assert given.train == "unsup train simclr --images p" and "labels" not in given.compare
 
 
@@ -247,5 +248,5 @@ def test_the_starter_at_its_size(here: Path, capsys: pytest.CaptureFixture[str])
     assert main(["start", "--images", "pictures"]) == 0
     page = (START / "index.html").read_text()
     assert "middle 96 x 96" in page
-    assert "unsup evaluate --encoder starter --images pictures" in page and "--encoder.size 96" in page
+    assert "unsup evaluate --encoder starter --images pictures" in page and "--encoder.size" not in page
     assert len(page) < 2_000_000 and Image.open(here / "pictures" / "00.jpg").size == (120, 100)

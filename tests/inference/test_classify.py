@@ -363,7 +363,7 @@ def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, picture
         ("file,name\nleft/00.png,a\n", "a file that is no image in"),
         ("file,name\nleft/00.png,a\n", "(did you mean 'left/0"),
         ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
-        ("file,name\nleft/000.png,\n", "names no images"),
+        ("file,name\nleft/000.png,\n", "names no images: fill in its column name"),
         (None, "cannot read"),
     ],
 )

@@ -9,7 +9,8 @@ from unsup.cli.parser import CommandLine
 from unsup.cli.training import checked_config, named_data_set, new_locations, overrides
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
-from unsup.core.files import short_path
+from unsup.core.files import folder_of_images, short_path
+from unsup.inference.names import read_names
 from unsup.runs.run import Run
 
 
@@ -56,6 +57,11 @@ def evaluate(
         raise UsageError(f"{option('labels')} needs pictures, which {option('codes')} has not")
     if run is None:
         config = encoder_config(encoder, codes, data, images, data_root, line)
+        if labels:  # read before an evaluation that takes minutes
+            folder = config["data"]["init_args"].get("images")
+            if not folder:
+                raise UsageError(f"{option('labels')} names images of a folder: give {option('images', '<folder>')}")
+            read_names(labels, folder_of_images(folder))
         from unsup.evaluation.encoder_run import evaluate_encoder
 
         judged = evaluate_encoder(config, runs, line.text)

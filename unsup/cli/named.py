@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from unsup.cli.output import screen
 from unsup.core.commands import option, suggest
-from unsup.core.errors import UsageError, UserError, printable
+from unsup.core.errors import UsageError, UserError, closest, printable
 from unsup.core.files import folder_of_images, replace_file, short_path
 from unsup.runs.run import Run
 
@@ -36,6 +36,8 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
 
     reports = sorted(root.glob(f"{data or '*'}/*/*/report.json"))
     runs = [run for run in map(Run, (path.parent for path in reports)) if run.has_readout and folder_named_by(run)]
+    if not runs and data and (known := {path.parts[-4] for path in root.glob("*/*/*/report.json")}):
+        raise UserError(f"{root} has no evaluated run on {data} ({closest(data, known)})")
     if not runs:
         raise UserError(f"{root} has no evaluated run on a folder of images: {suggest('train', images='<folder>')}")
     if len({run.config["dataset"] for run in runs}) > 1:

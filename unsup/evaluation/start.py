@@ -31,7 +31,6 @@ from unsup.runs.threads import choose_threads, use_threads
 
 log = logging.getLogger(__name__)
 
-STARTER, STARTER_SIZE = "starter", 96
 TIMED = 16  # images
 AUDITED = 110  # images a second of one core, about
 SKIP = "--data.skip_unreadable true"
@@ -81,7 +80,6 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
         views += [] if len(views) > 1 else [pixel_view(small_pictures(findings.images))]
         names = None if asked is None else folder / NAMES
         options = SKIP if "unreadable" in data.left_out() else ""
-        with_options = [(name, options_of(name)) for name in encoders]
         content = page(
             StartPage(
                 images=images,
@@ -93,7 +91,7 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
                 findings=findings,
                 views=(views[0], views[1]),
                 asked=asked,
-                suggestions=Suggestions.of(images, with_options, runs, dataset, names, options),
+                suggestions=Suggestions.of(images, encoders, runs, dataset, names, options),
             )
         )
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,13 +105,7 @@ def every_path(data: Folder) -> list[Path]:
 
 
 def loaded(name: str) -> ForeignEncoder:
-    """Return an encoder, the starter with pictures of 96 pixels."""
-    return ForeignEncoder(name, size=STARTER_SIZE if name == STARTER else None).eval().to(fastest_device())
-
-
-def options_of(name: str) -> str:
-    """Return the options with which `evaluate` sees the same pictures."""
-    return f"--encoder.size {STARTER_SIZE}" if name == STARTER else ""
+    return ForeignEncoder(name).eval().to(fastest_device())
 
 
 def announce(model: ForeignEncoder, data: Folder) -> None:

@@ -47,6 +47,7 @@ class Suggestions(NamedTuple):
     """Commands in the form that the user types."""
 
     audit: str
+    label: str
     evaluate: list[str]
     compare: str
     train: str
@@ -56,7 +57,7 @@ class Suggestions(NamedTuple):
     def of(
         cls,
         images: str,
-        encoders: Sequence[tuple[str, str]],
+        encoders: Sequence[str],
         runs: Path,
         dataset: str,
         names: Path | None,
@@ -66,19 +67,19 @@ class Suggestions(NamedTuple):
 
         Args:
             images: the folder, as the user named it.
-            encoders: their names, each with its options.
+            encoders: their names.
             runs: the folder of runs.
             dataset: the name of the folder's runs.
             names: the table in which the user names images, None if folders give the classes.
             options: of the data set.
         """
         labels, root = None if names is None else short_path(names), unless_default(runs)
-        run = Path(short_path(runs), dataset, parse_name(encoders[0][0]).folder, "0-001")
+        run = Path(short_path(runs), dataset, parse_name(encoders[0]).folder, "0-001")
         given: dict[str, Any] = {"images": images, "labels": labels}
-        further = {name: " ".join(filter(None, [own, options])) for name, own in encoders}
         return cls(
             audit=suggest("audit", images=images, runs=root),
-            evaluate=[suggest("evaluate", further[name], encoder=name, runs=root, **given) for name in further],
+            label=suggest("label", options, encoder=encoders[0], images=images, runs=root),
+            evaluate=[suggest("evaluate", options, encoder=name, runs=root, **given) for name in encoders],
             compare=suggest("compare", data=dataset, labels=labels, runs=root),
             train=suggest("train", options, model=TRAINED, images=images, runs=root),
             classify=suggest("classify", run=run, **given),

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     Classes come from the linear probe of the evaluation, or, if the user gives at least two names, from those
     (`classify_by_names`). Named images keep their names as classes, with confidence 1. Clusters are the model's own, or
     those of k-means if it has none. The name of a cluster is the most frequent one given to its images, or "cluster 7".
+    No image of the run's own folder counts as unlike the training images.
 
     Args:
         run: the run, evaluated.
@@ -78,6 +80,8 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     readout = run.readout
     user_names = read_names(labels, images) if labels else {}
     encoded = encode_folder(run, images, readout)
+    if is_own_folder(run.config, images):  # how near they are to themselves says nothing
+        encoded.columns["unlike"] = np.zeros_like(encoded.columns["unlike"])
     columns, row_of = encoded.columns, {file: i for i, file in enumerate(encoded.files)}
     if unread := [file for file in user_names if file not in row_of]:
         log.warning("%d named images cannot be read (the first: %s)", len(unread), printable(unread[0]))
@@ -106,6 +110,12 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         false_alarm_rate=readout.false_alarm_rate,
         false_alarm_limit=readout.false_alarm_limit,
     )
+
+
+def is_own_folder(config: dict[str, Any], images: Path) -> bool:
+    """Return whether a folder is the one that a run was trained on."""
+    own = config.get("data", {}).get("init_args", {}).get("images")
+    return bool(own) and Path(str(own)).expanduser().resolve() == images.resolve()
 
 
 def names_of_clusters(clusters: NDArray[np.int64], rows: NDArray[np.int64], names: NDArray[np.str_]) -> list[str]:

@@ -116,7 +116,7 @@ def html_of(pictures: EncodedPictures, content: dict[str, Any], notes: Sequence[
     script = render("label.js.j2", title="")
     return render(
         "label.html.j2",
-        title=f"Name the pictures of {printable(pictures.images.resolve().name)}",
+        title=f"Name the pictures in “{printable(pictures.images.resolve().name)}”",
         encoder=printable(pictures.encoder),
         shown=len(content["files"]),
         notes=notes,

@@ -48,7 +48,7 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
     if unknown:
         raise UserError(f"{path} names {_not_found(unknown, images, known)}")
     if not names:
-        raise UserError(f"{path} names no images: a line is file,name")
+        raise UserError(f"{path} names no images: fill in its column name")
     return names
 
 

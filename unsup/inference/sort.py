@@ -16,7 +16,7 @@ from unsup.core.errors import printable
 from unsup.core.files import create_folder, fill_folder, refuse_existing, replace_file
 from unsup.core.tables import table
 from unsup.data.scan import kind_of
-from unsup.inference.classify import Classification, classify_folder
+from unsup.inference.classify import Classification, classify_folder, is_own_folder
 from unsup.inference.contact_sheet import write_sheet
 from unsup.reports.format import with_interval
 from unsup.reports.schema import Report
@@ -76,12 +76,6 @@ def classification_table(classified: Classification) -> Table:
     return table
 
 
-def same_images(report: Report, images: Path) -> bool:
-    """Return whether a folder is the one that a run was trained on."""
-    own = report.provenance.config.get("data", {}).get("init_args", {}).get("images")
-    return bool(own) and Path(str(own)).expanduser().resolve() == images.resolve()
-
-
 def notes(report: Report, classified: Classification, images: Path) -> list[str]:
     """Say how the classes were found, and how far they and the novelty can be trusted."""
     others = ~classified.is_named & ~classified.unlike
@@ -91,7 +85,7 @@ def notes(report: Report, classified: Classification, images: Path) -> list[str]
         sentences = [_about_classes(report, classified)]
         if classified.confidence is not None and others.any():
             sentences.append(_about_confidence(classified, others))
-    if same_images(report, images):
+    if is_own_folder(report.provenance.config, images):
         sentences.append(f"These are the pictures of the run itself, so that whether one is {UNLIKE} says nothing.")
     elif rate := classified.false_alarm_rate:
         unnamed = int((~classified.is_named).sum())

@@ -22,6 +22,8 @@ def copies_warning(report: Report) -> str:
     copies = report.scores.copies
     if not copies or copies.test < SHARE * report.run.images.test:
         return ""
+    if report.scores.linear_probe is None:
+        return copied_test_images(report)
     return f"{copied_test_images(report)}: these accuracies are too high by what that is worth"
 
 
@@ -33,11 +35,15 @@ def copies_of_test_images(report: Report) -> list[Block]:
     if not copies.pairs:
         return [Note("No test image has a near-duplicate among the training and validation images.")]
     chance = f"{copies.expected:.1f}" if copies.expected >= 0.05 else "hardly any"
+    learned = ""
+    if not report.pretrained_on:
+        learned = (
+            " The encoder itself learned from these copies: only a training without them can tell what that is worth."
+        )
     blocks: list[Block] = [
         Note(
             f"**{copies.test:,} of {report.run.images.test:,} test images have a near-duplicate among the training and "
-            f"validation images** ({copies.pairs:,} pairs; expected by chance: {chance}). The encoder itself learned "
-            "from these copies: what that is worth, only a training without them can tell."
+            f"validation images** ({copies.pairs:,} pairs; expected by chance: {chance}).{learned}"
         )
     ]
     if copies.removed is None:
