@@ -14,7 +14,7 @@ from unsup.models.pixels import Pixels
 from unsup.reports.blocks import Note, Table
 from unsup.reports.report import as_record
 from unsup.reports.score_schema import Scores
-from unsup.reports.sections_copies import copies_of_test_images
+from unsup.reports.sections_copies import copies_of_test_images, copies_warning
 from unsup.reports.sections_images import findings_line
 from unsup.reports.sections_origin import checks
 
@@ -103,6 +103,20 @@ def test_the_report_says_what_copies_are_worth() -> None:
     ]
     text, tables = section({"pairs": 150, "expected": 0.5, "test": 9990, "removed": 148, "without": 10})
     assert not tables and "too few training images" in text and "Only 10 test images have no copy" in text
+
+
+def test_an_encoder_from_elsewhere_learned_from_other_images() -> None:
+    content = report()
+    content["scores"]["copies"] = {"pairs": 3, "expected": 0.5, "test": 2}
+    content["pretrained_on"] = {"images": ["other"], "supervision": ["labels"], "text": "ImageNet"}
+    (note,) = copies_of_test_images(typed(content))
+    assert isinstance(note, Note) and "2 of 10,000 test images" in note.text and "learned" not in note.text
+
+
+def test_copies_without_labels_move_no_accuracy() -> None:
+    content = report()
+    content["scores"] = {"code_dim": 2, "dead_units": 0, "copies": {"pairs": 142, "expected": 0.5, "test": 142}}
+    assert copies_warning(typed(content)) == "142 of 10,000 test images have a copy to learn from"
 
 
 @pytest.mark.parametrize(("test", "warned"), [(142, True), (49, False)])

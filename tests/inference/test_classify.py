@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import used
+import yaml
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
@@ -587,6 +588,17 @@ def test_identical_codes_are_usual() -> None:
     same = np.ones((30, 2), np.float32)
     readout = Readout.fit(same[:1], same, same, np.zeros(30, np.float32))
     assert not (readout.novelty(same, np.zeros(30, np.float32)).larger > 1).any()
+
+
+def test_a_runs_own_pictures_are_not_unlike_anything_seen(run: Path, pictures: Path, tmp_path: Path) -> None:
+    own = tmp_path / "run"
+    shutil.copytree(run, own)
+    config = yaml.safe_load((own / "config.yaml").read_text())
+    config["data"] = {"class_path": "unsup.data.folder.Folder", "init_args": {"images": str(pictures)}}
+    assert classify_folder(Run(own), pictures).unlike.any()
+    (own / "config.yaml").write_text(yaml.safe_dump(config))
+    found = classify_folder(Run(own), pictures)
+    assert not found.unlike.any() and not found.unfamiliar and (found.distance > 1).any()
 
 
 def test_groups_leave_out_what_is_unlike() -> None:

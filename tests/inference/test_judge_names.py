@@ -147,6 +147,9 @@ def test_the_commands_judge_runs_on_named_images(
     assert re.search(r"dae/0-002 .*\+0\.000 \[.*\], not separable", out)
     assert f"Accuracy on {NAMED} images named at random, each classified by the {NAMED - 1} other named ones" in out
 
+    assert main(["compare", "--runs", str(runs), "--data", "folder-digit", "--labels", labels]) == 1
+    assert "has no evaluated run on folder-digit (did you mean 'folder-digits'?)" in capsys.readouterr().err
+
     one = runs / "folder-digits" / "dae" / "0-001"
     assert main(["evaluate", str(one), "--labels", labels]) == 0
     assert f"table  {one / 'named.csv'}" in capsys.readouterr().out
@@ -171,6 +174,19 @@ def test_labels_with_other_words_are_one_line(
     assert main([*words, "--labels", "x.csv", "--runs", str(tmp_path)]) > 0
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
+
+
+def test_names_are_read_before_an_encoder_is_judged(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unsup.evaluation.encoder_run.evaluate_encoder", lambda *_: pytest.fail("judged"))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,name,asked\n000.png,,random\n")
+    words = ["evaluate", "--encoder", "torchvision:resnet18", "--labels", str(labels), "--runs", str(tmp_path / "runs")]
+    assert main([*words, "--images", str(pictures)]) == 1
+    assert "names no images: fill in its column name" in capsys.readouterr().err
+    assert main([*words, "--data", "digits"]) == 2
+    assert "names images of a folder: give --images <folder>" in capsys.readouterr().err
 
 
 def test_a_run_on_no_folder_needs_one(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
