@@ -130,7 +130,7 @@ class LightLoader:
 
         finder, disable = StandInFinder(self.packages), torch.compiler.disable
         sys.meta_path.insert(0, finder)
-        torch.compiler.disable = disabled_later  # type: ignore[assignment]
+        torch.compiler.disable = disabled_later
         try:
             self.loader.exec_module(module)
         finally:
@@ -145,7 +145,9 @@ def import_lightly() -> None:
     sys.meta_path.insert(0, LightFinder())
 
 
-def disabled_later(function: Callable[..., Any], recursive: bool = True, *, reason: str | None = None) -> Any:
+def disabled_later(
+    function: Callable[..., Any] | None = None, recursive: bool = True, *, reason: str | None = None
+) -> Any:
     """Decorate as torch.compiler.disable does, and import the compiler at a call.
 
     Optimizers of torch do the same.
