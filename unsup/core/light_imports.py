@@ -9,10 +9,12 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # it imports random, in whose place the working directory may have a module of the user's
+    from importlib.abc import Loader
 
 COMPILER = ("torch._dynamo",)
 LEFT_OUT = {
@@ -119,7 +121,7 @@ class LightFinder:
 class LightLoader:
     """Loader of a library while stand-ins are found in place of some packages."""
 
-    def __init__(self, loader: Loader, packages: Sequence[str]) -> None:
+    def __init__(self, loader: "Loader", packages: Sequence[str]) -> None:
         self.loader, self.packages = loader, packages
 
     def __getattr__(self, name: str) -> Any:
