@@ -62,8 +62,8 @@ def neighbour_votes(
         cosines = closeness["unit_length"]
         nearest = {name: largest(scores, k) for name, scores in closeness.items()}
         nearest["weighted"] = largest(cosines, weighted_k)
-        nearest["without"] = nearest["centred"].copy()
         if (lost := left_out[nearest["centred"]].any(axis=1)).any():
+            nearest["without"] = nearest["centred"].copy()
             nearest["without"][lost] = largest(np.where(left_out, -np.inf, closeness["centred"][lost]), k)
         for name, at in nearest.items():
             weights = np.ones(at.shape)
@@ -72,6 +72,8 @@ def neighbour_votes(
             cells = np.arange(len(at))[:, None] * len(classes) + ids[at]
             votes = np.bincount(cells.ravel(), weights.ravel(), len(at) * len(classes)).reshape(len(at), -1)
             right[name].append(classes[votes.argmax(axis=1)] == test_labels[rows])
+        if "without" not in nearest:
+            right["without"].append(right["centred"][-1])
     correct = {name: np.concatenate(parts) for name, parts in right.items()}
     return NeighbourVotes(
         k=k,
