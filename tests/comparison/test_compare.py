@@ -811,19 +811,24 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path)], check=True, capture_output=True)
 
 
-@pytest.mark.slow
-def test_two_hundred_reports_take_seconds(tmp_path: Path) -> None:
-    """Processor time, start of the interpreter included: 2 s on a quiet machine; here with room for a busy one."""
+def seconds_to_compare(runs: Path, models: int) -> float:
+    """CPU-seconds of `unsup compare` on four seeds of each model, the start of the interpreter included."""
     import resource
 
-    for i in range(50):
-        seeds(tmp_path, "ae", [0.8 + 0.002 * i + 0.0025 * s for s in range(4)], number=i + 1, lr=i)
+    for i in range(models):
+        seeds(runs, "ae", [0.8 + 0.002 * i + 0.0025 * s for s in range(4)], number=i + 1, lr=i)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "unsup", "compare", "--runs", str(tmp_path)]
+    command = [sys.executable, "-m", "unsup", "compare", "--runs", str(runs)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert "50 models" in (tmp_path / "mnist" / "compare.md").read_text() and not done.stderr
-    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 3
+    assert f"{models} models" in (runs / "mnist" / "compare.md").read_text() and not done.stderr
+    return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
+
+
+@pytest.mark.slow
+def test_two_hundred_reports_take_seconds(tmp_path: Path) -> None:
+    """The ratio is 2.3 to 3.1; seconds are those of the machine: about 1 for the eight."""
+    assert seconds_to_compare(tmp_path / "many", 50) < 6 * seconds_to_compare(tmp_path / "few", 2)
 
 
 def test_a_report_without_the_compared_number_is_named_and_hides_nothing(tmp_path: Path) -> None:
