@@ -4,6 +4,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.metrics import mutual_info_score
 from threadpoolctl import threadpool_limits
 
@@ -132,6 +133,14 @@ def test_kmeans_picks_the_restart_by_inertia_and_reports_all():
     assert len(found.restarts) == 10
     assert any(np.array_equal(found.test, ids) for ids in found.restarts)
     assert not all(np.array_equal(found.test, ids) for ids in found.restarts)
+
+
+def test_kmeans_of_many_images_ends_as_low_as_from_all_of_them():
+    codes, _ = blobs(24_000, dim=6, k=8, spread=3.0)
+    found = kmeans(codes, codes[:100], 8)
+    full = min((KMeans(8, n_init=1, random_state=seed).fit(codes) for seed in range(10)), key=lambda fit: fit.inertia_)
+    inertia = float(((codes - found.centres[found.train]) ** 2).sum())
+    assert inertia < 1.001 * full.inertia_ and len(found.restarts) == 10
 
 
 def test_kmeans_gives_the_same_bits_with_any_number_of_threads():

@@ -28,10 +28,12 @@ def finite(values: Floats, what: str, split: str, remedy: str) -> Floats:
     Raises:
         UserError: some are not; the message names them, how many they are and the first of them, then the remedy.
     """
-    flat = np.abs(values.reshape(len(values), -1))
-    for limit, problem in ((np.finfo(np.float32).max, "not finite"), (LARGEST, f"beyond {LARGEST:g}")):
-        broken = np.flatnonzero(~(flat <= limit).all(axis=1))
-        if len(broken):
-            share = f"{len(broken)} of {len(values)} {split} images (the first: {broken[0]})"
-            raise UserError(f"{what} are {problem} for {share}: {remedy}")
-    return values if flat.max(initial=0) >= SMALLEST else np.zeros_like(values)
+    largest = max(-values.min(initial=0), values.max(initial=0))  # NaN if one is
+    if largest <= LARGEST:
+        return values if largest >= SMALLEST else np.zeros_like(values)
+    limit, problem = LARGEST, f"beyond {LARGEST:g}"
+    if not largest <= np.finfo(np.float32).max:
+        limit, problem = float(np.finfo(np.float32).max), "not finite"
+    broken = np.flatnonzero(~(np.abs(values.reshape(len(values), -1)) <= limit).all(axis=1))
+    share = f"{len(broken)} of {len(values)} {split} images (the first: {broken[0]})"
+    raise UserError(f"{what} are {problem} for {share}: {remedy}")

@@ -11,15 +11,18 @@ from sklearn.metrics.cluster import contingency_matrix
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Ids
+from unsup.metrics.diagnostics import subsample
+
+START_IMAGES = 10_000  # that the starts are compared on, at most
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """The k-means restart with the lowest inertia, and all restarts on test images."""
+    """k-means from the start with the lowest inertia, and all starts on test images."""
 
     train: Ids  # (n_train,) cluster of each image k-means was fitted on
     test: Ids  # (n_test,)
-    restarts: list[Ids]  # (n_test,) each, in the order of their seeds
+    restarts: list[Ids]  # (n_test,) by each start, in the order of their seeds
     centres: NDArray[np.float32]  # (k, D)
 
 
@@ -57,18 +60,21 @@ def agreement(labels: Ids, clusters: Ids) -> dict[str, float]:
 # iterations instead of 42). The protocol uses the other cores for other parts instead.
 @threadpool_limits.wrap(limits=1)
 def kmeans(train: NDArray[np.float32], test: NDArray[np.float32], k: int, restarts: int = 10) -> Clustering:
-    """Fit Lloyd's k-means on `train` (n, D) from k-means++ seeds 0, 1, ….
+    """Fit Lloyd's k-means from k-means++ seeds 0, 1, … on at most 10,000 of `train` (n, D).
 
-    The restart is chosen by inertia alone. `test` (m, D) goes to the nearest centre. k is at most n.
+    The start is chosen by inertia alone, and goes on with all of `train`: on pixels of MNIST a fifth of the time of ten
+    fits on all, at an inertia .01 % higher. `test` (m, D) goes to the nearest centre. k is at most n.
     """
     k = min(k, len(train))
-    fits = [KMeans(k, n_init=1, random_state=seed).fit(train) for seed in range(restarts)]
+    some = train[subsample(len(train), max(k, START_IMAGES))]
+    fits = [KMeans(k, n_init=1, random_state=seed).fit(some) for seed in range(restarts)]
     best = min(fits, key=lambda fit: float(fit.inertia_))
+    last = best if len(some) == len(train) else KMeans(k, init=best.cluster_centers_, n_init=1).fit(train)
     return Clustering(
-        train=best.labels_.astype(np.int64),
-        test=best.predict(test).astype(np.int64),
+        train=last.labels_.astype(np.int64),
+        test=last.predict(test).astype(np.int64),
         restarts=[fit.predict(test).astype(np.int64) for fit in fits],
-        centres=best.cluster_centers_,
+        centres=last.cluster_centers_,
     )
 
 

@@ -109,9 +109,9 @@ def _clusters(scores: Scores) -> list[str]:
         return []
     by = "the number of classes" if scores.clusters.by == "classes" else "by the silhouette"
     return [
-        f"k-means (k = {scores.clusters.k:g}, {by}) was fitted on training codes, of its restarts the one with the "
-        "least inertia, and applied to the test images; ACC is accuracy after one-to-one matching of clusters and "
-        "classes."
+        f"k-means (k = {scores.clusters.k:g}, {by}) was fitted on training codes, from the one of ten starts "
+        "with the least inertia, and applied to the test images; ACC is accuracy after one-to-one matching of clusters "
+        "and classes."
     ]
 
 
