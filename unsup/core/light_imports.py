@@ -1,6 +1,6 @@
 """Import of libraries without packages that they name and rarely use.
 
-`import lightning` imports torchmetrics. Some of its metrics of texts and images name torchvision and transformers, and
+`import lightning` imports torchmetrics. Its metrics name torchvision, transformers and plots by matplotlib, and
 Lightning itself names torch's compiler, as torchvision does: more than half of the time until a program can begin. Here
 such names are stand-ins, which import their package when they are called or when something is looked up in them.
 """
@@ -17,8 +17,9 @@ if TYPE_CHECKING:  # it imports random, in whose place the working directory may
     from importlib.abc import Loader
 
 COMPILER = ("torch._dynamo",)
+PLOTS = "torchmetrics.utilities.plot"  # of metrics, by matplotlib
 LEFT_OUT = {
-    "lightning": ("torchvision", "transformers", *COMPILER),
+    "lightning": ("torchvision", "transformers", PLOTS, *COMPILER),
     "torchvision": COMPILER,
     "torchvision.tv_tensors": COMPILER,  # of its transforms
 }
