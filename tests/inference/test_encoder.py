@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,6 +201,44 @@ def test_the_same_folder_gives_the_same_bits(run: Path, pictures: Path, tmp_path
         assert main(["encode", str(run), "--images", str(pictures), "--out", str(tmp_path / name)]) == 0
     with np.load(tmp_path / "first.npz") as first, np.load(tmp_path / "second.npz") as second:
         assert all(first[name].tobytes() == second[name].tobytes() for name in first.files)
+
+
+def test_codes_that_an_evaluation_cached_are_not_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text("def build():\n    import torch\n    return torch.nn.Flatten()\n")
+    (tmp_path / "pictures").mkdir()
+    for i in range(40):
+        Image.fromarray(255 - IMAGES[i, 0]).save(tmp_path / "pictures" / f"{i:02}.png")
+    words = ["--encoder", "net.py:build", "--encoder.size", "8", "--images", "pictures", "--quick"]
+    assert main(["evaluate", *words]) == 0
+    run = Run(next(Path("runs").glob("*/net*/0-001")))
+    expected = dict(zip(*encoded(run), strict=True))
+    seen: list[str] = []
+    real = unsup.inference.encode_folder.readable_batches
+
+    def counted(images: Path, files: list[str], *rest: Any) -> Any:
+        seen.extend(files)
+        return real(images, files, *rest)
+
+    monkeypatch.setattr(unsup.inference.encode_folder, "readable_batches", counted)
+    Image.fromarray(IMAGES[99, 0]).save(tmp_path / "pictures" / "051.png")
+    (tmp_path / "pictures" / "11.png").write_bytes(b"broken")
+    files, codes = encoded(run)
+    assert seen == ["051.png", "11.png"] and "11.png" in caplog.text
+    assert files == sorted({*expected, "051.png"} - {"11.png"})
+    encoder = unsup.load_encoder(run.folder)
+    pictures = [encoder.picture(Image.open(tmp_path / "pictures" / file)) for file in files]
+    assert np.allclose(codes, encoder(torch.stack(pictures)), atol=1e-5)
+    assert all(
+        np.array_equal(code, expected[file]) for file, code in zip(files, codes, strict=True) if file in expected
+    )
+
+
+def encoded(run: Run) -> tuple[list[str], Any]:
+    folder = unsup.inference.encode_folder.encode_folder(run, Path("pictures"), run.readout)
+    return folder.files, folder.columns["codes"]
 
 
 def test_an_existing_file_is_not_overwritten(

@@ -25,7 +25,7 @@ from unsup.evaluation import feature_space, inception, texture
 from unsup.evaluation.chosen_pca import fit_chosen_pca, most_components
 from unsup.evaluation.feature_space import FeatureSpace, has_classes
 from unsup.evaluation.forecast import scoring_seconds
-from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource, identity, sees_more_than_thumbnails
+from unsup.evaluation.foreign_encoding import NOT_CACHED, PictureSource, sees_more_than_thumbnails
 from unsup.evaluation.image_statistics import ImageStatistics
 from unsup.evaluation.progress import about, say
 from unsup.evaluation.protocol import DRAFT, VERSION, judge_model
@@ -34,6 +34,7 @@ from unsup.metrics import mixtures
 from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.label_efficiency import Drawing
 from unsup.models.base import Model
+from unsup.models.foreign.code_cache import identity
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.parts.thumbnails import SIDE, Thumbnail
 from unsup.models.pca import PCA

@@ -7,8 +7,6 @@ give the same space bit for bit, on any number of cores.
 
 import hashlib
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import numpy as np
@@ -20,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from unsup.core.arrays import Floats, Ids
+from unsup.core.devices import one_thread
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
 from unsup.evaluation.progress import say
@@ -176,14 +175,3 @@ def _fit(net: nn.Sequential, data: ImageData, at: Ids) -> None:
         linear.weight.copy_(torch.from_numpy(pca.components_))
         linear.bias.copy_(torch.from_numpy(-pca.components_ @ pca.mean_))
     net.eval()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread, because more threads add in another order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -6,6 +6,7 @@ from unsup.data.encoded_pictures import EncodedPictures
 from unsup.data.folder import Folder
 from unsup.evaluation.foreign_encoding import PictureSource
 from unsup.evaluation.start import announce, every_path, loaded, view
+from unsup.models.foreign import code_cache
 from unsup.runs.build import load_data
 from unsup.runs.config import Config
 from unsup.runs.threads import choose_threads, use_threads
@@ -26,6 +27,6 @@ def folder_codes(config: Config, encoder: str, runs: Path) -> EncodedPictures:
         model, data = loaded(encoder), load_data(config)
         assert isinstance(data, Folder)
         announce(model, data)
-        codes = view(model, data, PictureSource(runs / config["dataset"] / "codes")).codes
+        codes = view(model, data, PictureSource(runs / config["dataset"] / code_cache.FOLDER)).codes
     files = [path.relative_to(data.images).as_posix() for path in every_path(data)]
     return EncodedPictures(data.images, files, data.reading, codes, encoder, model.identity)

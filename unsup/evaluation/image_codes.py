@@ -7,6 +7,7 @@ from unsup.data.base import ImageData
 from unsup.evaluation.codes import encode_batches
 from unsup.evaluation.foreign_encoding import PictureSource
 from unsup.evaluation.stored import stored_codes
+from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.foreign.stored_codes import StoredCodes
 from unsup.runs.run import Run
@@ -23,7 +24,7 @@ def codes_of_images(run: Run, data: ImageData) -> dict[SplitName, Floats]:
         return stored_codes(model, data)
     model = model.to(fastest_device())
     if isinstance(model, ForeignEncoder) and not model.as_they_are:
-        cache = run.root / run.config["dataset"] / "codes" if run.root else None
+        cache = run.root / run.config["dataset"] / code_cache.FOLDER if run.root else None
         return PictureSource(cache).codes_of_splits(model, data)
     codes: dict[SplitName, Floats] = {}
     for split in SPLITS:

@@ -25,6 +25,7 @@ from unsup.evaluation.protocol import DRAFT, VERSION, Evaluation, judge_model
 from unsup.evaluation.stored import has_images
 from unsup.evaluation.tensorboard import Curves, curves_of, write_dashboard
 from unsup.models.base import Model
+from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.reports.catalogue import start_scores
 from unsup.reports.provenance_schema import Pretraining, Provenance
@@ -78,7 +79,7 @@ def _judge(run: Run, data: ImageData, quick: bool, checkpoint: Path) -> Judgemen
         model = model.to(fastest_device())
     pretraining = pretrained_on(run, model)
     folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
-    source = PictureSource(folder.parent / "codes")
+    source = PictureSource(folder.parent / code_cache.FOLDER)
     pictured = has_images(data)
     if quick:
         say(QUICK)

@@ -24,6 +24,7 @@ from unsup.evaluation.foreign_encoding import PictureSource, encoded_pictures
 from unsup.evaluation.progress import about
 from unsup.evaluation.similar_images import View, pixel_view
 from unsup.evaluation.start_page import StartPage, Suggestions, page
+from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.runs.build import load_data
 from unsup.runs.config import Config
@@ -73,7 +74,7 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
         asked = None if labelled else ask_for_names(folder / NAMES, files)
         for model in models:
             announce(model, data)
-        source = PictureSource(runs / dataset / "codes")
+        source = PictureSource(runs / dataset / code_cache.FOLDER)
         views = [view(model, data, source) for model in models]
         log.info("audit: about %s", duration(len(files) / AUDITED))
         findings = audit(data, data.left_out())

@@ -2,9 +2,9 @@
 
 import torch
 
+from unsup.core.devices import one_thread
 from unsup.core.seeds import seed_noise
 from unsup.data.base import ImageData
-from unsup.evaluation.feature_space import one_thread
 from unsup.models.patches import Patches
 
 CENTROIDS, PATCH, GRID, ZCA = 100, 6, 2, 1.0

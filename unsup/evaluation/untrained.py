@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 
+from unsup.core.devices import one_thread
 from unsup.data.base import ImageData
 from unsup.evaluation.codes import samples
-from unsup.evaluation.feature_space import one_thread
-from unsup.evaluation.foreign_encoding import identity
 from unsup.models.base import Model
+from unsup.models.foreign.code_cache import identity
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.frozen import frozen, weights_hash
 from unsup.models.optional_outputs import likelihood

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unsup.core.arrays import Floats
 from unsup.core.commands import install, option
 from unsup.core.devices import fastest_device
 from unsup.core.errors import UsageError, UserError, printable
@@ -17,10 +18,12 @@ from unsup.core.files import folder_of_images, refuse_existing, write_atomically
 from unsup.data.batches import images_at_a_time
 from unsup.data.decode import decode, unreadable_message
 from unsup.data.layout import held
+from unsup.data.originals import FileImage
 from unsup.data.pixels import Reading
 from unsup.data.remarks import Remarks
 from unsup.data.scan import scan
 from unsup.metrics.readout import Readout
+from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.frozen import frozen
 from unsup.models.optional_outputs import clusters_of
@@ -54,7 +57,8 @@ def encode_folder(run: Run, images: Path, readout: Readout | None, only: Contain
     """Encode all images below a folder, on the accelerator if there is one.
 
     Images are resized and cut as in `unsup.data.folder.Folder`, or as an encoder from elsewhere does. A warning names
-    files that cannot be read. Memory holds the result and a few batches.
+    files that cannot be read. Memory holds the result and a few batches. Codes that the evaluation of an encoder from
+    elsewhere has cached are not computed again.
 
     Args:
         run: the run.
@@ -72,29 +76,63 @@ def encode_folder(run: Run, images: Path, readout: Readout | None, only: Contain
         raise UserError(f"{images} holds no images{held(tree)}")
     if note := held(tree):
         log.info("%d images%s", len(listed), note)
-    encoder = load_encoder(run).to(fastest_device())
-    files: list[str] = []
+    position = {file: i for i, file in enumerate(listed)}
+    read = np.zeros(len(listed), np.bool_)
     columns: Columns = {}
     remarks = Remarks()
-    for batch, x in readable_batches(images, listed, encoder, reading_of(run), remarks):
-        parts = code_columns(encoder, readout, x)
+    for batch, parts in encoded_batches(run, images, listed, readout, remarks):
         if len(broken := np.flatnonzero(~np.isfinite(parts["codes"]).all(axis=1))):
             raise UserError(f"{run}: the code of {printable(batch[broken[0]])} is not finite: train the run again")
-        if not files:
+        if not columns:
             columns = {name: np.empty((len(listed), *rows.shape[1:]), rows.dtype) for name, rows in parts.items()}
+        at = [position[file] for file in batch]
         for name, rows in parts.items():
-            columns[name][len(files) : len(files) + len(rows)] = rows
-        files += batch
-    if not files:
+            columns[name][at] = rows
+        read[at] = True
+    if not read.any():
         raise UserError(unreadable_message(remarks.unreadable, len(listed)))
     if remarks.unreadable:
         log.warning("left out: %s", unreadable_message(remarks.unreadable, len(listed)))
     for line in remarks.lines():
         log.warning(line)
-    columns = {name: rows[: len(files)] for name, rows in columns.items()}
+    if not read.all():
+        columns = {name: rows[read] for name, rows in columns.items()}
     if "class" in columns:
         columns["class"] = np.array(run.class_names)[columns["class"]]
+    files = [file for file, is_read in zip(listed, read, strict=True) if is_read]
     return EncodedFolder(files, columns, remarks.unreadable, list(tree.left_out()))
+
+
+def encoded_batches(
+    run: Run, images: Path, files: list[str], readout: Readout | None, remarks: Remarks
+) -> Iterator[tuple[list[str], Columns]]:
+    """Yield names and columns of readable files, cached codes first."""
+    encoder, reading = load_encoder(run).to(fastest_device()), reading_of(run)
+    known = cached_codes(run, encoder, [FileImage(images / file, reading) for file in files])
+    cached = [file for file, code in zip(files, known, strict=True) if code is not None]
+    if cached:
+        yield cached, described(np.stack([code for code in known if code is not None]), None, readout)
+    unknown = [file for file, code in zip(files, known, strict=True) if code is None]
+    for batch, x in readable_batches(images, unknown, encoder, reading, remarks):
+        yield batch, code_columns(encoder, readout, x)
+
+
+def cached_codes(run: Run, encoder: Encoder, images: list[FileImage]) -> list[Floats | None]:
+    """Return the cached codes (D,) of images, None for others.
+
+    Evaluations cache codes of encoders from elsewhere, next to the runs on a data set.
+    """
+    codes: code_cache.Codes = {}
+    if run.root and isinstance(encoder.model, ForeignEncoder):
+        codes = code_cache.read_codes(run.root / run.config["dataset"] / code_cache.FOLDER, encoder.model)
+
+    def code(image: FileImage) -> Floats | None:
+        try:
+            return codes.get(image.digest())
+        except OSError:  # its reason is given when it is decoded
+            return None
+
+    return [code(image) if codes else None for image in images]
 
 
 def readable_batches(
@@ -125,18 +163,23 @@ def readable_batches(
 
 def code_columns(encoder: Encoder, readout: Readout | None, x: torch.Tensor) -> Columns:
     """Return the columns of `write_codes`, with numbers for classes."""
-    columns: Columns = {"codes": encoder(x).cpu().numpy()}
+    own: Columns = {}
     model, errors = cast(Any, encoder.model), None
     with frozen(model):
         unit = encoder.unit(x)
         if hasattr(model, "assign"):
-            columns["own_cluster"] = clusters_of(model, unit).numpy()
+            own["own_cluster"] = clusters_of(model, unit).numpy()
         if readout is not None and readout.errors is not None:
             difference = (unit - model.reconstruct(unit)).float()
             errors = difference.square().flatten(1).sum(1).cpu().numpy()  # as the evaluation counts it
+    return described(encoder(x).cpu().numpy(), errors, readout) | own
+
+
+def described(codes: Floats, errors: Floats | None, readout: Readout | None) -> Columns:
+    """Return codes (n, D) and what the readout says of them and of errors (n,)."""
+    columns: Columns = {"codes": codes}
     if readout is None:
         return columns
-    codes = columns["codes"]
     novelty = readout.novelty(codes, errors)
     columns |= {"cluster": readout.cluster(codes), "code_distance": novelty.code}
     columns |= {} if novelty.error is None else {"error": novelty.error}

@@ -20,7 +20,7 @@ class Name(NamedTuple):
 
 
 def read_names(path: Path, images: Path) -> dict[str, Name]:
-    """Return the name of each image in a CSV file.
+    """Return the name of each image in a CSV file, in order of the files.
 
     It has the columns `file`, `name` and perhaps `asked`. Lines without a name and other columns are passed over.
 
@@ -49,7 +49,7 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
         raise UserError(f"{path} names {_not_found(unknown, images, known)}")
     if not names:
         raise UserError(f"{path} names no images: fill in its column name")
-    return names
+    return dict(sorted(names.items()))  # folds of a cross-validation follow the order
 
 
 def _not_found(unknown: list[str], images: Path, known: list[str]) -> str:

@@ -39,9 +39,10 @@ def next_round(pictures: EncodedPictures, given: Mapping[str, Name]) -> NextRoun
         pictures: of the folder, with their codes.
         given: names so far, by file.
     """
-    named = [i for i, file in enumerate(pictures.files) if file in given]
-    rows, names = np.array(named, np.int64), np.array([given[pictures.files[i]].name for i in named], np.str_)
-    is_random = np.array([given[pictures.files[i]].asked == "random" for i in named], np.bool_)
+    row_of = {file: i for i, file in enumerate(pictures.files)}
+    named = {row_of[file]: given[file] for file in sorted(given) if file in row_of}
+    rows, names = np.array([*named], np.int64), np.array([name.name for name in named.values()], np.str_)
+    is_random = np.array([name.asked == "random" for name in named.values()], np.bool_)
     classes, labels = np.unique(names, return_inverse=True)
     taken = np.union1d(rows, drawn_at_random(pictures.files)).astype(np.int64)
     choices = next_to_name(pictures.codes, rows[~is_random], labels[~is_random], taken)

@@ -60,10 +60,11 @@ def agreement(labels: Ids, clusters: Ids) -> dict[str, float]:
 # iterations instead of 42). The protocol uses the other cores for other parts instead.
 @threadpool_limits.wrap(limits=1)
 def kmeans(train: NDArray[np.float32], test: NDArray[np.float32], k: int, restarts: int = 10) -> Clustering:
-    """Fit Lloyd's k-means from k-means++ seeds 0, 1, … on at most 10,000 of `train` (n, D).
+    """Fit Lloyd's k-means on `train` (n, D) from k-means++ seeds 0, 1, ….
 
-    The start is chosen by inertia alone, and goes on with all of `train`: on pixels of MNIST a fifth of the time of ten
-    fits on all, at an inertia .01 % higher. `test` (m, D) goes to the nearest centre. k is at most n.
+    The start is chosen by inertia alone, on at most 10,000 images, and goes on with all of them: on pixels of MNIST a
+    fifth of the time of ten fits on all, at an inertia .01 % higher. `test` (m, D) goes to the nearest centre. k is at
+    most n.
     """
     k = min(k, len(train))
     some = train[subsample(len(train), max(k, START_IMAGES))]
