@@ -30,13 +30,17 @@ class CodeFile(ImageData):
         file: the file, written by `numpy.savez`.
 
     Attributes:
+        arrays: the labels and images of the file.
+        sizes: numbers of codes by split.
         pictured: whether the file has images.
     """
 
     def __init__(self, file: str) -> None:
         super().__init__()
         self.path = Path(file).expanduser()
-        self.arrays = read_code_file(self.path)
+        arrays = read_code_file(self.path)
+        self.sizes = {split: len(arrays[split]) for split in SPLITS if split in arrays}
+        self.arrays = {name: array for name, array in arrays.items() if name not in SPLITS}
         images = self._images
         self.pictured = images is not None
         self.shape = (1, 1, 1) if images is None else images.shape[1:]
@@ -48,7 +52,7 @@ class CodeFile(ImageData):
         if "images" not in self.arrays:
             return None
         images = self.arrays["images"]
-        total = sum(len(self.arrays[split]) for split in SPLITS if split in self.arrays)
+        total = sum(self.sizes.values())
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) != total:
             raise UserError(
                 f"{self.path}: images are {images.dtype} {images.shape}: they must be uint8, one for each of the "
@@ -68,9 +72,9 @@ class CodeFile(ImageData):
         return known if len(known) > 1 else known[:0]
 
     def load(self, train: bool) -> Arrays:
-        parts = [split for split in (("train", "val") if train else ("test",)) if split in self.arrays]
-        n = sum(len(self.arrays[split]) for split in parts)
-        start = 0 if train else sum(len(self.arrays[split]) for split in ("train", "val") if split in self.arrays)
+        parts = [split for split in (("train", "val") if train else ("test",)) if split in self.sizes]
+        n = sum(self.sizes[split] for split in parts)
+        start = 0 if train else sum(self.sizes.values()) - n
         images = np.zeros((n, 1, 1, 1), np.uint8) if self._images is None else self._images[start : start + n]
         if not len(self._classes):
             return images, None
@@ -83,10 +87,10 @@ class CodeFile(ImageData):
         return np.searchsorted(self._classes, labels).astype(np.int64)
 
     def validation_rows(self) -> NDArray[np.int64] | None:
-        if "val" not in self.arrays:
+        if "val" not in self.sizes:
             return None
-        n = len(self.arrays["train"])
-        return np.arange(n, n + len(self.arrays["val"]))
+        n = self.sizes["train"]
+        return np.arange(n, n + self.sizes["val"])
 
 
 def read_code_file(path: Path) -> dict[str, NDArray[Any]]:

@@ -6,10 +6,9 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 from unsup.core.arrays import Floats, Ids
-from unsup.evaluation import measures
+from unsup.evaluation import clusterings, measures
 from unsup.evaluation.copies import Copies, copy_scores
 from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.forecast import scoring_seconds
@@ -91,7 +90,6 @@ def judge_arrays(
         axes = diagnostics.principal_components(codes["train"])
         compact = {split: axes.transform(z) for split, z in codes.items()}
         scores["reduced"] = {"dim": compact["test"].shape[1], "for": ["clusterings", "diagnostics"]}
-    spaces = {"raw": compact, "l2": {split: normalize(z) for split, z in compact.items()}}
 
     counting: Measures = {"number of clusters": partial(mixtures.estimate_k, compact["train"])}
     if labels is None:  # k is needed before anything else
@@ -99,9 +97,8 @@ def judge_arrays(
         k = done["number of clusters"]["silhouette"]
     else:
         done, k = {}, classes or len(np.unique(labels["train"]))
-    if extent == "baseline":
-        del spaces["l2"]
-    todo = measures.cluster_measures(spaces, k) | measures.diagnostic_measures(compact["train"])
+    todo = clusterings.cluster_measures(compact, k, unit_length=extent != "baseline")
+    todo |= measures.diagnostic_measures(compact["train"])
     if labels is not None:
         duplicates = None if copies is None else copies.train_val[copies.train_val < len(codes["train"])]
         judged = measures.layer_measures(encoded, labels) | measures.knn_measures(codes, labels, duplicates)
@@ -116,9 +113,9 @@ def judge_arrays(
     if (used := len(np.unique(done["k-means raw"].clustering.train))) < k:
         scores["clusters"]["used"] = used
     scores["clusters"] |= done.get("number of clusters", {})
-    scores |= measures.diagnostic_scores(done)
-    own = measures.own_cluster_scores(encoded, num_clusters, labels)
-    scores["clusterings"] = own | measures.clustering_scores(done, labels)
+    scores |= measures.diagnostic_scores(done) | clusterings.silhouette_scores(done)
+    own = clusterings.own_cluster_scores(encoded, num_clusters, labels)
+    scores["clusterings"] = own | clusterings.clustering_scores(done, labels)
     if generation:
         scores["generation"] = {key: value for name in generation for key, value in done[name].items()}
     correct: dict[str, Floats] = {}

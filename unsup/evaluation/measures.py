@@ -8,10 +8,11 @@ import numpy as np
 
 from unsup.core.arrays import Floats, Ids
 from unsup.core.splits import SPLITS
+from unsup.evaluation.clusterings import Labels, kmeans_scores
 from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Measures
 from unsup.evaluation.progress import say
-from unsup.metrics import clustering, diagnostics, mixtures, probes
+from unsup.metrics import diagnostics, probes
 from unsup.metrics.classification import ClassScores, class_scores
 from unsup.metrics.label_efficiency import DRAWINGS, Drawing, label_curve
 from unsup.metrics.neighbours import NeighbourVotes, neighbour_votes
@@ -22,8 +23,6 @@ Extent = Literal["full", "quick", "baseline"]  # "baseline": what a comparison r
 QUICK = ("linear probe", "few-label probe", "kNN", "k-means raw")
 LAYER_IMAGES = 10_000  # training images on which probes of inner layers are fitted
 FEW_LABELS = (1, 10)  # labelled images per class
-Labels = dict[str, Ids]  # of each split
-Spaces = dict[str, dict[str, Floats]]  # "raw", "l2" -> codes of each split
 FewLabels = dict[int, probes.Draws]  # by labelled images per class
 
 
@@ -36,14 +35,6 @@ class Probed(NamedTuple):
     draws: probes.Draws | None  # None if the codes are too wide for more fits, or the evaluation is quick
     imbalance: dict[int, probes.Draws]  # by the ratio of the most to the least frequent class
     temperature: float | None  # that calibrates it; None for baselines
-
-
-class SpaceKMeans(NamedTuple):
-    """k-means in one space."""
-
-    clustering: clustering.Clustering
-    silhouette: float | None  # of training images
-    all_images: Ids  # (n_train + n_val + n_test,) clusters after a fit on all of them
 
 
 def probe_measures(encoded: dict[str, Encoded], labels: Labels, extent: Extent, curves: Sequence[Drawing]) -> Measures:
@@ -89,21 +80,6 @@ def knn_measures(codes: dict[str, Floats], labels: Labels, copies: Ids | None) -
     return {"kNN": votes}
 
 
-def cluster_measures(spaces: Spaces, k: int) -> Measures:
-    """Return k-means in each space and the other clusterings on the raw codes."""
-    raw = spaces["raw"]
-
-    def kmeans(z: dict[str, Floats]) -> SpaceKMeans:
-        fitted = clustering.kmeans(z["train"], z["test"], k)
-        everything = np.concatenate([z[split] for split in SPLITS])
-        silhouette = diagnostics.silhouette(z["train"], fitted.train)
-        return SpaceKMeans(fitted, silhouette, clustering.kmeans_from(fitted.centres, everything))
-
-    return {f"k-means {space}": partial(kmeans, z) for space, z in spaces.items()} | {
-        name: partial(method, raw["train"], raw["test"], k) for name, method in mixtures.methods().items()
-    }
-
-
 def diagnostic_measures(train: Floats) -> Measures:
     return {"RankMe": partial(diagnostics.rankme, train), "uniformity": partial(diagnostics.uniformity, train)}
 
@@ -123,37 +99,7 @@ def output_scores(test: Encoded, pixels: int, importance_samples: int) -> dict[s
 
 def diagnostic_scores(done: dict[str, Any]) -> dict[str, Any]:
     names = {"rankme": "RankMe", "uniformity": "uniformity"}
-    scores: dict[str, Any] = {score: done[name] for score, name in names.items() if name in done}
-    silhouettes = {space: kmeans.silhouette for space, kmeans in _kmeans_of(done).items()}
-    if None in silhouettes.values():
-        say("no silhouette where k-means finds a single cluster")
-    if defined := {space: value for space, value in silhouettes.items() if value is not None}:
-        scores["silhouette"] = defined
-    return scores
-
-
-def clustering_scores(done: dict[str, Any], labels: Labels | None) -> dict[str, Any]:
-    """Return scores of the clusterings other than k-means."""
-    scores: dict[str, Any] = {}
-    for name, result in done.items():
-        if isinstance(result, clustering.Assignment):
-            scores[name] = {"k": result.k, "fitted_on": result.fitted_on, "dim": result.dim}
-            if labels is not None:
-                scores[name] |= _agreements(labels, {"train": result.train, "test": result.test})
-    return scores
-
-
-def own_cluster_scores(encoded: dict[str, Encoded], k: int, labels: Labels | None) -> dict[str, Any]:
-    """Return scores of the model's own k clusters, if it has any."""
-    ids = {split: outputs.clusters for split, outputs in encoded.items() if outputs.clusters is not None}
-    if not ids:
-        return {}
-    scores: dict[str, Any] = {"k": k, "used": len(np.unique(ids["train"])), "fitted_on": len(ids["train"])}
-    if labels is not None:
-        scores |= _agreements(labels, ids)
-        everything = [np.concatenate([values[split] for split in SPLITS]) for values in (labels, ids)]
-        scores["transductive"] = clustering.agreement(*everything)  # on all images, by the same function
-    return {"own": scores}
+    return {score: done[name] for score, name in names.items() if name in done}
 
 
 def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict[str, Any]:
@@ -185,7 +131,7 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
         "l2": {"accuracy": votes.unit_length},
         "weighted": {"accuracy": votes.weighted, "k": votes.weighted_k},
     }
-    scores["kmeans"] = _kmeans_scores(done, labels)
+    scores["kmeans"] = kmeans_scores(done, labels)
     if test.layers:
         scores["layers"] = {
             name: {"dim": z.shape[1], **_probe_scores(*done[f"layer {name}"])} for name, z in test.layers.items()
@@ -209,29 +155,6 @@ def _few_label_scores(few: FewLabels) -> dict[str, Any]:
 
 def _draw_scores(draws: probes.Draws) -> dict[str, Any]:
     return {"mean": draws.mean, "std": draws.std, "draws": draws.draws, "images": draws.images}
-
-
-def _agreements(labels: Labels, clusters: dict[str, Ids]) -> dict[str, Any]:
-    return {split: clustering.agreement(labels[split], clusters[split]) for split in ("train", "test")}
-
-
-def _kmeans_scores(done: dict[str, Any], labels: Labels) -> dict[str, Any]:
-    def inductive(fitted: clustering.Clustering) -> dict[str, Any]:
-        restarts = [clustering.matched_accuracy(labels["test"], ids) for ids in fitted.restarts]
-        return {
-            **_agreements(labels, {"train": fitted.train, "test": fitted.test}),
-            "restarts": {"acc_mean": float(np.mean(restarts)), "acc_std": float(np.std(restarts, ddof=1))},
-        }
-
-    by_space = {space: inductive(kmeans.clustering) for space, kmeans in _kmeans_of(done).items()}
-    everything = np.concatenate([labels[split] for split in SPLITS])
-    transductive = clustering.agreement(everything, done["k-means raw"].all_images)
-    return {"space": "raw", **by_space["raw"], **by_space, "transductive": transductive}
-
-
-def _kmeans_of(done: dict[str, Any]) -> dict[str, SpaceKMeans]:
-    """Return k-means in each space in which it was fitted."""
-    return {space: done[name] for space in ("raw", "l2") if (name := f"k-means {space}") in done}
 
 
 def _standardised(codes: Sequence[Floats], labels: Labels) -> Splits:

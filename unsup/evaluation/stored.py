@@ -36,7 +36,8 @@ def stored_codes(model: StoredCodes, data: ImageData) -> dict[SplitName, Floats]
                 f"{model.file}: {name} has {len(arrays[name]):,} rows, the data set {expected:,} such images"
             )
         check_labels(model, data, split, arrays.get(f"{name}_labels"), rows)
-        codes[split] = finite(arrays[name][rows].astype(np.float32), f"{model.file}: codes", split, "make them again")
+        rows_of_split = arrays[name][rows].astype(np.float32, copy=False)
+        codes[split] = finite(rows_of_split, f"{model.file}: codes", split, "make them again")
     return codes
 
 

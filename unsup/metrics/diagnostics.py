@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 RANK_IMAGES = 25_600  # for what a covariance matrix tells: as many as the RankMe paper uses
 SILHOUETTE_IMAGES = 5_000  # the cost grows with the square
+AT_A_TIME = 50_000  # images
 WIDE = 1024  # codes with more dimensions are compressed for what would take minutes on them
 COMPRESSED = 256
 ACTIVE = 0.01  # nats of mean KL above which a latent dimension is said to be used
@@ -38,9 +39,19 @@ def rankme(codes: NDArray[np.float32]) -> float:
     return float(np.exp(-(p * np.log(p)).sum()))
 
 
+def deviations(codes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the standard deviation of each entry of codes (n, D), n above 0.
+
+    A part of the images at a time is in double precision, as there may be millions.
+    """
+    mean = codes.mean(axis=0, dtype=np.float64)
+    squares = sum(np.square(part - mean).sum(axis=0) for part in np.array_split(codes, len(codes) // AT_A_TIME + 1))
+    return np.asarray(np.sqrt(squares / len(codes)))
+
+
 def dead_units(codes: NDArray[np.float32]) -> int:
     """Count code entries whose deviation is at most 1e-4 of the largest entry's."""
-    spread = codes.std(axis=0, dtype=np.float64)
+    spread = deviations(codes)
     return int((spread <= 1e-4 * spread.max()).sum())
 
 

@@ -131,7 +131,7 @@ def _closeness(train: Floats, test: Floats) -> Iterator[tuple[slice, dict[str, F
 
 def _lengths(codes: Floats) -> Floats:
     """Return Euclidean lengths (n,), 1 in place of 0."""
-    lengths = np.linalg.norm(codes, axis=1)
+    lengths = np.sqrt(np.einsum("nd,nd->n", codes, codes))
     return np.where(lengths > 0, lengths, 1).astype(np.float32)
 
 

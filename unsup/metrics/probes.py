@@ -6,11 +6,11 @@ from typing import Self
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
 from unsup.metrics.calibration import temperature
+from unsup.metrics.diagnostics import deviations
 from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.logistic import Doubles, Fold, fit_logistic, fit_with_chosen_c, log_probabilities
 from unsup.metrics.readout import Probe
@@ -38,13 +38,15 @@ class Splits:
     test_labels: Ids
     mean: Floats  # (D,) what was subtracted from the codes
     scale: Floats  # (D,) what they were then divided by
+    deviation: Doubles  # (D,) of the training codes before that
 
     @classmethod
     def of(cls, codes: Sequence[Floats], labels: Sequence[Ids]) -> Self:
         """Return the splits of training, validation and test images, in that order."""
         train_val = np.concatenate(codes[:2])
-        zeros = np.zeros(train_val.shape[1], np.float32)
-        return cls(train_val, codes[2], len(codes[0]), np.concatenate(labels[:2]), labels[2], zeros, zeros + 1)
+        zeros, all_labels = np.zeros(train_val.shape[1], np.float32), np.concatenate(labels[:2])
+        of_train = deviations(codes[0])
+        return cls(train_val, codes[2], len(codes[0]), all_labels, labels[2], zeros, zeros + 1, of_train)
 
     @property
     def train(self) -> Floats:
@@ -68,10 +70,12 @@ class Splits:
         Entries that are constant there but for rounding (PCA's components beyond the rank of the data) are not
         amplified.
         """
-        scaler = StandardScaler().fit(self.train)
-        scaler.scale_[scaler.scale_ < ROUNDING * scaler.scale_[scaler.var_ > 0].max(initial=0)] = 1.0
-        mean, scale = scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
-        train_val, test = ((codes - mean) / scale for codes in (self.train_val, self.test))
+        mean = self.train.mean(axis=0, dtype=np.float64).astype(np.float32)
+        varies = self.deviation > ROUNDING * self.deviation.max(initial=0)
+        scale = np.where(varies, self.deviation, 1).astype(np.float32)
+        train_val, test = self.train_val - mean, self.test - mean
+        for codes in (train_val, test):
+            codes /= scale
         return replace(self, train_val=train_val, test=test, mean=mean, scale=scale)
 
     def relative_scale(self) -> Floats:
@@ -79,7 +83,7 @@ class Splits:
 
         After it the variance over the training images is 1 in the mean of all entries.
         """
-        common = float(np.sqrt(np.mean((self.scale * self.train.std(axis=0, dtype=np.float64)) ** 2)))
+        common = float(np.sqrt(np.mean(self.deviation**2)))
         return np.asarray(self.scale / (common or 1.0), np.float32)
 
 
@@ -148,9 +152,9 @@ def probe_temperature(splits: Splits, probe: LinearProbe) -> float:
     The probe with its C is fitted again without the validation images, or without each fold of those that C was
     cross-validated on, to have images that it was not fitted on.
     """
-    folds = _choice_folds(splits)
+    folds: list[tuple[Ids | slice, Ids]] = [*_choice_folds(splits)]
     if len(folds) == 1:
-        folds = [(np.arange(splits.n_train), folds[0][1])]
+        folds = [(slice(splits.n_train), folds[0][1])]
     parts = []
     for fit, at in folds:
         held_out = fit_logistic(splits.train_val[fit], splits.train_val_labels[fit], probe.C, probe.regression)
