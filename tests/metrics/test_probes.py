@@ -1,5 +1,6 @@
 """Probes against independent references, and against the ways in which well-known probes went wrong."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,6 +274,20 @@ def test_nothing_is_chosen_on_test(standard):
     assert other.accuracy < 0.2 < one.accuracy
     without = replace(standard, test=standard.test[:7], test_labels=standard.test_labels[:7])
     assert np.array_equal(linear_probe(without).predicted, one.predicted[:7])
+
+
+def test_standardising_needs_two_copies_of_the_codes_at_most():
+    """The joined splits, and the result: a million codes of 512 numbers are 2 GB."""
+    rng = np.random.default_rng(0)
+    codes = [rng.normal(size=(n, 32)).astype(np.float32) for n in (60_000, 2_000, 2_000)]
+    labels = [np.arange(len(z)) % 10 for z in codes]
+    tracemalloc.start()
+    splits = Splits.of(codes, labels).standardised()
+    splits.relative_scale()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * codes[0].nbytes  # of these two in double precision for 50,000 images
+    assert splits.train.std(axis=0, dtype=np.float64) == pytest.approx(1, abs=1e-5)
 
 
 def test_standardising_uses_training_images_only_and_keeps_constants_finite(digits):
