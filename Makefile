@@ -21,6 +21,9 @@ help: ## print this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z_-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nARGS="--model.lr 0.01 …" passes further options on to the verbs of unsup; ARGS=--help lists them.\n'
 
+.DEFAULT:
+	@echo "make has no target '$@': make help lists them" >&2; exit 2
+
 # The interpreter is order-only, so that its date does not trigger an install.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"unsup needs Python 3.11 or newer, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 …" if v < (3, 11) else 0)'

@@ -55,6 +55,12 @@ def installs(commands: list[str]) -> int:
     return sum("pip install" in command for command in commands)
 
 
+def test_a_misspelt_target_is_told_where_targets_are_listed(tmp_path: Path) -> None:
+    shutil.copy(TOP / "Makefile", tmp_path)
+    done = subprocess.run(["make", "lable"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.splitlines()[0] == "make has no target 'lable': make help lists them"
+
+
 def test_first_command_installs_and_the_second_does_not(project: Project) -> None:
     code, commands = project.make("models")
     assert code == 0 and installs(commands) == 1

@@ -31,6 +31,8 @@ def classify(
     """
     trained = Run.find(run)
     folder_of_images(images)
+    if out:
+        refuse_existing(out)
     from unsup.inference.sort import LEFT_OUT, SHEET, TABLE, classification_table, classify_into, notes
 
     folder, classified = classify_into(trained, images, out, labels, sort)

@@ -13,7 +13,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from unsup.core.errors import printable
-from unsup.core.files import create_folder, fill_folder, refuse_existing, replace_file
+from unsup.core.files import create_folder, fill_folder, replace_file
 from unsup.core.tables import table
 from unsup.data.scan import kind_of
 from unsup.inference.classify import Classification, classify_folder, is_own_folder
@@ -50,8 +50,6 @@ def classify_into(
     Raises:
         UserError: `out` exists, or as in `classify_folder`.
     """
-    if out is not None:
-        refuse_existing(out)  # before the work; again when it is made
     classified, name = classify_folder(run, images, labels), images.resolve().name
     folder = create_folder(out) if out else next_folder(run.folder / "classified", safe_name(name))
     with fill_folder(folder) as temporary:
