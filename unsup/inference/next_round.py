@@ -95,8 +95,8 @@ def about_gain(x: Floats, labels: Ids, is_random: NDArray[np.bool_]) -> str:
     samples = [Sample.of(right_at_random(x, labels, is_random)), Sample.of(np.mean(fewer, axis=0))]
     (gain,) = differences(samples, [(0, 1)])
     return (
-        "{} names that were not drawn at random are worth {difference:+.1%} [{low:+.1%}, {high:+.1%}], by a probe with "
-        "all of them and without; {} more are worth about as much or less."
+        "{} of the chosen names raise the share that is right by {difference:+.1%} [{low:+.1%}, {high:+.1%}], by a "
+        "probe with and without them; {} more will raise it about as much, or less."
     ).format(ROUND, ROUND, **gain)
 
 
