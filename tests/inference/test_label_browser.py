@@ -350,7 +350,9 @@ def test_the_estimate_is_that_of_nearest_named_pictures(
     correct = np.arange(60) >= wrong
     low, high = accuracy_interval(correct)
     expected = f"{60 - wrong} of 60, {correct.mean():.0%} (95 % interval {low:.0%} to {high:.0%})".replace("%", " %")
-    assert chromium.text("#estimate").removeprefix("estimated right so far: ") == expected.replace("95  %", "95 %")
+    assert chromium.text("#estimate").removeprefix("right by the nearest named picture: ") == expected.replace(
+        "95  %", "95 %"
+    )
 
 
 @pytest.mark.nightly

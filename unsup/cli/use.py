@@ -42,6 +42,9 @@ def classify(
     for name in (TABLE, LEFT_OUT, SHEET):
         if (folder / name).exists():
             print(f"{name.partition('.')[0].replace('_', ' '):8}  {printable(str(short_path(folder / name)))}")
+    if sort:
+        kind = "copies" if sort == "copy" else "links"
+        print(f"sorted    {printable(str(short_path(folder)))}: a folder of {kind} for each class")
 
 
 def similar(run: str, *, picture: Path, images: Path | None = None, out: Path | None = None) -> None:

@@ -91,7 +91,7 @@ def classify_by_names(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: 
     calibrate the confidence, if there are 20 of these, otherwise all named images.
 
     Args:
-        x: (n, d) codes of all images, as `scaled` returns them.
+        x: (n, d) codes of all images, as `scaled_by` returns them.
         rows: (m,) of the named ones.
         names: (m,) of these, at least two different ones.
         is_random: (m,) which of these were drawn at random.

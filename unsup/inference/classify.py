@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unsup.core.arrays import Floats
 from unsup.core.commands import suggest
 from unsup.core.errors import printable
-from unsup.inference.by_names import ByNames, classify_by_names, scaled
+from unsup.inference.by_names import ByNames, classify_by_names, scaled_by
 from unsup.inference.encode_folder import EncodedFolder, encode_folder
 from unsup.inference.names import read_names
 from unsup.runs.run import Run
@@ -95,7 +95,7 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         log.warning("%s: all named images are called %s: classes need two names", labels, printable(str(names[0])))
     if len(set(names)) > 1:
         is_random = np.array([user_names[file].asked == "random" for file in read], np.bool_)
-        by_names = classify_by_names(scaled(readout, columns["codes"]), rows, names, is_random)
+        by_names = classify_by_names(scaled_by(columns["codes"], columns["codes"]), rows, names, is_random)
         classes, confidence = by_names.classes, by_names.confidence
     if classes is not None and confidence is not None:
         classes, confidence = classes.astype(object), confidence.copy()  # object: names of any length

@@ -77,13 +77,14 @@ def classification_table(classified: Classification) -> Table:
 def notes(report: Report, classified: Classification, images: Path) -> list[str]:
     """Say how the classes were found, and how far they and the novelty can be trusted."""
     others = ~classified.is_named & ~classified.unlike
+    own = is_own_folder(report.provenance.config, images)
     if classified.by_names:
         sentences = classified.by_names.sentences(~classified.is_named)
     else:
         sentences = [_about_classes(report, classified)]
-        if classified.confidence is not None and others.any():
+        if classified.confidence is not None and others.any() and not own:  # labels of its own pictures were seen
             sentences.append(_about_confidence(classified, others))
-    if is_own_folder(report.provenance.config, images):
+    if own:
         sentences.append(f"These are the pictures of the run itself, so that whether one is {UNLIKE} says nothing.")
     elif rate := classified.false_alarm_rate:
         unnamed = int((~classified.is_named).sum())

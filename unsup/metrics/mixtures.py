@@ -1,6 +1,7 @@
 """Clusterings other than k-means, fitted on training codes without labels.
 
-All of them get codes as principal components, at most 64, with a mean variance of 1. k is at most the number of
+All of them get codes as principal components, at most 64, with a mean variance of 1; mixtures at most a fifth as many
+as there are images for each cluster, or 10. k is at most the number of
 distinct codes. The same codes give the same bits.
 """
 
@@ -27,6 +28,8 @@ from unsup.metrics.clustering import Assignment
 from unsup.metrics.diagnostics import subsample
 
 DIMENSIONS = 64
+FEWEST_DIMENSIONS = 10  # of a mixture
+IMAGES_PER_DIMENSION = 5  # of each cluster; with fewer a covariance fits the images alone, and test images leave it
 MIXTURE_IMAGES = 10_000
 WARD_IMAGES = 5_000  # time and memory grow with the square: 1 s and 200 MB for these
 ADDED_VARIANCE = 1e-3  # added to variances, whose mean is 1: constant entries weigh no more than noise
@@ -56,7 +59,8 @@ def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     EM starts from k-means, at most four times; that with the highest likelihood after ten iterations goes on.
     scikit-learn warns (ConvergenceWarning) if that was still rising after 200 iterations.
     """
-    seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
+    images = min(len(train), MIXTURE_IMAGES)
+    seen = _Seen.of(train, test, MIXTURE_IMAGES, k, max(FEWEST_DIMENSIONS, images // (IMAGES_PER_DIMENSION * k)))
     fit = fit_mixture(seen.fitted, seen.k, starts(seen.k, seen.fitted.shape[1]))
     return seen.assigned(fit.predict(seen.train), fit.predict(seen.test))
 
@@ -134,9 +138,9 @@ class _Seen:
     k: int
 
     @classmethod
-    def of(cls, train: Floats, test: Floats, images: int, k: int) -> "_Seen":
+    def of(cls, train: Floats, test: Floats, images: int, k: int, dimensions: int = DIMENSIONS) -> "_Seen":
         at = subsample(len(train), images)
-        fitted, train_seen, test_seen = components(DIMENSIONS, train[at], train, test)
+        fitted, train_seen, test_seen = components(min(dimensions, DIMENSIONS), train[at], train, test)
         return cls(fitted, train_seen, test_seen, at, min(k, distinct(train[at])))
 
     def assigned(self, train: NDArray[Any], test: NDArray[Any]) -> Assignment:
