@@ -347,6 +347,24 @@ def test_images_named_at_random_say_how_many_of_the_others_are_right(
     assert Page(tmp_path / "out" / "sheet.html").text.count("judging by the 60 named at random") == 1
 
 
+def test_the_page_for_names_and_classify_say_the_same_of_the_same_names(
+    run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also if the table lists them in another order."""
+    files = [f"{side}/{i:03}.png" for side in ("left", "right") for i in range(40)]
+    lines = [f"{file},{label_of(file)},random" for file in files]
+    said = []
+    for order, command in ((lines, ["label"]), (lines[::-1], ["classify", "--out", str(tmp_path / "out")])):
+        (tmp_path / "names.csv").write_text("\n".join(["file,name,asked", *order]))
+        given = ["--images", str(pictures), "--labels", str(tmp_path / "names.csv")]
+        if command == ["label"]:
+            given += ["--out", str(tmp_path / "page.html")]
+        assert main([*command[:1], str(run), *given, *command[1:]]) == 0
+        printed = " ".join("".join(capsys.readouterr()).split())
+        said.append(re.search(r"About \d+% .*? of the others are\)", printed))
+    assert said[0] and said[1] and said[0][0] == said[1][0]
+
+
 def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
     names = table(tmp_path / "names.csv", [("left/000.png", "mine")])
     rows = classify(unlabelled, pictures, tmp_path / "out", "--labels", str(names))
