@@ -101,10 +101,10 @@ def test_real_mnist() -> None:
     assert x.mean() == pytest.approx(0.1307, abs=5e-5)  # the published mean
     start = time.process_time()
     first = data.fingerprint()
-    seconds = time.process_time() - start
+    assert time.process_time() - start < 1
     start = time.process_time()
     assert data.fingerprint() == first  # cached
-    assert time.process_time() - start < seconds / 3
+    assert time.process_time() - start < 0.01
 
 
 # ---- validation ------------------------------------------------------------------------------------------------------

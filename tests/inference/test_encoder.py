@@ -26,6 +26,7 @@ from unsup.runs.build import load_data
 from unsup.runs.config import compose, resolve
 from unsup.runs.encoder import Encoder
 from unsup.runs.run import Run
+from unsup.runs.shared import shared_folder
 
 IMAGES, LABELS = used.digits()
 
@@ -214,7 +215,11 @@ def test_codes_that_an_evaluation_cached_are_not_computed_again(
     words = ["--encoder", "net.py:build", "--encoder.size", "8", "--images", "pictures", "--quick"]
     assert main(["evaluate", *words]) == 0
     run = Run(next(Path("runs").glob("*/net*/0-001")))
+    assert run.report.run.minutes is None  # nothing was trained here
     expected = dict(zip(*encoded(run), strict=True))
+    assert (shared_folder(run) / "codes").is_dir()
+    moved = Run(shutil.copytree(run.folder, tmp_path / "moved"))
+    assert shared_folder(moved) == moved.folder
     seen: list[str] = []
     real = unsup.inference.encode_folder.readable_batches
 

@@ -24,7 +24,7 @@ from unsup.runs.threads import choose_threads, use_threads
 log = logging.getLogger(__name__)
 
 # What training.json says of a run without any
-NO_TRAINING = {"epochs": 0, "steps": 0, "images_seen": 0, "train_seconds": 0.0, "cpu_seconds": 0.0, "views": "none"}
+NO_TRAINING = {"epochs": 0, "steps": 0, "images_seen": 0, "train_seconds": 0.0, "views": "none"}
 
 
 def evaluate_encoder(config: Config, runs_root: Path = Path("runs"), command: str = "") -> Run:

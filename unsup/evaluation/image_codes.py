@@ -11,6 +11,7 @@ from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.foreign.stored_codes import StoredCodes
 from unsup.runs.run import Run
+from unsup.runs.shared import shared_folder
 
 
 def codes_of_images(run: Run, data: ImageData) -> dict[SplitName, Floats]:
@@ -24,8 +25,7 @@ def codes_of_images(run: Run, data: ImageData) -> dict[SplitName, Floats]:
         return stored_codes(model, data)
     model = model.to(fastest_device())
     if isinstance(model, ForeignEncoder) and not model.as_they_are:
-        cache = run.root / run.config["dataset"] / code_cache.FOLDER if run.root else None
-        return PictureSource(cache).codes_of_splits(model, data)
+        return PictureSource(shared_folder(run) / code_cache.FOLDER).codes_of_splits(model, data)
     codes: dict[SplitName, Floats] = {}
     for split in SPLITS:
         codes[split] = encode_batches(model, data.batches(split, model.device), split, layers=False, scored=False).codes

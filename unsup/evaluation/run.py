@@ -37,6 +37,7 @@ from unsup.runs.origin import pretrained_on, stages_cost
 from unsup.runs.provenance import git_state
 from unsup.runs.records import LAST
 from unsup.runs.run import Run
+from unsup.runs.shared import shared_folder
 from unsup.runs.threads import use_threads
 
 QUICK = "quick: linear probe, few labels, kNN and k-means, and the baselines that are at hand"
@@ -78,8 +79,8 @@ def _judge(run: Run, data: ImageData, quick: bool, checkpoint: Path) -> Judgemen
     if run.config["trainer"].get("accelerator") != "cpu":
         model = model.to(fastest_device())
     pretraining = pretrained_on(run, model)
-    folder = (run.root / run.config["dataset"] if run.root else run.folder) / "baselines"
-    source = PictureSource(folder.parent / code_cache.FOLDER)
+    folder = shared_folder(run) / "baselines"
+    source = PictureSource(shared_folder(run) / code_cache.FOLDER)
     pictured = has_images(data)
     if quick:
         say(QUICK)

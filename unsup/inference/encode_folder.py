@@ -1,7 +1,8 @@
 """Codes of all images below a folder, by a trained encoder."""
 
 import logging
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,7 @@ from unsup.models.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder, load_encoder
 from unsup.runs.reading import reading_of
 from unsup.runs.run import Run
+from unsup.runs.shared import shared_folder
 
 log = logging.getLogger(__name__)
 
@@ -108,31 +110,28 @@ def encoded_batches(
 ) -> Iterator[tuple[list[str], Columns]]:
     """Yield names and columns of readable files, cached codes first."""
     encoder, reading = load_encoder(run).to(fastest_device()), reading_of(run)
-    known = cached_codes(run, encoder, [FileImage(images / file, reading) for file in files])
-    cached = [file for file, code in zip(files, known, strict=True) if code is not None]
+    cached = cached_codes(run, encoder, {file: FileImage(images / file, reading) for file in files})
     if cached:
-        yield cached, described(np.stack([code for code in known if code is not None]), None, readout)
-    unknown = [file for file, code in zip(files, known, strict=True) if code is None]
+        yield [*cached], described(np.stack([*cached.values()]), None, readout)
+    unknown = [file for file in files if file not in cached]
     for batch, x in readable_batches(images, unknown, encoder, reading, remarks):
         yield batch, code_columns(encoder, readout, x)
 
 
-def cached_codes(run: Run, encoder: Encoder, images: list[FileImage]) -> list[Floats | None]:
-    """Return the cached codes (D,) of images, None for others.
+def cached_codes(run: Run, encoder: Encoder, images: Mapping[str, FileImage]) -> dict[str, Floats]:
+    """Return the codes (D,) of the images that have one in a cache, by file.
 
-    Evaluations cache codes of encoders from elsewhere, next to the runs on a data set.
+    Evaluations cache codes of encoders from elsewhere.
     """
-    codes: code_cache.Codes = {}
-    if run.root and isinstance(encoder.model, ForeignEncoder):
-        codes = code_cache.read_codes(run.root / run.config["dataset"] / code_cache.FOLDER, encoder.model)
-
-    def code(image: FileImage) -> Floats | None:
-        try:
-            return codes.get(image.digest())
-        except OSError:  # its reason is given when it is decoded
-            return None
-
-    return [code(image) if codes else None for image in images]
+    if not isinstance(encoder.model, ForeignEncoder):
+        return {}
+    known = code_cache.read_codes(shared_folder(run) / code_cache.FOLDER, encoder.model)
+    cached: dict[str, Floats] = {}
+    for file, image in images.items() if known else ():
+        with suppress(OSError):  # its reason is given when it is decoded
+            if (code := known.get(image.digest())) is not None:
+                cached[file] = code
+    return cached
 
 
 def readable_batches(

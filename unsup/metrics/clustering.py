@@ -62,7 +62,7 @@ def agreement(labels: Ids, clusters: Ids) -> dict[str, float]:
 def kmeans(train: NDArray[np.float32], test: NDArray[np.float32], k: int, restarts: int = 10) -> Clustering:
     """Fit Lloyd's k-means on `train` (n, D) from k-means++ seeds 0, 1, ….
 
-    The start is chosen by inertia alone, on at most 10,000 images, and goes on with all of them: on pixels of MNIST a
+    The start is chosen by inertia alone, on at most 10,000 images, and continues with all of them: on pixels of MNIST a
     fifth of the time of ten fits on all, at an inertia .01 % higher. `test` (m, D) goes to the nearest centre. k is at
     most n.
     """

@@ -35,7 +35,7 @@ WARD_IMAGES = 5_000  # time and memory grow with the square: 1 s and 200 MB for 
 ADDED_VARIANCE = 1e-3  # added to variances, whose mean is 1: constant entries weigh no more than noise
 STARTS = 4
 WORK = STARTS * 10 * 32**2  # four starts of ten clusters in 32 dimensions take 1 s; fewer if EM costs more
-FIRST_STEPS = 10  # of EM, after which the likeliest start goes on alone
+FIRST_STEPS = 10  # of EM, after which only the likeliest start continues
 VOTERS = 20
 LAYOUT_DIMENSIONS = 20
 LAYOUT_EPOCHS = 200  # UMAP's own number above 10,000 images, so the paper's
@@ -56,12 +56,14 @@ def methods() -> dict[str, Method]:
 def gaussian_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     """Fit k Gaussians with full covariances by EM on at most 10,000 of `train` (n, D).
 
-    EM starts from k-means, at most four times; that with the highest likelihood after ten iterations goes on.
+    EM starts from k-means, at most four times; that with the highest likelihood after ten iterations
+    continues.
     scikit-learn warns (ConvergenceWarning) if that was still rising after 200 iterations.
     """
     images = min(len(train), MIXTURE_IMAGES)
-    seen = _Seen.of(train, test, MIXTURE_IMAGES, k, max(FEWEST_DIMENSIONS, images // (IMAGES_PER_DIMENSION * k)))
-    fit = fit_mixture(seen.fitted, seen.k, starts(seen.k, seen.fitted.shape[1]))
+    enough = max(FEWEST_DIMENSIONS, images // (IMAGES_PER_DIMENSION * k))
+    seen = _Seen.of(train, test, images, k, min(DIMENSIONS, enough))
+    fit = fit_mixture(seen.fitted, seen.k)
     return seen.assigned(fit.predict(seen.train), fit.predict(seen.test))
 
 
@@ -89,17 +91,18 @@ def umap_mixture(train: Floats, test: Floats, k: int) -> Assignment:
     seen = _Seen.of(train, test, MIXTURE_IMAGES, k)
     few = len(seen.fitted) < 2 * VOTERS
     layout = seen.fitted if few else _layout(seen.fitted, min(seen.k, LAYOUT_DIMENSIONS))
-    return seen.by_vote(fit_mixture(layout, seen.k, starts(seen.k, layout.shape[1])).predict(layout))
+    return seen.by_vote(fit_mixture(layout, seen.k).predict(layout))
 
 
-def starts(k: int, dimensions: int) -> int:
+def affordable_starts(k: int, dimensions: int) -> int:
     """Return how many starts of a mixture of k are tried, fewer if one takes long."""
     return max(1, min(STARTS, WORK // (k * dimensions**2)))
 
 
-def fit_mixture(codes: Floats, k: int, starts: int) -> GaussianMixture:
+def fit_mixture(codes: Floats, k: int, starts: int = STARTS) -> GaussianMixture:
     """Fit k full-covariance Gaussians on codes (n, D) of mean variance 1, n >= k."""
     exact = codes.astype(np.float64)  # float32 may not be enough for the covariance of outliers
+    starts = min(starts, affordable_starts(k, codes.shape[1]))
     mixture = GaussianMixture(k, reg_covar=ADDED_VARIANCE, max_iter=200, random_state=0)
     if starts == 1:
         return mixture.fit(exact)
@@ -140,7 +143,7 @@ class _Seen:
     @classmethod
     def of(cls, train: Floats, test: Floats, images: int, k: int, dimensions: int = DIMENSIONS) -> "_Seen":
         at = subsample(len(train), images)
-        fitted, train_seen, test_seen = components(min(dimensions, DIMENSIONS), train[at], train, test)
+        fitted, train_seen, test_seen = components(dimensions, train[at], train, test)
         return cls(fitted, train_seen, test_seen, at, min(k, distinct(train[at])))
 
     def assigned(self, train: NDArray[Any], test: NDArray[Any]) -> Assignment:

@@ -75,14 +75,13 @@ class RunFacts(Record, kw_only=True):
 
     @property
     def minutes(self) -> float | None:
-        """CPU-minutes of training with the runs that it started from.
+        """CPU-minutes of training with the runs that it started from, None if unknown.
 
-        None if unknown, or if the encoder was trained elsewhere.
         Reports up to schema 3 have minutes of wall time.
         """
         if self.clock == "wall":
             return (self.stages_seconds or self.train_seconds) / 60
-        return None if self.stages_cpu_seconds is None or self.encoder else self.stages_cpu_seconds / 60
+        return None if self.stages_cpu_seconds is None else self.stages_cpu_seconds / 60
 
     @property
     def gpu_minutes(self) -> float | None:

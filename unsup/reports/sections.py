@@ -118,9 +118,9 @@ def _comparisons(report: Report) -> list[Block]:
         "Intervals: 95 %, paired on the same test images, of all baselines together; about this run, not other seeds."
     )
     untrained = report.baselines.get("untrained")
-    if untrained and (scores := untrained.by_initialisation):
+    if untrained and untrained.by_initialisation:
         note += " Against the untrained network they include the spread over its initialisations"
-        note += ", which is assumed, as there is one." if len(next(iter(scores.values()))) == 1 else "."
+        note += ", which is assumed, as there is one." if untrained.initialisations is None else "."
     return [Table("Differences of test accuracy", rows), Note(note)] if rows else []
 
 

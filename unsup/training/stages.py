@@ -89,11 +89,10 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         if state == "in use":
             raise UserError(f"init_from: another process is training {run}: wait for its end")
         log.info(
-            "%s starts from %s, which has no finished run with its current configuration: training that first, for its "
-            "own %s epochs",
+            "%s starts from %s, which has no finished run with its current configuration: training that first, as "
+            "long as its own recipe says",
             config["recipe"],
             source["recipe"],
-            source["trainer"]["max_epochs"],
         )
         if state == "begun":
             return run, stages
