@@ -1,4 +1,4 @@
-"""What the runs on a data set share."""
+"""The folder that the runs on a data set share."""
 
 from pathlib import Path
 
