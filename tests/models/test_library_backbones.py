@@ -16,7 +16,7 @@ needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="needs timm")
 
 
 def built(name: str, *shape: int) -> tuple[Any, int]:
-    return build_backbone(name, shape, 4)  # type: ignore[arg-type]
+    return build_backbone(name, shape, 4, "natural")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

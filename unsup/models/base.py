@@ -74,7 +74,6 @@ class Model(TrainingHooks):
     untrained_options: Mapping[str, Any] | None = {}  # that differ in the untrained network; None if there is none
     bibtex: str = ""  # entry that cites the method, for reports
     views_per_image: int | None = None  # random views that a training step draws of each image, if known
-    initialised: bool = False  # whether the method has started from another run's weights
 
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
         super().__init__(lr)

@@ -26,8 +26,8 @@ class BYOL(Model):
     The loss itself is 0 for equal codes of all images; `online/effective_rank` shows a collapse.
 
     Args:
-        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
-        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
+        backbone: encoder, "conv", "resnet18", "patches", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
+        width: of the encoder; codes have 4 ("conv") or 8 ("resnet18", "patches") times as many entries.
         hidden: hidden width of the projector and of the predictor.
         embedding: output width of both.
         decay: τ of the moving average in the first step, from 0 to 1; it rises to 1 (`decay_at`).
@@ -53,7 +53,7 @@ class BYOL(Model):
     ) -> None:
         super().__init__(shape, lr)
         self.augmentation, self.decay, self.weight_decay = augmentation, decay, weight_decay
-        self.backbone, features = build_backbone(backbone, shape, width)
+        self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, hidden, embedding), batch_norm=True)
         self.predictor = mlp((embedding, hidden, embedding), batch_norm=True)
         self.target = deepcopy(nn.Sequential(self.backbone, self.projector)).requires_grad_(False)

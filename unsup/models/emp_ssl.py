@@ -24,8 +24,8 @@ class EMPSSL(Model):
     of the projector, for the whole image or, as in the paper's evaluation, averaged over crops.
 
     Args:
-        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
-        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
+        backbone: encoder, "conv", "resnet18", "patches", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
+        width: of the encoder; codes have 4 ("conv") or 8 ("resnet18", "patches") times as many entries.
         projection: width of the embeddings.
         patches: random crops of an image in a step, at least 2.
         area: fraction of the image that a crop shows, above 0 to 1; views of "digits" also zoom in and out of it.
@@ -62,7 +62,7 @@ class EMPSSL(Model):
         self.patches, self.area, self.test_patches = patches, area, test_patches
         self.views_per_image = patches
         self.similarity, self.distortion = similarity, distortion
-        self.backbone, features = build_backbone(backbone, shape, width)
+        self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, 4 * features, projection), batch_norm=True)
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:

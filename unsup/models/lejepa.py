@@ -27,8 +27,8 @@ class LeJEPA(Model):
     on [-5, 5], whose spacing of .625 takes samples near ±10.05 for samples near 0.
 
     Args:
-        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
-        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
+        backbone: encoder, "conv", "resnet18", "patches", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
+        width: of the encoder; codes have 4 ("conv") or 8 ("resnet18", "patches") times as many entries.
         projection: width of the embeddings.
         views_per_image: number of views, at least 2.
         slices: number of random directions of SIGReg, drawn in each step.
@@ -58,7 +58,7 @@ class LeJEPA(Model):
         super().__init__(shape, lr)
         self.augmentation, self.weight_decay = augmentation, weight_decay
         self.views_per_image, self.slices, self.sigreg = views_per_image, slices, sigreg
-        self.backbone, features = build_backbone(backbone, shape, width)
+        self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, 4 * features, projection), batch_norm=True)
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,8 +36,8 @@ class SelfLabel(Model):
     `backbone`, `width` and `projection` are those of the run that this one starts from.
 
     Args:
-        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
-        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
+        backbone: encoder, "conv", "resnet18", "patches", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
+        width: of the encoder; codes have 4 ("conv") or 8 ("resnet18", "patches") times as many entries.
         projection: width of the projector's output.
         num_clusters: number of clusters.
         neighbours: neighbours of an image in each graph.
@@ -73,7 +73,7 @@ class SelfLabel(Model):
         super().__init__(shape, lr)
         self.augmentation, self.weight_decay, self.num_clusters = augmentation, weight_decay, num_clusters
         self.neighbours, self.pixels, self.confidence, self.smoothing = neighbours, pixels, confidence, smoothing
-        self.backbone, features = build_backbone(backbone, shape, width)
+        self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, features, projection), batch_norm=True).requires_grad_(False)
         self.head = nn.Linear(features, num_clusters)
         average = get_ema_multi_avg_fn(ema)

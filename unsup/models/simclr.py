@@ -21,8 +21,8 @@ class SimCLR(Model):
     code is the input of the projector.
 
     Args:
-        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
-        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
+        backbone: encoder, "conv", "resnet18", "patches", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
+        width: of the encoder; codes have 4 ("conv") or 8 ("resnet18", "patches") times as many entries.
         projection: width of the projector's output.
         temperature: divides the cosines between projections.
         view_scale: side of a training view, as a fraction of the image's. Random crops magnify objects relative to the
@@ -51,7 +51,7 @@ class SimCLR(Model):
         super().__init__(shape, lr)
         self.augmentation, self.temperature, self.weight_decay = augmentation, temperature, weight_decay
         self.view_scale = view_scale
-        self.backbone, features = build_backbone(backbone, shape, width)
+        self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, features, projection), batch_norm=True)
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:

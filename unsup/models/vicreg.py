@@ -27,8 +27,8 @@ class VICReg(Model):
     takes their mean, so that the same weight v counts half.
 
     Args:
-        backbone: encoder, "conv", "resnet18", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
-        width: channels after its first convolution; codes have 4 ("conv") or 8 ("resnet18") times as many entries.
+        backbone: encoder, "conv", "resnet18", "patches", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
+        width: of the encoder; codes have 4 ("conv") or 8 ("resnet18", "patches") times as many entries.
         projection: width of the expander's three layers.
         invariance: weight i of s, the mean squared distance of the two views' embeddings.
         variance: weight v of v, the mean shortfall of the dimensions' standard deviations from 1.
@@ -60,7 +60,7 @@ class VICReg(Model):
         self.augmentation, self.weight_decay = augmentation, weight_decay
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
         self.variance_term = variance_term
-        self.backbone, features = build_backbone(backbone, shape, width)
+        self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, projection, projection, projection), batch_norm=True)
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,12 +27,20 @@ from torch import Tensor
 from unsup.core.errors import UsageError
 
 PRESETS = ("digits", "natural", "texture")
+LEAST_AREA = 0.2  # of an image that a crop shows
 LUMA = (0.299, 0.587, 0.114)  # of red, green, blue: luma (ITU-R BT.601)
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 TO_RGB = tuple(map(tuple, torch.linalg.inv(torch.tensor(TO_YIQ)).tolist()))
 
 
-def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = None, scale: float = 1.0) -> Tensor:
+def augment(
+    x: Tensor,
+    preset: str,
+    mild: bool = False,
+    area: float | None = None,
+    scale: float = 1.0,
+    least_area: float = LEAST_AREA,
+) -> Tensor:
     """Return a random view of each image, in [0, 1].
 
     Args:
@@ -43,13 +51,15 @@ def augment(x: Tensor, preset: str, mild: bool = False, area: float | None = Non
         area: fraction of the image, above 0 to 1, that every view shows; None means all of it for "digits" and those
             above for the others.
         scale: side of a view, as a fraction of the image's.
+        least_area: smallest fraction of the image that a crop shows where `area` is None and the view is not mild,
+            above 0 to 1; "digits" has no crops.
 
     Raises:
         UsageError: there is no such preset.
     """
     if preset == "digits":
         return _deform(x, 0.8, area, scale) if mild else _strokes(_deform(_erase(x), 1.0, area, scale))
-    least, most = (0.6 if mild else 0.2, 1.0) if area is None else (area, area)
+    least, most = (0.6 if mild else least_area, 1.0) if area is None else (area, area)
     if preset == "natural":
         return _crop(x, least, most, scale) if mild else _colour(_crop(x, least, most, scale))
     if preset == "texture":

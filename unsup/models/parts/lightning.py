@@ -14,6 +14,7 @@ from unsup.core.batch import Batch
 from unsup.core.errors import UsageError, UserError
 from unsup.core.seeds import seed_noise
 from unsup.models.parts.loss_guard import LossGuard
+from unsup.models.parts.patch_network import PatchNetwork
 from unsup.models.parts.single_steps import needs_single_steps
 
 
@@ -25,6 +26,7 @@ class TrainingHooks(L.LightningModule):
     """
 
     losses: Callable[[Tensor], dict[str, Tensor]]
+    initialised: bool = False  # whether the method has started from another run's weights
     seed: int = 0  # the run's seed, from which all noise derives, set by the training code
     optimizer: Mapping[str, Any] | None = None  # name and options, instead of AdamW, set by the training code
     compiled_losses: Callable[[Tensor], dict[str, Tensor]] | None = None  # compiled `losses`, set by the training code
@@ -124,9 +126,18 @@ class TrainingHooks(L.LightningModule):
             )
 
     def on_fit_start(self) -> None:
-        """Call `fit` with the training images, unless the run is resumed."""
+        """Call `fit` with the training images, unless the run is resumed.
+
+        The patches of a backbone come first, unless they are those of another run.
+        """
+        if self.trainer.ckpt_path is not None:
+            return
+        for module in self.modules():
+            if isinstance(module, PatchNetwork) and not self.initialised:
+                seed_noise(self.device, self.seed, "fit")  # copies of a backbone find the same patches
+                module.fit(self.training_images, self.seed)
         fit = getattr(self, "fit", None)
-        if fit is not None and self.trainer.ckpt_path is None:
+        if fit is not None:
             seed_noise(self.device, self.seed, "fit")
             fit(self.training_images)
 

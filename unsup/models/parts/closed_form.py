@@ -1,0 +1,72 @@
+"""Linear codes that vary between images and not between views of one, in closed form."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+
+class ViewMoments:
+    """Covariances of features of views, summed up batch by batch.
+
+    Args:
+        size: D, of a feature vector.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.images = self.views = 0
+        self.sum = torch.zeros(size, dtype=torch.float64)
+        self.products = torch.zeros(size, size, dtype=torch.float64)  # of all views
+        self.mean_products = torch.zeros(size, size, dtype=torch.float64)  # of the means over each image's views
+
+    def add(self, features: Tensor) -> None:
+        """Add features (V, N, D) of V views of N images, V at least 2."""
+        flat, means = features.flatten(0, 1), features.mean(0)
+        self.views = len(features)
+        self.images += features.shape[1]
+        self.sum += flat.sum(0).double().cpu()
+        self.products += (flat.T @ flat).double().cpu() / self.views
+        self.mean_products += (means.T @ means).double().cpu()
+
+    @property
+    def mean(self) -> Tensor:
+        return self.sum / (self.images * self.views)
+
+    @property
+    def total(self) -> Tensor:
+        """Covariance (D, D) of all views."""
+        return self.products / self.images - torch.outer(self.mean, self.mean)
+
+    @property
+    def within(self) -> Tensor:
+        """Covariance (D, D) of an image's views, averaged over images."""
+        return (self.products - self.mean_products) / self.images * self.views / (self.views - 1)
+
+
+@threadpool_limits.wrap(limits=1)  # the same directions on any number of cores
+def leading_directions(total: Tensor, within: Tensor, ridge: float, count: int) -> tuple[Tensor, Tensor]:
+    """Return the directions (D, count) in which images differ most for what views do.
+
+    Columns v solve (T - W) v = λ (W + ridge tr(W) / D) v, largest λ first, with vᵀ (W + …) v = 1; λ (count,) follows.
+    It is the linear solution of the losses on views (Balestriero & LeCun 2022, "Contrastive and non-contrastive
+    self-supervised learning recover global and local spectral embedding methods").
+
+    Args:
+        total: covariance T (D, D) of all views.
+        within: covariance W (D, D) of the views of an image.
+        ridge: above 0, relative to the mean variance within images.
+        count: at most D.
+    """
+    size = len(total)
+    penalty = within.clone()
+    penalty.diagonal().add_(ridge * within.trace() / size)
+    between: NDArray[np.float64] = (total - within).numpy()
+    values, vectors = eigh(between, penalty.numpy(), subset_by_index=[size - count, size - 1])
+    return torch.from_numpy(vectors[:, ::-1].copy()), torch.from_numpy(values[::-1].copy())
+
+
+def unit_variance(directions: Tensor, covariance: Tensor) -> Tensor:
+    """Return directions (D, K) scaled so that features of this covariance have codes of variance 1."""
+    return directions / (directions * (covariance @ directions)).sum(0).sqrt()
