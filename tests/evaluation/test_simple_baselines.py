@@ -137,7 +137,7 @@ def test_texture_is_fitted_alike_whatever_was_drawn_before() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(3)
     second = texture.fit_patches(data)
-    assert torch.equal(first.centres, second.centres)
+    assert torch.equal(first.features.dictionary.centroids, second.features.dictionary.centroids)
     assert first.encode(next(data.batches("train", batch_size=3))).shape == (3, 400)
 
 

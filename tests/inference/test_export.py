@@ -28,7 +28,16 @@ from unsup.runs.encoder import Encoder, read_weights, write_weights
 
 IMAGES, _ = used.digits()
 WITH_ONNX = all(importlib.util.find_spec(name) for name in ONNX_PACKAGES)
-OF_EACH_KIND = ("ae", "bigan", "conv_ae", "dec", "mae", "patches", "simclr")  # with the layers of all others
+OF_EACH_KIND = (
+    "ae",
+    "bigan",
+    "closed_form",
+    "conv_ae",
+    "dec",
+    "mae",
+    "patches",
+    "simclr",
+)  # with the layers of all others
 
 
 @pytest.fixture(scope="module")

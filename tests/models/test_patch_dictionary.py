@@ -40,7 +40,9 @@ def test_whitened_patches_have_an_identity_covariance(monkeypatch: pytest.Monkey
 
 def test_whitening_and_mirroring_commute() -> None:
     natural, patches = fitted(torch.rand(60, 3, 9, 9), mirrored=True), normalised(torch.rand(50, 27))
-    assert torch.allclose(natural.whitened(natural.mirror(patches)), natural.mirror(natural.whitened(patches)), atol=1e-5)
+    assert torch.allclose(
+        natural.whitened(natural.mirror(patches)), natural.mirror(natural.whitened(patches)), atol=1e-5
+    )
 
 
 def test_patches_are_normalised_one_by_one() -> None:

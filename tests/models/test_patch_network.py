@@ -1,10 +1,8 @@
 """Convolutions on patches: any size, the patches of a run, and one set of them for a network and its average."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from tiny import SHAPE, TinyDigits, digits, train
+from tiny import SHAPE, TinyDigits, train
 
 from unsup.core.errors import UsageError
 from unsup.models.byol import BYOL

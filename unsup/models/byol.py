@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unsup.core.ranges import AtLeast, Between
+from unsup.core.ranges import Above, AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import build_backbone
@@ -31,6 +31,7 @@ class BYOL(Model):
         hidden: hidden width of the projector and of the predictor.
         embedding: output width of both.
         decay: τ of the moving average in the first step, from 0 to 1; it rises to 1 (`decay_at`).
+        view_scale: side of a training view, as a fraction of the image's (`SimCLR`).
     """
 
     bibtex = """@misc{grill2020bootstrap,
@@ -48,18 +49,24 @@ class BYOL(Model):
         hidden: Annotated[int, AtLeast(1)] = 256,
         embedding: Annotated[int, AtLeast(1)] = 64,
         decay: Annotated[float, Between(0, 1)] = 0.99,
+        view_scale: Annotated[float, Above(0, most=1)] = 1.0,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
         self.augmentation, self.decay, self.weight_decay = augmentation, decay, weight_decay
+        self.view_scale = view_scale
         self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, hidden, embedding), batch_norm=True)
         self.predictor = mlp((embedding, hidden, embedding), batch_norm=True)
         self.target = deepcopy(nn.Sequential(self.backbone, self.projector)).requires_grad_(False)
 
+    def view(self, x: Tensor) -> Tensor:
+        """Draw a random view of each image."""
+        return augment(x, self.augmentation, scale=self.view_scale)
+
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return augment(x, self.augmentation), augment(x, self.augmentation)
+        return self.view(x), self.view(x)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         views = torch.cat(self.views(x))  # both in one pass: (2N, C, H, W)

@@ -31,7 +31,7 @@ class ClosedForm(Model):
 
     Args:
         shape: (C, H, W) of an image.
-        augmentation: the data set's preset of views. Unless it is "digits", an image and its mirror image have one code.
+        augmentation: the data set's preset of views. Unless it is "digits", a mirror image has the image's code.
         code_dim: number of directions.
         centroids: K.
         patch: side of a patch in pixels.
@@ -47,7 +47,8 @@ class ClosedForm(Model):
     """
 
     bibtex = """@misc{balestriero2022contrastive,
-  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral embedding methods}},
+  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral
+           embedding methods}},
   author = {Balestriero and LeCun}, year = {2022}
 }
 @misc{chen2022minimalistic,

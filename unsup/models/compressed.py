@@ -51,8 +51,13 @@ class Compressed(Model):
     """
 
     bibtex = """@misc{balestriero2022contrastive,
-  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral embedding methods}},
+  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral
+           embedding methods}},
   author = {Balestriero and LeCun}, year = {2022}
+}
+@misc{dwibedi2021little,
+  title = {{With a little help from my friends: nearest-neighbor contrastive learning of visual representations}},
+  author = {Dwibedi and others}, year = {2021}
 }"""
     needs_init = True
     views_per_image: int
@@ -96,7 +101,9 @@ class Compressed(Model):
         for x in spread(images(), n, IMAGES):
             moments.add(torch.stack([self._hidden(self._view(x)) for _ in range(self.views_per_image)]))
         layers = moments.total.diagonal().split(hidden_sizes(self.backbone, self.shape))
-        scale = torch.cat([variances.sum().rsqrt().expand(len(variances)) for variances in layers])  # layers count alike
+        scale = torch.cat(
+            [variances.sum().rsqrt().expand(len(variances)) for variances in layers]
+        )  # layers count alike
         total, within = (scale[:, None] * matrix * scale for matrix in (moments.total, moments.within))
         count = min(len(scale), FACTOR * code_dim) if self.neighbours else code_dim
         directions, ratios = leading_directions(total, within, self.ridge, count)
@@ -112,9 +119,9 @@ class Compressed(Model):
         self.directions.copy_(directions)
 
     def _agreed(self, codes: Tensor, weights: Tensor) -> Tensor:
-        """Return the directions (D, code_dim) of codes (N, D) in which neighbours are most alike.
+        """Return directions (D, code_dim) in which neighbours are most alike.
 
-        Neighbours are near by the leading codes, scaled by weights (D,).
+        Neighbours of codes (N, D) are near by the leading ones, scaled by weights (D,).
         """
         code_dim = self.directions.shape[1]
         compared = COMPARED * code_dim

@@ -32,6 +32,7 @@ class EMPSSL(Model):
         similarity: weight of the cosine.
         distortion: ε², the squared error at which R codes; embeddings have length 1.
         test_patches: crops over which the code is averaged, on a square grid (4, 9, 16, …); 0 encodes the whole image.
+        view_scale: side of a training view, as a fraction of the image's (`SimCLR`).
     """
 
     bibtex = """@misc{tong2023emp,
@@ -52,6 +53,7 @@ class EMPSSL(Model):
         similarity: Annotated[float, AtLeast(0)] = 200.0,
         distortion: Annotated[float, Above(0)] = 0.2,
         test_patches: int = 0,
+        view_scale: Annotated[float, Above(0, most=1)] = 1.0,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
@@ -59,17 +61,22 @@ class EMPSSL(Model):
         if test_patches < 0 or test_patches == 1 or math.isqrt(test_patches) ** 2 != test_patches:
             raise UsageError(f"model.test_patches is {test_patches}: it must be 0 or a square such as 4, 9, 16")
         self.augmentation, self.weight_decay = augmentation, weight_decay
+        self.view_scale = view_scale
         self.patches, self.area, self.test_patches = patches, area, test_patches
         self.views_per_image = patches
         self.similarity, self.distortion = similarity, distortion
         self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, 4 * features, projection), batch_norm=True)
 
+    def view(self, x: Tensor) -> Tensor:
+        """Draw a random view of each image."""
+        return augment(x, self.augmentation, area=self.area, scale=self.view_scale)
+
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return augment(x, self.augmentation, area=self.area), augment(x, self.augmentation, area=self.area)
+        return self.view(x), self.view(x)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        patches = [augment(x, self.augmentation, area=self.area) for _ in range(self.patches)]
+        patches = [self.view(x) for _ in range(self.patches)]
         z = self.projector(self.backbone(torch.cat(patches))).float()
         z = F.normalize(z, dim=1).view(len(patches), len(x), -1)  # (V, N, P)
         similarity = F.cosine_similarity(z, z.mean(0, keepdim=True), dim=2).mean()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unsup.core.distributed import gather, num_processes
-from unsup.core.ranges import AtLeast, Between
+from unsup.core.ranges import Above, AtLeast, Between
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import build_backbone
@@ -33,6 +33,7 @@ class LeJEPA(Model):
         views_per_image: number of views, at least 2.
         slices: number of random directions of SIGReg, drawn in each step.
         sigreg: λ, from 0 to 1 (.05 in the paper, .02 in the example of its code); SIGReg grows with the batch.
+        view_scale: side of a training view, as a fraction of the image's (`SimCLR`).
     """
 
     bibtex = """@misc{balestriero2025lejepa,
@@ -52,20 +53,26 @@ class LeJEPA(Model):
         views_per_image: Annotated[int, AtLeast(2)] = 4,
         slices: Annotated[int, AtLeast(1)] = 256,
         sigreg: Annotated[float, Between(0, 1)] = 0.005,
+        view_scale: Annotated[float, Above(0, most=1)] = 1.0,
         weight_decay: float = 5e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
         self.augmentation, self.weight_decay = augmentation, weight_decay
+        self.view_scale = view_scale
         self.views_per_image, self.slices, self.sigreg = views_per_image, slices, sigreg
         self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, 4 * features, projection), batch_norm=True)
 
+    def view(self, x: Tensor) -> Tensor:
+        """Draw a random view of each image."""
+        return augment(x, self.augmentation, scale=self.view_scale)
+
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return augment(x, self.augmentation), augment(x, self.augmentation)
+        return self.view(x), self.view(x)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        views = [augment(x, self.augmentation) for _ in range(self.views_per_image)]
+        views = [self.view(x) for _ in range(self.views_per_image)]
         z = self.projector(self.backbone(torch.cat(views))).float().view(len(views), len(x), -1)  # (V, N, P)
         prediction = (z - z.mean(0)).square().mean()
         with torch.autocast(x.device.type, enabled=False):

@@ -54,9 +54,12 @@ class SimCLR(Model):
         self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, features, projection), batch_norm=True)
 
+    def view(self, x: Tensor) -> Tensor:
+        """Draw a random view of each image."""
+        return augment(x, self.augmentation, scale=self.view_scale)
+
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = (augment(x, self.augmentation, scale=self.view_scale) for _ in range(2))
-        return first, second
+        return self.view(x), self.view(x)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         z = self.projector(self.backbone(torch.cat(self.views(x)))).float()  # both views in one pass: (2N, P)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unsup.core.distributed import gather
-from unsup.core.ranges import AtLeast
+from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import build_backbone
@@ -34,6 +34,7 @@ class VICReg(Model):
         variance: weight v of v, the mean shortfall of the dimensions' standard deviations from 1.
         covariance: weight c of c, the sum of the squared covariances of different dimensions, for each dimension.
         variance_term: "sum" of v over the two views, as in the paper, or their "mean", as in the authors' code.
+        view_scale: side of a training view, as a fraction of the image's (`SimCLR`).
     """
 
     bibtex = """@misc{bardes2022vicreg,
@@ -53,18 +54,24 @@ class VICReg(Model):
         variance: Annotated[float, AtLeast(0)] = 25.0,
         covariance: Annotated[float, AtLeast(0)] = 1.0,
         variance_term: Literal["sum", "mean"] = "sum",
+        view_scale: Annotated[float, Above(0, most=1)] = 1.0,
         weight_decay: float = 1e-4,
         lr: float = 2e-3,
     ) -> None:
         super().__init__(shape, lr)
         self.augmentation, self.weight_decay = augmentation, weight_decay
+        self.view_scale = view_scale
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
         self.variance_term = variance_term
         self.backbone, features = build_backbone(backbone, shape, width, augmentation)
         self.projector = mlp((features, projection, projection, projection), batch_norm=True)
 
+    def view(self, x: Tensor) -> Tensor:
+        """Draw a random view of each image."""
+        return augment(x, self.augmentation, scale=self.view_scale)
+
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return augment(x, self.augmentation), augment(x, self.augmentation)
+        return self.view(x), self.view(x)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         z1, z2 = self.projector(self.backbone(torch.cat(self.views(x)))).float().chunk(2)  # (N, P) each

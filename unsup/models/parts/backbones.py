@@ -14,22 +14,20 @@ OWN = ("conv", "resnet18", "patches")
 LARGEST = 64  # shorter side from which the first layers halve an image
 
 
-def build_backbone(
-    name: str, shape: tuple[int, int, int], width: int, augmentation: str
-) -> tuple[nn.Module, int]:
+def build_backbone(name: str, shape: tuple[int, int, int], width: int, augmentation: str) -> tuple[nn.Module, int]:
     """Return an encoder (N, C, H, W) -> (N, D), maps and then their averages, and D.
 
     * "conv": five 3x3 convolutions, two of which halve the image. It suits digits on a CPU.
     * "resnet18": He et al. 2016, with the usual first layer for 32 x 32 pixels (a 3x3 convolution with stride 1, no
       pooling). Width 64 is the published network with 11.2 million parameters; 16 trains on a CPU.
     * "patches": three convolutions on the activations of a dictionary of patches (`PatchNetwork`). It suits photographs
-      on a CPU.
+      of up to 64 pixels on a CPU.
     * "torchvision:NAME", "timm:NAME": any network of these libraries, with random weights and without its last layer
       (`library_backbone`). It has no width.
 
-    "conv" and "resnet18" halve images whose shorter side is 64 pixels or more by their first convolution, then by max-pooling
-    until that side is below 64 (224 -> 112 -> 56 as in the published network). Their weights are the same for every
-    size.
+    "conv" and "resnet18" halve images whose shorter side is 64 pixels or more by their first convolution, then by
+    max-pooling until that side is below 64 (224 -> 112 -> 56 as in the published network). Their weights are the same
+    for every size.
 
     Args:
         name: as above.
@@ -68,7 +66,7 @@ def build_backbone(
 
 
 def hidden_layers(backbone: nn.Module, x: Tensor) -> list[Tensor]:
-    """Return wider layers (N, D) than the features of a backbone, for codes in closed form.
+    """Return layers (N, D) that are wider than the features of a backbone.
 
     They are the averages of the last maps in quarters of the image, and their means and largest values; of "patches"
     those of its last maps but one, after its patches. Of a library's network they are its features.

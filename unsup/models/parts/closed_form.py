@@ -1,4 +1,4 @@
-"""Linear codes that vary between images and not between views of one, in closed form."""
+"""Directions in which images vary and the views of an image do not."""
 
 import numpy as np
 import torch
@@ -68,5 +68,5 @@ def leading_directions(total: Tensor, within: Tensor, ridge: float, count: int) 
 
 
 def unit_variance(directions: Tensor, covariance: Tensor) -> Tensor:
-    """Return directions (D, K) scaled so that features of this covariance have codes of variance 1."""
+    """Return directions (D, K) along which the variance is 1."""
     return directions / (directions * (covariance @ directions)).sum(0).sqrt()

@@ -16,7 +16,7 @@ PATCH_VARIANCE = 10 / 255**2  # added to a patch's variance, which is near 0 in 
 
 
 class PatchDictionary(nn.Module):
-    """Activations (N, h, w, K) of patches by K centroids, on a grid over images (N, C, H, W).
+    """Activations (N, h, w, K) of centroids by patches of images (N, C, H, W).
 
     Coates, Lee & Ng 2011, "An analysis of single-layer networks in unsupervised feature learning", sections 3 and 4:
     patches less their mean, divided by their deviation and whitened (ZCA); k-means on them, here in mini-batches. Their

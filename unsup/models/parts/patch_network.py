@@ -32,12 +32,17 @@ class PatchNetwork(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], width: int, mirrored: bool) -> None:
         super().__init__()
-        self.dictionary = PatchDictionary(shape[0], CENTROIDS, PATCH, STRIDE, ZCA, mirrored)
-        self.regions = PatchFeatures(self.dictionary, shape[1:], GRID)
+        self.regions = PatchFeatures(
+            PatchDictionary(shape[0], CENTROIDS, PATCH, STRIDE, ZCA, mirrored), shape[1:], GRID
+        )
         self.scale = nn.BatchNorm2d(len(self.dictionary.centroids), affine=False)
         first, last = 5 * width, 8 * width
         self.middle = nn.Sequential(*_convolution(len(self.dictionary.centroids), first, 1), *_convolution(first, last))
         self.last = nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), *_convolution(last, last))
+
+    @property
+    def dictionary(self) -> PatchDictionary:
+        return self.regions.dictionary
 
     def fit(self, images: Callable[[], Iterator[Tensor]], seed: int) -> None:
         """Find the patches, before the first step."""
@@ -47,7 +52,7 @@ class PatchNetwork(nn.Module):
         return self.last(self.middle(self._activations(x))).mean((2, 3))
 
     def hidden(self, x: Tensor) -> list[Tensor]:
-        """Return inner layers (N, D): regions of patches, the middle maps, the last maps."""
+        """Return regions of patches (N, D), and averages of the maps (N, 48 width)."""
         middle = self.middle(self._activations(x))
         last = self.last(middle)
         maps = [F.adaptive_avg_pool2d(middle, 2).flatten(1), last.mean((2, 3)), last.amax((2, 3))]
@@ -56,8 +61,9 @@ class PatchNetwork(nn.Module):
     @torch.no_grad()
     def _activations(self, x: Tensor) -> Tensor:
         """Return scaled roots of the dictionary's activations, (N, K, h, w)."""
-        parts = [F.avg_pool2d(self.dictionary(part).permute(0, 3, 1, 2), 2) for part in x.split(IMAGES)]
-        return self.scale((torch.cat(parts) + ROOT).sqrt())
+        parts = [x] if torch.compiler.is_exporting() else x.split(IMAGES)  # the number of images is unknown there
+        pooled = [F.avg_pool2d(self.dictionary(part).permute(0, 3, 1, 2), 2) for part in parts]
+        return self.scale((torch.cat(pooled) + ROOT).sqrt())
 
 
 def _convolution(inputs: int, outputs: int, side: int = 3) -> list[nn.Module]:
