@@ -180,6 +180,7 @@ def test_the_same_command_trains_the_same_run(root: Path, unjudged: None) -> Non
     agree(trained(root, "ae", "--epochs", "10"), EXPECTED["codes"]["ae"])
 
 
+@pytest.mark.slow
 def test_a_chain_starts_from_the_old_run(root: Path, unjudged: None) -> None:
     codes = trained(root, "selflabel", "--epochs", "6")
     assert [path.name for path in (root / "digits" / "simclr").iterdir()] == ["0-001"]

@@ -129,6 +129,7 @@ def test_codes_get_the_scores_of_the_model_that_made_them(of_model: Any) -> None
     assert again.baselines == {}
 
 
+@pytest.mark.slow
 def test_codes_are_judged_without_torch() -> None:
     script = """
 import sys
@@ -143,6 +144,7 @@ print(result)
     assert table.count("\n") == 2 and "| this encoder | 64 |" in table and "linear probe" in table
 
 
+@pytest.mark.slow
 def test_a_result_prints_the_baselines_next_to_the_scores(of_model: Any) -> None:
     assert of_model.baselines.keys() == {"pixels", "pca", "pca_chosen", "statistics"}  # nothing of it starts at random
     assert of_model.baselines["pixels"]["linear_probe"] == of_model.scores["linear_probe"]

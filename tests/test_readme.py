@@ -146,6 +146,7 @@ def test_results_are_up_to_date(page: Path) -> None:
     assert not update_readme(page, TOP / "results", check=True), "run make results"
 
 
+@pytest.mark.slow
 def test_commands_of_the_results_are_understood() -> None:
     shown = re.findall(r"`(make train [^`]*)`", (TOP / "results" / "README.md").read_text())
     assert shown

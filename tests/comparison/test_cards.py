@@ -304,6 +304,7 @@ def test_a_new_card_is_reproduced(reproduced: tuple[int, list[str], Path], fresh
     assert made.run.seed == 1 and made.run.model == "pca"
 
 
+@pytest.mark.slow
 def test_a_wrong_expectation_fails(
     reproduced: tuple[int, list[str], Path],
     shop: Path,

@@ -83,6 +83,7 @@ def test_a_library_that_fails_leaves_nothing(packages: Path) -> None:
     assert "heavy" not in sys.modules and sys.meta_path == finders
 
 
+@pytest.mark.slow
 def test_lightning_is_imported_without_the_compiler() -> None:
     code = """
 import sys, unsup, lightning.pytorch

@@ -54,6 +54,7 @@ def clips_of(data: Folder, split: str) -> set[str]:
     return {path.name[:6] for path in data.paths(split)}  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [r"(\w+)_\d+", "found", "groups.csv"])
 def test_clips_are_not_cut(tmp_path: Path, groups: str) -> None:
     top = tmp_path / "clips"

@@ -54,6 +54,7 @@ def rows(path: Path) -> list[list[str]]:
         return list(csv.reader(file))[1:]
 
 
+@pytest.mark.slow
 def test_nothing_is_said_of_a_sound_folder(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, out = audit(sound, capsys)
     assert "nothing that needs a look\n" in text and "Nothing that needs a look." in (out / "audit.md").read_text()
@@ -77,6 +78,7 @@ def test_faults_are_counted_and_named(sound: Path, capsys: pytest.CaptureFixture
     assert {("broken.png", "left out"), ("070.png", "of one colour"), ("072.png", "nearly black")} <= found
 
 
+@pytest.mark.slow
 def test_copies_across_splits_are_leaks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     top = tmp_path / "pictures"
     images = {"down": striped(70, 0, True), "right": striped(70, 1, False)}
@@ -89,6 +91,7 @@ def test_copies_across_splits_are_leaks(tmp_path: Path, capsys: pytest.CaptureFi
     assert "test images have a near-duplicate among the training images" in text
 
 
+@pytest.mark.slow
 def test_a_confound_in_the_files_is_found(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in (sound / "down").iterdir():
         Image.open(path).resize((40, 40)).save(path)
@@ -96,6 +99,7 @@ def test_a_confound_in_the_files_is_found(sound: Path, capsys: pytest.CaptureFix
     assert "your classes are told apart at 1.00 by file metadata alone (chance 0.50)" in text
 
 
+@pytest.mark.slow
 def test_the_length_of_a_file_depends_on_its_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     digits = load_digits()
     for digit in range(3):
@@ -105,6 +109,7 @@ def test_the_length_of_a_file_depends_on_its_content(tmp_path: Path, capsys: pyt
     assert "told apart" not in text
 
 
+@pytest.mark.slow
 def test_a_confound_in_the_border_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     framed = scenes(70)
     framed[..., :2] = 0
@@ -155,6 +160,7 @@ def test_wrong_labels_are_doubted() -> None:
     assert set(found) <= set(range(12)) | set(right) and len(set(found) & set(range(12))) >= 10
 
 
+@pytest.mark.slow
 def test_one_of_a_kind_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     top = tmp_path / "pictures"
     for name, down, seed in (("down", True, 0), ("right", False, 1)):
@@ -170,6 +176,7 @@ def test_one_of_a_kind_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture
         assert line in text
 
 
+@pytest.mark.slow
 def test_a_class_of_a_few_images_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, number in (("many", 40), ("two", 2), ("three", 3)):
         write(tmp_path / "pictures" / name, scenes(number))

@@ -64,11 +64,13 @@ def test_copies_are_worth_what_they_add(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("copies-*.npz"))) == 1
 
 
+@pytest.mark.slow
 def test_a_data_set_without_copies(tmp_path: Path) -> None:
     scores = judged(Copied(copied=0), tmp_path)
     assert scores.copies and (scores.copies.pairs, scores.copies.test, scores.copies.linear_probe) == (0, 0, None)
 
 
+@pytest.mark.slow
 def test_too_few_images_without_a_copy_are_no_score(tmp_path: Path) -> None:
     found = judged(Copied(copied=60, tested=100), tmp_path).copies
     assert found and found.linear_probe and found.linear_probe.accuracy is not None

@@ -245,6 +245,7 @@ def test_too_few_images_are_not_judged_and_that_is_said(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_fid_needs_colour_the_package_and_its_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: FeatureSpace, data: ImageData, folder: Path
 ) -> None:
@@ -465,6 +466,7 @@ def test_a_generator_that_changes_while_it_samples_is_refused(data: ImageData, s
         judge_model(Restless(SHAPE), data, feature_spaces=[space])
 
 
+@pytest.mark.slow
 def test_baselines_are_cached_by_what_the_untrained_network_generates(
     data: ImageData, space: FeatureSpace, tmp_path: Path
 ) -> None:

@@ -298,6 +298,7 @@ def test_codes_are_made_in_eval_mode_at_full_precision_without_gradients(digits)
         torch.set_float32_matmul_precision("highest")
 
 
+@pytest.mark.slow
 def test_a_model_that_changes_while_it_encodes_is_refused(digits):
     class Restless(Net):
         def __init__(self, shape):
@@ -345,6 +346,7 @@ def test_the_code_of_one_image_alone_equals_that_in_a_batch(digits):
     assert alone.squared_error == pytest.approx(together.squared_error, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_evaluation_repeats_bit_for_bit_whatever_the_generators_and_threads(digits, result):
     np.random.seed(123)
     torch.manual_seed(123)

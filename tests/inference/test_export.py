@@ -117,6 +117,7 @@ def test_the_snippets_run_as_they_stand(exported: Path) -> None:
         subprocess.run([sys.executable, "-c", f"{snippet}\nassert codes.shape == (2, 16)"], cwd=exported, check=True)
 
 
+@pytest.mark.slow
 def test_the_program_runs_without_this_package(run: Path, exported: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", IMAGES[:5].astype(np.float32) / 255)
     code = (

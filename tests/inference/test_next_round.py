@@ -53,6 +53,7 @@ def test_twenty_others_are_asked_for_with_a_reason() -> None:
     assert all(reason.startswith("class ") and " or class " in reason for reason in third.pictures.reasons)
 
 
+@pytest.mark.slow
 def test_names_drawn_at_random_have_no_part_in_the_choice() -> None:
     chosen = dict.fromkeys(next_round(pictures(8), names_of(at_random())).pictures.images, "chosen")
     without = next_round(pictures(8), names_of(chosen)).pictures

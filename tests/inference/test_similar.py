@@ -126,6 +126,7 @@ def test_mistakes_in_paths_are_answered_before_torch_is_imported(run: Path, pict
     assert all(text in line for (*_, text), line in zip(mistakes, lines, strict=True)), lines
 
 
+@pytest.mark.slow
 def test_an_encoder_from_elsewhere_uses_its_cached_codes_and_stored_codes_their_own_images(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,7 @@ def test_the_same_image_many_times() -> None:
     assert (pairs.first // 4 == pairs.second // 4).all() and (pairs.first >= 200).all()
 
 
+@pytest.mark.slow
 def test_images_that_are_alike_by_nature_are_no_duplicates() -> None:
     digits = load_digits()
     images = (digits.images * 15.9).astype(np.uint8)[:, None]

@@ -26,6 +26,7 @@ def cosines(test: np.ndarray, train: np.ndarray) -> np.ndarray:
     return (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (b / np.linalg.norm(b, axis=1, keepdims=True)).T
 
 
+@pytest.mark.slow
 def test_majorities_are_those_of_brute_force(digits: tuple[np.ndarray, ...]) -> None:
     train, labels, test, truth = digits
     votes = neighbour_votes(train, labels, test, truth)

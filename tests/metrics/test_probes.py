@@ -129,6 +129,7 @@ def cross_validated(splits):
     return search.fit(splits.train_val.astype(np.float64), splits.train_val_labels)
 
 
+@pytest.mark.slow
 def test_few_validation_images_choose_as_scikit_learns_cross_validation_does(standard):
     rng = np.random.default_rng(0)
     codes, labels = zip(*(noisy(rng, n) for n in (200, 100, 500)), strict=True)

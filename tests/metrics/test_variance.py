@@ -13,6 +13,7 @@ def models(rng, number, seeds, deviation, prior, p=0.9):
     return (p + sigma * rng.normal(size=(number, seeds))).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "prior"), [(3, 4), (5, 10)])
 def test_typical_deviation_and_prior_are_found_in_many_models(seeds, prior):
     spread = SeedSpread.of(models(np.random.default_rng(0), 60_000, seeds, 0.1, prior))

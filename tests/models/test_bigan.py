@@ -121,6 +121,7 @@ def test_curves_count_batches_and_hold_the_game() -> None:
     assert {step for step, _ in curves["val/eg_loss"]} == {5, 10}
 
 
+@pytest.mark.slow
 def test_the_codes_learn_to_invert() -> None:
     """G(E(x)) comes nearer to x than to other images, although no loss compares them."""
     model, x = bigan(code_dim=8, width=128, lr=1e-3), digits(400)

@@ -136,6 +136,7 @@ def learned(**kwargs: Any) -> tuple[float, float, float, float]:
     )
 
 
+@pytest.mark.slow
 def test_the_literal_formula_collapses_and_the_sound_form_does_not() -> None:
     """λ = 1: the literal sum is minimised by activations that say nothing of the image."""
     literal_probe, literal_rank, literal_norm, literal_error = learned(layer_weight=1.0, **LITERAL)

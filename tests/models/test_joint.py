@@ -111,6 +111,7 @@ def one_of_two(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_and_the_gradients_of_one(tmp_path: Path) -> None:
     mp.spawn(one_of_two, (str(tmp_path),), nprocs=2)
     parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]

@@ -66,6 +66,7 @@ def test_the_solver_depends_on_the_shape() -> None:
     assert solver(45_000, 3072, 768) == "covariance_eigh"  # many components: projections would not be cheaper
 
 
+@pytest.mark.slow
 def test_a_randomised_decomposition_is_repeated_and_close_to_the_exact_one() -> None:
     generator = torch.Generator().manual_seed(0)
     scale = torch.linspace(1, 0, 12).exp()[:, None]

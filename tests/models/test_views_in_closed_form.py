@@ -8,7 +8,7 @@ from unsup.models.parts.closed_form import ViewMoments, leading_directions, unit
 
 
 def planted(n: int = 20_000, views: int = 3) -> tuple[Tensor, Tensor]:
-    """Return views (V, N, 4) of numbers that vary by 9, 4, 1, 0 between images and 1 within, and their mixing (4, 4)."""
+    """Return views (V, N, 4) of mixed numbers with variances 9, 4, 1, 0 between images and 1 within, and the mixing."""
     generator = torch.Generator().manual_seed(0)
     deviations = torch.tensor([3.0, 2.0, 1.0, 0.0])
     image = torch.randn(n, 4, generator=generator) * deviations

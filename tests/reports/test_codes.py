@@ -189,6 +189,7 @@ def test_confusion_is_read_by_rows(tmp_path: Path) -> None:
     assert columns.min() > 0.45 * width and rows.max() - rows.min() > 0.7 * height
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [20, 100])
 def test_many_classes(tmp_path: Path, classes: int) -> None:
     labels = np.arange(120) % classes

@@ -46,6 +46,7 @@ def test_a_quick_evaluation_says_that_it_is_one(runs: Path, tmp_path: Path, caps
         record_report(folder, tmp_path)
 
 
+@pytest.mark.slow
 def test_baselines_at_hand_are_in_a_quick_report(runs: Path, used_baselines: None) -> None:
     folder = runs / "digits" / "ae" / "0-001"
     assert main(["evaluate", str(folder), "--quick"]) == 0

@@ -110,6 +110,7 @@ def assert_ends_like(run: Path, whole: Path) -> None:
     assert all(equal(ours[key], theirs[key]) for key in ("state_dict", "optimizer_states", "global_step", "epoch"))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_while_it_writes_a_checkpoint(tmp_path: Path, whole: Path, unjudged: None) -> None:
     assert train_with("kill", tmp_path).returncode == -signal.SIGKILL
     run = tmp_path / "digits" / "ae" / "0-001"
