@@ -48,7 +48,7 @@ def test_letters_are_not_trained_like_photographs(tmp_path: Path) -> None:
     options = folder(tmp_path, augmentation="digits", size=32)
     config = compose("simclr", "folder", [], options)
     assert config["model"]["init_args"]["backbone"] == "conv"
-    assert compose("simclr", "folder", [], folder(tmp_path))["model"]["init_args"]["backbone"] == "resnet18"
+    assert compose("simclr", "folder", [], folder(tmp_path))["model"]["init_args"]["backbone"] == "patches"
     assert compose("mae", "folder", [], options)["model"]["init_args"]["patch"] == 4  # 7 does not divide 32
 
 
@@ -71,7 +71,7 @@ def test_a_variant_of_the_users_own_for_folders_has_precedence(tmp_path: Path, m
     (tmp_path / "configs" / "model").mkdir(parents=True)
     (tmp_path / "configs" / "model" / "simclr@folder.yaml").write_text("model: {init_args: {width: 24}}\n")
     model = compose("simclr", "folder", [], folder(tmp_path))["model"]["init_args"]
-    assert (model["backbone"], model["width"]) == ("resnet18", 24)
+    assert (model["backbone"], model["width"]) == ("patches", 24)
 
 
 @pytest.mark.parametrize("wrong", ["letters", 3, None, ["digits"]])
