@@ -98,7 +98,7 @@ def test_the_software_is_cited_as_in_the_citation_file() -> None:
 
 
 def test_methods_have_entries() -> None:
-    assert len(MODULES) == 16 and {"simclr", "vae", "patches"} <= set(MODULES)
+    assert len(MODULES) == 18 and {"simclr", "vae", "patches"} <= set(MODULES)
     assert Model.bibtex == ""
 
 

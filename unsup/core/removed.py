@@ -7,7 +7,6 @@ from unsup.core.errors import UsageError
 REMOVED: dict[str, dict[str, Any]] = {  # {class: {option: its old default}}
     "unsup.models.deep_ae.DeepAE": {"layer_mean": False},
     "unsup.models.gan.GAN": {"code": "pooled", "d_steps": 1, "dropout": 0.0},
-    "unsup.models.patches.Patches": {"stride": 1},
     "unsup.models.vae.VAE": {"free_bits": 0.0, "warmup": 0.0},
 }
 

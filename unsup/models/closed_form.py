@@ -47,14 +47,13 @@ class ClosedForm(Model):
     """
 
     bibtex = """@misc{balestriero2022contrastive,
-  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral
-           embedding methods}},
+  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral embedding methods}},
   author = {Balestriero and LeCun}, year = {2022}
 }
 @misc{chen2022minimalistic,
   title = {{Minimalistic unsupervised learning with the sparse manifold transform}},
-  author = {Chen and Yun and Ma and Olshausen and LeCun}, year = {2022}
-}"""
+  author = {Chen and others}, year = {2022}
+}"""  # noqa: E501
     views_per_image: int
     mean: Tensor
     directions: Tensor

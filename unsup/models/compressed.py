@@ -19,7 +19,7 @@ NEIGHBOURHOOD = 60_000  # images among which neighbours are searched, spread lik
 FACTOR = 4  # directions that neighbours choose from, for each entry of the code
 COMPARED = 2  # directions by which neighbours are found, for each entry of the code
 NEIGHBOUR_RIDGE = 0.02  # `ridge` of that choice
-POWER = 0.25  # of the ratio of variances that scales a direction chosen by neighbours
+POWER = 0.125  # of the ratio of variances that scales a direction chosen by neighbours
 
 
 class Compressed(Model):
@@ -27,8 +27,9 @@ class Compressed(Model):
 
     What a method on views returns, the average of the last maps, is a narrow view of what its network knows: a linear
     probe reads more from wider layers, but these are full of what views change. V are the directions of h in which
-    images differ most for what random views of an image do, as in `closed_form`, from twice the layers' cost for a view
-    and no gradient.
+    images differ most for what random views of an image do, as in `closed_form`, without a gradient (Balestriero &
+    LeCun 2022, "Contrastive and non-contrastive self-supervised learning recover global and local spectral embedding
+    methods").
 
     Of the first directions then those are chosen in which images differ most for what an image and its nearest
     neighbours do, by cosine of the code so far: neighbours are views of each other, as in Dwibedi et al. 2021, "With a
@@ -51,14 +52,13 @@ class Compressed(Model):
     """
 
     bibtex = """@misc{balestriero2022contrastive,
-  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral
-           embedding methods}},
+  title = {{Contrastive and non-contrastive self-supervised learning recover global and local spectral embedding methods}},
   author = {Balestriero and LeCun}, year = {2022}
 }
 @misc{dwibedi2021little,
   title = {{With a little help from my friends: nearest-neighbor contrastive learning of visual representations}},
   author = {Dwibedi and others}, year = {2021}
-}"""
+}"""  # noqa: E501
     needs_init = True
     views_per_image: int
     mean: Tensor
@@ -71,7 +71,7 @@ class Compressed(Model):
         backbone: str = "conv",
         width: Annotated[int, AtLeast(1)] = 16,
         code_dim: int = 128,
-        views: Annotated[int, AtLeast(2)] = 2,
+        views: Annotated[int, AtLeast(2)] = 4,
         area: Annotated[float, Above(0, most=1)] = 0.3,
         ridge: Annotated[float, Above(0)] = 0.2,
         neighbours: Annotated[int, AtLeast(0)] = 10,
