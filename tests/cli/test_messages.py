@@ -104,7 +104,8 @@ def test_help_lists_the_options_of_a_model(capsys: pytest.CaptureFixture[str]) -
             main(["train", *words])
         text = " ".join(capsys.readouterr().out.split())
         assert "options of simclr, with their values on" in text
-        assert "--model.temperature 0.2 divides the cosines between projections." in text
+        temperature = "0.2" if "cifar10" in words else "0.5"
+        assert f"--model.temperature {temperature} divides the cosines between projections." in text
         assert "--model.lr 0.002 peak learning rate, warmed up" in text  # inherited
         assert "--model.shape" not in text and "--model.augmentation" not in text
     with pytest.raises(SystemExit):
