@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from unsup.models.parts.closed_form import ViewMoments, leading_directions, unit_variance
+from unsup.models.parts.closed_form import ViewMoments, deviations, leading_directions
 
 
 def planted(n: int = 20_000, views: int = 3) -> tuple[Tensor, Tensor]:
@@ -47,7 +47,7 @@ def test_columns_have_unit_variance_within_images_and_then_in_all() -> None:
     directions, _ = leading_directions(moments.total, moments.within, 1e-9, 4)
     identity = torch.eye(4, dtype=torch.float64)
     assert torch.allclose(directions.T @ moments.within @ directions, identity, atol=1e-5)
-    scaled = unit_variance(directions, moments.total)
+    scaled = directions / deviations(directions, moments.total)
     assert torch.allclose((scaled.T @ moments.total @ scaled).diagonal(), torch.ones(4).double(), atol=1e-6)
 
 

@@ -10,7 +10,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.closed_form import ViewMoments, leading_directions, unit_variance
+from unsup.models.parts.closed_form import ViewMoments, deviations, leading_directions
 from unsup.models.parts.patch_dictionary import PatchDictionary
 from unsup.models.parts.patch_features import PatchFeatures
 
@@ -92,7 +92,7 @@ class ClosedForm(Model):
             raise UserError(f"{moments.images} images are too few for {code_dim} directions: lower model.code_dim")
         directions, ratios = leading_directions(moments.total, moments.within, self.ridge, code_dim)
         self.mean.copy_(moments.mean)
-        self.directions.copy_(unit_variance(directions, moments.total) * ratios / (1 + ratios))
+        self.directions.copy_(directions / deviations(directions, moments.total) * ratios / (1 + ratios))
 
     def view(self, x: Tensor) -> Tensor:
         return augment(x, self.augmentation, least_area=self.area)

@@ -11,7 +11,7 @@ from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import build_backbone, hidden_layers, hidden_sizes
-from unsup.models.parts.closed_form import ViewMoments, leading_directions, unit_variance
+from unsup.models.parts.closed_form import ViewMoments, deviations, leading_directions
 from unsup.models.parts.spectral import nearest_by_cosine
 
 IMAGES = 20_000  # whose views are compared, spread over the training images
@@ -101,17 +101,15 @@ class Compressed(Model):
         for x in spread(images(), n, IMAGES):
             moments.add(torch.stack([self._hidden(self._view(x)) for _ in range(self.views_per_image)]))
         layers = moments.total.diagonal().split(hidden_sizes(self.backbone, self.shape))
-        scale = torch.cat(
-            [variances.sum().rsqrt().expand(len(variances)) for variances in layers]
-        )  # layers count alike
+        scale = torch.cat([layer.sum().rsqrt().expand(len(layer)) for layer in layers])  # so that layers count alike
         total, within = (scale[:, None] * matrix * scale for matrix in (moments.total, moments.within))
         count = min(len(scale), FACTOR * code_dim) if self.neighbours else code_dim
         directions, ratios = leading_directions(total, within, self.ridge, count)
-        weights = unit_variance(directions, total).norm(dim=0) / directions.norm(dim=0) * ratios / (1 + ratios)
+        weights = ratios / (1 + ratios) / deviations(directions, total)
         directions = scale[:, None] * directions
         if self.neighbours:
-            hidden = torch.cat([self._hidden(x).cpu().double() for x in spread(images(), n, NEIGHBOURHOOD)])
-            codes = (hidden - moments.mean) @ directions
+            hidden = (self._hidden(x).cpu().double() for x in spread(images(), n, NEIGHBOURHOOD))
+            codes = torch.cat([(h - moments.mean) @ directions for h in hidden])
             directions = directions @ self._agreed(codes - codes.mean(0), weights)
         else:
             directions = directions * weights

@@ -26,9 +26,9 @@ class ViewMoments:
         flat, means = features.flatten(0, 1), features.mean(0)
         self.views = len(features)
         self.images += features.shape[1]
-        self.sum += flat.sum(0).double().cpu()
-        self.products += (flat.T @ flat).double().cpu() / self.views
-        self.mean_products += (means.T @ means).double().cpu()
+        self.sum += flat.sum(0).cpu().double()
+        self.products += (flat.T @ flat).cpu().double() / self.views
+        self.mean_products += (means.T @ means).cpu().double()
 
     @property
     def mean(self) -> Tensor:
@@ -67,6 +67,6 @@ def leading_directions(total: Tensor, within: Tensor, ridge: float, count: int) 
     return torch.from_numpy(vectors[:, ::-1].copy()), torch.from_numpy(values[::-1].copy())
 
 
-def unit_variance(directions: Tensor, covariance: Tensor) -> Tensor:
-    """Return directions (D, K) along which the variance is 1."""
-    return directions / (directions * (covariance @ directions)).sum(0).sqrt()
+def deviations(directions: Tensor, covariance: Tensor) -> Tensor:
+    """Return the standard deviations (K,) of features along directions (D, K)."""
+    return (directions * (covariance @ directions)).sum(0).sqrt()
