@@ -1,6 +1,6 @@
 """Runs judged on the images that a user named, for `evaluate` and `compare`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from unsup.cli.output import screen
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError, closest, printable
 from unsup.core.files import folder_of_images, replace_file, short_path
+from unsup.inference.names import Name, check_judges, read_names
 from unsup.runs.run import Run
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 TABLE = "named.csv"  # in the run folder
 
 
-def evaluate_names(run: Run, images: str | None, labels: Path) -> None:
+def evaluate_names(run: Run, images: Path, given: Mapping[str, Name], labels: Path) -> None:
     """Print how well the named images are classified by the others, and write a table."""
     from unsup.inference.judge_names import judge_names
 
-    scores = judge_names(run, images_of(run, images), labels)
+    scores = judge_names(run, images, given, labels)
     _show([run], [scores])
     replace_file(run.folder / TABLE, scores.table())
     print(f"table  {printable(str(short_path(run.folder / TABLE)))}")
@@ -32,8 +33,6 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     Raises:
         UserError: there are no such runs, or of several folders of images.
     """
-    from unsup.inference.judge_names import judge_names
-
     reports = sorted(root.glob(f"{data or '*'}/*/*/report.json"))
     runs = [run for run in map(Run, (path.parent for path in reports)) if run.has_readout and folder_named_by(run)]
     if not runs and data and (known := {path.parts[-4] for path in root.glob("*/*/*/report.json")}):
@@ -43,7 +42,23 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     if len({run.config["dataset"] for run in runs}) > 1:
         names = ", ".join(sorted({run.config["dataset"] for run in runs}))
         raise UsageError(f"{root} has runs on several folders of images ({names}): give {option('data', '<one>')}")
-    _show(runs, [judge_names(run, images_of(run, None), labels) for run in runs])
+    folders = [images_of(run, None) for run in runs]
+    given = [names_of_judges(labels, folder) for folder in folders]
+    from unsup.inference.judge_names import judge_names
+
+    scores = [judge_names(*one, labels) for one in zip(runs, folders, given, strict=True)]
+    _show(runs, scores)
+
+
+def names_of_judges(labels: Path, images: Path) -> dict[str, Name]:
+    """Return the names in a CSV file, of enough images to judge a run by.
+
+    Raises:
+        UserError: they are too few, or as in `read_names`.
+    """
+    given = read_names(labels, images)
+    check_judges(labels, given.values())
+    return given
 
 
 def images_of(run: Run, images: str | None) -> Path:
