@@ -212,7 +212,9 @@ def test_names_are_read_once_for_an_encoder(
     monkeypatch.setattr("unsup.evaluation.encoder_run.evaluate_encoder", evaluate_encoder)
     words = ["--encoder", "torchvision:resnet18", "--images", str(pictures), "--runs", str(tmp_path / "runs")]
     assert main(["evaluate", *words, "--labels", str(labels)]) == 0
-    assert f"Accuracy on {NAMED} images named at random" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "no labels" not in out and f"Accuracy on {NAMED} images named at random" in out
+    assert out.index("The folder has no classes of its own: the named pictures are judged below.") < out.index("kNN")
 
 
 def test_a_run_on_no_folder_needs_one(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,8 @@ def evaluate(
         judged = evaluate_encoder(config, runs, line.text)
         show_report(judged)
         if labels:
+            if judged.report.scores.linear_probe is None:
+                print("\nThe folder has no classes of its own: the named pictures are judged below.")
             evaluate_names(judged, pictures, given, labels)
         return
     if data or line.options:
