@@ -68,6 +68,18 @@ def test_the_page_needs_nothing_else_and_shows_names_as_text(
     assert str(START / "index.html") in out and "40 to name" in out
 
 
+def test_the_numbers_on_the_map_are_those_of_the_clusters_that_are_open(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unsup.evaluation.similar_images.LEVELS", (2, 4, 8))
+    monkeypatch.setattr("unsup.evaluation.start_page.COLOURS", 4)
+    assert main([*WORDS]) == 0
+    page = (START / "index.html").read_text()
+    assert "are those of the next section at 4 clusters" in page
+    (opened,) = re.findall(r"<details open>\s*<summary>(.*)</summary>", page)
+    assert opened == "4 clusters <span>with the numbers of the map</span>" and page.count("<details>") == 2
+
+
 def test_commands_are_those_of_the_user(monkeypatch: pytest.MonkeyPatch, pictures: Path) -> None:
     monkeypatch.setenv("UNSUP_VIA", "make")
     assert main([*WORDS, "--runs", "my"]) == 0
@@ -89,7 +101,7 @@ def test_folders_with_classes_need_no_names(here: Path, monkeypatch: pytest.Monk
     assert main([*WORDS]) == 0
     page = (START / "index.html").read_text()
     assert not (START / "names.csv").exists() and "names.csv" not in page
-    assert "2 classes (bright 17, dark 16)" in page and re.search(r"100% (bright|dark)", page)
+    assert "2 classes (training: bright 17, dark 16)" in page and re.search(r"100% (bright|dark)", page)
 
 
 def test_two_encoders(pictures: Path) -> None:
