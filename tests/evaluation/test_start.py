@@ -261,4 +261,5 @@ def test_the_starter_at_its_size(here: Path, capsys: pytest.CaptureFixture[str])
     page = (START / "index.html").read_text()
     assert "middle 96 x 96" in page
     assert "unsup evaluate --encoder starter --images pictures" in page and "--encoder.size" not in page
-    assert len(page) < 2_000_000 and Image.open(here / "pictures" / "00.jpg").size == (120, 100)
+    with Image.open(here / "pictures" / "00.jpg") as picture:
+        assert len(page) < 2_000_000 and picture.size == (120, 100)
