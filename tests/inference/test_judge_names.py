@@ -152,6 +152,9 @@ def test_the_commands_judge_runs_on_named_images(
     assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
     out = capsys.readouterr().out
     assert re.search(r"dae/0-001 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
+    assert f"files  {runs / 'folder-digits' / 'named.csv'}" in out
+    table = list(csv.DictReader((runs / "folder-digits" / "named.csv").read_text().splitlines()))
+    assert [row["run"] for row in table] == ["dae/0-001", "dae/0-002"] and table[0]["images"] == str(NAMED)
     assert re.search(r"dae/0-002 .*\+0\.000 \[.*\], not separable", out)
     assert f"Accuracy on {NAMED} images named at random, each classified by the {NAMED - 1} other named ones" in out
 
@@ -166,6 +169,29 @@ def test_the_commands_judge_runs_on_named_images(
     assert "does not say which images were drawn at random" in capsys.readouterr().out
     assert len((one / "named.csv").read_text().splitlines()) == NAMED + 1
     assert main(["evaluate", str(run), "--labels", labels, "--images", str(pictures)]) == 0
+
+
+def test_the_best_run_on_named_images_comes_first(
+    run: Run, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = yaml.safe_load((run.folder / "config.yaml").read_text()) | {"dataset": "folder-digits"}
+    config["data"] = {"class_path": "unsup.data.folder.Folder", "init_args": {"images": str(pictures)}}
+    for i in (1, 2):
+        folder = tmp_path / "runs" / "folder-digits" / "dae" / f"0-00{i}"
+        shutil.copytree(run.folder, folder)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def judge(trained: Run, *_: object) -> NamedScores:
+        names = np.array(["a", "b"] * 20)
+        predicted = names if trained.folder.name == "0-002" else np.array(["a"] * 40)
+        return NamedScores(
+            [f"{i}" for i in range(40)], names, np.ones(40, np.bool_), True, {"probe": predicted, "knn": predicted}
+        )
+
+    monkeypatch.setattr("unsup.inference.judge_names.judge_names", judge)
+    labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
+    assert main(["compare", "--runs", str(tmp_path / "runs"), "--labels", labels]) == 0
+    assert re.search(r"dae/0-002 .* the best\n+ *dae/0-001", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
