@@ -147,7 +147,9 @@ def test_a_starter_that_is_not_installed_is_one_line(
 # ---- interruptions ---------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupt_loses_one_part_and_leaves_no_page(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_loses_one_part_and_leaves_no_page(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sizes: list[int] = []
 
     def interrupted(model: foreign_encoding.ForeignEncoder, x: torch.Tensor) -> np.ndarray:
@@ -168,9 +170,11 @@ def test_an_interrupt_loses_one_part_and_leaves_no_page(pictures: Path, monkeypa
     sizes.clear()
     monkeypatch.setattr(foreign_encoding, "encoded_pictures", counted)
     assert main([*WORDS]) == 0 and sum(sizes) == 40 - 16
+    assert " for 24 codes\n" in capsys.readouterr().out
     page = (START / "index.html").read_text()
     sizes.clear()
     assert main([*WORDS]) == 0 and not sizes and (START / "index.html").read_text() == page
+    assert "own_nets.py:Network: all codes are cached\n" in capsys.readouterr().out
 
 
 # ---- names -----------------------------------------------------------------------------------------------------------
