@@ -278,7 +278,7 @@ def test_reduced_codes_are_mentioned() -> None:
     content = report()
     content["scores"]["reduced"] = {"dim": 256, "for": ["k-means", "kNN", "RankMe", "silhouette"]}
     text = section(to_markdown(content), "Summary")
-    assert "k-means, kNN, RankMe, silhouette: on the first 256 principal components" in text
+    assert "K-means, kNN, RankMe and silhouette see the first 256 principal components" in text
 
 
 def test_many_classes_show_the_hardest_ten() -> None:

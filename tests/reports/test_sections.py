@@ -179,6 +179,28 @@ def test_codes_of_hardly_any_dimension_are_no_place_to_count_clusters() -> None:
     assert "**Caution: effective rank below 3 (deep_ae 2.94).**" in section(to_markdown(content), "Number of clusters")
 
 
+@pytest.mark.parametrize(("after", "words"), [(0.031, "no measurable change of"), (0.012, "a change of")])
+def test_a_change_of_calibration_within_chance_is_none(after: float, words: str) -> None:
+    content = full()
+    content["scores"]["linear_probe"]["calibration_error"] = 0.04
+    content["scores"]["new_images"] = {
+        "false_alarm_rate": 0.01,
+        "flagged": 0.01,
+        "temperature": 1.1,
+        "calibration_error": after,
+        "calibrated": 0.01,
+    }
+    text = to_markdown(content)
+    assert f"makes {words} the calibration error on test images: .040 before, .0{round(1000 * after)} after." in text
+
+
+def test_what_sees_components_of_wide_codes_is_a_sentence() -> None:
+    content = full()
+    content["scores"]["reduced"] = {"dim": 256, "for": ["clusterings", "diagnostics"]}
+    expected = "Clusterings and diagnostics see the first 256 principal components of the training codes."
+    assert expected in to_markdown(content)
+
+
 def test_without_alignment_the_section_is_called_uniformity() -> None:
     content = full()
     del content["scores"]["alignment"]
