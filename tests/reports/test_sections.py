@@ -121,6 +121,16 @@ def test_clusterings_say_whether_they_saw_the_test_images() -> None:
     assert column(table, "fitted on")[1] == "10,000" and column(table, "k")[0] == "12"
 
 
+def test_untrained_networks_whose_clusterings_see_other_components_have_a_mean() -> None:
+    content = full(labelled=False)
+    content["baselines"]["untrained"]["clusterings"]["gaussian mixture"] |= {"k": 8 / 3, "dim": 26 / 3}
+    untrained = typed(content).baselines["untrained"]
+    assert untrained.clusterings["gaussian mixture"].dim == 26 / 3
+    labelled = full()
+    labelled["baselines"]["untrained"]["clusterings"]["gaussian mixture"] |= {"dim": 26 / 3}
+    assert "8.7" in section(to_markdown(labelled), "Clusterings")
+
+
 def test_a_models_own_clusters_are_shown_with_those_of_its_codes() -> None:
     whole = full()
     three = {"acc": 0.881, "nmi": 0.8, "ari": 0.7}
