@@ -24,7 +24,7 @@ from unsup.core.array_files import load_arrays
 from unsup.data.thumbnail import thumbnail
 from unsup.inference.by_names import classify_by_names, scaled
 from unsup.inference.classify import Classification, classify_folder
-from unsup.inference.sort import UNLIKE, safe_name, unused_name
+from unsup.inference.sort import TABLE_COLUMNS, UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
 from unsup.metrics.rule_choice import FOLDS
@@ -148,6 +148,12 @@ def test_class_cluster_and_what_is_unlike_anything_seen(
         assert re.search(rf"^{digit} +{count}$", told.out, re.M), "the terminal counts what the table holds"
     names = [row["file"] for row in rows]
     assert HOSTILE in names and os.fsdecode(b"caf\xe9\n.png") in names
+
+
+def test_every_column_is_described_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "inference.md").read_text()
+    table = guide.partition("Columns of `classes.csv`")[2].partition("**Confidence**")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.M) == [*TABLE_COLUMNS]
 
 
 def test_clusters_are_those_of_the_report(run: Path, pictures: Path, tmp_path: Path) -> None:
