@@ -48,7 +48,10 @@ LISTS := MODELS SEEDS GRID WORDS
 FLAGS := ONNX SCRATCH
 MODELS ?= $(MODEL)
 option = $(patsubst $1=%,%,$(filter $1=%,$(OPTIONS)))
-quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,"$($1)"))
+# What the user typed, with its $ and its quotes, as one word for the shell.
+literal = '$(subst ','\'',$(value $1))'
+given = $(if $(filter $1,$(LISTS)),$($1),$(value $1))
+quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,$(call literal,$1)))
 # A variable that is misspelt, or that the verb does not take, is an error.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 upper = $(shell printf %s '$1' | tr '[:lower:]' '[:upper:]')
@@ -56,7 +59,7 @@ meant = $(if $(filter $(call upper,$1),$(TAKES)),did you mean $(call upper,$1)=?
 checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: $(call meant,$v)))$(runnable)
 # An interpreter that is named must be there.
 runnable = $(if $(shell command -v "$(PY)"),,$(error PY=$(PY) is no program: leave it out, or name a Python that has the packages of unsup))
-passed = $(foreach v,$(TAKES),$(if $($v),$(call option,$v) $(call quoted,$v))) $(ARGS)
+passed = $(foreach v,$(TAKES),$(if $(call given,$v),$(call option,$v) $(call quoted,$v))) $(ARGS)
 
 ##@ Look at your images first
 start: TAKES := IMAGES ENCODER DATA_ROOT RUNS ## show an audit, a map, clusters and neighbours of IMAGES= on one page, in a minute [ENCODER="one two"]
@@ -94,12 +97,12 @@ $(VERBS): $(READY)
 
 ##@ Look
 dashboard: $(READY) ## open TensorBoard for RUNS= on localhost [PORT=6006]
-	@test -d "$(RUNS)" || { echo "there are no runs in $(RUNS): train one with make train MODEL=ae, or give RUNS=<folder>" >&2; exit 2; }
+	@test -d $(call literal,RUNS) || { echo "there are no runs in" $(call literal,RUNS)": train one with make train MODEL=ae, or give RUNS=<folder>" >&2; exit 2; }
 	@$(PY) -c 'import socket, sys; socket.create_server(("localhost", int(sys.argv[1]))).close()' "$(PORT)" 2>/dev/null \
 	  || { echo "PORT=$(PORT) is in use or not allowed: try make dashboard PORT=6007" >&2; exit 2; }
 	@echo "models side by side  http://localhost:$(PORT)/#hparams"
 	@echo "curves, drawn together  http://localhost:$(PORT)/#custom_scalars"
-	@$(PY) -m tensorboard.main --logdir "$(RUNS)" --host localhost --port $(PORT)
+	@$(PY) -m tensorboard.main --logdir $(call literal,RUNS) --host localhost --port $(PORT)
 
 notebooks: $(READY) ## execute the notebooks and render them into docs/notebooks
 	@$(PY) notebooks/render.py
@@ -125,7 +128,7 @@ test-nightly: $(READY) ## run the tests that take hours, or need browsers or ext
 	@$(PY) $(PYTEST) -m nightly $(ARGS)
 
 bench: $(READY) ## compare the speed with a plain loop, Lightning's defaults and others [ARGS=--quick DATA_ROOT=]
-	@$(PY) benchmarks/bench.py $(if $(DATA_ROOT),--data_root "$(DATA_ROOT)") $(ARGS)
+	@$(PY) benchmarks/bench.py $(if $(value DATA_ROOT),--data_root $(call literal,DATA_ROOT)) $(ARGS)
 
 clean: ## remove caches and the environment, but not runs and data
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -86,6 +86,15 @@ def test_a_failed_install_is_tried_again(project: Project, step: str) -> None:
     assert code == 0 and installs(commands) == 1
 
 
+@pytest.mark.parametrize("path", ["a$b", "$HOME", "$(shell exit)", "it's", 'a "b" `c` #d', "a\\b"])
+def test_a_path_reaches_the_program_as_it_was_typed(project: Project, path: str) -> None:
+    project.python.write_text('#!/bin/sh\nprintf "%s|" "$@" >> "$LOG"\n')
+    (command,) = project.make("classify", f"PY={project.python}", "RUN=r", f"IMAGES={path}")[1]
+    assert command == f"-m|unsup|classify|r|--images|{path}|"
+    (command,) = project.make("bench", f"PY={project.python}", f"DATA_ROOT={path}")[1]
+    assert command == f"benchmarks/bench.py|--data_root|{path}|"
+
+
 def test_a_ready_environment_is_used_as_it_is(project: Project) -> None:
     code, commands = project.make("models", f"PY={project.python}")
     assert (code, commands) == (0, ["-m unsup models"])

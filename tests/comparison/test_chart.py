@@ -153,6 +153,7 @@ def test_the_page_has_the_chart_and_costs_in_a_table_of_their_own(tmp_path: Path
     made(tmp_path)
     text = (tmp_path / "mnist" / "compare.html").read_text()
     assert text.count('<figure class="chart">') == 1 and text.count('role="img"') >= 1
+    assert text.count('rotate(-90)">linear probe</text>') == text.count('role="img"')
     scores, costs = text.split('<table class="sortable">')[1:]
     heads = [re.findall(r'data-first="\w+"><button type="button">(.*?)</button>', part) for part in (scores, costs)]
     plain = [[re.sub("<.*?>", "", head) for head in some] for some in heads]

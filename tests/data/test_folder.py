@@ -211,7 +211,8 @@ def test_what_was_understood_is_one_line_at_every_start(tmp_path: Path, caplog: 
     pictures(top / "test" / "cat", 4)
     for i in range(9):
         (top / "train" / "cat" / f"{i}.heic").write_bytes(b"x")
-    start = f"{top}: 2 classes (cat 15, dog 15), 30 training and 4 test images; no test image of dog; left out: 9 .heic"
+    start = f"{top}: 2 classes (training: cat 15, dog 15), 30 training and 4 test images; "
+    start += "no test image of dog; left out: 9 .heic"
     for _ in range(2):
         (text,) = said(caplog, top, tmp_path / "root")
         assert text.startswith(start)
@@ -219,7 +220,7 @@ def test_what_was_understood_is_one_line_at_every_start(tmp_path: Path, caplog: 
 
 def test_nothing_else_is_said_of_a_good_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     labelled_folder(tmp_path / "images")
-    expected = "2 classes (cat 12, dog 13), 25 training and 5 test images (drawn from the training images)"
+    expected = "2 classes (training: cat 12, dog 13), 25 training and 5 test images (drawn from the training images)"
     assert said(caplog, tmp_path / "images", tmp_path / "root") == [f"{tmp_path / 'images'}: {expected}"]
 
 

@@ -40,8 +40,8 @@ def refusal(top: Path, rule: ClassFolders = "auto") -> str:
 
 
 TAKEN = " test images (drawn from the training images)"
-TWO = "2 classes (a 12, b 12), 24 training and 24 test images"
-DRAWN = "2 classes (a 10, b 10), 20 training and 4" + TAKEN
+TWO = "2 classes (training: a 12, b 12), 24 training and 24 test images"
+DRAWN = "2 classes (training: a 10, b 10), 20 training and 4" + TAKEN
 NONE = "no classes (data.class_folders is none)"
 ALBUM = "no classes (folders of an album or archive), 20 training and 4" + TAKEN
 
@@ -63,15 +63,15 @@ ALBUM = "no classes (folders of an album or archive), 20 training and 4" + TAKEN
         ("训练集/a 训练集/b 测试集/a 测试集/b", TWO),
         (
             "train/a train/b val/a:2 val/b:3 test/a test/b",
-            "2 classes (a 12, b 12), 24 training, 5 validation and 24 test images",
+            "2 classes (training: a 12, b 12), 24 training, 5 validation and 24 test images",
         ),
         (
             "train/a train/b valid/a:2 valid/b:3",
-            "2 classes (a 10, b 10), 20 training, 5 validation and 4" + TAKEN,
+            "2 classes (training: a 10, b 10), 20 training, 5 validation and 4" + TAKEN,
         ),
         (
             "train/a train/b dev/a:2 dev/b:3",
-            "2 classes (a 10, b 10), 20 training, 5 validation and 4" + TAKEN,
+            "2 classes (training: a 10, b 10), 20 training, 5 validation and 4" + TAKEN,
         ),
         ("train:24 validation:5 test:3", "no classes, 24 training, 5 validation and 3 test images"),
         (
@@ -83,20 +83,23 @@ ALBUM = "no classes (folders of an album or archive), 20 training and 4" + TAKEN
             "no classes, 20 training, 3 validation and 4" + TAKEN + "; left out: 1 .txt",
         ),
         ("train/train:24 test1/test1:3", "no classes, 24 training and 3 test images"),
-        ("train/a train/b test/a", "2 classes (a 12, b 12), 24 training and 12 test images; no test image of b"),
+        (
+            "train/a train/b test/a",
+            "2 classes (training: a 12, b 12), 24 training and 12 test images; no test image of b",
+        ),
         # splits inside classes
         ("a/train a/test b/train b/test", TWO),
         ("wrap/a/Train wrap/a/Test wrap/b/training wrap/b/testing", TWO),
         ("a/train/images a/test b/train b/test/b", TWO),
         (
             "a/train a/val:2 a/test b/train b/valid:3",
-            "2 classes (a 12, b 12), 24 training, 5 validation and 12 test images; no test image of b",
+            "2 classes (training: a 12, b 12), 24 training, 5 validation and 12 test images; no test image of b",
         ),
         # test images whose classes are secret
         ("train/a train/b test:5", DRAWN + "; left out: 5 test images without a class"),
         (
             "train/a train/b val/a:2 val/b:3 test/images:5 sample_submission.csv",
-            "2 classes (a 10, b 10), 20 training, 5 validation and 4"
+            "2 classes (training: a 10, b 10), 20 training, 5 validation and 4"
             + TAKEN
             + "; left out: 5 test images without a class, 1 .csv",
         ),
@@ -112,9 +115,9 @@ ALBUM = "no classes (folders of an album or archive), 20 training and 4" + TAKEN
         ("a b docs/0.txt", DRAWN + "; left out: 1 .txt"),
         (
             "bullet_train a",
-            "2 classes (a 10, bullet_train 10), 20 training and 4" + TAKEN,
+            "2 classes (training: a 10, bullet_train 10), 20 training and 4" + TAKEN,
         ),
-        ("A a", "2 classes (A 10, a 10), 20 training and 4" + TAKEN),
+        ("A a", "2 classes (training: A 10, a 10), 20 training and 4" + TAKEN),
         # without classes
         (".:24", "no classes, 20 training and 4" + TAKEN),
         ("all:24", "no classes, 20 training and 4" + TAKEN),
@@ -205,24 +208,24 @@ def test_a_class_of_files_without_suffix_is_no_class_to_drop(tmp_path: Path) -> 
         (
             "train bus",
             "top",
-            "2 classes (bus 10, train 10), 20 training and 4" + TAKEN,
+            "2 classes (training: bus 10, train 10), 20 training and 4" + TAKEN,
         ),
         ("a/x:6 a/y:6 b", "top", DRAWN),
         ("train/a/x:6 train/a/y:6 train/b test/a test/b", "top", TWO),
         (
             "images masks",
             "top",
-            "2 classes (images 10, masks 10), 20 training and 4" + TAKEN,
+            "2 classes (training: images 10, masks 10), 20 training and 4" + TAKEN,
         ),
         (
             "2023 2024",
             "top",
-            "2 classes (2023 10, 2024 10), 20 training and 4" + TAKEN,
+            "2 classes (training: 2023 10, 2024 10), 20 training and 4" + TAKEN,
         ),
         ("a/x a/y", "none", ALBUM.replace("folders of an album or archive", "data.class_folders is none")),
-        ("a/train a/test b/train b/test", "none", TWO.replace("2 classes (a 12, b 12)", NONE)),
+        ("a/train a/test b/train b/test", "none", TWO.replace("2 classes (training: a 12, b 12)", NONE)),
         ("a/train a/test b/train b/test", "top", TWO),
-        ("a b unlabelled", "top", "3 classes (a 10, b 10, unlabelled 10), 30 training and 6" + TAKEN),
+        ("a b unlabelled", "top", "3 classes (training: a 10, b 10, unlabelled 10), 30 training and 6" + TAKEN),
         ("train/a train/b test", "none", "no classes (data.class_folders is none), 24 training and 12 test images"),
     ],
 )

@@ -10,6 +10,7 @@ from progress_lines import progress
 from tiny import SHAPE, TinyDigits
 from torch import Tensor
 
+from unsup.core.words import duration
 from unsup.evaluation import baselines
 from unsup.evaluation.progress import say
 from unsup.evaluation.untrained import signature, untrained
@@ -93,7 +94,10 @@ def test_an_interrupt_loses_one_initialisation_at_most(tmp_path: Path, monkeypat
         baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
     before, files = len(judged), {path.name.partition("-")[0] for path in tmp_path.iterdir()}
     assert files == {"pixels", "pca", "statistics", "untrained"}
-    found = baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
+    monkeypatch.setattr(baselines, "scoring_seconds", lambda *_: 600)
+    with progress() as messages:
+        found = baselines.compute_baselines(AE(SHAPE, code_dim=4), 4, TinyDigits(), tmp_path, [])
+    assert messages[0].endswith(f"untrained; about {duration(600)} of one core"), "of three initialisations one is left"
     assert judged[before:] == ["AE"] and found["untrained"].scores["initialisations"] == 3
     assert len(list(tmp_path.glob("untrained*"))) == 1
 

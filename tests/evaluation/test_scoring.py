@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from evaluation import scoring
+import scoring
 
 from unsup.evaluation.protocol import DRAFT, VERSION
 
@@ -18,7 +18,7 @@ def test_the_code_that_scores_is_the_recorded_one() -> None:
     )
     assert not changed, (
         f"{', '.join(changed)} changed: if a score can change, raise DRAFT (VERSION if it is 0) in "
-        'unsup/evaluation/protocol.py; then run python tests/evaluation/scoring.py "why" and commit scoring.yaml'
+        'unsup/evaluation/protocol.py; then run python tests/scoring.py "why" and commit scoring.yaml'
     )
 
 
@@ -26,7 +26,7 @@ def test_the_newest_record_is_of_this_protocol() -> None:
     entries = scoring.recorded()
     versions = [(entry["protocol"], entry.get("draft", 0) or math.inf) for entry in entries]  # final after its drafts
     newest = (VERSION, DRAFT or math.inf)
-    assert versions[-1] == newest, 'run python tests/evaluation/scoring.py "the new version"'
+    assert versions[-1] == newest, 'run python tests/scoring.py "the new version"'
     assert versions == sorted(versions) and all(entry["reason"].strip() for entry in entries)
 
 

@@ -68,6 +68,18 @@ def test_the_page_needs_nothing_else_and_shows_names_as_text(
     assert str(START / "index.html") in out and "40 to name" in out
 
 
+def test_the_numbers_on_the_map_are_those_of_the_clusters_that_are_open(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unsup.evaluation.similar_images.LEVELS", (2, 4, 8))
+    monkeypatch.setattr("unsup.evaluation.start_page.COLOURS", 4)
+    assert main([*WORDS]) == 0
+    page = (START / "index.html").read_text()
+    assert "are those of the next section at 4 clusters" in page
+    (opened,) = re.findall(r"<details open>\s*<summary>(.*)</summary>", page)
+    assert opened == "4 clusters <span>with the numbers of the map</span>" and page.count("<details>") == 2
+
+
 def test_commands_are_those_of_the_user(monkeypatch: pytest.MonkeyPatch, pictures: Path) -> None:
     monkeypatch.setenv("UNSUP_VIA", "make")
     assert main([*WORDS, "--runs", "my"]) == 0
@@ -89,7 +101,7 @@ def test_folders_with_classes_need_no_names(here: Path, monkeypatch: pytest.Monk
     assert main([*WORDS]) == 0
     page = (START / "index.html").read_text()
     assert not (START / "names.csv").exists() and "names.csv" not in page
-    assert "2 classes (bright 17, dark 16)" in page and re.search(r"100% (bright|dark)", page)
+    assert "2 classes (training: bright 17, dark 16)" in page and re.search(r"100% (bright|dark)", page)
 
 
 def test_two_encoders(pictures: Path) -> None:
@@ -135,7 +147,9 @@ def test_a_starter_that_is_not_installed_is_one_line(
 # ---- interruptions ---------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupt_loses_one_part_and_leaves_no_page(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_loses_one_part_and_leaves_no_page(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     sizes: list[int] = []
 
     def interrupted(model: foreign_encoding.ForeignEncoder, x: torch.Tensor) -> np.ndarray:
@@ -156,9 +170,11 @@ def test_an_interrupt_loses_one_part_and_leaves_no_page(pictures: Path, monkeypa
     sizes.clear()
     monkeypatch.setattr(foreign_encoding, "encoded_pictures", counted)
     assert main([*WORDS]) == 0 and sum(sizes) == 40 - 16
+    assert " for 24 codes\n" in capsys.readouterr().out
     page = (START / "index.html").read_text()
     sizes.clear()
     assert main([*WORDS]) == 0 and not sizes and (START / "index.html").read_text() == page
+    assert "own_nets.py:Network: all codes are cached\n" in capsys.readouterr().out
 
 
 # ---- names -----------------------------------------------------------------------------------------------------------
@@ -249,4 +265,5 @@ def test_the_starter_at_its_size(here: Path, capsys: pytest.CaptureFixture[str])
     page = (START / "index.html").read_text()
     assert "middle 96 x 96" in page
     assert "unsup evaluate --encoder starter --images pictures" in page and "--encoder.size" not in page
-    assert len(page) < 2_000_000 and Image.open(here / "pictures" / "00.jpg").size == (120, 100)
+    with Image.open(here / "pictures" / "00.jpg") as picture:
+        assert len(page) < 2_000_000 and picture.size == (120, 100)

@@ -24,7 +24,7 @@ from unsup.core.array_files import load_arrays
 from unsup.data.thumbnail import thumbnail
 from unsup.inference.by_names import classify_by_names, scaled
 from unsup.inference.classify import Classification, classify_folder
-from unsup.inference.sort import UNLIKE, safe_name, unused_name
+from unsup.inference.sort import TABLE_COLUMNS, UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
 from unsup.metrics.rule_choice import FOLDS
@@ -150,6 +150,12 @@ def test_class_cluster_and_what_is_unlike_anything_seen(
     assert HOSTILE in names and os.fsdecode(b"caf\xe9\n.png") in names
 
 
+def test_every_column_is_described_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "inference.md").read_text()
+    table = guide.partition("Columns of `classes.csv`")[2].partition("**Confidence**")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.M) == [*TABLE_COLUMNS]
+
+
 def test_clusters_are_those_of_the_report(run: Path, pictures: Path, tmp_path: Path) -> None:
     """Nearest centre of the kept ones, by another library."""
     rows = classify(run, pictures, tmp_path / "out")
@@ -232,13 +238,14 @@ def test_named_images_keep_their_names(
     assert noise["unlike"] == "true" and float(noise["distance"]) > 1, "its distance is told all the same"
     assert re.search(rf"{UNLIKE} +{sum(row['unlike'] == 'true' for row in rows) - 1}\n", capsys.readouterr().out)
 
-    names = str(table(tmp_path / "one.csv", [("left/000.png", "a rather long name")]))
-    rows = classify(run, pictures, tmp_path / "one", "--labels", names)
-    assert [row["class"] for row in rows if row["given"] == "yes"] == ["a rather long name"]
+    two = {"left/000.png": "a rather long name", "left/001.png": "another"}
+    names = str(table(tmp_path / "two.csv", list(two.items())))
+    rows = classify(run, pictures, tmp_path / "two", "--labels", names)
+    assert {row["file"]: row["class"] for row in rows if row["given"] == "yes"} == two
 
 
 def test_names_leave_the_columns_of_the_model_as_they_are(run: Path, pictures: Path, tmp_path: Path) -> None:
-    path = table(tmp_path / "one.csv", [("left/000.png", "even")])
+    path = table(tmp_path / "two.csv", [("left/000.png", "even"), ("left/001.png", "odd")])
     named, plain = classify_folder(Run(run), pictures, path), classify_folder(Run(run), pictures)
     assert np.array_equal(named.columns["confidence"], plain.columns["confidence"])
     assert named.confidence is not None and named.confidence[named.files.index("left/000.png")] == 1
@@ -365,15 +372,6 @@ def test_the_page_for_names_and_classify_say_the_same_of_the_same_names(
     assert said[0] and said[1] and said[0][0] == said[1][0]
 
 
-def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, pictures: Path, tmp_path: Path) -> None:
-    names = table(tmp_path / "names.csv", [("left/000.png", "mine")])
-    rows = classify(unlabelled, pictures, tmp_path / "out", "--labels", str(names))
-    cluster = next(row["cluster"] for row in rows if row["file"] == "left/000.png")
-    assert {row["class"] for row in rows} == {""}
-    for row in rows:
-        assert row["cluster_name"] == ("mine" if row["cluster"] == cluster else f"cluster {row['cluster']}")
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -382,6 +380,10 @@ def test_one_name_calls_a_cluster_and_makes_no_classes(unlabelled: Path, picture
         ("file,name\nleft/00.png,a\n", "a file that is no image in"),
         ("file,name\nleft/00.png,a\n", "(did you mean 'left/0"),
         ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
+        (
+            "file,name\nleft/000.png,a\nleft/001.png,a\n",
+            "two names are needed (of pictures that can be read: a)",
+        ),
         ("file,name\nleft/000.png,\n", "names no images: fill in its column name"),
         (None, "cannot read"),
     ],

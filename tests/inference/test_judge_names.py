@@ -42,9 +42,13 @@ def labels_file(path: Path, asked: dict[int, str], names: dict[int, str] | None 
     return path
 
 
+def judged(run: Run, pictures: Path, labels: Path) -> NamedScores:
+    return judge_names(run, pictures, read_names(labels, pictures), labels)
+
+
 def test_images_named_at_random_carry_the_estimate(run: Run, pictures: Path, tmp_path: Path) -> None:
     asked = {i: "random" if i % 3 else "chosen" for i in range(NAMED)}
-    scores = judge_names(run, pictures, labels_file(tmp_path / "labels.csv", asked))
+    scores = judged(run, pictures, labels_file(tmp_path / "labels.csv", asked))
     assert len(scores.files) == NAMED and scores.counted.sum() == sum(i % 3 > 0 for i in range(NAMED))
     for classifier in ("probe", "knn"):
         accuracy, low, high = scores.accuracy(classifier)
@@ -72,7 +76,7 @@ def test_all_unknown_files_are_counted(pictures: Path, tmp_path: Path) -> None:
 
 
 def test_all_named_images_count_if_none_is_said_to_be_random(run: Run, pictures: Path, tmp_path: Path) -> None:
-    scores = judge_names(run, pictures, labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "")))
+    scores = judged(run, pictures, labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "")))
     assert scores.counted.all()
 
 
@@ -112,7 +116,11 @@ def test_codes_without_information_are_separably_worse() -> None:
     [
         (dict.fromkeys(range(9), ""), {}, "9 images are named: an accuracy needs 10"),
         (dict.fromkeys(range(20), "chosen") | {30: "random"}, {}, "1 named images are marked as random"),
-        (dict.fromkeys(range(20), "random"), dict.fromkeys(range(20), "x"), "all images are called x"),
+        (
+            dict.fromkeys(range(20), "random"),
+            dict.fromkeys(range(20), "x"),
+            "two names are needed .of pictures that can be read: x",
+        ),
         ({0: "perhaps"}, {}, "asked is 'perhaps' for 000.png"),
     ],
 )
@@ -120,7 +128,7 @@ def test_labels_that_say_too_little_are_one_line(
     asked: dict[int, str], names: dict[int, str], message: str, run: Run, pictures: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=message):
-        judge_names(run, pictures, labels_file(tmp_path / "labels.csv", asked, names))
+        judged(run, pictures, labels_file(tmp_path / "labels.csv", asked, names))
 
 
 def test_the_column_asked_may_be_missing(pictures: Path, tmp_path: Path) -> None:
@@ -144,6 +152,9 @@ def test_the_commands_judge_runs_on_named_images(
     assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
     out = capsys.readouterr().out
     assert re.search(r"dae/0-001 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
+    assert f"files  {runs / 'folder-digits' / 'named.csv'}" in out
+    table = list(csv.DictReader((runs / "folder-digits" / "named.csv").read_text().splitlines()))
+    assert [row["run"] for row in table] == ["dae/0-001", "dae/0-002"] and table[0]["images"] == str(NAMED)
     assert re.search(r"dae/0-002 .*\+0\.000 \[.*\], not separable", out)
     assert f"Accuracy on {NAMED} images named at random, each classified by the {NAMED - 1} other named ones" in out
 
@@ -158,6 +169,29 @@ def test_the_commands_judge_runs_on_named_images(
     assert "does not say which images were drawn at random" in capsys.readouterr().out
     assert len((one / "named.csv").read_text().splitlines()) == NAMED + 1
     assert main(["evaluate", str(run), "--labels", labels, "--images", str(pictures)]) == 0
+
+
+def test_the_best_run_on_named_images_comes_first(
+    run: Run, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = yaml.safe_load((run.folder / "config.yaml").read_text()) | {"dataset": "folder-digits"}
+    config["data"] = {"class_path": "unsup.data.folder.Folder", "init_args": {"images": str(pictures)}}
+    for i in (1, 2):
+        folder = tmp_path / "runs" / "folder-digits" / "dae" / f"0-00{i}"
+        shutil.copytree(run.folder, folder)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def judge(trained: Run, *_: object) -> NamedScores:
+        names = np.array(["a", "b"] * 20)
+        predicted = names if trained.folder.name == "0-002" else np.array(["a"] * 40)
+        return NamedScores(
+            [f"{i}" for i in range(40)], names, np.ones(40, np.bool_), True, {"probe": predicted, "knn": predicted}
+        )
+
+    monkeypatch.setattr("unsup.inference.judge_names.judge_names", judge)
+    labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
+    assert main(["compare", "--runs", str(tmp_path / "runs"), "--labels", labels]) == 0
+    assert re.search(r"dae/0-002 .* the best\n+ *dae/0-001", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +219,28 @@ def test_names_are_read_before_an_encoder_is_judged(
     words = ["evaluate", "--encoder", "torchvision:resnet18", "--labels", str(labels), "--runs", str(tmp_path / "runs")]
     assert main([*words, "--images", str(pictures)]) == 1
     assert "names no images: fill in its column name" in capsys.readouterr().err
+    labels_file(labels, dict.fromkeys(range(20), "random"), dict.fromkeys(range(20), "x"))
+    assert main([*words, "--images", str(pictures)]) == 1
+    assert "at least two names are needed" in capsys.readouterr().err
     assert main([*words, "--data", "digits"]) == 2
     assert "names images of a folder: give --images <folder>" in capsys.readouterr().err
+
+
+def test_names_are_read_once_for_an_encoder(
+    run: Run, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random"))
+
+    def evaluate_encoder(*_: object) -> Run:
+        labels.unlink()
+        return run
+
+    monkeypatch.setattr("unsup.evaluation.encoder_run.evaluate_encoder", evaluate_encoder)
+    words = ["--encoder", "torchvision:resnet18", "--images", str(pictures), "--runs", str(tmp_path / "runs")]
+    assert main(["evaluate", *words, "--labels", str(labels)]) == 0
+    out = capsys.readouterr().out
+    assert "no labels" not in out and f"Accuracy on {NAMED} images named at random" in out
+    assert out.index("The folder has no classes of its own: the named pictures are judged below.") < out.index("kNN")
 
 
 def test_a_run_on_no_folder_needs_one(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ def test_pictures_are_linked_by_relative_paths_with_a_description() -> None:
 
 def test_unlabelled_images_have_no_labelled_columns() -> None:
     text = to_markdown(unlabelled())
-    assert "no labels" in text and "9.13 (deep_ae), 52.31 (untrained network), 13.87 (PCA-30)" in text
+    assert "no classes of their own" in text and "9.13 (deep_ae), 52.31 (untrained network), 13.87 (PCA-30)" in text
     for absent in ("linear probe", "k-means", "## Layers", "## Classes", "## Against", "few-label", "kNN", "Brackets"):
         assert absent not in text, absent
     assert "linear probe" not in terminal(unlabelled()) and "9.13" in terminal(unlabelled())
@@ -278,7 +278,7 @@ def test_reduced_codes_are_mentioned() -> None:
     content = report()
     content["scores"]["reduced"] = {"dim": 256, "for": ["k-means", "kNN", "RankMe", "silhouette"]}
     text = section(to_markdown(content), "Summary")
-    assert "k-means, kNN, RankMe, silhouette: on the first 256 principal components" in text
+    assert "K-means, kNN, RankMe and silhouette see the first 256 principal components" in text
 
 
 def test_many_classes_show_the_hardest_ten() -> None:

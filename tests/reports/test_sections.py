@@ -121,6 +121,16 @@ def test_clusterings_say_whether_they_saw_the_test_images() -> None:
     assert column(table, "fitted on")[1] == "10,000" and column(table, "k")[0] == "12"
 
 
+def test_untrained_networks_whose_clusterings_see_other_components_have_a_mean() -> None:
+    content = full(labelled=False)
+    content["baselines"]["untrained"]["clusterings"]["gaussian mixture"] |= {"k": 8 / 3, "dim": 26 / 3}
+    untrained = typed(content).baselines["untrained"]
+    assert untrained.clusterings["gaussian mixture"].dim == 26 / 3
+    labelled = full()
+    labelled["baselines"]["untrained"]["clusterings"]["gaussian mixture"] |= {"dim": 26 / 3}
+    assert "8.7" in section(to_markdown(labelled), "Clusterings")
+
+
 def test_a_models_own_clusters_are_shown_with_those_of_its_codes() -> None:
     whole = full()
     three = {"acc": 0.881, "nmi": 0.8, "ari": 0.7}
@@ -177,6 +187,28 @@ def test_codes_of_hardly_any_dimension_are_no_place_to_count_clusters() -> None:
     assert "Caution" not in section(to_markdown(content), "Number of clusters")
     content["scores"]["rankme"] = 2.94
     assert "**Caution: effective rank below 3 (deep_ae 2.94).**" in section(to_markdown(content), "Number of clusters")
+
+
+@pytest.mark.parametrize(("after", "words"), [(0.031, "no measurable change of"), (0.012, "a change of")])
+def test_a_change_of_calibration_within_chance_is_none(after: float, words: str) -> None:
+    content = full()
+    content["scores"]["linear_probe"]["calibration_error"] = 0.04
+    content["scores"]["new_images"] = {
+        "false_alarm_rate": 0.01,
+        "flagged": 0.01,
+        "temperature": 1.1,
+        "calibration_error": after,
+        "calibrated": 0.01,
+    }
+    text = to_markdown(content)
+    assert f"makes {words} the calibration error on test images: .040 before, .0{round(1000 * after)} after." in text
+
+
+def test_what_sees_components_of_wide_codes_is_a_sentence() -> None:
+    content = full()
+    content["scores"]["reduced"] = {"dim": 256, "for": ["clusterings", "diagnostics"]}
+    expected = "Clusterings and diagnostics see the first 256 principal components of the training codes."
+    assert expected in to_markdown(content)
 
 
 def test_without_alignment_the_section_is_called_uniformity() -> None:
@@ -241,6 +273,15 @@ def test_the_certificate_shows_whole_hashes() -> None:
     assert "ab" * 32 in str(items) and "unchanged" in str(items)
     (items,) = checks_in_full(typed(content | {"frozen": {"before": "a", "after": "b"}}))
     assert "**changed**" in str(items)
+
+
+def test_images_of_the_last_stage_are_told_from_the_minutes_of_all_stages() -> None:
+    one, several = full(), full()
+    one["run"] |= {"train_seconds": 60.0, "stages_seconds": 60.0, "stages_cpu_seconds": 60.0, "images_seen": 1_000}
+    several["run"] |= {"train_seconds": 60.0, "stages_seconds": 90.0, "stages_cpu_seconds": 90.0, "images_seen": 1_000}
+    assert "1.0 CPU-minutes, 1,000 images seen," in to_markdown(one).replace(" GPU", "")
+    text = to_markdown(several)
+    assert "1.5 CPU-minutes of all stages" in text and "1,000 images seen in the last stage alone" in text
 
 
 def test_origin_says_what_went_into_the_model_besides_images() -> None:

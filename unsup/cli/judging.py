@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from unsup.cli.encoders import encoder_config
-from unsup.cli.named import evaluate_names
+from unsup.cli.named import evaluate_names, images_of, names_of_judges
 from unsup.cli.output import show_report
 from unsup.cli.parser import CommandLine
 from unsup.cli.training import checked_config, named_data_set, new_locations, overrides
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError, printable
 from unsup.core.files import folder_of_images, short_path
-from unsup.inference.names import read_names
 from unsup.runs.run import Run
 
 
@@ -61,19 +60,23 @@ def evaluate(
             folder = config["data"]["init_args"].get("images")
             if not folder:
                 raise UsageError(f"{option('labels')} names images of a folder: give {option('images', '<folder>')}")
-            read_names(labels, folder_of_images(folder))
+            pictures = folder_of_images(folder)
+            given = names_of_judges(labels, pictures)
         from unsup.evaluation.encoder_run import evaluate_encoder
 
         judged = evaluate_encoder(config, runs, line.text)
         show_report(judged)
         if labels:
-            evaluate_names(judged, images, labels)
+            if judged.report.scores.linear_probe is None:
+                print("\nThe folder has no classes of its own: the named pictures are judged below.")
+            evaluate_names(judged, pictures, given, labels)
         return
     if data or line.options:
         raise UsageError(f"{'--data' if data else f'--{line.options[0][0]}'} goes with --encoder, not with a run")
     trained, locations = Run.find(run), new_locations(data_root, images)
     if labels:
-        evaluate_names(trained, images, labels)
+        pictures = images_of(trained, images)
+        evaluate_names(trained, pictures, names_of_judges(labels, pictures), labels)
         return
     weights = trained.named_checkpoint(checkpoint)
     from unsup.evaluation.run import evaluate_run

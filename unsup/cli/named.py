@@ -1,6 +1,6 @@
 """Runs judged on the images that a user named, for `evaluate` and `compare`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,19 +8,21 @@ from unsup.cli.output import screen
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError, closest, printable
 from unsup.core.files import folder_of_images, replace_file, short_path
+from unsup.core.tables import table
+from unsup.inference.names import Name, check_judges, read_names
 from unsup.runs.run import Run
 
 if TYPE_CHECKING:
     from unsup.inference.judge_names import NamedScores
 
-TABLE = "named.csv"  # in the run folder
+TABLE = "named.csv"  # in the run folder, of a comparison in the folder of the data set
 
 
-def evaluate_names(run: Run, images: str | None, labels: Path) -> None:
+def evaluate_names(run: Run, images: Path, given: Mapping[str, Name], labels: Path) -> None:
     """Print how well the named images are classified by the others, and write a table."""
     from unsup.inference.judge_names import judge_names
 
-    scores = judge_names(run, images_of(run, images), labels)
+    scores = judge_names(run, images, given, labels)
     _show([run], [scores])
     replace_file(run.folder / TABLE, scores.table())
     print(f"table  {printable(str(short_path(run.folder / TABLE)))}")
@@ -32,8 +34,6 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     Raises:
         UserError: there are no such runs, or of several folders of images.
     """
-    from unsup.inference.judge_names import judge_names
-
     reports = sorted(root.glob(f"{data or '*'}/*/*/report.json"))
     runs = [run for run in map(Run, (path.parent for path in reports)) if run.has_readout and folder_named_by(run)]
     if not runs and data and (known := {path.parts[-4] for path in root.glob("*/*/*/report.json")}):
@@ -43,7 +43,28 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     if len({run.config["dataset"] for run in runs}) > 1:
         names = ", ".join(sorted({run.config["dataset"] for run in runs}))
         raise UsageError(f"{root} has runs on several folders of images ({names}): give {option('data', '<one>')}")
-    _show(runs, [judge_names(run, images_of(run, None), labels) for run in runs])
+    folders = [images_of(run, None) for run in runs]
+    given = [names_of_judges(labels, folder) for folder in folders]
+    from unsup.inference.judge_names import judge_names
+
+    scores = [judge_names(*one, labels) for one in zip(runs, folders, given, strict=True)]
+    order = sorted(range(len(runs)), key=lambda i: -scores[i].accuracy("probe")[0])
+    runs, scores = [runs[i] for i in order], [scores[i] for i in order]
+    _show(runs, scores)
+    path = root / runs[0].config["dataset"] / TABLE
+    replace_file(path, _table(runs, scores))
+    print(f"files  {printable(str(short_path(path)))}")
+
+
+def names_of_judges(labels: Path, images: Path) -> dict[str, Name]:
+    """Return the names in a CSV file, of enough images to judge a run by.
+
+    Raises:
+        UserError: they are too few, or as in `read_names`.
+    """
+    given = read_names(labels, images)
+    check_judges(labels, given.values())
+    return given
 
 
 def images_of(run: Run, images: str | None) -> Path:
@@ -63,6 +84,22 @@ def folder_named_by(run: Run) -> str:
     return str(run.config["data"]["init_args"].get("images", ""))
 
 
+def _table(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> bytes:
+    """Return a CSV file with accuracies and intervals, a line for each run."""
+    from unsup.inference.judge_names import CLASSIFIERS
+
+    columns = [title + end for title in CLASSIFIERS.values() for end in ("", " low", " high")]
+    rows = [
+        [
+            "/".join(run.folder.parts[-2:]),
+            int(one.counted.sum()),
+            *(x for key in CLASSIFIERS for x in one.accuracy(key)),
+        ]
+        for run, one in zip(runs, scores, strict=True)
+    ]
+    return table(("run", "images", *columns), rows)
+
+
 def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
     """Print accuracies with intervals, and paired differences from the best run."""
     from rich import box
@@ -72,12 +109,12 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
     from unsup.reports.format import accuracy
 
     counted, named = int(scores[0].counted.sum()), len(scores[0].files)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("run", overflow="fold")
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    shown.add_column("run", overflow="fold")
     for title in CLASSIFIERS.values():
-        table.add_column(title, justify="right")
+        shown.add_column(title, justify="right")
     if len(runs) > 1:
-        table.add_column("probe minus the best", justify="right")
+        shown.add_column("probe minus the best", justify="right")
     best, differences = compare_names(scores, "probe")
     for i, (run, one) in enumerate(zip(runs, scores, strict=True)):
         cells = ["{} [{}, {}]".format(*map(accuracy, one.accuracy(key))) for key in CLASSIFIERS]
@@ -85,8 +122,8 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
             difference = differences[i]
             text = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**difference)
             cells.append("the best" if i == best else text + ("" if difference["separable"] else ", not separable"))
-        table.add_row(printable("/".join(run.folder.parts[-2:])), *cells)
-    screen().print(table)
+        shown.add_row(printable("/".join(run.folder.parts[-2:])), *cells)
+    screen().print(shown)
     which = "named at random" if scores[0].at_random else "named"
     print(
         f"Accuracy on {counted:,} images {which}, each classified by the {named - 1:,} other named ones "

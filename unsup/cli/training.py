@@ -48,7 +48,7 @@ def train(
         line: dotted options
         data: a data set in configs/data (mnist, or digits if MNIST is not available)
         seed: the seed of the run (0)
-        epochs: short for --trainer.max_epochs
+        epochs: short for --trainer.max_epochs; in a recipe with stages that of the last stage alone
         images: your folder of images; short for --data folder --data.images
         data_root: the folder of data sets (data)
         init_from: weights to start from: a run folder, the recipe of a run, torchvision:NAME or timm:NAME
@@ -167,7 +167,7 @@ def sweep(
         seeds: seeds (0 1 2)
         data: a data set in configs/data (as for train)
         grid: KEY=VALUES, values of options to combine
-        epochs: short for --trainer.max_epochs
+        epochs: short for --trainer.max_epochs; in a recipe with stages that of the last stage alone
         images: your folder of images; short for --data folder --data.images
         data_root: the folder of data sets (data)
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)

@@ -12,7 +12,7 @@ from unsup.reports.figures.axes import Tick, labelled, padded, ticks
 
 MOST = 40  # rows on the chart, the best ones
 WIDTH, HEIGHT = 420, 260  # of a panel, in its own units: about pixels
-LEFT, RIGHT, TOP, BOTTOM = 48, 16, 14, 40  # margins around the points
+LEFT, RIGHT, TOP, BOTTOM = 60, 16, 14, 40  # margins around the points
 COSTS = {
     "dim": "dimensions of the code",
     "minutes": "CPU-minutes of training",

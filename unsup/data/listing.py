@@ -104,7 +104,7 @@ class FolderListing:
             return f"no classes ({self.unlabelled_because})" if self.unlabelled_because else "no classes"
         sizes = np.bincount(labels, minlength=len(self.class_names)).tolist()
         each = [f"{name} {n:,}" for name, n in zip(self.class_names, sizes, strict=True)]
-        return f"{len(each)} classes ({_some(each)})"
+        return f"{len(each)} classes (training: {_some(each)})"
 
     def _absent_from_test(self) -> list[str]:
         labels = self.splits["test"].labels

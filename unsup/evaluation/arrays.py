@@ -106,8 +106,9 @@ def judge_arrays(
         todo |= counting | held_out_measures(compact, labels) if extent == "full" else {}
     if extent == "quick":
         todo = {name: todo[name] for name in measures.QUICK if name in todo}
-    images = sum(map(len, codes.values()))
-    done |= run_side_by_side(todo | generation, workers, scoring_seconds(images, scores["code_dim"], extent))
+    images, num_classes = sum(map(len, codes.values())), 0 if labels is None else k
+    seconds = scoring_seconds(images, scores["code_dim"], num_classes, extent)
+    done |= run_side_by_side(todo | generation, workers, seconds)
 
     scores["clusters"] = {"k": k, "by": "silhouette" if labels is None else "classes"}
     if (used := len(np.unique(done["k-means raw"].clustering.train))) < k:

@@ -139,6 +139,7 @@ def compute_baselines(
     if initialisations := num_initialisations(model):
         untrained_key = f"{key}-{signature(model, data)}{digests}"
         parts["untrained"] = ("untrained", untrained_key, untrained_mean)
+    once = [cached_path(folder, f"untrained-{i + 1}", untrained_key) for i in range(initialisations)]
     if isinstance(model, ForeignEncoder) and sees_more_than_thumbnails(model, data):
         parts["thumbnails"] = ("thumbnails", f"{key}-{identity(model)}", on_thumbnails)
     if spaces:
@@ -146,13 +147,14 @@ def compute_baselines(
     if at_hand:
         parts = {name: part for name, part in parts.items() if cached_path(folder, *part[:2]).exists()}
     elif missing := [name for name, part in parts.items() if not cached_path(folder, *part[:2]).exists()]:
-        dims, images = {"pixels": int(np.prod(thumbnail.shape))}, sum(map(data.size, SPLITS))
-        times = {name: scoring_seconds(images, dims.get(name, code_dim), "baseline") for name in missing}
-        seconds = sum(times.values()) + (initialisations - 1) * times.get("untrained", 0)
+        dims, counts = {"pixels": int(np.prod(thumbnail.shape))}, {"untrained": sum(not p.exists() for p in once)}
+        images, classes = sum(map(data.size, SPLITS)), len(data.class_names)
+        times = {name: scoring_seconds(images, dims.get(name, code_dim), classes, "baseline") for name in missing}
+        seconds = sum(time * counts.get(name, 1) for name, time in times.items())
         say(f"baselines to compute, once per data set: {', '.join(missing)}; about {duration(seconds)} of one core")
     results = {name: _cached(folder, *part) for name, part in parts.items()}
-    for number in range(1, initialisations + 1):  # of no use once their mean is cached
-        cached_path(folder, f"untrained-{number}", untrained_key).unlink(missing_ok=True)
+    for path in once:  # of no use once their mean is cached
+        path.unlink(missing_ok=True)
     return results
 
 

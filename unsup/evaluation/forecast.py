@@ -5,10 +5,20 @@ from unsup.evaluation.measures import Extent
 SHARES: dict[Extent, float] = {"full": 1.0, "baseline": 0.7, "quick": 0.3}
 
 
-def scoring_seconds(images: int, dim: int, extent: Extent) -> float:
-    """Return about how many CPU-seconds the scores of labelled codes take.
+FEW_DIMENSIONS = 1_024  # of what clusterings and diagnostics see: wider codes are reduced to fewer
 
-    Fitted to MNIST on shared cores of 2026, where it is right within a factor of two: 9 s for 2,150 images of 16
-    dimensions, 21 s and 86 s for 13,000 of 16 and 784, 44 s for 70,000 of 16.
+
+def scoring_seconds(images: int, dim: int, classes: int, extent: Extent) -> float:
+    """Return about how many CPU-seconds the scores of codes take.
+
+    It is right within a factor of two for what was measured on shared cores of 2026: MNIST, and Gaussian classes as in
+    docs/performance/scale.md. The last term is the linear probe of all images.
+
+    Args:
+        images: in all splits.
+        dim: of the codes.
+        classes: their number, 0 without labels.
+        extent: as in `judge_arrays`.
     """
-    return SHARES[extent] * (8 + 0.0004 * images + 0.07 * dim * (images / 13_000) ** 0.5)
+    spread = 0.04 * min(dim, FEW_DIMENSIONS) * (images / 13_000) ** 0.5
+    return SHARES[extent] * (8 + 0.0003 * images + 0.18 * classes + spread + 1e-8 * images * dim * classes)

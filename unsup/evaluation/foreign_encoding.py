@@ -54,6 +54,10 @@ class PictureSource:
         known = self._known(model)
         return {split: self._codes(model, data, split, known) for split in SPLITS}
 
+    def num_cached(self, model: ForeignEncoder) -> int:
+        """Return how many codes of an encoder are cached."""
+        return len(self._known(model))
+
     def _known(self, model: ForeignEncoder) -> Codes:
         return read_codes(self.cache, model) if self.cache else {}
 

@@ -72,9 +72,9 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
         files = [path.relative_to(data.images).as_posix() for path in paths]
         labelled = bool(data.class_names)
         asked = None if labelled else ask_for_names(folder / NAMES, files)
-        for model in models:
-            announce(model, data)
         source = PictureSource(runs / dataset / code_cache.FOLDER)
+        for model in models:
+            announce(model, data, source.num_cached(model))
         views = [view(model, data, source) for model in models]
         log.info("audit: about %s", duration(len(files) / AUDITED))
         findings = audit(data, data.left_out())
@@ -109,16 +109,17 @@ def loaded(name: str) -> ForeignEncoder:
     return ForeignEncoder(name).eval().to(fastest_device())
 
 
-def announce(model: ForeignEncoder, data: Folder) -> None:
-    """Try an encoder, and log how long it is going to take for all images."""
+def announce(model: ForeignEncoder, data: Folder, cached: int) -> None:
+    """Try an encoder, and log how long the codes that are not cached take."""
     try_out(model, data)
     few = [original.picture(model.cut) for original in next(originals(data, "train"))[:TIMED]]
     start = time.monotonic()
     encoded_pictures(model, torch.from_numpy(np.stack(few)))
-    count = sum(data.size(split) for split in SPLITS)
+    count = max(0, sum(data.size(split) for split in SPLITS) - cached)
     seconds = (time.monotonic() - start) / len(few) * count
     log.info("%s: %s", model.name, model.preparation)
-    log.info("%s: about %s for %s codes, less what is cached", model.name, duration(seconds), f"{count:,}")
+    takes = f"about {duration(seconds)} for {count:,} codes" if count else "all codes are cached"
+    log.info("%s: %s", model.name, takes)
 
 
 def view(model: ForeignEncoder, data: Folder, source: PictureSource) -> View:

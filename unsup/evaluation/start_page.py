@@ -119,13 +119,14 @@ def page(content: StartPage) -> str:
     """Return the HTML of the page."""
     components = leading_components(content.views[0].codes)
     partitions = [clusters(components, k) for k in levels(len(components))]
+    on_map = [partition for partition in partitions if len(partition.typical) <= COLOURS][-1]
     neighbours = compare_neighbours(*content.views)
     say("map")
     plane = plane_of(components)
     code_map = CodeMap(
         plane=plane,
         images=content.findings.images,
-        clusters=[partition for partition in partitions if len(partition.typical) <= COLOURS][-1].of,
+        clusters=on_map.of,
         labels=content.findings.labels,
         names=content.class_names,
         files=content.files,
@@ -151,6 +152,7 @@ def page(content: StartPage) -> str:
         findings=[printable(line) for line in content.findings.lines()],
         drawing=draw(code_map),
         levels=[[(size, note, of(rows)) for size, note, rows in described(one, content)] for one in partitions],
+        on_map=len(on_map.typical),
         encoders=[(printable(view.name), view.preparation) for view in content.views],
         pairs=[(of([neighbours.images[i]])[0], *paired(neighbours, i, pictures)) for i in queries],
         compared=len(neighbours.images),

@@ -15,7 +15,7 @@ from unsup.core.commands import suggest
 from unsup.core.errors import printable
 from unsup.inference.by_names import ByNames, classify_by_names, scaled_by
 from unsup.inference.encode_folder import EncodedFolder, encode_folder
-from unsup.inference.names import read_names
+from unsup.inference.names import check_two_names, read_names
 from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Classification(EncodedFolder):
 def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Classification:
     """Classify all images below a folder.
 
-    Classes come from the linear probe of the evaluation, or, if the user gives at least two names, from those
+    Classes come from the linear probe of the evaluation, or from the names that the user gives
     (`classify_by_names`). Named images keep their names as classes, with confidence 1. Clusters are the model's own, or
     those of k-means if it has none. The name of a cluster is the most frequent one given to its images, or "cluster 7".
     No image of the run's own folder counts as unlike the training images.
@@ -75,10 +75,13 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
         labels: names of some images, as `read_names` reads them.
 
     Raises:
-        UserError: the run is not evaluated, `labels` does not fit the images, or as in `encode_folder`.
+        UserError: the run is not evaluated, `labels` does not fit the images or has one name only, or as in
+            `encode_folder`.
     """
     readout = run.readout
     user_names = read_names(labels, images) if labels else {}
+    if labels:
+        check_two_names(labels, user_names.values())
     encoded = encode_folder(run, images, readout)
     if is_own_folder(run.config, images):  # how near they are to themselves says nothing
         encoded.columns["unlike"] = np.zeros_like(encoded.columns["unlike"])
@@ -88,13 +91,13 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     if not readout.false_alarm_rate:
         why = "confidences are not calibrated, and images unlike anything seen are not noticed"
         log.warning("%s was evaluated by an earlier version: %s: %s", run, why, suggest("evaluate", run=run))
-    read = {file: given.name for file, given in user_names.items() if file in row_of}
-    rows, names = np.array([row_of[file] for file in read], np.int64), np.array([*read.values()], np.str_)
+    read = {file: given for file, given in user_names.items() if file in row_of}
+    rows = np.array([row_of[file] for file in read], np.int64)
+    names = np.array([given.name for given in read.values()], np.str_)
     classes, confidence, by_names = columns.get("class"), columns.get("confidence"), None
-    if len(set(names)) == 1:
-        log.warning("%s: all named images are called %s: classes need two names", labels, printable(str(names[0])))
-    if len(set(names)) > 1:
-        is_random = np.array([user_names[file].asked == "random" for file in read], np.bool_)
+    if labels:
+        check_two_names(labels, read.values())
+        is_random = np.array([given.asked == "random" for given in read.values()], np.bool_)
         by_names = classify_by_names(scaled_by(columns["codes"], columns["codes"]), rows, names, is_random)
         classes, confidence = by_names.classes, by_names.confidence
     if classes is not None and confidence is not None:

@@ -1,6 +1,6 @@
 """Encoders judged on the few images of a folder that a user named."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +15,13 @@ from unsup.core.errors import UserError
 from unsup.core.tables import table
 from unsup.inference.by_names import scaled
 from unsup.inference.encode_folder import encode_folder
-from unsup.inference.names import read_names
+from unsup.inference.names import Name, check_judges
 from unsup.metrics.differences import Sample, differences_from_best
 from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.neighbours import NEIGHBOURS
 from unsup.metrics.rule_choice import folds_of, held_out_logs
 from unsup.runs.run import Run
 
-FEWEST = 10  # images that an accuracy is said of
 CLASSIFIERS = {"probe": "few-label probe", "knn": "kNN"}
 
 
@@ -62,7 +61,7 @@ class NamedScores:
         )
 
 
-def judge_names(run: Run, images: Path, labels: Path) -> NamedScores:
+def judge_names(run: Run, images: Path, given: Mapping[str, Name], labels: Path) -> NamedScores:
     """Classify the named images of a folder, each by the others.
 
     The probe is that of few labels; kNN goes by the cosine of centred codes. Only the named images are encoded.
@@ -70,21 +69,18 @@ def judge_names(run: Run, images: Path, labels: Path) -> NamedScores:
     Args:
         run: the run, evaluated.
         images: the folder of images.
-        labels: see `read_names`.
+        given: names of some of them.
+        labels: the file that they are from, for messages.
 
     Raises:
-        UserError: fewer than ten images count, they have one name, or as in `read_names` and `encode_folder`.
+        UserError: of those that can be read, fewer than ten count or all have one name; or as in `encode_folder`.
     """
-    given = read_names(labels, images)
     encoded = encode_folder(run, images, None, only=given.keys())
-    names = np.array([given[file].name for file in encoded.files], np.str_)
-    is_random = np.array([given[file].asked == "random" for file in encoded.files], np.bool_)
+    given = {file: given[file] for file in encoded.files}
+    check_judges(labels, given.values())
+    names = np.array([name.name for name in given.values()], np.str_)
+    is_random = np.array([name.asked == "random" for name in given.values()], np.bool_)
     counted = is_random if is_random.any() else np.ones(len(names), np.bool_)
-    if counted.sum() < FEWEST:
-        which = "named images are marked as random" if is_random.any() else "images are named"
-        raise UserError(f"{labels}: {counted.sum()} {which}: an accuracy needs {FEWEST} or more")
-    if len(np.unique(names)) < 2:
-        raise UserError(f"{labels}: all images are called {names[0]}: give two names or more")
     codes = scaled(run.readout, encoded.columns["codes"])
     return NamedScores(encoded.files, names, counted, bool(is_random.any()), cross_validated(codes, names))
 

@@ -1,5 +1,6 @@
 """Names that a user gave to some images of a folder, in a CSV file."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
@@ -8,6 +9,7 @@ from unsup.core.tables import FileNames, decoded_text, read_table, unquoted
 from unsup.data.scan import find_images
 
 MOST_COMPARED = 1_000  # names of files that a misspelt one is compared with
+FEWEST_JUDGES = 10  # images that an accuracy is said of
 
 Asked = Literal["random", "chosen", ""]
 
@@ -50,6 +52,31 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
     if not names:
         raise UserError(f"{path} names no images: fill in its column name")
     return dict(sorted(names.items()))  # folds of a cross-validation follow the order
+
+
+def check_two_names(path: Path, names: Collection[Name]) -> None:
+    """Check that pictures have at least two names, as classes need.
+
+    Raises:
+        UserError: they have one or none.
+    """
+    different = sorted({name.name for name in names})
+    if len(different) < 2:
+        named = different[0] if different else "none"
+        raise UserError(printable(f"{path}: at least two names are needed (of pictures that can be read: {named})"))
+
+
+def check_judges(path: Path, names: Collection[Name]) -> None:
+    """Check that an accuracy can be said of named images, at random or all of them.
+
+    Raises:
+        UserError: they have one name, or fewer than ten count.
+    """
+    check_two_names(path, names)
+    num_random = sum(name.asked == "random" for name in names)
+    count, which = (num_random, "named images are marked as random") if num_random else (len(names), "images are named")
+    if count < FEWEST_JUDGES:
+        raise UserError(f"{path}: {count} {which}: an accuracy needs {FEWEST_JUDGES} or more")
 
 
 def _not_found(unknown: list[str], images: Path, known: list[str]) -> str:

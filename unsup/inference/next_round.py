@@ -66,7 +66,7 @@ def sentences(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: NDArray[
         is_random: (m,) which of these were drawn at random.
     """
     if len(np.unique(names)) < 2:
-        return []
+        return ["At least two names are needed to classify the other pictures or to judge an encoder."]
     by_names = classify_by_names(x, rows, names, is_random)
     others = np.ones(len(x), np.bool_)
     others[rows] = False

@@ -23,9 +23,9 @@ ROBUSTNESS = (
     "robustness: the linear probe on corrupted test images, mean over corruptions and severities; its C with "
     "validation labels of clean images"
 )
-MINUTES = "minutes: processor time of training, of all cores together"
-GPU = "GPU minutes: wall time of training times GPUs in use"
-SEEN = "images and views seen: in the training steps of this run alone, repetitions counted"
+MINUTES = "minutes: processor time of training, of all cores and all stages together"
+GPU = "GPU minutes: wall time of training times GPUs in use, of all stages together"
+SEEN = "images and views seen: in the training steps of the last stage alone, repetitions counted"
 REFERENCE = "reference s: seconds of a fixed workload on the same machine; divide minutes by it to compare machines"
 AUGMENTATION = "augmentation: yes if training saw random views, which takes knowledge about the images"
 

@@ -101,7 +101,7 @@ class OtherClustering(Record, kw_only=True):
     k: Count
     used: Count | None = None
     fitted_on: int | None = None
-    dim: int | None = None
+    dim: Count | None = None  # a mean where initialisations have other numbers of clusters
     train: Agreement | None = None
     test: Agreement | None = None
     transductive: Agreement | None = None

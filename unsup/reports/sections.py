@@ -76,8 +76,9 @@ def _summary(report: Report) -> list[Block]:
     if warning := untested_classes(report):
         blocks.append(Note(warning))
     if reduced := report.scores.reduced:
-        names = ", ".join(reduced.measures)
-        blocks.append(Note(f"{names}: on the first {reduced.dim} principal components of the training codes."))
+        names = enumeration(reduced.measures)
+        text = f"{names[0].upper()}{names[1:]} see the first {reduced.dim} principal components of the training codes."
+        blocks.append(Note(text))
     return blocks
 
 

@@ -73,7 +73,7 @@ def _clustering(row: Cells, clustering: KMeans | OtherClustering) -> Cells:
         if clustering.fitted_on is not None:
             row["fitted on"] = _number(clustering.fitted_on)
         if clustering.dim is not None:
-            row["dim"] = f"{clustering.dim:,}"
+            row["dim"] = _number(clustering.dim)
     if clustering.train:
         row["train"] = _agreement(clustering.train)
     if clustering.test:

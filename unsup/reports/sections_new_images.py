@@ -13,10 +13,11 @@ def new_images(report: Report) -> list[Block]:
     texts = []
     before, error, ideal = probe.calibration_error if probe else None, scores.calibration_error, scores.calibrated
     if before is not None and error is not None and ideal is not None:
+        change = "no measurable change of" if abs(error - before) <= ideal else "a change of"
         texts.append(
             f"**Confidence.** A temperature of {scores.temperature:.2f}, found on images that the probe was not fitted "
-            f"on, makes the calibration error on test images {accuracy(error)} (before: {accuracy(before)}; a probe "
-            f"that is calibrated would have {accuracy(ideal)} on so many images)."
+            f"on, makes {change} the calibration error on test images: {accuracy(before)} before, {accuracy(error)} "
+            f"after. A probe that is calibrated would have {accuracy(ideal)} on so many images, by chance alone."
         )
     few = " The fewer the validation images, the higher it must be." if scores.false_alarm_rate > 0.0101 else ""
     texts.append(

@@ -121,10 +121,12 @@ def _cost(run: RunFacts) -> str | None:
     """Return what the training took, in figures that compare between machines."""
     if run.clock == "wall":
         return None
-    facts = [f"{run.minutes:.1f} CPU-minutes" if run.minutes is not None else ""]
-    facts.append(f"{run.gpu_minutes:.1f} GPU-minutes" if run.gpu_minutes is not None else "")
-    facts.append(f"{run.images_seen:,} images seen" if run.images_seen else "")
-    facts.append(f"{run.views_seen:,} random views" if run.views_seen else "")
+    staged = (run.stages_seconds or 0) > run.train_seconds
+    every, last = (" of all stages", " in the last stage alone") if staged else ("", "")
+    facts = [f"{run.minutes:.1f} CPU-minutes{every}" if run.minutes is not None else ""]
+    facts.append(f"{run.gpu_minutes:.1f} GPU-minutes{every}" if run.gpu_minutes is not None else "")
+    facts.append(f"{run.images_seen:,} images seen{last}" if run.images_seen else "")
+    facts.append(f"{run.views_seen:,} random views{last}" if run.views_seen else "")
     if reference := run.reference:
         where = "one core of this machine" if reference.device == "cpu" else "this GPU"
         facts.append(f"{reference.seconds:.2f} s for the reference workload on {where}")

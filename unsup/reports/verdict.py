@@ -129,7 +129,7 @@ def _reconstruction_results(report: Report) -> tuple[str, list[Result]]:
 
 
 def _unlabelled_verdict(report: Report) -> str:
-    text = "These images have no labels, so nothing here measures classification."
+    text = "These images have no classes of their own, so these scores do not measure classification."
     own, results = _reconstruction_results(report)
     if results:
         errors = [f"{own} ({report.run.model})", *(f"{result.text} ({result.baseline})" for result in results)]

@@ -1,6 +1,6 @@
 """The code that computes scores, as one digest per module.
 
-    python tests/evaluation/scoring.py "why no score changes"
+    python tests/scoring.py "why no score changes"
 
 appends the digests of today to scoring.yaml, with the protocol's version and draft and that reason.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[1]
 RECORD = Path(__file__).with_name("scoring.yaml")
 ROOTS = ("unsup.evaluation.protocol", "unsup.evaluation.baselines", "unsup.evaluation.inception")
 PACKAGES = ("unsup.evaluation", "unsup.metrics", "unsup.models")
@@ -65,7 +65,7 @@ if __name__ == "__main__":
     from unsup.evaluation.protocol import DRAFT, VERSION
 
     if len(sys.argv) != 2 or not sys.argv[1].strip():
-        sys.exit('say why no score changes, or that the version is new: python tests/evaluation/scoring.py "…"')
+        sys.exit('say why no score changes, or that the version is new: python tests/scoring.py "…"')
     entry = {"protocol": VERSION, "draft": DRAFT, "reason": sys.argv[1], "modules": digests()}
     with RECORD.open("a", encoding="utf-8") as file:
         yaml.safe_dump([entry], file, sort_keys=False, width=120, allow_unicode=True)
