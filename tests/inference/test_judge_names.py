@@ -119,7 +119,7 @@ def test_codes_without_information_are_separably_worse() -> None:
         (
             dict.fromkeys(range(20), "random"),
             dict.fromkeys(range(20), "x"),
-            "two names are needed .of pictures that can be read: x",
+            "two names are needed, and the named pictures are called x",
         ),
         ({0: "perhaps"}, {}, "asked is 'perhaps' for 000.png"),
     ],
@@ -240,7 +240,7 @@ def test_names_are_read_once_for_an_encoder(
     assert main(["evaluate", *words, "--labels", str(labels)]) == 0
     out = capsys.readouterr().out
     assert "no labels" not in out and f"Accuracy on {NAMED} images named at random" in out
-    assert out.index("The folder has no classes of its own: the named pictures are judged below.") < out.index("kNN")
+    assert out.index("The folder has no classes to judge by: the named pictures are judged below.") < out.index("kNN")
 
 
 def test_a_run_on_no_folder_needs_one(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -68,7 +68,7 @@ def evaluate(
         show_report(judged)
         if labels:
             if judged.report.scores.linear_probe is None:
-                print("\nThe folder has no classes of its own: the named pictures are judged below.")
+                print("\nThe folder has no classes to judge by: the named pictures are judged below.")
             evaluate_names(judged, pictures, given, labels)
         return
     if data or line.options:

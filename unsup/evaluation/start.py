@@ -118,7 +118,9 @@ def announce(model: ForeignEncoder, data: Folder, cached: int) -> None:
     count = max(0, sum(data.size(split) for split in SPLITS) - cached)
     seconds = (time.monotonic() - start) / len(few) * count
     log.info("%s: %s", model.name, model.preparation)
-    takes = f"about {duration(seconds)} for {count:,} codes" if count else "all codes are cached"
+    takes = (
+        f"about {duration(seconds)} for {count:,} codes" if count else "as many codes are cached as there are pictures"
+    )
     log.info("%s: %s", model.name, takes)
 
 

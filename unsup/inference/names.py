@@ -62,8 +62,8 @@ def check_two_names(path: Path, names: Collection[Name]) -> None:
     """
     different = sorted({name.name for name in names})
     if len(different) < 2:
-        named = different[0] if different else "none"
-        raise UserError(printable(f"{path}: at least two names are needed (of pictures that can be read: {named})"))
+        named = different[0] if different else "nothing"
+        raise UserError(printable(f"{path}: at least two names are needed, and the named pictures are called {named}"))
 
 
 def check_judges(path: Path, names: Collection[Name]) -> None:
