@@ -26,7 +26,8 @@ def folder_codes(config: Config, encoder: str, runs: Path) -> EncodedPictures:
     with use_threads(choose_threads(config["threads"])):
         model, data = loaded(encoder), load_data(config)
         assert isinstance(data, Folder)
-        announce(model, data)
-        codes = view(model, data, PictureSource(runs / config["dataset"] / code_cache.FOLDER)).codes
+        source = PictureSource(runs / config["dataset"] / code_cache.FOLDER)
+        announce(model, data, source)
+        codes = view(model, data, source).codes
     files = [path.relative_to(data.images).as_posix() for path in every_path(data)]
     return EncodedPictures(data.images, files, data.reading, codes, encoder, model.identity)
