@@ -119,6 +119,7 @@ def test_two_encoders(pictures: Path) -> None:
         (["--images", "pictures", "--encoder", "resnet18"], "resnet18"),
         (["--images", "pictures", "--encoder", "own_nets.py:Nothing"], "own_nets.py has no Nothing"),
         (["--images", "pictures", "--encoder", "own_nets.py:NaN"], "not finite"),
+        (["--images", "pictures", "--encoder", "own_nets.py:Words"], "own_nets.py:Words"),
         (["--images", "pictures", "--encoder", "a", "b", "c"], "one or two encoders, not 3"),
         (["--images", "pictures", "--model.lr", "1"], "there is no option --model.lr here"),
         ([], "--images"),

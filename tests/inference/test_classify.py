@@ -382,7 +382,7 @@ def test_the_page_for_names_and_classify_say_the_same_of_the_same_names(
         ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
         (
             "file,name\nleft/000.png,a\nleft/001.png,a\n",
-            "two names are needed, and the named pictures are called a",
+            "at least two names are needed: all named pictures are called a",
         ),
         ("file,name\nleft/000.png,\n", "names no images: fill in its column name"),
         (None, "cannot read"),

@@ -119,7 +119,7 @@ def test_codes_without_information_are_separably_worse() -> None:
         (
             dict.fromkeys(range(20), "random"),
             dict.fromkeys(range(20), "x"),
-            "two names are needed, and the named pictures are called x",
+            "at least two names are needed: all named pictures are called x",
         ),
         ({0: "perhaps"}, {}, "asked is 'perhaps' for 000.png"),
     ],

@@ -27,7 +27,7 @@ def folder_codes(config: Config, encoder: str, runs: Path) -> EncodedPictures:
         model, data = loaded(encoder), load_data(config)
         assert isinstance(data, Folder)
         source = PictureSource(runs / config["dataset"] / code_cache.FOLDER)
-        announce(model, data, source.num_cached(model))
+        announce(model, data, source)
         codes = view(model, data, source).codes
     files = [path.relative_to(data.images).as_posix() for path in every_path(data)]
     return EncodedPictures(data.images, files, data.reading, codes, encoder, model.identity)

@@ -74,7 +74,7 @@ def first_look(config: Config, encoders: Sequence[str], runs: Path, images: str)
         asked = None if labelled else ask_for_names(folder / NAMES, files)
         source = PictureSource(runs / dataset / code_cache.FOLDER)
         for model in models:
-            announce(model, data, source.num_cached(model))
+            announce(model, data, source)
         views = [view(model, data, source) for model in models]
         log.info("audit: about %s", duration(len(files) / AUDITED))
         findings = audit(data, data.left_out())
@@ -109,19 +109,17 @@ def loaded(name: str) -> ForeignEncoder:
     return ForeignEncoder(name).eval().to(fastest_device())
 
 
-def announce(model: ForeignEncoder, data: Folder, cached: int) -> None:
+def announce(model: ForeignEncoder, data: Folder, source: PictureSource) -> None:
     """Try an encoder, and log how long the codes that are not cached take."""
     try_out(model, data)
     few = [original.picture(model.cut) for original in next(originals(data, "train"))[:TIMED]]
     start = time.monotonic()
     encoded_pictures(model, torch.from_numpy(np.stack(few)))
-    count = max(0, sum(data.size(split) for split in SPLITS) - cached)
+    count = max(0, sum(data.size(split) for split in SPLITS) - source.num_cached(model))
     seconds = (time.monotonic() - start) / len(few) * count
     log.info("%s: %s", model.name, model.preparation)
-    takes = (
-        f"about {duration(seconds)} for {count:,} codes" if count else "as many codes are cached as there are pictures"
-    )
-    log.info("%s: %s", model.name, takes)
+    takes = f"about {duration(seconds)} for {count:,} codes"
+    log.info("%s: %s", model.name, takes if count else "as many codes are cached as there are pictures")
 
 
 def view(model: ForeignEncoder, data: Folder, source: PictureSource) -> View:

@@ -62,8 +62,8 @@ def check_two_names(path: Path, names: Collection[Name]) -> None:
     """
     different = sorted({name.name for name in names})
     if len(different) < 2:
-        named = different[0] if different else "nothing"
-        raise UserError(printable(f"{path}: at least two names are needed, and the named pictures are called {named}"))
+        why = f"all named pictures are called {different[0]}" if different else "no named picture can be read"
+        raise UserError(printable(f"{path}: at least two names are needed: {why}"))
 
 
 def check_judges(path: Path, names: Collection[Name]) -> None:

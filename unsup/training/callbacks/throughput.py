@@ -38,10 +38,10 @@ class Throughput(Callback):
             record["cpu_seconds"] = self._cpu.seconds + self._other_cpu
         if self._gpus:
             record["gpu_seconds"] = self._fit.seconds * self._gpus
-        if self.images:
+        if self.images:  # in steps; a fit counts neither images nor views
             record["images_per_second"] = self.images / self._steps.seconds
-        if self._views_per_image is not None:
-            record["views_seen"] = self.images * self._views_per_image
+            if self._views_per_image is not None:
+                record["views_seen"] = self.images * self._views_per_image
         return record
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
