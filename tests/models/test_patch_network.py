@@ -29,6 +29,17 @@ def test_codes_of_images_and_of_smaller_views(shape: tuple[int, int, int]) -> No
     ]
 
 
+@torch.no_grad()
+def test_large_images_are_averaged_down() -> None:
+    torch.manual_seed(0)
+    large, _ = build_backbone("patches", (3, 128, 128), 2, "natural")
+    small, _ = build_backbone("patches", (3, 32, 32), 2, "natural")
+    small.load_state_dict(large.state_dict())
+    x = torch.rand(4, 3, 32, 32)
+    enlarged = x.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    assert torch.allclose(large.eval()(enlarged), small.eval()(x), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["conv", "resnet18", "patches", "torchvision:resnet18"])
 def test_hidden_layers_hold_the_features(name: str) -> None:
     """Which are the mean of the last maps, or their only layer."""
@@ -62,4 +73,4 @@ def test_a_moving_average_has_the_same_patches() -> None:
 def test_too_small_images_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patch_network, "PATCH", 9)
     with pytest.raises(UsageError, match="^model.patch 9 is too large for 8 x 8 pixels: lower it$"):
-        PatchNetwork((1, 8, 8), 2, mirrored=False)
+        PatchNetwork((1, 8, 8), 0, 2, mirrored=False)

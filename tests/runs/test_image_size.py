@@ -66,13 +66,14 @@ def test_narrower_layers_are_taken(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_step_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unsup.runs.image_size.step_limit", lambda config: 2.0 * 2**30)
+    network = [("model.backbone", "resnet18"), ("model.width", 16), ("model.view_scale", 1.0)]
     line = r"^simclr needs 6\.\d GiB for a step on 1024 images \(at most 2\.0\) for images of 224 x 224: it "
     with pytest.raises(UsageError, match=line + r"takes up to data.size 80; or lower data.batch_size"):
-        built("simclr", 224, tmp_path, ("data.batch_size", 1024))
-    built("simclr", 224, tmp_path, ("data.batch_size", 128))
+        built("simclr", 224, tmp_path, ("data.batch_size", 1024), *network)
+    built("simclr", 224, tmp_path, ("data.batch_size", 128), *network)
     monkeypatch.setattr("unsup.runs.image_size.step_limit", lambda config: 2**20)
     with pytest.raises(UsageError, match="no smaller size helps"):  # weights alone take more
-        built("simclr", 72, tmp_path, ("data.batch_size", 1))
+        built("simclr", 72, tmp_path, ("data.batch_size", 1), *network)
 
 
 def test_small_images_are_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,13 +21,13 @@ def build_backbone(name: str, shape: tuple[int, int, int], width: int, augmentat
     * "resnet18": He et al. 2016, with the usual first layer for 32 x 32 pixels (a 3x3 convolution with stride 1, no
       pooling). Width 64 is the published network with 11.2 million parameters; 16 trains on a CPU.
     * "patches": three convolutions on the activations of a dictionary of patches (`PatchNetwork`). It suits photographs
-      of up to 64 pixels on a CPU.
+      on a CPU.
     * "torchvision:NAME", "timm:NAME": any network of these libraries, with random weights and without its last layer
       (`library_backbone`). It has no width.
 
     "conv" and "resnet18" halve images whose shorter side is 64 pixels or more by their first convolution, then by
     max-pooling until that side is below 64 (224 -> 112 -> 56 as in the published network). Their weights are the same
-    for every size.
+    for every size. "patches" averages images down in the same steps.
 
     Args:
         name: as above.
@@ -42,10 +42,11 @@ def build_backbone(name: str, shape: tuple[int, int, int], width: int, augmentat
         return library_backbone(name, shape)
     if min(shape[1:]) < 8:
         raise UsageError(f"images of {shape[1]} x {shape[2]} are too small for a convolutional encoder: 8 x 8 at least")
-    if name == "patches":
-        return PatchNetwork(shape, width, augmentation != "digits").to(memory_format=torch.channels_last), 8 * width
-    layers: list[nn.Module] = []
     excess = max(0, min(shape[1:]).bit_length() - LARGEST.bit_length() + 1)  # halvings until the side is below LARGEST
+    if name == "patches":
+        network = PatchNetwork(shape, excess, width, mirrored=augmentation != "digits")
+        return network.to(memory_format=torch.channels_last), 8 * width
+    layers: list[nn.Module] = []
     first = 2 if excess else 1
     pools = [nn.MaxPool2d(3, 2, padding=1) for _ in range(excess - 1)]
     if name == "conv":

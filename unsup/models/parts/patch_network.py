@@ -23,6 +23,7 @@ class PatchNetwork(nn.Module):
 
     Args:
         shape: (C, H, W) of an image; smaller views of it have codes too.
+        halvings: how often images are averaged down to half their side first.
         width: an eighth of the channels of the last two convolutions; the first one has 5 times as many.
         mirrored: whether the mirror image of a patch is a patch of the same kind.
 
@@ -30,10 +31,12 @@ class PatchNetwork(nn.Module):
         UsageError: images are smaller than a patch.
     """
 
-    def __init__(self, shape: tuple[int, int, int], width: int, mirrored: bool) -> None:
+    def __init__(self, shape: tuple[int, int, int], halvings: int, width: int, mirrored: bool) -> None:
         super().__init__()
+        self.halvings = halvings
+        height, width_in_pixels = (side >> halvings for side in shape[1:])
         self.regions = PatchFeatures(
-            PatchDictionary(shape[0], CENTROIDS, PATCH, STRIDE, ZCA, mirrored), shape[1:], GRID
+            PatchDictionary(shape[0], CENTROIDS, PATCH, STRIDE, ZCA, mirrored), (height, width_in_pixels), GRID
         )
         self.scale = nn.BatchNorm2d(len(self.dictionary.centroids), affine=False)
         first, last = 5 * width, 8 * width
@@ -46,17 +49,21 @@ class PatchNetwork(nn.Module):
 
     def fit(self, images: Callable[[], Iterator[Tensor]], seed: int) -> None:
         """Find the patches, before the first step."""
-        self.dictionary.fit(images, seed)
+        self.dictionary.fit(lambda: map(self._shrunk, images()), seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(self.middle(self._activations(x))).mean((2, 3))
+        return self.last(self.middle(self._activations(self._shrunk(x)))).mean((2, 3))
 
     def hidden(self, x: Tensor) -> list[Tensor]:
         """Return regions of patches (N, D), and averages of the maps (N, 48 width)."""
+        x = self._shrunk(x)
         middle = self.middle(self._activations(x))
         last = self.last(middle)
         maps = [F.adaptive_avg_pool2d(middle, 2).flatten(1), last.mean((2, 3)), last.amax((2, 3))]
         return [self.regions(x), torch.cat(maps, dim=1)]
+
+    def _shrunk(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2**self.halvings) if self.halvings else x
 
     @torch.no_grad()
     def _activations(self, x: Tensor) -> Tensor:
