@@ -91,13 +91,18 @@ def _table(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> bytes:
     columns = [title + end for title in CLASSIFIERS.values() for end in ("", " low", " high")]
     rows = [
         [
-            "/".join(run.folder.parts[-2:]),
+            _short_name(run),
             int(one.counted.sum()),
             *(x for key in CLASSIFIERS for x in one.accuracy(key)),
         ]
         for run, one in zip(runs, scores, strict=True)
     ]
     return table(("run", "images", *columns), rows)
+
+
+def _short_name(run: Run) -> str:
+    """Return the recipe, the seed and the number of a run."""
+    return "/".join(run.folder.parts[-2:])
 
 
 def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
@@ -109,12 +114,12 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
     from unsup.reports.format import accuracy
 
     counted, named = int(scores[0].counted.sum()), len(scores[0].files)
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    shown.add_column("run", overflow="fold")
+    accuracies = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    accuracies.add_column("run", overflow="fold")
     for title in CLASSIFIERS.values():
-        shown.add_column(title, justify="right")
+        accuracies.add_column(title, justify="right")
     if len(runs) > 1:
-        shown.add_column("probe minus the best", justify="right")
+        accuracies.add_column("probe minus the best", justify="right")
     best, differences = compare_names(scores, "probe")
     for i, (run, one) in enumerate(zip(runs, scores, strict=True)):
         cells = ["{} [{}, {}]".format(*map(accuracy, one.accuracy(key))) for key in CLASSIFIERS]
@@ -122,8 +127,8 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
             difference = differences[i]
             text = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**difference)
             cells.append("the best" if i == best else text + ("" if difference["separable"] else ", not separable"))
-        shown.add_row(printable("/".join(run.folder.parts[-2:])), *cells)
-    screen().print(shown)
+        accuracies.add_row(printable(_short_name(run)), *cells)
+    screen().print(accuracies)
     which = "named at random" if scores[0].at_random else "named"
     print(
         f"Accuracy on {counted:,} images {which}, each classified by the {named - 1:,} other named ones "

@@ -95,6 +95,7 @@ class ClosedForm(Model):
         self.directions.copy_(directions / deviations(directions, moments.total) * ratios / (1 + ratios))
 
     def view(self, x: Tensor) -> Tensor:
+        """Draw a random view of each image."""
         return augment(x, self.augmentation, least_area=self.area)
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:

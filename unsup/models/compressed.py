@@ -99,7 +99,7 @@ class Compressed(Model):
             raise UserError(f"{n} images are too few for {code_dim} directions: lower model.code_dim")
         moments = ViewMoments(len(self.mean))
         for x in spread(images(), n, IMAGES):
-            moments.add(torch.stack([self._hidden(self._view(x)) for _ in range(self.views_per_image)]))
+            moments.add(torch.stack([self._hidden(self.view(x)) for _ in range(self.views_per_image)]))
         layers = moments.total.diagonal().split(hidden_sizes(self.backbone, self.shape))
         scale = torch.cat([layer.sum().rsqrt().expand(len(layer)) for layer in layers])  # so that layers count alike
         total, within = (scale[:, None] * matrix * scale for matrix in (moments.total, moments.within))
@@ -131,7 +131,8 @@ class Compressed(Model):
         directions, ratios = leading_directions(codes.T @ codes / len(codes), apart, NEIGHBOUR_RIDGE, code_dim)
         return directions * ratios.clamp(min=0) ** POWER
 
-    def _view(self, x: Tensor) -> Tensor:
+    def view(self, x: Tensor) -> Tensor:
+        """Draw a random view of each image."""
         return augment(x, self.augmentation, least_area=self.area)
 
     def _hidden(self, x: Tensor) -> Tensor:
@@ -139,13 +140,13 @@ class Compressed(Model):
         return torch.cat(hidden_layers(self.backbone, x), dim=1).float()
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self._view(x), self._view(x)
+        return self.view(x), self.view(x)
 
     def encode(self, x: Tensor) -> Tensor:
         return (self._hidden(x) - self.mean) @ self.directions
 
 
 def spread(images: Iterator[Tensor], total: int, most: int) -> Iterator[Tensor]:
-    """Return batches with at most so many of all images, evenly spread."""
+    """Return batches that hold at most `most` images, evenly spread."""
     step = -(-total // most)
     return (x[::step] for x in images)

@@ -34,10 +34,8 @@ class PatchNetwork(nn.Module):
     def __init__(self, shape: tuple[int, int, int], halvings: int, width: int, mirrored: bool) -> None:
         super().__init__()
         self.halvings = halvings
-        height, width_in_pixels = (side >> halvings for side in shape[1:])
-        self.regions = PatchFeatures(
-            PatchDictionary(shape[0], CENTROIDS, PATCH, STRIDE, ZCA, mirrored), (height, width_in_pixels), GRID
-        )
+        dictionary = PatchDictionary(shape[0], CENTROIDS, PATCH, STRIDE, ZCA, mirrored)
+        self.regions = PatchFeatures(dictionary, (shape[1] >> halvings, shape[2] >> halvings), GRID)
         self.scale = nn.BatchNorm2d(len(self.dictionary.centroids), affine=False)
         first, last = 5 * width, 8 * width
         self.middle = nn.Sequential(*_convolution(len(self.dictionary.centroids), first, 1), *_convolution(first, last))
