@@ -107,6 +107,7 @@ def of_model() -> Any:
     return unsup.evaluate(Pixels((1, 8, 8)), TinyDigits(400))
 
 
+@pytest.mark.slow
 def test_codes_get_the_scores_of_the_model_that_made_them(of_model: Any) -> None:
     data = TinyDigits(400)
     (codes, labels), (test_codes, test_labels) = pixels(data, True), pixels(data, False)

@@ -321,6 +321,7 @@ def test_a_wrong_expectation_fails(
     assert "digits-pca holds" not in printed.out and printed.out.count(" NO ") == 2
 
 
+@pytest.mark.slow
 def test_the_recorded_number_of_threads_is_used_otherwise_torchs(
     reproduced: tuple[int, list[str], Path], shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +337,7 @@ def test_the_recorded_number_of_threads_is_used_otherwise_torchs(
     assert threads == [3, torch.get_num_threads()]
 
 
+@pytest.mark.slow
 def test_other_images_protocols_and_missing_data_are_refused_before_training(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

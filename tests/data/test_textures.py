@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from unsup.data.folder import Folder
@@ -31,6 +32,7 @@ def test_textures_have_the_stated_frequency_and_orientation() -> None:
     assert len(set(names)) == 8 and names[0] == "cycles04_degrees00"
 
 
+@pytest.mark.slow
 def test_textures_are_written_as_a_folder_and_as_arrays(tmp_path: Path) -> None:
     textures.main(tmp_path / "textures")
     folder = Folder(str(tmp_path / "textures"), size=64, channels=1, root=str(tmp_path / "root"))

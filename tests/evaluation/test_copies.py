@@ -49,6 +49,7 @@ def judged(data: ImageData, folder: Path) -> Scores:
     return as_record(evaluation.scores, Scores)
 
 
+@pytest.mark.slow
 def test_copies_are_worth_what_they_add(tmp_path: Path) -> None:
     scores = judged(Copied(), tmp_path)
     found, probe = scores.copies, scores.linear_probe

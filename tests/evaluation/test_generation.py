@@ -383,6 +383,7 @@ class Known(Blobs):
         return -x.flatten(1).sum(1) - 1 / samples
 
 
+@pytest.mark.slow
 def test_likelihoods_are_means_in_nats_an_image(data: ImageData) -> None:
     reads = data.test_reads
     found = judge_model(Known(SHAPE), data, layers=False)
@@ -421,6 +422,7 @@ def test_a_model_may_have_an_exact_likelihood_alone(data: ImageData) -> None:
     assert judge_model(Exact(SHAPE), data, layers=False).scores["likelihood"].keys() == {"log_likelihood", "samples"}
 
 
+@pytest.mark.slow
 def test_a_density_of_dequantised_pixels_is_also_given_in_bits_per_dimension(data: ImageData) -> None:
     """Uniform on [0, 1]: 8 bits for each of the 256 levels; a density of 16 in every pixel: 4 bits less."""
 
@@ -439,6 +441,7 @@ def test_a_density_of_dequantised_pixels_is_also_given_in_bits_per_dimension(dat
 # ---- the whole -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_evaluations_give_equal_numbers_and_one_pass_over_the_test_images(
     data: ImageData, space: FeatureSpace
 ) -> None:
@@ -456,6 +459,7 @@ def test_two_evaluations_give_equal_numbers_and_one_pass_over_the_test_images(
     assert first.scores["generation"] == space.scores(generated)
 
 
+@pytest.mark.slow
 def test_a_generator_that_changes_while_it_samples_is_refused(data: ImageData, space: FeatureSpace) -> None:
     class Restless(Blobs):
         def sample(self, n: int) -> torch.Tensor:

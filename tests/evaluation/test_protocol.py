@@ -219,6 +219,7 @@ class Sorted(Pixels):
         return 5 - pixels[:, :3].argmax(1) * (pixels[:, 3] % 2 if self.half else 1)
 
 
+@pytest.mark.slow
 def test_a_models_own_clusters_are_scored_as_they_are(monkeypatch):
     data = Toy(thirds(300), thirds(90))
     own = judge_model(Sorted(Toy.shape), data, extent="baseline").scores["clusterings"]["own"]
@@ -266,6 +267,7 @@ def test_reconstruction_is_scored_in_both_units(result, digits):
     assert found["mse_per_pixel"] == pytest.approx(found["sse_per_image"] / 64)
 
 
+@pytest.mark.slow
 def test_the_test_split_is_read_once_and_the_model_is_left_as_it_was(digits):
     net = Net(digits.shape).train()
     net.code.eval()  # whatever mixture of flags there is
@@ -378,11 +380,13 @@ def test_progress_names_what_is_done(result):
         assert step in said
 
 
+@pytest.mark.slow
 def test_layers_can_be_left_out(digits, result):
     scores = judge_model(Net(digits.shape), digits, layers=False).scores
     assert scores == {name: value for name, value in result[0].scores.items() if name != "layers"}
 
 
+@pytest.mark.slow
 def test_a_baseline_lacks_what_no_comparison_reads(digits, result):
     scores = judge_model(Net(digits.shape), digits, extent="baseline").scores
     assert scores["clusters"] == {"k": 10, "by": "classes"}
@@ -450,6 +454,7 @@ def test_k_counts_a_class_without_training_images():
     assert {one["k"] for one in found.scores["clusterings"].values()} == {3}
 
 
+@pytest.mark.slow
 def test_wide_codes_are_compressed_where_that_saves_minutes_and_the_scores_say_so(monkeypatch):
     data = Toy(thirds(300), thirds(90))
     whole = judge_model(Pixels((1, 4, 4)), data, extent="baseline", robustness=False)
@@ -564,6 +569,7 @@ def test_the_evaluator_passes_its_own_check():
     assert [name for name, passed, _ in checks if not passed] == []
 
 
+@pytest.mark.slow
 def test_the_own_check_notices_a_broken_evaluator(monkeypatch):
     from unsup.evaluation import selfcheck as check
     from unsup.metrics import clustering, generation

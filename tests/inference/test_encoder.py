@@ -204,6 +204,7 @@ def test_the_same_folder_gives_the_same_bits(run: Path, pictures: Path, tmp_path
         assert all(first[name].tobytes() == second[name].tobytes() for name in first.files)
 
 
+@pytest.mark.slow
 def test_codes_that_an_evaluation_cached_are_not_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,8 +7,9 @@ import torch
 from tiny import SHAPE, TinyDigits, digits, train
 
 from unsup.core.errors import UsageError, UserError
-from unsup.models.compressed import Compressed, spread
+from unsup.models.compressed import Compressed
 from unsup.models.parts.backbones import hidden_layers
+from unsup.models.parts.closed_form import spread
 from unsup.models.pca import PCA
 from unsup.models.simclr import SimCLR
 from unsup.models.vicreg import VICReg

@@ -25,6 +25,8 @@ def recipe(name: str) -> tuple[type[Model], dict[str, Any]]:
     options: dict[str, Any] = config.get("init_args", {})
     if options.get("width", 0) > 32:  # made for a GPU
         options["width"] = 16
+    if "centroids" in options:  # made for large images
+        options["centroids"] = 100
     return getattr(import_module(module), cls), options
 
 

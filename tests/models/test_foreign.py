@@ -136,6 +136,7 @@ def test_own_code_with_options(name: str, here: Path, photo: Path) -> None:
     assert ForeignEncoder("own_nets:build").untrained_options is None
 
 
+@pytest.mark.slow
 def test_files_of_onnx_and_torch_export_give_the_codes_of_the_module(here: Path, photo: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

@@ -114,7 +114,7 @@ def test_a_synced_loss_is_that_of_one_process(tmp_path: Path, unjudged: None) ->
     assert witnesses(tmp_path)[0]["val"] == [pytest.approx(alone.value, rel=1e-5)]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_torchrun_and_two_nodes_train_the_same(tmp_path: Path) -> None:
     words = ("train", "vae", *OPTIONS, "--trainer.accelerator", "cpu")
     ours = tmp_path / "lightning"

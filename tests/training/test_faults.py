@@ -284,6 +284,7 @@ def test_a_run_folder_that_vanishes(
     assert code == 1 and told.startswith("unsup: cannot read or write") and "No such file or directory" in told
 
 
+@pytest.mark.slow
 def test_an_interrupt_between_the_two_players_of_a_gan(
     tmp_path: Path, stop: Callable[..., None], unjudged: None
 ) -> None:

@@ -33,7 +33,13 @@ FACTORS: dict[str, tuple[str, ...]] = {  # option -> values, "" for the default
     "optimizer.name": ("", "SGD"),
     "data.steps_per_call": ("1", "16"),
 }
-METHODS = ("ae", "deep_ae", "gan", "pca", "simclr", "dec", "mae")
+METHODS = (
+    "ae",
+    "deep_ae",
+    "gan",
+    "pca",
+    *(pytest.param(one, marks=pytest.mark.nightly) for one in ("simclr", "dec", "mae")),
+)
 PLAYERS = {  # of a method with two optimizers
     ("trainer.callbacks", "stochastic averaging"),
     ("trainer.accumulate_grad_batches", "2"),

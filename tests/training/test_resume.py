@@ -74,6 +74,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_killed_run_ends_as_one_that_was_never_killed(
     model: str, killed: Path, tmp_path: Path, unjudged: None

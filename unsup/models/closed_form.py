@@ -10,7 +10,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.closed_form import ViewMoments, deviations, leading_directions
+from unsup.models.parts.closed_form import COMPARED_IMAGES, ViewMoments, deviations, leading_directions, spread
 from unsup.models.parts.patch_dictionary import PatchDictionary
 from unsup.models.parts.patch_features import PatchFeatures
 
@@ -38,7 +38,7 @@ class ClosedForm(Model):
         stride: pixels between patches.
         grid: regions in a row and in a column.
         zca: constant added to the eigenvalues of the patches' covariance, at least 0.
-        views: random views of an image, at least 2.
+        views: random views of an image, at least 2; of at most 20,000 images, evenly spread.
         area: least fraction of an image that a view shows, above 0 to 1 (`augment`).
         ridge: added to the variance within images, as a fraction of its mean.
 
@@ -86,7 +86,7 @@ class ClosedForm(Model):
     def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:
         self.features.dictionary.fit(images, self.seed)
         moments, code_dim = ViewMoments(len(self.mean)), self.directions.shape[1]
-        for x in images():
+        for x in spread(images(), sum(len(x) for x in images()), COMPARED_IMAGES):
             moments.add(torch.stack([self.features(self.view(x)) for _ in range(self.views_per_image)]))
         if moments.images <= code_dim:
             raise UserError(f"{moments.images} images are too few for {code_dim} directions: lower model.code_dim")

@@ -11,11 +11,10 @@ from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
 from unsup.models.parts.backbones import build_backbone, hidden_layers, hidden_sizes
-from unsup.models.parts.closed_form import ViewMoments, deviations, leading_directions
+from unsup.models.parts.closed_form import COMPARED_IMAGES, ViewMoments, deviations, leading_directions, spread
 from unsup.models.parts.spectral import nearest_by_cosine
 
-IMAGES = 20_000  # whose views are compared, spread over the training images
-NEIGHBOURHOOD = 60_000  # images among which neighbours are searched, spread likewise
+NEIGHBOURHOOD = 60_000  # images among which neighbours are searched, spread over the training images
 FACTOR = 4  # directions that neighbours choose from, for each entry of the code
 COMPARED = 2  # directions by which neighbours are found, for each entry of the code
 NEIGHBOUR_RIDGE = 0.02  # `ridge` of that choice
@@ -42,7 +41,7 @@ class Compressed(Model):
         backbone: encoder, "conv", "resnet18", "patches", "torchvision:NAME" or "timm:NAME" (`build_backbone`).
         width: of the encoder.
         code_dim: number of directions.
-        views: random views of an image, at least 2.
+        views: random views of an image, at least 2; of at most 20,000 images, evenly spread.
         area: least fraction of an image that a view shows, above 0 to 1 (`augment`).
         ridge: added to the variance within images, as a fraction of its mean.
         neighbours: of an image; 0 leaves the second choice out.
@@ -98,7 +97,7 @@ class Compressed(Model):
         if n <= code_dim:
             raise UserError(f"{n} images are too few for {code_dim} directions: lower model.code_dim")
         moments = ViewMoments(len(self.mean))
-        for x in spread(images(), n, IMAGES):
+        for x in spread(images(), n, COMPARED_IMAGES):
             moments.add(torch.stack([self._hidden(self.view(x)) for _ in range(self.views_per_image)]))
         layers = moments.total.diagonal().split(hidden_sizes(self.backbone, self.shape))
         scale = torch.cat([layer.sum().rsqrt().expand(len(layer)) for layer in layers])  # so that layers count alike
@@ -144,9 +143,3 @@ class Compressed(Model):
 
     def encode(self, x: Tensor) -> Tensor:
         return (self._hidden(x) - self.mean) @ self.directions
-
-
-def spread(images: Iterator[Tensor], total: int, most: int) -> Iterator[Tensor]:
-    """Return batches that hold at most `most` images, evenly spread."""
-    step = -(-total // most)
-    return (x[::step] for x in images)

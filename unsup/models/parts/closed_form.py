@@ -1,11 +1,15 @@
 """Directions in which images vary and the views of an image do not."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from threadpoolctl import threadpool_limits
 from torch import Tensor
+
+COMPARED_IMAGES = 20_000  # most images whose views are compared
 
 
 class ViewMoments:
@@ -70,3 +74,9 @@ def leading_directions(total: Tensor, within: Tensor, ridge: float, count: int) 
 def deviations(directions: Tensor, covariance: Tensor) -> Tensor:
     """Return the standard deviations (K,) of features along directions (D, K)."""
     return (directions * (covariance @ directions)).sum(0).sqrt()
+
+
+def spread(images: Iterator[Tensor], total: int, most: int) -> Iterator[Tensor]:
+    """Return batches that hold at most `most` of all images, evenly spread."""
+    step = -(-total // most)
+    return (x[::step] for x in images)
