@@ -31,7 +31,7 @@ from unsup.models.frozen import weights_hash
 from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
 
 VERSION = 4
-DRAFT = 8  # 0: final
+DRAFT = 0  # final
 
 
 @dataclass(frozen=True)
