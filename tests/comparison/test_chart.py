@@ -77,22 +77,22 @@ def test_a_baseline_that_is_far_below_all_models_does_not_stretch_the_axis(tmp_p
     assert all("PCA-30" not in point.description for panel in found.panels for point in panel.points)
 
 
-def costly(model: str, probe: float, dim: int, minutes: float, **more: Any) -> dict[str, Any]:
+def costly(model: str, probe: float, dim: int, seconds: float, **more: Any) -> dict[str, Any]:
     content = comparable(model, probe=probe)
     content["scores"]["code_dim"] = dim
-    content["run"] |= {"code_dim": dim, "stages_cpu_seconds": 60 * minutes} | more
+    content["run"] |= {"code_dim": dim, "stages_cpu_seconds": seconds} | more
     return content
 
 
 def test_scores_are_drawn_against_dimension_and_compute(tmp_path: Path) -> None:
-    for model, probe, dim, minutes in (("a", 0.9, 8, 0.5), ("b", 0.92, 32, 50.0), ("c", 0.94, 128, 5.0)):
-        content = costly(model, probe, dim, minutes)
+    for model, probe, dim, seconds in (("a", 0.9, 8, 0.5), ("b", 0.92, 32, 50.0), ("c", 0.94, 128, 5.0)):
+        content = costly(model, probe, dim, seconds)
         content["run"].pop("stages_gpu_seconds")
         put(tmp_path, content)
     (part,) = made(tmp_path)
     found = drawn(part)
     dimension, compute = found.panels
-    assert dimension.title.startswith("dimensions") and compute.title.startswith("CPU-minutes")
+    assert dimension.title.startswith("dimensions") and compute.title.startswith("CPU-seconds")
     numbers = {mark.number: mark.name for mark in found.marks}
     x = {numbers[point.number]: point.x for point in dimension.points}
     assert x["c"] - x["b"] == pytest.approx(x["b"] - x["a"])  # a logarithmic axis
@@ -110,7 +110,7 @@ def test_compute_is_that_of_gpus_if_all_models_used_one(tmp_path: Path) -> None:
     for model, seconds in (("a", 60.0), ("b", 600.0)):
         put(tmp_path, costly(model, 0.9, 30, 3.0, stages_gpu_seconds=seconds))
     (part,) = made(tmp_path)
-    assert [panel.title.split()[0] for panel in drawn(part).panels] == ["dimensions", "GPU-minutes"]
+    assert [panel.title.split()[0] for panel in drawn(part).panels] == ["dimensions", "GPU-seconds"]
 
 
 def test_numbers_of_points_cover_no_other_point(tmp_path: Path) -> None:
@@ -157,6 +157,6 @@ def test_the_page_has_the_chart_and_costs_in_a_table_of_their_own(tmp_path: Path
     scores, costs = text.split('<table class="sortable">')[1:]
     heads = [re.findall(r'data-first="\w+"><button type="button">(.*?)</button>', part) for part in (scores, costs)]
     plain = [[re.sub("<.*?>", "", head) for head in some] for some in heads]
-    assert "linear probe" in plain[0] and "seeds" in plain[0] and not {"minutes", "parameters"} & {*plain[0]}
-    assert plain[1][0] == "model" and {"minutes", "GPU minutes", "parameters", "augmentation"} <= {*plain[1]}
+    assert "linear probe" in plain[0] and "seeds" in plain[0] and not {"CPU-s", "parameters"} & {*plain[0]}
+    assert plain[1][0] == "model" and {"CPU-s", "GPU-s", "parameters", "augmentation"} <= {*plain[1]}
     assert "raw pixels" in scores and "raw pixels" not in costs.partition("</table>")[0]

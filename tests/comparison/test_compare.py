@@ -95,7 +95,7 @@ def test_a_row_is_mean_deviation_and_interval_over_seeds(tmp_path: Path, capsys:
     assert row["linear probe"] == pytest.approx(expected)
     assert row["seeds"] == 3 and row["model"] == "deep_ae" and len(row["runs"]) == 3
     assert row["robustness"]["mean"] == pytest.approx(np.mean(PROBES) - 0.1)  # all severities of both corruptions
-    assert row["minutes"]["mean"] == pytest.approx(149.2 / 60)
+    assert row["CPU-s"]["mean"] == pytest.approx(149.2)
     assert row["augmentation"]["mean"] == 0 and row["parameters"]["mean"] == 2_837_314
     text = f"{np.mean(PROBES):.3f} ± {np.std(PROBES, ddof=1):.3f} [{low:.3f}, {high:.3f}]".replace("0.", ".")
     assert text in (tmp_path / "mnist" / "compare.md").read_text() and text in capsys.readouterr().out

@@ -79,11 +79,11 @@ def test_the_table_has_the_headline_columns_and_the_best_in_bold(tmp_path: Path)
 def test_the_column_sorted_by_and_the_draft_are_in_the_table(tmp_path: Path) -> None:
     for model, draft in (("ae", 2), ("dae", 1)):
         put(tmp_path, comparable(model) | {"draft": draft})
-    made(tmp_path, sort="minutes")
+    made(tmp_path, sort="budget")
     text = latex(tmp_path)
     assert balanced(text) and text.count(r"\begin{table}") == 2
     first, last = text.split(r"\end{table}")[:2]
-    assert "protocol 4, draft 2 of unsup" in first and r"\label{tab:mnist-1}" in first and " & minutes & " in first
+    assert "protocol 4, draft 2 of unsup" in first and r"\label{tab:mnist-1}" in first and " & budget & " in first
     assert "protocol 4, draft 1 of unsup" in last and r"\label{tab:mnist-2}" in last
 
 

@@ -15,17 +15,19 @@ from sample_reports import scores as made_up
 
 from unsup.comparison.recorded import tables
 from unsup.comparison.recorded.commands import make_command
+from unsup.comparison.recorded.plan import read_plan
 from unsup.comparison.recorded.store import BEGIN, END, record_report, update_cards, update_readme, update_results_page
 from unsup.core.errors import UserError
 from unsup.core.removed import current_options
-from unsup.evaluation.protocol import VERSION
 from unsup.reports import report as reports
 from unsup.runs.config import compose, resolve
+from unsup.runs.lookup import config_names
 from unsup.training.existing_runs import identity_of
 
 TOP = Path(__file__).parents[2]
 full_tables, readme_tables = on_contents(tables.full_tables), on_contents(tables.readme_tables)
 write_report = on_contents(reports.write_report)
+EFFORT = ["seeds", "CPU-s", "budget", "images seen", "command"]
 
 
 def full(kept: list[dict[str, Any]]) -> str:
@@ -64,7 +66,7 @@ def test_rows_are_means_and_deviations_over_seeds() -> None:
     assert row["kNN"] == f"{np.mean(knn):.3f} ± {np.std(knn, ddof=1):.3f}".replace("0.", ".")
     assert row["reconstruction SSE"] == "9.13 ± 0.00"
     assert row["seeds"] == "3" and row["dim"] == "30"
-    assert row["minutes"] == f"{np.mean([148.2, 149.2, 150.2]) / 60:.1f}"
+    assert row["CPU-s"] == "149" and row["budget"] == f"{np.mean([148.2, 149.2, 150.2]) / 1.02:.0f}"
     assert row["command"] == "`make train MODEL=deep_ae DATA=mnist`"
 
 
@@ -96,7 +98,7 @@ def test_models_that_generate_have_another_table_with_references() -> None:
     assert found["vae"]["Fréchet"] == "4.42 ± 0.141" and found["vae"]["kernel"] == "0.0442 ± 0.00141"
     assert found["vae"]["precision"] == ".812 ± .000" and found["vae"]["recall"] == ".734 ± .000"
     assert found["vae"]["-ELBO"] == "101.3 ± 0.00" and found["vae"]["NLL"] == "96.69 ± 0.00"
-    assert found["vae"]["seeds"] == "2" and found["vae"]["minutes"] == "2.5"
+    assert found["vae"]["seeds"] == "2" and found["vae"]["budget"] == "146"
     assert found["gan"]["Fréchet"] == "3.1" and found["gan"]["-ELBO"] == "" and found["gan"]["seeds"] == "1"
     assert found["*vae, untrained*"]["-ELBO"] == "546.8" and found["*vae, untrained*"]["seeds"] == ""
     assert found["*real against real*"]["Fréchet"] == "0.0908" and found["*real against real*"]["NLL"] == ""
@@ -113,7 +115,7 @@ def test_a_likelihood_without_samples_has_its_table_too() -> None:
         del scores["generation"]
     del flow["baselines"]["real"]
     text = full([flow]).partition("Likelihood. NLL from 100 posterior samples:")[2]
-    assert "| flow | 101.3 | 96.69 | 1 | 2.5 |" in text and "*flow, untrained*" in text and "real" not in text
+    assert "| flow | 101.3 | 96.69 | 1 | 145 |" in text and "*flow, untrained*" in text and "real" not in text
 
 
 def test_one_seed_has_no_spread() -> None:
@@ -147,7 +149,7 @@ def test_columns_keep_their_order_when_the_best_model_does_not_reconstruct() -> 
     best = report("best", probe=0.99)
     del best["scores"]["reconstruction"]
     columns = list(rows(full([best, report()]))["best"])
-    assert columns[-4:] == ["reconstruction SSE", "seeds", "minutes", "command"]
+    assert columns[-len(EFFORT) - 1 :] == ["reconstruction SSE", *EFFORT]
 
 
 def test_data_sets_and_hardware_are_named_above_their_tables() -> None:
@@ -160,16 +162,16 @@ def test_data_sets_and_hardware_are_named_above_their_tables() -> None:
     table = full_tables([report(), other, report(data="alps")], about)
     assert table.index("## mnist\n\nA text. ") < table.index("## digits\n\nMore. ") < table.index("## alps\n\nScores")
     assert "zoo" not in table
-    table = readme_tables([report(), other, report(data="folder-cifar")], about | {"folder-cifar": "Photographs"})
-    assert table.index("### mnist\n\nA text. ") < table.index("### folder-cifar\n\nPhotographs. ")
-    assert "digits" not in table and short([other]) == ""
+    table = readme_tables([report(), other, report(data="alps")], about)
+    assert table.index("### mnist\n\nA text. ") < table.index("### digits\n\nMore. ")
+    assert "alps" not in table and "### digits" in short([other])  # the first two
 
 
 def test_unlabelled_data_have_only_the_columns_that_apply() -> None:
     table = rows(full([unlabelled()]))
     assert list(table["deep_ae"]) == [
         *("model", "dim", "augmentation", "chosen"),
-        *("reconstruction SSE", "seeds", "minutes", "command"),
+        *("reconstruction SSE", *EFFORT),
     ]
 
 
@@ -236,11 +238,8 @@ def test_drafts_and_old_protocols_are_not_recorded(tmp_path: Path, changes: dict
 
 
 def test_tables_say_which_protocol_their_rows_are_of() -> None:
-    old = report() | {"schema": 3, "protocol": 3}
-    old["floors"] = old.pop("baselines")
     for table in (full, short):
-        assert "All rows are of protocol 3. They will be made again: this code has a later protocol" in table([old])
-        assert "All rows are of protocol 4." in table([report()]) and "later protocol" not in table([report()])
+        assert "All rows are of protocol 4." in table([report()])
 
 
 def test_a_recorded_report_names_no_folder_of_the_machine(tmp_path: Path) -> None:
@@ -281,7 +280,7 @@ def test_the_readme_has_the_best_model_familiar_ones_and_baselines() -> None:
         "untrained",
         "few-label 10",
         "k-means ACC",
-        "minutes",
+        "budget",
     ]
     assert table["deep_ae"]["untrained"] == ".883" and table["*raw pixels*"]["untrained"] == ""
     wide = report("pca", probe=0.9123)
@@ -332,14 +331,28 @@ def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> No
     assert update_results_page(kept) and "## mnist\n\nDigits. " in (kept / "README.md").read_text()
 
 
-def test_cards_of_an_older_protocol_stay_as_they_are(tmp_path: Path) -> None:
-    kept = tmp_path / "results"
-    record_report(run_folder(tmp_path / "run", report() | {"protocol": 3}), kept)
-    card = kept / "cards" / "mnist-deep_ae.yaml"
-    assert not update_cards(kept) and not card.exists()
-    card.parent.mkdir()
-    card.write_text("as it was\n")
-    assert not update_cards(kept, check=True) and not update_cards(kept) and card.read_text() == "as it was\n"
+def test_rows_that_the_plan_has_and_the_folder_lacks_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("mnist: {3: [deep_ae], 1: [vae, ae]}\ndigits: {2: [ae]}\n")
+    record_report(run_folder(tmp_path / "run", report(seed=2)), tmp_path)
+    update_results_page(tmp_path)
+    _, text = (tmp_path / "README.md").read_text().split("## Rows to come\n\n")
+    first, _, *lines = text.splitlines()
+    assert first.startswith("6 runs of the plan")
+    assert lines == ["* mnist: `ae` 1, `deep_ae` 1 3, `vae` 1", "* digits: `ae` 1 2"]
+    (tmp_path / "plan.yaml").write_text("mnist: {0: [deep_ae]}\n")
+    assert update_results_page(tmp_path) and "Rows to come" not in (tmp_path / "README.md").read_text()
+    (tmp_path / "plan.yaml").write_text("mnist: [deep_ae]\n")
+    with pytest.raises(UserError, match="plan.yaml is no plan of rows"):
+        update_results_page(tmp_path)
+
+
+def test_the_plan_names_recipes() -> None:
+    plan = read_plan(TOP / "results" / "plan.yaml")
+    named = [recipe for rows in plan.values() for recipes in rows.values() for recipe in recipes]
+    assert {*named} == {*config_names("model")} - {"simclr_resnet18"}  # for a GPU
+    for rows in plan.values():
+        recipes = [recipe for several in rows.values() for recipe in several]
+        assert len(recipes) == len({*recipes})
 
 
 def test_what_is_committed_is_up_to_date_and_explained() -> None:
@@ -347,9 +360,6 @@ def test_what_is_committed_is_up_to_date_and_explained() -> None:
     assert not update_cards(TOP / "results", check=True), "run make results"
     about = yaml.safe_load((TOP / "results" / "about.yaml").read_text())
     assert {path.parts[-3] for path in (TOP / "results").glob("*/*/*.json")} <= about.keys()
-
-
-OF_EARLIER_RECIPES = {"folder-cifar/selflabel", "folder-cifar/simclr"}  # rows of protocol 3, to be made again
 
 
 def test_every_row_is_of_its_current_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,17 +371,15 @@ def test_every_row_is_of_its_current_recipe(monkeypatch: pytest.MonkeyPatch) -> 
         return identity | {"data": identity["data"]["init_args"]["batch_size"]}
 
     for folder in sorted((TOP / "results").glob("*/*/")):
-        report = json.loads((folder / "0.json").read_text())
-        recorded = report["provenance"]["config"]
-        if f"{folder.parent.name}/{folder.name}" in OF_EARLIER_RECIPES:
-            assert report["protocol"] < VERSION, folder
-            continue
+        first = min(folder.glob("*.json"))
+        recorded = json.loads(first.read_text())["provenance"]["config"]
         data = folder.parent.name.partition("-")[0]
         given = [("data.images", "anywhere"), ("dataset", folder.parent.name)] if data == "folder" else []
         if given:
             recorded["data"]["init_args"]["images"] = "anywhere"
         model = recorded["model"]
         model["init_args"] = current_options(model["class_path"], model["init_args"], folder)
+        given.append(("seed", recorded["seed"]))
         assert learned_by(recorded) == learned_by(compose(folder.name, data, [], given)), folder
 
 

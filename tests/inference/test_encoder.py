@@ -216,7 +216,7 @@ def test_codes_that_an_evaluation_cached_are_not_computed_again(
     words = ["--encoder", "net.py:build", "--encoder.size", "8", "--images", "pictures", "--quick"]
     assert main(["evaluate", *words]) == 0
     run = Run(next(Path("runs").glob("*/net*/0-001")))
-    assert run.report.run.minutes is None  # nothing was trained here
+    assert run.report.run.stages_cpu_seconds is None  # nothing was trained here
     expected = dict(zip(*encoded(run), strict=True))
     assert (shared_folder(run) / "codes").is_dir()
     moved = Run(shutil.copytree(run.folder, tmp_path / "moved"))

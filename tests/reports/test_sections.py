@@ -275,13 +275,13 @@ def test_the_certificate_shows_whole_hashes() -> None:
     assert "**changed**" in str(items)
 
 
-def test_images_of_the_last_stage_are_told_from_the_minutes_of_all_stages() -> None:
+def test_images_of_the_last_stage_are_told_from_the_cost_of_all_stages() -> None:
     one, several = full(), full()
     one["run"] |= {"train_seconds": 60.0, "stages_seconds": 60.0, "stages_cpu_seconds": 60.0, "images_seen": 1_000}
     several["run"] |= {"train_seconds": 60.0, "stages_seconds": 90.0, "stages_cpu_seconds": 90.0, "images_seen": 1_000}
-    assert "1.0 CPU-minutes, 1,000 images seen," in to_markdown(one).replace(" GPU", "")
+    assert "60 CPU-seconds, 1,000 images seen," in to_markdown(one).replace(" GPU", "")
     text = to_markdown(several)
-    assert "1.5 CPU-minutes of all stages" in text and "1,000 images seen in the last stage alone" in text
+    assert "90 CPU-seconds of all stages" in text and "1,000 images seen in the last stage alone" in text
 
 
 def test_origin_says_what_went_into_the_model_besides_images() -> None:

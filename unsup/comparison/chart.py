@@ -15,8 +15,8 @@ WIDTH, HEIGHT = 420, 260  # of a panel, in its own units: about pixels
 LEFT, RIGHT, TOP, BOTTOM = 60, 16, 14, 40  # margins around the points
 COSTS = {
     "dim": "dimensions of the code",
-    "minutes": "CPU-minutes of training",
-    "GPU minutes": "GPU-minutes of training",
+    "CPU-s": "CPU-seconds of training",
+    "GPU-s": "GPU-seconds of training",
 }
 ROOM = 11  # between the middles of a number and of another mark, at least
 AROUND = ((13, 0), (-13, 0), (0, -12), (0, 12), (13, -12), (13, 12), (-13, -12), (-13, 12), (26, 0), (-26, 0), (0, -24))
@@ -152,10 +152,10 @@ def _range(rows: Sequence[Row], score: Score) -> tuple[float, float]:
 
 
 def _costs(rows: Sequence[Row]) -> list[str]:
-    """Return the dimension, and the minutes of whichever device all models used."""
+    """Return the dimension, and the seconds of whichever device all models used."""
     models = [row for row in rows if row.kind == "model"]
-    on_gpu = bool(models) and all(row.value("GPU minutes") for row in models)
-    return ["dim", "GPU minutes" if on_gpu else "minutes"]
+    on_gpu = bool(models) and all(row.value("GPU-s") for row in models)
+    return ["dim", "GPU-s" if on_gpu else "CPU-s"]
 
 
 def _panel(rows: Sequence[Row], score: Score, cost: str) -> CostPanel | None:

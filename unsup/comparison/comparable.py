@@ -17,7 +17,7 @@ from unsup.reports.schema import protocol_name
 
 OLD_NOTE = (
     "protocol {} made these numbers in other ways than protocol 4: kNN goes by the Euclidean distance of raw "
-    "codes, C by validation accuracy, few-label probes by standardised codes; minutes are wall time"
+    "codes, C by validation accuracy, few-label probes by standardised codes"
 )
 
 

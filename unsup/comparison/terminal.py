@@ -25,7 +25,7 @@ PREFERRED = (
     "k-means ACC",
     "own clusters ACC",
     "reconstruction SSE",
-    "minutes",
+    "CPU-s",
 )
 STYLES = {"model": ("{}", ""), "baseline": ("{}", "italic"), "untrained": ("  untrained", "dim")}
 GAP = 3  # blanks between columns

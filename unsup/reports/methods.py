@@ -23,10 +23,11 @@ ROBUSTNESS = (
     "robustness: the linear probe on corrupted test images, mean over corruptions and severities; its C with "
     "validation labels of clean images"
 )
-MINUTES = "minutes: processor time of training, of all cores and all stages together"
-GPU = "GPU minutes: wall time of training times GPUs in use, of all stages together"
+CPU = "CPU-s: processor seconds of training, of all cores and all stages together"
+GPU = "GPU-s: wall seconds of training times GPUs in use, of all stages together"
+BUDGET = "budget: CPU-s, or GPU-s on a GPU, divided by reference s, to compare machines"
 SEEN = "images and views seen: in the training steps of the last stage alone, repetitions counted"
-REFERENCE = "reference s: seconds of a fixed workload on the same machine; divide minutes by it to compare machines"
+REFERENCE = "reference s: seconds of a fixed workload on the same machine"
 AUGMENTATION = "augmentation: yes if training saw random views, which takes knowledge about the images"
 
 CLUSTERINGS = {"own": "own clusters"}  # the model's own; other clusterings are named by their keys in a report

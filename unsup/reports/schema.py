@@ -60,7 +60,6 @@ class RunFacts(Record, kw_only=True):
     images_seen: int | None = None  # in training steps, the same image counted again
     views_seen: int | None = None  # random views of them
     reference: ReferenceWorkload | None = None
-    clock: Literal["cpu", "wall"] = "cpu"  # of `minutes`; wall time up to schema 3
     encoder: str | None = None  # the name of one that was trained elsewhere
     pictures: str | None = None  # how it prepares images
     bibtex: str | None = None  # of the data set
@@ -74,19 +73,15 @@ class RunFacts(Record, kw_only=True):
         return self.checkpoint == "last.ckpt"
 
     @property
-    def minutes(self) -> float | None:
-        """CPU-minutes of training with the runs that it started from, None if unknown.
+    def budget(self) -> float | None:
+        """Cost of training in times of the reference workload on the same device.
 
-        Reports up to schema 3 have minutes of wall time.
+        All stages count; None if unknown.
         """
-        if self.clock == "wall":
-            return (self.stages_seconds or self.train_seconds) / 60
-        return None if self.stages_cpu_seconds is None else self.stages_cpu_seconds / 60
-
-    @property
-    def gpu_minutes(self) -> float | None:
-        """GPU-minutes of training with the runs that it started from, None without a GPU."""
-        return None if self.stages_gpu_seconds is None else self.stages_gpu_seconds / 60
+        if self.reference is None:
+            return None
+        seconds = self.stages_gpu_seconds if self.reference.device == "gpu" else self.stages_cpu_seconds
+        return None if seconds is None else seconds / self.reference.seconds
 
 
 class Selfcheck(Record, kw_only=True):

@@ -17,9 +17,6 @@ def is_old(content: dict[str, Any]) -> bool:
 def converted(content: dict[str, Any]) -> dict[str, Any]:
     """Return the content of an old report under the names of today.
 
-    The baselines were called floors, and minutes were wall time. What was not recorded stays absent.
+    The baselines were called floors. What was not recorded stays absent.
     """
-    content = {{"floors": "baselines"}.get(key, key): value for key, value in content.items()}
-    if isinstance(content.get("run"), dict):
-        content["run"] = content["run"] | {"clock": "wall"}
-    return content
+    return {{"floors": "baselines"}.get(key, key): value for key, value in content.items()}

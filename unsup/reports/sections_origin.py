@@ -119,12 +119,10 @@ def corruptions(config: dict[str, Any]) -> str | None:
 
 def _cost(run: RunFacts) -> str | None:
     """Return what the training took, in figures that compare between machines."""
-    if run.clock == "wall":
-        return None
     staged = (run.stages_seconds or 0) > run.train_seconds
     every, last = (" of all stages", " in the last stage alone") if staged else ("", "")
-    facts = [f"{run.minutes:.1f} CPU-minutes{every}" if run.minutes is not None else ""]
-    facts.append(f"{run.gpu_minutes:.1f} GPU-minutes{every}" if run.gpu_minutes is not None else "")
+    costs = ((run.stages_cpu_seconds, "CPU"), (run.stages_gpu_seconds, "GPU"))
+    facts = [f"{seconds:,.0f} {device}-seconds{every}" for seconds, device in costs if seconds is not None]
     facts.append(f"{run.images_seen:,} images seen{last}" if run.images_seen else "")
     facts.append(f"{run.views_seen:,} random views{last}" if run.views_seen else "")
     if reference := run.reference:

@@ -12,14 +12,13 @@ import yaml
 from scipy.special import expit, logit, stdtrit
 
 from unsup.comparison.recorded.commands import recorded_words
-from unsup.comparison.recorded.means import by_model, minutes, seed_values
+from unsup.comparison.recorded.means import by_model, mean_cost, seed_values
 from unsup.core.commands import suggest
 from unsup.core.errors import UsageError, UserError, closest
 from unsup.metrics.variance import shrunken_variance
-from unsup.reports.catalogue import SCORES, OnCard
+from unsup.reports.catalogue import SCORES, OnCard, find_score
 from unsup.reports.schema import Report
 
-CARD_PROTOCOL = 4  # the first whose cards have these tolerances
 CONFIDENCE = 0.95  # of a whole card
 ROUNDING_TOLERANCE = 0.005  # of a number that no seed changes, relative to its mean unless it is a share
 ROUNDED_IMAGES = 3  # test images that rounding alone may turn over
@@ -33,7 +32,7 @@ class Card(msgspec.Struct, omit_defaults=True):
     command: str  # trains it, without a seed and without paths
     data: dict[str, str]  # name, and the SHA-256 of images, labels and split
     seeds: list[int]
-    minutes: float  # of training, a mean over seeds, on `hardware`
+    cpu_seconds: float | None  # of training, all stages, a mean over seeds, on `hardware`
     hardware: str
     protocol: int
     commits: list[str]  # of the code that trained
@@ -127,7 +126,7 @@ def _card(model: str, data: str, reports: Sequence[Report], about: str) -> Card:
         command=" ".join(recorded_words(first.run)),
         data={"name": data, "sha256": first.provenance.data_sha256},
         seeds=seeds,
-        minutes=float(minutes(reports)),
+        cpu_seconds=None if (cost := mean_cost(reports, find_score("CPU-s"))) is None else digits(cost, 4),
         hardware="; ".join(sorted({report.provenance.hardware.description for report in reports})),
         protocol=first.protocol,
         draft=first.draft,

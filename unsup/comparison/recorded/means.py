@@ -25,9 +25,10 @@ def means(several: Sequence[Scores | Layer], columns: Sequence[Score], prefix: s
     return cells
 
 
-def minutes(reports: Sequence[Report]) -> str:
-    """Return mean minutes of training of reports that have them."""
-    return f"{fmean(one for report in reports if (one := report.run.minutes) is not None):.1f}"
+def mean_cost(reports: Sequence[Report], score: Score) -> float | None:
+    """Return the mean of a cost of training over the reports that have it."""
+    values = [value for report in reports if (value := score.value(report.scores, report.run)) is not None]
+    return fmean(values) if values else None
 
 
 def by_model(reports: Sequence[Report]) -> dict[str, list[Report]]:

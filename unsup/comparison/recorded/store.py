@@ -7,8 +7,9 @@ from pathlib import Path, PurePath
 import yaml
 
 from unsup.comparison.groups import require_sound
-from unsup.comparison.recorded.cards import CARD_PROTOCOL, make_cards
+from unsup.comparison.recorded.cards import make_cards
 from unsup.comparison.recorded.commands import make_command, without_paths
+from unsup.comparison.recorded.plan import missing_text, read_plan
 from unsup.comparison.recorded.tables import full_tables, readme_tables
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
@@ -32,7 +33,9 @@ Written by `{WRITER}` from the reports in this folder. `{CHECK}` checks a row.
 * *untrained*: the same network before training, mean of three initialisations.
 * *few-label 10*: 10 labelled images per class. *kNN*: vote of the 20 nearest training codes.
 * *k-means ACC*, *own clusters ACC*: share of test images in the cluster of their class, of k-means and of the model.
-* *reconstruction SSE*: squared error summed over an image's pixels in [0, 1]. *minutes*: of training, all stages.
+* *reconstruction SSE*: squared error summed over an image's pixels in [0, 1].
+* *CPU-s*, *GPU-s*: seconds of training, all stages. *budget*: these, divided by the seconds that a fixed workload took
+  on the same machine. *images seen*, *views seen*: in the last stage alone, repetitions counted.
 * *Fréchet*, *kernel*: squared distances of generated from test images. *-ELBO*, *NLL*: nats per image.
 """
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -109,7 +112,8 @@ def read_complete(path: Path) -> Report:
     needed = {
         "run.views": run.views,
         "run.chosen": run.chosen,
-        "run.stages_cpu_seconds": run.minutes,
+        "run.stages_cpu_seconds": run.stages_cpu_seconds,
+        "run.reference": run.reference,
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
@@ -144,20 +148,16 @@ def update_readme(readme: Path, results: Path, check: bool = False) -> bool:
 
 def update_results_page(results: Path, check: bool = False) -> bool:
     """Write results/README.md, as `update_readme`."""
-    return _update(results / "README.md", f"{TITLE}\n{full_tables(*_recorded(results))}", check)
+    reports, about = _recorded(results)
+    parts = [TITLE, full_tables(reports, about), missing_text(read_plan(results / "plan.yaml"), reports)]
+    return _update(results / "README.md", "\n".join(filter(None, parts)), check)
 
 
 def update_cards(results: Path, check: bool = False) -> bool:
-    """Write results/cards and remove cards without reports, as `update_readme`.
-
-    Cards of rows that an older protocol recorded stay as that protocol wrote them.
-    """
-    reports, about = _recorded(results)
-    rows = {f"{report.run.data}-{report.run.model}": report for report in reports}
-    older = {name for name, report in rows.items() if report.protocol < CARD_PROTOCOL}
-    new = [report for report in reports if report.protocol >= CARD_PROTOCOL]
-    cards = {results / "cards" / f"{name}.yaml": text for name, text in make_cards(new, about).items()}
-    stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards and path.stem not in older]
+    """Write results/cards and remove cards without reports, as `update_readme`."""
+    made = make_cards(*_recorded(results))
+    cards = {results / "cards" / f"{name}.yaml": text for name, text in made.items()}
+    stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards]
     changed = [path for path, text in cards.items() if _update(path, text, check)]
     for path in stale if not check else ():
         path.unlink()

@@ -5,30 +5,32 @@ from statistics import fmean
 from typing import NamedTuple
 
 from unsup.comparison.recorded.commands import make_command
-from unsup.comparison.recorded.means import by_model, means, minutes, seed_values
+from unsup.comparison.recorded.means import by_model, mean_cost, means, seed_values
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.reports.blocks import in_order
 from unsup.reports.catalogue import Tables, find_score, scores_in
 from unsup.reports.format import Cells, accuracy, markdown_table
-from unsup.reports.schema import SCHEMA, BaselineKey, Report, baseline_name
+from unsup.reports.schema import BaselineKey, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
-IN_README = ("mnist", "folder-cifar")
+IN_README = 2  # data sets, the first ones
 FAMILIAR = ("simclr", "gan", "deep_ae", "vae", "ae")
-README_COLUMNS = ("model", "dim", "linear probe", "untrained", "few-label 10", "k-means ACC", "minutes")
+README_COLUMNS = ("model", "dim", "linear probe", "untrained", "few-label 10", "k-means ACC", "budget")
 README_NOTE = (
     "The best model by linear probe, well-known ones, and the baselines in italics: means over seeds, in brackets the "
     "95 % interval over test images. *dim*: entries of a code. *untrained*: the linear probe of the same network "
     "before training. *few-label 10*: the probe with 10 labels per class. *k-means ACC*: clusters matched to classes. "
-    "*minutes*: as recorded, most of them on a shared machine. "
+    "*budget*: seconds of training divided by those of a fixed workload on the same machine. "
     "[All models, scores, layers, seeds and commands](results/README.md)."
 )
 # in this order; a model of the name "pca" or "pixels" is the baseline's row, and no recipe has one of the other names
 BASELINE_ROWS: tuple[BaselineKey, ...] = ("pca", "pca_chosen", "pixels", "statistics", "texture")
 UNTRAINED = "untrained: "
 HEADLINE = scores_in(Tables.RESULTS)
+COSTS = tuple(find_score(name) for name in ("CPU-s", "GPU-s", "budget", "images seen", "views seen"))
 PROBES = tuple(score for score in HEADLINE if Tables.LAYER in score.tables)  # also of untrained networks and layers
+COST_COLUMNS = tuple(score.name for score in COSTS)
 PROBE_COLUMNS = tuple(name for score in PROBES for name in (score.name, UNTRAINED + score.name))
 GENERATED = scores_in(Tables.GENERATION | Tables.LIKELIHOOD)
 
@@ -50,7 +52,7 @@ class RecordedRow(NamedTuple):
 
 
 def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
-    """Return a table of at most eight rows for each data set of IN_README.
+    """Return a table of at most eight rows for each of the first two data sets.
 
     Args:
         reports: the recorded ones.
@@ -60,12 +62,9 @@ def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
         UserError: reports are of different schemas or, under one name, of different images.
     """
     parts = []
-    for data, recorded in _by_data(reports, about).items():
-        if data in IN_README:
-            rows = [_readme_cells(row) for row in sorted(_telling(_recorded_rows(recorded)), key=_rank)]
-            parts.append(
-                f"{_heading('###', data, recorded, about)}\n\n{markdown_table(in_order(rows, README_COLUMNS))}\n"
-            )
+    for data, recorded in list(_by_data(reports, about).items())[:IN_README]:
+        rows = [_readme_cells(row) for row in sorted(_telling(_recorded_rows(recorded)), key=_rank)]
+        parts.append(f"{_heading('###', data, recorded, about)}\n\n{markdown_table(in_order(rows, README_COLUMNS))}\n")
     return "\n".join([*parts, f"{protocol_note(reports)} {README_NOTE}\n"] if parts else [])
 
 
@@ -76,7 +75,7 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
         UserError: also if the seeds of a model were trained with different commands.
     """
     scores = [score.name for score in HEADLINE[len(PROBES) :]]
-    columns = ["model", "dim", "augmentation", "chosen", *PROBE_COLUMNS, *scores, "seeds", "minutes", "command"]
+    columns = ["model", "dim", "augmentation", "chosen", *PROBE_COLUMNS, *scores, "seeds", *COST_COLUMNS, "command"]
     parts = [f"{protocol_note(reports)}\n"] if reports else []
     for data, recorded in _by_data(reports, about).items():
         rows = [_cells(row) for row in _recorded_rows(recorded)]
@@ -89,13 +88,7 @@ def full_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
 
 
 def protocol_note(reports: Sequence[Report]) -> str:
-    """Return the protocol of the recorded reports, and if numbers of today compare."""
-    name, old = reports[0].protocol_name, reports[0].schema < SCHEMA
-    text = f"All rows are of {name}."
-    if old:
-        text += " They will be made again: this code has a later protocol, whose numbers do not compare with them."
-        text += " Minutes are wall time."
-    return text
+    return f"All rows are of {reports[0].protocol_name}."
 
 
 def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, list[Report]]:
@@ -114,7 +107,7 @@ def _by_data(reports: Sequence[Report], about: Mapping[str, str]) -> dict[str, l
 def _heading(level: str, data: str, reports: Sequence[Report], about: Mapping[str, str]) -> str:
     machines = "; ".join(sorted({report.provenance.hardware.description for report in reports}))
     described = f"{about[data]}. " if data in about else ""
-    return f"{level} {data}\n\n{described}Scores on test images; minutes of training on {machines}."
+    return f"{level} {data}\n\n{described}Scores on test images; trained on {machines}."
 
 
 def _recorded_rows(reports: Sequence[Report]) -> list[RecordedRow]:
@@ -166,7 +159,14 @@ def _readme_cells(row: RecordedRow) -> Cells:
 
 
 def _effort(row: RecordedRow) -> Cells:
-    return {"seeds": str(len(row.reports)), "minutes": minutes(row.reports)} if row.reports else {}
+    """Return the number of seeds and the mean costs of training.
+
+    A baseline that was not recorded as a model has none.
+    """
+    if not row.reports:
+        return {}
+    costs = {score.name: score.format(cost) for score in COSTS if (cost := mean_cost(row.reports, score)) is not None}
+    return {"seeds": str(len(row.reports))} | costs
 
 
 def _cells(row: RecordedRow) -> Cells:
@@ -213,7 +213,7 @@ def _generation_table(reports: Sequence[Report]) -> str:
     for name, scores in references.items():
         if cells := means([scores], GENERATED):
             table.append({"model": f"*{name}*"} | cells)
-    columns = ("model", *(score.name for score in GENERATED), "seeds", "minutes")
+    columns = ("model", *(score.name for score in GENERATED), "seeds", "budget")
     title = _generation_title([scores for row in rows for scores in row.scores])
     return f"{title}\n\n{markdown_table(in_order(table, columns))}\n"
 
