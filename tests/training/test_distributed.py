@@ -143,7 +143,7 @@ def test_torchrun_and_two_nodes_train_the_same(tmp_path: Path) -> None:
         assert [p.name for p in (folder / "digits" / "vae").iterdir()] == ["0-001"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_of_two_processes_goes_on_exactly(tmp_path: Path) -> None:
     words = ("train", "gan", *OPTIONS, *TWO)
     whole, half = tmp_path / "whole", tmp_path / "half"

@@ -33,13 +33,8 @@ FACTORS: dict[str, tuple[str, ...]] = {  # option -> values, "" for the default
     "optimizer.name": ("", "SGD"),
     "data.steps_per_call": ("1", "16"),
 }
-METHODS = (
-    "ae",
-    "deep_ae",
-    "gan",
-    "pca",
-    *(pytest.param(one, marks=pytest.mark.nightly) for one in ("simclr", "dec", "mae")),
-)
+NIGHTLY = ("deep_ae", "simclr", "dec", "mae")  # at most ten minutes of the others together
+METHODS = ("ae", "gan", "pca", *(pytest.param(name, marks=pytest.mark.nightly) for name in NIGHTLY))
 PLAYERS = {  # of a method with two optimizers
     ("trainer.callbacks", "stochastic averaging"),
     ("trainer.accumulate_grad_batches", "2"),

@@ -34,7 +34,6 @@ OF_EACH_KIND = (
     "ladder",
     "mae",
     "patches",
-    "selflabel",
     "simclr",
     "vae",
 )
