@@ -15,7 +15,7 @@ from unsup.reports.schema import BaselineKey, Report, baseline_name
 from unsup.reports.score_schema import Scores
 
 IN_README = 2  # data sets, the first ones
-FAMILIAR = ("simclr", "gan", "deep_ae", "vae", "ae")
+FAMILIAR = ("simclr", "closed_form", "gan", "deep_ae", "vae", "ae")
 README_COLUMNS = ("model", "dim", "linear probe", "untrained", "few-label 10", "k-means ACC", "budget")
 README_NOTE = (
     "The best model by linear probe, well-known ones, and the baselines in italics: means over seeds, in brackets the "
@@ -52,7 +52,7 @@ class RecordedRow(NamedTuple):
 
 
 def readme_tables(reports: Sequence[Report], about: Mapping[str, str]) -> str:
-    """Return a table of at most eight rows for each of the first two data sets.
+    """Return a table of at most nine rows for each of the first two data sets.
 
     Args:
         reports: the recorded ones.
