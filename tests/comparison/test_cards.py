@@ -232,7 +232,8 @@ def test_an_unknown_or_damaged_card_is_one_line(tmp_path: Path, capsys: pytest.C
 
 
 def test_every_committed_row_has_its_card() -> None:
-    names = {f"{path.parts[-3]}-{path.parts[-2]}" for path in (TOP / "results").glob("*/*/*.json")}
+    rows = [path for path in (TOP / "results").glob("*/*/*.json") if not read_complete(path).run.encoder]
+    names = {f"{path.parts[-3]}-{path.parts[-2]}" for path in rows}
     assert names and {path.stem for path in (CARDS).glob("*.yaml")} == names
     for name in names:
         found = read_card(CARDS, name)

@@ -299,6 +299,26 @@ def test_the_readme_has_means_over_seeds_and_intervals_over_test_images() -> Non
     assert rows(short(recorded))["deep_ae"]["linear probe"] == ".949"
 
 
+def test_an_encoder_from_elsewhere_is_a_row_without_costs_and_card(tmp_path: Path) -> None:
+    made = report("starter", seed=0, probe=0.99)
+    for key in ("cpu_seconds", "stages_cpu_seconds", "reference", "images_seen"):
+        made["run"].pop(key, None)
+    made["run"] |= {
+        "encoder": "starter",
+        "command": "unsup evaluate --encoder starter --images /some/cats --encoder.size 96",
+    }
+    made["pretrained_on"] = {"images": ["other"], "supervision": ["labels"], "text": "Some network, ImageNet-1k"}
+    kept = json.loads(record_report(run_folder(tmp_path / "run", made), tmp_path / "results").read_text())
+    row = rows(full([kept, report()]))["starter (Some network, ImageNet-1k)"]
+    assert row["command"] == '`make evaluate ENCODER=starter IMAGES=cats ARGS="--encoder.size 96"`'
+    assert row["CPU-s"] == row["budget"] == row["chosen"] == row["augmentation"] == ""
+    assert list(rows(short([kept, report("best"), report("other", probe=0.2)])))[:2] == [
+        "starter (Some network, ImageNet-1k)",
+        "best",
+    ]
+    assert not update_cards(tmp_path / "results") and not (tmp_path / "results" / "cards").exists()
+
+
 def test_own_clusters_and_kmeans_have_their_columns() -> None:
     row = rows(full([clustered(), report()]))["dec"]
     assert row["own clusters ACC"] == ".871" and row["k-means ACC"] == ".637"
@@ -403,7 +423,7 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
         (("selfcheck", "passed"), 8, "failed its own check"),
         (("frozen", "after"), "cd" * 32, "changed the encoder"),
         (("test_reads",), 2, "read 2 times"),
-        (("run", "command"), "python my.py", "not trained by"),
+        (("run", "command"), "python my.py", "not made by"),
         (("run", "model"), "../../up", "cannot be the name of a file"),
     ],
 )

@@ -13,32 +13,35 @@ IMAGES = ("--images", "--data.images", "--data.file", "--data.path")
 
 
 def make_command(run: RunFacts) -> str:
-    """Return the recorded `unsup train …` as `make train …`, without the seed.
+    """Return the recorded command as one of make, without the seed.
+
+    It is `make train …`, or `make evaluate …` of an encoder that was trained elsewhere.
 
     Raises:
         UserError: the run was not started from the command line.
     """
-    variables, rest = {"data": run.data}, []
-    for name, value, written in _options(recorded_words(run)[2:]):
+    _, verb, *options = recorded_words(run)
+    variables, rest = ({} if run.encoder else {"model": run.model}) | {"data": run.data}, []
+    for name, value, written in _options(options):
         if name and name in VARIABLES.values():
             variables[name.removeprefix("--")] = value
         elif name:
             rest.append(written)
     if "images" in variables:
         del variables["data"]
-    return suggest("train", " ".join(rest), via="make", model=run.model, **variables)
+    return suggest(verb, " ".join(rest), via="make", **variables)
 
 
 def recorded_words(run: RunFacts) -> list[str]:
-    """Return ["unsup", "train", …] as recorded, without seed, paths and threads.
+    """Return ["unsup", verb, …] as recorded, without seed, paths and threads.
 
     Raises:
         UserError: as in `make_command`.
     """
-    words = shlex.split(run.command)
-    if words[:2] != ["unsup", "train"]:
-        command = suggest("train", via="unsup")
-        raise UserError(f"{run.model} on {run.data}, seed {run.seed}: not trained by `{command}`")
+    words, verb = shlex.split(run.command), "evaluate" if run.encoder else "train"
+    if words[:2] != ["unsup", verb]:
+        command = suggest(verb, via="unsup")
+        raise UserError(f"{run.model} on {run.data}, seed {run.seed}: not made by `{command}`")
     dropped = ("--seed", "--threads", *PATH_OPTIONS)
     options = [written for name, _, written in _options(words[2:]) if name not in dropped]
     return [*words[:2], *shlex.split(" ".join(options))]

@@ -30,6 +30,7 @@ Written by `{WRITER}` from the reports in this folder. `{CHECK}` checks a row.
 * *chosen*: what chose the settings of the recipe. *validation*: labels of validation images (of `selflabel` also those
   of training images, and of test images for one alternative). *label-free*: a measure without labels. *published*: the
   paper, or set beforehand.
+* An encoder that was trained elsewhere has the origin of its weights in brackets.
 * *untrained*: the same network before training, mean of three initialisations.
 * *few-label 10*: 10 labelled images per class. *kNN*: vote of the 20 nearest training codes.
 * *k-means ACC*, *own clusters ACC*: share of test images in the cluster of their class, of k-means and of the model.
@@ -112,8 +113,7 @@ def read_complete(path: Path) -> Report:
     needed = {
         "run.views": run.views,
         "run.chosen": run.chosen,
-        "run.stages_cpu_seconds": run.stages_cpu_seconds,
-        "run.reference": run.reference,
+        **({} if run.encoder else {"run.stages_cpu_seconds": run.stages_cpu_seconds, "run.reference": run.reference}),
         "provenance.commit": made.commit,
         "provenance.dirty": made.dirty,
         "scores.code_dim": report.scores.code_dim,
@@ -154,8 +154,12 @@ def update_results_page(results: Path, check: bool = False) -> bool:
 
 
 def update_cards(results: Path, check: bool = False) -> bool:
-    """Write results/cards and remove cards without reports, as `update_readme`."""
-    made = make_cards(*_recorded(results))
+    """Write results/cards and remove cards without reports, as `update_readme`.
+
+    Only rows that are trained have a card.
+    """
+    reports, about = _recorded(results)
+    made = make_cards([report for report in reports if not report.run.encoder], about)
     cards = {results / "cards" / f"{name}.yaml": text for name, text in made.items()}
     stale = [path for path in (results / "cards").glob("*.yaml") if path not in cards]
     changed = [path for path, text in cards.items() if _update(path, text, check)]

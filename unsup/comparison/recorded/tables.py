@@ -47,6 +47,11 @@ class RecordedRow(NamedTuple):
         return self.name in BASELINE_ROWS
 
     @property
+    def pretrained(self) -> bool:
+        """Whether it is an encoder that was trained elsewhere."""
+        return bool(self.reports and self.reports[0].run.encoder)
+
+    @property
     def untrained(self) -> Scores:
         return Scores() if self.is_baseline else self.reports[0].baselines.get("untrained", Scores())
 
@@ -125,9 +130,13 @@ def _recorded_rows(reports: Sequence[Report]) -> list[RecordedRow]:
 
 
 def _telling(rows: Sequence[RecordedRow]) -> list[RecordedRow]:
-    """Return the best model, FAMILIAR ones, one PCA (recorded if possible) and pixels."""
+    """Return pretrained encoders, the best model, FAMILIAR ones, one PCA and pixels.
+
+    A PCA that was recorded is preferred.
+    """
+    best = next((row for row in rows if not row.pretrained), rows[0])
     pca = sorted((row for row in rows if row.name == "pca"), key=lambda row: not row.reports)[:1]
-    return [row for row in rows if row is rows[0] or row.name in (*FAMILIAR, "pixels") or row in pca]
+    return [row for row in rows if row is best or row.pretrained or row.name in (*FAMILIAR, "pixels") or row in pca]
 
 
 def _rank(row: RecordedRow) -> tuple[float, float]:
@@ -137,10 +146,16 @@ def _rank(row: RecordedRow) -> tuple[float, float]:
 
 
 def _name(row: RecordedRow) -> str:
-    """Return the name in tables, in italics for baselines."""
+    """Return the name in tables, in italics for baselines.
+
+    That of an encoder from elsewhere says what its weights are.
+    """
     for key in BASELINE_ROWS:
         if key == row.name:
             return f"*{baseline_name(key, row.scores[0].code_dim)}*"
+    if row.pretrained:
+        trained_on = row.reports[0].pretrained_on
+        return f"{row.name} ({trained_on.text or 'unknown weights'})" if trained_on else row.name
     return row.name
 
 
@@ -179,7 +194,8 @@ def _cells(row: RecordedRow) -> Cells:
     cells["command"] = f"`{commands.pop()}`"
     if not row.is_baseline:
         run = row.reports[0].run
-        cells |= {"augmentation": str(run.views), "chosen": str(run.chosen)} | means([row.untrained], PROBES, UNTRAINED)
+        cells |= means([row.untrained], PROBES, UNTRAINED)
+        cells |= {} if row.pretrained else {"augmentation": str(run.views), "chosen": str(run.chosen)}
     return cells
 
 
