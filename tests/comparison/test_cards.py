@@ -162,6 +162,8 @@ def recorded_models(data: str = "*") -> Iterator[tuple[str, OnCard, list[list[fl
 def test_typical_deviations_are_those_of_the_recorded_rows() -> None:
     """In units of p (1 - p), with the degrees of freedom that they are worth for one model."""
     (_, _, on_mnist), *_ = recorded_models("mnist")
+    if len(on_mnist) < 10:
+        pytest.skip("too few rows of MNIST are recorded; the deviations are those of the rows of protocol 3")
     for name, metric, models in recorded_models():
         spread, source = SeedSpread.of(models), SeedSpread.of(on_mnist if name == "linear probe" else models)
         assert spread is not None and source is not None, name
@@ -175,6 +177,8 @@ def test_recorded_seeds_hold_on_cards_of_the_others() -> None:
     for data, images in (("digits", 500), ("mnist", 10_000)):
         for name, metric, models in recorded_models(data):
             for values in models:
+                if len(values) < 3:
+                    continue
                 shares = []
                 for old in [*itertools.combinations(values, 1), *itertools.combinations(values, 2)]:
                     most = tolerance(old, metric, images, 4)
