@@ -151,7 +151,7 @@ def test_how_wrong_a_typical_deviation_may_be(times: float, low: float, high: fl
 
 def recorded_models(data: str = "*") -> Iterator[tuple[str, OnCard, list[list[float]]]]:
     """Yield (name, metric, values of each recorded model of several seeds)."""
-    folders = [path for path in sorted((TOP / "results").glob(f"{data}/*/")) if path.name != "pca"]
+    folders = [path for path in sorted((TOP / "results").glob(f"{data}/*/")) if path.name not in ("pca", "pixels")]
     reports = [[read_complete(path) for path in sorted(folder.glob("*.json"))] for folder in folders]
     several = [[report.scores for report in one] for one in reports if len(one) > 1]
     for name in ("linear probe", "few-label 10", "k-means ACC", "own clusters ACC"):
