@@ -1,6 +1,6 @@
 """Every notebook runs from top to bottom and is kept without outputs.
 
-Those on the use of the project have a rendered copy of the same text; lessons have questions, an exercise and an answer.
+Those on the use of the project have a rendered copy of the same text; lessons have questions and a checked answer.
 """
 
 import re
