@@ -95,7 +95,7 @@ def printed(output: NotebookNode) -> str | None:
 
 
 if __name__ == "__main__":
-    for path in sorted(HERE.glob("*.ipynb")):
+    for path in sorted(HERE.glob("[0-9]*.ipynb")):  # lessons have no pages
         if not sys.argv[1:] or path.stem in sys.argv[1:]:
             print(path.stem, flush=True)
             render(path)
