@@ -108,7 +108,7 @@ docs: EXECUTE := ## build the manual into build/docs/html [ARGS="-b linkcheck" t
 notebooks: EXECUTE := -D nb_execution_mode=cache ## the same with executed notebooks; those that did not change come from a cache
 docs notebooks: $(READY)
 	@mkdir -p build/docs/source
-	@$(PY) -m sphinx -q -c docs -j auto --fail-on-warning --keep-going -d build/docs/doctrees $(EXECUTE) $(ARGS) build/docs/source build/docs/html
+	@$(PY) -m sphinx -q -a -c docs -j auto --fail-on-warning --keep-going -d build/docs/doctrees $(EXECUTE) $(ARGS) build/docs/source build/docs/html
 	@echo "manual     build/docs/html/index.html"
 
 ##@ Develop

@@ -26,7 +26,7 @@ version = release = __version__
 author = "the unsup authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "index"
-smartquotes = False  # options begin with two hyphens
+smartquotes_action = "D"  # dashes alone
 pygments_style = "tango"
 
 myst_heading_anchors = 4  # those that a forge makes
@@ -71,8 +71,10 @@ def without_ranges(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: Any
 ) -> Any:
     """Leave the ranges of options out of a signature, as its types are long enough."""
+    if signature is None:  # of an attribute
+        return None
     typed = r"~typing\.Annotated\[((?:[^\[\]]|\[[^\[\]]*\])*?), ~unsup\.core\.ranges\.Range\([^()]*\)\]"
-    return re.sub(typed, r"\1", signature or ""), returns
+    return re.sub(typed, r"\1", signature), returns
 
 
 def _escaped(line: str) -> str:
@@ -81,8 +83,9 @@ def _escaped(line: str) -> str:
     bullet, text = re.fullmatch(r"(\s*(?:\* )?)(.*)", line).groups()  # type: ignore[union-attr]
     pieces = re.split(r"`([^`]+)`", text)  # plain text and code in turn
     pieces[::2] = [re.sub(r"([\\|*`]|_(?!\w))", r"\\\1", plain) for plain in pieces[::2]]
-    pieces[1::2] = [f"``{code}``" for code in pieces[1::2]]
-    return bullet + re.sub(r"(``[^`]+``)(?=\w)", r"\1\\ ", "".join(pieces))
+    for i in range(1, len(pieces), 2):
+        pieces[i] = f"``{pieces[i]}``" + ("\\ " if pieces[i + 1][:1].isalnum() else "")
+    return bullet + "".join(pieces)
 
 
 def setup(app: Sphinx) -> None:

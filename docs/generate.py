@@ -94,7 +94,11 @@ def code_page(path: str) -> str:
 
 def with_api(text: str) -> str:
     """Return a page with the documentation of each name that a comment `<!-- autodoc: … -->` asks for."""
-    directive = "```{eval-rst}\n.. auto\\1:: \\2\n```"
+
+    def directive(match: re.Match[str]) -> str:
+        members = "   :members:\n" if match[1] == "class" else ""
+        return f"```{{eval-rst}}\n.. auto{match[1]}:: {match[2]}\n{members}```"
+
     return re.sub(r"<!-- auto(function|class): ([\w.]+) -->", directive, text)
 
 

@@ -1,6 +1,7 @@
 """The manual is built without a warning; its generators make known pages of known files."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
+import unsup
 
 TOP = Path(__file__).parents[1]
 DOCS = TOP / "docs"
@@ -37,6 +40,7 @@ def test_the_manual_is_built_without_a_warning(tmp_path: Path) -> None:
     for notebook in (TOP / "notebooks").glob("*.ipynb"):
         assert (built / "notebooks" / f"{notebook.stem}.html").exists(), notebook
     assert "||x - x̂||²" in (built / "methods" / "deep_ae.html").read_text(encoding="utf-8")
+    assert not [page for page in built.rglob("methods/*.html") if ">\\ " in page.read_text(encoding="utf-8")]
     assert "check_model" in (built / "api.html").read_text(encoding="utf-8")
     assert "trained" in (built / "searchindex.js").read_text(encoding="utf-8")
 
@@ -58,6 +62,17 @@ def test_links_become_those_of_the_manual() -> None:
     )
     assert used == {"unsup/models/ae.py", "docs/report.png"}
     assert generate.relinked("[a](docs/guide/label.md)", "README.md", used) == "[a](guide/label.md)"
+
+
+def test_a_name_gets_its_documentation() -> None:
+    import generate
+
+    assert generate.with_api("a\n<!-- autoclass: unsup.Model -->") == (
+        "a\n```{eval-rst}\n.. autoclass:: unsup.Model\n   :members:\n```"
+    )
+    asked = re.findall(r"<!-- auto\w+: unsup\.([\w.]+) -->", (DOCS / "api.md").read_text(encoding="utf-8"))
+    public = {name for name in unsup.__all__ if not name.startswith("__")} - {"testing"}
+    assert {*asked} == public | {"testing.check_model", "testing.check_data"}
 
 
 def test_the_index_gives_the_table_of_contents() -> None:
