@@ -15,7 +15,7 @@ export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
 VERBS := start train resume sweep finetune audit evaluate label classify similar encode export zero_shot models compare results reproduce selfcheck
-.PHONY: $(VERBS) help install bench dashboard notebooks test test-all test-nightly check clean
+.PHONY: $(VERBS) help install bench dashboard docs notebooks test test-all test-nightly check release-check clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z_-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,8 +104,12 @@ dashboard: $(READY) ## open TensorBoard for RUNS= on localhost [PORT=6006]
 	@echo "curves, drawn together  http://localhost:$(PORT)/#custom_scalars"
 	@$(PY) -m tensorboard.main --logdir $(call literal,RUNS) --host localhost --port $(PORT)
 
-notebooks: $(READY) ## execute the notebooks and render them into docs/notebooks
-	@$(PY) notebooks/render.py
+docs: EXECUTE := ## build the manual into build/docs/html [ARGS="-b linkcheck" tries its links to the web]
+notebooks: EXECUTE := -D nb_execution_mode=cache ## the same with executed notebooks; those that did not change come from a cache
+docs notebooks: $(READY)
+	@mkdir -p build/docs/source
+	@$(PY) -m sphinx -q -a -c docs -j auto --fail-on-warning --keep-going -d build/docs/doctrees $(EXECUTE) $(ARGS) build/docs/source build/docs/html
+	@echo "manual     build/docs/html/index.html"
 
 ##@ Develop
 install: $(READY) ## create .venv and install the packages, if that is not done yet
@@ -129,6 +133,9 @@ test-nightly: $(READY) ## run the tests that take hours, or need browsers or ext
 
 bench: $(READY) ## compare the speed with a plain loop, Lightning's defaults and others [ARGS=--quick DATA_ROOT=]
 	@$(PY) benchmarks/bench.py $(if $(value DATA_ROOT),--data_root $(call literal,DATA_ROOT)) $(ARGS)
+
+release-check: docs ## build and check a wheel, an sdist and the manual; nothing is uploaded
+	@$(PY) tests/release.py build/release
 
 clean: ## remove caches and the environment, but not runs and data
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

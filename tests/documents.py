@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 TOP = Path(__file__).parents[1]
 README, CHINESE, INDEX = TOP / "README.md", TOP / "README.zh.md", TOP / "docs" / "README.md"
-NOTEBOOKS = TOP / "docs" / "notebooks"  # generated
-MANUAL = sorted(page for page in (TOP / "docs").rglob("*.md") if NOTEBOOKS not in page.parents)
+MANUAL = sorted((TOP / "docs").rglob("*.md"))
 PAGES = [README, CHINESE, *MANUAL, *TOP.glob("CONTRIBUTING.md")]
 PROGRAMS = ("make", "unsup", "python", "pip")
 

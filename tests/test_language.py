@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
-
-from unsup.core.version import __version__
 
 TOP = Path(__file__).parents[1]
 FILES = sorted((TOP / "unsup").rglob("*.py"))
@@ -43,8 +40,3 @@ def test_first_lines_of_docstrings_follow_the_rules(path: Path) -> None:
 def test_the_rules_catch_what_they_forbid() -> None:
     assert fault("What a run is.") and fault("A run: its folder.") and fault("Load; save.") and fault("x" * 81)
     assert not fault("Return the codes (n, D) of images.\n\nDetails: many.") and not fault("Whatever `a: b` gives.")
-
-
-def test_the_files_about_the_project_name_its_version() -> None:
-    assert yaml.safe_load((TOP / "CITATION.cff").read_text())["version"] == __version__
-    assert f"## [{__version__}]" in (TOP / "CHANGELOG.md").read_text()

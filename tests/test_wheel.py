@@ -1,12 +1,12 @@
 """The package from a wheel, in an empty folder: built without a network, installed without the checkout."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import release
 from documents import README, files
 
 TOP = Path(__file__).parents[1]
@@ -25,23 +25,18 @@ def run(words: list[str], folder: Path, path: Path | None = None) -> "subprocess
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that a wheel is installed into, which was built from an sdist of this tree."""
     folder = tmp_path_factory.mktemp("wheel")
-    tracked = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True, check=True).stdout
-    for name in tracked.splitlines():
-        if (TOP / name).is_file() and not name.startswith(("tests/", "docs/", "results/")):
-            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(TOP / name, folder / "source" / name)
-    pip = ["-m", "pip", "--disable-pip-version-check"]
-    offline = ["--no-deps", "--no-index"]
-    packed = run(["-c", "from setuptools.build_meta import build_sdist; build_sdist('..')"], folder / "source")
-    assert packed.returncode == 0, packed.stderr
-    (source,) = folder.glob("*.tar.gz")
-    built = run([*pip, "wheel", *offline, "--no-build-isolation", "-w", "dist", source.name], folder)
-    assert built.returncode == 0, built.stderr
-    (wheel,) = (folder / "dist").glob("*.whl")
-    installed = run([*pip, "install", *offline, "--no-compile", "--target", "site", str(wheel)], folder)
+    wheel, _ = release.build(folder / "dist")
+    pip = ["-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index", "--no-compile"]
+    installed = run([*pip, "--target", "site", str(wheel)], folder)
     assert installed.returncode == 0, installed.stderr
-    shutil.rmtree(folder / "source")
     return folder / "site"
+
+
+def test_wheel_and_sdist_are_complete(site: Path) -> None:
+    wheel, sdist = (next(site.parent.glob(f"dist/*{end}")) for end in (".whl", ".tar.gz"))
+    packed = release.contents(wheel, sdist)
+    assert not release.missing_files(*packed) and not release.foreign_files(*packed)
+    assert not release.metadata_faults(wheel)
 
 
 def test_recipes_and_templates_are_in_the_wheel(site: Path) -> None:

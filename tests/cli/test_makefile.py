@@ -168,6 +168,15 @@ def test_a_port_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
             assert len(rest) == 1 and rest[0].startswith("make: ") and not done.stdout
 
 
+def test_the_manual_is_built_without_and_with_executed_notebooks(project: Project) -> None:
+    py = f"PY={project.python}"
+    ((plain,), (executed,)) = (project.make(verb, py, "ARGS=-b linkcheck")[1] for verb in ("docs", "notebooks"))
+    assert plain.startswith("-m sphinx ") and plain.endswith(" -b linkcheck build/docs/source build/docs/html")
+    assert "--fail-on-warning" in plain and "nb_execution_mode" not in plain
+    assert executed == plain.replace("-b linkcheck", "-D nb_execution_mode=cache -b linkcheck")
+    assert project.make("release-check", py)[1][1:] == ["tests/release.py build/release"]
+
+
 def test_help_lists_every_verb() -> None:
     clean = {"PATH": os.environ["PATH"]}
     listed = subprocess.run(["make"], cwd=TOP, env=clean, capture_output=True, text=True, check=True).stdout
@@ -189,7 +198,9 @@ def test_help_lists_every_verb() -> None:
         "results",
         "reproduce",
         "dashboard",
+        "docs",
         "notebooks",
+        "release-check",
         "test",
         "test-all",
         "test-nightly",

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 import yaml
 from interruptions import OPTIONS
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.logger import Logger
 from PIL.Image import Image
 
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.runs.run import Run
 from unsup.training.existing_runs import identity_of
+from unsup.training.loggers import log_picture
 
 
 class Album(CSVLogger):
@@ -76,6 +79,20 @@ def test_loggers_of_ones_own_take_pictures_and_change_no_weight(
     assert identity_of(one.config) == identity_of(other.config)
     weights = [run.model().state_dict() for run in (one, other)]
     assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
+
+
+class Numbers(Logger):
+    """No more than Lightning's base class asks for."""
+
+    name = version = "numbers"
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None: ...
+
+    def log_hyperparams(self, *args: object, **kwargs: object) -> None: ...
+
+
+def test_a_logger_of_numbers_alone_gets_no_pictures() -> None:
+    log_picture(Numbers(), "samples", torch.zeros(1, 2, 2), 0)
 
 
 @pytest.mark.parametrize(

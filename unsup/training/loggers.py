@@ -42,7 +42,7 @@ def log_picture(logger: Any, name: str, picture: Tensor, step: int) -> None:
     """Give a logger a picture (C, H, W) in [0, 1], if it takes any."""
     from torchvision.transforms.v2.functional import to_pil_image
 
-    experiment: Any = logger.experiment
+    experiment: Any = getattr(logger, "experiment", None)  # Lightning's base class has none
     if isinstance(logger, TensorBoardLogger):
         experiment.add_image(name, picture, step)
     elif hasattr(logger, "log_image"):  # W&B, Comet
