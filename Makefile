@@ -11,7 +11,6 @@ else
 PY := $(VENV)/bin/python
 READY := $(VENV)/.installed
 endif
-export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
 VERBS := start train resume sweep finetune audit evaluate label classify similar encode export zero_shot models compare results reproduce selfcheck

@@ -341,7 +341,7 @@ class Reports:
 
     def __init__(self, scratch: Path) -> None:
         self.root = scratch / "reports"
-        recorded = sorted((TOP / "results").glob("*/*/0.json"))
+        recorded = sorted((TOP / "results").glob("*/*/*.json"))
         self.reports = [json.loads(path.read_text()) for path in recorded]
         (self.root / "mnist" / "sound" / "0-001").mkdir(parents=True)
         (self.root / "mnist" / "sound" / "0-001" / "report.json").write_text(recorded[-1].read_text())

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,8 +26,11 @@ def full_precision() -> None:
 
 @pytest.fixture
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings without their evaluation."""
-    monkeypatch.setattr("unsup.training.train.evaluate_run", lambda *args, **kwargs: None)
+    """Trainings whose evaluation takes no time and has no scores."""
+    from unsup.reports.score_schema import Scores
+
+    unscored = SimpleNamespace(scores=Scores())
+    monkeypatch.setattr("unsup.training.train.evaluate_run", lambda *args, **kwargs: unscored)
 
 
 @pytest.fixture

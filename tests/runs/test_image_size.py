@@ -138,4 +138,4 @@ def test_sizes_beyond_any_memory_are_one_line(recipe: str, size: int, tmp_path: 
 @pytest.mark.slow
 def test_a_large_image_is_refused_without_a_step_on_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"for images of 2400 x 2400: it takes up to data.size \d+; or lower"):
-        built("vicreg", 2400, tmp_path, ("data.batch_size", 16))
+        built("vicreg", 2400, tmp_path, ("data.batch_size", 16), ("model.backbone", "resnet18"))
