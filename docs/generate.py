@@ -74,7 +74,7 @@ def contents(index: str, notebooks: list[str]) -> str:
             page: f"{text} <{page}>" for text, page in re.findall(r"\[([^\]]+)\]\(([^)#\s]+\.(?:md|ipynb))\)", body)
         }
         if entries.keys() & set(notebooks):
-            entries = {name: name for name in notebooks} | entries
+            entries = entries | {name: name for name in notebooks if name not in entries}
         parts.append(toctree(entries.values(), title))
     return "".join(parts)
 

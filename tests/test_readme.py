@@ -188,8 +188,8 @@ def test_mistakes_are_answered_as_shown(capsys: pytest.CaptureFixture[str]) -> N
 def test_trainings_of_the_readme_run(workshop: Path) -> None:
     wanted = {shape(words): words for words in trainings(README)}
     assert {"deep_ae", "selflabel", "my_ae"} <= {words[1] for words in wanted.values()}
-    for words in wanted.values():  # in full once
-        extent = [] if words[1] == "deep_ae" or "--evaluate" in words else ["--evaluate", "quick"]
+    for i, words in enumerate(wanted.values()):
+        extent = [] if i == 0 or "--evaluate" in words else ["--evaluate", "quick"]
         assert main([*words, *extent]) == 0, words
     reported = {path.parts[-3] for path in workshop.glob("runs/*/*/*/report.html")}
     assert {words[1] for words in wanted.values()} <= reported
