@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 TOP = Path(__file__).parents[1]
 LESSONS = sorted((TOP / "notebooks").glob("lesson_*.ipynb"))
 NOTEBOOKS = sorted({*(TOP / "notebooks").glob("*.ipynb")} - {*LESSONS})
-IN_CI = ("01_train_and_look", "04_add_a_model", "lesson_1_probe_and_knn")  # the others take minutes
+IN_CI = ("01_train_and_look", "lesson_1_probe_and_knn")  # the others take minutes
 LINE = 120
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 lessons = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)

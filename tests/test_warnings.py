@@ -46,7 +46,7 @@ def check(text: str) -> None:
     assert len(lines) == len(set(lines)), text  # each remark once
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_no_library_warns_of_few_and_equal_images(folder: Path, tmp_path: Path) -> None:
     words = ("--data.size", "16", "--data_root", str(tmp_path / "root"), "--runs", str(tmp_path / "runs"))
     check(errors_of("train", "ae", "--images", str(folder), "--epochs", "1", *words))

@@ -25,8 +25,13 @@ def medmnist(path: Path, channels: tuple[int, ...] = (), classes: int = 3, colum
     return path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("channels", [(), (3,)], ids=["pneumoniamnist", "pathmnist"])
+@pytest.mark.parametrize(
+    "channels",
+    [
+        pytest.param((), id="pneumoniamnist", marks=pytest.mark.nightly),
+        pytest.param((3,), id="pathmnist", marks=pytest.mark.slow),
+    ],
+)
 def test_a_model_is_trained_on_them(channels: tuple[int, ...], tmp_path: Path) -> None:
     path = medmnist(tmp_path / "arrays.npz", channels)
     run = train("pca", "npz", options={"data.file": str(path), "model.code_dim": 4}, runs=tmp_path / "runs")

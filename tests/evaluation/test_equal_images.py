@@ -21,13 +21,12 @@ def write(top: Path, classes: int, each: int, different: int) -> None:
             Image.fromarray(pictures[at]).save(top / f"{c:02}" / f"{i}.png")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "line"),
     [
-        (EQUAL, "clusters   1 distinct code: k-means uses 1 of 2 clusters\n"),
-        (FEW, "clusters   5 distinct codes: k-means uses 5 of 12 clusters\n"),
-        (SMALL_CLASSES, ""),
+        pytest.param(EQUAL, "clusters   1 distinct code: k-means uses 1 of 2 clusters\n", marks=pytest.mark.slow),
+        pytest.param(FEW, "clusters   5 distinct codes: k-means uses 5 of 12 clusters\n", marks=pytest.mark.nightly),
+        pytest.param(SMALL_CLASSES, "", marks=pytest.mark.nightly),
     ],
 )
 def test_no_warning_of_a_library_reaches_the_user(

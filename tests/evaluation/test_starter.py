@@ -37,7 +37,7 @@ def judged(model: Model, folder: Path) -> Evaluation:
     return judge_model(model, data, source=PictureSource(folder))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_starter_is_the_same_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("efficientnet_lite_pytorch", "onnxruntime", "onnxscript"):
         pytest.importorskip(package)

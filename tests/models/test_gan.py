@@ -249,8 +249,10 @@ def test_bad_options_are_refused_in_one_line(options: dict[str, Any], named: str
         gan(**options)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+SEEDS = [pytest.param(0, marks=pytest.mark.slow), *(pytest.param(s, marks=pytest.mark.nightly) for s in range(1, 5))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_digits_do_not_collapse(seed: int) -> None:
     torch.manual_seed(seed)
     model = GAN(SHAPE, width=16, label_smoothing=0.1, ema=0.99)

@@ -26,7 +26,7 @@ def built(recipe: str, size: int, folder: Path, *options: tuple[str, object]) ->
     return model
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("recipe", TAKES_224)
 def test_recipes_that_take_224(recipe: str, tmp_path: Path) -> None:
     assert built(recipe, 224, tmp_path).shape == (3, 224, 224)

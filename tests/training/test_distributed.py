@@ -83,14 +83,16 @@ def witnesses(folder: Path) -> list[dict[str, Any]]:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
 
 
+NIGHTLY = [pytest.param(model, marks=pytest.mark.nightly) for model in ("ae", "vae")]
+
+
 def free_port() -> str:
     with socket.socket() as s:
         s.bind(("localhost", 0))
         return str(s.getsockname()[1])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["ae", "vae", "gan"])
+@pytest.mark.parametrize("model", [pytest.param("gan", marks=pytest.mark.slow), *NIGHTLY])
 def test_two_processes_are_one_training(model: str, tmp_path: Path) -> None:
     text = end(run(tmp_path, "train", model, *OPTIONS, *TWO, "--runs", str(tmp_path)))
     assert text.count("epoch 3/3") == 1 and text.count(f"{model} on digits") == 1

@@ -261,8 +261,9 @@ def test_options_that_do_not_go_with_a_model_are_one_line_and_leave_nothing(
     assert not list(tmp_path.glob("*/*/*"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", ["gan", "vae"])
+@pytest.mark.parametrize(
+    "model", [pytest.param("vae", marks=pytest.mark.slow), pytest.param("gan", marks=pytest.mark.nightly)]
+)
 def test_a_generator_stands_between_real_images_and_its_untrained_twin(model: str, root: Path) -> None:
     run = train(root, model, "--epochs", "2")
     report = report_of(run)

@@ -16,7 +16,7 @@ from unsup.reports.score_schema import Scores
 
 IN_README = 2  # data sets, the first ones
 FAMILIAR = ("simclr", "closed_form", "gan", "deep_ae", "vae", "ae")
-README_COLUMNS = ("model", "dim", "linear probe", "untrained", "few-label 10", "k-means ACC", "budget")
+README_COLUMNS = ("model", "dim", "linear probe", "untrained", "few-label 10", "k-means ACC", "seeds", "budget")
 README_NOTE = (
     "The best model by linear probe, well-known ones, and the baselines in italics: means over seeds, in brackets the "
     "95 % interval over test images. *dim*: entries of a code. *untrained*: the linear probe of the same network "
