@@ -133,7 +133,7 @@ def savings(report: Report) -> list[str]:
     sentences = []
     better, worse = ([_needs(curve, at) for curve in by_standing[word]] for word in ("more", "fewer"))
     if phrases := [*better, *(f"**{text}**" for text in worse)]:
-        read = f"{at.labels:,} labels with these codes read {accuracy(at.accuracy)}"
+        read = f"With {at.labels:,} labels a probe on these codes reaches {accuracy(at.accuracy)}"
         sentences.append(f"{read}; for the same it takes {enumeration(phrases)}.")
     if same := [curve.name for curve in by_standing["same"]]:
         sentences.append(
