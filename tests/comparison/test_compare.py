@@ -201,7 +201,7 @@ def test_places_and_seeds_make_no_groups(tmp_path: Path) -> None:
         content["provenance"]["config"]["data"]["init_args"]["root"] = f"somewhere/{seed}"
         content["provenance"]["config"]["init_from"] = f"runs/mnist/ae/{seed}-001"
         content["provenance"]["config"]["seed"] = seed
-        content["provenance"]["config"] |= {"threads": 2} if seed else {}  # earlier reports do not have it
+        content["provenance"]["config"] |= {"threads": 2, "evaluate": "no"} if seed else {"evaluate": "full"}
         put(tmp_path, content)
     (part,) = made(tmp_path)
     assert [group.name for group in part.groups] == ["deep_ae"] and len(part.groups[0].runs) == 2

@@ -199,6 +199,12 @@ def test_missing_packages_for_onnx_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_name_of_a_file_makes_no_folder(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(run), "--out", str(tmp_path / "x" / "encoder.pt")]) == 2
+    assert capsys.readouterr().err.endswith("is the name of a file: --out names a new folder for all files\n")
+    assert not (tmp_path / "x").exists()
+
+
 @pytest.mark.skipif(not WITH_ONNX, reason="onnx, onnxscript and onnxruntime are not installed")
 def test_onnx_on_request(run: Path, tmp_path: Path) -> None:
     import onnxruntime

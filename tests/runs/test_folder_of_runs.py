@@ -124,3 +124,12 @@ def test_images_that_have_moved_are_known_to_the_configuration_and_others_are_re
     assert made.config["data"]["init_args"]["root"] != "elsewhere"
     with pytest.raises(UserError, match="the images are not those that"):
         Run.create(tmp_path, CONFIG, "", "others").data()
+
+
+def test_a_run_is_named_as_the_user_would_type_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "digits" / "ae" / "0-001"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").touch()
+    assert str(Run.find(str(folder))) == str(folder)
+    monkeypatch.chdir(tmp_path)
+    assert str(Run.find("runs/digits/ae/0-001")) == str(Path("runs/digits/ae/0-001"))

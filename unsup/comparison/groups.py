@@ -21,7 +21,7 @@ Numbers = dict[str, float]  # by name of a score or of a source of chance
 Interval = tuple[float, float]
 
 # Options that do not say what is trained
-IGNORED = ("seed", "threads", "data.root", "data.images", "data.file", "data.path")
+IGNORED = ("seed", "threads", "evaluate", "data.root", "data.images", "data.file", "data.path")
 
 
 class Version(NamedTuple):

@@ -11,6 +11,7 @@ from unsup.core.commands import key_option
 from unsup.core.errors import UserError, printable
 from unsup.core.files import folder_of_images
 from unsup.core.splits import SplitName, grouped_subset, stratified_subset, test_size
+from unsup.core.words import counted
 from unsup.data.formats import image_suffixes
 from unsup.data.layout import ClassFolders, Part, by_kind, canonical, held, read_part, split_nodes, unicode_form
 from unsup.data.scan import kind_of, scan
@@ -173,7 +174,7 @@ def _require_images(place: Path, split: SplitName, n: int, note: str) -> None:
     least = MIN_IMAGES if split == "train" else 1
     if n < least:
         known = " ".join(image_suffixes())
-        raise UserError(f"{place} holds {n} images{note} and needs at least {least} (known are {known})")
+        raise UserError(f"{place} holds {counted(n, 'image')}{note} and needs at least {least} (known are {known})")
 
 
 def _listing(place: Path, part: Part, number: dict[str, int]) -> Listing:

@@ -70,7 +70,9 @@ class ByNames:
             )
         correct, confidence = self.choice.judgement()
         sure, above = confidence > SURE, int((others & (self.confidence > SURE)).sum())
-        among = f"above {SURE:.0%} confidence {share(correct[sure])}" if sure.any() else f"none is above {SURE:.0%}"
+        among = f"none is above {SURE:.0%} confidence"
+        if sure.any():
+            among = f"of the {sure.sum():,} above {SURE:.0%} confidence {share(correct[sure])}"
         return (
             f"About {share(correct)} of the {others.sum():,} other pictures are right, judging by the {len(correct):,} "
             f"named at random, each without its own name; {among} ({above:,} of the others are)."

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import replace_file, write_json
+from unsup.core.files import replace_file, short_path, write_json
 from unsup.core.strict_yaml import dump_yaml
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.lock import in_use, locked
@@ -50,7 +50,7 @@ class Run:
         self.folder = folder
 
     def __str__(self) -> str:
-        return str(self.folder)
+        return str(short_path(self.folder))
 
     @classmethod
     def create(

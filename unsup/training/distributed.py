@@ -33,9 +33,9 @@ def share_run(trainer: L.Trainer, create: Callable[[], Run]) -> Run:
     strategy: Any = trainer.strategy
     if strategy.cluster_environment.creates_processes_externally:  # torchrun, SLURM
         strategy.setup_environment()
-        return Run(Path(strategy.broadcast(str(create()) if is_main_process() else "")))
+        return Run(Path(strategy.broadcast(str(create().folder) if is_main_process() else "")))
     run = create()
-    os.environ[RUN_VARIABLE] = str(run)
+    os.environ[RUN_VARIABLE] = str(run.folder)
     return run
 
 
