@@ -20,6 +20,7 @@ PLACES = {  # page of the repository: page of the manual; those of docs/ keep th
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "results/README.md": "results/tables.md",
+    "results/digits/compare.md": "results/digits.md",
 }
 PICTURES = (".png", ".jpg", ".svg")
 LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
