@@ -78,3 +78,10 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors that a forge makes of the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def model_rows(table: str) -> dict[str, dict[str, str]]:
+    """Return {model: {column: cell}} of the main table of a data set."""
+    models = table.partition("By layer")[0].partition("Generation, ")[0].splitlines()
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in models if line[:1] == "|"]
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}

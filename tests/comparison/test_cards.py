@@ -185,9 +185,8 @@ def test_recorded_seeds_hold_on_cards_of_the_others() -> None:
                     shares += [abs(new - np.mean(old)) <= most for new in values if new not in old]
                 held.setdefault(name, []).append(float(np.mean(shares)))
     assert held["linear probe"]
-    for name, shares in held.items():
-        if len(shares) >= 10:  # of fewer models, one that misses is too many
-            assert np.mean(shares) > 0.97, (name, shares)
+    for name, shares in held.items():  # of few models one may miss once
+        assert np.mean(shares) > 0.97 or (len(shares) < 10 and sum(share < 1 for share in shares) == 1), (name, shares)
 
 
 @pytest.mark.parametrize(("seeds", "low", "broken"), [(1, 0.92, 0.1), (3, 0.93, 0.02), (5, 0.93, 0.02)])

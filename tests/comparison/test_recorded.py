@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from documents import model_rows
 from sample_reports import clustered, generative, on_contents, report, typed, unlabelled
 from sample_reports import scores as made_up
 
@@ -38,13 +39,6 @@ def short(kept: list[dict[str, Any]]) -> str:
     return readme_tables(kept, {})
 
 
-def rows(table: str) -> dict[str, dict[str, str]]:
-    """Return {model: {column: cell}} of the main table of a data set."""
-    models = table.partition("By layer")[0].partition("Generation, ")[0].splitlines()
-    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in models if line[:1] == "|"]
-    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
-
-
 def run_folder(folder: Path, content: dict[str, Any]) -> Path:
     folder.mkdir(parents=True)
     write_report(folder, content)
@@ -60,7 +54,7 @@ def readme(folder: Path) -> Path:
 def test_rows_are_means_and_deviations_over_seeds() -> None:
     probes = [0.9512, 0.9467, 0.9533]
     kept = [report(seed=seed, probe=probe) for seed, probe in enumerate(probes)]
-    row = rows(full(kept))["deep_ae"]
+    row = model_rows(full(kept))["deep_ae"]
     assert row["linear probe"] == f"{np.mean(probes):.3f} ± {np.std(probes, ddof=1):.3f}".replace("0.", ".")
     knn = [r["scores"]["knn"]["accuracy"] for r in kept]
     assert row["kNN"] == f"{np.mean(knn):.3f} ± {np.std(knn, ddof=1):.3f}".replace("0.", ".")
@@ -106,7 +100,7 @@ def test_models_that_generate_have_another_table_with_references() -> None:
     assert "10,000, in 64 features of a small classifier, validation accuracy .991" in title
     assert "NLL from 100 posterior samples" in title
     assert "Generation" not in full([report()])
-    assert rows(table).keys() >= {"vae", "gan", "deep_ae"}
+    assert model_rows(table).keys() >= {"vae", "gan", "deep_ae"}
 
 
 def test_a_likelihood_without_samples_has_its_table_too() -> None:
@@ -121,13 +115,13 @@ def test_a_likelihood_without_samples_has_its_table_too() -> None:
 def test_one_seed_has_no_spread() -> None:
     table = full([report()])
     assert "±" not in table
-    assert rows(table)["deep_ae"]["linear probe"] == ".951"
+    assert model_rows(table)["deep_ae"]["linear probe"] == ".951"
 
 
 def test_models_are_ranked_and_baselines_follow() -> None:
     wide = report("wide", probe=0.93)
     wide["baselines"]["pca"] = wide["baselines"]["pca"] | {"code_dim": 64}
-    table = rows(full([report("b", probe=0.9), wide, report("a", probe=0.96)]))
+    table = model_rows(full([report("b", probe=0.9), wide, report("a", probe=0.96)]))
     assert list(table) == ["a", "wide", "b", "*PCA-64*", "*PCA-30*", "*raw pixels*"]
     assert table["*PCA-30*"]["linear probe"] == ".896" and table["*PCA-30*"]["reconstruction SSE"] == "13.87"
     assert table["*raw pixels*"]["dim"] == "784" and table["*raw pixels*"]["reconstruction SSE"] == ""
@@ -137,18 +131,18 @@ def test_models_are_ranked_and_baselines_follow() -> None:
 def test_every_model_has_its_own_untrained_network() -> None:
     other = report("b", probe=0.9)
     other["baselines"]["untrained"] = made_up(30, 0.7123)
-    table = rows(full([other, report("a", probe=0.96)]))
+    table = model_rows(full([other, report("a", probe=0.96)]))
     assert table["a"]["untrained: linear probe"] == ".883" and table["b"]["untrained: linear probe"] == ".712"
     assert table["b"]["untrained: few-label 10"] == ".611"
     assert table["*raw pixels*"]["untrained: linear probe"] == ""
     del other["baselines"]["untrained"]
-    assert rows(full([other, report("a")]))["b"]["untrained: linear probe"] == ""
+    assert model_rows(full([other, report("a")]))["b"]["untrained: linear probe"] == ""
 
 
 def test_columns_keep_their_order_when_the_best_model_does_not_reconstruct() -> None:
     best = report("best", probe=0.99)
     del best["scores"]["reconstruction"]
-    columns = list(rows(full([best, report()]))["best"])
+    columns = list(model_rows(full([best, report()]))["best"])
     assert columns[-len(EFFORT) - 1 :] == ["reconstruction SSE", *EFFORT]
 
 
@@ -168,7 +162,7 @@ def test_data_sets_and_hardware_are_named_above_their_tables() -> None:
 
 
 def test_unlabelled_data_have_only_the_columns_that_apply() -> None:
-    table = rows(full([unlabelled()]))
+    table = model_rows(full([unlabelled()]))
     assert list(table["deep_ae"]) == [
         *("model", "dim", "augmentation", "chosen"),
         *("reconstruction SSE", *EFFORT),
@@ -212,7 +206,7 @@ def test_the_readme_follows_the_recorded_reports(tmp_path: Path) -> None:
     assert update_readme(path, kept, check=True) and path.read_text() == before
     assert update_readme(path, kept)
     text = path.read_text()
-    assert rows(text)["deep_ae"]["linear probe"] == ".951 [.947, .955]"
+    assert model_rows(text)["deep_ae"]["linear probe"] == ".951 [.947, .955]"
     assert text.startswith("# Title\n\n") and text.endswith("\n\nmore\n")
     assert not update_readme(path, kept, check=True) and not update_readme(path, kept)
     changed = json.loads(target.read_text())
@@ -265,13 +259,13 @@ def test_a_folder_of_images_keeps_its_name_alone(tmp_path: Path) -> None:
     assert "/some" not in target.read_text()
     assert kept["run"]["command"] == "unsup train deep_ae --images cats"
     assert kept["provenance"]["config"]["data"] == {"init_args": {"images": "cats", "size": 32}}
-    assert rows(full([kept]))["deep_ae"]["command"] == "`make train MODEL=deep_ae IMAGES=cats`"
+    assert model_rows(full([kept]))["deep_ae"]["command"] == "`make train MODEL=deep_ae IMAGES=cats`"
 
 
 def test_the_readme_has_the_best_model_familiar_ones_and_baselines() -> None:
     probes = {"b": 0.9, "best": 0.99, "vae": 0.8, "simclr": 0.94, "gan": 0.7, "deep_ae": 0.95}
     recorded = [report(model, probe=probe) for model, probe in probes.items()]
-    table = rows(short(recorded))
+    table = model_rows(short(recorded))
     assert list(table) == ["best", "deep_ae", "simclr", "*raw pixels*", "*PCA-30*", "vae", "gan"]
     assert list(table["best"]) == [
         "model",
@@ -286,18 +280,18 @@ def test_the_readme_has_the_best_model_familiar_ones_and_baselines() -> None:
     assert table["deep_ae"]["untrained"] == ".883" and table["*raw pixels*"]["untrained"] == ""
     wide = report("pca", probe=0.9123)
     wide["scores"]["code_dim"] = wide["baselines"]["pca"]["code_dim"] = 64
-    assert list(rows(short([*recorded, wide])))[4] == "*PCA-64*"  # the recorded one
+    assert list(model_rows(short([*recorded, wide])))[4] == "*PCA-64*"  # the recorded one
 
 
 def test_the_readme_has_means_over_seeds_and_intervals_over_test_images() -> None:
     recorded = [report(seed=seed, probe=probe) for seed, probe in enumerate((0.9512, 0.9467))]
     for content, low in zip(recorded, (0.94, 0.95), strict=True):
         content["scores"]["linear_probe"] |= {"low": low, "high": low + 0.02}
-    row = rows(short(recorded))["deep_ae"]
+    row = model_rows(short(recorded))["deep_ae"]
     assert row["linear probe"] == ".949 [.945, .965]" and "±" not in " ".join(row.values())
     for content in recorded:
         del content["scores"]["linear_probe"]["low"]
-    assert rows(short(recorded))["deep_ae"]["linear probe"] == ".949"
+    assert model_rows(short(recorded))["deep_ae"]["linear probe"] == ".949"
 
 
 def test_an_encoder_from_elsewhere_is_a_row_without_costs_and_card(tmp_path: Path) -> None:
@@ -310,10 +304,10 @@ def test_an_encoder_from_elsewhere_is_a_row_without_costs_and_card(tmp_path: Pat
     }
     made["pretrained_on"] = {"images": ["other"], "supervision": ["labels"], "text": "Some network, ImageNet-1k"}
     kept = json.loads(record_report(run_folder(tmp_path / "run", made), tmp_path / "results").read_text())
-    row = rows(full([kept, report()]))["starter (Some network, ImageNet-1k)"]
+    row = model_rows(full([kept, report()]))["starter (Some network, ImageNet-1k)"]
     assert row["command"] == '`make evaluate ENCODER=starter IMAGES=cats ARGS="--encoder.size 96"`'
     assert row["CPU-s"] == row["budget"] == row["chosen"] == row["augmentation"] == ""
-    assert list(rows(short([kept, report("best"), report("other", probe=0.2)])))[:2] == [
+    assert list(model_rows(short([kept, report("best"), report("other", probe=0.2)])))[:2] == [
         "starter (Some network, ImageNet-1k)",
         "best",
     ]
@@ -321,16 +315,16 @@ def test_an_encoder_from_elsewhere_is_a_row_without_costs_and_card(tmp_path: Pat
 
 
 def test_own_clusters_and_kmeans_have_their_columns() -> None:
-    row = rows(full([clustered(), report()]))["dec"]
+    row = model_rows(full([clustered(), report()]))["dec"]
     assert row["own clusters ACC"] == ".871" and row["k-means ACC"] == ".637"
 
 
 def test_a_baseline_that_was_run_as_a_model_is_one_row() -> None:
     pca = report("pca", probe=0.8961)
-    table = rows(full([report(), pca]))
+    table = model_rows(full([report(), pca]))
     assert list(table) == ["deep_ae", "*PCA-30*", "*raw pixels*"]
     assert table["*PCA-30*"]["command"] == "`make train MODEL=pca DATA=mnist`" and table["*PCA-30*"]["seeds"] == "1"
-    assert list(rows(full([pca]))) == ["*PCA-30*", "*raw pixels*"]
+    assert list(model_rows(full([pca]))) == ["*PCA-30*", "*raw pixels*"]
 
 
 def test_all_that_is_made_from_reports_is_made_and_checked(tmp_path: Path) -> None:

@@ -67,13 +67,14 @@ def test_messages_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("words", "by_make", "by_program"),
     [
-        (["sweep", "ae", "--grid", "x"], "GRID= x: write KEY=VALUE", "--grid x: write KEY=VALUE"),
+        (["sweep", "ae", "--grid", "x"], "GRID=x: write KEY=VALUE", "--grid x: write KEY=VALUE"),
         (
             ["classify", "r", "--images", "i", "--sort", "x"],
             "argument SORT=: invalid choice",
             "argument --sort: invalid",
         ),
         (["train", "ae", "--seed"], "argument SEED=: expected one", "argument --seed: expected one"),
+        (["train", "ae", "--epochs", "x"], "EPOCHS=x: give an integer", "--epochs x: give an integer"),
         (["train", "ae", "--model.lr"], "--model.lr needs a value", "--model.lr needs a value"),
         (["train", "ae", "--threads", "x"], "--threads x: give an integer", "--threads x: give an integer"),
     ],

@@ -199,8 +199,14 @@ def test_missing_packages_for_onnx_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_name_of_a_file_makes_no_folder(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", str(run), "--out", str(tmp_path / "x" / "encoder.pt")]) == 2
+@pytest.mark.parametrize("words", ["export", "classify --images .", "similar --picture one.png"])
+def test_the_name_of_a_file_makes_no_folder(
+    words: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.png").touch()
+    verb, *options = words.split()
+    assert main([verb, str(run), *options, "--out", str(tmp_path / "x" / "encoder.pt")]) == 2
     assert capsys.readouterr().err.endswith("is the name of a file: --out names a new folder for all files\n")
     assert not (tmp_path / "x").exists()
 

@@ -26,8 +26,10 @@ def built(recipe: str, size: int, folder: Path, *options: tuple[str, object]) ->
     return model
 
 
-@pytest.mark.nightly
-@pytest.mark.parametrize("recipe", TAKES_224)
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(name, marks=pytest.mark.nightly if name == "patches" else pytest.mark.slow) for name in TAKES_224],
+)
 def test_recipes_that_take_224(recipe: str, tmp_path: Path) -> None:
     assert built(recipe, 224, tmp_path).shape == (3, 224, 224)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, get_args, get_origin
 
 from unsup.cli.model_help import model_help
-from unsup.core.commands import option, suggest, uses_make
+from unsup.core.commands import suggest, uses_make
 from unsup.core.errors import UsageError, choices, closest, nearest
 from unsup.core.strict_yaml import parse_yaml
 from unsup.core.version import __version__
@@ -138,7 +138,7 @@ def integer_or_word(name: str, words: Sequence[str], several: bool, text: str) -
         return text
     if not text.removeprefix("-").isdecimal():
         numbers = "integers separated by spaces" if several else "an integer"
-        raise UsageError(f"{option(name, text)}: give {numbers}{''.join(f', or {word}' for word in words)}")
+        raise UsageError(f"--{name} {text}: give {numbers}{''.join(f', or {word}' for word in words)}")
     return int(text)
 
 

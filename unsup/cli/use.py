@@ -7,7 +7,7 @@ from typing import Literal
 from unsup.cli.output import screen
 from unsup.cli.training import new_locations
 from unsup.core.errors import printable
-from unsup.core.files import check_file, folder_of_images, refuse_existing, short_path
+from unsup.core.files import check_file, check_new_folder, folder_of_images, short_path
 from unsup.data.decode import check_picture
 from unsup.runs.run import Run
 
@@ -32,7 +32,7 @@ def classify(
     trained = Run.find(run)
     folder_of_images(images)
     if out:
-        refuse_existing(out)
+        check_new_folder(out)
     from unsup.inference.sort import LEFT_OUT, SHEET, TABLE, classification_table, classify_into, notes
 
     folder, classified = classify_into(trained, images, out, labels, sort)
@@ -61,7 +61,7 @@ def similar(run: str, *, picture: Path, images: Path | None = None, out: Path | 
     if images:
         folder_of_images(images)
     if out:
-        refuse_existing(out)
+        check_new_folder(out)
     check_picture(picture)
     from unsup.evaluation.image_codes import codes_of_images
     from unsup.inference.similar import TABLE, Gallery, find_similar, similar_table, write_similar
@@ -106,6 +106,8 @@ def export(run: str, *, out: Path | None = None, onnx: bool = False) -> None:
         onnx: also export it as ONNX
     """
     trained = Run.find(run)
+    if out:
+        check_new_folder(out)
     from unsup.inference.export import export_run
 
     print(f"exported and checked: {short_path(export_run(trained, out, onnx))}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from unsup.core.commands import NEUTRAL
 from unsup.core.errors import UserError
 from unsup.core.removed import without_removed
 from unsup.reports.catalogue import SCORES, number
@@ -20,8 +21,7 @@ from unsup.reports.sections_copies import copies_warning
 Numbers = dict[str, float]  # by name of a score or of a source of chance
 Interval = tuple[float, float]
 
-# Options that do not say what is trained
-IGNORED = ("seed", "threads", "evaluate", "data.root", "data.images", "data.file", "data.path")
+IGNORED = (*NEUTRAL, "seed", "data.images", "data.file", "data.path")  # options that do not say what is trained
 
 
 class Version(NamedTuple):
@@ -160,6 +160,8 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     options: dict[str, Any] = {}
     for key, value in config.items():
         name = prefix if key == "init_args" else f"{prefix}.{key}".lstrip(".")
+        if name in IGNORED:
+            continue
         if isinstance(value, dict):
             current = without_removed(str(config.get("class_path")), value) if key == "init_args" else value
             options |= dotted_options(current, name)
@@ -168,7 +170,7 @@ def dotted_options(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             options[name] = "/".join(Path(value).parts[-3:-1]) if "/" in value else source
         elif name == "trainer.callbacks" and isinstance(value, list):
             options |= _callback_options(name, value)
-        elif name not in IGNORED and not name.startswith("trainer.logger"):
+        else:
             options[name] = value
     return options
 
@@ -196,9 +198,7 @@ def group(runs: Sequence[ComparedRun]) -> tuple[dict[Version, list[Group]], list
         if run.seed in seeds:
             notes.append(f"{seeds[run.seed].folder} is left out: {run.folder} is newer, of the same options and seed")
         seeds[run.seed] = run
-    order = sorted(
-        newest, key=lambda version: (-version.schema, -version.protocol, -version.draft, -len(newest[version]), version)
-    )
+    order = sorted(newest, key=lambda v: (-v.schema, -v.protocol, -v.draft, -len(newest[v]), v))
     return {
         version: _named_groups([[seeds[seed] for seed in sorted(seeds)] for seeds in newest[version].values()])
         for version in order

@@ -15,6 +15,8 @@ VARIABLES = dict.fromkeys(("MODEL", "MODELS", "RUN", "CARD"), "") | {name.upper(
 # Options of `train` that stand for a key of the configuration
 SHORTCUTS = {"epochs": "trainer.max_epochs", "data_root": "data.root", "images": "data.images"}
 SHORT_NAMES = {key: name for name, key in SHORTCUTS.items()}  # key -> option
+# Keys of the configuration that do not change what is trained
+NEUTRAL = ("threads", "evaluate", "data.root", "trainer.logger")
 
 
 def suggest(verb: str, further: str = "", via: str | None = None, **words: object) -> str:
@@ -68,9 +70,12 @@ def install(extra: str = "", python: str = "") -> str:
 
 
 def in_typed_form(message: str) -> str:
-    """Name options in a message as the user types them, `SORT=` under make."""
+    """Name options in a message as the user types them, `SORT=x` under make."""
+    if not uses_make():
+        return message
     variables = {text: f"{name}=" for name, text in VARIABLES.items() if text}
-    return re.sub(r"--\w+\b(?!\.)", lambda m: variables.get(m[0], m[0]), message) if uses_make() else message
+    option_and_value = r"(--\w+)\b(?!\.)( (?=[^\s:]+: ))?"
+    return re.sub(option_and_value, lambda m: variables.get(m[1], m[0]), message)
 
 
 def uses_make(via: str | None = None) -> bool:

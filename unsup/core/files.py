@@ -11,6 +11,8 @@ from typing import Any
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, UserError
 
+FILE_SUFFIXES = (".csv", ".html", ".npz", ".onnx", ".parquet", ".pt", ".pt2", ".pth", ".safetensors")
+
 
 def replace_file(path: Path, content: str | bytes) -> None:
     """Write a file atomically. Readers see the old or the complete new one."""
@@ -49,6 +51,18 @@ def refuse_existing(path: Path) -> None:
     """Raise UserError if a path exists."""
     if path.exists():
         raise UserError(f"{short_path(path)} exists and is not overwritten: choose another {option('out')}")
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse the folder to make that the user names.
+
+    Raises:
+        UsageError: it has the name of a file.
+        UserError: it exists.
+    """
+    if folder.suffix in FILE_SUFFIXES:
+        raise UsageError(f"{folder} is the name of a file: {option('out')} names a new folder for all files")
+    refuse_existing(folder)
 
 
 def folder_of_images(path: str | Path) -> Path:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unsup.core.commands import install, option
-from unsup.core.errors import UsageError, UserError
+from unsup.core.commands import install
+from unsup.core.errors import UserError
 from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import readme
 from unsup.metrics.readout import Probe
@@ -23,7 +23,6 @@ from unsup.runs.run import Run
 MAX_DIFFERENCE = 1e-4  # in standard deviations of the codes; other kernels round differently
 TEST_BATCH_SIZES = (1, 3, 64)
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-FILES = (".pt2", ".pt", ".pth", ".onnx", ".safetensors", ".npz")
 
 Encode = Callable[[Tensor], Tensor]
 
@@ -55,11 +54,8 @@ def export_run(run: Run, out: Path | None = None, onnx: bool = False) -> Path:
         onnx: whether to also export to ONNX.
 
     Raises:
-        UsageError: `out` has the suffix of a file.
         UserError: the folder exists, a package for ONNX is missing, or a test fails.
     """
-    if out and out.suffix in FILES:
-        raise UsageError(f"{out} is the name of a file: {option('out')} names a new folder for all files")
     if onnx and (missing := [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]):
         raise UserError(f"ONNX needs {', '.join(missing)}: {install('onnx')}")
     encoder = load_encoder(run)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from unsup.core.commands import NEUTRAL
 from unsup.core.errors import UsageError, UserError
 from unsup.core.strict_yaml import as_plain
 from unsup.runs.config import Config
@@ -66,9 +67,9 @@ def identity_of(config: Config) -> Config:
 
     That is the folder of the data, the number of threads, the extent of the evaluation and the loggers.
     """
-    arguments = {key: value for key, value in config["data"]["init_args"].items() if key != "root"}
-    others = {key: value for key, value in config.items() if key not in ("threads", "evaluate")}
-    trainer = {key: value for key, value in config["trainer"].items() if key != "logger"}
+    arguments = {key: value for key, value in config["data"]["init_args"].items() if f"data.{key}" not in NEUTRAL}
+    others = {key: value for key, value in config.items() if key not in NEUTRAL}
+    trainer = {key: value for key, value in config["trainer"].items() if f"trainer.{key}" not in NEUTRAL}
     return dict(as_plain(others | {"data": config["data"] | {"init_args": arguments}, "trainer": trainer}))
 
 
