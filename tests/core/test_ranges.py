@@ -59,14 +59,14 @@ GOOD: dict[str, Any] = {"size": 3, "widths": [4, 5], "share": 0.5, "count": 2, "
     ],
 )
 def test_what_is_outside_is_one_line(option: dict[str, Any], message: str) -> None:
-    check_options("model", Options.__init__, GOOD, {"lr": Above(0)})
+    check_options("model", Options.__init__, GOOD)
     with pytest.raises(UsageError) as error:
-        check_options("model", Options.__init__, GOOD | option, {"lr": Above(0)})
+        check_options("model", Options.__init__, GOOD | option)
     assert str(error.value) == message
 
 
 def test_nothing_and_empty_lists_have_no_range() -> None:
-    check_options("model", Options.__init__, dict.fromkeys(("share", "count", "lr")) | {"widths": []}, {"lr": Above(0)})
+    check_options("model", Options.__init__, dict.fromkeys(("share", "count", "lr")) | {"widths": []})
 
 
 def test_a_recipe_is_read_by_the_plain_type() -> None:

@@ -24,6 +24,7 @@ from unsup.core.array_files import load_arrays
 from unsup.data.thumbnail import thumbnail
 from unsup.inference.by_names import classify_by_names, scaled
 from unsup.inference.classify import Classification, classify_folder
+from unsup.inference.names import read_names
 from unsup.inference.sort import TABLE_COLUMNS, UNLIKE, safe_name, unused_name
 from unsup.metrics.probes import FEW_LABEL_C
 from unsup.metrics.readout import Probe, Readout
@@ -246,7 +247,8 @@ def test_named_images_keep_their_names(
 
 def test_names_leave_the_columns_of_the_model_as_they_are(run: Path, pictures: Path, tmp_path: Path) -> None:
     path = table(tmp_path / "two.csv", [("left/000.png", "even"), ("left/001.png", "odd")])
-    named, plain = classify_folder(Run(run), pictures, path), classify_folder(Run(run), pictures)
+    named = classify_folder(Run(run), pictures, read_names(path, pictures))
+    plain = classify_folder(Run(run), pictures)
     assert np.array_equal(named.columns["confidence"], plain.columns["confidence"])
     assert named.confidence is not None and named.confidence[named.files.index("left/000.png")] == 1
 
@@ -382,7 +384,7 @@ def test_the_page_for_names_and_classify_say_the_same_of_the_same_names(
         ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
         (
             "file,name\nleft/000.png,a\nleft/001.png,a\n",
-            "at least two names are needed: all named pictures are called a",
+            "at least two names are needed, all are called a",
         ),
         ("file,name\nleft/000.png,\n", "names no images: fill in its column name"),
         (None, "cannot read"),

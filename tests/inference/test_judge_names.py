@@ -43,7 +43,7 @@ def labels_file(path: Path, asked: dict[int, str], names: dict[int, str] | None 
 
 
 def judged(run: Run, pictures: Path, labels: Path) -> NamedScores:
-    return judge_names(run, pictures, read_names(labels, pictures), labels)
+    return judge_names(run, pictures, read_names(labels, pictures))
 
 
 def test_images_named_at_random_carry_the_estimate(run: Run, pictures: Path, tmp_path: Path) -> None:
@@ -67,6 +67,14 @@ def test_a_table_of_classify_is_no_table_of_names(run: Run, pictures: Path, tmp_
     table.write_text(table.read_text().replace("cluster_name", "name", 1))  # as earlier versions wrote it
     with pytest.raises(UserError, match="is a table that classify wrote"):
         read_names(table, pictures)
+
+
+def test_files_that_are_gone_are_left_out_and_counted(
+    pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "labels.csv").write_text("file,name\n000.png,x\n0000.png,y\n001.png,y\ngone.png,y\n")
+    assert list(read_names(tmp_path / "labels.csv", pictures)) == ["000.png", "001.png"]
+    assert "labels.csv: left out are 2 files that are no image in" in caplog.text and "0000.png" in caplog.text
 
 
 def test_all_unknown_files_are_counted(pictures: Path, tmp_path: Path) -> None:
@@ -119,7 +127,7 @@ def test_codes_without_information_are_separably_worse() -> None:
         (
             dict.fromkeys(range(20), "random"),
             dict.fromkeys(range(20), "x"),
-            "at least two names are needed: all named pictures are called x",
+            "at least two names are needed, all are called x",
         ),
         ({0: "perhaps"}, {}, "asked is 'perhaps' for 000.png"),
     ],
@@ -164,6 +172,11 @@ def test_the_commands_judge_runs_on_named_images(
     one = runs / "folder-digits" / "dae" / "0-001"
     assert main(["evaluate", str(one), "--labels", labels]) == 0
     assert f"table  {one / 'named.csv'}" in capsys.readouterr().out
+    named, page = Run(one).report.named, (one / "report.html").read_text()
+    assert named is not None and named.at_random and (named.images, named.counted) == (NAMED, NAMED)
+    assert float(table[0]["few-label probe"]) == pytest.approx(named.probe.accuracy)
+    assert "Accuracy on named pictures" in page and "named at random" in (one / "report.md").read_text()
+    assert f"--labels {labels}" in page
     (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text().replace(",random", ","))
     assert main(["evaluate", str(one), "--labels", labels]) == 0
     assert "does not say which images were drawn at random" in capsys.readouterr().out

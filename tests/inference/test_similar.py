@@ -2,8 +2,6 @@
 
 import csv
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,29 +99,6 @@ def test_results_are_numbered_in_the_run_folder(run: Path, pictures: Path, tmp_p
     assert main(words) == 0 and main(words) == 0
     assert {path.name for path in (mine / "similar").iterdir()} == {"001-001", "001-002"}
     assert {path.name for path in (mine / "similar" / "001-001").iterdir()} == {"similar.csv", "sheet.html"}
-
-
-def test_mistakes_in_paths_are_answered_before_torch_is_imported(run: Path, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no image")
-    (tmp_path / "out").mkdir()
-    good = str(pictures / "001.png")
-    mistakes: list[tuple[list[str], int, str]] = [
-        (["--picture", "nowhere.png"], 2, "there is no file nowhere.png: --picture is one file"),
-        (["--picture", str(pictures)], 2, "is a folder: --picture is one file"),
-        (["--picture", str(tmp_path / "text.png")], 1, "text.png cannot be read as an image: not an image"),
-        (["--picture", good, "--images", "nowhere"], 1, "nowhere is not a folder"),
-        (["--picture", good, "--out", str(tmp_path / "out")], 1, "exists and is not overwritten"),
-    ]
-    program = (
-        "import sys; from unsup.cli.main import main\n"
-        "for words in eval(sys.argv[1]): print(main(words))\nassert 'torch' not in sys.modules"
-    )
-    calls = [["similar", str(run), *words] for words, *_ in mistakes]
-    done = subprocess.run([sys.executable, "-c", program, repr(calls)], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    lines = done.stderr.splitlines()
-    assert done.stdout.split() == [str(code) for _, code, _ in mistakes] and len(lines) == len(mistakes)
-    assert all(text in line for (*_, text), line in zip(mistakes, lines, strict=True)), lines
 
 
 @pytest.mark.slow

@@ -188,7 +188,7 @@ def test_no_pickle_in_a_program_is_loaded(here: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet18", "did you mean torchvision:resnet18"),
+        ("resnet18", "if it is a network of torchvision, give torchvision:resnet18"),
         ("torchvison:resnet18", "no module torchvison here \\(did you mean 'torchvision'\\?\\)"),
         ("torchvision:resnet81", "did you mean 'resnet18'"),
         ("timm:resnet81", "did you mean"),

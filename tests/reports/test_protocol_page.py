@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from unsup.evaluation.protocol import DRAFT, VERSION
-from unsup.reports import curve_schema, finetuned, provenance_schema, schema, score_schema
+from unsup.reports import curve_schema, finetuned, named, provenance_schema, schema, score_schema
 from unsup.reports.catalogue import SCORES
 from unsup.reports.record import Record
 from unsup.reports.schema import SCHEMA
@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "protocol" / f"version-{VERSION}.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 RECORDS = [
     kind
-    for module in (schema, provenance_schema, score_schema, curve_schema, finetuned)
+    for module in (schema, provenance_schema, score_schema, curve_schema, finetuned, named)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, Record) and kind is not Record and kind.__module__ == module.__name__
 ]
@@ -89,7 +89,7 @@ def test_every_key_of_the_schema_is_described(record: type[Record]) -> None:
 
 
 def test_types_are_found_and_named() -> None:
-    assert len(RECORDS) == 37 and schema.Report in RECORDS and score_schema.Scores in RECORDS
+    assert len(RECORDS) == 39 and schema.Report in RECORDS and score_schema.Scores in RECORDS
     assert keys_of(schema.SplitSizes) == {"train": "integer", "val": "integer", "test": "integer"}
     assert keys_of(score_schema.Reduced) == {"dim": "integer", "for": "list of text"}
     assert keys_of(schema.Report)["curves"] == "map to list of pair?"

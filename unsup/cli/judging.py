@@ -55,13 +55,13 @@ def evaluate(
     if codes and labels:
         raise UsageError(f"{option('labels')} needs pictures, which {option('codes')} has not")
     if run is None:
-        config = encoder_config(encoder, codes, data, images, data_root, line)
-        if labels:  # read before an evaluation that takes minutes
-            folder = config["data"]["init_args"].get("images")
+        if labels:  # read before anything that takes long
+            folder = images or dict(line.options).get("data.images")
             if not folder:
                 raise UsageError(f"{option('labels')} names images of a folder: give {option('images', '<folder>')}")
             pictures = folder_of_images(folder)
             given = names_of_judges(labels, pictures)
+        config = encoder_config(encoder, codes, data, images, data_root, line)
         from unsup.evaluation.encoder_run import evaluate_encoder
 
         judged = evaluate_encoder(config, runs, line.text)

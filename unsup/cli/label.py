@@ -48,17 +48,17 @@ def label(
         raise UsageError(f"{option('encoder', encoder)} needs {option('images', '<folder>')}: which images?")
     if out is not None:
         refuse_existing(out)
-    if run is not None:
-        trained = Run.find(run)
-        folder, page = images_of(trained, images), trained.folder / PAGE
-    else:
-        config = pictures_config([str(encoder)], str(images), None, line)
-        folder = folder_of_images(str(images))
-        page = runs / config["dataset"] / "label" / f"{parse_name(str(encoder)).folder}.html"
+    trained = None if run is None else Run.find(run)
+    folder = folder_of_images(str(images)) if trained is None else images_of(trained, images)
     names = read_names(labels, folder) if labels else {}
+    if trained is None:
+        config = pictures_config([str(encoder)], str(images), None, line)
+        page = runs / config["dataset"] / "label" / f"{parse_name(str(encoder)).folder}.html"
+    else:
+        page = trained.folder / PAGE
     from unsup.evaluation.folder_codes import folder_codes
     from unsup.inference.label import run_codes, write_label_page
 
-    pictures = folder_codes(config, str(encoder), runs) if run is None else run_codes(trained, folder)
+    pictures = run_codes(trained, folder) if trained else folder_codes(config, str(encoder), runs)
     write_label_page(out or page, pictures, names)
     print(f"page   {printable(str(short_path(out or page)))}")

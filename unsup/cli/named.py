@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from unsup.cli.output import screen
 from unsup.core.commands import option, suggest
 from unsup.core.errors import UsageError, UserError, closest, printable
-from unsup.core.files import folder_of_images, replace_file, short_path
+from unsup.core.files import replace_file, short_path
 from unsup.core.tables import table
+from unsup.data.layout import image_tree
 from unsup.inference.names import Name, check_judges, read_names
+from unsup.runs.config import read_layer
 from unsup.runs.run import Run
 
 if TYPE_CHECKING:
@@ -19,12 +21,19 @@ TABLE = "named.csv"  # in the run folder, of a comparison in the folder of the d
 
 
 def evaluate_names(run: Run, images: Path, given: Mapping[str, Name], labels: Path) -> None:
-    """Print how well the named images are classified by the others, and write a table."""
-    from unsup.inference.judge_names import judge_names
+    """Judge a run by the images that a user named, on the screen and in its report.
 
-    scores = judge_names(run, images, given, labels)
-    _show([run], [scores])
-    replace_file(run.folder / TABLE, scores.table())
+    A table has a line for each image.
+    """
+    from unsup.inference.judge_names import judge_names
+    from unsup.reports.report import rewrite_report
+
+    with run.lock():
+        scores = judge_names(run, images, given)
+        replace_file(run.folder / TABLE, scores.table())
+        run.report.named = scores.record(labels)
+        rewrite_report(run.folder, run.report)
+    _show([run], [scores], labels)
     print(f"table  {printable(str(short_path(run.folder / TABLE)))}")
 
 
@@ -47,10 +56,10 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     given = [names_of_judges(labels, folder) for folder in folders]
     from unsup.inference.judge_names import judge_names
 
-    scores = [judge_names(*one, labels) for one in zip(runs, folders, given, strict=True)]
+    scores = [judge_names(*one) for one in zip(runs, folders, given, strict=True)]
     order = sorted(range(len(runs)), key=lambda i: -scores[i].accuracy("probe")[0])
     runs, scores = [runs[i] for i in order], [scores[i] for i in order]
-    _show(runs, scores)
+    _show(runs, scores, labels)
     path = root / runs[0].config["dataset"] / TABLE
     replace_file(path, _table(runs, scores))
     print(f"files  {printable(str(short_path(path)))}")
@@ -63,7 +72,7 @@ def names_of_judges(labels: Path, images: Path) -> dict[str, Name]:
         UserError: they are too few, or as in `read_names`.
     """
     given = read_names(labels, images)
-    check_judges(labels, given.values())
+    check_judges(given.values(), labels)
     return given
 
 
@@ -72,16 +81,18 @@ def images_of(run: Run, images: str | None) -> Path:
 
     Raises:
         UsageError: it is not known.
-        UserError: it is gone.
+        UserError: it is gone, or empty.
     """
     folder = images or folder_named_by(run)
     if not folder:
         raise UsageError(f"{run} was not trained on a folder of images: give {option('images', '<folder>')}")
-    return folder_of_images(folder)
+    image_tree(folder)
+    return Path(folder).expanduser()
 
 
 def folder_named_by(run: Run) -> str:
-    return str(run.config["data"]["init_args"].get("images", ""))
+    """Return the folder in config.yaml, read without PyTorch, or ""."""
+    return str(read_layer(run.folder / "config.yaml")["data"]["init_args"].get("images", ""))
 
 
 def _table(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> bytes:
@@ -105,15 +116,15 @@ def _short_name(run: Run) -> str:
     return "/".join(run.folder.parts[-2:])
 
 
-def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
+def _show(runs: Sequence[Run], scores: Sequence["NamedScores"], labels: Path) -> None:
     """Print accuracies with intervals, and paired differences from the best run."""
     from rich import box
     from rich.table import Table
 
     from unsup.inference.judge_names import CLASSIFIERS, compare_names
     from unsup.reports.format import accuracy
+    from unsup.reports.sections_named import about_named
 
-    counted, named = int(scores[0].counted.sum()), len(scores[0].files)
     accuracies = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     accuracies.add_column("run", overflow="fold")
     for title in CLASSIFIERS.values():
@@ -129,10 +140,4 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> None:
             cells.append("the best" if i == best else text + ("" if difference["separable"] else ", not separable"))
         accuracies.add_row(printable(_short_name(run)), *cells)
     screen().print(accuracies)
-    which = "named at random" if scores[0].at_random else "named"
-    print(
-        f"Accuracy on {counted:,} images {which}, each classified by the {named - 1:,} other named ones "
-        "(cross-validation); brackets: 95 % intervals."
-    )
-    if not scores[0].at_random:
-        print("The table does not say which images were drawn at random (asked): only those stand for the folder.")
+    print(about_named(scores[0].record(labels)))

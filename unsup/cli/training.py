@@ -8,8 +8,8 @@ from unsup.cli.output import show_report, show_tables
 from unsup.cli.parser import CommandLine
 from unsup.core.commands import SHORTCUTS, option, suggest
 from unsup.core.errors import UsageError, UserError
-from unsup.core.files import folder_of_images
 from unsup.core.strict_yaml import dump_yaml
+from unsup.data.layout import image_tree
 from unsup.runs.config import Config, compose, precheck, read_layer, resolve
 from unsup.runs.likeness import variant_names
 from unsup.runs.logger_names import logger_named
@@ -101,14 +101,14 @@ def data_set_of(data: str | None, images: str | None, must_exist: bool = True) -
 
     Raises:
         UsageError: a folder of images and another data set are given.
-        UserError: there is no such folder.
+        UserError: there is no such folder, or it holds no images.
     """
     if images and images.endswith(".npz"):
         raise UsageError(f"{images} is a file of arrays: give {option('data', 'npz')} and --data.file {images}")
     if images and data not in (None, "folder"):
         raise UsageError(f"{option('images')} goes with {option('data', 'folder')}, not with {option('data', data)}")
     if images and must_exist:
-        folder_of_images(images)
+        image_tree(images)
     return "folder" if images else data
 
 
@@ -227,11 +227,11 @@ def new_locations(data_root: str | None, images: str | None) -> dict[str, str]:
     """Return the options of the data set for its present location.
 
     Raises:
-        UserError: there is no such folder of images.
+        UserError: there is no such folder, or it holds no images.
     """
     is_file = images is not None and images.endswith(".npz")
     if images and not is_file:
-        folder_of_images(images)
+        image_tree(images)
     return {key: path for key, path in (("root", data_root), ("file" if is_file else "images", images)) if path}
 
 

@@ -7,8 +7,10 @@ from typing import Literal
 from unsup.cli.output import screen
 from unsup.cli.training import new_locations
 from unsup.core.errors import printable
-from unsup.core.files import check_file, check_new_folder, folder_of_images, short_path
+from unsup.core.files import check_file, check_new_folder, short_path
 from unsup.data.decode import check_picture
+from unsup.data.layout import image_tree
+from unsup.inference.names import check_two_names, read_names
 from unsup.runs.run import Run
 
 
@@ -30,12 +32,15 @@ def classify(
         sort: also make a folder of copies or links for each class
     """
     trained = Run.find(run)
-    folder_of_images(images)
+    image_tree(images)
+    given = read_names(labels, images) if labels else {}
+    if labels:
+        check_two_names(given.values(), labels)
     if out:
         check_new_folder(out)
     from unsup.inference.sort import LEFT_OUT, SHEET, TABLE, classification_table, classify_into, notes
 
-    folder, classified = classify_into(trained, images, out, labels, sort)
+    folder, classified = classify_into(trained, images, out, given, sort)
     screen().print(classification_table(classified))
     for sentence in notes(trained.report, classified, images):
         print(sentence)
@@ -59,7 +64,7 @@ def similar(run: str, *, picture: Path, images: Path | None = None, out: Path | 
     trained = Run.find(run)
     check_file(picture, "picture")
     if images:
-        folder_of_images(images)
+        image_tree(images)
     if out:
         check_new_folder(out)
     check_picture(picture)
@@ -89,7 +94,7 @@ def encode(run: str, *, images: Path, out: Path | None = None) -> None:
         out: the file to write (RUN/encoded/<name of IMAGES>.npz)
     """
     trained = Run.find(run)
-    folder_of_images(images)
+    image_tree(images)
     from unsup.inference.encode_folder import write_codes
 
     file, encoded = write_codes(trained, images, out)

@@ -45,18 +45,18 @@ def Between(least: float, most: float = math.inf, below: float = math.inf) -> Ra
     return Range(f"from {least} to {end}", least=least, most=most, below=below)
 
 
-def check_options(
-    section: str, init: Callable[..., None], values: Mapping[str, Any], common: Mapping[str, Range] | None = None
-) -> None:
+COMMON = {"lr": Above(0), "code_dim": AtLeast(1), "weight_decay": AtLeast(0)}  # in every method with such an option
+
+
+def check_options(section: str, init: Callable[..., None], values: Mapping[str, Any]) -> None:
     """Refuse values that the annotations of a constructor do not allow.
 
-    Checked are choices (`Literal`) and ranges. None has no range.
+    Checked are choices (`Literal`) and ranges, also those of `COMMON`. None has no range.
 
     Args:
         section: "model" or "data", for the message.
         init: the constructor.
         values: its arguments by name.
-        common: ranges of options that need not be declared.
 
     Raises:
         UsageError: a value is none of the choices or outside its range; the message names it.
@@ -66,7 +66,7 @@ def check_options(
         known = choices(hints.get(name))
         if known and value not in known:
             raise UsageError(f"{section}.{name} is {value!r}: choose one of {', '.join(map(str, known))}")
-        ranges = ranges_of(hints.get(name)) + [r for key, r in (common or {}).items() if key == name]
+        ranges = ranges_of(hints.get(name)) + ([COMMON[name]] if name in COMMON else [])
         several = isinstance(value, Sequence)
         for entry, allowed in product(value if several else [] if value is None else [value], ranges):
             if entry not in allowed:

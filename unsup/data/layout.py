@@ -8,9 +8,10 @@ from typing import Literal, NamedTuple
 
 from unsup.core.commands import install, key_option
 from unsup.core.errors import UserError, printable
+from unsup.core.files import folder_of_images
 from unsup.core.splits import SPLITS, SplitName
-from unsup.data.formats import ARCHIVES, HEIF_SUFFIXES
-from unsup.data.scan import NO_SUFFIX, Node, kind_of
+from unsup.data.formats import ARCHIVES, HEIF_SUFFIXES, image_suffixes
+from unsup.data.scan import NO_SUFFIX, Node, kind_of, scan
 from unsup.data.split_names import split_folder
 
 ClassFolders = Literal["auto", "top", "none"]
@@ -138,6 +139,18 @@ def read_part(top: Path, node: Node, rule: ClassFolders) -> Part:
             raise UserError(_too_deep(at, folder, escape))
     pairs = [(file, folder.name) for folder in node.classes for file in folder.files()]
     return Part([file for file, _ in pairs], [name for _, name in pairs])
+
+
+def image_tree(path: str | Path) -> Node:
+    """Return the tree of the folder that the user names, which holds images.
+
+    Raises:
+        UserError: it is not a folder, cannot be listed, or holds none.
+    """
+    tree = scan(folder_of_images(path))
+    if not tree.has_images:
+        raise UserError(f"{path} holds no images{held(tree)} (known are {' '.join(image_suffixes())})")
+    return tree
 
 
 def held(folder: Node) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from unsup.core.commands import suggest
 from unsup.core.errors import printable
 from unsup.inference.by_names import ByNames, classify_by_names, scaled_by
 from unsup.inference.encode_folder import EncodedFolder, encode_folder
-from unsup.inference.names import check_two_names, read_names
+from unsup.inference.names import Name, check_two_names
 from unsup.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Classification(EncodedFolder):
         return [i for i in order if self.unlike[i] and not self.is_named[i]]
 
 
-def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Classification:
+def classify_folder(run: Run, images: Path, given: Mapping[str, Name] | None = None) -> Classification:
     """Classify all images below a folder.
 
     Classes come from the linear probe of the evaluation, or from the names that the user gives
@@ -72,32 +73,29 @@ def classify_folder(run: Run, images: Path, labels: Path | None = None) -> Class
     Args:
         run: the run, evaluated.
         images: the folder of images, in any arrangement.
-        labels: names of some images, as `read_names` reads them.
+        given: names of some images (`read_names`).
 
     Raises:
-        UserError: the run is not evaluated, `labels` does not fit the images or has one name only, or as in
-            `encode_folder`.
+        UserError: the run is not evaluated, the images that can be read have one name only, or as in `encode_folder`.
     """
     readout = run.readout
-    user_names = read_names(labels, images) if labels else {}
-    if labels:
-        check_two_names(labels, user_names.values())
     encoded = encode_folder(run, images, readout)
     if is_own_folder(run.config, images):  # how near they are to themselves says nothing
         encoded.columns["unlike"] = np.zeros_like(encoded.columns["unlike"])
     columns, row_of = encoded.columns, {file: i for i, file in enumerate(encoded.files)}
-    if unread := [file for file in user_names if file not in row_of]:
+    given = given or {}
+    if unread := [file for file in given if file not in row_of]:
         log.warning("%d named images cannot be read (the first: %s)", len(unread), printable(unread[0]))
     if not readout.false_alarm_rate:
         why = "confidences are not calibrated, and images unlike anything seen are not noticed"
         log.warning("%s was evaluated by an earlier version: %s: %s", run, why, suggest("evaluate", run=run))
-    read = {file: given for file, given in user_names.items() if file in row_of}
+    read = {file: name for file, name in given.items() if file in row_of}
     rows = np.array([row_of[file] for file in read], np.int64)
-    names = np.array([given.name for given in read.values()], np.str_)
+    names = np.array([name.name for name in read.values()], np.str_)
     classes, confidence, by_names = columns.get("class"), columns.get("confidence"), None
-    if labels:
-        check_two_names(labels, read.values())
-        is_random = np.array([given.asked == "random" for given in read.values()], np.bool_)
+    if given:
+        check_two_names(read.values())
+        is_random = np.array([name.asked == "random" for name in read.values()], np.bool_)
         by_names = classify_by_names(scaled_by(columns["codes"], columns["codes"]), rows, names, is_random)
         classes, confidence = by_names.classes, by_names.confidence
     if classes is not None and confidence is not None:

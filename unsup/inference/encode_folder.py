@@ -15,14 +15,13 @@ from unsup.core.arrays import Floats
 from unsup.core.commands import install, option
 from unsup.core.devices import fastest_device
 from unsup.core.errors import UsageError, UserError, printable
-from unsup.core.files import folder_of_images, refuse_existing, write_atomically
+from unsup.core.files import refuse_existing, write_atomically
 from unsup.data.batches import images_at_a_time
 from unsup.data.decode import decode, unreadable_message
-from unsup.data.layout import held
+from unsup.data.layout import held, image_tree
 from unsup.data.originals import FileImage
 from unsup.data.pixels import Reading
 from unsup.data.remarks import Remarks
-from unsup.data.scan import scan
 from unsup.metrics.readout import Readout
 from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
@@ -71,11 +70,8 @@ def encode_folder(run: Run, images: Path, readout: Readout | None, only: Contain
     Raises:
         UserError: no such folder, no readable image in it, or codes that are not finite.
     """
-    folder_of_images(images)
-    tree = scan(images)
+    tree = image_tree(images)
     listed = [file for file in tree.files() if only is None or file in only]
-    if not listed:
-        raise UserError(f"{images} holds no images{held(tree)}")
     if note := held(tree):
         log.info("%d images%s", len(listed), note)
     position = {file: i for i, file in enumerate(listed)}

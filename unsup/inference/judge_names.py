@@ -20,6 +20,7 @@ from unsup.metrics.differences import Sample, differences_from_best
 from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.neighbours import NEIGHBOURS
 from unsup.metrics.rule_choice import folds_of, held_out_logs
+from unsup.reports.named import Named, NamedAccuracy
 from unsup.runs.run import Run
 
 CLASSIFIERS = {"probe": "few-label probe", "knn": "kNN"}
@@ -52,6 +53,19 @@ class NamedScores:
         correct = self.correct(classifier)
         return float(correct.mean()), *accuracy_interval(correct)
 
+    def record(self, labels: Path) -> Named:
+        """Return the scores for a report."""
+        probe, knn = (NamedAccuracy(accuracy=a, low=low, high=high) for a, low, high in map(self.accuracy, CLASSIFIERS))
+        return Named(
+            labels=str(labels),
+            images=len(self.files),
+            counted=int(self.counted.sum()),
+            at_random=self.at_random,
+            names=len(np.unique(self.names)),
+            probe=probe,
+            knn=knn,
+        )
+
     def table(self) -> bytes:
         """Return a CSV file with a line for each image."""
         columns = ("file", "name", "counted", *self.predicted)
@@ -61,7 +75,7 @@ class NamedScores:
         )
 
 
-def judge_names(run: Run, images: Path, given: Mapping[str, Name], labels: Path) -> NamedScores:
+def judge_names(run: Run, images: Path, given: Mapping[str, Name]) -> NamedScores:
     """Classify the named images of a folder, each by the others.
 
     The probe is that of few labels; kNN goes by the cosine of centred codes. Only the named images are encoded.
@@ -70,14 +84,13 @@ def judge_names(run: Run, images: Path, given: Mapping[str, Name], labels: Path)
         run: the run, evaluated.
         images: the folder of images.
         given: names of some of them.
-        labels: the file that they are from, for messages.
 
     Raises:
         UserError: of those that can be read, fewer than ten count or all have one name; or as in `encode_folder`.
     """
     encoded = encode_folder(run, images, None, only=given.keys())
     given = {file: given[file] for file in encoded.files}
-    check_judges(labels, given.values())
+    check_judges(given.values())
     names = np.array([name.name for name in given.values()], np.str_)
     is_random = np.array([name.asked == "random" for name in given.values()], np.bool_)
     counted = is_random if is_random.any() else np.ones(len(names), np.bool_)

@@ -1,5 +1,6 @@
 """Names that a user gave to some images of a folder, in a CSV file."""
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
@@ -8,8 +9,11 @@ from unsup.core.errors import UserError, printable, similar
 from unsup.core.tables import FileNames, decoded_text, read_table, unquoted
 from unsup.data.scan import find_images
 
+log = logging.getLogger(__name__)
+
 MOST_COMPARED = 1_000  # names of files that a misspelt one is compared with
 FEWEST_JUDGES = 10  # images that an accuracy is said of
+READ = "of the named images that can be read"  # a source of names, for messages
 
 Asked = Literal["random", "chosen", ""]
 
@@ -24,10 +28,11 @@ class Name(NamedTuple):
 def read_names(path: Path, images: Path) -> dict[str, Name]:
     """Return the name of each image in a CSV file, in order of the files.
 
-    It has the columns `file`, `name` and perhaps `asked`. Lines without a name and other columns are passed over.
+    It has the columns `file`, `name` and perhaps `asked`. Lines without a name and other columns are passed over. A
+    warning counts the files that are not below `images`.
 
     Raises:
-        UserError: the table cannot be read, names a file that is not below `images`, or gives an image two names.
+        UserError: the table cannot be read, names no image below `images`, or gives an image two names.
     """
     known = find_images(images)
     files, names = FileNames(known), dict[str, Name]()
@@ -47,36 +52,48 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
         name = names.setdefault(image, Name(text, cast(Asked, asked)))
         if name.name != text:
             raise UserError(printable(f"{path} calls {image} both {name.name} and {text}"))
-    if unknown:
+    if unknown and not names:
         raise UserError(f"{path} names {_not_found(unknown, images, known)}")
     if not names:
         raise UserError(f"{path} names no images: fill in its column name")
+    if unknown:
+        log.warning(
+            "%s: left out %s %s", path, "is" if len(unknown) == 1 else "are", _not_found(unknown, images, known)
+        )
     return dict(sorted(names.items()))  # folds of a cross-validation follow the order
 
 
-def check_two_names(path: Path, names: Collection[Name]) -> None:
-    """Check that pictures have at least two names, as classes need.
+def check_two_names(names: Collection[Name], source: str | Path = READ) -> None:
+    """Check that images have at least two names, as classes need.
+
+    Args:
+        names: of images.
+        source: where they are from, for the message.
 
     Raises:
         UserError: they have one or none.
     """
     different = sorted({name.name for name in names})
     if len(different) < 2:
-        why = f"all named pictures are called {different[0]}" if different else "no named picture can be read"
-        raise UserError(printable(f"{path}: at least two names are needed: {why}"))
+        why = f"all are called {different[0]}" if different else "there is none"
+        raise UserError(printable(f"{source}: at least two names are needed, {why}"))
 
 
-def check_judges(path: Path, names: Collection[Name]) -> None:
+def check_judges(names: Collection[Name], source: str | Path = READ) -> None:
     """Check that an accuracy can be said of named images, at random or all of them.
+
+    Args:
+        names: of images.
+        source: where they are from, for the message.
 
     Raises:
         UserError: they have one name, or fewer than ten count.
     """
-    check_two_names(path, names)
+    check_two_names(names, source)
     num_random = sum(name.asked == "random" for name in names)
     count, which = (num_random, "named images are marked as random") if num_random else (len(names), "images are named")
     if count < FEWEST_JUDGES:
-        raise UserError(f"{path}: {count} {which}: an accuracy needs {FEWEST_JUDGES} or more")
+        raise UserError(f"{source}: {count} {which}: an accuracy needs {FEWEST_JUDGES} or more")
 
 
 def _not_found(unknown: list[str], images: Path, known: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from unsup.core.tables import table
 from unsup.data.scan import kind_of
 from unsup.inference.classify import Classification, classify_folder, is_own_folder
 from unsup.inference.contact_sheet import write_sheet
+from unsup.inference.names import Name
 from unsup.reports.format import with_interval
 from unsup.reports.schema import Report
 from unsup.runs.reading import reading_of
@@ -33,7 +35,11 @@ Sort = Literal["copy", "link"]
 
 
 def classify_into(
-    run: Run, images: Path, out: Path | None = None, labels: Path | None = None, sort: Sort | None = None
+    run: Run,
+    images: Path,
+    out: Path | None = None,
+    given: Mapping[str, Name] | None = None,
+    sort: Sort | None = None,
 ) -> tuple[Path, Classification]:
     """Classify all images below a folder, and return a new folder and the result.
 
@@ -44,13 +50,13 @@ def classify_into(
         run: the run, evaluated.
         images: the folder of images, in any arrangement.
         out: the new folder (default: <run>/classified/<name of the folder of images>-<nnn>).
-        labels: see `classify_folder`.
+        given: names of some images (`read_names`).
         sort: copies, links or neither.
 
     Raises:
         UserError: `out` exists, or as in `classify_folder`.
     """
-    classified, name = classify_folder(run, images, labels), images.resolve().name
+    classified, name = classify_folder(run, images, given), images.resolve().name
     folder = create_folder(out) if out else next_folder(run.folder / "classified", safe_name(name))
     with fill_folder(folder) as temporary:
         write_tables(temporary, classified)

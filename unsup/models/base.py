@@ -10,14 +10,12 @@ from torch import Tensor
 
 from unsup.core.batch import Batch
 from unsup.core.errors import UserError
-from unsup.core.ranges import Above, AtLeast, check_options
+from unsup.core.ranges import check_options
 from unsup.models.frozen import frozen
 from unsup.models.parts.lightning import TrainingHooks
 from unsup.models.parts.optim import adamw, annealed, clips_mixed_gradients, named_optimizer
 
 __all__ = ["Batch", "Model"]
-
-RANGES = {"lr": Above(0), "code_dim": AtLeast(1), "weight_decay": AtLeast(0)}  # in every method with such an option
 
 
 class Model(TrainingHooks):
@@ -78,7 +76,7 @@ class Model(TrainingHooks):
     def __init__(self, shape: tuple[int, int, int], lr: float = 1e-3) -> None:
         super().__init__(lr)
         self.save_hyperparameters(*signature(type(self)).parameters)  # with these a checkpoint rebuilds the model
-        check_options("model", type(self).__init__, {**self.hparams, "lr": lr}, RANGES)
+        check_options("model", type(self).__init__, {**self.hparams, "lr": lr})
         self.shape = shape
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Numbers and tables of a report as text."""
 
+from unsup.reports.named import NamedAccuracy
 from unsup.reports.score_schema import Difference, DrawScores, ProbeScores
 
 Cells = dict[str, str]  # column -> text; a column that does not apply is absent
@@ -31,7 +32,7 @@ def yes_or_no(value: float) -> str:
     return "yes" if value else "no"
 
 
-def with_interval(probe: ProbeScores) -> str:
+def with_interval(probe: ProbeScores | NamedAccuracy) -> str:
     """Format as .951 [.947, .955], with the interval over test images."""
     if probe.low is None or probe.high is None:
         return accuracy(probe.accuracy)

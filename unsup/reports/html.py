@@ -23,6 +23,7 @@ from unsup.reports.page import render
 from unsup.reports.schema import Report
 from unsup.reports.sections import sections
 from unsup.reports.sections_labels import TITLE as LABELS
+from unsup.reports.sections_named import TITLE as NAMED
 from unsup.reports.sections_next import what_next
 from unsup.reports.sections_origin import checks, checks_in_full
 from unsup.reports.verdict import outcome, verdict
@@ -37,6 +38,7 @@ NEIGHBOURS, NEXT = "Nearest neighbours", "What to do next"
 MAP, HARDEST = "Map of the codes", "Hardest test images"
 OPEN = (  # sections of the page in this order, before all others, which are folded
     "Summary",
+    NAMED,
     "Against the baselines",
     LABELS,
     "What to know about these images",

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from msgspec import field
 
 from unsup.reports.finetuned import FineTuned
+from unsup.reports.named import Named
 from unsup.reports.provenance_schema import Pretraining, Provenance
 from unsup.reports.record import Record
 from unsup.reports.score_schema import Count, Difference, Scores
@@ -133,6 +134,7 @@ class Report(Record, kw_only=True):
     pretrained_on: Pretraining | None = None
     start: Start | None = None
     finetuned: list[FineTuned] = field(default_factory=list)  # results of training with labels, no frozen probes
+    named: Named | None = None  # scores on images that the user named
     findings: list[str] | None = None  # of an audit of the images, which a named data set does not need
     curves: dict[str, list[tuple[Count, float]]] | None = None
 

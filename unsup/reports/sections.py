@@ -12,6 +12,8 @@ from unsup.reports.sections_finetuned import TITLE, fine_tuned
 from unsup.reports.sections_images import about_these_images
 from unsup.reports.sections_labels import TITLE as LABELS
 from unsup.reports.sections_labels import label_efficiency
+from unsup.reports.sections_named import TITLE as NAMED
+from unsup.reports.sections_named import named_pictures
 from unsup.reports.sections_new_images import new_images
 from unsup.reports.sections_origin import QUICK, how_made, origin
 from unsup.reports.sections_probes import by_class, corrupted, draws, untested_classes
@@ -26,6 +28,7 @@ def sections(report: Report) -> list[Section]:
     spread = _spread(report)
     content: list[tuple[str, list[Block]]] = [
         ("Summary", _summary(report)),
+        (NAMED, named_pictures(report)),
         ("Against the baselines", _comparisons(report)),
         (LABELS, label_efficiency(report)),
         ("What to know about these images", about_these_images(report)),

@@ -19,14 +19,15 @@ def what_next(report: Report, folder: Path) -> list[Block]:
     """
     place = folder.absolute()
     run, runs = short_path(place), unless_default(place.parents[2])
-    commands = [("next to other runs", suggest("compare", data=report.run.data, runs=runs))]
+    labels = report.named.labels if report.named else None
+    commands = [("next to other runs", suggest("compare", data=report.run.data, labels=labels, runs=runs))]
     if report.quick:
         commands.insert(0, ("the other scores and figures", suggest("evaluate", run=run)))
     if not report.run.encoder:
         again = f"--config {run / 'config.yaml'}"
         commands.append(("the same with another seed", suggest("train", again, seed=report.run.seed + 1, runs=runs)))
         commands.append(("curves, pictures and codes", suggest("dashboard", runs=runs)))
-    commands.append(("sort new pictures", suggest("classify", run=run, images=PICTURES)))
+    commands.append(("sort new pictures", suggest("classify", run=run, images=PICTURES, labels=labels)))
     commands.append(("codes of new pictures", suggest("encode", run=run, images=PICTURES)))
     commands.append(("the encoder for use elsewhere", suggest("export", run=run)))
     return [Items([(words, f"`{command}`") for words, command in commands])]

@@ -90,7 +90,7 @@ def without_local_paths(report: Report) -> Report:
     recorded = copy.deepcopy(report)
     start = recorded.provenance.init_from.run if recorded.provenance.init_from else "another"
     recorded.run.command = without_paths(report.run.command, start)
-    recorded.curves, recorded.finetuned = None, []  # a card checks frozen probes alone
+    recorded.curves, recorded.finetuned, recorded.named = None, [], None  # a card checks frozen probes alone
     config = recorded.provenance.config
     options = config.get("data", {}).get("init_args", {})
     options.pop("root", None)

@@ -58,7 +58,7 @@ def parse_name(text: str) -> EncoderName:
     place, colon, attribute = text.rpartition(":")
     if colon and attribute.isidentifier() and (place.endswith(".py") or is_dotted(place)):
         return EncoderName("code", text)
-    hint = f"did you mean torchvision:{text}? " if is_dotted(text) else ""
+    hint = f"if it is a network of torchvision, give torchvision:{text}; " if is_dotted(text) else ""
     hint = "did you mean starter? " if similar(text, ["starter"]) else hint
     raise UsageError(f"no encoder is named {text!r}: {hint}{option('encoder')} is one of {FORMS}")
 
