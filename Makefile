@@ -72,7 +72,7 @@ models: TAKES := ## list the recipes with the score and the minutes to expect
 
 ##@ Evaluate and compare
 audit: TAKES := IMAGES DATA DATA_ROOT OUT RUNS ## look for copies, leaks, odd files, doubtful labels and shortcuts in IMAGES= or DATA= [OUT=]
-evaluate: TAKES := RUN CHECKPOINT ENCODER CODES DATA IMAGES DATA_ROOT LABELS RUNS ## evaluate RUN= again [CHECKPOINT=best], or any ENCODER= or CODES= on IMAGES= or DATA= [LABELS=names.csv RUNS=]
+evaluate: TAKES := RUN CHECKPOINT ENCODER CODES DATA IMAGES DATA_ROOT LABELS EVALUATE RUNS ## evaluate RUN= again [CHECKPOINT=best], or any ENCODER= or CODES= on IMAGES= or DATA= [LABELS=names.csv EVALUATE=full|quick RUNS=]
 compare: TAKES := DATA SORT A B LABELS RUNS ## print all reports of RUNS= side by side [DATA= SORT="few-label 10" A=simclr B=vicreg; LABELS=names.csv]
 results: TAKES := RUN ## record the reports of RUN="…" in results/ and write the tables and cards
 reproduce: TAKES := CARD SEEDS IMAGES DATA_ROOT RUNS ## train the row of CARD= (in results/cards) again and check its scores [SEEDS="0 1" or all]

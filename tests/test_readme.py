@@ -214,7 +214,7 @@ def test_trainings_of_the_manual_run(workshop: Path) -> None:
 def test_the_example_of_an_encoder_runs(workshop: Path) -> None:
     (command,) = shell_commands(TOP / "docs" / "extend" / "encoder.md")
     words = arguments(command)
-    assert words and main([*words, "--quick"]) == 0
+    assert words and main([*words, "--evaluate", "quick"]) == 0
     assert list(workshop.glob("runs/digits/small_net.build/*/report.json"))
 
 

@@ -213,10 +213,11 @@ def test_codes_that_an_evaluation_cached_are_not_computed_again(
     (tmp_path / "pictures").mkdir()
     for i in range(40):
         Image.fromarray(255 - IMAGES[i, 0]).save(tmp_path / "pictures" / f"{i:02}.png")
-    words = ["--encoder", "net.py:build", "--encoder.size", "8", "--images", "pictures", "--quick"]
+    words = ["--encoder", "net.py:build", "--encoder.size", "8", "--images", "pictures", "--evaluate", "quick"]
     assert main(["evaluate", *words]) == 0
     run = Run(next(Path("runs").glob("*/net*/0-001")))
     assert run.report.run.stages_cpu_seconds is None  # nothing was trained here
+    assert run.report.quick and run.config["evaluate"] == "quick"
     expected = dict(zip(*encoded(run), strict=True))
     assert (shared_folder(run) / "codes").is_dir()
     moved = Run(shutil.copytree(run.folder, tmp_path / "moved"))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -353,6 +354,21 @@ def test_the_estimate_is_that_of_nearest_named_pictures(
     assert chromium.text("#estimate").removeprefix("right by the nearest named picture: ") == expected.replace(
         "95  %", "95 %"
     )
+
+
+@pytest.mark.nightly
+def test_a_table_that_names_all_pictures_judges_by_those_drawn_at_random(
+    chromium: Browser, page: Path, encoded: EncodedPictures
+) -> None:
+    """Whoever named them: all that are drawn stand for the folder, some of them need not."""
+    random = drawn_at_random(encoded.files)
+    everything = {i: {"name": str(i % 3), "asked": ""} for i in range(len(encoded.files))}
+    chromium.open(page)
+    some = [[i, name] for i, name in everything.items() if i not in random[10:]]
+    chromium.run(f"change({some}); draw()".replace("'", '"'))
+    assert chromium.text("#estimate").endswith("not known yet, name the other 50 of those drawn at random")
+    chromium.run(f"change({[[i, everything[i]] for i in random]}); draw()".replace("'", '"'))
+    assert re.search(r": \d+ of 60, \d+ % \(95 % interval", chromium.text("#estimate"))
 
 
 @pytest.mark.nightly

@@ -108,7 +108,7 @@ def test_an_encoder_from_elsewhere_uses_its_cached_codes_and_stored_codes_their_
     """The picture is one of the run's files; another one has no stored code."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text("def build():\n    import torch\n    return torch.nn.Flatten()\n")
-    words = ["--images", str(pictures), "--quick"]
+    words = ["--images", str(pictures), "--evaluate", "quick"]
     assert main(["evaluate", "--encoder", "net.py:build", "--encoder.size", "8", *words]) == 0
     run = next(Path("runs").glob("*/net*/0-001"))
     cached = {path: path.stat().st_mtime_ns for path in run.parents[1].glob("codes/*")}

@@ -31,7 +31,7 @@ def test_no_evaluation_leaves_a_trained_run(runs: Path) -> None:
 
 def test_a_quick_evaluation_says_that_it_is_one(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = runs / "digits" / "ae" / "0-001"
-    assert main(["evaluate", str(folder), "--quick"]) == 0
+    assert main(["evaluate", str(folder), "--evaluate", "quick"]) == 0
     out = capsys.readouterr().out
     assert f"the rest of the scores: unsup evaluate {folder}" in out
     run = Run(folder)
@@ -49,7 +49,7 @@ def test_a_quick_evaluation_says_that_it_is_one(runs: Path, tmp_path: Path, caps
 @pytest.mark.slow
 def test_baselines_at_hand_are_in_a_quick_report(runs: Path, used_baselines: None) -> None:
     folder = runs / "digits" / "ae" / "0-001"
-    assert main(["evaluate", str(folder), "--quick"]) == 0
+    assert main(["evaluate", str(folder), "--evaluate", "quick"]) == 0
     report = read_report(folder / "report.json")
     assert set(report.baselines) == {"pixels"} and report.comparisons["pixels"].linear_probe
 
@@ -74,7 +74,8 @@ def test_a_sweep_goes_as_far_as_it_is_told(runs: Path, monkeypatch: pytest.Monke
     words = ["sweep", "ae", "--data", "digits", "--seeds", "0", "--epochs", "1", "--runs", str(runs)]
     (runs / "digits" / "ae" / "0-001" / "report.json").unlink(missing_ok=True)
     run = str(runs / "digits" / "ae" / "0-001")
-    for extent, expected in (("no", []), ("quick", [["evaluate", run, "--quick"]]), ("full", [["evaluate", run]])):
+    quick = ["evaluate", run, "--evaluate", "quick"]
+    for extent, expected in (("no", []), ("quick", [quick]), ("full", [["evaluate", run]])):
         assert main([*words, "--evaluate", extent]) == 0
         assert children == expected
         children.clear()

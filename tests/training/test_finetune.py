@@ -165,7 +165,7 @@ def test_an_evaluation_keeps_the_result_and_marks_earlier_weights(run: Path) -> 
     finetune_run(Run(run), share=0.1, epochs=1)
     finetune_run(Run(run), share=0.1, scratch=True, epochs=1)
     kept = {path: path.read_bytes() for path in (run / "finetuned").rglob("*") if path.is_file()}
-    assert main(["evaluate", str(run), "--quick"]) == 0
+    assert main(["evaluate", str(run), "--evaluate", "quick"]) == 0
     assert len(read_report(run / "report.json").finetuned) == 2
     assert "earlier weights" not in (run / "report.md").read_text()
     assert main(["resume", str(run), "--epochs", "2"]) == 0

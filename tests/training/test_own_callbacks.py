@@ -47,7 +47,7 @@ def test_a_callback_costs_no_report(callback: str, arguments: dict[str, Any], tm
     config = json.loads((run / "report.json").read_text(encoding="utf-8"))["provenance"]["config"]
     (recorded,) = config["trainer"]["callbacks"]
     assert recorded["class_path"].endswith(callback) and arguments.keys() <= recorded["init_args"].keys()
-    assert main(["evaluate", str(run), "--quick"]) == 0
+    assert main(["evaluate", str(run), "--evaluate", "quick"]) == 0
 
 
 EMA: dict[str, Any] = {"decay": 0.8}
@@ -108,7 +108,7 @@ def test_another_checkpoint_is_judged_and_used(tmp_path: Path, capsys: pytest.Ca
     assert not equal(saved["best"]["state_dict"], saved["last"]["state_dict"])
     for name in ("best", "last"):
         named = ["--checkpoint", name] if name == "best" else []
-        assert main(["evaluate", str(run), "--quick", *named]) == 0
+        assert main(["evaluate", str(run), "--evaluate", "quick", *named]) == 0
         assert Run(run).report.run.checkpoint == f"{name}.ckpt"
         assert equal(dict(unsup.load_encoder(run).model.state_dict()), dict(saved[name]["state_dict"]))
     assert main(["evaluate", str(run), "--checkpoint", "bst"]) == 2

@@ -1,6 +1,7 @@
 """The commands that judge runs, encoders, data sets and the evaluator itself."""
 
 from pathlib import Path
+from typing import Literal
 
 from unsup.cli.encoders import encoder_config
 from unsup.cli.named import evaluate_names, images_of, names_of_judges
@@ -23,7 +24,7 @@ def evaluate(
     images: str | None = None,
     data_root: str | None = None,
     labels: Path | None = None,
-    quick: bool = False,
+    evaluate: Literal["full", "quick"] = "full",
     checkpoint: str | None = None,
     runs: Path = Path("runs"),
 ) -> None:
@@ -43,7 +44,7 @@ def evaluate(
         images: your folder of images; of a run: if it has moved
         data_root: the folder of data sets (data); of a run: if it has moved
         labels: names of some images of a folder, in a CSV file with the columns file,name: judge a run on these alone
-        quick: of a run: the first scores, and the baselines that are at hand
+        evaluate: full, or quick (the first scores and the baselines at hand) (full)
         checkpoint: of a run: a file in its checkpoints/ other than last.ckpt, such as best.ckpt of a callback
         runs: the folder of runs (runs)
     """
@@ -54,6 +55,8 @@ def evaluate(
         raise UsageError(f"{option('checkpoint', checkpoint)} goes with a run, whose whole evaluation it repeats")
     if codes and labels:
         raise UsageError(f"{option('labels')} needs pictures, which {option('codes')} has not")
+    if run and labels and evaluate != "full":
+        raise UsageError(f"{option('evaluate', evaluate)} goes without {option('labels')}, which judges by names alone")
     if run is None:
         if labels:  # read before anything that takes long
             folder = images or dict(line.options).get("data.images")
@@ -61,7 +64,7 @@ def evaluate(
                 raise UsageError(f"{option('labels')} names images of a folder: give {option('images', '<folder>')}")
             pictures = folder_of_images(folder)
             given = names_of_judges(labels, pictures)
-        config = encoder_config(encoder, codes, data, images, data_root, line)
+        config = encoder_config(encoder, codes, data, images, data_root, line) | {"evaluate": evaluate}
         from unsup.evaluation.encoder_run import evaluate_encoder
 
         judged = evaluate_encoder(config, runs, line.text)
@@ -83,7 +86,7 @@ def evaluate(
 
     with trained.lock():
         trained.relocate(locations)
-        evaluate_run(trained, trained.data(), quick, weights)
+        evaluate_run(trained, trained.data(), evaluate == "quick", weights)
     show_report(trained)
 
 

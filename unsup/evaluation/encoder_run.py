@@ -31,7 +31,7 @@ def evaluate_encoder(config: Config, runs_root: Path = Path("runs"), command: st
     """Judge an encoder on a data set in a new run folder, and return the run.
 
     Args:
-        config: resolved, with a model that is not trained here.
+        config: resolved, with a model that is not trained here. If it says quick, so is the evaluation.
         runs_root: the folder of runs.
         command: typed by the user, for the record.
 
@@ -53,7 +53,7 @@ def evaluate_encoder(config: Config, runs_root: Path = Path("runs"), command: st
                 AtomicCheckpoints().save_checkpoint(checkpoint_of(model), run.last_checkpoint)
                 run.write_training(NO_TRAINING | {"chosen": how_chosen(config)})
                 log.info("%s on %s: %s", config["recipe"], config["dataset"], run)
-                evaluate_run(run, data)
+                evaluate_run(run, data, quick=config["evaluate"] == "quick")
         except BaseException:
             shutil.rmtree(run.folder, ignore_errors=True)
             raise

@@ -156,7 +156,7 @@ class Sweep:
         """Run a command in a child process, and print a line on its result."""
         root = ("--data_root", self.data_root) if self.data_root else ()
         words = [verb, str(run), *root] if run else list(job.words)
-        words += ["--quick"] if verb == "evaluate" and job.config["evaluate"] == "quick" else []
+        words += ["--evaluate", "quick"] if verb == "evaluate" and job.config["evaluate"] == "quick" else []
         own, place = held[0], f"{i} of {len(self.jobs)}, {job.name}"
         running.info("%s: %s, output in %s", place, f"{verb} {run or ''}".rstrip(), own.path)
         earlier = [other.folder for other in self._index.matching(job.config)]
