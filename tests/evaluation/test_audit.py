@@ -160,6 +160,16 @@ def test_wrong_labels_are_doubted() -> None:
     assert set(found) <= set(range(12)) | set(right) and len(set(found) & set(range(12))) >= 10
 
 
+def test_classes_that_no_probe_tells_apart_have_no_doubtful_labels() -> None:
+    """Few images and many features: the probe is surer than it is right, but for its temperature."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        features, labels = rng.normal(size=(60, 300)).astype(np.float32), np.arange(60) % 2
+        features[:, :3] *= 10  # what a probe of few images takes for a pattern
+        found, _ = doubtful(linear_probabilities(features, labels, np.arange(60), 400), labels)
+        assert len(found) <= 1
+
+
 @pytest.mark.slow
 def test_one_of_a_kind_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     top = tmp_path / "pictures"

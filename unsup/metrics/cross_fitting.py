@@ -1,12 +1,14 @@
 """Predictions for images that a classifier was not fitted on."""
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from unsup.core.arrays import Floats, Ids
+from unsup.metrics.calibration import temperature
 from unsup.metrics.logistic import Doubles, fit_with_chosen_c, log_probabilities
 from unsup.metrics.subsets import stratified, stratified_folds
 
@@ -42,10 +44,11 @@ def linear_probabilities(features: Floats, labels: Ids, groups: Ids, most: int) 
     """Return probabilities (n, K) of a linear probe on groups that it has not seen.
 
     K are the classes in label order; the probe is fitted on at most `most` images. All are 0 for an image that no fold
-    holds out, and where the others are of one class or each of another.
+    holds out, and where the others are of one class or each of another. If the probe is surer than it is right, as one
+    of few images that are hard to tell apart, a temperature makes up for it.
     """
     classes = np.unique(labels)
-    probabilities = np.zeros((len(labels), len(classes)))
+    parts = list[tuple[Ids, Ids, Doubles]]()  # images, classes that the probe knows, log probabilities
     for fit, held in folds_by_group(labels, groups):
         part = fit[stratified(labels[fit], most)]
         scaler = StandardScaler().fit(features[part])
@@ -55,8 +58,15 @@ def linear_probabilities(features: Floats, labels: Ids, groups: Ids, most: int) 
             continue
         probe = fit_with_chosen_c(x, y, inner)
         at = np.searchsorted(classes, probe.classes_)
-        logs = log_probabilities(probe, scaler.transform(features[held]).astype(np.float32))
-        probabilities[np.ix_(held, at)] = np.exp(logs)
+        parts.append((held, at, log_probabilities(probe, scaler.transform(features[held]).astype(np.float32))))
+    judged = list[tuple[Doubles, Ids]]()
+    for held, at, logs in parts:
+        known = np.isin(labels[held], classes[at])
+        judged.append((logs[known], np.searchsorted(classes[at], labels[held][known])))
+    divisor = max(1.0, temperature(judged))
+    probabilities = np.zeros((len(labels), len(classes)))
+    for held, at, logs in parts:
+        probabilities[np.ix_(held, at)] = softmax(logs / divisor, axis=1)
     return probabilities
 
 
