@@ -14,7 +14,8 @@ endif
 
 .DEFAULT_GOAL := help
 VERBS := start train resume sweep finetune audit evaluate label classify similar encode export zero_shot models compare results reproduce selfcheck
-.PHONY: $(VERBS) help install bench dashboard docs notebooks test test-all test-nightly check release-check clean
+OTHERS := help install bench dashboard docs notebooks test test-all test-nightly check release-check clean
+.PHONY: $(VERBS) $(OTHERS)
 
 help: ## print this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z_-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +55,13 @@ quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,$(call lit
 # A variable that is misspelt, or that the verb does not take, is an error.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 upper = $(shell printf %s '$1' | tr '[:lower:]' '[:upper:]')
-meant = $(if $(filter $(call upper,$1),$(TAKES)),did you mean $(call upper,$1)=?,give it $(strip $(TAKES) ARGS))
-checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: $(call meant,$v)))$(runnable)
+near = $(firstword $(filter $1 $1%,$(TAKES)) $(foreach v,$(TAKES),$(if $(filter $v%,$1),$v)))
+meant = $(if $(call near,$(call upper,$1)),did you mean $(call near,$(call upper,$1))=?,give it $(strip $(TAKES) ARGS))
+checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: $(call meant,$v)))$(alone)$(runnable)
+comma := ,
+# make reads a word without a name as another target.
+stray = $(firstword $(filter-out $(VERBS) $(OTHERS),$(MAKECMDGOALS)))
+alone = $(if $(stray),$(error $@ $(stray): $(if $(TAKES),make takes words with a name$(comma) as in $(firstword $(TAKES))=$(stray),$@ takes no words)))
 # An interpreter that is named must be there.
 runnable = $(if $(shell command -v "$(PY)"),,$(error PY=$(PY) is no program: leave it out, or name a Python that has the packages of unsup))
 passed = $(foreach v,$(TAKES),$(if $(call given,$v),$(call option,$v) $(call quoted,$v))) $(ARGS)

@@ -55,6 +55,24 @@ def installs(commands: list[str]) -> int:
     return sum("pip install" in command for command in commands)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "deep_ae"], "train deep_ae: make takes words with a name, as in MODEL=deep_ae"),
+        (["evaluate", "runs/x"], "evaluate runs/x: make takes words with a name, as in RUN=runs/x"),
+        (["selfcheck", "x"], "selfcheck x: selfcheck takes no words"),
+        (["train", "EPOCH=1"], "train takes no EPOCH=: did you mean EPOCHS=?"),
+        (["train", "SEEDS=1"], "train takes no SEEDS=: did you mean SEED=?"),
+        (["train", "dataset=digits"], "train takes no dataset=: did you mean DATA=?"),
+        (["train", "FOO=1"], "train takes no FOO=: give it MODEL DATA"),
+    ],
+)
+def test_words_that_a_verb_does_not_take_are_one_line(words: list[str], message: str, tmp_path: Path) -> None:
+    shutil.copy(TOP / "Makefile", tmp_path)
+    done = subprocess.run(["make", f"PY={sys.executable}", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_misspelt_target_is_told_where_targets_are_listed(tmp_path: Path) -> None:
     shutil.copy(TOP / "Makefile", tmp_path)
     done = subprocess.run(["make", "lable"], cwd=tmp_path, capture_output=True, text=True)
