@@ -24,7 +24,7 @@ import used
 import unsup
 import unsup.runs.run
 from unsup.cli.main import main
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 
 OLD = Path(__file__).parent / "old_runs"
 EXPECTED = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from unsup.models.contract import same_state
+from unsup.models.parts.contract import same_state
 from unsup.testing import Memory, TinyDigits, trainer
 from unsup.testing import fit as train
 

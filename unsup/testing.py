@@ -22,8 +22,8 @@ from unsup.core.errors import UsageError
 from unsup.core.splits import SPLITS
 from unsup.data.base import Arrays, ImageData
 from unsup.models.base import Model
-from unsup.models.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
 from unsup.models.parts.augment import PRESETS
+from unsup.models.parts.contract import Weights, check_checkpoint, check_trained, copy_of, require, same_state
 from unsup.runs.options import LINKED
 from unsup.training.trainer import silence_libraries
 

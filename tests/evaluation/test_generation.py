@@ -28,7 +28,7 @@ from unsup.evaluation.protocol import judge_model
 from unsup.metrics import generation
 from unsup.metrics.generation import frechet, kernel_distance, precision_recall
 from unsup.models.base import Model
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 
 
 def normal(n: int, dim: int = 4, seed: int = 0) -> np.ndarray:

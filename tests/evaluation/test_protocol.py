@@ -29,7 +29,7 @@ from unsup.metrics.clustering import kmeans
 from unsup.metrics.neighbours import NeighbourVotes
 from unsup.metrics.readout import Readout
 from unsup.models.base import Model
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 
 
 class Net(Model):

@@ -17,7 +17,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.data.pixels import read_picture
 from unsup.models.foreign.encoder import ForeignEncoder, foreign_encoder
 from unsup.models.foreign.names import check_name, parse_name
-from unsup.models.frozen import frozen, weights_hash
+from unsup.models.parts.frozen import frozen, weights_hash
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import unsup.training.finetune
 from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.models.base import Model
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 from unsup.reports.report import read_report
 from unsup.runs.build import build_model, load_data
 from unsup.runs.config import compose, resolve

@@ -17,7 +17,7 @@ from toys import Coder, Decoder, Generator, Still, Variational
 
 from unsup.evaluation.model_images import filter_grid, grids_of, pixel_weights, reconstruction_grid, thumbnails
 from unsup.models.base import Model
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 from unsup.training.callbacks.images import Pictures
 from unsup.training.callbacks.schedule import evenly_spaced
 

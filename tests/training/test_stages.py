@@ -24,7 +24,7 @@ from unsup.data.base import ImageData
 from unsup.evaluation.protocol import DRAFT, VERSION
 from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_config
 from unsup.runs.origin import stages_cost

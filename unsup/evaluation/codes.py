@@ -19,8 +19,8 @@ from unsup.evaluation.stored import stored_codes
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.foreign.stored_codes import StoredCodes
-from unsup.models.frozen import frozen
-from unsup.models.optional_outputs import as_matrix, clusters_of, likelihood, view_distances
+from unsup.models.parts.frozen import frozen
+from unsup.models.parts.optional_outputs import as_matrix, clusters_of, likelihood, view_distances
 
 CHUNK = 500  # images sampled at a time
 REMEDY = "train the model again with a lower learning rate"  # what helps if its outputs are not finite

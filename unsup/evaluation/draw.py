@@ -14,7 +14,7 @@ from unsup.evaluation.model_images import along_paths, seeded_samples
 from unsup.evaluation.protocol import Evaluation
 from unsup.evaluation.similar_images import nearest_on_map
 from unsup.metrics import geometry
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 from unsup.reports.figures.code_map import CodeMap, hardest
 from unsup.reports.figures.codes import PAIRS, PicturedClusters, draw_reconstructions, plane_of, write_figures
 from unsup.reports.figures.samples import (

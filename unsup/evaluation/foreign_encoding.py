@@ -21,7 +21,7 @@ from unsup.evaluation.progress import Remaining, say
 from unsup.metrics.diagnostics import subsample
 from unsup.models.foreign.code_cache import Codes, read_codes, write_codes
 from unsup.models.foreign.encoder import ForeignEncoder
-from unsup.models.frozen import frozen, weights_hash
+from unsup.models.parts.frozen import frozen, weights_hash
 from unsup.models.parts.thumbnails import SIDE
 
 PART = 1_000  # images in a file of codes, about

@@ -27,8 +27,8 @@ from unsup.evaluation.progress import say
 from unsup.evaluation.robustness import corrupted_accuracies
 from unsup.metrics.label_efficiency import DRAWINGS, Drawing
 from unsup.models.base import Model
-from unsup.models.frozen import weights_hash
-from unsup.models.optional_outputs import IMPORTANCE_SAMPLES
+from unsup.models.parts.frozen import weights_hash
+from unsup.models.parts.optional_outputs import IMPORTANCE_SAMPLES
 
 VERSION = 4
 DRAFT = 0  # final

@@ -14,7 +14,7 @@ from unsup.evaluation.progress import say
 from unsup.metrics.diagnostics import subsample
 from unsup.metrics.readout import Probe
 from unsup.models.base import Model
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 
 SEVERITIES = 3
 # by severity; lengths are shares of the image's shorter side, intensities are in [0, 1]

@@ -11,8 +11,8 @@ from unsup.evaluation.codes import samples
 from unsup.models.base import Model
 from unsup.models.foreign.code_cache import identity
 from unsup.models.foreign.encoder import ForeignEncoder
-from unsup.models.frozen import frozen, weights_hash
-from unsup.models.optional_outputs import likelihood
+from unsup.models.parts.frozen import frozen, weights_hash
+from unsup.models.parts.optional_outputs import likelihood
 
 INITIALISATIONS = 3  # of the untrained network; one without gradients
 

@@ -25,8 +25,8 @@ from unsup.data.remarks import Remarks
 from unsup.metrics.readout import Readout
 from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
-from unsup.models.frozen import frozen
-from unsup.models.optional_outputs import clusters_of
+from unsup.models.parts.frozen import frozen
+from unsup.models.parts.optional_outputs import clusters_of
 from unsup.runs.encoder import Encoder, load_encoder
 from unsup.runs.reading import reading_of
 from unsup.runs.run import Run

@@ -16,7 +16,7 @@ from unsup.core.files import create_folder, fill_folder
 from unsup.inference.export_text import readme
 from unsup.metrics.readout import Probe
 from unsup.models.foreign.encoder import ForeignEncoder
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 from unsup.runs.encoder import WEIGHTS, Encoder, load_encoder, read_weights, write_weights
 from unsup.runs.run import Run
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from unsup.core.batch import Batch
 from unsup.core.errors import UserError
 from unsup.core.ranges import check_options
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 from unsup.models.parts.lightning import TrainingHooks
 from unsup.models.parts.optim import adamw, annealed, clips_mixed_gradients, named_optimizer
 

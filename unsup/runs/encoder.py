@@ -22,7 +22,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.data.batches import images_at_a_time, to_unit
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder, foreign_encoder
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 from unsup.runs.build import rebuild
 from unsup.runs.run import Run
 

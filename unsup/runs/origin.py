@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from unsup.models.base import Model
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 from unsup.reports.provenance_schema import Pretraining
 from unsup.runs.pretraining import pretraining
 from unsup.runs.run import Run

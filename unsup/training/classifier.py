@@ -18,8 +18,8 @@ from unsup.core.seeds import derived_seed, seed_noise
 from unsup.data.base import ImageData, Split
 from unsup.data.batches import num_batches
 from unsup.models.base import Model
-from unsup.models.frozen import frozen
 from unsup.models.parts.augment import augment
+from unsup.models.parts.frozen import frozen
 from unsup.models.parts.optim import adamw, annealed
 
 log = logging.getLogger(__name__)

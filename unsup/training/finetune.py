@@ -36,7 +36,7 @@ from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.subsets import stratified
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 from unsup.reports.finetuned import FineTuned
 from unsup.reports.report import rewrite_report
 from unsup.runs.build import build_model

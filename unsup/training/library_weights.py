@@ -5,7 +5,7 @@ from typing import Any
 from unsup.core.errors import UsageError, UserError
 from unsup.models.base import Model
 from unsup.models.foreign.encoder import ForeignEncoder
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 from unsup.models.parts.library_backbones import LibraryBackbone
 
 

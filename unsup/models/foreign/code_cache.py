@@ -16,7 +16,7 @@ from unsup.core.arrays import Floats
 from unsup.core.devices import one_thread
 from unsup.core.files import write_atomically
 from unsup.models.foreign.encoder import ForeignEncoder
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 
 FOLDER = "codes"  # of a data set, next to its runs
 

@@ -26,7 +26,7 @@ from unsup.models.foreign import (
 from unsup.models.foreign.loaded import DEFAULT_SIZE, Loaded, Preparation, standard, weights_only
 from unsup.models.foreign.names import Kind, check_name
 from unsup.models.foreign.origin import stated
-from unsup.models.frozen import weights_hash
+from unsup.models.parts.frozen import weights_hash
 
 SOURCES: dict[Kind, Callable[[str, Preparation, bool], Loaded]] = {
     "torchvision": torchvision_models.load,

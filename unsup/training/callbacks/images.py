@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from unsup.evaluation.model_images import grid, grids_of, seeded_samples, thumbnails
-from unsup.models.frozen import frozen
+from unsup.models.parts.frozen import frozen
 from unsup.reports.figures.samples import COLUMNS, draw_progress
 from unsup.training.callbacks.schedule import evenly_spaced, planned_epochs, tensorboard_loggers
 from unsup.training.loggers import log_picture

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unsup.core.errors import UserError
 from unsup.models.base import Model
-from unsup.models.optional_outputs import as_matrix, as_shape, clusters_of, likelihood, view_distances
+from unsup.models.parts.optional_outputs import as_matrix, as_shape, clusters_of, likelihood, view_distances
 
 Weights = dict[str, Tensor]  # as returned by `state_dict`
 Curves = Mapping[str, Sequence[tuple[int, float]]]  # {name: [(step, value), …]}

@@ -1,7 +1,7 @@
 """Outputs of a model for a batch of images, checked.
 
-The model is in eval mode, without gradients (`unsup.models.frozen.frozen`). Every function raises `UserError` where the
-model returns something of a wrong shape.
+The model is in eval mode, without gradients (`unsup.models.parts.frozen.frozen`). Every function raises `UserError`
+where the model returns something of a wrong shape.
 """
 
 from typing import Any
