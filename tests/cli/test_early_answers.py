@@ -47,6 +47,9 @@ MISTAKES: list[tuple[str, int, str]] = [  # R: a run, P: a folder of pictures, b
     ("similar R --picture P/0.png --images nowhere", 1, "nowhere is not a folder"),
     ("similar R --picture P/0.png --images empty", 1, "empty holds no images"),
     ("similar R --picture P/0.png --out P", 1, "exists and is not overwritten"),
+    ("classify R --images P --out text.png/out", 1, "text.png/out cannot be made, since text.png is a file"),
+    ("encode R --images P --out text.png/codes.npz", 1, "cannot be made, since text.png is a file"),
+    ("label --encoder starter --images P --out text.png/page.html", 1, "cannot be made, since text.png is a file"),
 ]
 
 

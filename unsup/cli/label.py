@@ -7,7 +7,7 @@ from unsup.cli.named import images_of
 from unsup.cli.parser import CommandLine
 from unsup.core.commands import option
 from unsup.core.errors import UsageError, printable
-from unsup.core.files import folder_of_images, refuse_existing, short_path
+from unsup.core.files import check_new_path, folder_of_images, short_path
 from unsup.inference.names import read_names
 from unsup.models.foreign.names import parse_name
 from unsup.runs.run import Run
@@ -47,7 +47,7 @@ def label(
     if encoder is not None and images is None:
         raise UsageError(f"{option('encoder', encoder)} needs {option('images', '<folder>')}: which images?")
     if out is not None:
-        refuse_existing(out)
+        check_new_path(out)
     trained = None if run is None else Run.find(run)
     folder = folder_of_images(str(images)) if trained is None else images_of(trained, images)
     names = read_names(labels, folder) if labels else {}

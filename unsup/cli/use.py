@@ -7,7 +7,7 @@ from typing import Literal
 from unsup.cli.output import screen
 from unsup.cli.training import new_locations
 from unsup.core.errors import printable
-from unsup.core.files import check_file, check_new_folder, short_path
+from unsup.core.files import check_file, check_new_folder, check_new_path, short_path
 from unsup.data.decode import check_picture
 from unsup.data.layout import image_tree
 from unsup.inference.names import check_two_names, read_names
@@ -95,6 +95,8 @@ def encode(run: str, *, images: Path, out: Path | None = None) -> None:
     """
     trained = Run.find(run)
     image_tree(images)
+    if out:
+        check_new_path(out)
     from unsup.inference.encode_folder import write_codes
 
     file, encoded = write_codes(trained, images, out)

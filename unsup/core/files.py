@@ -47,10 +47,20 @@ def unless_default(runs: Path) -> Path | None:
     return None if short_path(runs) == Path("runs") else short_path(runs)
 
 
-def refuse_existing(path: Path) -> None:
-    """Raise UserError if a path exists."""
+def check_new_path(path: Path) -> None:
+    """Refuse the path to write that the user names.
+
+    Raises:
+        UserError: it exists, or nothing can be written there.
+    """
     if path.exists():
         raise UserError(f"{short_path(path)} exists and is not overwritten: choose another {option('out')}")
+    place = next(above for above in path.absolute().parents if above.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        why = "cannot be written into" if place.is_dir() else "is a file"
+        raise UserError(
+            f"{short_path(path)} cannot be made, since {short_path(place)} {why}: choose another {option('out')}"
+        )
 
 
 def check_new_folder(folder: Path) -> None:
@@ -58,11 +68,11 @@ def check_new_folder(folder: Path) -> None:
 
     Raises:
         UsageError: it has the name of a file.
-        UserError: it exists.
+        UserError: as in `check_new_path`.
     """
     if folder.suffix in FILE_SUFFIXES:
         raise UsageError(f"{folder} is the name of a file: {option('out')} names a new folder for all files")
-    refuse_existing(folder)
+    check_new_path(folder)
 
 
 def folder_of_images(path: str | Path) -> Path:
@@ -102,7 +112,7 @@ def create_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        refuse_existing(folder)
+        check_new_path(folder)
         raise
     return folder
 

@@ -15,7 +15,7 @@ from unsup.core.arrays import Floats
 from unsup.core.commands import install, option
 from unsup.core.devices import fastest_device
 from unsup.core.errors import UsageError, UserError, printable
-from unsup.core.files import refuse_existing, write_atomically
+from unsup.core.files import check_new_path, write_atomically
 from unsup.data.batches import images_at_a_time
 from unsup.data.decode import decode, unreadable_message
 from unsup.data.layout import held, image_tree
@@ -213,7 +213,7 @@ def write_codes(run: Run, images: Path, out: Path | None = None) -> tuple[Path, 
         except ImportError as e:
             hint = option("out", "codes.npz")
             raise UserError(f"Parquet needs pyarrow: {install('parquet')} (or {hint})") from e
-    refuse_existing(out)
+    check_new_path(out)
     encoded = encode_folder(run, images, run.readout if run.has_readout else None)
     out.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(out) as temporary:
