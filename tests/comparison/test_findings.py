@@ -33,7 +33,7 @@ def test_figures_are_those_of_the_tables(text: str, sources: str) -> None:
     recorded = [
         recorded_rows(data)[model][column].split(" ±")[0]
         for data, column, models in SOURCE.findall(sources)
-        for model in models.split(", ")
+        for model in re.split(r", (?![^(]*\))", models)  # not within brackets
     ]
     assert sorted(FIGURE.findall(text)) == sorted(recorded)
 
