@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -156,6 +157,9 @@ def test_the_commands_judge_runs_on_named_images(
     config["data"] = {"class_path": "unsup.data.folder.Folder", "init_args": {"images": str(pictures)}}
     for folder in (runs / "folder-digits" / "dae").iterdir():
         (folder / "config.yaml").write_text(yaml.safe_dump(config | {"dataset": "folder-digits"}))
+        report = json.loads((folder / "report.json").read_text())
+        report["provenance"]["config"] = {"data": config["data"]}
+        (folder / "report.json").write_text(json.dumps(report))
     labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
     assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
     out = capsys.readouterr().out
@@ -177,11 +181,31 @@ def test_the_commands_judge_runs_on_named_images(
     assert float(table[0]["few-label probe"]) == pytest.approx(named.probe.accuracy)
     assert "Accuracy on named pictures" in page and "named at random" in (one / "report.md").read_text()
     assert f"--labels {labels}" in page
+    assert f"classify {one} --images {pictures} --labels {labels}" in page and f"classify {one} --images …<" in page
     (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text().replace(",random", ","))
     assert main(["evaluate", str(one), "--labels", labels]) == 0
     assert "does not say which images were drawn at random" in capsys.readouterr().out
     assert len((one / "named.csv").read_text().splitlines()) == NAMED + 1
     assert main(["evaluate", str(run), "--labels", labels, "--images", str(pictures)]) == 0
+
+
+def test_scores_on_named_images_outlive_an_evaluation_of_the_same_weights(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    mine = Run(shutil.copytree(run.folder, tmp_path / "run"))
+    labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
+    words = ["evaluate", str(mine.folder)]
+    assert main([*words, "--evaluate", "quick"]) == 0  # the report of the fixture is not of its weights
+    assert main([*words, "--labels", labels, "--images", str(pictures)]) == 0
+    named = Run(mine.folder).report.named
+    assert named is not None
+    assert main([*words, "--evaluate", "quick"]) == 0
+    assert Run(mine.folder).report.named == named
+    report = json.loads((mine.folder / "report.json").read_text())
+    report["frozen"]["after"] = "0" * 64
+    (mine.folder / "report.json").write_text(json.dumps(report))
+    assert main([*words, "--evaluate", "quick"]) == 0
+    assert Run(mine.folder).report.named is None
 
 
 def test_the_best_run_on_named_images_comes_first(

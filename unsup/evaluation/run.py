@@ -28,6 +28,7 @@ from unsup.models.base import Model
 from unsup.models.foreign import code_cache
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.reports.catalogue import start_scores
+from unsup.reports.named import Named
 from unsup.reports.provenance_schema import Pretraining, Provenance
 from unsup.reports.report import as_record
 from unsup.reports.schema import SCHEMA, EncoderHashes, ReferenceKey, Report, RunFacts, Selfcheck, Start, correct_key
@@ -175,11 +176,23 @@ def _build_report(run: Run, data: ImageData, judged: Judgement, curves: Curves, 
         comparisons=compare_with_baselines(evaluation, judged.baselines),
         start=started_from(run, versions),
         finetuned=finetuned_results(run.folder),
+        named=scores_on_names(run, evaluation.weight_hashes[1]),
         findings=judged.findings,
         curves=curves,
         figures=dict(figures),
         pretrained_on=judged.pretraining,
     )
+
+
+def scores_on_names(run: Run, weights: str) -> Named | None:
+    """Return the present scores on named images, if they are of these weights."""
+    if not run.evaluated:
+        return None
+    try:
+        present = run.report
+    except UserError:  # it is damaged, and about to be replaced
+        return None
+    return present.named if present.frozen.after == weights else None
 
 
 def started_from(run: Run, versions: Mapping[str, Any]) -> Start | None:

@@ -27,7 +27,11 @@ def what_next(report: Report, folder: Path) -> list[Block]:
         again = f"--config {run / 'config.yaml'}"
         commands.append(("the same with another seed", suggest("train", again, seed=report.run.seed + 1, runs=runs)))
         commands.append(("curves, pictures and codes", suggest("dashboard", runs=runs)))
-    commands.append(("sort new pictures", suggest("classify", run=run, images=PICTURES, labels=labels)))
+    if labels:
+        own = report.provenance.config.get("data", {}).get("init_args", {}).get("images", PICTURES)
+        named = suggest("classify", run=run, images=own, labels=labels)
+        commands.append(("sort these pictures by your names", named))
+    commands.append(("sort new pictures", suggest("classify", run=run, images=PICTURES)))
     commands.append(("codes of new pictures", suggest("encode", run=run, images=PICTURES)))
     commands.append(("the encoder for use elsewhere", suggest("export", run=run)))
     return [Items([(words, f"`{command}`") for words, command in commands])]
