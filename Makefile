@@ -55,7 +55,7 @@ quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,$(call lit
 # A variable that is misspelt, or that the verb does not take, is an error.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
 upper = $(shell printf %s '$1' | tr '[:lower:]' '[:upper:]')
-near = $(firstword $(filter $1 $1%,$(TAKES)) $(foreach v,$(TAKES),$(if $(filter $v%,$1),$v)))
+near = $(firstword $(filter $1%,$(TAKES)) $(foreach v,$(TAKES),$(if $(filter $v%,$1),$v)))
 meant = $(if $(call near,$(call upper,$1)),did you mean $(call near,$(call upper,$1))=?,give it $(strip $(TAKES) ARGS))
 checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: $(call meant,$v)))$(alone)$(runnable)
 comma := ,

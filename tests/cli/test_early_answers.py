@@ -19,7 +19,7 @@ for words in eval(sys.argv[1]):
     print(main(words))
 assert 'torch' not in sys.modules
 """
-MISTAKES: list[tuple[str, int, str]] = [  # R: a run, P: a folder of pictures, both unlike what follows
+MISTAKES: list[tuple[str, int, str]] = [  # R: a run, not on a folder; P: 20 pictures
     ("train ae --images empty", 1, "empty holds no images (known are .png"),
     ("train ae --images notes", 1, "notes holds no images (left out: 1 .txt)"),
     ("train ae --data digits --model.lr -1", 2, "model.lr is -1.0: it must be above 0"),

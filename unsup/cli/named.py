@@ -53,10 +53,10 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
         names = ", ".join(sorted({run.config["dataset"] for run in runs}))
         raise UsageError(f"{root} has runs on several folders of images ({names}): give {option('data', '<one>')}")
     folders = [images_of(run, None) for run in runs]
-    given = [names_of_judges(labels, folder) for folder in folders]
+    given = {folder: names_of_judges(labels, folder) for folder in dict.fromkeys(folders)}
     from unsup.inference.judge_names import judge_names
 
-    scores = [judge_names(*one) for one in zip(runs, folders, given, strict=True)]
+    scores = [judge_names(run, folder, given[folder]) for run, folder in zip(runs, folders, strict=True)]
     order = sorted(range(len(runs)), key=lambda i: -scores[i].accuracy("probe")[0])
     runs, scores = [runs[i] for i in order], [scores[i] for i in order]
     _show(runs, scores, labels)

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 MOST_COMPARED = 1_000  # names of files that a misspelt one is compared with
 FEWEST_JUDGES = 10  # images that an accuracy is said of
-READ = "of the named images that can be read"  # a source of names, for messages
+READ = "the named images that can be read"  # a source of names, for messages
 
 Asked = Literal["random", "chosen", ""]
 

@@ -49,6 +49,7 @@ def linear_probabilities(features: Floats, labels: Ids, groups: Ids, most: int) 
     """
     classes = np.unique(labels)
     parts = list[tuple[Ids, Ids, Doubles]]()  # images, classes that the probe knows, log probabilities
+    judged = list[tuple[Doubles, Ids]]()  # log probabilities of images of these classes, and their columns
     for fit, held in folds_by_group(labels, groups):
         part = fit[stratified(labels[fit], most)]
         scaler = StandardScaler().fit(features[part])
@@ -58,11 +59,10 @@ def linear_probabilities(features: Floats, labels: Ids, groups: Ids, most: int) 
             continue
         probe = fit_with_chosen_c(x, y, inner)
         at = np.searchsorted(classes, probe.classes_)
-        parts.append((held, at, log_probabilities(probe, scaler.transform(features[held]).astype(np.float32))))
-    judged = list[tuple[Doubles, Ids]]()
-    for held, at, logs in parts:
-        known = np.isin(labels[held], classes[at])
-        judged.append((logs[known], np.searchsorted(classes[at], labels[held][known])))
+        logs = log_probabilities(probe, scaler.transform(features[held]).astype(np.float32))
+        known = np.isin(labels[held], probe.classes_)
+        parts.append((held, at, logs))
+        judged.append((logs[known], np.searchsorted(probe.classes_, labels[held][known])))
     divisor = max(1.0, temperature(judged))
     probabilities = np.zeros((len(labels), len(classes)))
     for held, at, logs in parts:

@@ -21,3 +21,8 @@ class Named(Record, kw_only=True):
     names: int  # different ones
     probe: NamedAccuracy  # of few labels
     knn: NamedAccuracy
+
+    @property
+    def which(self) -> str:
+        """The counted images in words, such as "60 images named at random"."""
+        return f"{self.counted:,} images named{' at random' if self.at_random else ''}"

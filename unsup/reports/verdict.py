@@ -131,8 +131,7 @@ def _reconstruction_results(report: Report) -> tuple[str, list[Result]]:
 def _unlabelled_verdict(report: Report) -> str:
     text = "These images have no classes of their own, so these scores do not measure classification."
     if named := report.named:
-        which = "named at random" if named.at_random else "named"
-        text += f" Of {named.counted:,} pictures {which}, the few-label probe gets {with_interval(named.probe)} right."
+        text += f" Of {named.which}, the few-label probe gets {with_interval(named.probe)} right."
     own, results = _reconstruction_results(report)
     if results:
         errors = [f"{own} ({report.run.model})", *(f"{result.text} ({result.baseline})" for result in results)]
