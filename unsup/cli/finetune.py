@@ -53,4 +53,4 @@ def finetune(
     if trained.evaluated:
         print(f"report     {short_path(trained.folder / 'report.html')}")
     else:
-        print(f"report     none yet: {suggest('evaluate', run=trained.folder)}")
+        print(f"report     none yet: {suggest('evaluate', run=trained)}")

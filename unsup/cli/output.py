@@ -116,7 +116,7 @@ def show_report(run: "Run") -> None:
             if text:
                 print(f"{name:10} {printable(text)}")
         if run.report.quick:
-            print(f"quick      the rest of the scores: {suggest('evaluate', run=run.folder)}")
+            print(f"quick      the rest of the scores: {suggest('evaluate', run=run)}")
         print(f"report     {short_path(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 
