@@ -159,7 +159,10 @@ def test_broken_promises_are_one_line_and_nothing_is_kept(name: str, message: st
         (["--encoder", "own_nets.py:Training", "--images", "pictures"], "changes its weights or buffers"),
         (["--encoder", "own_nets.py:Network", "--images", "gone"], "gone is not a folder"),
         (["--encoder", "own_nets.py:Network"], "which images?"),
-        (["--encoder", "own_nets.py:Network", "--images", "pictures", "--encoder.sise", "9"], "did you mean 'size'?"),
+        (
+            ["--encoder", "own_nets.py:Network", "--images", "pictures", "--encoder.sise", "9"],
+            "did you mean '--encoder.size'?",
+        ),
         (["--encoder", "own_nets.py:Network", "--images", "pictures", "--encoder.size", "0"], "encoder.size is 0"),
         (["--encoder", "own_nets.py:Network", "--images", "pictures", "--encoder.size", "x"], "encoder.size: expected"),
         (["--encoder", "own_nets.py:Network", "--images", "pictures", "--model.size", "9"], "no option --model.size"),

@@ -370,7 +370,7 @@ def test_the_page_for_names_and_classify_say_the_same_of_the_same_names(
             given += ["--out", str(tmp_path / "page.html")]
         assert main([*command[:1], str(run), *given, *command[1:]]) == 0
         printed = " ".join("".join(capsys.readouterr()).split())
-        said.append(re.search(r"About \d+% .*? of the others are\)", printed))
+        said.append(re.search(r"About \d+% .*? of the other pictures are above it\.", printed))
     assert said[0] and said[1] and said[0][0] == said[1][0]
 
 
@@ -381,6 +381,8 @@ def test_the_page_for_names_and_classify_say_the_same_of_the_same_names(
         ("file,label\nleft/000.png,a\n", "the first line must name the columns file,name (it is file,label)"),
         ("file,name\nleft/00.png,a\n", "a file that is no image in"),
         ("file,name\nleft/00.png,a\n", "(did you mean 'left/0"),
+        ("file,name\nold/1.png,a\nold/2.png,b\n", "2 files that are no image in"),
+        ("file,name\nold/1.png,a\nold/2.png,b\n", "old/1.png, old/2.png (give paths relative to that folder, and put"),
         ("file,name\nleft/000.png,a\nleft/000.png,b\n", "calls left/000.png both a and b"),
         (
             "file,name\nleft/000.png,a\nleft/001.png,a\n",

@@ -80,7 +80,7 @@ def test_files_that_are_gone_are_left_out_and_counted(
 
 def test_all_unknown_files_are_counted(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,name\nnope.jpg,x\n0000.png,y\n")
-    with pytest.raises(UserError, match=r"names 2 files that are no image in .*: nope.jpg \("):
+    with pytest.raises(UserError, match=r"names 2 files that are no image in .*: nope.jpg, 0000.png \("):
         read_names(tmp_path / "labels.csv", pictures)
 
 
@@ -151,23 +151,25 @@ def test_the_commands_judge_runs_on_named_images(
     run: Run, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tmp_path / "runs"
-    for i in (1, 2):
-        shutil.copytree(run.folder, runs / "folder-digits" / "dae" / f"0-00{i}")
+    for name in ("0-001", "1-001", "0-002"):
+        shutil.copytree(run.folder, runs / "folder-digits" / "dae" / name)
+        (runs / "folder-digits" / "dae" / name / "report.json").touch()  # copies keep the date
     config = yaml.safe_load((run.folder / "config.yaml").read_text())
     config["data"] = {"class_path": "unsup.data.folder.Folder", "init_args": {"images": str(pictures)}}
-    for folder in (runs / "folder-digits" / "dae").iterdir():
-        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"dataset": "folder-digits"}))
+    for folder in [runs / "folder-digits" / "dae" / name for name in ("0-001", "1-001", "0-002")]:
+        seed = int(folder.name[0])
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"dataset": "folder-digits", "seed": seed}))
         report = json.loads((folder / "report.json").read_text())
         report["provenance"]["config"] = {"data": config["data"]}
         (folder / "report.json").write_text(json.dumps(report))
     labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
     assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"dae/0-001 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
+    assert re.search(r"dae/0-002 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
     assert f"files  {runs / 'folder-digits' / 'named.csv'}" in out
     table = list(csv.DictReader((runs / "folder-digits" / "named.csv").read_text().splitlines()))
-    assert [row["run"] for row in table] == ["dae/0-001", "dae/0-002"] and table[0]["images"] == str(NAMED)
-    assert re.search(r"dae/0-002 .*\+0\.000 \[.*\], not separable", out)
+    assert [row["run"] for row in table] == ["dae/0-002", "dae/1-001"] and table[0]["images"] == str(NAMED)
+    assert re.search(r"dae/1-001 .*\+0\.000 \[.*\], not separable", out)
     assert f"Accuracy on {NAMED} images named at random, each classified by the {NAMED - 1} other named ones" in out
 
     assert main(["compare", "--runs", str(runs), "--data", "folder-digit", "--labels", labels]) == 1
@@ -216,7 +218,7 @@ def test_the_best_run_on_named_images_comes_first(
     for i in (1, 2):
         folder = tmp_path / "runs" / "folder-digits" / "dae" / f"0-00{i}"
         shutil.copytree(run.folder, folder)
-        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"seed": i}))
 
     def judge(trained: Run, *_: object) -> NamedScores:
         names = np.array(["a", "b"] * 20)

@@ -372,6 +372,9 @@ def test_without_labels_the_reconstruction_and_the_effective_rank_are_judged(fol
         below
     )
     assert outcome(silent)[0] == "unknown" and "no reconstruction errors" in outcome(silent)[1]
+    alone = unlabelled()
+    alone["baselines"] = {"pca": alone["baselines"]["pca"] | {"code_dim": 22}}  # its larger error says nothing
+    assert outcome(alone)[0] == "unknown" and "no baseline has as many dimensions" in outcome(alone)[1]
     silent["scores"]["rankme"] = 3.0  # a tenth is not under a tenth
     assert outcome(silent)[0] == "unknown"
     silent["scores"]["rankme"] = 2.9

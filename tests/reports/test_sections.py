@@ -290,3 +290,9 @@ def test_origin_says_what_went_into_the_model_besides_images() -> None:
     assert "chosen with the labels of validation images" in text
     text = section(to_markdown(report()), "Where it comes from")
     assert "augmentation: none" in text
+
+
+def test_an_audit_claims_nothing_of_labels_that_are_not_there() -> None:
+    labelled, without = report() | {"findings": []}, unlabelled() | {"findings": []}
+    assert "no near-duplicates, no doubtful labels and no shortcuts." in to_markdown(labelled)
+    assert "no odd files, no near-duplicates." in to_markdown(without)

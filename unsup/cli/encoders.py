@@ -90,11 +90,12 @@ def pictures_config(encoders: Sequence[str], images: str, data_root: str | None,
 def check_keys(path: str, own: list[str], others: list[str]) -> None:
     """Refuse options that an encoder does not have, and those of a training."""
     cls = class_from_source(path)
-    known = [name for name in inspect.signature(cls).parameters if name not in GIVEN] if cls else []
-    own = [key.removeprefix("model.") for key in own]
+    names = [name for name in inspect.signature(cls).parameters if name not in GIVEN] if cls else []
+    known = [f"--{PREFIX}{name}" for name in names]
     for key in own:
-        if key not in known:
-            raise UsageError(f"evaluate has no option --{PREFIX}{key} ({closest(key, known)})")
+        given = f"--{PREFIX}{key.removeprefix('model.')}"
+        if given not in known:
+            raise UsageError(f"evaluate has no option {given} ({closest(given, known)})")
     for key in others:
         if not key.startswith("data."):
             raise UsageError(f"evaluate has no option --{key}: give options of the data set or of the encoder")

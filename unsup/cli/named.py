@@ -1,5 +1,6 @@
 """Runs judged on the images that a user named, for `evaluate` and `compare`."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     if len({run.config["dataset"] for run in runs}) > 1:
         names = ", ".join(sorted({run.config["dataset"] for run in runs}))
         raise UsageError(f"{root} has runs on several folders of images ({names}): give {option('data', '<one>')}")
+    runs = _newest(runs)
     folders = [images_of(run, None) for run in runs]
     given = {folder: names_of_judges(labels, folder) for folder in dict.fromkeys(folders)}
     from unsup.inference.judge_names import judge_names
@@ -63,6 +65,17 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     path = root / runs[0].config["dataset"] / TABLE
     replace_file(path, _table(runs, scores))
     print(f"files  {printable(str(short_path(path)))}")
+
+
+def _newest(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, of several with the same options and seed the newest."""
+    from unsup.comparison.groups import dotted_options
+
+    newest = {}
+    for run in sorted(runs, key=lambda run: (run.folder / "report.json").stat().st_mtime):
+        recipe, seed, options = run.config["recipe"], run.config.get("seed"), dotted_options(run.config)
+        newest[json.dumps([recipe, seed, options], sort_keys=True, default=str)] = run
+    return [run for run in runs if run in newest.values()]
 
 
 def names_of_judges(labels: Path, images: Path) -> dict[str, Name]:

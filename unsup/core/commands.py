@@ -74,7 +74,7 @@ def in_typed_form(message: str) -> str:
     if not uses_make():
         return message
     variables = {text: f"{name}=" for name, text in VARIABLES.items() if text}
-    option_and_value = r"(--\w+)\b(?!\.)( (?=[^\s:]+: ))?"
+    option_and_value = r"(--\w+)\b(?!\.)( (?=[^\s:(]+: ))?"
     return re.sub(option_and_value, lambda m: variables.get(m[1], m[0]), message)
 
 

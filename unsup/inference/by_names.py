@@ -73,9 +73,11 @@ class ByNames:
         among = f"none is above {SURE:.0%} confidence"
         if sure.any():
             among = f"of the {sure.sum():,} above {SURE:.0%} confidence {share(correct[sure])}"
+        among += f"; {above:,} of the other pictures are above it" if others.any() else ""
+        which = f"of the {others.sum():,} other pictures" if others.any() else "of pictures without a name"
         return (
-            f"About {share(correct)} of the {others.sum():,} other pictures are right, judging by the {len(correct):,} "
-            f"named at random, each without its own name; {among} ({above:,} of the others are)."
+            f"About {share(correct)} {which} are right, judging by the {len(correct):,} "
+            f"named at random, each without its own name; {among}."
         )
 
 

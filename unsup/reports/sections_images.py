@@ -10,7 +10,8 @@ def about_these_images(report: Report) -> list[Block]:
     if report.findings is None:
         return []
     if not report.findings:
-        return [Note("Nothing that needs a look: no odd files, near-duplicates, doubtful labels or shortcuts.")]
+        of_labels = ", no doubtful labels and no shortcuts" if report.scores.linear_probe else ""
+        return [Note(f"Nothing that needs a look: no odd files, no near-duplicates{of_labels}.")]
     texts = [f"**{text}.**" for text in report.findings]
     return [*map(Note, texts), Note("An audit of the data set names each of these images.")]
 

@@ -57,7 +57,8 @@ def _comparison(report: Report) -> tuple[str, str]:
     standings, phrases = _by_probes(report) if report.scores.linear_probe else _by_reconstruction(report)
     if not standings:
         labelled = " by a probe: no paired differences were computed"
-        unlabelled = ": no labels, and no reconstruction errors to compare"
+        missing = "baseline has as many dimensions" if report.scores.reconstruction else "reconstruction errors"
+        unlabelled = f": there are no labels, and no {missing}"
         return "unknown", f"Not compared with its baselines{labelled if report.scores.linear_probe else unlabelled}."
     word = standings[0] if len(set(standings)) == 1 else "mixed" if BETTER in standings else UNCLEAR
     sentence = "; ".join(phrases)
