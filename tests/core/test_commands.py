@@ -54,6 +54,14 @@ def test_an_option_is_named_in_the_form_that_is_typed(monkeypatch: pytest.Monkey
     assert option("seeds", "0") == "SEEDS=0" and option("init_from", "ae") == 'ARGS="--init_from ae"'
 
 
+def test_a_missing_option_is_named_with_a_space_before_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNSUP_VIA", "make")
+    assert main(["start"]) == 2
+    assert "required: IMAGES= (see: make start ARGS=--help)" in capsys.readouterr().err
+
+
 def test_messages_follow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     for via, command, name in (("make", "make train MODEL=deep_ae", "IMAGES"), ("", "unsup train deep_ae", "--images")):

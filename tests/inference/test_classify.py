@@ -335,6 +335,14 @@ def test_confidence_by_names_is_calibrated() -> None:
     assert accuracy < 0.6 and abs(float(found.confidence[40:].mean()) - accuracy) < 0.1
 
 
+def test_no_share_of_other_pictures_is_said_where_all_are_named() -> None:
+    rng = np.random.default_rng(0)
+    codes, names = rng.normal(size=(60, 4)).astype(np.float32), rng.choice(["a", "b"], 60)
+    by_names = classify_by_names(codes, np.arange(60), names, np.ones(60, np.bool_))
+    said = by_names.about_others(np.zeros(60, np.bool_))
+    assert "of pictures without a name are right" in said and "other pictures" not in said
+
+
 def test_images_named_at_random_say_how_many_of_the_others_are_right(
     unlabelled: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

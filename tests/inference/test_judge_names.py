@@ -153,18 +153,18 @@ def test_the_commands_judge_runs_on_named_images(
     runs = tmp_path / "runs"
     for name in ("0-001", "1-001", "0-002"):
         shutil.copytree(run.folder, runs / "folder-digits" / "dae" / name)
-        (runs / "folder-digits" / "dae" / name / "report.json").touch()  # copies keep the date
     config = yaml.safe_load((run.folder / "config.yaml").read_text())
     config["data"] = {"class_path": "unsup.data.folder.Folder", "init_args": {"images": str(pictures)}}
-    for folder in [runs / "folder-digits" / "dae" / name for name in ("0-001", "1-001", "0-002")]:
-        seed = int(folder.name[0])
-        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"dataset": "folder-digits", "seed": seed}))
+    for folder in (runs / "folder-digits" / "dae").iterdir():
+        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"dataset": "folder-digits"}))
         report = json.loads((folder / "report.json").read_text())
+        report["run"]["seed"] = int(folder.name[0])
         report["provenance"]["config"] = {"data": config["data"]}
         (folder / "report.json").write_text(json.dumps(report))
     labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
     assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "dae/0-001 is left out" in err and "dae/0-002 is newer, of the same options and seed" in err
     assert re.search(r"dae/0-002 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
     assert f"files  {runs / 'folder-digits' / 'named.csv'}" in out
     table = list(csv.DictReader((runs / "folder-digits" / "named.csv").read_text().splitlines()))
@@ -218,7 +218,10 @@ def test_the_best_run_on_named_images_comes_first(
     for i in (1, 2):
         folder = tmp_path / "runs" / "folder-digits" / "dae" / f"0-00{i}"
         shutil.copytree(run.folder, folder)
-        (folder / "config.yaml").write_text(yaml.safe_dump(config | {"seed": i}))
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+        report = json.loads((folder / "report.json").read_text())
+        report["run"]["seed"] = i
+        (folder / "report.json").write_text(json.dumps(report))
 
     def judge(trained: Run, *_: object) -> NamedScores:
         names = np.array(["a", "b"] * 20)

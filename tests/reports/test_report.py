@@ -22,7 +22,7 @@ from unsup.reports.report import read_report
 from unsup.reports.score_schema import Difference, DrawScores, ProbeScores
 
 to_markdown, verdict = on_contents(markdown.to_markdown), on_contents(verdicts.verdict)
-summary_table, write_report = on_contents(reports.summary_table), on_contents(reports.write_report)
+summary_of, write_report = on_contents(reports.summary), on_contents(reports.write_report)
 
 
 def with_interval(probe: dict[str, Any]) -> str:
@@ -35,8 +35,14 @@ def with_spread(draws: dict[str, Any]) -> str:
 
 def terminal(content: dict[str, Any], width: int = 100) -> str:
     screen = io.StringIO()
-    Console(file=screen, width=width).print(summary_table(content))
+    Console(file=screen, width=width).print(summary_of(content))
     return screen.getvalue()
+
+
+def test_a_narrow_table_leaves_the_sentences_wide() -> None:
+    content = unlabelled()
+    content["baselines"], content["scores"] = {}, {"code_dim": 30}
+    assert "No baselines were computed, so these numbers cannot show whether anything was learned." in terminal(content)
 
 
 def section(text: str, title: str) -> str:

@@ -1,6 +1,6 @@
 """Runs judged on the images that a user named, for `evaluate` and `compare`."""
 
-import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from unsup.runs.run import Run
 
 if TYPE_CHECKING:
     from unsup.inference.judge_names import NamedScores
+
+log = logging.getLogger(__name__)
 
 TABLE = "named.csv"  # in the run folder, of a comparison in the folder of the data set
 
@@ -53,9 +55,9 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     if len({run.config["dataset"] for run in runs}) > 1:
         names = ", ".join(sorted({run.config["dataset"] for run in runs}))
         raise UsageError(f"{root} has runs on several folders of images ({names}): give {option('data', '<one>')}")
-    runs = _newest(runs)
+    given = {folder: names_of_judges(labels, folder) for folder in dict.fromkeys(images_of(run, None) for run in runs)}
+    runs = _without_repeated(runs)
     folders = [images_of(run, None) for run in runs]
-    given = {folder: names_of_judges(labels, folder) for folder in dict.fromkeys(folders)}
     from unsup.inference.judge_names import judge_names
 
     scores = [judge_names(run, folder, given[folder]) for run, folder in zip(runs, folders, strict=True)]
@@ -67,15 +69,20 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     print(f"files  {printable(str(short_path(path)))}")
 
 
-def _newest(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs, of several with the same options and seed the newest."""
-    from unsup.comparison.groups import dotted_options
+def _without_repeated(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs that count in `compare` without names, a repeated one once.
 
-    newest = {}
-    for run in sorted(runs, key=lambda run: (run.folder / "report.json").stat().st_mtime):
-        recipe, seed, options = run.config["recipe"], run.config.get("seed"), dotted_options(run.config)
-        newest[json.dumps([recipe, seed, options], sort_keys=True, default=str)] = run
-    return [run for run in runs if run in newest.values()]
+    A warning names each of the others.
+    """
+    from unsup.comparison.compare import usable_runs
+    from unsup.comparison.groups import group
+
+    folder = runs[0].folder.parents[1]
+    groups, notes = group(usable_runs(folder, [run.folder / "report.json" for run in runs]))
+    for note in notes:
+        log.warning("%s", note)
+    counted = {run.folder for several in groups.values() for one in several for run in one.runs}
+    return [run for run in runs if run.folder in counted]
 
 
 def names_of_judges(labels: Path, images: Path) -> dict[str, Name]:

@@ -105,12 +105,12 @@ def screen() -> "Console":
 
 def show_report(run: "Run") -> None:
     """Print the summary of an evaluated run and the path of its report."""
-    from unsup.reports.report import summary_table
+    from unsup.reports.report import summary
     from unsup.reports.sections_clusters import empty_clusters
     from unsup.reports.sections_images import findings_line
 
     if run.evaluated:
-        screen().print(summary_table(run.report))
+        screen().print(summary(run.report))
         runs = unless_default(run.root or run.folder)
         for name, text in (("images", findings_line(run.report)), ("clusters", empty_clusters(run.report))):
             if text:

@@ -1,6 +1,7 @@
 """All reports of a data set side by side, without importing torch or scikit-learn."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import overload
 
@@ -96,15 +97,7 @@ def compare_folder(folder: Path, sort: str | None, contrast: Contrast | None = N
         UserError: none of its reports can be used.
         UsageError: no table has both rows of the contrast.
     """
-    runs: list[ComparedRun] = []
-    for path in sorted(folder.glob(REPORTS)):
-        try:
-            runs.append(read_run(path))
-        except UserError as e:
-            again = suggest("evaluate", run=path.parent)
-            log.warning("skipped %s: %s; %s writes it again", path, one_line(e), again)
-    if not runs:
-        raise UserError(f"none of the reports in {folder} can be used")
+    runs = usable_runs(folder, folder.glob(REPORTS))
     groups, notes = group(runs)
     parts = [comparable(version, several, sort, contrast) for version, several in groups.items()]
     if contrast and not any(part.findings.planned for part in parts):
@@ -121,6 +114,24 @@ def compare_folder(folder: Path, sort: str | None, contrast: Contrast | None = N
     replace_file(folder / "compare.html", comparison_html(comparison))
     replace_file(folder / "compare.tex", comparison_latex(comparison))
     return comparison
+
+
+def usable_runs(folder: Path, reports: Iterable[Path]) -> list[ComparedRun]:
+    """Return the runs of reports, with a warning for each that cannot be used.
+
+    Raises:
+        UserError: none can be used.
+    """
+    runs: list[ComparedRun] = []
+    for path in sorted(reports):
+        try:
+            runs.append(read_run(path))
+        except UserError as e:
+            again = suggest("evaluate", run=path.parent)
+            log.warning("skipped %s: %s; %s writes it again", path, one_line(e), again)
+    if not runs:
+        raise UserError(f"none of the reports in {folder} can be used")
+    return runs
 
 
 def _no_contrast(parts: list[Comparable], contrast: Contrast) -> UsageError:

@@ -73,11 +73,13 @@ class ByNames:
         among = f"none is above {SURE:.0%} confidence"
         if sure.any():
             among = f"of the {sure.sum():,} above {SURE:.0%} confidence {share(correct[sure])}"
-        among += f"; {above:,} of the other pictures are above it" if others.any() else ""
-        which = f"of the {others.sum():,} other pictures" if others.any() else "of pictures without a name"
+        left, which = int(others.sum()), "pictures without a name"
+        if left:
+            which = f"the {left:,} other pictures"
+            among += f"; {above:,} of the other pictures are above it"
         return (
-            f"About {share(correct)} {which} are right, judging by the {len(correct):,} "
-            f"named at random, each without its own name; {among}."
+            f"About {share(correct)} of {which} are right, judging by the {len(correct):,} named at random, each "
+            f"without its own name; {among}."
         )
 
 

@@ -53,7 +53,7 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
         if name.name != text:
             raise UserError(printable(f"{path} calls {image} both {name.name} and {text}"))
     if unknown and not names:
-        raise UserError(f"{path} names {_not_found(unknown, images, known if len(unknown) == 1 else [])}")
+        raise UserError(f"{path} names {_not_found(unknown, images, known)}")
     if not names:
         raise UserError(f"{path} names no images: fill in its column name")
     if unknown:
@@ -97,11 +97,8 @@ def check_judges(names: Collection[Name], source: str | Path = READ) -> None:
 
 
 def _not_found(unknown: list[str], images: Path, known: list[str]) -> str:
-    """Return how many files of a table are missing, some of them, and a hint.
-
-    A file is compared with the `known` ones.
-    """
-    near = similar(unknown[0], known) if len(known) <= MOST_COMPARED else ""
+    """Return how many files of a table are missing, the first three, and a hint."""
+    near = similar(unknown[0], known) if len(unknown) == 1 and len(known) <= MOST_COMPARED else ""
     hint = near or "give paths relative to that folder, and put the named images there"
     some = ", ".join(unknown[:3]) + ", …" * (len(unknown) > 3)
     count = "a file that is" if len(unknown) == 1 else f"{len(unknown):,} files that are"

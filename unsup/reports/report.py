@@ -22,7 +22,7 @@ from unsup.reports.schema import Report
 from unsup.reports.verdict import verdict
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.constrain import Constrain
 
 SomeRecord = TypeVar("SomeRecord", bound=Record)
 KINDS = {"str": str, "int": int, "float": float, "bool": bool, "array": list, "object": dict}  # msgspec's names
@@ -176,23 +176,16 @@ def _places(value: Any, steps: list[str], key: str = "") -> Iterator[tuple[str, 
         yield from _places(value[int(steps[0])], steps[1:], f"{key}[{steps[0]}]")
 
 
-def summary_table(report: Report) -> "Table":
-    """Return the summary for the terminal, at most 100 columns wide."""
+def summary(report: Report) -> "Constrain":
+    """Return heading, scores and verdict for the terminal, at most 100 columns wide."""
     from rich import box
+    from rich.console import Group
+    from rich.constrain import Constrain
     from rich.table import Table
+    from rich.text import Text
 
     rows = {name: row_of(scores, Tables.SUMMARY) for name, scores in report.rows}
-    table = Table(
-        title=report.heading,
-        caption="\n" + verdict(report).replace("**", ""),
-        title_style="bold",
-        caption_style="",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(no_wrap=len(rows) > BROAD)
     for i, name in enumerate(rows):
         head = name.replace(" ", "\n") if len(rows) > BROAD else name
@@ -202,4 +195,5 @@ def summary_table(report: Report) -> "Table":
         if len(rows) > BROAD:
             texts = [text.replace(" [", "\n[").replace(" SSE", "\nSSE") for text in texts]
         table.add_row(*texts)
-    return table
+    parts = Group(Text(report.heading, "bold"), table, Text("\n" + verdict(report).replace("**", "")))
+    return Constrain(parts, 100)
