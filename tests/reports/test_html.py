@@ -427,3 +427,8 @@ def test_text_is_readable_on_its_background_in_both_modes(folder: Path) -> None:
             for ground in ("paper", "panel"):
                 one, other = sorted((luminance(colours[name]), luminance(colours[ground])))
                 assert (other + 0.05) / (one + 0.05) >= 4.5, (name, ground)
+
+
+def test_a_verdict_of_one_sentence_is_shown_once(folder: Path) -> None:
+    content = unlabelled() | {"baselines": {}}
+    assert to_html(content, folder).count("No baselines were computed, so these numbers") == 1

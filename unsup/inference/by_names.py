@@ -70,7 +70,7 @@ class ByNames:
             )
         correct, confidence = self.choice.judgement()
         sure, above = confidence > SURE, int((others & (self.confidence > SURE)).sum())
-        among = f"none is above {SURE:.0%} confidence"
+        among = f"none of these is above {SURE:.0%} confidence"
         if sure.any():
             among = f"of the {sure.sum():,} above {SURE:.0%} confidence {share(correct[sure])}"
         left, which = int(others.sum()), "pictures without a name"
