@@ -305,10 +305,10 @@ class Records(Folder):
     """versions.json, training.json and config.yaml of a run."""
 
     def one(self, draw: random.Random) -> Input:
+        from unsup.evaluation.existing_runs import RunIndex
         from unsup.models.pixels import Pixels
         from unsup.runs.origin import origin_record
         from unsup.runs.run import Run
-        from unsup.training.existing_runs import RunIndex
 
         contents = {
             "versions.json": {

@@ -20,10 +20,10 @@ from unsup.comparison.recorded.plan import read_plan
 from unsup.comparison.recorded.store import BEGIN, END, record_report, update_cards, update_readme, update_results_page
 from unsup.core.errors import UserError
 from unsup.core.removed import current_options
+from unsup.evaluation.existing_runs import identity_of
 from unsup.reports import report as reports
 from unsup.runs.config import compose, resolve
 from unsup.runs.lookup import config_names
-from unsup.training.existing_runs import identity_of
 
 TOP = Path(__file__).parents[2]
 full_tables, readme_tables = on_contents(tables.full_tables), on_contents(tables.readme_tables)

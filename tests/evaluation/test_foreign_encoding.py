@@ -16,8 +16,9 @@ from unsup.core.errors import UserError
 from unsup.data.digits import Digits
 from unsup.data.folder import Folder
 from unsup.data.originals import originals
-from unsup.evaluation import foreign_encoding
+from unsup.evaluation import encoder_run, foreign_encoding
 from unsup.evaluation.foreign_encoding import PictureSource, encoded_pictures, sees_more_than_thumbnails
+from unsup.evaluation.run import evaluate_run as run_evaluation
 from unsup.models.foreign.encoder import ForeignEncoder
 from unsup.models.pixels import Pixels
 from unsup.runs.run import Run
@@ -217,6 +218,34 @@ def test_a_run_of_an_encoder_is_a_run_like_every_other(
     (here / "own_nets.py").write_text(foreign.CODE.replace("manual_seed(3)", "manual_seed(4)"))
     assert main(["encode", str(run), "--images", "pictures/dark", "--out", "other.npz"]) == 1
     assert "the weights of own_nets.py:Network" in capsys.readouterr().err
+
+
+def test_the_same_evaluation_again_is_the_same_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--encoder", "own_nets.py:Averages", "--images", "pictures", "--encoder.size", "16"]
+    runs, judged = here / "runs" / "folder-pictures" / "own_nets.Averages", list[tuple[str, bool]]()
+
+    def evaluate_run(run: Run, data: Folder, quick: bool) -> None:
+        judged.append((run.folder.name, quick))
+        run_evaluation(run, data, quick)
+
+    monkeypatch.setattr(encoder_run, "evaluate_run", evaluate_run)
+    assert main([*words, "--evaluate", "quick"]) == 0
+    before = (runs / "0-001" / "report.json").read_bytes()
+    first = capsys.readouterr().out.partition("seed 0")[2]
+    assert main([*words, "--evaluate", "quick", "--data_root", "elsewhere"]) == 0 and judged == [("0-001", True)]
+    again = capsys.readouterr().out
+    assert (runs / "0-001" / "report.json").read_bytes() == before and again.partition("seed 0")[2] == first
+    assert "judged before; unsup evaluate runs/folder-pictures/own_nets.Averages/0-001 repeats that" in again
+    monkeypatch.setattr(encoder_run, "evaluate_run", lambda run, data, quick: judged.append((run.folder.name, quick)))
+    assert main(words) == 0 and judged[1:] == [("0-001", False)]  # the rest of the scores, in the same folder
+    assert main([*words, "--encoder.note", "mine"]) == 0 and judged[-1] == ("0-002", False)
+    foreign.photograph(here / "pictures" / "dark" / "another.png", seed=99)
+    assert main([*words, "--evaluate", "quick"]) == 0 and judged[-1] == ("0-003", True)
+    code = (here / "own_nets.py").read_text()
+    (here / "own_nets.py").write_text(code.replace("quarters.std", "2 * quarters.std"))  # weights say nothing of it
+    assert main([*words, "--evaluate", "quick"]) == 0 and judged[-1] == ("0-004", True)
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ import unsup.training.sweep
 from unsup.cli.main import main
 from unsup.comparison.recorded.store import record_report
 from unsup.core.errors import UserError
+from unsup.evaluation.existing_runs import progress_of
 from unsup.reports.report import read_report
 from unsup.runs.run import Run
-from unsup.training.existing_runs import progress_of
 
 WORDS = ["train", "ae", "--data", "digits", "--epochs", "1"]
 

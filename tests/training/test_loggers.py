@@ -16,8 +16,8 @@ from PIL.Image import Image
 
 from unsup.cli.main import main
 from unsup.core.errors import UserError
+from unsup.evaluation.existing_runs import identity_of
 from unsup.runs.run import Run
-from unsup.training.existing_runs import identity_of
 from unsup.training.loggers import log_picture
 
 

@@ -21,6 +21,7 @@ from unsup.comparison.recorded.store import without_local_paths
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
 from unsup.data.base import ImageData
+from unsup.evaluation.existing_runs import RunIndex
 from unsup.evaluation.protocol import DRAFT, VERSION
 from unsup.evaluation.run import started_from
 from unsup.models.ae import AE
@@ -29,7 +30,6 @@ from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_config
 from unsup.runs.origin import stages_cost
 from unsup.runs.run import Run
-from unsup.training.existing_runs import RunIndex
 
 AE_RECIPE = {"model": {"class_path": "unsup.models.ae.AE", "init_args": {"code_dim": 4}}, "trainer": {"max_epochs": 1}}
 STAGES = {"first": {}, "second": {"init_from": "first"}, "third": {"init_from": "second"}}

@@ -24,13 +24,13 @@ from unsup.cli.main import main
 from unsup.core.errors import UsageError, UserError
 from unsup.core.files import write_json
 from unsup.core.strict_yaml import dump_yaml
+from unsup.evaluation.existing_runs import RunIndex, progress_of
 from unsup.evaluation.protocol import DRAFT, VERSION
 from unsup.runs.config import Config, compose, resolve
 from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
 from unsup.training.children import exit_text
 from unsup.training.claims import Claimed, claim
-from unsup.training.existing_runs import RunIndex, progress_of
 from unsup.training.plan import Job, parse_grid, plan
 from unsup.training.standings import Standings
 from unsup.training.sweep import seconds_left

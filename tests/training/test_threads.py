@@ -15,11 +15,11 @@ from unsup.cli.main import main
 from unsup.core.errors import UserError
 from unsup.core.files import write_json
 from unsup.core.threads import Cores
+from unsup.evaluation.existing_runs import RunIndex, identity_of
 from unsup.runs.config import compose, resolve
 from unsup.runs.init_from import source_config
 from unsup.runs.run import Run
 from unsup.runs.threads import threads_and_note, use_threads
-from unsup.training.existing_runs import RunIndex, identity_of
 from unsup.training.plan import parse_grid, plan
 from unsup.training.train import threads_for
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unsup.core.errors import UserError
+from unsup.evaluation.existing_runs import identity_of
 from unsup.runs.config import Config
-from unsup.training.existing_runs import identity_of
 
 
 class Claimed(Exception):

@@ -8,12 +8,12 @@ from pathlib import Path
 from unsup.core.commands import suggest
 from unsup.core.errors import UserError
 from unsup.data.base import ImageData
+from unsup.evaluation.existing_runs import RunIndex
 from unsup.runs.build import build, build_data
 from unsup.runs.config import Config, data_recipe, default_name
 from unsup.runs.init_from import check_stages, library_source, source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.distributed import is_main_process
-from unsup.training.existing_runs import RunIndex
 from unsup.training.plan import Option, train_words
 from unsup.training.train import resume_run, train_run
 from unsup.training.trainer import uses_several_devices

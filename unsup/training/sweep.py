@@ -12,13 +12,13 @@ from statistics import fmean
 from unsup.core.errors import printable
 from unsup.core.files import short_path
 from unsup.core.words import counted, duration
+from unsup.evaluation.existing_runs import RunIndex, State
 from unsup.runs.build import load_data
 from unsup.runs.config import Config
 from unsup.runs.init_from import source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.children import exit_text, run_child
 from unsup.training.claims import Claim, Claimed, claim
-from unsup.training.existing_runs import RunIndex, State
 from unsup.training.plan import Job
 from unsup.training.standings import Standings
 

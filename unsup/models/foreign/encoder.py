@@ -122,7 +122,8 @@ class ForeignEncoder(Model):
             UserError: they are others.
         """
         if not torch.equal(state_dict[DIGEST], self.state_dict()[DIGEST]):
-            raise UserError(f"the weights of {self.name}, or its mean and deviation, changed since: evaluate it again")
+            problem = f"the weights of {self.name}, or its mean and deviation, changed since"
+            raise UserError(f"{problem}: evaluate it again; if its code draws them at random, seed it there")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what finds the weights again, for pickle and copies."""
