@@ -22,7 +22,9 @@ help: ## print this list
 	@printf '\nARGS="--model.lr 0.01 …" passes further options on to the verbs of unsup; ARGS=--help lists them.\n'
 
 .DEFAULT:
-	@echo "make has no target '$@': make help lists them" >&2; exit 2
+	@near=$$($(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1))' \
+	  '$@' $(VERBS) $(OTHERS)); \
+	echo "make has no target '$@': $${near:+did you mean make $$near? }make help lists them" >&2; exit 2
 
 # The interpreter is order-only, so that its date does not trigger an install.
 $(VENV)/bin/python:

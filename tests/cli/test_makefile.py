@@ -75,8 +75,10 @@ def test_words_that_a_verb_does_not_take_are_one_line(words: list[str], message:
 
 def test_a_misspelt_target_is_told_where_targets_are_listed(tmp_path: Path) -> None:
     shutil.copy(TOP / "Makefile", tmp_path)
-    done = subprocess.run(["make", "lable"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.splitlines()[0] == "make has no target 'lable': make help lists them"
+    for target, hint in (("lable", "did you mean make label? "), ("xyzzy", "")):
+        done = subprocess.run(["make", target], cwd=tmp_path, capture_output=True, text=True)
+        first = f"make has no target '{target}': {hint}make help lists them"
+        assert done.returncode == 2 and done.stderr.splitlines()[0] == first
 
 
 def test_first_command_installs_and_the_second_does_not(project: Project) -> None:

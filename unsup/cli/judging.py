@@ -43,7 +43,7 @@ def evaluate(
         data: with an encoder or codes: a data set in configs/data
         images: your folder of images; of a run: if it has moved
         data_root: the folder of data sets (data); of a run: if it has moved
-        labels: names of some images of a folder, in a CSV file with the columns file,name: judge a run on these alone
+        labels: judge a run on some named images of a folder: a CSV file with the columns file,name[,asked]
         evaluate: full, or quick: the first scores and the cached baselines (full)
         checkpoint: of a run: a file in its checkpoints/ other than last.ckpt, such as best.ckpt of a callback
         runs: the folder of runs (runs)

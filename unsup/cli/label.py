@@ -36,7 +36,7 @@ def label(
         line: dotted options
         encoder: an encoder that was trained elsewhere, instead of a run; named as for evaluate
         images: your folder of images (of a run: those that it was trained on)
-        labels: names so far, in a CSV file with the columns file,name
+        labels: names so far, in a CSV file with the columns file,name[,asked]
         out: the file to write (RUN/label.html, or <runs>/<data>/label/<encoder>.html)
         runs: the folder of runs (runs)
     """

@@ -33,7 +33,7 @@ def compare(
         sort: a column of the table (linear probe)
         a: a row of the table whose contrast with another one was planned
         b: that other row
-        labels: names of some images of a folder, in a CSV file with the columns file,name: compare all runs on these
+        labels: compare all runs on some named images: a CSV file with the columns file,name[,asked]
     """
     if labels:
         if sort or a or b:

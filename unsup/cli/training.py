@@ -55,7 +55,7 @@ def train(
         matmul_precision: precision of float32 products on a GPU (highest)
         compile: compile the losses; reduce-overhead uses CUDA graphs
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)
-        evaluate: full, quick (the first scores and the baselines at hand) or no (full)
+        evaluate: full, quick (the first scores and the cached baselines) or no (full)
         logger: csv, wandb or mlflow, next to TensorBoard's; others by class as trainer.logger
         config: another YAML file, which overrides the recipes; can be repeated
         print_config: print the resolved configuration and stop
@@ -171,7 +171,7 @@ def sweep(
         images: your folder of images; short for --data folder --data.images
         data_root: the folder of data sets (data)
         threads: threads of PyTorch: a number, or auto: one per idle core (auto)
-        evaluate: full, quick (the first scores and the baselines at hand) or no (full)
+        evaluate: full, quick (the first scores and the cached baselines) or no (full)
         logger: csv, wandb or mlflow, next to TensorBoard's; others by class as trainer.logger
         runs: the folder of runs (runs)
     """

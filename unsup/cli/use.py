@@ -28,7 +28,7 @@ def classify(
         run: a run folder, such as runs/mnist/deep_ae/0-001
         images: a folder of images, in any arrangement
         out: the folder to make (RUN/classified/<name of IMAGES>-<number>)
-        labels: names of some of the images, in a CSV file with the columns file,name
+        labels: names of some of the images, in a CSV file with the columns file,name[,asked]
         sort: also make a folder of copies or links for each class
     """
     trained = Run.find(run)

@@ -41,7 +41,7 @@ from unsup.runs.run import Run
 from unsup.runs.shared import shared_folder
 from unsup.runs.threads import use_threads
 
-QUICK = "quick: linear probe, few labels, kNN and k-means, and the baselines that are at hand"
+QUICK = "quick: linear probe, few labels, kNN and k-means, and the cached baselines"
 
 
 class Judgement(NamedTuple):
@@ -60,8 +60,8 @@ def evaluate_run(run: Run, data: ImageData, quick: bool = False, checkpoint: Pat
     """Judge a finished run, which the caller has locked, and write its report.
 
     The same checkpoint and data give the same scores bit for bit. A quick evaluation has the first of them, and the
-    baselines that are at hand; it draws no figures and does not check the evaluator. The weights are those of
-    `checkpoint`, by default the last ones, and whatever uses the run has them from then on.
+    cached baselines; it draws no figures and does not check the evaluator. The weights are those of `checkpoint`, by
+    default the last ones, and whatever uses the run has them from then on.
 
     Raises:
         UserError: the run is not complete.

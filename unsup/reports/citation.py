@@ -54,7 +54,8 @@ def _training(report: Report) -> list[str]:
         learned.append(f"with random views of the preset {run.views}" if run.views not in (None, "none") else "")
     else:
         learned.append(f"was judged on {run.data} without a training by gradients")
-    parameters = f"{_count(run.parameters, 'trained parameter')}, " if run.parameters else ""
+    counted = "parameter" if run.encoder else "trained parameter"
+    parameters = f"{_count(run.parameters, counted)}, " if run.parameters else ""
     first = f"The model {run.model} ({parameters}codes of {_count(run.code_dim, 'entry', 'entries')})"
     sentences = [f"{first} {', '.join(filter(None, learned))} (seed {run.seed})."]
     if start := report.provenance.init_from:

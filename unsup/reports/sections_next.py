@@ -27,10 +27,12 @@ def what_next(report: Report, folder: Path) -> list[Block]:
         again = f"--config {run / 'config.yaml'}"
         commands.append(("the same with another seed", suggest("train", again, seed=report.run.seed + 1, runs=runs)))
         commands.append(("curves, pictures and codes", suggest("dashboard", runs=runs)))
+    own = report.provenance.config.get("data", {}).get("init_args", {}).get("images")  # of a folder alone
     if labels:
-        own = report.provenance.config.get("data", {}).get("init_args", {}).get("images", PICTURES)
-        named = suggest("classify", run=run, images=own, labels=labels)
+        named = suggest("classify", run=run, images=own or PICTURES, labels=labels)
         commands.append(("sort these pictures by your names", named))
+    elif own and report.scores.linear_probe is None:
+        commands.append(("names for these pictures, which sort and judge them", suggest("label", run=run)))
     commands.append(("sort new pictures", suggest("classify", run=run, images=PICTURES)))
     commands.append(("codes of new pictures", suggest("encode", run=run, images=PICTURES)))
     commands.append(("the encoder for use elsewhere", suggest("export", run=run)))

@@ -24,7 +24,7 @@ CORRUPTIONS = {  # option of a data set -> in words
 STATES = {True: "**with uncommitted changes**", False: "nothing uncommitted"}
 
 
-QUICK = "Quick evaluation: the first scores and the baselines at hand; the evaluator did not check itself."
+QUICK = "Quick evaluation: the first scores and the cached baselines; the evaluator did not check itself."
 
 
 def checks(report: Report) -> list[str]:
