@@ -1,8 +1,10 @@
 """The page of findings says what the recorded reports say."""
 
 import itertools
+import json
 import re
 from pathlib import Path
+from statistics import mean
 
 import pytest
 from documents import model_rows
@@ -43,3 +45,16 @@ def test_statements_are_those_of_compare() -> None:
     statements = STATEMENT.findall(PAGE)
     assert statements
     assert not [one for one in statements if not any(f"* {one}" in text for text in comparisons)]
+
+
+def test_corrupted_photographs_are_those_of_the_reports() -> None:
+    page = (TOP / "docs" / "results" / "transfer.md").read_text().split("## Corrupted photographs")[1]
+    kinds = ("gaussian noise", "blur", "occlusion", "contrast", "shift", "missing pixels")
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.M)
+    assert len(rows) == 5
+    for model, cells in rows:
+        reports = sorted((TOP / "results" / "folder-cifar" / model).glob("*.json"))
+        scores = [json.loads(path.read_text())["scores"]["robustness"] for path in reports]
+        figures = [mean(one["clean"] for one in scores)]
+        figures += [mean(one[kind][severity] for one in scores) for kind in kinds for severity in (0, 1)]
+        assert re.findall(r"\.\d{3}", cells) == [f"{figure:.3f}"[1:] for figure in figures], model
