@@ -25,7 +25,7 @@ from unsup.training.classifier import Classifier, LabelledBatches
 from unsup.training.finetune import finetune_run, refuse_fixed
 
 WORDS = ("--data", "digits", "--trainer.accelerator", "cpu", "--trainer.log_every_n_steps", "1")
-WITHOUT_GRADIENT = {"closed_form", "compressed", "patches", "pca", "pixels"}
+WITHOUT_GRADIENT = {"closed_form", "compressed", "hidden", "patches", "pca", "pixels"}
 NARROW = {"simclr_resnet18": [("model.width", 8)]}  # a network that is made for a GPU
 OTHERS = ("target.", "teacher.", "decoder", "generator.", "projector.", "predictor.", "head.", "to_pixels", "centres")
 

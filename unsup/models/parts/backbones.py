@@ -66,18 +66,18 @@ def build_backbone(name: str, shape: tuple[int, int, int], width: int, augmentat
     return encoder.to(memory_format=torch.channels_last), inputs  # twice as fast as (C, H, W) in bfloat16
 
 
-def hidden_layers(backbone: nn.Module, x: Tensor) -> list[Tensor]:
+def hidden_layers(backbone: nn.Module, x: Tensor, regions: int = 2) -> list[Tensor]:
     """Return layers (N, D) that are wider than the features of a backbone.
 
-    They are the averages of the last maps in quarters of the image, and their means and largest values; of "patches"
-    those of its last maps but one, after its patches. Of a library's network they are its features.
+    They are the averages of the last maps in regions x regions parts of the image, and their means and largest values;
+    of "patches" as in `PatchNetwork.hidden`. Of a library's network they are its features.
     """
     if isinstance(backbone, PatchNetwork):
-        return backbone.hidden(x)
+        return backbone.hidden(x, regions)
     if isinstance(backbone, LibraryBackbone):
         return [backbone(x)]
     maps = cast(nn.Sequential, backbone)[:-2](x)
-    return [torch.cat([F.adaptive_avg_pool2d(maps, 2).flatten(1), maps.mean((2, 3)), maps.amax((2, 3))], dim=1)]
+    return [torch.cat([F.adaptive_avg_pool2d(maps, regions).flatten(1), maps.mean((2, 3)), maps.amax((2, 3))], dim=1)]
 
 
 def hidden_sizes(backbone: nn.Module, shape: tuple[int, int, int]) -> list[int]:

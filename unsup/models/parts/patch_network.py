@@ -52,13 +52,17 @@ class PatchNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.middle(self._activations(self._shrunk(x)))).mean((2, 3))
 
-    def hidden(self, x: Tensor) -> list[Tensor]:
-        """Return regions of patches (N, D), and averages of the maps (N, 48 width)."""
+    def hidden(self, x: Tensor, regions: int = 2) -> list[Tensor]:
+        """Return averages of the patches (N, D), and of the maps (N, D').
+
+        The last maps but one are averaged in regions x regions parts of the image, the last ones in one part less each
+        way; of these there are the largest values too. D' is 48 width for 2 regions, and 112 width for 3.
+        """
         x = self._shrunk(x)
         middle = self.middle(self._activations(x))
         last = self.last(middle)
-        maps = [F.adaptive_avg_pool2d(middle, 2).flatten(1), last.mean((2, 3)), last.amax((2, 3))]
-        return [self.regions(x), torch.cat(maps, dim=1)]
+        parts = [F.adaptive_avg_pool2d(middle, regions), F.adaptive_avg_pool2d(last, regions - 1)]
+        return [self.regions(x), torch.cat([*(part.flatten(1) for part in parts), last.amax((2, 3))], dim=1)]
 
     def _shrunk(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 2**self.halvings) if self.halvings else x
