@@ -15,11 +15,11 @@ REGIONS = 3  # of the image in each direction, in which maps are averaged
 class Hidden(Model):
     """z = h(x) or (h(x) + h(mirrored x)) / 2, h the hidden layers of a backbone.
 
-    It is that of another run, and nothing is learned. A method on views is best read before its last layers, which keep only what views leave alone
-    (Chen et al. 2020, "A simple framework for contrastive learning of visual representations", section 4.2): h are the
-    last maps before their average, in parts of the image (`hidden_layers`). `Compressed` keeps some directions of
-    such layers; these are all of them, wide, for the most that a linear probe reads. Unless the preset of views is
-    "digits", an image and its mirror image have the same code.
+    It is that of another run, and nothing is learned. A method on views is best read before its last layers, which
+    keep only what views leave alone (Chen et al. 2020, "A simple framework for contrastive learning of visual
+    representations", section 4.2): h are the last maps before their average, in parts of the image (`hidden_layers`).
+    `Compressed` keeps some directions of such layers; these are all of them, wide, for the most that a linear probe
+    reads. Unless the preset of views is "digits", an image and its mirror image have the same code.
 
     `backbone` and `width` are those of the run that this one starts from, of any method that has a backbone (`simclr`,
     `vicreg`, `byol`, `emp_ssl`, `lejepa`). The backbone does not change.
