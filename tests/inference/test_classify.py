@@ -22,7 +22,7 @@ import unsup.inference.contact_sheet
 from unsup.cli.main import main
 from unsup.core.array_files import load_arrays
 from unsup.data.thumbnail import thumbnail
-from unsup.inference.by_names import classify_by_names, scaled
+from unsup.inference.by_names import classify_by_names, scaled_by
 from unsup.inference.classify import Classification, classify_folder
 from unsup.inference.names import read_names
 from unsup.inference.sort import TABLE_COLUMNS, UNLIKE, safe_name, unused_name
@@ -281,11 +281,10 @@ def test_each_named_image_is_judged_without_it() -> None:
     """By hand, with as many images as folds and with more."""
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(300, 4)).astype(np.float32)
-    readout = Readout.fit(codes[:2], codes, codes)
-    mean, scale = readout.reference.mean(0), np.sqrt(readout.reference.var(0).mean())
+    mean, scale = codes.mean(0), np.sqrt(codes.var(0).mean())
     for m in (40, 120):
         names = np.where(codes[:m, 0] + rng.normal(size=m) > 0, "b", "a")
-        found = classify_by_names(scaled(readout, codes), np.arange(m), names, np.zeros(m, np.bool_))
+        found = classify_by_names(scaled_by(codes, codes), np.arange(m), names, np.zeros(m, np.bool_))
         recognised = int(found.choice.correct("probe").sum())
         order = np.argsort(names, kind="stable")
         right = 0
@@ -327,9 +326,8 @@ def test_confidence_by_names_is_calibrated() -> None:
     """Two classes that lie on top of each other: a plain fit is sure, and half of it is wrong."""
     rng = np.random.default_rng(3)
     codes = rng.standard_normal((400, 60)).astype(np.float32)
-    readout = Readout.fit(codes[:2], codes, codes)
     names = rng.choice(["a", "b"], 400)
-    found = classify_by_names(scaled(readout, codes), np.arange(40), names[:40], np.zeros(40, np.bool_))
+    found = classify_by_names(scaled_by(codes, codes), np.arange(40), names[:40], np.zeros(40, np.bool_))
     assert found.choice.correct(found.rule).sum() < 30
     accuracy = float((found.classes[40:] == names[40:]).mean())
     assert accuracy < 0.6 and abs(float(found.confidence[40:].mean()) - accuracy) < 0.1

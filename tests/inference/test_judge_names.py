@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,15 @@ def test_images_named_at_random_carry_the_estimate(run: Run, pictures: Path, tmp
         assert accuracy > 0.3, "chance is .1"
     rows = list(csv.DictReader(io.StringIO(scores.table().decode())))
     assert [row["counted"] for row in rows] == ["yes" if i % 3 else "no" for i in range(NAMED)]
+
+
+def test_the_images_that_a_run_trained_on_change_no_accuracy_of_names(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    labels, other = labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")), Run(run.folder)
+    other.readout = replace(run.readout, reference=3 * run.readout.reference[:7])
+    first, second = (judged(one, pictures, labels).predicted for one in (run, other))
+    assert all(np.array_equal(first[classifier], second[classifier]) for classifier in first)
 
 
 def test_a_table_of_classify_is_no_table_of_names(run: Run, pictures: Path, tmp_path: Path) -> None:

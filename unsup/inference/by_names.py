@@ -11,7 +11,6 @@ from unsup.core.words import counted
 from unsup.metrics.intervals import accuracy_interval
 from unsup.metrics.logistic import Doubles, log_probabilities
 from unsup.metrics.propagation import NEIGHBOURS, propagated
-from unsup.metrics.readout import Readout
 from unsup.metrics.rule_choice import Rule, RuleChoice, folds_of, held_out_logs, probe
 
 FEWEST_RANDOM = 20  # images named at random that carry an estimate
@@ -118,11 +117,6 @@ def classify_by_names(x: Floats, rows: Ids, names: NDArray[np.str_], is_random: 
         choice=choice,
         num_random=num_random,
     )
-
-
-def scaled(readout: Readout, codes: Floats) -> Floats:
-    """Return codes (n, d) scaled by those of the training images."""
-    return scaled_by(readout.reference, readout.compact(codes))
 
 
 def scaled_by(reference: Floats, codes: Floats) -> Floats:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from unsup.core.errors import UserError
 from unsup.core.tables import table
-from unsup.inference.by_names import scaled
+from unsup.inference.by_names import scaled_by
 from unsup.inference.encode_folder import encode_folder
 from unsup.inference.names import Name, check_judges
 from unsup.metrics.differences import Sample, differences_from_best
@@ -78,7 +78,8 @@ class NamedScores:
 def judge_names(run: Run, images: Path, given: Mapping[str, Name]) -> NamedScores:
     """Classify the named images of a folder, each by the others.
 
-    The probe is that of few labels; kNN goes by the cosine of centred codes. Only the named images are encoded.
+    The probe is that of few labels; kNN goes by the cosine of centred codes. Only the named images are encoded, and
+    their mean and deviation scale the codes, so that nothing depends on which images the run trained on.
 
     Args:
         run: the run, evaluated.
@@ -94,8 +95,9 @@ def judge_names(run: Run, images: Path, given: Mapping[str, Name]) -> NamedScore
     names = np.array([name.name for name in given.values()], np.str_)
     is_random = np.array([name.asked == "random" for name in given.values()], np.bool_)
     counted = is_random if is_random.any() else np.ones(len(names), np.bool_)
-    codes = scaled(run.readout, encoded.columns["codes"])
-    return NamedScores(encoded.files, names, counted, bool(is_random.any()), cross_validated(codes, names))
+    codes = encoded.columns["codes"]
+    predicted = cross_validated(scaled_by(codes, codes), names)
+    return NamedScores(encoded.files, names, counted, bool(is_random.any()), predicted)
 
 
 @threadpool_limits.wrap(limits=1)
