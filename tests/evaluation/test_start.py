@@ -175,7 +175,7 @@ def test_an_interrupt_loses_one_part_and_leaves_no_page(
     page = (START / "index.html").read_text()
     sizes.clear()
     assert main([*WORDS]) == 0 and not sizes and (START / "index.html").read_text() == page
-    assert "own_nets.py:Network: as many codes are cached as there are pictures\n" in capsys.readouterr().out
+    assert "own_nets.py:Network: all codes are cached\n" in capsys.readouterr().out
 
 
 # ---- names -----------------------------------------------------------------------------------------------------------

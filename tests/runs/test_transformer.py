@@ -166,7 +166,7 @@ def test_copies_of_encoders_from_elsewhere(
     Path("own_nets.py").write_text(foreign.CODE.replace("manual_seed(3)", "manual_seed(4)"), encoding="utf-8")
     changed = pickle.dumps(Encoder("own_nets.py:Network", size=32))
     Path("own_nets.py").write_text(foreign.CODE, encoding="utf-8")
-    with pytest.raises(UserError, match="changed since"):
+    with pytest.raises(UserError, match="are not those that were judged"):
         pickle.loads(changed)
 
 

@@ -107,7 +107,7 @@ def read_code_file(path: Path) -> dict[str, NDArray[Any]]:
     except DAMAGED as e:
         raise UserError(f"{path} cannot be read as arrays (objects are not read): {' '.join(str(e).split())}") from e
     if missing := [name for name in NEEDED if name not in arrays]:
-        raise UserError(f"{path} has no array {missing[0]!r}: it holds train, train_labels, test and test_labels")
+        raise UserError(f"{path} has no array {missing[0]!r}: it must hold train, train_labels, test and test_labels")
     splits = [split for split in SPLITS if split in arrays]
     for split in splits:
         codes = arrays[split]

@@ -119,7 +119,7 @@ def announce(model: ForeignEncoder, data: Folder, source: PictureSource) -> None
     seconds = (time.monotonic() - start) / len(few) * count
     log.info("%s: %s", model.name, model.preparation)
     takes = f"about {duration(seconds)} for {count:,} codes"
-    log.info("%s: %s", model.name, takes if count else "as many codes are cached as there are pictures")
+    log.info("%s: %s", model.name, takes if count else "all codes are cached")
 
 
 def view(model: ForeignEncoder, data: Folder, source: PictureSource) -> View:

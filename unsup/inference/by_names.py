@@ -69,16 +69,16 @@ class ByNames:
             )
         correct, confidence = self.choice.judgement()
         sure, above = confidence > SURE, int((others & (self.confidence > SURE)).sum())
-        among = f"none of these is above {SURE:.0%} confidence"
+        among = f"none of these has a confidence above {SURE:.0%}"
         if sure.any():
-            among = f"of the {sure.sum():,} above {SURE:.0%} confidence {share(correct[sure])}"
+            among = f"of the {sure.sum():,} with a confidence above {SURE:.0%} {share(correct[sure])} are right"
         left, which = int(others.sum()), "pictures without a name"
         if left:
             which = f"the {left:,} other pictures"
-            among += f"; {above:,} of the other pictures are above it"
+            among += f", and {above:,} of the other pictures have one"
         return (
-            f"About {share(correct)} of {which} are right, judging by the {len(correct):,} named at random, each "
-            f"without its own name; {among}."
+            f"About {share(correct)} of {which} are classified correctly, judging by the {len(correct):,} named at "
+            f"random, each without its own name: {among}."
         )
 
 

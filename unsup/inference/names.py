@@ -57,9 +57,7 @@ def read_names(path: Path, images: Path) -> dict[str, Name]:
     if not names:
         raise UserError(f"{path} names no images: fill in its column name")
     if unknown:
-        log.warning(
-            "%s: left out %s %s", path, "is" if len(unknown) == 1 else "are", _not_found(unknown, images, known)
-        )
+        log.warning("%s: left out: %s", path, _not_found(unknown, images, known))
     return dict(sorted(names.items()))  # folds of a cross-validation follow the order
 
 
@@ -101,5 +99,5 @@ def _not_found(unknown: list[str], images: Path, known: list[str]) -> str:
     near = similar(unknown[0], known) if len(unknown) == 1 and len(known) <= MOST_COMPARED else ""
     hint = near or "give paths relative to that folder, and put the named images there"
     some = ", ".join(unknown[:3]) + ", …" * (len(unknown) > 3)
-    count = "a file that is" if len(unknown) == 1 else f"{len(unknown):,} files that are"
-    return f"{count} no image in {images}: {printable(some)} ({printable(hint)})"
+    count = "one file that is not an image" if len(unknown) == 1 else f"{len(unknown):,} files that are not images"
+    return f"{count} in {images}: {printable(some)} ({printable(hint)})"

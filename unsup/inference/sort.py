@@ -114,8 +114,9 @@ def _about_confidence(classified: Classification, others: NDArray[np.bool_]) -> 
     if not classified.false_alarm_rate or classified.confidence is None:
         return "The confidences are not calibrated."
     return (
-        f"By its confidence, calibrated on held-out images, it is right for {classified.confidence[others].mean():.0%} "
-        f"of the {others.sum():,} pictures that are not named and not {UNLIKE}."
+        f"If the pictures are like the training images, about {classified.confidence[others].mean():.0%} of the "
+        f"{others.sum():,} that are not {UNLIKE} are classified correctly: confidences are calibrated on held-out "
+        "images."
     )
 
 

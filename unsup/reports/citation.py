@@ -53,7 +53,8 @@ def _training(report: Report) -> list[str]:
         learned.append("without labels" if origin and origin.supervision == ["none"] else "")
         learned.append(f"with random views of the preset {run.views}" if run.views not in (None, "none") else "")
     else:
-        learned.append(f"was judged on {run.data} without a training by gradients")
+        before = "as it is, without further training" if run.encoder else "and took no gradient steps of its own"
+        learned.append(f"was judged on {run.data} {before}")
     counted = "parameter" if run.encoder else "trained parameter"
     parameters = f"{_count(run.parameters, counted)}, " if run.parameters else ""
     first = f"The model {run.model} ({parameters}codes of {_count(run.code_dim, 'entry', 'entries')})"

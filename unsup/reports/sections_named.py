@@ -27,7 +27,7 @@ def named_pictures(report: Report) -> list[Block]:
 def about_named(named: Named) -> str:
     """Say in one or two sentences which images the accuracies are of."""
     text = (
-        f"Accuracy on {named.which}, each classified by the {named.images - 1:,} other named ones "
+        f"Accuracy on {named.which}, each classified by the other named ones "
         "(cross-validation); brackets: 95 % intervals."
     )
     return text if named.at_random else f"{text} {NOT_AT_RANDOM}"

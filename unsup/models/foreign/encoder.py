@@ -122,8 +122,8 @@ class ForeignEncoder(Model):
             UserError: they are others.
         """
         if not torch.equal(state_dict[DIGEST], self.state_dict()[DIGEST]):
-            problem = f"the weights of {self.name}, or its mean and deviation, changed since"
-            raise UserError(f"{problem}: evaluate it again; if its code draws them at random, seed it there")
+            problem = f"the weights of {self.name}, or its mean and deviation, are not those that were judged"
+            raise UserError(f"{problem}: if its code draws them at random, seed it there; otherwise evaluate it again")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what finds the weights again, for pickle and copies."""
@@ -174,7 +174,7 @@ def foreign_encoder(encoder: str | Callable[[Tensor], Tensor], options: Mapping[
     elif callable(encoder):
         known = [field.name for field in fields(Preparation)]
     else:
-        raise UsageError(f"a {type(encoder).__name__} is no encoder: give a name, a module or a function")
+        raise UsageError(f"{type(encoder).__name__} is no encoder: give a name, a module or a function")
     if unknown := [name for name in options if name not in known]:
         raise UsageError(f"an encoder has no option {unknown[0]!r} ({closest(unknown[0], known)})")
     if isinstance(encoder, str):
@@ -190,7 +190,7 @@ def vectors(z: Any, n: int, name: str) -> Tensor:
         UserError: they are something else.
     """
     if not isinstance(z, Tensor):
-        raise UserError(f"{name} returns a {type(z).__name__}: it must return a tensor (N, D), one vector per image")
+        raise UserError(f"{name} returns {type(z).__name__}: it must return a tensor (N, D), one vector per image")
     if z.ndim == 4:
         maps = ", ".join(map(str, z.shape[1:]))
         raise UserError(f"{name} returns maps (N, {maps}): return their averages, x.mean((2, 3)), one vector per image")

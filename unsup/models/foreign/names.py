@@ -59,6 +59,7 @@ def parse_name(text: str) -> EncoderName:
     if colon and attribute.isidentifier() and (place.endswith(".py") or is_dotted(place)):
         return EncoderName("code", text)
     hint = f"if it is a network of torchvision, give torchvision:{text}; " if is_dotted(text) else ""
+    hint = f"give {text}:build, with the name of its function; " if text.endswith(".py") else hint
     hint = "did you mean starter? " if similar(text, ["starter"]) else hint
     raise UsageError(f"no encoder is named {text!r}: {hint}{option('encoder')} is one of {FORMS}")
 

@@ -98,4 +98,4 @@ def as_module(made: Any, name: str) -> nn.Module:
         return made
     if callable(made):
         return Function(made)
-    raise UserError(f"{name} returns a {type(made).__name__}: it must return a torch.nn.Module")
+    raise UserError(f"{name} returns {type(made).__name__}: it must return a torch.nn.Module")
