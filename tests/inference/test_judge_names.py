@@ -61,9 +61,7 @@ def test_images_named_at_random_carry_the_estimate(run: Run, pictures: Path, tmp
     assert [row["counted"] for row in rows] == ["yes" if i % 3 else "no" for i in range(NAMED)]
 
 
-def test_the_images_that_a_run_trained_on_change_no_accuracy_of_names(
-    run: Run, pictures: Path, tmp_path: Path
-) -> None:
+def test_the_images_that_a_run_trained_on_change_no_accuracy_of_names(run: Run, pictures: Path, tmp_path: Path) -> None:
     labels, other = labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")), Run(run.folder)
     other.readout = replace(run.readout, reference=3 * run.readout.reference[:7])
     first, second = (judged(one, pictures, labels).predicted for one in (run, other))
@@ -184,6 +182,10 @@ def test_the_commands_judge_runs_on_named_images(
 
     assert main(["compare", "--runs", str(runs), "--data", "folder-digit", "--labels", labels]) == 1
     assert "has no evaluated run on folder-digit (did you mean 'folder-digits'?)" in capsys.readouterr().err
+    (runs / "digits" / "ae" / "0-001").mkdir(parents=True)
+    (runs / "digits" / "ae" / "0-001" / "report.json").touch()
+    assert main(["compare", "--runs", str(runs), "--labels", labels, "--data", "digits"]) == 1
+    assert "digits is not a folder of images, and --labels names images of one" in capsys.readouterr().err
 
     one = runs / "folder-digits" / "dae" / "0-001"
     assert main(["evaluate", str(one), "--labels", labels]) == 0

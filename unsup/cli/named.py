@@ -49,6 +49,8 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
     reports = sorted(root.glob(f"{data or '*'}/*/*/report.json"))
     runs = [run for run in map(Run, (path.parent for path in reports)) if run.has_readout and folder_named_by(run)]
     if not runs and data and (known := {path.parts[-4] for path in root.glob("*/*/*/report.json")}):
+        if data in known:
+            raise UserError(f"{data} is not a folder of images, and {option('labels')} names images of one")
         raise UserError(f"{root} has no evaluated run on {data} ({closest(data, known)})")
     if not runs:
         raise UserError(f"{root} has no evaluated run on a folder of images: {suggest('train', images='<folder>')}")
