@@ -21,7 +21,7 @@ from unsup.models.parts.frozen import weights_hash
 from unsup.runs.build import build_data, build_model
 from unsup.runs.checkpoints import AtomicCheckpoints
 from unsup.runs.config import Config
-from unsup.runs.provenance import provenance
+from unsup.runs.provenance import package_versions
 from unsup.runs.recipes import how_chosen
 from unsup.runs.run import Run
 from unsup.runs.threads import choose_threads, use_threads
@@ -96,7 +96,7 @@ def judged_before(runs_root: Path, config: Config, images: str, encoder: str) ->
         images: the fingerprint of the data set.
         encoder: its hash.
     """
-    same = {"data_sha256": images, "encoder_sha256": encoder, "versions": provenance()["versions"]}
+    same = {"data_sha256": images, "encoder_sha256": encoder, "versions": package_versions()}
     for run in RunIndex(runs_root).matching(config):
         if run.trained and not run.in_use() and same.items() <= run.versions.items():
             return run

@@ -10,7 +10,7 @@ from unsup.core.errors import UsageError, UserError
 from unsup.core.ranges import Above, AtLeast
 from unsup.models.base import Model
 from unsup.models.parts.augment import augment
-from unsup.models.parts.backbones import build_backbone, hidden_layers, hidden_sizes
+from unsup.models.parts.backbones import backbone_weights, build_backbone, hidden_layers, hidden_sizes
 from unsup.models.parts.closed_form import COMPARED_IMAGES, ViewMoments, deviations, leading_directions, spread
 from unsup.models.parts.spectral import nearest_by_cosine
 
@@ -88,7 +88,7 @@ class Compressed(Model):
 
     def initialise(self, state: dict[str, Tensor]) -> None:
         """Take the backbone of another run."""
-        super().initialise({name: value for name, value in state.items() if name.startswith("backbone.")})
+        super().initialise(backbone_weights(state))
 
     @torch.no_grad()
     def fit(self, images: Callable[[], Iterator[Tensor]]) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from unsup.core.ranges import AtLeast
 from unsup.models.base import Model
-from unsup.models.parts.backbones import build_backbone, hidden_layers
+from unsup.models.parts.backbones import backbone_weights, build_backbone, hidden_layers
 
 REGIONS = 3  # of the image in each direction, in which maps are averaged
 
@@ -51,7 +51,7 @@ class Hidden(Model):
 
     def initialise(self, state: dict[str, Tensor]) -> None:
         """Take the backbone of another run."""
-        super().initialise({name: value for name, value in state.items() if name.startswith("backbone.")})
+        super().initialise(backbone_weights(state))
 
     def encode(self, x: Tensor) -> Tensor:
         layers = self._hidden(x)

@@ -17,6 +17,11 @@ PACKAGES = ("unsup", "torch", "torchvision", "lightning", "torchmetrics", "sciki
 
 def provenance() -> dict[str, Any]:
     """Return versions, git commit, whether the tree differs from it, and hardware."""
+    return {"versions": package_versions(), **git_state(), "hardware": hardware()}
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide results."""
     import importlib.metadata
 
     versions = {"python": platform.python_version()}
@@ -25,7 +30,7 @@ def provenance() -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:  # run from a checkout without an install
             versions[package] = "not installed"
-    return {"versions": versions, **git_state(), "hardware": hardware()}
+    return versions
 
 
 def with_epochs(command: str, epochs: int) -> str:

@@ -66,6 +66,11 @@ def build_backbone(name: str, shape: tuple[int, int, int], width: int, augmentat
     return encoder.to(memory_format=torch.channels_last), inputs  # twice as fast as (C, H, W) in bfloat16
 
 
+def backbone_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of the backbone in the state of a method on views."""
+    return {name: value for name, value in state.items() if name.startswith("backbone.")}
+
+
 def hidden_layers(backbone: nn.Module, x: Tensor, regions: int = 2) -> list[Tensor]:
     """Return layers (N, D) that are wider than the features of a backbone.
 
