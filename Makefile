@@ -17,13 +17,15 @@ VERBS := start train resume sweep finetune audit evaluate label classify similar
 OTHERS := help install bench dashboard docs notebooks test test-all test-nightly check release-check clean
 .PHONY: $(VERBS) $(OTHERS)
 
+# Prints the one of the following words that is most like the first.
+closest := $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1))'
+
 help: ## print this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z_-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nARGS="--model.lr 0.01 …" passes further options on to the verbs of unsup; ARGS=--help lists them.\n'
 
 .DEFAULT:
-	@near=$$($(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1))' \
-	  '$@' $(VERBS) $(OTHERS)); \
+	@near=$$($(closest) '$@' $(VERBS) $(OTHERS)); \
 	echo "make has no target '$@': $${near:+did you mean make $$near? }make help lists them" >&2; exit 2
 
 # The interpreter is order-only, so that its date does not trigger an install.
@@ -56,9 +58,8 @@ given = $(if $(filter $1,$(LISTS)),$($1),$(value $1))
 quoted = $(if $(filter $1,$(LISTS)),$($1),$(if $(filter $1,$(FLAGS)),,$(call literal,$1)))
 # A variable that is misspelt, or that the verb does not take, is an error.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $v)),$v))
-upper = $(shell printf %s '$1' | tr '[:lower:]' '[:upper:]')
-near = $(firstword $(filter $1%,$(TAKES)) $(foreach v,$(TAKES),$(if $(filter $v%,$1),$v)))
-meant = $(if $(call near,$(call upper,$1)),did you mean $(call near,$(call upper,$1))=?,give it $(strip $(TAKES) ARGS))
+near = $(shell $(closest) "$$(printf %s '$1' | tr '[:lower:]' '[:upper:]')" $(TAKES))
+meant = $(or $(patsubst %,did you mean %=?,$(call near,$1)),give it $(strip $(TAKES) ARGS))
 checked = $(foreach v,$(filter-out $(TAKES) $(if $(filter MODELS,$(TAKES)),MODEL) ARGS RUNS PY PYTHON VENV,$(GIVEN)),$(error $@ takes no $v=: $(call meant,$v)))$(alone)$(runnable)
 comma := ,
 # make reads a word without a name as another target.
