@@ -167,17 +167,18 @@ def test_the_commands_judge_runs_on_named_images(
         (folder / "config.yaml").write_text(yaml.safe_dump(config | {"dataset": "folder-digits"}))
         report = json.loads((folder / "report.json").read_text())
         report["run"]["seed"] = int(folder.name[0])
-        report["provenance"]["config"] = {"data": config["data"]}
+        report["provenance"]["config"] = {"data": config["data"], "model": {"noise": report["run"]["seed"] / 2}}
         (folder / "report.json").write_text(json.dumps(report))
     labels = str(labels_file(tmp_path / "labels.csv", dict.fromkeys(range(NAMED), "random")))
     assert main(["compare", "--runs", str(runs), "--labels", labels]) == 0
     out, err = capsys.readouterr()
     assert "dae/0-001 is left out" in err and "dae/0-002 is newer, of the same options and seed" in err
-    assert re.search(r"dae/0-002 +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
+    assert re.search(r"dae/0-002 \(noise=0.0\) +\.\d+ \[\.\d+, \.\d+\] .* the best", out)
     assert f"files  {runs / 'folder-digits' / 'named.csv'}" in out
     table = list(csv.DictReader((runs / "folder-digits" / "named.csv").read_text().splitlines()))
     assert [row["run"] for row in table] == ["dae/0-002", "dae/1-001"] and table[0]["images"] == str(NAMED)
-    assert re.search(r"dae/1-001 .*\+0\.000 \[.*\], not separable", out)
+    assert [row["options"] for row in table] == ["noise=0.0", "noise=0.5"]
+    assert re.search(r"dae/1-001 .*\+0\.000 \[.*\], not\s+(\(noise=0.5\)\s+)?separable", out) and "(noise=0.5)" in out
     assert f"Accuracy on {NAMED} images named at random, each classified by the other named ones" in out
 
     assert main(["compare", "--runs", str(runs), "--data", "folder-digit", "--labels", labels]) == 1

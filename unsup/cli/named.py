@@ -36,7 +36,7 @@ def evaluate_names(run: Run, images: Path, given: Mapping[str, Name], labels: Pa
         replace_file(run.folder / TABLE, scores.table())
         run.report.named = scores.record(labels)
         rewrite_report(run.folder, run.report)
-    _show([run], [scores], labels)
+    _show({_short_name(run): scores}, labels)
     print(f"table  {printable(str(short_path(run.folder / TABLE)))}")
 
 
@@ -58,23 +58,25 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
         names = ", ".join(sorted({run.config["dataset"] for run in runs}))
         raise UsageError(f"{root} has runs on several folders of images ({names}): give {option('data', '<one>')}")
     given = {folder: names_of_judges(labels, folder) for folder in dict.fromkeys(images_of(run, None) for run in runs)}
-    runs = _without_repeated(runs)
+    options = _options_of_counted(runs)
+    runs = [run for run in runs if run.folder in options]
     folders = [images_of(run, None) for run in runs]
     from unsup.inference.judge_names import judge_names
 
     scores = [judge_names(run, folder, given[folder]) for run, folder in zip(runs, folders, strict=True)]
     order = sorted(range(len(runs)), key=lambda i: -scores[i].accuracy("probe")[0])
-    runs, scores = [runs[i] for i in order], [scores[i] for i in order]
-    _show(runs, scores, labels)
+    rows = [(_short_name(runs[i]), options[runs[i].folder], scores[i]) for i in order]
+    _show({f"{name} ({own})" if own else name: one for name, own, one in rows}, labels)
     path = root / runs[0].config["dataset"] / TABLE
-    replace_file(path, _table(runs, scores))
+    replace_file(path, _table(rows))
     print(f"files  {printable(str(short_path(path)))}")
 
 
-def _without_repeated(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs that count in `compare` without names, a repeated one once.
+def _options_of_counted(runs: Sequence[Run]) -> dict[Path, str]:
+    """Return the folders of the runs that count in `compare` without names, a repeated one once.
 
-    A warning names each of the others.
+    With each come the options in which it differs from other runs of its recipe, "" if there are none. A warning names
+    each run that does not count.
     """
     from unsup.comparison.compare import usable_runs
     from unsup.comparison.groups import group
@@ -83,8 +85,12 @@ def _without_repeated(runs: Sequence[Run]) -> list[Run]:
     groups, notes = group(usable_runs(folder, [run.folder / "report.json" for run in runs]))
     for note in notes:
         log.warning("%s", note)
-    counted = {run.folder for several in groups.values() for one in several for run in one.runs}
-    return [run for run in runs if run.folder in counted]
+    return {
+        run.folder: one.name.removeprefix(run.recipe).removeprefix(", ")
+        for several in groups.values()
+        for one in several
+        for run in one.runs
+    }
 
 
 def names_of_judges(labels: Path, images: Path) -> dict[str, Name]:
@@ -117,20 +123,16 @@ def folder_named_by(run: Run) -> str:
     return str(read_layer(run.folder / "config.yaml")["data"]["init_args"].get("images", ""))
 
 
-def _table(runs: Sequence[Run], scores: Sequence["NamedScores"]) -> bytes:
-    """Return a CSV file with accuracies and intervals, a line for each run."""
+def _table(rows: Sequence[tuple[str, str, "NamedScores"]]) -> bytes:
+    """Return a CSV file with accuracies and intervals, a line for each run, its options and scores."""
     from unsup.inference.judge_names import CLASSIFIERS
 
     columns = [title + end for title in CLASSIFIERS.values() for end in ("", " low", " high")]
-    rows = [
-        [
-            _short_name(run),
-            int(one.counted.sum()),
-            *(x for key in CLASSIFIERS for x in one.accuracy(key)),
-        ]
-        for run, one in zip(runs, scores, strict=True)
+    lines = [
+        [name, options, int(one.counted.sum()), *(x for key in CLASSIFIERS for x in one.accuracy(key))]
+        for name, options, one in rows
     ]
-    return table(("run", "images", *columns), rows)
+    return table(("run", "options", "images", *columns), lines)
 
 
 def _short_name(run: Run) -> str:
@@ -138,8 +140,8 @@ def _short_name(run: Run) -> str:
     return "/".join(run.folder.parts[-2:])
 
 
-def _show(runs: Sequence[Run], scores: Sequence["NamedScores"], labels: Path) -> None:
-    """Print accuracies with intervals, and paired differences from the best run."""
+def _show(scores: Mapping[str, "NamedScores"], labels: Path) -> None:
+    """Print accuracies with intervals by the name of the run, and paired differences from the best run."""
     from rich import box
     from rich.table import Table
 
@@ -151,15 +153,15 @@ def _show(runs: Sequence[Run], scores: Sequence["NamedScores"], labels: Path) ->
     accuracies.add_column("run", overflow="fold")
     for title in CLASSIFIERS.values():
         accuracies.add_column(title, justify="right")
-    if len(runs) > 1:
+    if len(scores) > 1:
         accuracies.add_column("probe minus the best", justify="right")
-    best, differences = compare_names(scores, "probe")
-    for i, (run, one) in enumerate(zip(runs, scores, strict=True)):
+    best, differences = compare_names(list(scores.values()), "probe")
+    for i, (name, one) in enumerate(scores.items()):
         cells = ["{} [{}, {}]".format(*map(accuracy, one.accuracy(key))) for key in CLASSIFIERS]
-        if len(runs) > 1:
+        if len(scores) > 1:
             difference = differences[i]
             text = "{difference:+.3f} [{low:+.3f}, {high:+.3f}]".format(**difference)
             cells.append("the best" if i == best else text + ("" if difference["separable"] else ", not separable"))
-        accuracies.add_row(printable(_short_name(run)), *cells)
+        accuracies.add_row(printable(name), *cells)
     screen().print(accuracies)
-    print(about_named(scores[0].record(labels)))
+    print(about_named(next(iter(scores.values())).record(labels)))
