@@ -143,7 +143,7 @@ def test_rules_that_give_no_groups_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         named_groups(tmp_path, ["a.png"], str(table))
     table.write_text("file,group\na.png,1\n")
-    with pytest.raises(UserError, match=r"no group for 1 images \(the first: b.png\)"):
+    with pytest.raises(UserError, match=r"no group for 1 image \(the first: b.png\)"):
         named_groups(tmp_path, ["a.png", "b.png"], str(table))
 
 

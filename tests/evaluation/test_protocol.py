@@ -439,7 +439,7 @@ def test_a_class_without_test_images_is_named():
     assert found.scores["linear_probe"]["untested"] == [2]
     assert len(found.scores["linear_probe"]["per_class"]) == 2
     assert found.scores["linear_probe"]["accuracy"] > 0.9
-    assert any("no test image of 1 classes (the first: class 2)" in line for line in said)
+    assert any("no test image of 1 class (the first: class 2)" in line for line in said)
 
 
 def test_k_is_the_number_of_classes_not_of_test_labels():
@@ -478,7 +478,9 @@ def test_codes_that_are_not_finite_are_refused_by_name(broken):
             z[5, 2] = float(broken)
             return z
 
-    with pytest.raises(UserError, match=r"Broken: the codes are not finite for 1 of 270 train images \(the first: 5\)"):
+    with pytest.raises(
+        UserError, match=r"Broken: the codes are not finite for 1 of 270 train images \(the first: image 5\)"
+    ):
         judge_model(Broken((1, 4, 4)), Toy(thirds(300), thirds(90)))
 
 

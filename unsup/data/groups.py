@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from unsup.core.errors import UsageError, UserError
 from unsup.core.tables import FileNames, read_table
+from unsup.core.words import counted
 from unsup.data.exif import bursts
 
 EXIF = re.compile(r"exif:(\d+(?:\.\d+)?)s")  # such as exif:60s
@@ -62,12 +63,14 @@ def _from_table(files: Sequence[str], path: Path) -> list[str]:
         if file := known.find(row["file"]):  # it may have lines on other images
             groups[file] = row["group"].strip()
     if missing := [file for file in files if not groups.get(file)]:
-        raise UserError(f"data.groups: {path} has no group for {len(missing)} images (the first: {missing[0]})")
+        count = counted(len(missing), "image")
+        raise UserError(f"data.groups: {path} has no group for {count} (the first: {missing[0]})")
     return [groups[file] for file in files]
 
 
 def _from_names(files: Sequence[str], rule: str) -> list[str]:
     found = [re.search(rule, file.rpartition("/")[2]) for file in files]
     if missing := [file for file, match in zip(files, found, strict=True) if match is None or match[1] is None]:
-        raise UserError(f"data.groups is {rule!r}: {len(missing)} names do not match (the first: {missing[0]})")
+        count = counted(len(missing), "name does", "names do")
+        raise UserError(f"data.groups is {rule!r}: {count} not match (the first: {missing[0]})")
     return [match[1] for match in found if match]

@@ -6,6 +6,7 @@ import numpy as np
 
 from unsup.core.arrays import LARGEST, SMALLEST, Floats, Ids
 from unsup.core.errors import UserError
+from unsup.core.words import counted
 
 
 @dataclass(frozen=True)
@@ -35,5 +36,5 @@ def finite(values: Floats, what: str, split: str, remedy: str) -> Floats:
     if not largest <= np.finfo(np.float32).max:
         limit, problem = float(np.finfo(np.float32).max), "not finite"
     broken = np.flatnonzero(~(np.abs(values.reshape(len(values), -1)) <= limit).all(axis=1))
-    share = f"{len(broken)} of {len(values)} {split} images (the first: {broken[0]})"
+    share = f"{len(broken):,} of {counted(len(values), f'{split} image')} (the first: image {broken[0]})"
     raise UserError(f"{what} are {problem} for {share}: {remedy}")

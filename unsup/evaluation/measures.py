@@ -8,6 +8,7 @@ import numpy as np
 
 from unsup.core.arrays import Floats, Ids
 from unsup.core.splits import SPLITS
+from unsup.core.words import counted
 from unsup.evaluation.clusterings import Labels, kmeans_scores
 from unsup.evaluation.encoded import Encoded
 from unsup.evaluation.parallel import Measures
@@ -113,7 +114,7 @@ def labelled_scores(done: dict[str, Any], labels: Labels, test: Encoded) -> dict
     scores["linear_probe"] |= {name: value for name, value in probed.quality._asdict().items() if value is not None}
     scores["linear_probe"]["per_class"] = probed.probe.per_class
     if untested := probed.probe.untested:
-        say(f"no test image of {len(untested)} classes (the first: class {untested[0]})")
+        say(f"no test image of {counted(len(untested), 'class', 'classes')} (the first: class {untested[0]})")
         scores["linear_probe"]["untested"] = untested
     if standardised := done.get("few-label probe, standardised"):
         scores["few_label_standardised"] = _few_label_scores(standardised)

@@ -44,7 +44,7 @@ def run_side_by_side(parts: Measures, workers: int, seconds: float = 0) -> dict[
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(parts)))]
     about = f", about {duration(seconds / len(threads))}" if seconds else ""
-    say(f"scoring in {len(parts)} parts on {counted(len(threads), 'core')}{about}")
+    say(f"scoring in {counted(len(parts), 'part')} on {counted(len(threads), 'core')}{about}")
     done: dict[str, Any] = {}
     with threadpool_limits(limits=1):  # BLAS limits the whole process
         try:
@@ -55,7 +55,7 @@ def run_side_by_side(parts: Measures, workers: int, seconds: float = 0) -> dict[
                 if error is not None:
                     raise error
                 done[name] = result
-                say(f"{name}: {seconds:.1f} s ({len(done)} of {len(parts)} parts)")
+                say(f"{name}: {seconds:.1f} s ({len(done)} of {counted(len(parts), 'part')})")
         except BaseException:
             todo.clear()  # an interrupt arrives without a failed measure
             for thread in threads:
