@@ -108,6 +108,7 @@ def show_report(run: "Run") -> None:
     from unsup.reports.report import summary
     from unsup.reports.sections_clusters import empty_clusters
     from unsup.reports.sections_images import findings_line
+    from unsup.reports.sections_next import naming
 
     if run.evaluated:
         screen().print(summary(run.report))
@@ -117,6 +118,8 @@ def show_report(run: "Run") -> None:
                 print(f"{name:10} {printable(text)}")
         if run.report.quick:
             print(f"quick      the rest of the scores: {suggest('evaluate', run=run)}")
+        if (command := naming(run.report, short_path(run.folder))) and not run.report.named:
+            print(f"names      {command} lets you name pictures, which judge the codes")
         print(f"report     {short_path(run.folder / 'report.html')}\ndashboard  {suggest('dashboard', runs=runs)}")
 
 

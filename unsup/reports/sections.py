@@ -15,7 +15,7 @@ from unsup.reports.sections_labels import label_efficiency
 from unsup.reports.sections_named import TITLE as NAMED
 from unsup.reports.sections_named import named_pictures
 from unsup.reports.sections_new_images import new_images
-from unsup.reports.sections_origin import QUICK, how_made, origin
+from unsup.reports.sections_origin import how_made, origin
 from unsup.reports.sections_probes import by_class, corrupted, draws, untested_classes
 from unsup.reports.verdict import COMPARED_BY
 
@@ -74,8 +74,6 @@ def _summary(report: Report) -> list[Block]:
         note += " Brackets: 95 % interval over test images. ±: standard deviation over draws of the labelled images."
     blocks: list[Block] = [Table("This model and its baselines", rows), Note(note)]
     blocks += [Note(text) for text in _about_baselines(report)]
-    if report.quick:
-        blocks.append(Note(QUICK))
     if warning := untested_classes(report):
         blocks.append(Note(warning))
     if reduced := report.scores.reduced:

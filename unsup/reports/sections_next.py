@@ -27,13 +27,22 @@ def what_next(report: Report, folder: Path) -> list[Block]:
         again = f"--config {run / 'config.yaml'}"
         commands.append(("the same with another seed", suggest("train", again, seed=report.run.seed + 1, runs=runs)))
         commands.append(("curves, pictures and codes", suggest("dashboard", runs=runs)))
-    own = report.provenance.config.get("data", {}).get("init_args", {}).get("images")  # of a folder alone
     if labels:
-        named = suggest("classify", run=run, images=own or PICTURES, labels=labels)
+        named = suggest("classify", run=run, images=_folder(report) or PICTURES, labels=labels)
         commands.append(("sort these pictures by your names", named))
-    elif own and report.scores.linear_probe is None:
-        commands.append(("names for these pictures, which sort and judge them", suggest("label", run=run)))
+    elif command := naming(report, run):
+        commands.append(("names for these pictures, which sort and judge them", command))
     commands.append(("sort new pictures", suggest("classify", run=run, images=PICTURES)))
     commands.append(("codes of new pictures", suggest("encode", run=run, images=PICTURES)))
     commands.append(("the encoder for use elsewhere", suggest("export", run=run)))
     return [Items([(words, f"`{command}`") for words, command in commands])]
+
+
+def naming(report: Report, run: Path) -> str:
+    """Return the command that names the pictures of a folder without classes, "" if the images are of another kind."""
+    return suggest("label", run=run) if _folder(report) and report.scores.linear_probe is None else ""
+
+
+def _folder(report: Report) -> str:
+    """Return the folder of images, "" for other data sets."""
+    return str(report.provenance.config.get("data", {}).get("init_args", {}).get("images", ""))

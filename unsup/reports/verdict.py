@@ -29,12 +29,10 @@ def verdict(report: Report) -> str:
 
     Labelled images are judged by paired intervals on the test images. The first sentence says if the run did not learn.
     """
-    if not report.baselines:
-        comparison = NO_BASELINES
-    elif report.scores.linear_probe:
-        comparison = _labelled_verdict(report)
-    else:
+    if not report.scores.linear_probe:
         comparison = _unlabelled_verdict(report)
+    else:
+        comparison = _labelled_verdict(report) if report.baselines else NO_BASELINES
     failure = learning_failure(report)
     lags = not failure and _comparison(report)[0] in (WORSE, UNCLEAR)
     return " ".join(filter(None, [failure, comparison, short_run(report) if lags else ""]))
@@ -53,7 +51,7 @@ def outcome(report: Report) -> tuple[str, str]:
 
 def _comparison(report: Report) -> tuple[str, str]:
     if not report.baselines:
-        return "unknown", NO_BASELINES
+        return "unknown", NO_BASELINES if report.scores.linear_probe else _unlabelled_verdict(report)
     standings, phrases = _by_probes(report) if report.scores.linear_probe else _by_reconstruction(report)
     if not standings:
         labelled = " by a probe: no paired differences were computed"
@@ -139,6 +137,8 @@ def _unlabelled_verdict(report: Report) -> str:
         text += f" Squared error per image, lower is better: {', '.join(errors)}"
         worse = [result.baseline for result in results if result.standing != BETTER]
         text += f": **not better than {enumeration(worse)}**." if worse else "."
+    elif not report.baselines:
+        text += f" {NO_BASELINES}"
     used = _few_dimensions(report)
     return f"{text} **The codes use {used}.**" if used else text
 
