@@ -137,10 +137,12 @@ def test_what_the_first_stage_saw_the_last_one_owes_to_it(root: Path, recipes: P
 def test_the_command_of_a_source_repeats_it(root: Path) -> None:
     assert train(root, "second", "--data_root", "else where") == 0
     command = versions(root, "first/0-001")["command"]
-    assert command.startswith("unsup train first --data digits --seed 0 ") and "epochs" not in command
+    assert command == f"unsup train first --data digits --seed 0 --data_root 'else where' --runs {root}"
     assert main(shlex.split(command)[1:]) == 0
     first = root / "digits/first"
     assert (first / "0-001/config.yaml").read_text() == (first / "0-002/config.yaml").read_text()
+    assert train(root, "second", "--data.noise", ".1") == 0
+    assert "--data.noise 0.1 " in versions(root, "first/0-003")["command"]
 
 
 def test_a_class_of_images_needs_no_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

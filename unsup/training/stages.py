@@ -6,11 +6,11 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from unsup.core.commands import suggest
-from unsup.core.errors import UserError
+from unsup.core.errors import UsageError, UserError
 from unsup.data.base import ImageData
 from unsup.evaluation.existing_runs import RunIndex
 from unsup.runs.build import build, build_data
-from unsup.runs.config import Config, data_recipe, default_name
+from unsup.runs.config import Config, compose, data_recipe, default_name, resolve
 from unsup.runs.init_from import check_stages, library_source, source_config, source_recipe
 from unsup.runs.run import Run
 from unsup.training.distributed import is_main_process
@@ -96,7 +96,7 @@ def missing_stages(config: Config, runs_root: Path, data: ImageData) -> tuple[Ru
         )
         if state == "begun":
             return run, stages
-        stages.insert(0, (source, stage_command(source, [("seed", source["seed"]), *options], runs_root)))
+        stages.insert(0, (source, stage_command(source, options, runs_root)))
         config = source
     return None, stages
 
@@ -105,11 +105,32 @@ def stage_command(config: Config, options: Sequence[Option], runs_root: Path) ->
     """Return the command that trains a stage, or an empty text if there is none.
 
     No option of the command line names a data set, whose name is otherwise that of its class.
+
+    Args:
+        config: of the stage.
+        options: besides recipe, data set and seed; those that change nothing are left out of the command.
+        runs_root: the folder of runs.
     """
     data = data_recipe(config)
     if not data and config["dataset"] != default_name(config["data"]["class_path"]):
         return ""
-    return shlex.join(["unsup", *train_words(config["recipe"], data, options, runs_root)])
+    needed = [option for option in options if not changes_nothing(option, config, data)]
+    words = train_words(config["recipe"], data, [("seed", config["seed"]), *needed], runs_root)
+    return shlex.join(["unsup", *words])
+
+
+def changes_nothing(option: Option, config: Config, data: str | None) -> bool:
+    """Return whether a data option has the value that the recipes have without it."""
+    name, value = option
+    section, _, key = name.rpartition(".")
+    if section != "data":
+        return False
+    others = [(f"data.{other}", own) for other, own in config["data"]["init_args"].items() if other != key]
+    try:
+        without = resolve(compose(config["recipe"], data, [], others))
+    except UsageError:  # it is one that must be given
+        return False
+    return bool(without["data"]["init_args"][key] == value)
 
 
 def refuse_misfits(config: Config, source: Config) -> None:
