@@ -33,7 +33,7 @@ def make_command(run: RunFacts) -> str:
 
 
 def recorded_words(run: RunFacts) -> list[str]:
-    """Return ["unsup", verb, …] as recorded, without seed, paths and threads.
+    """Return ["unsup", verb, …] as recorded, without seed, paths, threads and extent of the evaluation.
 
     Raises:
         UserError: as in `make_command`.
@@ -42,7 +42,7 @@ def recorded_words(run: RunFacts) -> list[str]:
     if words[:2] != ["unsup", verb]:
         command = suggest(verb, via="unsup")
         raise UserError(f"{run.model} on {run.data}, seed {run.seed}: not made by `{command}`")
-    dropped = ("--seed", "--threads", *PATH_OPTIONS)
+    dropped = ("--seed", "--threads", "--evaluate", *PATH_OPTIONS)
     options = [written for name, _, written in _options(words[2:]) if name not in dropped]
     return [*words[:2], *shlex.split(" ".join(options))]
 
