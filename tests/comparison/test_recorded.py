@@ -182,6 +182,7 @@ def test_seeds_of_different_settings_are_not_averaged() -> None:
     ("command", "shown"),
     [
         ("unsup train m --seed 3 --data_root ../x --runs y", "make train MODEL=m DATA=mnist"),
+        ("unsup train m --data mnist --evaluate quick", "make train MODEL=m DATA=mnist"),
         ("unsup train m --data=mnist --epochs 3 --seed=1", "make train MODEL=m DATA=mnist EPOCHS=3"),
         ("unsup train m --images 'my pictures'", "make train MODEL=m 'IMAGES=my pictures'"),
         (

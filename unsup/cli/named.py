@@ -73,10 +73,10 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
 
 
 def _options_of_counted(runs: Sequence[Run]) -> dict[Path, str]:
-    """Return the folders of the runs that count in `compare` without names, a repeated one once.
+    """Return {folder: options} of the runs that count in `compare` without names.
 
-    With each come the options in which it differs from other runs of its recipe, "" if there are none. A warning names
-    each run that does not count.
+    Of a repeated run the newest counts, and a warning names each other. The options are those in which a run differs
+    from others of its recipe, "" if there are none.
     """
     from unsup.comparison.compare import usable_runs
     from unsup.comparison.groups import group
@@ -124,7 +124,7 @@ def folder_named_by(run: Run) -> str:
 
 
 def _table(rows: Sequence[tuple[str, str, "NamedScores"]]) -> bytes:
-    """Return a CSV file with accuracies and intervals, a line for each run, its options and scores."""
+    """Return a CSV file with a line for each (run, options, scores)."""
     from unsup.inference.judge_names import CLASSIFIERS
 
     columns = [title + end for title in CLASSIFIERS.values() for end in ("", " low", " high")]
@@ -141,7 +141,7 @@ def _short_name(run: Run) -> str:
 
 
 def _show(scores: Mapping[str, "NamedScores"], labels: Path) -> None:
-    """Print accuracies with intervals by the name of the run, and paired differences from the best run."""
+    """Print accuracies by the name of the run, and differences from the best."""
     from rich import box
     from rich.table import Table
 

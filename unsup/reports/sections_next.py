@@ -39,7 +39,10 @@ def what_next(report: Report, folder: Path) -> list[Block]:
 
 
 def naming(report: Report, run: Path) -> str:
-    """Return the command that names the pictures of a folder without classes, "" if the images are of another kind."""
+    """Return the command that names the pictures of a folder without classes.
+
+    It is empty for other images.
+    """
     return suggest("label", run=run) if _folder(report) and report.scores.linear_probe is None else ""
 
 

@@ -33,7 +33,9 @@ def make_command(run: RunFacts) -> str:
 
 
 def recorded_words(run: RunFacts) -> list[str]:
-    """Return ["unsup", verb, …] as recorded, without seed, paths, threads and extent of the evaluation.
+    """Return ["unsup", verb, …] for all seeds of a row.
+
+    They are as recorded, without seed, paths, threads and how much was evaluated.
 
     Raises:
         UserError: as in `make_command`.
