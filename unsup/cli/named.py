@@ -73,7 +73,7 @@ def compare_on_names(root: Path, data: str | None, labels: Path) -> None:
 
 
 def _options_of_counted(runs: Sequence[Run]) -> dict[Path, str]:
-    """Return {folder: options} of the runs that count in `compare` without names.
+    """Return the folders of runs that `compare` counts, each with its options.
 
     Of a repeated run the newest counts, and a warning names each other. The options are those in which a run differs
     from others of its recipe, "" if there are none.
